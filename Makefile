@@ -1,0 +1,36 @@
+# Everything sets itself up: a virtual environment in .venv with the locked dependencies.
+SHELL := /bin/bash
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test test-all check bench lock clean
+
+demo: $(READY)          ## live agents, governed; Ctrl-C stops everything
+	@$(BIN)/remit demo
+
+test: $(READY)          ## the tests and the demo's story
+	$(BIN)/pytest -q -n 2 -m "not slow"
+	$(BIN)/remit demo --once
+
+test-all: $(READY)      ## also the long fault and peer runs; needs npm
+	$(BIN)/pytest -q -n 2
+	$(BIN)/remit demo --once
+
+check: $(READY)         ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)         ## measure; fails below a floor
+	$(BIN)/python benchmarks/run.py
+
+lock:                   ## after changing pyproject.toml; needs uv
+	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
+	  --group dev --extra postgres pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv
+
+$(READY): requirements.lock pyproject.toml scripts/setup
+	@bash scripts/setup

@@ -1,0 +1,134 @@
+"""One whole decision in process, in units of one bare cedarpy call on the same slice.
+
+The decision: every step, with the arguments already parsed and everything compiled. The bare
+call: `cedarpy.is_authorized` with the same parsed policies, entities and schema, and the same
+request. They take turns call by call, so that each finds the caches as the other left them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import cedarpy
+from sqlalchemy import Connection
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.decisions import AGENT, PAY, PAYMENTS, Estate
+from benchmarks.report import row, told
+
+from remit.attestation.model import Caller
+from remit.kernel.canonical import parse
+from remit.kernel.clock import HOUR, Instant, SystemClock
+from remit.kernel.names import ActionName, DecisionId, InstanceId, RunId, ToolName
+from remit.policy.cedar import CedarEngine
+from remit.policy.decide import decide
+from remit.policy.facts import Facts
+from remit.policy.model import Call
+from remit.policy.ports import Slice, Verdict
+from remit.policy.view import View
+from remit.storage.model import ConsumeProof
+
+FLOOR, AIM = 2.0, 1.3
+
+
+class Overheard(CedarEngine):
+    """The engine, keeping the last question."""
+
+    question: Slice
+    context: str
+
+    def ask(self, question: Slice, context: str) -> Verdict:
+        """The engine's answer."""
+        self.question, self.context = question, context
+        return super().ask(question, context)
+
+
+def subject(now: Instant) -> tuple[Call, View, Slice, str]:
+    """A transfer inside its bounds, rate and budget, and what Cedar is asked about it."""
+    engine = Overheard()
+    facts = Facts(source=Estate(), engine=engine, contact=lambda: now)
+    facts.load(cast("Connection", None), epoch=1)
+    caller = Caller(
+        agent=AGENT, instance=InstanceId("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"), credential="key",
+        purpose=PAY, run=RunId("run_01abc"), token="jti",  # noqa: S106 - a token's id
+        expires=Instant(now + HOUR), bound=True,
+    )  # fmt: skip
+    call = Call(
+        id=DecisionId("dec_01abc"), caller=caller, server=PAYMENTS, action=ActionName("payments/transfer"),
+        tool=ToolName("transfer"),
+        arguments={"to": "DE89370400440532013000", "amount": Decimal("125.50"), "currency": "EUR"},
+        proof=ConsumeProof("dpop:1", Instant(now + HOUR)),
+    )  # fmt: skip
+    assert decide(call, facts.view(), now=now).answer.allowed
+    view = facts.view()
+    quiet = Facts(source=Estate(), engine=CedarEngine(), contact=lambda: now)
+    quiet.load(cast("Connection", None), epoch=1)
+    assert view.organisation.digest == quiet.view().organisation.digest
+    return call, quiet.view(), engine.question, engine.context
+
+
+def turns(first: Callable[[], Any], second: Callable[[], Any], *, count: int) -> tuple[float, float]:
+    """Median microseconds of two things done in turns."""
+    times: tuple[list[int], list[int]] = ([], [])
+    clock = time.perf_counter_ns
+    for _ in range(count):
+        start = clock()
+        first()
+        middle = clock()
+        second()
+        times[0].append(middle - start)
+        times[1].append(clock() - middle)
+    return statistics.median(times[0]) / 1000, statistics.median(times[1]) / 1000
+
+
+def measure(*, rounds: int, count: int) -> list[dict[str, Any]]:
+    """Rounds of decisions and bare calls in turns."""
+    now = SystemClock().now()
+    call, view, question, context = subject(now)
+    handles = (question.policies, question.entities, question.schema)
+    as_dict = {**question.request, "context": parse(context)}
+    as_text = {**question.request, "context": context}
+    whole, bare, ratio, text_ratio = [], [], [], []
+    for _ in range(rounds + 1):
+        gc.collect()
+        mine, theirs = turns(
+            lambda: decide(call, view, now=now), lambda: cedarpy.is_authorized(as_dict, *handles), count=count
+        )
+        whole.append(mine)
+        bare.append(theirs)
+        ratio.append(mine / theirs)
+        mine, theirs = turns(
+            lambda: decide(call, view, now=now), lambda: cedarpy.is_authorized(as_text, *handles), count=count // 4
+        )
+        text_ratio.append(mine / theirs)
+    return [  # the first round warms up
+        row("decide, of a bare cedarpy call", ratio[1:], "x", floor=FLOOR, aim=AIM, less_is_better=True),
+        row("  of one given its context as JSON text already", text_ratio[1:], "x"),
+        row("  decide", whole[1:], "us"),
+        row("  bare cedarpy call", bare[1:], "us"),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--count", type=int, default=4000, help="decisions per round")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    report: dict[str, Any] = {"name": "decide", "rows": measure(rounds=options.rounds, count=options.count)}
+    print(json.dumps(report) if options.json else told(report))
+    return 0 if all(row["ok"] is not False for row in report["rows"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

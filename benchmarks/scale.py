@@ -1,0 +1,232 @@
+"""10,000 agents with 10 boundaries each: how long the facts take to load, and the memory they take.
+
+The database is made first. Each round loads it in a fresh process, as a start does, and then
+makes one call for every tenth agent, so that what is compiled on a first call is counted too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.decisions import FAR
+from benchmarks.report import row, told
+
+from remit.access.codec import rules_text
+from remit.access.model import Bound, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
+from remit.access.sql import SqlPurposes
+from remit.agents import sql as agents_sql
+from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.attestation.model import Caller
+from remit.catalog.model import PinState, Server, Tier, Tool
+from remit.catalog.sql import SqlServers
+from remit.kernel.clock import HOUR, SECOND, Instant, Micros, SystemClock
+from remit.kernel.names import (
+    ActionName,
+    AgentName,
+    DecisionId,
+    InstanceId,
+    OwnerName,
+    PurposeName,
+    RunId,
+    ServerName,
+    ToolName,
+)
+from remit.people.model import Owner
+from remit.people.sql import SqlOwners
+from remit.policy.cedar import CedarEngine
+from remit.policy.decide import decide
+from remit.policy.facts import Facts
+from remit.policy.model import Call
+from remit.server.stored import StoredFacts
+from remit.storage.database import open_database
+from remit.storage.ports import Transaction
+from remit.storage.schema import agents, boundaries
+
+START_FLOOR, START_AIM = 10.0, 3.0  # seconds
+MEMORY_FLOOR, MEMORY_AIM = 1000.0, 300.0  # MB, resident
+SERVERS = 10
+PURPOSES = 10
+_SCHEMA = {
+    "type": "object",
+    "properties": {"to": {"type": "string"}, "amount": {"type": "number"}, "currency": {"type": "string"}},
+    "required": ["to", "amount", "currency"],
+}
+
+
+def fill(tx: Transaction, *, count: int) -> None:
+    """`count` agents, each with a boundary for each of the purposes, of three rules each."""
+    owners, purposes, servers = SqlOwners(tx.connection), SqlPurposes(tx.connection), SqlServers(tx.connection)
+    for number in range(100):
+        owners.put(Owner(owner=OwnerName(f"owner-{number}"), name="N", email="n@example.test"))
+    for number in range(PURPOSES):
+        purposes.put(
+            Purpose(
+                purpose=PurposeName(f"purpose-{number}"),
+                statement="Work",
+                actions=(f"server-{number}/*",),
+                data_classes=(),
+                not_after=FAR,
+                state=PurposeState.ACTIVE,
+            )
+        )
+    for number in range(SERVERS):
+        tools = {ToolName(name): _tool(name) for name in ("transfer", "list_items", "get_item")}
+        servers.put(
+            Server(
+                server=ServerName(f"server-{number}"),
+                url="http://127.0.0.1:9101/mcp",
+                credential=None,
+                tiers=(),
+                review="pin-on-first-use",
+                tools=tools,
+                set_pin="",
+            )
+        )
+    for first in range(0, count, 500):
+        names = range(first, min(first + 500, count))
+        tx.connection.execute(insert(agents), [_agent_row(number) for number in names])
+        tx.connection.execute(
+            insert(boundaries), [_boundary_row(number, purpose) for number in names for purpose in range(PURPOSES)]
+        )
+
+
+def _tool(name: str) -> Tool:
+    return Tool(
+        name=ToolName(name), tier=Tier.HIGH, pin="00" * 32, definition={"name": name, "inputSchema": _SCHEMA},
+        seen=None, state=PinState.APPROVED,
+    )  # fmt: skip
+
+
+def _agent_row(number: int) -> dict[str, Any]:
+    jwk = {"kty": "EC", "crv": "P-256", "x": f"{number:043d}", "y": f"{number + 1:043d}", "kid": f"{number:043d}"}
+    agent = Agent(
+        agent=AgentName(f"agent-{number}"), owner=OwnerName(f"owner-{number % 100}"), version="1.4",
+        purposes=tuple(PurposeName(f"purpose-{each}") for each in range(PURPOSES)), max_instances=20,
+        sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(jwk,),
+        state=AgentState.ACTIVE,
+    )  # fmt: skip
+    return {
+        "agent": agent.agent, "owner": agent.owner, "state": agent.state.value, "body": agents_sql.body(agent)
+    }  # fmt: skip
+
+
+def _boundary_row(number: int, purpose: int) -> dict[str, Any]:
+    server = f"server-{purpose}"
+    # Every agent has bounds of its own: nothing here can be shared that a real estate would not share.
+    transfer = Rule(
+        action=ActionName(f"{server}/transfer"),
+        when=(
+            Bound(argument="amount", max=Decimal(number + 1).scaleb(-2)),
+            Bound(argument="currency", in_=("EUR", "USD")),
+            Bound(argument="to", prefix=f"DE{number}"),
+        ),
+        rate=Rate(count=30, per="min"),
+        budget=Budget(argument="amount", max=Decimal(number + 1), per="day"),
+    )
+    reads = (Rule(action=ActionName(f"{server}/{name}")) for name in ("list_items", "get_item"))
+    rules = {rule.action: rule for rule in (transfer, *reads)}
+    return {
+        "boundary": f"agent-{number}-{purpose}", "version": 1, "agent": f"agent-{number}",
+        "purpose": f"purpose-{purpose}", "state": BoundaryState.ACTIVE.value, "source": "{}",
+        "rules": rules_text(rules), "not_after": FAR, "approved_by": "owner-1", "approved_at": 1,
+    }  # fmt: skip
+
+
+def start(path: Path, *, count: int) -> dict[str, float]:
+    """What one process sees when it loads the database."""
+    before = _resident()
+    clock = SystemClock()
+    database = open_database(path)
+    facts = Facts(source=StoredFacts(), engine=CedarEngine(), contact=clock.now)
+    began = time.perf_counter()
+    database.reader.read(lambda connection: facts.load(connection, epoch=database.epoch))
+    seconds = time.perf_counter() - began
+    loaded = _resident()
+    view, now = facts.view(), clock.now()
+    assert len(view.agents) == count
+    calling = time.perf_counter()
+    for number in range(0, count, 10):
+        assert decide(_call(number, now), view, now=now).answer.allowed
+    first = (time.perf_counter() - calling) / (count / 10)
+    database.close()
+    return {"seconds": seconds, "before": before, "loaded": loaded, "called": _resident(), "first": first * 1e6}
+
+
+def _call(number: int, now: Instant) -> Call:
+    caller = Caller(
+        agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential="c", purpose=PurposeName("purpose-3"),
+        run=RunId("r"),
+        token="t",  # noqa: S106 - a token's id
+        expires=Instant(now + SECOND), bound=True,
+    )  # fmt: skip
+    return Call(
+        id=DecisionId("d"), caller=caller, server=ServerName("server-3"), action=ActionName("server-3/transfer"),
+        tool=ToolName("transfer"),
+        arguments={"to": f"DE{number}", "amount": Decimal("0.01"), "currency": "EUR"},
+    )  # fmt: skip
+
+
+def _resident() -> float:
+    """MB of memory this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def measure(folder: Path, *, rounds: int, count: int) -> list[dict[str, Any]]:
+    """Fill once, start a few times."""
+    path = folder / "remit.db"
+    database = open_database(path)
+    database.writer.change(lambda tx: fill(tx, count=count))
+    database.close()
+    command = [sys.executable, __file__, "--start", str(path), "--agents", str(count)]
+    seen = [json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(rounds)]
+
+    def column(name: str) -> list[float]:
+        return [each[name] for each in seen]
+
+    limits: dict[str, Any] = {"less_is_better": True}
+    return [
+        row(f"{count:,} agents, load", column("seconds"), "s", floor=START_FLOOR, aim=START_AIM, **limits),
+        row("  resident, loaded", column("loaded"), "MB", floor=MEMORY_FLOOR, aim=MEMORY_AIM, **limits),
+        row("  resident, a tenth of them called", column("called"), "MB", floor=MEMORY_FLOOR, aim=MEMORY_AIM, **limits),
+        row("  resident, before", column("before"), "MB"),
+        row("  an agent's first call", column("first"), "us"),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--agents", type=int, default=10_000)
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the file system to measure")
+    parser.add_argument("--start", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if options.start:
+        print(json.dumps(start(options.start, count=options.agents)))
+        return 0
+    folder = Path(tempfile.mkdtemp(prefix=".bench-", dir=options.folder))
+    try:
+        report: dict[str, Any] = {"name": "scale", "rows": measure(folder, rounds=options.rounds, count=options.agents)}
+    finally:
+        shutil.rmtree(folder)
+    print(json.dumps(report) if options.json else told(report))
+    return 0 if all(row["ok"] is not False for row in report["rows"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

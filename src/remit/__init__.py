@@ -1,0 +1,1 @@
+"""Remit: the governance plane for AI agents."""

@@ -1,0 +1,1 @@
+"""Purposes and boundaries: the upper bounds that humans approved."""

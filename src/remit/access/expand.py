@@ -1,0 +1,93 @@
+"""From patterns to a fixed set of pinned tools: what a person approves is what stands there then. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from remit.access.draft import Clause, Draft
+from remit.access.fit import misfits
+from remit.access.model import Rule
+from remit.catalog.model import PinState, Server, Tool
+from remit.catalog.pattern import matches
+from remit.kernel.names import ActionName, ServerName, split_action, tool_action
+from remit.people.document import Problem
+
+FindServer = Callable[[ServerName], Server | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expansion:
+    """What a draft comes to against the catalog as it is.
+
+    `waiting` are servers without a single pin; `unreviewed` are named tools that no person
+    has approved: either way the draft cannot be approved yet.
+    """
+
+    rules: Mapping[ActionName, Rule]
+    problems: tuple[Problem, ...]
+    waiting: tuple[ServerName, ...]
+    unreviewed: tuple[ActionName, ...]
+
+
+def expand(draft: Draft, find: FindServer, *, keep: Collection[ActionName] = ()) -> Expansion:
+    """Expand a draft. An exact action wins over a pattern; two patterns for one tool are a problem,
+    because which bounds hold would depend on the order.
+
+    Args:
+        draft: What was written.
+        find: The catalog.
+        keep: Actions that stay although their server does not list them now: those in force.
+    """
+    rules: dict[ActionName, Rule] = {}
+    problems: list[Problem] = []
+    unreviewed: list[ActionName] = []
+    taken = {clause.pattern: at for at, clause in enumerate(draft.allow) if clause.exact}
+    catalog = {name: find(name) for name in sorted({split_action(clause.pattern)[0] for clause in draft.allow})}
+    for at, clause in enumerate(draft.allow):
+        name = split_action(clause.pattern)[0]
+        server = catalog[name]
+        if server is None:
+            problems.append(Problem(f"allow.{at}.action", f"there is no server {name}"))
+            continue
+        found = [(action, tool) for action, tool in _named(clause, server) if _listed(tool, action, keep)]
+        if server.tools and not found:
+            problems.append(Problem(f"allow.{at}.action", f"the server {name} has no tool for {clause.pattern}"))
+        for action, tool in found:
+            other = taken.setdefault(action, at)
+            if other == at:
+                problems += _misfits(at, clause, action, tool)
+                if tool.pin:
+                    rules[action] = clause.rule(action)
+                elif clause.exact:
+                    unreviewed.append(action)
+            elif not draft.allow[other].exact:
+                problems.append(Problem(f"allow.{at}.action", f"{action} is matched by allow.{other} as well"))
+    return Expansion(
+        rules=dict(sorted(rules.items())),
+        problems=tuple(problems),
+        waiting=tuple(name for name, server in catalog.items() if server is not None and not _pinned(server)),
+        unreviewed=tuple(unreviewed),
+    )
+
+
+def _named(clause: Clause, server: Server) -> Iterator[tuple[ActionName, Tool]]:
+    for name, tool in server.tools.items():
+        action = tool_action(server.server, name)
+        if action == clause.pattern if clause.exact else matches(clause.pattern, action):
+            yield action, tool
+
+
+def _listed(tool: Tool, action: ActionName, keep: Collection[ActionName]) -> bool:
+    return tool.state is not PinState.GONE or action in keep
+
+
+def _pinned(server: Server) -> bool:
+    return any(tool.pin for tool in server.tools.values())
+
+
+def _misfits(at: int, clause: Clause, action: ActionName, tool: Tool) -> list[Problem]:
+    if not (tool.pin or clause.exact):
+        return []  # a new match waits; it is looked at when a person approves again
+    schema = tool.definition.get("inputSchema")
+    return list(misfits(clause, schema if isinstance(schema, Mapping) else {}, field=f"allow.{at}", action=action))

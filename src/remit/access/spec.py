@@ -1,0 +1,234 @@
+"""Documents of purposes and boundaries. Numbers are exact, and what has no place here is an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from remit.access.draft import Clause, Draft
+from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate
+from remit.kernel.clock import DAY, Micros
+from remit.kernel.errors import ConfigInvalid, Malformed
+from remit.kernel.names import AgentName, BoundaryName, PurposeName, check_name, split_action, well_formed_tool
+from remit.people import document
+from remit.people.document import Fields, Problem, SpecInvalid, unavailable
+
+T = TypeVar("T")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?\Z")  # below 10^14: Cedar's decimal and a counter hold it
+_RATE = re.compile(r"([1-9][0-9]{0,8})/(second|min|hour|day)\Z")
+_PATTERN = re.compile(r"[^\x00-\x20\x7f]{1,512}\Z")
+_MAX_STATEMENT = 1000
+_MAX_TEXT = 1000
+_MAX_LENGTH = 1_000_000
+_LONGEST_TTL = Micros(3660 * DAY)
+_SCOPE_LATER = frozenset({"scope", "window", "windows", "sequence", "requires"})
+
+
+def purpose(spec: object) -> Purpose:
+    """The purpose that a document describes; applying one makes it active.
+
+    Raises:
+        SpecInvalid: The document has problems.
+    """
+    fields = Fields(spec, known={"purpose", "statement", "actions", "data_classes", "not_after"})
+    name = fields.take("purpose", document.name("a purpose"))
+    statement = fields.take("statement", document.text(most=_MAX_STATEMENT))
+    actions = fields.take("actions", document.distinct(document.items(_purpose_pattern)))
+    classes = document.distinct(document.items(document.text(most=100), least=0))
+    data_classes = fields.maybe("data_classes", classes, ())
+    not_after = fields.take("not_after", document.end)
+    fields.finish()
+    return Purpose(
+        purpose=PurposeName(name),
+        statement=statement,
+        actions=actions,
+        data_classes=data_classes,
+        not_after=not_after,
+        state=PurposeState.ACTIVE,
+    )
+
+
+def boundary(spec: object) -> Draft:
+    """The boundary that a document describes.
+
+    Raises:
+        SpecInvalid: The document has problems; no end is one of them.
+    """
+    fields = Fields(spec, known={"boundary", "agent", "purpose", "allow", "not_after"}, later={"delegates"})
+    name = fields.take("boundary", document.name("a boundary"))
+    agent = fields.take("agent", document.name("an agent"))
+    for_purpose = fields.take("purpose", document.name("a purpose"))
+    allow = fields.take("allow", document.items(_clause))
+    not_after = fields.take("not_after", document.end)
+    seen: set[str] = set()
+    for at, clause in enumerate(allow or ()):
+        if clause.pattern in seen:
+            fields.problem(f"allow.{at}.action", f"{clause.pattern} stands here twice")
+        seen.add(clause.pattern)
+    fields.finish()
+    return Draft(
+        boundary=BoundaryName(name),
+        agent=AgentName(agent),
+        purpose=PurposeName(for_purpose),
+        allow=allow,
+        not_after=not_after,
+    )
+
+
+def _purpose_pattern(value: object) -> str:
+    if not isinstance(value, str) or not _PATTERN.match(value):
+        raise Malformed("an action or pattern without spaces is expected")
+    if not {"/", ":", "*"} & set(value):
+        raise Malformed(f"{value[:80]} names no action: an action is server/tool")
+    return value
+
+
+def _clause(value: object) -> Clause:
+    known = {"action", "when", "limits", "approval", "first_use", "ttl"}
+    fields = Fields(value, known=known, later=_SCOPE_LATER)
+    pattern = fields.take("action", _action)
+    when = fields.maybe("when", _by_argument(_bound), ())
+    rate, budget = fields.maybe("limits", _limits, (None, None)) or (None, None)
+    approval = fields.maybe("approval", _approval, ())
+    first_use = fields.maybe("first_use", document.choice("auto"), None)
+    ttl = fields.maybe("ttl", document.duration(most=_LONGEST_TTL), None)
+    fields.finish()
+    return Clause(
+        pattern=pattern,
+        when=tuple(bound(argument) for argument, bound in when),
+        rate=rate,
+        budget=budget,
+        approval_above=approval,
+        first_use=first_use,
+        ttl=ttl,
+    )
+
+
+def _action(value: object) -> str:
+    """`server/tool`; the tool may have `*`, the server may not: which host a boundary reaches is never a pattern."""
+    if not isinstance(value, str) or not _PATTERN.match(value):
+        raise Malformed("an action is server/tool")
+    server, tool, is_tool = split_action(value)
+    if "*" in server:
+        raise Malformed("the server in an action is an exact name")
+    check_name(server, what="the server in an action")
+    if not is_tool:
+        raise unavailable("granting another method than a tool's call")
+    if not well_formed_tool(tool):
+        raise Malformed("the tool in an action is not well formed")
+    return value
+
+
+def _by_argument(read: Callable[[object], T]) -> Callable[[Any], tuple[tuple[str, T], ...]]:
+    """An object whose keys are arguments of the tool."""
+
+    def each(value: object) -> tuple[tuple[str, T], ...]:
+        if not isinstance(value, dict) or not value:
+            raise Malformed("an object of arguments is expected")
+        found, problems = [], []
+        for argument, said in value.items():
+            try:
+                found.append((_argument(argument), read(said)))
+            except SpecInvalid as error:
+                problems += [Problem(f"{argument[:80]}.{each.field}", each.message) for each in error.problems]
+            except (Malformed, ConfigInvalid) as error:
+                problems.append(Problem(argument[:80], error.public))
+        if problems:
+            raise SpecInvalid(problems)
+        return tuple(found)
+
+    return each
+
+
+def _argument(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
+        raise Malformed("the name of an argument is expected")
+    return value
+
+
+def _bound(value: object) -> Callable[[str], Bound]:
+    fields = Fields(value, known={"max", "min", "in", "prefix", "max_length"})
+    high = fields.maybe("max", number, None)
+    low = fields.maybe("min", number, None)
+    among = fields.maybe("in", _options, None)
+    prefix = fields.maybe("prefix", _prefix, None)
+    length = fields.maybe("max_length", document.whole(0, _MAX_LENGTH), None)
+    if high is not None and low is not None and low > high:
+        fields.problem("min", "is greater than max: nothing could pass")
+    if value == {}:
+        fields.problem("max", "is missing, and so is every other bound: nothing would be bounded")
+    fields.finish()
+    return lambda argument: Bound(argument=argument, max=high, min=low, in_=among, prefix=prefix, max_length=length)
+
+
+def number(value: object) -> Decimal:
+    """An exact number: no exponent, at most 4 digits after the point, below 10^14. Text or a literal.
+
+    Raises:
+        Malformed: It is none.
+    """
+    text = str(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _NUMBER.match(text):
+        raise Malformed("an exact number below 10^14 with at most 4 digits after the point is expected, in quotes")
+    return Decimal(text)
+
+
+def _options(value: object) -> tuple[str | Decimal | bool, ...]:
+    found = document.items(_option)(value)
+    if len({(type(option), option) for option in found}) != len(found):
+        raise Malformed("something stands here twice")
+    return found
+
+
+def _option(value: object) -> str | Decimal | bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and len(value) <= _MAX_TEXT:
+        return value
+    if isinstance(value, (int, Decimal)):
+        return number(value)
+    raise Malformed("text, a number, true or false is expected")
+
+
+def _prefix(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
+        raise Malformed("text is expected")
+    return value
+
+
+def _limits(value: object) -> tuple[Rate | None, Budget | None]:
+    fields = Fields(value, known={"rate", "budget"}, later={"window", "concurrency"})
+    rate = fields.maybe("rate", _rate, None)
+    budget = fields.maybe("budget", _budget, None)
+    fields.finish()
+    return rate, budget
+
+
+def _rate(value: object) -> Rate:
+    match = _RATE.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise Malformed("a rate is a number of calls per second, min, hour or day, such as 30/min")
+    return Rate(count=int(match[1]), per=match[2])
+
+
+def _budget(value: object) -> Budget:
+    fields = Fields(value, known={"argument", "max", "per"})
+    argument = fields.take("argument", _argument)
+    most = fields.take("max", number)
+    per = fields.take("per", document.choice("hour", "day", "month"))
+    if most is not None and most <= 0:
+        fields.problem("max", "must be above 0")
+    fields.finish()
+    return Budget(argument=argument, max=most, per=per)
+
+
+def _approval(value: object) -> tuple[tuple[str, Decimal], ...]:
+    fields = Fields(value, known={"above"})
+    above = fields.take("above", _by_argument(number))
+    for argument, threshold in above or ():
+        if threshold < 0:
+            fields.problem(f"above.{argument}", "must not be below 0")
+    fields.finish()
+    return above

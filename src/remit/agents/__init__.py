@@ -1,0 +1,1 @@
+"""Registered software principals: owner, purposes, version, lifecycle."""

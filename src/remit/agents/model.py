@@ -1,0 +1,43 @@
+"""Agents: registered software principals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from remit.kernel.clock import Instant, Micros
+from remit.kernel.names import AgentName, OwnerName, PurposeName
+
+
+class AgentState(StrEnum):
+    """The lifecycle: proposed, active, suspended, retired (for ever)."""
+
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    RETIRED = "retired"
+
+
+class SenderConstraint(StrEnum):
+    """How a token is tied to its holder's key. `none` is a posture finding."""
+
+    DPOP = "dpop"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """An agent as registered. There is no agent without an owner, a purpose and an end."""
+
+    agent: AgentName
+    owner: OwnerName
+    version: str
+    purposes: tuple[PurposeName, ...]
+    max_instances: int
+    sender_constraint: SenderConstraint
+    not_after: Instant
+    max_run: Micros
+    keys: tuple[Mapping[str, Any], ...]  # public JWKs that may sign its client assertions
+    state: AgentState

@@ -1,0 +1,148 @@
+"""Agents are registered, changed, suspended, resumed and retired."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from remit.agents import lifecycle
+from remit.agents.admission import end_problems, owner_problems
+from remit.agents.model import Agent, AgentState
+from remit.agents.ports import DataKeys
+from remit.agents.sql import SqlAgents, body
+from remit.kernel.clock import Clock
+from remit.kernel.errors import Conflict, NotFound
+from remit.kernel.names import AgentName, OwnerName
+from remit.keys.jose import public_key
+from remit.people.change import Actor, Changed, record
+from remit.people.ports import Records
+from remit.people.sql import SqlOwners
+from remit.storage.ports import Reader, Transaction, Writer
+
+
+class AgentService:
+    """State changes of agents. Implements remit.people.ports.Suspender."""
+
+    def __init__(self, *, writer: Writer, reader: Reader, records: Records, data_keys: DataKeys, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._records = records
+        self._data_keys = data_keys
+        self._clock = clock
+
+    def agents(self) -> list[Agent]:
+        """Every agent in any state, by name."""
+        return self._reader.read(lambda connection: SqlAgents(connection).all())
+
+    def agent(self, name: str) -> Agent:
+        """One agent.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        return self._reader.read(lambda connection: _found(SqlAgents(connection), name))
+
+    def put(self, tx: Transaction, agent: Agent, *, by: Actor) -> None:
+        """Register or update, within a change; what must be true (`admission`) was checked by the caller.
+
+        Raises:
+            Conflict: The agent is retired.
+        """
+        before = SqlAgents(tx.connection).find(agent.agent)
+        if before is not None:
+            lifecycle.move(agent.agent, before.state, agent.state)
+        if agent != before:
+            self._data_keys.ensure_data_key(tx, f"agent:{agent.agent}")
+            self._store(tx, before, agent, "create" if before is None else "update", by=by)
+
+    def suspend(self, name: str, *, by: Actor) -> Agent:
+        """Stop an agent until someone resumes it; a no-op if it is suspended.
+
+        Raises:
+            NotFound, Conflict: Unknown; retired.
+        """
+        return self._writer.change(lambda tx: self._move(tx, name, AgentState.SUSPENDED, "suspend", by=by))
+
+    def resume(self, name: str, *, by: Actor) -> Agent:
+        """Let a suspended agent work again; a no-op if it is active.
+
+        Raises:
+            NotFound, Conflict: Unknown; retired, without an active owner, or past its end.
+        """
+
+        def apply(tx: Transaction) -> Agent:
+            agent = _found(SqlAgents(tx.connection), name)
+            owner = SqlOwners(tx.connection).find(agent.owner)
+            problems = owner_problems(agent, owner) + end_problems(agent, now=self._clock.now())
+            if problems and agent.state is not AgentState.RETIRED:
+                raise Conflict(f"the agent {name} cannot be resumed: {problems[0].message}")
+            return self._move(tx, name, AgentState.ACTIVE, "resume", by=by)
+
+        return self._writer.change(apply)
+
+    def retire(self, name: str, *, by: Actor) -> Agent:
+        """End an agent for ever; a no-op if it is retired.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        return self._writer.change(lambda tx: self.retire_within(tx, name, by=by))
+
+    def retire_within(self, tx: Transaction, name: str, *, by: Actor) -> Agent:
+        """The same, within a change."""
+        return self._move(tx, name, AgentState.RETIRED, "retire", by=by)
+
+    def owner_gone(self, tx: Transaction, owner: OwnerName, successor: OwnerName | None, *, by: Actor) -> None:
+        """Give the agents of `owner` to `successor`; with none, suspend those that are active."""
+        for agent in SqlAgents(tx.connection).of_owner(owner):
+            if agent.state is AgentState.RETIRED:
+                continue
+            if successor is not None:
+                self._store(tx, agent, replace(agent, owner=successor), "succeed", by=by)
+            elif agent.state is AgentState.ACTIVE:
+                self._store(tx, agent, replace(agent, state=AgentState.SUSPENDED), "suspend", by=by)
+
+    def _move(self, tx: Transaction, name: str, state: AgentState, change: str, *, by: Actor) -> Agent:
+        before = _found(SqlAgents(tx.connection), name)
+        lifecycle.move(name, before.state, state)
+        after = replace(before, state=state)
+        if after != before:
+            self._store(tx, before, after, change, by=by)
+        return after
+
+    def _store(self, tx: Transaction, before: Agent | None, after: Agent, change: str, *, by: Actor) -> None:
+        SqlAgents(tx.connection).put(after)
+        tx.touch(f"agent:{after.agent}")
+        changed = Changed(
+            what="agent",
+            name=after.agent,
+            change=change,
+            before=None if before is None else body(before),
+            after=body(after),
+            more=_notable(before, after),
+        )
+        record(tx, self._records, changed, by=by)
+
+
+def _notable(before: Agent | None, after: Agent) -> dict[str, Any]:
+    """What the entry says in clear: the owner, the state, and a changed version or key."""
+    said: dict[str, Any] = {"owner": after.owner, "state": after.state.value}
+    if before is None or before.version != after.version:
+        said["version"] = after.version
+        said["version_before"] = None if before is None else before.version
+    keys = _thumbprints(after)
+    if before is None or _thumbprints(before) != keys:
+        said["keys"] = keys
+        said["keys_before"] = [] if before is None else _thumbprints(before)
+    return said
+
+
+def _thumbprints(agent: Agent) -> list[str]:
+    return sorted(public_key(key).thumbprint for key in agent.keys)
+
+
+def _found(rows: SqlAgents, name: str) -> Agent:
+    agent = rows.find(AgentName(name))
+    if agent is None:
+        raise NotFound(f"there is no agent {name}")
+    return agent

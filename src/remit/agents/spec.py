@@ -1,0 +1,101 @@
+"""An agent's document. `jwk_file` was replaced by the public key itself before the document was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.kernel.clock import DAY, HOUR, Micros
+from remit.kernel.errors import ConfigInvalid, Malformed
+from remit.kernel.names import AgentName, OwnerName, PurposeName
+from remit.keys.jose import public_key
+from remit.keys.jwk import JoseInvalid
+from remit.people import document
+from remit.people.document import Fields, unavailable
+
+_KEYS = {
+    "agent",
+    "owner",
+    "version",
+    "purposes",
+    "max_instances",
+    "sender_constraint",
+    "not_after",
+    "max_run",
+    "attest",
+}
+_MEMBERS = frozenset({"kty", "crv", "x", "y", "kid", "alg", "use", "key_ops"})
+_MAX_VERSION = 64
+_MAX_INSTANCES = 100_000
+_DEFAULT_INSTANCES = 20
+_LONGEST_RUN = Micros(365 * DAY)
+_DEFAULT_RUN = Micros(8 * HOUR)
+_MAX_PURPOSES = 100
+_MAX_METHODS = 20
+
+
+def agent(spec: object) -> Agent:
+    """The agent that a document describes; applying it makes it active.
+
+    Raises:
+        SpecInvalid: The document has problems.
+    """
+    fields = Fields(spec, known=_KEYS, later={"delegates"})
+    purpose = document.name("a purpose")
+    name = fields.take("agent", document.name("an agent"))
+    owner = fields.take("owner", document.name("an owner"))
+    version = fields.maybe("version", document.text(most=_MAX_VERSION), "1")
+    purposes = fields.take("purposes", document.distinct(document.items(purpose, most=_MAX_PURPOSES)))
+    instances = fields.maybe("max_instances", document.whole(1, _MAX_INSTANCES), _DEFAULT_INSTANCES)
+    constraint = fields.maybe("sender_constraint", document.choice("dpop", "none", later={"mtls"}), "dpop")
+    not_after = fields.take("not_after", document.end)
+    max_run = fields.maybe("max_run", document.duration(most=_LONGEST_RUN), _DEFAULT_RUN)
+    keys = fields.take("attest", document.items(_method, most=_MAX_METHODS))
+    if keys and len({public_key(key).thumbprint for key in keys}) != len(keys):
+        fields.problem("attest", "a key stands here twice")
+    fields.finish()
+    return Agent(
+        agent=AgentName(name),
+        owner=OwnerName(owner),
+        version=version,
+        purposes=tuple(map(PurposeName, purposes)),
+        max_instances=instances,
+        sender_constraint=SenderConstraint(constraint),
+        not_after=not_after,
+        max_run=max_run,
+        keys=keys,
+        state=AgentState.ACTIVE,
+    )
+
+
+def _method(value: object) -> Mapping[str, Any]:
+    """One way to attest: `{private_key_jwt: {jwk: {...}}}`."""
+    if isinstance(value, dict) and "local_process" in value:
+        raise unavailable("attestation by local_process")
+    fields = Fields(value, known={"private_key_jwt"})
+    key = fields.take("private_key_jwt", _private_key_jwt)
+    fields.finish()
+    return key
+
+
+def _private_key_jwt(value: object) -> Mapping[str, Any]:
+    if isinstance(value, dict) and "jwk_file" in value:
+        raise ConfigInvalid("jwk_file names a file on the caller's machine; send the public key as jwk")
+    fields = Fields(value, known={"jwk"})
+    key = fields.take("jwk", _jwk)
+    fields.finish()
+    return key
+
+
+def _jwk(value: object) -> Mapping[str, Any]:
+    """A public key that is strictly one (RFC 7517); a private member refuses it, for it is no secret any more."""
+    if not isinstance(value, dict):
+        raise Malformed("a JWK is expected")
+    try:
+        public_key(cast("dict[str, Any]", value))
+    except JoseInvalid as error:
+        raise ConfigInvalid(error.public) from error
+    if unknown := sorted(set(value) - _MEMBERS):
+        raise ConfigInvalid(f"the JWK member {unknown[0]} is not taken"[:120])
+    return value

@@ -1,0 +1,31 @@
+"""Who is calling: the values that authentication hands to the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from remit.kernel.clock import Instant
+from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """A client that proved, at the token endpoint, whose key it holds."""
+
+    agent: AgentName
+    credential: str  # RFC 7638 SHA-256 thumbprint of the client key, base64url
+    method: str  # "private_key_jwt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who makes a call, read from a verified access token (and proof)."""
+
+    agent: AgentName
+    instance: InstanceId  # thumbprint of the DPoP key, else of the client key
+    credential: str  # thumbprint of the client key that obtained the token
+    purpose: PurposeName
+    run: RunId
+    token: str  # the token's jti
+    expires: Instant
+    bound: bool  # whether the token is tied to a key that was proved on this request

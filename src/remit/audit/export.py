@@ -1,0 +1,155 @@
+"""A part of the log as one file, with proofs: what one hands to somebody who has no access to the server.
+
+    {"format": "remit-audit-export/v1", "key": verifier key, "checkpoint": signed note, "first": N,
+     "entries": [{"header": base64, "proof": [base64, ...]}, ...]}
+
+Every entry carries its inclusion proof under the one checkpoint. Names and hashes only: no
+payloads are exported.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from remit.audit.checkpoint import Checkpoint, CheckpointInvalid, parse_key
+from remit.audit.checkpoint import verify as verify_note
+from remit.audit.merkle import ProofInvalid, verify_inclusion
+from remit.audit.report import Report, Status, Step
+from remit.audit.stored import header
+from remit.kernel.canonical import parse
+from remit.kernel.errors import Malformed
+
+FORMAT = "remit-audit-export/v1"
+_OK, _FAILED, _NOT_CHECKED = Status.OK, Status.FAILED, Status.NOT_CHECKED
+Judged = tuple[Status, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export's contents; unchecked until `verify_export`."""
+
+    key: str
+    checkpoint: str
+    first: int
+    entries: Sequence[tuple[bytes, Sequence[bytes]]]  # header, inclusion proof
+
+    def as_json(self) -> dict[str, Any]:
+        """The file's JSON."""
+        return {
+            "format": FORMAT,
+            "key": self.key,
+            "checkpoint": self.checkpoint,
+            "first": self.first,
+            "entries": [
+                {"header": _text(entry), "proof": [_text(hash_) for hash_ in proof]} for entry, proof in self.entries
+            ],
+        }
+
+
+def read_export(content: bytes) -> Export:
+    """Read an export file.
+
+    Raises:
+        Malformed: It is none.
+    """
+    body = parse(content)
+    try:
+        if body["format"] != FORMAT or type(body["first"]) is not int:
+            raise Malformed("not an export of the log")
+        entries = [(_bytes(entry["header"]), [_bytes(hash_) for hash_ in entry["proof"]]) for entry in body["entries"]]
+        return Export(str(body["key"]), str(body["checkpoint"]), body["first"], entries)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Malformed("not an export of the log", detail=repr(error)) from error
+
+
+def verify_export(export: Export, *, kept: str | None = None, key: str | None = None) -> Report:
+    """Verify a part of the log by its inclusion proofs; the steps have the numbers of `remit.audit.verify`.
+
+    Args:
+        export: What was exported.
+        kept: A checkpoint kept elsewhere: it must be of the same key, and of the same root if it has the same size.
+        key: The log's verifier key as it was kept elsewhere.
+    """
+    point, first, second = _signed(export, kept, key)
+    bad: list[int] = []
+    steps = [
+        Step(1, "the key", *first),
+        Step(2, "the checkpoint", *second),
+        Step(3, "the entries", *_readable(export, bad)),
+        Step(4, "the root", *_included(export, point, bad)),
+        Step(7, "rollback and fork", *_same(export, point, kept, key)),
+    ]
+    return Report(
+        steps=steps,
+        size=point.size if point else 0,
+        root=point.root if point else b"",
+        first_bad_index=min(bad, default=None),
+        checkpoint=export.checkpoint if point else None,
+    )
+
+
+def _signed(export: Export, kept: str | None, key: str | None) -> tuple[Checkpoint | None, Judged, Judged]:
+    """(1), (2) Whose signature counts, and that it is there."""
+    try:
+        told = parse_key(export.key)
+        trusted = parse_key(key) if key else told
+        if told != trusted:
+            return None, (_FAILED, "the export shows another key than the one kept"), (_NOT_CHECKED, "no trusted key")
+        if kept:
+            verify_note(kept, trusted)
+    except CheckpointInvalid as error:
+        return None, (_FAILED, str(error)), (_NOT_CHECKED, "no trusted key")
+    name = f"{trusted.name}, key {trusted.id.hex()}"
+    first = (_OK, name) if kept or key else (_NOT_CHECKED, f"{name}; taken from the export itself")
+    try:
+        point = verify_note(export.checkpoint, trusted)
+    except CheckpointInvalid as error:
+        return None, first, (_FAILED, str(error))
+    return point, first, (_OK, f"{point.size} entries, root {point.root.hex()[:16]}...")
+
+
+def _readable(export: Export, bad: list[int]) -> Judged:
+    """(3) Every entry is a canonical header."""
+    for index, (entry, _) in enumerate(export.entries, export.first):
+        try:
+            header(entry)
+        except Malformed as error:
+            bad.append(index)
+            return _FAILED, f"entry {index}: {error.public}"
+    return _OK, f"{len(export.entries)} entries read"
+
+
+def _included(export: Export, point: Checkpoint | None, bad: list[int]) -> Judged:
+    """(4) Every entry stands at its position under the signed root."""
+    if point is None:
+        return _NOT_CHECKED, "there is no valid checkpoint to compare with"
+    for index, (entry, proof) in enumerate(export.entries, export.first):
+        try:
+            verify_inclusion(entry, index=index, size=point.size, proof=proof, root=point.root)
+        except ProofInvalid as error:
+            bad.append(index)
+            return _FAILED, f"entry {index}: {error.public}"
+    return _OK, f"{len(export.entries)} inclusion proofs lead to the signed root"
+
+
+def _same(export: Export, point: Checkpoint | None, kept: str | None, key: str | None) -> Judged:
+    """(7) A part of a log can only be compared with a kept checkpoint of its own size."""
+    if point is None or kept is None:
+        return _NOT_CHECKED, "rollback and fork: no checkpoint was kept to compare with"
+    other = verify_note(kept, parse_key(key or export.key))
+    if other.size != point.size:
+        return _NOT_CHECKED, f"the kept checkpoint has {other.size} entries; verify the whole log for that"
+    if other.root != point.root:
+        return _FAILED, f"forked: another root was signed for {point.size} entries"
+    return _OK, "the kept checkpoint is the same"
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

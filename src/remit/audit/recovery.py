@@ -1,0 +1,150 @@
+"""Calls that were let through and whose outcome was never recorded.
+
+The low-water mark `outcomes_complete_before` in `meta` is a bundle number M with the promise:
+
+    every decision in a bundle below M that was to be forwarded has its outcome on disk.
+
+How it is kept. `note_open` is called before a decision is handed to the writer, `note_closed`
+after its outcome is durable (or the decision turned out to be a denial). A flush first reads
+the newest bundle number B, then copies the set of open calls. A forwarded decision in a bundle
+up to B was handed over before B was read, so it is in the copy unless it was closed. So M may
+become the lowest bundle that holds a decision of the copy, else B + 1. A call that is never
+closed only holds the mark back: the next start looks at more, and misses nothing.
+
+At start, bundles from M on are read: each forwarded decision without an outcome gets
+`outcome_unknown`. A crash in between repeats that, and finds the outcomes it already wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from remit.audit.service import Recorder
+from remit.audit.sql import Bundle, SqlLog
+from remit.audit.stored import header, read_bundle
+from remit.kernel.errors import Malformed
+from remit.storage.model import Entry
+from remit.storage.ports import Reader, Transaction, Writer
+
+MARK = "outcomes_complete_before"
+UNKNOWN = "outcome_unknown"
+_STEP = 256  # bundles read at once
+_BATCH = 1000  # outcomes written in one transaction
+_COPIED = ("agent", "action")  # of the decision, into the outcome that nobody else will write
+
+
+class OpenCalls:
+    """The calls of this process that may leave or have left, and have no recorded outcome. Any thread."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, None] = {}  # set and delete of a key are atomic; a copy is too
+
+    def note_open(self, decision: str) -> None:
+        """A decision that will be forwarded if it stands is about to be handed to the writer."""
+        self._open[decision] = None
+
+    def note_closed(self, decision: str) -> None:
+        """Its outcome is durable, or it was denied after all and nothing left."""
+        self._open.pop(decision, None)
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def flush(self, tx: Transaction) -> int:
+        """Raise the mark within a change, with each heartbeat; the new mark."""
+        log = SqlLog(tx.connection)
+        newest = log.newest_bundle()
+        still = self._open.copy()  # after `newest` was read: see the module
+        mark = min([newest + 1, *log.places_of(list(still)).values()])
+        log.set_mark(MARK, mark)
+        return mark
+
+
+def heartbeat(writer: Writer, recorder: Recorder, calls: OpenCalls, fields: dict[str, Any]) -> None:
+    """Record a heartbeat and raise the mark with it, in one change."""
+
+    def beat(tx: Transaction) -> None:
+        calls.flush(tx)
+        tx.record(recorder.entry("heartbeat", fields))
+
+    writer.change(beat)
+
+
+def recover(writer: Writer, reader: Reader, recorder: Recorder) -> int:
+    """Before any call is taken: record `outcome_unknown` for what a crash left open; how many that were.
+
+    A bundle that cannot be read is recorded as an incident. It does not keep the server from
+    starting: it is verification that says what is wrong with the log.
+
+    Raises:
+        StorageUnavailable: Try again; nothing is written twice.
+    """
+    mark = reader.read(lambda connection: SqlLog(connection).mark(MARK))
+    found = _without_outcome(reader, mark)
+    lost = [recorder.entry("outcome", {**fields, "outcome": UNKNOWN}) for fields in found.open.values()]
+    lost += [
+        recorder.entry("incident", {"what": "log_damaged", "bundle": bundle, "detail": problem})
+        for bundle, problem in found.damaged
+    ]
+    for at in range(0, len(lost), _BATCH):
+        writer.change(_record(lost[at : at + _BATCH]))
+    writer.change(lambda tx: SqlLog(tx.connection).set_mark(MARK, found.newest + 1))
+    return len(found.open)
+
+
+def _record(entries: Sequence[Entry]) -> Callable[[Transaction], None]:
+    def apply(tx: Transaction) -> None:
+        for entry in entries:
+            tx.record(entry)
+
+    return apply
+
+
+@dataclass(slots=True)
+class _Found:
+    newest: int
+    open: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by decision: the fields of its outcome
+    damaged: list[tuple[int, str]] = field(default_factory=list)
+
+
+def _without_outcome(reader: Reader, mark: int) -> _Found:
+    """What stands in the bundles from `mark` on: decisions without outcome, unreadable bundles."""
+    found = _Found(newest=mark - 1)
+    for bundle in _bundles(reader, mark):
+        found.newest = bundle.bundle
+        headers, problem = read_bundle(bundle.headers, bundle.count)
+        if problem:
+            found.damaged.append((bundle.bundle, problem))
+        for raw in headers:
+            entry = _header(raw)
+            if entry.get("kind") == "decision" and entry.get("forwarded") is True:
+                found.open[entry["id"]] = {"decision": entry["id"]} | {k: entry[k] for k in _COPIED if k in entry}
+            elif entry.get("kind") == "outcome":
+                found.open.pop(entry.get("decision", ""), None)
+    return found
+
+
+def _header(raw: bytes) -> dict[str, Any]:
+    try:
+        return header(raw)
+    except Malformed:  # only behind damage, which is reported as such
+        return {}
+
+
+def _bundles(reader: Reader, mark: int) -> Iterator[Bundle]:
+    number = mark - 1
+    while True:
+        rows = reader.read(_after(number))
+        yield from rows
+        if len(rows) < _STEP:
+            return
+        number = rows[-1].bundle
+
+
+def _after(number: int) -> Callable[[Connection], list[Bundle]]:
+    return lambda connection: SqlLog(connection).after(number, _STEP)

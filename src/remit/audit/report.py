@@ -1,0 +1,60 @@
+"""What a verification says: numbered steps, each ok, failed or not checked, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """`not checked` is said aloud, so that silence is never taken for proof."""
+
+    OK = "ok"
+    FAILED = "failed"
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One numbered step."""
+
+    number: int
+    name: str
+    status: Status
+    detail: str
+
+    def __str__(self) -> str:
+        """The line a person reads."""
+        return f"({self.number}) {self.name}: {self.status.value.upper()}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The outcome. `first_bad_index` is the lowest position known to be wrong, or where the search had to end."""
+
+    steps: Sequence[Step]
+    size: int  # entries under the checkpoint
+    root: bytes  # its root hash; empty without a checkpoint
+    first_bad_index: int | None
+    checkpoint: str | None  # the signed note: to keep outside the data directory, if all is well
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed. What was not checked is neither."""
+        return all(step.status is not Status.FAILED for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report for machines."""
+        return {
+            "ok": self.ok,
+            "size": self.size,
+            "root": self.root.hex(),
+            "first_bad_index": self.first_bad_index,
+            "checkpoint": self.checkpoint,
+            "steps": [
+                {"step": step.number, "name": step.name, "status": step.status.value, "detail": step.detail}
+                for step in self.steps
+            ],
+        }

@@ -1,0 +1,177 @@
+"""A data directory's log, read without the server and also while it runs.
+
+SQLite is opened read-only through the standard library, and everything is read in one
+snapshot. Values are taken for what they are: a row edited by hand may hold anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from remit.audit.checkpoint import VerifierKey
+from remit.audit.source import Stretch
+from remit.audit.stored import frames, read_bundle
+from remit.kernel.canonical import parse
+from remit.kernel.errors import ConfigInvalid, IntegrityFailed, Malformed, NotFound, StorageUnavailable
+
+DATABASE = "remit.db"
+_CHUNK = 500
+Rows = Callable[[str, Sequence[Any]], Iterator[tuple[Any, ...]]]
+
+
+def open_offline(where: Path | str) -> OfflineSource:
+    """The log in a data directory, a SQLite file, or a PostgreSQL database (`postgresql://...`).
+
+    Raises:
+        NotFound: There is no database.
+        StorageUnavailable: It cannot be read now.
+        ConfigInvalid: PostgreSQL without its driver.
+    """
+    if isinstance(where, str) and "://" in where:
+        return _open_postgres(where)
+    path = Path(where)
+    path = path / DATABASE if path.is_dir() else path
+    if not path.is_file():
+        raise NotFound("there is no database here", detail=str(path))
+    return _open_sqlite(path)
+
+
+def _open_sqlite(path: Path) -> OfflineSource:
+    url = f"file:{quote(str(path.absolute()))}?mode=ro"
+    # Without a write-ahead log beside it the file is all there is, also on a read-only disk.
+    if not path.with_name(path.name + "-wal").exists():
+        url += "&immutable=1"
+    try:
+        connection = sqlite3.connect(url, uri=True, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("BEGIN")
+    except sqlite3.OperationalError as error:
+        raise StorageUnavailable("the database cannot be read", detail=str(error)) from error
+
+    def rows(query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from connection.execute(query, values)
+        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError) as error:
+            raise IntegrityFailed("the database file is damaged", detail=str(error)) from error
+
+    return OfflineSource(rows, connection.close)
+
+
+def _open_postgres(url: str) -> OfflineSource:
+    try:
+        import psycopg  # noqa: PLC0415 - the driver is an extra
+    except ImportError as error:
+        raise ConfigInvalid(
+            "PostgreSQL needs its driver, which is not installed", try_="pip install 'remit[postgres]'"
+        ) from error
+    try:
+        connection = psycopg.connect(url)
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    except psycopg.Error as error:
+        raise StorageUnavailable("the database cannot be reached", detail=str(error)) from error
+
+    def rows(query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        try:
+            with connection.cursor() as cursor:
+                yield from cursor.stream(query.replace("?", "%s").encode(), values)
+        except psycopg.Error as error:
+            raise StorageUnavailable("the database cannot be read", detail=str(error)) from error
+
+    return OfflineSource(rows, connection.close)
+
+
+class OfflineSource:
+    """Implements remit.audit.source.Source on the log's tables; one snapshot."""
+
+    def __init__(self, rows: Rows, close: Callable[[], None]) -> None:
+        self._rows = rows
+        self.close = close
+
+    def key(self) -> str:
+        """The public log key as the database has it, under the deployment's name."""
+        deployment = self._one("SELECT value FROM meta WHERE key = 'deployment'")
+        public = self._one("SELECT public FROM signing_keys WHERE use = 'log' AND state = 'active' ORDER BY created")
+        try:
+            jwk = parse(public if deployment else "")
+            raw = base64.urlsafe_b64decode(jwk["x"] + "=")
+        except (Malformed, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise IntegrityFailed("the log's public key is missing or damaged") from error
+        return VerifierKey(f"remit/{deployment}", raw).text()
+
+    def checkpoint(self) -> str | None:
+        """The newest checkpoint."""
+        note = self._one("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
+        if note is not None and not isinstance(note, str):
+            raise IntegrityFailed("the newest checkpoint is no text")
+        return note
+
+    def earlier(self) -> list[str]:
+        """The other checkpoints."""
+        rows = self._rows("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 10000 OFFSET 1", ())
+        return [note for (note,) in rows if isinstance(note, str)]
+
+    def stretches(self, until: int | None) -> Iterator[Stretch]:  # noqa: ARG002 - nothing is left out: see `Walked.beyond`
+        """Every bundle with a position."""
+        last = None
+        while True:
+            rows = list(self._rows(*_bundles_after(last)))
+            for bundle, count, headers, first, sealed in rows:
+                last = first
+                yield _stretch(bundle, count, headers, first, sealed)
+            if len(rows) < _CHUNK:
+                return
+
+    def tile(self, level: int, index: int) -> bytes | None:
+        """A stored tile."""
+        hashes = self._one('SELECT hashes FROM tiles WHERE level = ? AND "index" = ?', level, index)
+        return bytes(hashes) if isinstance(hashes, (bytes, memoryview)) else None
+
+    def waiting(self) -> int:
+        """How many entries have no position yet."""
+        return int(self._one("SELECT coalesce(sum(count), 0) FROM bundles WHERE first IS NULL"))
+
+    def places(self, ids: Collection[str]) -> Mapping[str, tuple[int, int]]:
+        """Where the index rows of these entries point."""
+        found: dict[str, tuple[int, int]] = {}
+        known = list(ids)
+        for at in range(0, len(known), _CHUNK):
+            some = known[at : at + _CHUNK]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT entry, bundle, slot FROM entries WHERE entry IN ({marks})"  # noqa: S608 - marks only
+            found.update({entry: (bundle, slot) for entry, bundle, slot in self._rows(query, some)})
+        return found
+
+    def index_rows(self) -> int:
+        """How many index rows there are, without those of entries that wait for a position."""
+        return int(self._one("SELECT count(*) FROM entries")) - self.waiting()
+
+    def _one(self, query: str, *values: object) -> Any:  # noqa: ANN401 - any column
+        rows = list(self._rows(query, values))
+        return rows[0][0] if rows else None
+
+
+def _bundles_after(last: object) -> tuple[str, tuple[object, ...]]:
+    """The next rows in order of their positions, each with its sealed payloads."""
+    columns = "b.bundle, b.count, b.headers, b.first, p.sealed"
+    tables = "bundles AS b LEFT JOIN payloads AS p ON p.bundle = b.bundle"
+    where, values = ("b.first IS NOT NULL", ()) if last is None else ("b.first > ?", (last,))
+    query = f"SELECT {columns} FROM {tables} WHERE {where} ORDER BY b.first LIMIT {_CHUNK}"  # noqa: S608 - constants only
+    return query, values
+
+
+def _stretch(bundle: object, count: object, headers: object, first: object, sealed: object) -> Stretch:
+    stored = bytes(headers) if isinstance(headers, memoryview) else headers
+    read, problem = read_bundle(stored, count)
+    if type(first) is not int or first < 0 or type(count) is not int or count < 1 or type(bundle) is not int:
+        raise IntegrityFailed("a row of the log holds no numbers", detail=f"bundle {bundle!r}")
+    parts, rest = frames(bytes(sealed)) if isinstance(sealed, (bytes, memoryview)) else ([], 0)
+    if rest or (sealed is not None and len(parts) != count):
+        problem = problem or "its payloads are cut or do not match its entries"
+    return Stretch(first, count, read, problem, bundle, [len(part) for part in parts])

@@ -1,0 +1,90 @@
+"""Reading a bundle as it is stored, as far as it can be read. Pure.
+
+The writer's own reader stops at the first damage. A verifier has to go on: it must say which
+entry was hit, so it takes what comes out of the stream before the damage and compares.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from remit.kernel.canonical import canonical
+from remit.kernel.errors import Malformed
+
+_LENGTH = 4
+_MAX_FRAMED = 1 << 28  # a row edited into a decompression bomb must not take the verifier down
+_decode = msgspec.json.Decoder().decode
+
+
+def read_bundle(stored: object, count: object) -> tuple[list[bytes], str]:
+    """The headers in a stored bundle that should hold `count`, and what is wrong with it ("" if nothing).
+
+    With damage, the headers are those before it. Their bytes may be wrong all the same: only
+    their hashes tell.
+    """
+    if not isinstance(stored, bytes) or type(count) is not int or count < 1:
+        return [], "the row is no bundle"
+    framed, problem = _inflate(stored)
+    headers, rest = frames(framed)
+    if rest or len(headers) != count:
+        problem = problem or f"it holds {len(headers)} entries, its row says {count}"
+    return headers[:count], problem
+
+
+def _inflate(stored: bytes) -> tuple[bytes, str]:
+    stream = zlib.decompressobj()
+    try:
+        framed = stream.decompress(stored, _MAX_FRAMED)
+    except zlib.error as error:
+        return _inflate_slowly(stored), f"it does not decompress ({error})"
+    if not stream.eof or stream.unused_data:
+        return framed, "it is not one whole compressed stream"
+    return framed, ""
+
+
+def _inflate_slowly(stored: bytes) -> bytes:
+    """What comes out before the damage: byte by byte, because zlib drops the output of a call that fails."""
+    stream, framed = zlib.decompressobj(), bytearray()
+    try:
+        for at in range(len(stored)):
+            framed += stream.decompress(stored[at : at + 1])
+            if len(framed) > _MAX_FRAMED:
+                break
+    except zlib.error:
+        pass
+    return bytes(framed)
+
+
+def frames(framed: bytes) -> tuple[list[bytes], int]:
+    """The whole frames (4-byte big-endian length, bytes), and how many bytes are left over."""
+    parts: list[bytes] = []
+    at, end = 0, len(framed)
+    while end - at >= _LENGTH:
+        start = at + _LENGTH
+        stop = start + int.from_bytes(framed[at:start], "big")
+        if stop > end:
+            break
+        parts.append(framed[start:stop])
+        at = stop
+    return parts, end - at
+
+
+def header(entry: bytes) -> dict[str, Any]:
+    """An entry's header.
+
+    Raises:
+        Malformed: Not canonical JSON (another reader could read it differently), or no header of this version.
+    """
+    try:
+        found = _decode(entry)
+        whole = canonical(found) == entry
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("an entry is not JSON", detail=str(error)) from error
+    if not whole or not isinstance(found, dict) or found.get("v") != 1:
+        raise Malformed("an entry is not a canonical header of version 1")
+    if not isinstance(found.get("id"), str) or not isinstance(found.get("kind"), str):
+        raise Malformed("an entry has no id or kind")
+    return found

@@ -1,0 +1,1 @@
+"""What can be reached: servers, their pinned tools and risk tiers."""

@@ -1,0 +1,66 @@
+"""What can be reached: servers and their pinned tools, each with a risk tier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from remit.kernel.names import SecretName, ServerName, ToolName
+
+
+class Tier(StrEnum):
+    """Risk of an action. Unknown is high."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class PinState(StrEnum):
+    """Whether the definition last seen is the one that was approved.
+
+    approved: as pinned. pending: new, waits for review. changed: the server changed it,
+    waits for review. gone: the server no longer lists it.
+    """
+
+    APPROVED = "approved"
+    PENDING = "pending"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A tool of an MCP server: its approved definition and where it stands now."""
+
+    name: ToolName
+    tier: Tier
+    pin: str  # hex SHA-256 over the RFC 8785 bytes of the approved definition; "" while pending
+    definition: Mapping[str, Any]  # the approved definition (the pending one while pending)
+    seen: Mapping[str, Any] | None  # the definition last seen, if it differs
+    state: PinState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """How a secret enters an outgoing call: `format` with `{}` replaced, as header `header`."""
+
+    secret: SecretName
+    header: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """An MCP server that an operator registered."""
+
+    server: ServerName
+    url: str
+    credential: Injection | None
+    tiers: tuple[tuple[str, Tier], ...]  # (glob over tool names, tier), in the file's order; first match wins
+    review: str  # "pin-on-first-use" or "quarantine"
+    tools: Mapping[ToolName, Tool]
+    set_pin: str  # hex SHA-256 over the approved set of (name, pin); "" before the first import

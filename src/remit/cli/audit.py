@@ -1,0 +1,116 @@
+"""`remit audit`: the log, and the proof that it is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from remit.cli import checkpoints
+from remit.cli.exits import Exit
+from remit.cli.options import As, Json, examples, group
+from remit.cli.output import data_json, data_text, nothing, table, talk
+from remit.cli.wire import connect
+from remit.kernel.errors import ConfigInvalid, Malformed
+
+if TYPE_CHECKING:
+    from remit.audit.report import Report
+
+app = group("The log of every decision and change, and the proof that it is complete.")
+
+
+@app.command("verify", epilog=examples("remit audit verify", "remit audit verify --data ./data"))
+def verify(
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Verify a data directory offline, with no server.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Verify what `audit export` wrote.")
+    ] = None,
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Verify the log in numbered steps. Exit 8 if anything does not hold, naming the entry's index."""
+    from remit.cli import sources  # noqa: PLC0415 - the verifier is loaded when it is asked for
+
+    if data is not None and export is not None:
+        raise Malformed("--data and --export are two ways of reading the log", try_="name one of them")
+    report = sources.verified(data=data, export=export, as_=as_)
+    if json:
+        data_json(report.as_json())
+    else:
+        _show(report)
+    return Exit.OK if report.ok else Exit.INTEGRITY
+
+
+_SIGN = {"ok": ("✓", "green"), "failed": ("✗", "bold red"), "not checked": ("-", "yellow")}
+
+
+def _show(report: Report) -> None:
+    for step in report.steps:
+        sign, style = _SIGN[step.status.value]
+        said = "NOT CHECKED: " if step.status.value == "not checked" else ""
+        data_text(f"{step.number:2}. {sign} {step.name}  {said}{step.detail}", style=style)
+    if report.ok:
+        data_text(f"verified: {report.size} entries, root {report.root.hex() or '-'}")
+        return
+    where = (
+        "" if report.first_bad_index is None else f": entry {report.first_bad_index} is the first that is not as it was"
+    )
+    data_text(f"FAILED{where}", style="bold red")
+
+
+@app.command("checkpoint", epilog=examples("remit audit checkpoint", "remit audit checkpoint --json"))
+def checkpoint(json: Json = False, as_: As = None) -> int:
+    """Print the newest signed checkpoint."""
+    note = connect(as_).raw("GET", "/v1/audit/checkpoint")[1].decode("utf-8")
+    checkpoints.keep(note)
+    if json:
+        data_json({"checkpoint": note})
+    else:
+        data_text(note.rstrip("\n"))
+    return Exit.OK
+
+
+@app.command("export", epilog=examples("remit audit export --out log.json", "remit audit export --first 10 --count 5"))
+def export(
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; else stdout.")] = None,
+    first: Annotated[int, typer.Option("--first", min=0, help="Index of the first entry.")] = 0,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many entries.")] = 1000,
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Export entries with their proof, for someone who does not trust this server."""
+    body = connect(as_).raw("GET", f"/v1/audit/export?first={first}&count={count}")[1].decode("utf-8")
+    if out is None:
+        data_text(body.rstrip("\n"))
+        return Exit.OK
+    try:
+        out.write_text(body, encoding="utf-8")
+    except OSError as error:
+        raise ConfigInvalid(f"{out} cannot be written", detail=str(error)) from error
+    if json:
+        data_json({"export": str(out)})
+    else:
+        data_text(str(out))
+        talk(f"  try      remit audit verify --export {out}")
+    return Exit.OK
+
+
+@app.command("tail", epilog=examples("remit audit tail", "remit audit tail --count 50 --json"))
+def tail(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many.")] = 20,
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Show the newest entries of the log."""
+    answer = connect(as_).get(f"/v1/decisions?limit={count}")
+    if json:
+        data_json(answer)
+    elif not answer["entries"]:
+        nothing("entries", next_="remit can AGENT ACTION")
+    else:
+        columns = ("time", "kind", "id", "agent", "action", "answer", "code")
+        table(columns, [[row.get(column) for column in columns] for row in answer["entries"]])
+    return Exit.OK

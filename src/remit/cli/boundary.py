@@ -1,0 +1,62 @@
+"""`remit boundary`: the upper bounds that people approve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from remit.cli import checkpoints
+from remit.cli.exits import Exit
+from remit.cli.options import As, Json, Name, examples, group
+from remit.cli.output import data_json, data_text, facts, nothing, table, talk
+from remit.cli.wire import connect, segment
+
+app = group("Access boundaries: upper bounds that a person approved.")
+
+
+@app.command("list", epilog=examples("remit boundary list", "remit boundary list --json"))
+def list_(json: Json = False, as_: As = None) -> int:
+    """List boundaries with their newest version and what waits."""
+    answer = connect(as_).get("/v1/boundaries")
+    if json:
+        data_json(answer)
+    elif not answer["boundaries"]:
+        nothing("boundaries", next_="remit apply DIR, with boundaries/*.yaml in it")
+    else:
+        columns = ("boundary", "version", "agent", "purpose", "state", "not_after", "approved_by")
+        table(columns, [[row.get(column) for column in columns] for row in answer["boundaries"]])
+    return Exit.OK
+
+
+@app.command("show", epilog=examples("remit boundary show invoice-bot-payments", "remit boundary show NAME --json"))
+def show(name: Name, json: Json = False, as_: As = None) -> int:
+    """Show one boundary: every action with its bounds and limits, version by version."""
+    answer = connect(as_).get(f"/v1/boundaries/{segment(name)}")
+    if json:
+        data_json(answer)
+        return Exit.OK
+    for version in answer["versions"]:
+        columns = ("boundary", "version", "agent", "purpose", "state", "not_after", "approved_by", "approved_at")
+        facts({column: version.get(column) for column in columns})
+        for rule in version["rules"]:
+            data_text(f"  {rule['action']}{_bounds(rule)}")
+        data_text("")
+    return Exit.OK
+
+
+def _bounds(rule: dict[str, Any]) -> str:
+    said = [f"{name} {value}" for name, value in rule.items() if name != "action" and value not in (None, {}, [])]
+    return "  " + "; ".join(said) if said else ""
+
+
+@app.command("approve", epilog=examples("remit boundary approve NAME", "remit boundary approve NAME --as dana"))
+def approve(name: Name, json: Json = False, as_: As = None) -> int:
+    """Approve what waits of a boundary; only its agent's owner or backup may."""
+    api = connect(as_)
+    answer = api.post(f"/v1/boundaries/{segment(name)}/approve", {})
+    checkpoints.keep_from(api)
+    if json:
+        data_json(answer)
+    else:
+        data_text(f"approved: {answer['boundary']} version {answer['version']}, {len(answer['rules'])} actions")
+        talk(f"  try      remit can {answer['agent']} {answer['rules'][0]['action'] if answer['rules'] else 'ACTION'}")
+    return Exit.OK

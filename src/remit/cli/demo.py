@@ -1,0 +1,25 @@
+"""`remit demo`: live agents, governed, in one terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from remit.cli.options import examples
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", epilog=examples("remit demo", "remit demo --once"))(demo)
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Tell the story headless; exit 0 only if each step was seen.")
+    ] = False,
+) -> int:
+    """Start two MCP servers and three agents behind a Remit of their own. Ctrl-C stops everything."""
+    from remit.demo.main import run  # noqa: PLC0415 - the demo is loaded when it is asked for
+
+    return run(once=once)

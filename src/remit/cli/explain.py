@@ -1,0 +1,138 @@
+"""How a decision is told to a person: what was asked, what decided it, what would make it allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from remit.cli.output import data_text, facts, talk
+
+_STEPS = {
+    1: "the view is fresh",
+    2: "the caller is known and may see the target",
+    3: "nothing on the path is frozen",
+    4: "agent, owner and purpose are active, and the action is part of the purpose",
+    5: "the tool is as it was approved",
+    6: "the arguments fit the tool's schema",
+    7: "no organisation policy forbids it",
+    8: "a boundary covers the call",
+    9: "the entitlement is in force",
+    10: "rate and budget are not used up",
+    11: "no person has to approve it",
+}
+_REMEDIES = {
+    "change_arguments": "change the arguments",
+    "wait": "wait",
+    "request_access": "ask the owner for a wider boundary",
+    "step_up": "the person behind the call signs in again",
+    "alternative_action": "use another action",
+    "stop": "nothing the agent can do",
+}
+
+
+def show_answer(agent: str, action: str, answer: Mapping[str, Any]) -> None:
+    """What `remit can` says."""
+    if answer["decision"]:
+        data_text(f"✓ {agent} may call {action}", style="green")
+        if answer.get("boundary"):
+            talk(f"  because  boundary {answer['boundary']} version {answer.get('boundary_version')} allows it")
+        return
+    denial = answer["denial"]
+    data_text(f"✗ {agent} may not call {action}: {denial['code']}", style="red")
+    _because(denial)
+
+
+def _because(denial: Mapping[str, Any]) -> None:
+    talk(f"  because  {denial.get('title', denial['code'])}")
+    for violation in denial.get("violations") or ():
+        talk(f"           {told_violation(violation)}")
+    for remedy in denial.get("remedies") or ():
+        talk(f"  try      {told_remedy(remedy)}")
+
+
+def told_violation(violation: Mapping[str, Any]) -> str:
+    """One violation in words: `/amount is 900.00, over its max of 500.00 EUR`."""
+    path, constraint = violation.get("path") or "/", violation.get("constraint", "")
+    actual, limit, unit = violation.get("actual"), violation.get("limit"), violation.get("unit") or ""
+    said = f"{path}: {constraint}"
+    if isinstance(limit, list):
+        limit = ", ".join(str(member) for member in limit)
+    if limit is not None:
+        said += f" is {limit} {unit}".rstrip()
+    if actual is not None:
+        said += f", asked was {actual}"
+    return said
+
+
+def told_remedy(remedy: Mapping[str, Any]) -> str:
+    """One remedy in words."""
+    kind = str(remedy.get("kind"))
+    rest = {name: value for name, value in remedy.items() if name != "kind"}
+    said = ", ".join(f"{name} {value}" for name, value in rest.items() if value not in (None, {}, []))
+    return _REMEDIES.get(kind, kind) + (f": {said}" if said else "")
+
+
+def show_decision(found: Mapping[str, Any]) -> None:
+    """What `remit why` says."""
+    denial = found.get("denial")
+    verb = "allowed" if found["decision"] else "denied"
+    style = "green" if found["decision"] else "red"
+    data_text(f"{'✓' if found['decision'] else '✗'} {found['agent']} was {verb} {found['action']}", style=style)
+    facts({f"  {name}": value for name, value in _what(found).items() if value not in (None, "", {}, [])})
+    if denial:
+        _show_denial(denial)
+    elif found.get("boundary"):
+        data_text(f"  because  boundary {found['boundary']} version {found.get('boundary_version')} covers the call,")
+        data_text(f"           and the policies agree: {_joined(found.get('named') or ['none but the boundary'])}")
+    else:
+        data_text("  because  an agent with any boundary on a server may make this call")
+    data_text(f"  outcome  {_outcome(found)}")
+    index = found.get("index")
+    where = f"entry {index} of the log" if index is not None else "recorded, and not yet under a checkpoint"
+    data_text(f"  proof    {where}; remit audit verify")
+
+
+def _what(found: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "asked": f"{found.get('time')}",
+        "purpose": found.get("purpose"),
+        "instance": found.get("instance"),
+        "run": found.get("run"),
+        "arguments": _arguments(found.get("arguments")),
+        "epoch": found.get("epoch"),
+    }
+
+
+def _arguments(arguments: object) -> object:
+    if isinstance(arguments, Mapping):
+        return _joined(f"{name}={value}" for name, value in arguments.items())
+    return arguments
+
+
+def _show_denial(denial: Mapping[str, Any]) -> None:
+    step = denial.get("step")
+    data_text(f"  because  {denial['code']}: {denial.get('title', '')}")
+    if step in _STEPS:
+        data_text(f"           it got to step {step} of 11, which asks that {_STEPS[step]}")
+    if denial.get("policy"):
+        data_text(f"           policy {denial['policy']}")
+    if denial.get("cause"):
+        data_text(f"           {denial['cause']}")
+    for violation in denial.get("violations") or ():
+        data_text(f"           {told_violation(violation)}")
+    remedies = [told_remedy(remedy) for remedy in denial.get("remedies") or ()]
+    for remedy in remedies or ["nothing the agent can do"]:
+        data_text(f"  allowed  if: {remedy}")
+
+
+def _outcome(found: Mapping[str, Any]) -> str:
+    outcome = found.get("outcome")
+    if not found["decision"]:
+        return "nothing was forwarded"
+    if not outcome:
+        return "not yet known"
+    return f"{outcome.get('outcome')} at {outcome.get('time')}"
+
+
+def _joined(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)

@@ -1,0 +1,105 @@
+"""The command `remit`: its table of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from remit.cli import agent, apply, ask, audit, boundary, demo, doctor, freeze, operator, registry, secret, server, up
+from remit.cli.exits import Exit, for_error
+from remit.cli.options import examples
+from remit.cli.output import complain, data_json, error_object
+from remit.cli.wire import Refused
+from remit.kernel.errors import RemitError
+
+app = typer.Typer(
+    help="Remit: the governance plane for AI agents.",
+    epilog=examples("remit demo", "remit up --data ./data"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+up.add(app)
+demo.add(app)
+apply.add(app)
+ask.add(app)
+freeze.add(app)
+doctor.add(app)
+app.add_typer(agent.app, name="agent")
+app.add_typer(boundary.app, name="boundary")
+app.add_typer(server.app, name="server")
+app.add_typer(secret.app, name="secret")
+app.add_typer(registry.purposes, name="purpose")
+app.add_typer(registry.owners, name="owner")
+app.add_typer(audit.app, name="audit")
+app.add_typer(operator.app, name="operator")
+
+
+def main() -> None:
+    """Run one command and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; return its exit code, with every failure told in three parts."""
+    try:
+        return int(app(args=arguments, prog_name="remit", standalone_mode=False) or 0)
+    except RemitError as error:
+        return _refused(error, as_json=_wants_json(arguments))
+    except (KeyboardInterrupt, typer.Abort):
+        return Exit.INTERRUPTED
+    except typer.TyperException as error:
+        return _usage(error, as_json=_wants_json(arguments))
+    except BrokenPipeError:
+        # The reader of our output went away (`remit ... | head`); what is left has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as error:  # noqa: BLE001 - the last line of defence: an exit code and a sentence, not a trace
+        return _unexpected(error, as_json=_wants_json(arguments))
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    return "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+
+
+def _refused(error: RemitError, *, as_json: bool) -> Exit:
+    problem = error.problem if isinstance(error, Refused) else {}
+    code = str(problem.get("code", error.code))
+    if as_json:
+        known = {"type", "title", "status", "code", "try", "detail"}
+        more = {key: value for key, value in problem.items() if key not in known}
+        data_json(error_object(code, error.public, because=error.detail, try_=error.try_, more=more))
+    complain(error.public, because=error.detail, try_=error.try_)
+    return for_error(code)
+
+
+def _usage(error: typer.TyperException, *, as_json: bool) -> Exit:
+    what = getattr(error, "format_message", lambda: str(error))()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(what + "\n")
+        return Exit.USAGE
+    context = getattr(error, "ctx", None)
+    try_ = f"{context.command_path} --help" if context else "remit --help"
+    if as_json:
+        data_json(error_object("usage", what, because="", try_=try_, more={}))
+    complain(what, try_=try_)
+    return Exit.USAGE
+
+
+def _unexpected(error: Exception, *, as_json: bool) -> Exit:
+    what = f"unexpected: {type(error).__name__}: {error}"
+    if as_json:
+        data_json(error_object("unexpected", what, because="", try_="", more={}))
+    complain(what, try_="REMIT_TRACE=1 shows where; please report it")
+    if os.environ.get("REMIT_TRACE"):
+        traceback.print_exc()
+    return Exit.UNEXPECTED
+
+
+if __name__ == "__main__":
+    main()

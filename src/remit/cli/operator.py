@@ -1,0 +1,52 @@
+"""`remit operator`: people's own tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from remit.cli.exits import Exit
+from remit.cli.options import As, Json, examples, group
+from remit.cli.output import data_json, data_text, nothing, table, talk
+from remit.cli.wire import connect
+
+app = group("Operators: people who use Remit, and their tokens.")
+
+
+@app.command(
+    "token",
+    epilog=examples("remit operator token dana --role owner", "remit operator token sam --role security --ttl 8h"),
+)
+def token(
+    person: Annotated[str, typer.Argument(metavar="PERSON")],
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="viewer, owner, reviewer, operator, security or auditor")
+    ],
+    ttl: Annotated[str, typer.Option("--ttl", metavar="TIME", help="How long it works, such as 8h or 30d.")] = "30d",
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Issue a personal token. It is shown once."""
+    answer = connect(as_).post("/v1/operators/tokens", {"person": person, "role": role, "ttl": ttl})
+    if json:
+        data_json(answer)
+    else:
+        data_text(answer["token"])
+        talk(f"for {answer['person']} as {answer['role']} until {answer['expires']}; it is not shown again")
+        talk("  try      REMIT_TOKEN=... remit agent list")
+    return Exit.OK
+
+
+@app.command("list", epilog=examples("remit operator list", "remit operator list --json"))
+def list_(json: Json = False, as_: As = None) -> int:
+    """List issued tokens: whose, which role, until when."""
+    answer = connect(as_).get("/v1/operators/tokens")
+    if json:
+        data_json(answer)
+    elif not answer["tokens"]:
+        nothing("personal tokens", next_="remit operator token PERSON --role ROLE")
+    else:
+        columns = ("person", "role", "created", "expires")
+        table(columns, [[row.get(column) for column in columns] for row in answer["tokens"]])
+    return Exit.OK

@@ -1,0 +1,67 @@
+"""Where `remit audit verify` reads a log from: a live server, a data directory, or an exported file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from remit.audit.checkpoint import parse_key
+from remit.audit.export import read_export, verify_export
+from remit.audit.report import Report
+from remit.audit.source import Source
+from remit.audit.source_live import Get, LiveSource
+from remit.audit.source_offline import open_offline
+from remit.audit.verify import verify
+from remit.cli import checkpoints
+from remit.cli.wire import Api, Refused, connect
+from remit.kernel.errors import NotFound, RemitError
+
+
+def verified(*, data: Path | None, export: Path | None, as_: str | None) -> Report:
+    """Verify a log against the checkpoint and key kept from earlier; keep the newest checkpoint if all is well."""
+    if export is not None:
+        return _verified_export(export)
+    if data is None:
+        return _verified(LiveSource(_get(connect(as_))))
+    source = open_offline(data)
+    try:
+        return _verified(source)
+    finally:
+        source.close()
+
+
+def _verified(source: Source) -> Report:
+    try:
+        shown = source.key()
+        name = parse_key(shown).name
+    except RemitError:
+        return verify(source)  # its first step says what is wrong with the key
+    report = verify(source, kept=checkpoints.kept(name), key=checkpoints.kept_key(name))
+    if report.ok and report.checkpoint:
+        checkpoints.keep(report.checkpoint, key=shown)
+    return report
+
+
+def _verified_export(path: Path) -> Report:
+    try:
+        export = read_export(path.read_bytes())
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read", detail=str(error)) from error
+    try:
+        name = parse_key(export.key).name
+    except RemitError:
+        return verify_export(export)
+    return verify_export(export, kept=checkpoints.kept(name), key=checkpoints.kept_key(name))
+
+
+def _get(api: Api) -> Get:
+    """GET of a path at one server, as the verifier wants it."""
+
+    def get(path: str) -> bytes:
+        try:
+            return api.raw("GET", path)[1]
+        except Refused as error:
+            if error.problem["code"] == "not_found":
+                raise NotFound(error.public) from error
+            raise
+
+    return get

@@ -1,0 +1,149 @@
+"""The directory that `remit apply` reads, as the list of documents that the server takes.
+
+Every file must be one that is understood: a file that were silently skipped would be a
+rule that its author believes in and that nobody enforces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from remit.cli import yaml_text
+from remit.kernel.canonical import parse
+from remit.kernel.errors import ConfigInvalid, Malformed
+
+_KINDS: Final = {"purposes": "purpose", "servers": "server", "agents": "agent", "boundaries": "boundary"}
+_YAML: Final = {".yaml", ".yml"}
+_PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_MAX_FILE: Final = 1 << 20
+_LATER: Final = "is not available in this version"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What a directory says, and the lines where it says it, by (file, line of the document)."""
+
+    documents: list[dict[str, Any]]
+    lines: dict[tuple[str, int], dict[str, int]]
+
+
+def read(root: Path) -> Tree:
+    """Read the tree under `root`, in the order owners, purposes, servers, agents, boundaries, policies.
+
+    Raises:
+        ConfigInvalid: A file or key that is not understood, with file and line.
+    """
+    if not root.is_dir():
+        raise ConfigInvalid(f"{root} is not a directory", try_="remit apply DIR")
+    tree = Tree([], {})
+    for path in _files(root):
+        for document in _documents(root, path):
+            lines = document.pop("lines", None)
+            if lines is not None:
+                tree.lines[document["file"], document["line"]] = lines
+            tree.documents.append(document)
+    if not tree.documents:
+        raise ConfigInvalid(f"{root} holds nothing to apply", try_="add owners.yaml, agents/, boundaries/ ...")
+    return tree
+
+
+def _files(root: Path) -> Iterator[Path]:
+    known = ["owners.yaml", *_KINDS, "policies"]
+    if (root / "owners.yml").exists() and not (root / "owners.yaml").exists():
+        known[0] = "owners.yml"
+    for entry in sorted(root.iterdir()):
+        if entry.name == "entities":
+            raise ConfigInvalid(f"{entry.name}/ {_LATER}")
+        if entry.name not in known and not entry.name.startswith("."):
+            raise ConfigInvalid(f"{entry.name}: unknown file", try_=f"known here are {', '.join(known)}")
+    for name in known:
+        path = root / name
+        if path.is_file():
+            yield path
+        elif path.is_dir():
+            yield from sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+
+
+def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
+    file = path.relative_to(root).as_posix()
+    folder = path.parent.name if path.parent != root else ""
+    if folder == "policies":
+        return _policy(path, file)
+    if path.suffix in _YAML and path.is_file():
+        kind = _KINDS.get(folder, "owner")
+        return [_spec(kind, found, path, file) for found in yaml_text.read(_text(path, file), file=file)]
+    if folder == "agents" and _is_key(path):
+        return []
+    raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .yaml")
+
+
+def _policy(path: Path, file: str) -> list[dict[str, Any]]:
+    if path.suffix == ".cedarschema":
+        raise ConfigInvalid(f"{file} {_LATER}")
+    if path.suffix != ".cedar" or not path.is_file():
+        raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .cedar")
+    return [{"kind": "policy", "file": file, "text": _text(path, file)}]
+
+
+def _is_key(path: Path) -> bool:
+    """Whether `agent keygen` made it: a public key, or the private one beside it, which is never read."""
+    return path.name.endswith(".pub.jwk") or path.with_name(path.name + ".pub.jwk").is_file()
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        body = path.read_bytes()
+        if len(body) > _MAX_FILE:
+            raise ConfigInvalid(f"{file}: over 1 MiB")
+        return body.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{file}: cannot be read as UTF-8 text", detail=str(error)) from error
+
+
+def _spec(kind: str, found: yaml_text.Document, path: Path, file: str) -> dict[str, Any]:
+    spec = found.value
+    if kind == "agent":
+        spec = _with_keys(spec, found, path, file)
+    return {"kind": kind, "spec": spec, "file": file, "line": found.line, "lines": found.lines}
+
+
+def _with_keys(spec: dict[str, Any], found: yaml_text.Document, path: Path, file: str) -> dict[str, Any]:
+    """Put the public key in the place of each `jwk_file`, which only this machine can read."""
+    attest = spec.get("attest")
+    if not isinstance(attest, list):
+        return spec
+    filled = []
+    for at, method in enumerate(attest):
+        inner = method.get("private_key_jwt") if isinstance(method, dict) else None
+        if isinstance(inner, dict) and isinstance(inner.get("jwk_file"), str):
+            line = found.lines.get(f"attest.{at}.private_key_jwt.jwk_file", found.line)
+            rest = {key: value for key, value in inner.items() if key != "jwk_file"}
+            key = _public_key(path.parent / inner["jwk_file"], f"{file}:{line}")
+            filled.append({**method, "private_key_jwt": {**rest, "jwk": key}})
+        else:
+            filled.append(method)
+    return {**spec, "attest": filled}
+
+
+def _public_key(path: Path, where: str) -> dict[str, Any]:
+    try:
+        jwk = parse(path.read_bytes())
+    except OSError as error:
+        raise ConfigInvalid(
+            f"{where}: the key file {path.name} cannot be read",
+            detail=str(error),
+            try_=f"remit agent keygen NAME --out {path.name.removesuffix('.pub.jwk')}",
+        ) from error
+    except Malformed as error:
+        raise ConfigInvalid(f"{where}: {path.name} is no JWK", detail=error.detail) from error
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("kty"), str):
+        raise ConfigInvalid(f"{where}: {path.name} is no JWK")
+    if _PRIVATE_MEMBERS & jwk.keys():
+        raise ConfigInvalid(
+            f"{where}: {path.name} is a private key, and a private key never leaves its agent",
+            try_=f"name {path.name}.pub.jwk instead",
+        )
+    return jwk

@@ -1,0 +1,67 @@
+"""`remit up`: start a server on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remit.cli.options import examples
+from remit.kernel.clock import parse_duration
+from remit.kernel.errors import Malformed
+from remit.server import settings as defaults
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("up", epilog=examples("remit up", "remit up --data ./data --listen 127.0.0.1:0 --json"))(up)
+
+
+def up(
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Where it keeps its data. [$XDG_DATA_HOME/remit]")
+    ] = None,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 takes any free one.")
+    ] = f"{defaults.DEFAULT_HOST}:{defaults.DEFAULT_PORT}",
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="URL", help="postgresql://... instead of SQLite in DIR.")
+    ] = None,
+    keyfile: Annotated[
+        Path | None, typer.Option("--keyfile", metavar="FILE", help="[$XDG_CONFIG_HOME/remit/keyfile]")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="What agents call it by, if it stands behind a proxy.")
+    ] = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="The admin token may act as anyone (--as PERSON). Never in production.")
+    ] = False,
+    max_body: Annotated[int, typer.Option("--max-body", metavar="BYTES", min=1024)] = defaults.MEBIBYTE,
+    refresh: Annotated[
+        str, typer.Option("--refresh", metavar="TIME", help="How often servers' tools are imported again.")
+    ] = "5s",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")] = False,
+) -> int:
+    """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
+    from remit.server.run import serve  # noqa: PLC0415 - the server is loaded when it is started
+
+    host, port = defaults.listen_address(listen)
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise Malformed("--url is an http(s) URL", detail=url)
+    return serve(
+        defaults.Settings(
+            data=(data or defaults.data_directory(os.environ)).absolute(),
+            keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(),
+            host=host,
+            port=port,
+            database=database,
+            public_url=url.rstrip("/") if url else None,
+            dev=dev,
+            body_limit=max_body,
+            refresh_every=parse_duration(refresh),
+        ),
+        as_json=json,
+    )

@@ -1,0 +1,119 @@
+"""A small real agent: the stock `mcp` client behind a token, told its work on stdin.
+
+One JSON object per line in: {"tool", "arguments", "adapt", "times"} or {"list": true}.
+One JSON object per result out. With `adapt` it does what an agent should do with a
+refusal: read the denial, change what the remedy says, and try once more by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+
+from remit.demo.plain import plain_auth
+from remit.sdk.auth import AgentAuth
+
+
+@asynccontextmanager
+async def connect(options: argparse.Namespace) -> AsyncIterator[Client]:
+    """The stock client on the gateway, authorised by DPoP-bound tokens or (--plain) stock bearer tokens."""
+    url = f"{options.url}/mcp/{options.server}"
+    auth: httpx2.Auth
+    if options.plain:
+        auth = plain_auth(url, options.url, options.agent, options.key, options.purpose)
+    else:
+        auth = AgentAuth(options.url, options.agent, options.key, options.purpose)
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx2.AsyncClient(auth=auth, timeout=30, trust_env=False))
+        transport = streamable_http_client(url, http_client=http)
+        yield await stack.enter_async_context(Client(transport))
+
+
+class Agent:
+    """Calls tools and says what came of it."""
+
+    def __init__(self, name: str, client: Client) -> None:
+        self._name = name
+        self._client = client
+
+    def say(self, **fields: Any) -> None:  # noqa: ANN401 - one JSON object
+        """One line of JSON, at once."""
+        print(json.dumps({"agent": self._name, **fields}), flush=True)
+
+    async def work(self, step: dict[str, Any]) -> None:
+        """Do one step and say its result; whatever happens, say something."""
+        try:
+            if step.get("list"):
+                listed = await self._client.list_tools()
+                self.say(result="listed", tools=sorted(tool.name for tool in listed.tools))
+            else:
+                adapt = bool(step.get("adapt"))
+                calls = (self.call(step["tool"], step["arguments"], adapt=adapt) for _ in range(step.get("times", 1)))
+                await asyncio.gather(*calls)
+        except MCPError as error:
+            data = error.error.data if isinstance(error.error.data, dict) else {}
+            self.say(result="refused", code=data.get("code", error.error.code), message=error.error.message)
+        except (httpx2.HTTPError, OSError, ExceptionGroup) as error:
+            self.say(result="failed", message=f"{type(error).__name__}: {error}")
+
+    async def call(self, tool: str, arguments: dict[str, Any], *, adapt: bool) -> None:
+        """Call a tool once; on a denial with `adapt`, once more with the arguments the remedy allows."""
+        result = await self._client.call_tool(tool, arguments)
+        if not result.is_error:
+            text = " ".join(getattr(block, "text", "") for block in result.content)
+            self.say(result="ok", tool=tool, arguments=arguments, text=text)
+            return
+        denial = result.structured_content or {}
+        self.say(
+            result="denied",
+            tool=tool,
+            arguments=arguments,
+            code=denial.get("code", "error"),
+            decision=denial.get("decision_id"),
+            remedies=[remedy.get("kind") for remedy in denial.get("remedies", [])],
+        )
+        changed = adapted(arguments, denial) if adapt else None
+        if changed is not None:
+            await self.call(tool, changed, adapt=False)
+
+
+def adapted(arguments: dict[str, Any], denial: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments with every `change_arguments` remedy applied, or None if there is none."""
+    changed = dict(arguments)
+    for remedy in denial.get("remedies", []):
+        if remedy.get("kind") == "change_arguments" and "max" in remedy:
+            changed[str(remedy["path"]).lstrip("/")] = float(Decimal(str(remedy["max"])))
+    return changed if changed != arguments else None
+
+
+async def main() -> None:
+    """`python -m remit.demo.agent NAME --url U --server S --purpose P --key FILE [--plain]`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("agent")
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--purpose", required=True)
+    parser.add_argument("--key", type=Path, required=True)
+    parser.add_argument("--plain", action="store_true")
+    options = parser.parse_args()
+    loop = asyncio.get_running_loop()
+    async with connect(options) as client:
+        agent = Agent(options.agent, client)
+        agent.say(result="ready", protocol=client.protocol_version)
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            await agent.work(json.loads(line))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

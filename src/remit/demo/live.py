@@ -1,0 +1,103 @@
+"""`remit demo`: the same stage, alive in the terminal until Ctrl-C."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from remit.demo import stage as stages
+from remit.demo.processes import Worker
+from remit.demo.stage import Stage
+
+PAUSE = 1.0  # seconds between two steps, so that a person can read along
+
+# What each agent keeps doing; some of it is wrong on purpose.
+WORK: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("support-bot", {"tool": "list_customers", "arguments": {}}),
+    ("invoice-bot", {"tool": "list_invoices", "arguments": {}}),
+    ("legacy-bot", {"tool": "list_customers", "arguments": {}}),
+    ("support-bot", {"tool": "get_customer", "arguments": {"customer": "c-17"}}),
+    (
+        "invoice-bot",
+        {"tool": "transfer", "arguments": {"to": "Acme GmbH", "amount": 900, "currency": "EUR"}, "adapt": True},
+    ),
+    ("legacy-bot", {"tool": "update_note", "arguments": {"customer": "c-42", "note": "call back"}}),
+)
+
+
+class Stopped(Exception):
+    """Ctrl-C, or SIGTERM."""
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def run() -> int:
+    """Show live agents until Ctrl-C; leaves nothing running and nothing on disk."""
+    console = Console(highlight=False)
+    stage = stages.make()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        with stage.processes:
+            _start(console, stage)
+            for agent, step in itertools.cycle(WORK):
+                for line in _results(stage.agents[agent], step):
+                    console.print(_shown(line))
+                time.sleep(PAUSE)
+    except Stopped:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        console.print("\nStopped; nothing is left running.")
+    finally:
+        stage.processes.stop()
+        shutil.rmtree(stage.home, ignore_errors=True)
+    return 0
+
+
+def _start(console: Console, stage: Stage) -> None:
+    began = time.monotonic()
+    for what, part in (
+        ("Remit started: keys, log and data directory made", stage.start_remit),
+        ("two MCP servers started: crm, payments", stage.start_upstreams),
+        ("3 agents, 3 boundaries, 1 policy applied and approved by their owner", stage.register),
+        ("3 agents started: invoice-bot, support-bot, legacy-bot", stage.start_agents),
+    ):
+        part()
+        console.print(f"[green]✓[/] {what:<70} {time.monotonic() - began:.1f} s")
+    console.print(f"""
+From a second terminal:
+  [bold]export REMIT_URL={stage.url} REMIT_TOKEN_FILE={stage.environ["REMIT_TOKEN_FILE"]}[/]
+  [bold]remit freeze support-bot[/]        its next call is refused
+  [bold]remit unfreeze support-bot[/]      and now it is not
+  [bold]remit why DECISION[/]              any dec_... below
+  [bold]remit can invoice-bot payments/transfer --arg to=Acme --arg amount=900 --arg currency=EUR[/]
+  [bold]remit audit verify[/]              proves that nothing was changed
+  [bold]remit doctor[/]                    one of these agents is a finding
+Ctrl-C stops everything.
+""", soft_wrap=True)  # fmt: skip
+
+
+def _results(worker: Worker, step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    worker.tell(**step)
+    line = worker.hear()
+    yield line
+    if step.get("adapt") and line["result"] == "denied" and "change_arguments" in line["remedies"]:
+        yield worker.hear()
+
+
+def _shown(line: dict[str, Any]) -> str:
+    clock = time.strftime("%H:%M:%S")
+    call = f"{line.get('tool', '')} {line.get('arguments') or ''}"
+    if line["result"] == "ok":
+        return f"{clock}  {line['agent']:<12} [green]✓ allowed[/]  {call}"
+    code = line.get("code") or line.get("message", "")
+    return f"{clock}  {line['agent']:<12} [red]✗ {code}[/]  {call}  [dim]{line.get('decision') or ''}[/]"

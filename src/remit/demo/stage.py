@@ -1,0 +1,128 @@
+"""The demo's stage: a Remit, two MCP servers and three agents, all real processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from remit.demo import estate
+from remit.demo.processes import Processes, Worker, clean_environ, free_port, python, wait_for_port
+
+REMIT = str(Path(sys.executable).with_name("remit"))
+
+
+class NotSeenError(Exception):
+    """Something the story says did not show from outside."""
+
+
+@dataclass
+class Stage:
+    """Everything that runs, and how to look at it from outside."""
+
+    home: Path
+    processes: Processes
+    environ: dict[str, str]
+    ports: dict[str, int] = field(default_factory=dict)
+    upstream: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    agents: dict[str, Worker] = field(default_factory=dict)
+    server: subprocess.Popen[str] | None = None
+    url: str = ""
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    @property
+    def data(self) -> Path:
+        """The demo Remit's data directory."""
+        return self.home / "remit"
+
+    @property
+    def files(self) -> Path:
+        """The organisation's files, as kept in git."""
+        return self.home / "estate"
+
+    def ledger(self, server: str) -> list[dict[str, Any]]:
+        """What an upstream server says it really did."""
+        path = self.home / f"{server}.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+    def expected_authorization(self) -> str:
+        """SHA-256 of the header that payments must see: the sealed key, and never an agent's token."""
+        return hashlib.sha256(f"Bearer {self.secret}".encode()).hexdigest()
+
+    def remit(self, *arguments: str, exits: int = 0, stdin: str | None = None) -> str:
+        """Run one `remit` command as a process of its own; return its stdout.
+
+        Raises:
+            NotSeenError: It did not exit with `exits`.
+        """
+        done = subprocess.run(  # noqa: S603 - our own program
+            [REMIT, *arguments],
+            env=self.environ,
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode != exits:
+            said = (done.stderr or done.stdout).strip()
+            raise NotSeenError(f"remit {' '.join(arguments)} exited {done.returncode}, not {exits}: {said}")
+        return done.stdout
+
+    def start_remit(self) -> None:
+        """`remit up` with a data directory and a keyfile of its own."""
+        arguments = ["up", "--data", str(self.data), "--listen", "127.0.0.1:0", "--dev", "--json"]
+        arguments += ["--keyfile", str(self.home / "keyfile")]
+        worker: Worker = self.processes.start("remit", [REMIT, *arguments], environ=self.environ, talk=True)
+        ready = worker.hear(seconds=30)
+        self.server = worker.process
+        self.url = ready["api"].rstrip("/")
+        self.environ["REMIT_URL"] = self.url
+        self.environ["REMIT_TOKEN_FILE"] = ready["admin_token_file"]
+
+    def start_upstreams(self) -> None:
+        """The CRM and the payments server."""
+        for name in ("crm", "payments"):
+            port = self.ports[name] = free_port()
+            arguments = (name, "--port", str(port), "--ledger", str(self.home / f"{name}.jsonl"))
+            self.upstream[name] = self.processes.start(
+                name, python("remit.demo.servers", *arguments), environ=self.environ
+            )
+        for port in self.ports.values():
+            wait_for_port(port)
+
+    def register(self) -> None:
+        """Keys, the sealed upstream credential, and the files, approved by their owner."""
+        estate.write(self.files, payments=self.ports["payments"], crm=self.ports["crm"])
+        for name, *_ in estate.AGENTS:
+            self.remit("agent", "keygen", name, "--out", str(estate.key_file(self.files, name)))
+        self.remit("secret", "set", "payments-key", stdin=self.secret)
+        self.remit("apply", str(self.files), "--approve", "--as", "dana", "--json")
+
+    def start_agents(self) -> None:
+        """Three agents; each says `ready` once it has a token and a connection."""
+        for name, server, purpose, constraint in estate.AGENTS:
+            arguments = ["--url", self.url, "--server", server, "--purpose", purpose]
+            arguments += ["--key", str(estate.key_file(self.files, name))]
+            if constraint == "none":
+                arguments.append("--plain")
+            command = python("remit.demo.agent", name, *arguments)
+            self.agents[name] = self.processes.start(name, command, environ=self.environ, talk=True)
+        for name, worker in self.agents.items():
+            if worker.hear()["result"] != "ready":
+                raise NotSeenError(f"{name} is not ready")
+
+
+def make(home: Path | None = None) -> Stage:
+    """An empty stage in a temporary directory; start its parts in the order of its methods."""
+    place = home or Path(tempfile.mkdtemp(prefix="remit-demo-"))
+    (place / "logs").mkdir(parents=True, exist_ok=True)
+    place.chmod(0o700)
+    return Stage(home=place, processes=Processes(place / "logs"), environ=clean_environ(place))

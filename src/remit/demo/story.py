@@ -1,0 +1,189 @@
+"""`remit demo --once`: the story as a numbered transcript, each step seen from outside.
+
+Seen from outside means: in the ledger that the upstream server wrote, in the JSON line
+that the agent printed, or in the exit code of a command run as a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from remit.demo import stage as stages
+from remit.demo.processes import until
+from remit.demo.stage import NotSeenError, Stage
+from remit.storage.bundle import pack, unpack
+
+Evidence = Iterator[str]
+
+
+def see(seen: object, what: str) -> None:
+    """Go on if it was seen.
+
+    Raises:
+        NotSeenError: It was not.
+    """
+    if not seen:
+        raise NotSeenError(what)
+
+
+class Story:
+    """One telling: the stage, and what later steps need to know of earlier ones."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.denied = ""  # id of the refused transfer
+
+    def start(self) -> Evidence:
+        """Remit, two MCP servers and three agents start."""
+        stage = self.stage
+        stage.start_remit()
+        stage.start_upstreams()
+        stage.register()
+        stage.start_agents()
+        yield f"remit up: {stage.url}; agents ready: {', '.join(stage.agents)}"
+        findings = json.loads(stage.remit("doctor", "--json"))
+        see("legacy-bot" in json.dumps(findings), "doctor names legacy-bot, whose tokens are not bound to a key")
+        yield "remit doctor: legacy-bot's tokens are not bound to a key (a finding)"
+
+    def read(self) -> Evidence:
+        """An agent reads: the call reaches the server, with the sealed key and not with the agent's token."""
+        before = len(self.stage.ledger("payments"))
+        bot = self.stage.agents["invoice-bot"]
+        bot.tell(tool="list_invoices", arguments={})
+        heard = bot.hear()
+        see(heard["result"] == "ok", f"invoice-bot reads: {heard}")
+        lines = self.stage.ledger("payments")
+        see(len(lines) == before + 1, "one more line at payments")
+        see(lines[-1]["authorization"] == self.stage.expected_authorization(), "payments saw the sealed key")
+        yield f"upstream ledger: +1 line, {lines[-1]['tool']}; its Authorization was the sealed key"
+
+    def bound(self) -> Evidence:
+        """A transfer above its bound is refused; the agent reads the refusal and lowers the amount by itself."""
+        before = len(self.stage.ledger("payments"))
+        bot = self.stage.agents["invoice-bot"]
+        bot.tell(tool="transfer", arguments={"to": "Acme GmbH", "amount": 900, "currency": "EUR"}, adapt=True)
+        denied = bot.hear()
+        see(denied["result"] == "denied" and denied["code"] == "constraint_violated", f"900 is refused: {denied}")
+        self.denied = denied["decision"]
+        again = bot.hear()
+        see(again["result"] == "ok" and again["arguments"]["amount"] == 500, f"500 is paid: {again}")  # noqa: PLR2004 - the boundary's max
+        lines = self.stage.ledger("payments")[before:]
+        see([line["arguments"]["amount"] for line in lines] == [500.0], "payments saw only the lower amount")
+        yield f"asked 900: {denied['code']} ({denied['decision']}), remedies {', '.join(denied['remedies'])}"
+        yield "upstream ledger: +1 line, amount 500"
+
+    def budget(self) -> Evidence:
+        """Three transfers at once against a budget that fits two: exactly two arrive."""
+        before = len(self.stage.ledger("payments"))
+        bot = self.stage.agents["invoice-bot"]
+        bot.tell(tool="transfer", arguments={"to": "Brindle Ltd", "amount": 400, "currency": "EUR"}, times=3)
+        heard = [bot.hear() for _ in range(3)]
+        codes = sorted(line.get("code", "ok") for line in heard)
+        see(codes == ["budget_exhausted", "ok", "ok"], f"two pass, one does not: {heard}")
+        lines = self.stage.ledger("payments")[before:]
+        see(len(lines) == 2, f"exactly two arrived, not {len(lines)}")  # noqa: PLR2004 - what the budget fits
+        yield "3 x 400 against 800 left today: ok, ok, budget_exhausted"
+        yield "upstream ledger: +2 lines"
+
+    def rug_pull(self) -> Evidence:
+        """A server changes a tool's definition: the tool is gone until a person has looked."""
+        bot = self.stage.agents["support-bot"]
+        bot.tell(list=True)
+        see("get_customer" in bot.hear()["tools"], "get_customer is listed")
+        os.kill(self.stage.upstream["crm"].pid, signal.SIGUSR1)
+        tools: list[str] = []
+
+        def gone() -> bool:
+            bot.tell(list=True)
+            tools[:] = bot.hear()["tools"]
+            return "get_customer" not in tools
+
+        see(until(gone), f"get_customer is no longer listed: {tools}")
+        before = len(self.stage.ledger("crm"))
+        bot.tell(tool="get_customer", arguments={"customer": "c-17"})
+        heard = bot.hear()
+        see(heard.get("code") == "tool_definition_changed", f"the call is refused: {heard}")
+        see(len(self.stage.ledger("crm")) == before, "nothing arrived at the CRM")
+        yield f"listed now: {', '.join(tools)}; calling it: {heard['code']}"
+        yield "upstream ledger: +0 lines"
+
+    def freeze(self) -> Evidence:
+        """A person freezes an agent: nothing it does gets through once the command has returned."""
+        self.stage.remit("freeze", "support-bot", "--reason", "it reads too much")
+        before = len(self.stage.ledger("crm"))
+        bot = self.stage.agents["support-bot"]
+        bot.tell(tool="list_customers", arguments={})
+        heard = bot.hear()
+        see(heard.get("code") == "revoked", f"the agent hears revoked: {heard}")
+        see(len(self.stage.ledger("crm")) == before, "nothing arrived at the CRM")
+        yield f"remit freeze support-bot: exit 0; the agent prints: {heard['code']}"
+        yield "upstream ledger: +0 lines"
+
+    def why(self) -> Evidence:
+        """Why was it refused? The record answers."""
+        record = json.loads(self.stage.remit("why", self.denied, "--json"))
+        text = json.dumps(record)
+        see("constraint_violated" in text and "/amount" in text, f"why names the argument: {text}")
+        said = self.stage.remit("why", self.denied).strip().splitlines()
+        yield from (line.rstrip() for line in said[:6])
+
+    def verify(self) -> Evidence:
+        """The log proves itself."""
+        stage = self.stage
+        report = json.loads(stage.remit("audit", "verify", "--json"))
+        see(report["ok"], f"the log verifies: {report}")
+        yield f"remit audit verify: exit 0, {report['size']} entries, root {str(report['root'])[:16]}..."
+
+    def tamper(self) -> Evidence:
+        """Someone with the database changes one byte of a recorded entry: found, and named."""
+        stage = self.stage
+        see(stage.server is not None and stage.processes.end(stage.server) == 0, "remit stops with exit 0")
+        index = change_one_byte(stage, self.denied)
+        report = json.loads(stage.remit("audit", "verify", "--data", str(stage.data), "--json", exits=8))
+        see(report["first_bad_index"] == index, f"index {index} is named: {report['first_bad_index']}")
+        yield f"one byte of entry {index} changed; remit audit verify: exit 8, names entry {report['first_bad_index']}"
+
+
+def change_one_byte(stage: Stage, entry: str) -> int:
+    """Flip one byte in the recorded header of `entry`, straight in the database; return its log index."""
+    database = sqlite3.connect(stage.data / "remit.db")
+    try:
+        query = "SELECT b.bundle, b.headers, b.first, e.slot FROM bundles b JOIN entries e ON e.bundle = b.bundle"
+        bundle, packed, first, slot = database.execute(f"{query} WHERE e.entry = ?", (entry,)).fetchone()
+        headers = unpack(zlib.decompress(packed))
+        headers[slot] = headers[slot].replace(b'"deny"', b'"denz"')
+        database.execute("UPDATE bundles SET headers = ? WHERE bundle = ?", (zlib.compress(pack(headers), 1), bundle))
+        database.commit()
+    finally:
+        database.close()
+    return int(first) + int(slot)
+
+
+def tell(say: Callable[[str], Any] = print) -> int:
+    """Tell the story; 0 if every step was seen from outside, 4 if one was not."""
+    stage = stages.make()
+    story = Story(stage)
+    steps = (
+        story.start, story.read, story.bound, story.budget, story.rug_pull,
+        story.freeze, story.why, story.verify, story.tamper,
+    )  # fmt: skip
+    with stage.processes:
+        for number, step in enumerate(steps, 1):
+            say(f"{number}. {(step.__doc__ or '').rstrip('.')}")
+            try:
+                for line in step():
+                    say(f"     {line}")
+            except (NotSeenError, RuntimeError, TimeoutError) as error:
+                say(f"   x not seen: {error}")
+                say(f"     logs: {stage.home / 'logs'}")
+                return 4
+    shutil.rmtree(stage.home)
+    say(f"All {len(steps)} steps were seen from outside: in the servers' ledgers, the agents' output, exit codes.")
+    return 0

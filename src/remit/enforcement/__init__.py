@@ -1,0 +1,1 @@
+"""Policy enforcement points: one pipeline, many fronts."""

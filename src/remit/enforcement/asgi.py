@@ -1,0 +1,83 @@
+"""The few lines of ASGI that the endpoints need; nothing on the hot path makes a Request or Response object."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+from remit.kernel.errors import TooLarge
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+JSON: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+EVENTS: Final = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+# A call that is answered at once needs nobody to watch its connection.
+_WATCH_AFTER: Final = 0.05
+
+
+class Gone(Exception):
+    """The client went away before its request was read."""
+
+
+async def body_of(receive: Receive, *, declared: str | None, limit: int) -> bytes:
+    """The request's whole body.
+
+    Raises:
+        TooLarge: Over `limit` bytes, declared or sent.
+        Gone: The client went away.
+    """
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise TooLarge("the body is over the limit")
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge("the body is over the limit")
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def answer(send: Send, status: int, body: bytes = b"", headers: Headers = JSON) -> None:
+    """Send a whole response."""
+    length = (b"content-length", str(len(body)).encode("ascii"))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Watch:
+    """Hears of a client that goes away while its call runs, once the call has taken a while."""
+
+    def __init__(self, receive: Receive, gone: Callable[[], None]) -> None:
+        self._receive = receive
+        self._tell = gone
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._start)
+        self.gone = False
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._tell()

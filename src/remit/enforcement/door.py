@@ -1,0 +1,71 @@
+"""Who stands at the gateway's door: host, origin and token, from the headers alone, before any body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from remit.attestation.model import Caller
+from remit.enforcement import metadata
+from remit.enforcement.ports import Tokens
+from remit.kernel.clock import Clock
+from remit.storage.model import ConsumeProof
+from remit.tokens.check import TokenInvalid
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+MISDIRECTED: Final = 421
+FORBIDDEN: Final = 403
+
+
+class Door:
+    """Checks what every request shows.
+
+    Args:
+        base: This deployment's own URL, without a trailing slash; tokens and proofs are made for it.
+        tokens: Says who makes a request.
+        clock: Where `now` comes from.
+        hosts: Further values of `Host` that mean this deployment.
+    """
+
+    def __init__(self, base: str, tokens: Tokens, clock: Clock, *, hosts: Collection[str] = ()) -> None:
+        self.base = base
+        self._tokens = tokens
+        self._clock = clock
+        parts = urlsplit(base)
+        own = {parts.netloc, *hosts}
+        if parts.netloc.rpartition(":")[0] in _LOOPBACK:
+            own |= {f"{name}:{parts.port}" for name in _LOOPBACK}
+        self._hosts = frozenset(own)
+        self._origins = frozenset({base, *(f"{parts.scheme}://{host}" for host in own)})
+
+    def misplaced(self, headers: Mapping[str, str]) -> int | None:
+        """The status that refuses a request which a web page was led to make (DNS rebinding); None if it is not one."""
+        if headers.get("host") not in self._hosts:
+            return MISDIRECTED
+        origin = headers.get("origin")
+        return FORBIDDEN if origin is not None and origin not in self._origins else None
+
+    def caller(
+        self, headers: Mapping[str, str], *, method: str, path: str, server: str
+    ) -> tuple[Caller, ConsumeProof | None]:
+        """Who asks, and the proof to consume with the decision.
+
+        Raises:
+            TokenInvalid: 401, see `challenge`.
+        """
+        return self._tokens.check(
+            authorization=headers.get("authorization"),
+            dpop=headers.get("dpop"),
+            method=method,
+            url=self.base + path,
+            audiences=metadata.resources(self.base, server),
+            now=self._clock.now(),
+        )
+
+    def challenge(self, error: TokenInvalid, path: str) -> list[tuple[bytes, bytes]]:
+        """The headers of a 401."""
+        values = metadata.challenge(
+            self.base, path, error=error.error, description=error.description, scheme=error.scheme
+        )
+        return [(b"www-authenticate", value.encode("latin-1")) for value in values]

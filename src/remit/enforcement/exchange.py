@@ -1,0 +1,95 @@
+"""The agent's side of one exchange: who asks, what, and the answer as it is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from remit.attestation.model import Caller
+from remit.enforcement import asgi, era, events, parse
+from remit.enforcement.model import Message, RpcId
+from remit.enforcement.sessions import Session
+from remit.kernel.names import ServerName
+from remit.storage.model import ConsumeProof
+
+_LAST_WORD_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One authenticated HTTP exchange with an agent."""
+
+    send: asgi.Send
+    receive: asgi.Receive
+    headers: Mapping[str, str]
+    caller: Caller
+    proof: ConsumeProof | None
+    server: ServerName
+    modern: bool
+    message: Message | None = None
+    session: Session | None = None
+    streaming: bool = False
+    gone: bool = False
+    opening: Callable[[str], None] | None = None  # told the server's id of the session that `initialize` opens
+    extra: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    @property
+    def id(self) -> RpcId:
+        """The id of the request, if there is one."""
+        return self.message.id if self.message else None
+
+    @property
+    def method(self) -> str:
+        """The JSON-RPC method, or empty."""
+        return self.message.method if self.message else ""
+
+    @property
+    def named(self) -> str | None:
+        """The tool, prompt or resource it is about."""
+        return parse.named(self.message) if self.message else None
+
+    @property
+    def version(self) -> str:
+        """The protocol version that is spoken."""
+        if self.modern:
+            return era.MODERN[-1]
+        return self.session.version if self.session else era.handshake_version(self.headers)
+
+    async def event(self, data: bytes) -> None:
+        """Pass one message on, beginning the stream if this is the first."""
+        await self._write(events.written(data))
+
+    async def ping(self) -> None:
+        """Keep the connection open."""
+        await self._write(events.PING)
+
+    async def begin(self) -> None:
+        """Begin an event stream."""
+        if not self.streaming and not self.gone:
+            self.streaming = True
+            start = {"type": "http.response.start", "status": 200, "headers": [*asgi.EVENTS, *self.extra]}
+            await self.send(start)
+
+    async def finish(self, body: bytes, status: int = 200) -> None:
+        """The last word: the end of the stream if one was begun, else the whole answer."""
+        if self.gone:
+            return
+        if not self.streaming:
+            headers = [*asgi.JSON, *self.extra] if body else self.extra
+            await asgi.answer(self.send, status, body, headers)
+            return
+        last = events.written(body) if body else b""
+        try:
+            # A client that does not read must not hold up the end of its own call.
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                await self.send({"type": "http.response.body", "body": last, "more_body": False})
+        except TimeoutError:
+            self.gone = True
+
+    async def _write(self, frame: bytes) -> None:
+        if self.gone:
+            return
+        await self.begin()
+        await self.send({"type": "http.response.body", "body": frame, "more_body": True})

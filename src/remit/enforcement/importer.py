@@ -1,0 +1,132 @@
+"""Asks a registered server for its tools, for the catalog: in the modern era, else with a handshake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as OutOfTime
+from typing import Any, Final
+
+from remit.catalog.model import Server
+from remit.catalog.ports import Unreached
+from remit.enforcement import era
+from remit.enforcement.listing import CLIENT, ListRefused, all_tools, envelope, request
+from remit.enforcement.model import METHOD_NOT_FOUND
+from remit.enforcement.server_messages import ServerMessage, result_object
+from remit.enforcement.upstream import Upstream, UpstreamFailed, handshake_headers, modern_headers, response_to
+from remit.kernel import canonical
+from remit.kernel.errors import RemitError
+
+_SECONDS: Final = 10.0
+
+
+class Importer:
+    """Implements remit.catalog.ports.Lister; `tools` is for the event loop, `list_tools` for other threads."""
+
+    def __init__(self, upstream: Upstream, *, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self._upstream = upstream
+        self._loop = loop
+
+    def list_tools(self, server: Server) -> list[dict[str, Any]]:
+        """Every definition the server lists. Blocks; never call it on the event loop.
+
+        Raises:
+            Unreached: The server, its credential or its protocol does not work.
+        """
+        future = asyncio.run_coroutine_threadsafe(self.tools(server), self._loop())
+        try:
+            return future.result(_SECONDS + 1)
+        except OutOfTime as error:
+            future.cancel()
+            raise Unreached(f"the server {server.server} did not answer in time") from error
+
+    async def tools(self, server: Server) -> list[dict[str, Any]]:
+        """The same on the event loop.
+
+        Raises:
+            Unreached: As above.
+        """
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return await self._either(server)
+        except TimeoutError as error:
+            raise Unreached(f"the server {server.server} did not answer in time") from error
+        except UpstreamFailed as error:
+            raise Unreached(f"the server {server.server} could not be asked", detail=error.detail) from error
+        except RemitError as error:
+            again = error.code != "enforcement_unavailable"
+            raise Unreached(f"{server.server}: {error.public}", detail=error.detail, again=again) from error
+
+    async def _either(self, server: Server) -> list[dict[str, Any]]:
+        try:
+            return await all_tools(
+                lambda m, p: self._modern(server, m, p), {"_meta": envelope()}, self._upstream.limits
+            )
+        except ListRefused:
+            pass  # a server of the handshake era knows nothing of this version
+        except UpstreamFailed as error:
+            if not error.answered:
+                raise
+        return await _Handshake(self._upstream, server).tools()
+
+    async def _modern(self, server: Server, method: str, params: dict[str, Any]) -> ServerMessage:
+        id_, body = request(method, params)
+        async with await self._upstream.send(server, headers=modern_headers(method, None), data=body) as reply:
+            return await response_to(reply, id_, asked=lambda _message: None)
+
+
+class _Handshake:
+    """One session of the handshake era, opened, used and ended."""
+
+    def __init__(self, upstream: Upstream, server: Server) -> None:
+        self._upstream = upstream
+        self._server = server
+        self._version: str | None = None
+        self._session: str | None = None
+        self._answers: set[asyncio.Task[None]] = set()
+
+    async def tools(self) -> list[dict[str, Any]]:
+        """Open a session, list, end it."""
+        hello = {"protocolVersion": era.HANDSHAKE[-1], "capabilities": {}, "clientInfo": CLIENT}
+        answer = await self._ask("initialize", hello)
+        if answer.result is None:
+            raise ListRefused(answer)
+        version = result_object(answer.result).get("protocolVersion")
+        if version not in era.HANDSHAKE:
+            raise UpstreamFailed("", sent=True, detail=f"speaks {version!r}"[:100], answered=True)
+        self._version = version
+        try:
+            await self._tell({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            return await all_tools(self._ask, {}, self._upstream.limits)
+        finally:
+            await self._end()
+
+    async def _ask(self, method: str, params: dict[str, Any]) -> ServerMessage:
+        id_, body = request(method, params)
+        async with await self._upstream.send(self._server, headers=self._headers(), data=body) as reply:
+            self._session = self._session or reply.session
+            return await response_to(reply, id_, asked=self._asked)
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        body = canonical.encode(message)
+        async with await self._upstream.send(self._server, headers=self._headers(), data=body) as reply:
+            await reply.read()
+
+    def _asked(self, message: ServerMessage) -> None:
+        """A server's own request is answered that there is no such method."""
+        error = {"code": METHOD_NOT_FOUND, "message": "Method not found"}
+        task = asyncio.ensure_future(self._tell({"jsonrpc": "2.0", "id": message.id, "error": error}))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _end(self) -> None:
+        if self._session is None:
+            return
+        try:
+            async with await self._upstream.send(self._server, headers=self._headers(), method="DELETE"):
+                pass
+        except RemitError:
+            return  # the list is what counts; the server ends idle sessions by itself
+
+    def _headers(self) -> dict[str, str]:
+        return handshake_headers(self._version, self._session)

@@ -1,0 +1,57 @@
+"""What an agent sees of a server's tools: the pinned definitions of what its boundaries name, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from remit.catalog.model import PinState, Server, Tool
+from remit.catalog.observe import observe
+from remit.catalog.pin import pinned
+from remit.enforcement import era
+from remit.kernel.names import ActionName, tool_action
+
+_HEADER_KEY = "x-mcp-header"
+
+
+def differs(server: Server, definitions: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a server's list says anything new: then the catalog must hear of it before anything is shown."""
+    return observe(server, definitions).server != server
+
+
+def shown(server: Server, visible: Collection[ActionName]) -> list[dict[str, Any]]:
+    """The definitions to show: approved, and named by a boundary of this agent for this purpose."""
+    return [
+        _presented(tool)
+        for name, tool in server.tools.items()
+        if tool.state is PinState.APPROVED and tool_action(server.server, name) in visible
+    ]
+
+
+def _presented(tool: Tool) -> dict[str, Any]:
+    definition = pinned(tool.definition)
+    schema = definition.get("inputSchema")
+    if isinstance(schema, dict) and not era.header_paths(schema):
+        # An annotation that is not valid (or hides at an odd place) must not make a client send headers.
+        definition["inputSchema"] = _without_header_marks(schema)
+    return definition
+
+
+def _without_header_marks(schema: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(schema, dict):
+        return {
+            key: _without_header_marks(member)
+            for key, member in schema.items()
+            if not (key == _HEADER_KEY and isinstance(member, (str, int, bool, type(None))))
+        }
+    if isinstance(schema, list):
+        return [_without_header_marks(member) for member in schema]
+    return schema
+
+
+def answer(tools: list[dict[str, Any]], *, modern: bool) -> dict[str, Any]:
+    """The result of `tools/list`: one page, never to be kept or shared."""
+    result: dict[str, Any] = {"tools": tools}
+    if modern:
+        result |= {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    return result

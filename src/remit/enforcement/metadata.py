@@ -1,0 +1,43 @@
+"""RFC 9728 metadata and the 401 challenge. Every well-formed name answers alike: neither tells which servers exist."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+_MCP = re.compile(r"/(?:mcp/([a-z0-9-]{1,63})|servers/([a-z0-9-]{1,63})/mcp)\Z")
+WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
+_ALGORITHMS: Final = ["ES256", "Ed25519"]
+_QUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
+
+def server_in(path: str) -> str | None:
+    """The server that an endpoint's path names: `/mcp/NAME` or `/servers/NAME/mcp`."""
+    match = _MCP.match(path)
+    return (match[1] or match[2]) if match else None
+
+
+def resources(base: str, server: str) -> frozenset[str]:
+    """The audiences a token may have for `server`: the deployment, or either of the server's URLs."""
+    return frozenset({base, f"{base}/mcp/{server}", f"{base}/servers/{server}/mcp"})
+
+
+def protected_resource(base: str, path: str) -> dict[str, Any]:
+    """The metadata of the endpoint at `path` (RFC 9728 section 2)."""
+    return {
+        "resource": base + path,
+        "authorization_servers": [base],
+        "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": _ALGORITHMS,
+        "resource_name": "Remit",
+    }
+
+
+def challenge(base: str, path: str, *, error: str, description: str, scheme: str) -> list[str]:
+    """The values of `WWW-Authenticate` (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1)."""
+    where = f'resource_metadata="{base}{WELL_KNOWN}{path}"'
+    algorithms = f'algs="{" ".join(_ALGORITHMS)}"'
+    if not error:
+        return [f"Bearer {where}", f"DPoP {algorithms}, {where}"]
+    said = f'error="{error}", error_description="{_QUOTABLE.sub(" ", description)}"'
+    return [f"{scheme} {said}, {algorithms + ', ' if scheme == 'DPoP' else ''}{where}"]

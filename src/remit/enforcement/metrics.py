@@ -1,0 +1,32 @@
+"""What operators watch: decisions by result, refusals for want of Remit itself apart from them, and time."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class Metrics:
+    """Counters of the enforcement points."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        registry = registry or CollectorRegistry()
+        self.registry = registry
+        self.decisions = Counter(
+            "remit_decisions", "Committed decisions by result and denial code", ("result", "code"), registry=registry
+        )
+        self.unavailable = Counter(
+            "remit_enforcement_unavailable",
+            "Calls refused because nothing could be decided or recorded",
+            ("reason",),
+            registry=registry,
+        )
+        self.refused = Counter(
+            "remit_refused", "Requests refused before a decision, by reason", ("reason",), registry=registry
+        )
+        self.outcomes = Counter("remit_outcomes", "What became of allowed calls", ("outcome",), registry=registry)
+        self.seconds = Histogram(
+            "remit_decision_seconds", "From a parsed call to its durable decision", buckets=_SECONDS, registry=registry
+        )
+        self.allowed = self.decisions.labels("allow", "")

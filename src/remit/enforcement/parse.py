@@ -1,0 +1,171 @@
+"""Reading what an agent sends, as pure functions: one strict JSON-RPC message and its headers.
+
+Whatever is not understood is refused here, before a decision: a batch (a one-element array
+carried a forbidden call past a relay that only looked at objects), a duplicate key (parsers
+differ on which one counts), a response (nothing was asked of the agent), an unknown member.
+What goes upstream is encoded anew from the values read here, never the bytes that came in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from remit.enforcement.model import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, BadMessage, Message, RpcId
+from remit.kernel import canonical
+from remit.kernel.errors import Malformed
+
+_METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_$./-]{0,127}\Z")
+_MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
+_MAX_ID: Final = 256
+_MAX_NAME: Final = 1024
+_SAFE_INTEGER: Final = 2**53
+
+# `_meta` is a side door around argument bounds: only what the protocol itself defines goes upstream.
+_META_FORWARDED: Final = frozenset(
+    {
+        "progressToken",
+        "io.modelcontextprotocol/protocolVersion",
+        "io.modelcontextprotocol/clientInfo",
+        "io.modelcontextprotocol/clientCapabilities",
+        "io.modelcontextprotocol/logLevel",
+    }
+)
+# Capabilities by which a server would ask things of the agent; nothing grants that.
+_ASKING: Final = frozenset({"sampling", "elicitation", "roots", "tasks", "experimental", "extensions"})
+_CALL_PARAMS: Final = frozenset({"name", "arguments", "_meta"})
+# The parameter that says which one of its kind a method is about.
+NAMED: Final[Mapping[str, str]] = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "resources/subscribe": "uri",
+    "resources/unsubscribe": "uri",
+}
+
+
+def header_map(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], str | None]:
+    """Headers by lower-case name, and the name of an MCP header that came twice, if one did.
+
+    Any other repeated header is joined with a comma, which no single-valued field survives: two
+    tokens or two proofs are then neither.
+    """
+    headers: dict[str, str] = {}
+    repeated: str | None = None
+    for key, value in raw:
+        name, text = key.decode("latin-1").lower(), value.decode("latin-1")
+        if name in headers:
+            text = f"{headers[name]}, {text}"
+            repeated = name if name.startswith("mcp-") else repeated
+        headers[name] = text
+    return headers, repeated
+
+
+def json_media_type(headers: Mapping[str, str]) -> bool:
+    """Whether the body is declared as plain JSON in UTF-8, not encoded any further."""
+    if headers.get("content-encoding", "identity") != "identity":
+        return False
+    kind, _, rest = headers.get("content-type", "").partition(";")
+    charset = rest.strip().lower().removeprefix("charset=").strip('"')
+    return kind.strip().lower() == "application/json" and charset in {"", "utf-8", "utf8"}
+
+
+def accepts(headers: Mapping[str, str]) -> tuple[bool, bool]:
+    """Whether the agent takes JSON, and whether it takes an event stream."""
+    kinds = [part.partition(";")[0].strip().lower() for part in headers.get("accept", "*/*").split(",")]
+    everything = "*/*" in kinds
+    return (
+        everything or "application/json" in kinds or "application/*" in kinds,
+        everything or "text/event-stream" in kinds or "text/*" in kinds,
+    )
+
+
+def message(body: bytes) -> Message:
+    """Read one request or notification.
+
+    Raises:
+        BadMessage: -32700 if it is not strict JSON, -32600 if it is not one message.
+    """
+    try:
+        value = canonical.parse(body)
+    except Malformed as error:
+        raise BadMessage(PARSE_ERROR, f"Parse error: {error.public}") from error
+    if not isinstance(value, dict):
+        raise BadMessage(INVALID_REQUEST, "Body must be a single JSON-RPC request or notification object")
+    identity = _identity(value)
+    method, params = value.get("method"), value.get("params")
+    if value.get("jsonrpc") != "2.0" or not value.keys() <= _MEMBERS or not isinstance(method, str):
+        raise BadMessage(INVALID_REQUEST, "Not a JSON-RPC 2.0 request or notification", id=identity)
+    if not _METHOD.match(method):
+        raise BadMessage(INVALID_REQUEST, "The method's name is not well-formed", id=identity)
+    if params is not None and not isinstance(params, dict):
+        raise BadMessage(INVALID_REQUEST, "params must be an object", id=identity)
+    return Message(method, identity, params)
+
+
+def _identity(value: Mapping[str, Any]) -> RpcId:
+    if "id" not in value:
+        return None
+    identity = value["id"]
+    if isinstance(identity, str) and len(identity) <= _MAX_ID:
+        return identity
+    if isinstance(identity, int) and not isinstance(identity, bool) and abs(identity) < _SAFE_INTEGER:
+        return identity
+    raise BadMessage(INVALID_REQUEST, "The id must be a string or an integer")
+
+
+def call_params(sent: Message) -> tuple[str, dict[str, Any] | None]:
+    """The tool's name and the arguments of a `tools/call`.
+
+    Whether such a tool exists plays no part here: what is hidden must look like what is not there.
+
+    Raises:
+        BadMessage: -32602.
+    """
+    params = sent.params or {}
+    name, arguments = params.get("name"), params.get("arguments")
+    if not isinstance(name, str) or not name or len(name) > _MAX_NAME:
+        raise BadMessage(INVALID_PARAMS, "params.name must name a tool", id=sent.id)
+    if arguments is not None and not isinstance(arguments, dict):
+        raise BadMessage(INVALID_PARAMS, "params.arguments must be an object", id=sent.id)
+    if unknown := sorted(params.keys() - _CALL_PARAMS):
+        # Tasks and input responses are ways to a tool that no decision here covers.
+        raise BadMessage(INVALID_PARAMS, f"params.{unknown[0][:64]} is not available here", id=sent.id)
+    return name, arguments
+
+
+def forwarded(sent: Message, *, modern: bool) -> bytes:
+    """The message as it goes upstream: the decided values, without what nothing decided."""
+    out: dict[str, Any] = {"jsonrpc": "2.0", "method": sent.method}
+    if sent.id is not None:
+        out["id"] = sent.id
+    if sent.params is not None:
+        out["params"] = _params(sent.method, sent.params, modern=modern)
+    return canonical.encode(out)
+
+
+def _params(method: str, params: Mapping[str, Any], *, modern: bool) -> dict[str, Any]:
+    out = dict(params)
+    if "_meta" in out:
+        meta = out["_meta"] if isinstance(out["_meta"], dict) else {}
+        out["_meta"] = {key: value for key, value in meta.items() if key in _META_FORWARDED}
+        if modern:
+            key = "io.modelcontextprotocol/clientCapabilities"
+            out["_meta"][key] = _harmless(out["_meta"].get(key))
+    if method == "initialize":
+        out["capabilities"] = _harmless(out.get("capabilities"))
+    return out
+
+
+def _harmless(capabilities: object) -> dict[str, Any]:
+    if not isinstance(capabilities, dict):
+        return {}
+    return {key: value for key, value in capabilities.items() if key not in _ASKING}
+
+
+def named(sent: Message) -> str | None:
+    """The tool, prompt or resource the message is about."""
+    key = NAMED.get(sent.method)
+    value = (sent.params or {}).get(key) if key else None
+    return value if isinstance(value, str) else None

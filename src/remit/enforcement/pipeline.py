@@ -1,0 +1,281 @@
+"""From a call to a committed decision, and from what became of it to a recorded outcome. Every front uses this one.
+
+Recorded before it leaves: nothing may be forwarded until `admit` has returned, and it
+returns only once the decision is durable. The committed answer is the decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from remit.attestation.model import Caller
+from remit.enforcement.metrics import Metrics
+from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
+from remit.enforcement.ports import Decider, Records, Recovery, View
+from remit.kernel.clock import Clock, Instant
+from remit.kernel.errors import RemitError
+from remit.kernel.names import ServerName
+from remit.policy.model import Answer, Call, Code, Denial, Proposal
+from remit.storage.model import ConsumeProof, Effect, Entry, Release, Reserve, Work
+from remit.storage.ports import Writer
+
+log = structlog.get_logger(__name__)
+
+# An outcome waits this long for a decision to travel with: one commit then carries both.
+_RIDE_SECONDS: Final = 0.005
+_RETRY_SECONDS: Final = 1.0
+_MAX_WAITING: Final = 100_000
+_REPLAYED: Final = Answer(
+    denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An outcome that is not durable yet."""
+
+    decision: str
+    entry: Entry
+
+
+class Pipeline:
+    """Decides, records and settles calls. Belongs to one event loop.
+
+    Args:
+        decider: The policy decision point.
+        records: Makes entries.
+        writer: Makes them durable, with the decisions' effects.
+        recovery: Told which allowed calls are open.
+        clock: Where `now` comes from.
+        metrics: Counters.
+    """
+
+    def __init__(
+        self,
+        *,
+        decider: Decider,
+        records: Records,
+        writer: Writer,
+        recovery: Recovery,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._decider = decider
+        self._records = records
+        self._writer = writer
+        self._recovery = recovery
+        self._clock = clock
+        self.metrics = metrics or Metrics()
+        self._waiting: list[_Waiting] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._settling: set[asyncio.Future[Any]] = set()
+
+    async def admit(self, call: Call) -> Admitted:
+        """Decide `call` durably.
+
+        Raises:
+            EnforcementUnavailable: Nothing could be decided or recorded; nothing may be forwarded.
+        """
+        started = time.perf_counter()
+        now, view = self._clock.now(), self._decider.view()
+        proposal = self._propose(call, view, now=now)
+        if proposal.answer.allowed:
+            # Before the writer has it, so that the mark of the calls without an outcome never passes it.
+            self._recovery.note_open(call.id)
+        answer = await self._commit(call, proposal, view, now=now)
+        self.metrics.seconds.observe(time.perf_counter() - started)
+        if answer.denial is None:
+            self.metrics.allowed.inc()
+        else:
+            self.metrics.decisions.labels("deny", answer.denial.code.value).inc()
+            self._recovery.note_closed(call.id)
+        reserved = tuple(effect for effect in proposal.effects if isinstance(effect, Reserve))
+        return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved)
+
+    def again(self, call: Call) -> Answer:
+        """The answer `call` would get now, with nothing recorded: for calls that are already running."""
+        return self._decider.decide(call, self._decider.view(), now=self._clock.now()).answer
+
+    def epoch(self) -> int:
+        """The newest view's epoch."""
+        return self._decider.view().epoch
+
+    def told(self, admitted: Admitted, denial: Denial) -> dict[str, Any]:
+        """A denial of this call as the agent gets it."""
+        return dict(self._decider.told(denial, admitted.call, epoch=admitted.epoch, evaluated_at=admitted.evaluated_at))
+
+    async def refuse(
+        self,
+        caller: Caller,
+        proof: ConsumeProof | None,
+        *,
+        server: ServerName,
+        reason: str,
+        **fields: str,
+    ) -> bool:
+        """Record that a request was refused before any decision; true if its proof had not been used before.
+
+        Raises:
+            EnforcementUnavailable: It could not be recorded.
+        """
+        self.metrics.refused.labels(reason).inc()
+        said = {"agent": caller.agent, "instance": caller.instance, "server": server, "reason": reason, **fields}
+        work = Work((self._records.entry("refused", said),), (proof,) if proof else (), self._replayed(caller, server))
+        try:
+            return (await self._writer.submit_async(work)).failed is None
+        except RemitError as error:
+            raise self._unavailable("storage", error) from error
+
+    def outcome(self, admitted: Admitted, outcome: Outcome, *, detail: str = "") -> None:
+        """Record what became of an allowed call. Nobody waits for it: it goes with the next decision, or soon alone."""
+        self.metrics.outcomes.labels(outcome.value).inc()
+        call = admitted.call
+        if detail:
+            log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
+        entry = self._records.entry(
+            "outcome",
+            {"decision": call.id, "agent": call.caller.agent, "action": call.action, "outcome": outcome.value},
+        )
+        waiting = _Waiting(call.id, entry)
+        if releases := _given_back(admitted.reserved, outcome):
+            self._settle([waiting], releases)
+            return
+        self._waiting.append(waiting)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_RIDE_SECONDS, self._flush)
+
+    async def drain(self) -> None:
+        """Make every outcome told so far durable."""
+        self._flush()
+        while self._settling:
+            await asyncio.wait(set(self._settling))
+
+    def incident(self, what: str, *, call: Call, detail: str) -> None:
+        """Record that something happened which should not."""
+        log.error("incident", what=what, decision=call.id, detail=detail)
+        fields = {"what": what, "decision": call.id, "agent": call.caller.agent, "action": call.action}
+        self._keep(self._writer.submit_async(Work((self._records.entry("incident", fields),))))
+
+    def _propose(self, call: Call, view: View, *, now: Instant) -> Proposal:
+        if not view.fresh(now):
+            raise self._unavailable("stale_view", None, call)
+        try:
+            proposal = self._decider.decide(call, view, now=now)
+        except Exception as error:
+            # No engine, no decision (invariant 1); whatever broke must never read as an allow.
+            raise self._unavailable("engine", error, call) from error
+        denial = proposal.answer.denial
+        if denial is not None and denial.code is Code.ENFORCEMENT_UNAVAILABLE:
+            raise self._unavailable("engine", None, call, denial.cause or denial.title)
+        return proposal
+
+    async def _commit(self, call: Call, proposal: Proposal, view: View, *, now: Instant) -> Answer:
+        effects: tuple[Effect, ...] = proposal.effects
+        if call.proof is not None and call.proof not in effects:
+            effects = (call.proof, *effects)
+        failed_answer: list[Answer] = []
+        riders = self._board()
+
+        def otherwise(effect: Effect) -> tuple[Entry, ...]:
+            entry, answer = self._failed(effect, call, view, now=now)
+            failed_answer.append(answer)
+            return (entry, *(rider.entry for rider in riders))
+
+        try:
+            entry = self._decision(call, proposal, view)
+            work = Work((entry, *(rider.entry for rider in riders)), effects, otherwise)
+            committed = await self._writer.submit_async(work)
+        except RemitError as error:
+            self._waiting[:0] = riders
+            self._recovery.note_closed(call.id)
+            raise self._unavailable("storage", error) from error
+        self._closed(riders)
+        if committed.failed is not None:
+            return failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
+        if committed.used:
+            self._decider.used([e for e in effects if isinstance(e, Reserve)], committed.used)
+        return proposal.answer
+
+    def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
+        fields, payload = self._decider.recorded(call, proposal, view)
+        return self._records.entry("decision", fields, id=call.id, about=f"agent:{call.caller.agent}", payload=payload)
+
+    def _failed(self, effect: Effect, call: Call, view: View, *, now: Instant) -> tuple[Entry, Answer]:
+        if isinstance(effect, Reserve):
+            answer = Answer(denial=self._decider.spent(effect, call, now=now))
+            return self._decision(call, Proposal(answer=answer), view), answer
+        return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
+
+    def _replayed(self, caller: Caller, server: str) -> Callable[[Effect], tuple[Entry, ...]]:
+        fields = {"agent": caller.agent, "instance": caller.instance, "server": server, "reason": "replayed_proof"}
+        return lambda _effect: (self._records.entry("refused", fields),)
+
+    def _unavailable(
+        self, reason: str, error: BaseException | None, call: Call | None = None, detail: str = ""
+    ) -> EnforcementUnavailable:
+        self.metrics.unavailable.labels(reason).inc()
+        detail = detail or (f"{error!r} {getattr(error, 'detail', '')}" if error else reason)
+        log.error("enforcement unavailable", reason=reason, detail=detail[:500])
+        if call is not None:
+            fields = {"agent": call.caller.agent, "action": call.action, "reason": reason}
+            effects = (call.proof,) if call.proof else ()
+            self._keep(self._writer.submit_async(Work((self._records.entry("unavailable", fields),), effects)))
+        return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail)
+
+    def _board(self) -> list[_Waiting]:
+        riders, self._waiting = self._waiting, []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return riders
+
+    def _flush(self) -> None:
+        if riders := self._board():
+            self._settle(riders, ())
+
+    def _settle(self, riders: list[_Waiting], releases: tuple[Release, ...]) -> None:
+        future = self._writer.submit_async(Work(tuple(rider.entry for rider in riders), releases))
+        self._keep(future)
+        future.add_done_callback(lambda done: self._settled(done, riders, releases))
+
+    def _settled(self, done: asyncio.Future[Any], riders: list[_Waiting], releases: tuple[Release, ...]) -> None:
+        if done.cancelled():
+            return
+        if done.exception() is None:
+            self._closed(riders)
+            self._decider.released(releases)
+            return
+        # The database is gone. What cannot be recorded in time is found open at restart: outcome_unknown.
+        self._waiting = (riders + self._waiting)[:_MAX_WAITING]
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush)
+
+    def _closed(self, riders: list[_Waiting]) -> None:
+        for rider in riders:
+            self._recovery.note_closed(rider.decision)
+
+    def _keep(self, future: asyncio.Future[Any]) -> None:
+        self._settling.add(future)
+        future.add_done_callback(self._kept)
+
+    def _kept(self, future: asyncio.Future[Any]) -> None:
+        self._settling.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            log.error("not recorded", detail=repr(error))
+
+
+def _given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release, ...]:
+    """What a call that certainly spent nothing gives back: a call that was made still counts as one."""
+    if outcome is Outcome.NOT_SENT:
+        spared = reserved
+    elif outcome is Outcome.ERROR:
+        spared = tuple(reserve for reserve in reserved if reserve.key.startswith("budget "))
+    else:
+        return ()
+    return tuple(Release(reserve.key, reserve.window, reserve.amount) for reserve in spared)

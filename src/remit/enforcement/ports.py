@@ -1,0 +1,157 @@
+"""What the enforcement points ask of the rooms below; `server/compose.py` binds them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import aiohttp
+
+from remit.attestation.model import Caller
+from remit.catalog.model import Injection, Server
+from remit.kernel.clock import Instant
+from remit.kernel.names import ActionName
+from remit.policy.model import Call, Denial, Proposal
+from remit.storage.model import ConsumeProof, Entry, Release, Reserve
+
+
+class View(Protocol):
+    """One immutable picture of all facts."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of the last state change in it."""
+        ...
+
+    def fresh(self, now: Instant) -> bool:
+        """Whether nothing newer can be in force elsewhere for longer than the staleness bound."""
+        ...
+
+    def server(self, name: str) -> Server | None:
+        """The registered server of that name."""
+        ...
+
+
+class Decider(Protocol):
+    """The policy decision point, over the newest view of its facts. All of it quick and in memory."""
+
+    def view(self) -> View:
+        """The newest view."""
+        ...
+
+    def decide(self, call: Call, view: Any, *, now: Instant) -> Proposal:  # noqa: ANN401 - the view's own type is policy's
+        """Propose an answer, and the effects that must commit with it."""
+        ...
+
+    def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
+        """The denial of a call whose reservation found nothing left."""
+        ...
+
+    def recorded(self, call: Call, proposal: Proposal, view: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # noqa: ANN401 - as above
+        """What an entry says of a decision: public fields, and what is sealed."""
+        ...
+
+    def told(self, denial: Denial, call: Call, *, epoch: int, evaluated_at: Instant) -> Mapping[str, Any]:
+        """A denial as the agent gets it."""
+        ...
+
+    def shown(self, view: Any, caller: Caller) -> Collection[ActionName]:  # noqa: ANN401 - as above
+        """The actions that the caller may see under its purpose."""
+        ...
+
+    def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
+        """Counters' new values, after a commit."""
+        ...
+
+    def released(self, releases: Iterable[Release]) -> None:
+        """Reservations were given back."""
+        ...
+
+
+class Records(Protocol):
+    """Makes entries for the log."""
+
+    def entry(
+        self,
+        kind: str,
+        fields: Mapping[str, Any],
+        *,
+        id: str | None = None,  # noqa: A002 - the recorder's own name
+        about: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """An entry of `kind` whose public header carries `fields`."""
+        ...
+
+
+class Recovery(Protocol):
+    """Remembers which allowed calls have no recorded outcome yet."""
+
+    def note_open(self, decision: str) -> None:
+        """A decision that will be forwarded if it stands is about to be handed to the writer."""
+        ...
+
+    def note_closed(self, decision: str) -> None:
+        """Its outcome is durable, or nothing left after all."""
+        ...
+
+
+class Tokens(Protocol):
+    """Says who makes a request."""
+
+    def check(
+        self,
+        *,
+        authorization: str | None,
+        dpop: str | None,
+        method: str,
+        url: str,
+        audiences: Collection[str],
+        now: Instant,
+    ) -> tuple[Caller, ConsumeProof | None]:
+        """The caller, and the proof to consume with its decision. Raises TokenInvalid."""
+        ...
+
+
+class Scanner(Protocol):
+    """Looks for a secret in one response, chunk by chunk; best effort."""
+
+    def feed(self, chunk: bytes) -> bool:
+        """Whether it has been seen, in this chunk or before."""
+        ...
+
+
+class Secrets(Protocol):
+    """Upstream credentials at the moment of use."""
+
+    def header(self, injection: Injection) -> tuple[str, str]:
+        """The header that carries the credential. Raises a RemitError if the secret is missing."""
+        ...
+
+    def scanner(self, injection: Injection | None = None) -> Scanner:
+        """Looks for the injected secret in one response."""
+        ...
+
+
+class Dialer(Protocol):
+    """Outgoing HTTP that cannot be led astray."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+        timeout: aiohttp.ClientTimeout = ...,  # noqa: ASYNC109 - aiohttp's own kind of timeout
+    ) -> aiohttp.ClientResponse:
+        """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
+        ...
+
+
+class Catalog(Protocol):
+    """Where definitions that a server showed are compared with their pins and kept. Blocks: for a thread."""
+
+    def observe(self, name: str, definitions: Sequence[Any]) -> object:
+        """Take note of a server's whole list of tools."""
+        ...

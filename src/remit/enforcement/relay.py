@@ -1,0 +1,252 @@
+"""Carries an admitted call to its server and the answer back, looking at every message on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from remit.enforcement import denials, era
+from remit.enforcement.asgi import Watch
+from remit.enforcement.exchange import Exchange
+from remit.enforcement.model import INVALID_REQUEST, METHOD_NOT_FOUND, Admitted, Outcome
+from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.server_messages import Finished, Kind, ServerMessage, failed, finish, notification, read
+from remit.enforcement.streams import Running, Streams
+from remit.enforcement.upstream import Reply, Upstream, UpstreamFailed, handshake_headers
+from remit.kernel.errors import RemitError, TooLarge
+from remit.policy.model import Answer, Code
+
+log = structlog.get_logger(__name__)
+
+_OK: Final = 200
+_BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
+_NOT_ALLOWED: Final = 405
+_SERVER_ERROR: Final = 500
+_BAD_GATEWAY: Final = 502
+_PASSED_STATUSES: Final = frozenset({_OK, _BAD_REQUEST, _NOT_FOUND})
+# Redirects are not followed, and what a server thinks of our credential is no agent's business.
+_NEVER_READ: Final = frozenset({*range(300, 400), 401, 403, 407})
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An answer for the agent, with its HTTP status."""
+
+    finished: Finished
+    status: int = _OK
+
+
+Work = Callable[[], Awaitable[Carried]]
+
+
+class Relay:
+    """Forwards what was admitted. Belongs to the event loop."""
+
+    def __init__(self, pipeline: Pipeline, upstream: Upstream, streams: Streams) -> None:
+        self._pipeline = pipeline
+        self.upstream = upstream
+        self._streams = streams
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def call(self, x: Exchange, admitted: Admitted, data: bytes, headers: Mapping[str, str]) -> Finished:
+        """Forward a request, answer the agent, and record the outcome."""
+
+        async def carry() -> Carried:
+            async with await self._send(admitted, headers, data) as reply:
+                return await self._carry(x, admitted, reply)
+
+        return await self.deliver(x, admitted, carry)
+
+    async def deliver(self, x: Exchange, admitted: Admitted, work: Work) -> Finished:
+        """Do `work` where a state change can cut it, answer the agent with what it brings, and record the outcome."""
+        carried = await self._guarded(x, admitted, work)
+        try:
+            await x.finish(carried.finished.body, carried.status)
+        finally:
+            self._pipeline.outcome(admitted, carried.finished.outcome, detail=carried.finished.detail)
+        return carried.finished
+
+    async def _guarded(self, x: Exchange, admitted: Admitted, work: Work) -> Carried:
+        """Do `work` where a state change can cut it, and make an answer of however it ends."""
+        with self._streams.running(admitted.call, epoch=admitted.epoch) as running:
+            if running.cut is not None:
+                return self._refused(x, admitted, running.cut, Outcome.NOT_SENT)
+            watch = Watch(x.receive, lambda: self._gone(x, running))
+            try:
+                return await self._worked(x, work)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or (running.cut is None and not x.gone):
+                    self._pipeline.outcome(admitted, Outcome.OUTCOME_UNKNOWN, detail="the server is shutting down")
+                    raise
+                task.uncancel()
+                if running.cut is not None:
+                    return self._refused(x, admitted, running.cut, Outcome.CUT)
+                return Carried(Finished(b"", Outcome.OUTCOME_UNKNOWN, "the agent went away"))
+            finally:
+                watch.stop()
+
+    async def notify(self, x: Exchange, admitted: Admitted, data: bytes, headers: Mapping[str, str]) -> None:
+        """Forward a notification; nobody waits for an answer."""
+        await self._told(x, admitted, lambda: self._send(admitted, headers, data))
+
+    async def end(self, x: Exchange, admitted: Admitted, headers: Mapping[str, str]) -> None:
+        """End a session at the server (DELETE). However it takes that, here nobody can use it any more."""
+        await self._told(x, admitted, lambda: self._send(admitted, headers, None, "DELETE"))
+
+    async def listen(self, x: Exchange, admitted: Admitted, headers: Mapping[str, str]) -> None:
+        """Relay the stream of a session's own messages (GET) until either side ends it."""
+
+        async def carry() -> Carried:
+            async with await self._send(admitted, headers, None, "GET") as reply:
+                if not reply.streams:
+                    return Carried(failed(None, denials.NO_ANSWER, f"HTTP {reply.status}"), _NOT_ALLOWED)
+                await x.begin()
+                await self._events(x, admitted, reply, answering=False)
+                return Carried(Finished(b"", Outcome.OK))
+
+        carried = await self._guarded(x, admitted, carry)
+        try:
+            if x.streaming:
+                await x.finish(b"")
+            else:
+                await x.finish(carried.finished.body, _BAD_GATEWAY if carried.status == _OK else carried.status)
+        finally:
+            outcome = Outcome.OK if x.gone else carried.finished.outcome
+            self._pipeline.outcome(admitted, outcome, detail=carried.finished.detail)
+
+    async def _told(self, x: Exchange, admitted: Admitted, sending: Callable[[], Awaitable[Reply]]) -> None:
+        async def carry() -> Carried:
+            async with await sending() as reply:
+                outcome = Outcome.OK if reply.status < _BAD_REQUEST else Outcome.ERROR
+                return Carried(Finished(b"", outcome, "" if outcome is Outcome.OK else f"HTTP {reply.status}"))
+
+        finished = (await self._guarded(x, admitted, carry)).finished
+        self._pipeline.outcome(admitted, finished.outcome, detail=finished.detail)
+
+    async def drain(self) -> None:
+        """Wait for answers to servers that are still on their way."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def refusal(self, x: Exchange, admitted: Admitted, answer: Answer) -> bytes:
+        """A denial as this agent is told it, by the method it used."""
+        denial = answer.denial
+        if denial is None or denial.code is Code.NOT_VISIBLE:
+            return denials.not_visible(x.id, x.method, admitted.call.tool or x.named)
+        return denials.denied(x.id, x.method, self._pipeline.told(admitted, denial), modern=x.modern)
+
+    def asked(self, x: Exchange, admitted: Admitted, message: ServerMessage) -> None:
+        """A server asked something of the agent: it is told that there is no such method, and the agent nothing."""
+        log.info("server request refused", server=x.server, method=message.method[:128])
+        if x.modern or admitted.server is None:
+            return  # this era has no such requests, and no way to answer one
+        body = denials.error(message.id, METHOD_NOT_FOUND, "Method not found")
+        task = asyncio.get_running_loop().create_task(self._answer_server(x, admitted, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer_server(self, x: Exchange, admitted: Admitted, body: bytes) -> None:
+        session = x.session.upstream if x.session else None
+        try:
+            async with await self._send(admitted, handshake_headers(x.headers.get(era.VERSION_HEADER), session), body):
+                pass
+        except RemitError as error:
+            log.info("a server did not take its refusal", server=x.server, detail=error.detail)
+
+    def _gone(self, x: Exchange, running: Running) -> None:
+        x.gone = True
+        # Modern: closing the response is the cancellation. Before, a call runs on, so its outcome is still awaited.
+        if (x.modern or x.message is None) and running.task is not None:
+            running.task.cancel()
+
+    async def _send(
+        self, admitted: Admitted, headers: Mapping[str, str], data: bytes | None, method: str = "POST"
+    ) -> Reply:
+        if admitted.server is None:
+            raise UpstreamFailed(denials.UNREACHABLE, sent=False, detail="no such server any more")
+        return await self.upstream.send(admitted.server, headers=headers, data=data, method=method)
+
+    async def _worked(self, x: Exchange, work: Work) -> Carried:
+        try:
+            carried = await work()
+        except UpstreamFailed as error:
+            carried = Carried(failed(x.id, error.public, error.detail, outcome=_outcome_of(error)))
+        except TooLarge as error:
+            carried = Carried(failed(x.id, denials.TOO_LARGE, error.public, outcome=Outcome.CUT))
+        except RemitError as error:
+            # The vault is locked or has no such secret: nothing was sent, and trying again may help.
+            body = denials.unavailable(x.id)
+            carried = Carried(Finished(body, Outcome.NOT_SENT, f"{error.code}: {error.public} {error.detail}"))
+        except Exception as error:
+            # Whatever broke, the call may have left; it must not stay without an outcome.
+            log.exception("a relay failed", server=x.server)
+            carried = Carried(failed(x.id, denials.NO_ANSWER, repr(error)[:300], outcome=Outcome.OUTCOME_UNKNOWN))
+        return carried
+
+    async def _carry(self, x: Exchange, admitted: Admitted, reply: Reply) -> Carried:
+        if x.session is not None and reply.status == _NOT_FOUND:
+            body = denials.error(x.id, INVALID_REQUEST, denials.UNKNOWN_SESSION)
+            return Carried(Finished(body, Outcome.ERROR, "the server ended the session"), _NOT_FOUND)
+        if reply.status in _NEVER_READ or not (reply.json or reply.streams):
+            outcome = Outcome.OUTCOME_UNKNOWN if reply.status >= _SERVER_ERROR else Outcome.ERROR
+            return Carried(failed(x.id, denials.NO_ANSWER, f"HTTP {reply.status}", outcome=outcome))
+        if x.opening is not None and reply.status == _OK and reply.session:
+            x.opening(reply.session)
+        if reply.streams:
+            return Carried(await self._events(x, admitted, reply, answering=True))
+        return await self._json(x, admitted, reply)
+
+    async def _json(self, x: Exchange, admitted: Admitted, reply: Reply) -> Carried:
+        body = await reply.read()
+        if reply.echoes(body):
+            return Carried(self._echoed(x, admitted))
+        message = read(body)
+        if message.kind is not Kind.RESPONSE:
+            detail = f"HTTP {reply.status}: no JSON-RPC response"
+            return Carried(failed(x.id, denials.NO_ANSWER, detail, outcome=Outcome.OUTCOME_UNKNOWN))
+        finished = finish(message, id=x.id, method=x.method, modern=x.modern)
+        status = reply.status if reply.status in _PASSED_STATUSES else _OK
+        return Carried(finished, status)
+
+    async def _events(self, x: Exchange, admitted: Admitted, reply: Reply, *, answering: bool) -> Finished:
+        async for event in reply.events():
+            if not event.data:
+                await x.ping()
+                continue
+            if reply.echoes(event.data):
+                return self._echoed(x, admitted)
+            message = read(event.data)
+            if message.kind is Kind.RESPONSE and answering and message.id == x.id:
+                return finish(message, id=x.id, method=x.method, modern=x.modern)
+            if message.kind is Kind.NOTIFICATION and message.method in era.SERVER_NOTIFICATIONS:
+                await x.event(notification(message))
+            elif message.kind is Kind.REQUEST:
+                self.asked(x, admitted, message)
+        if not answering:
+            return Finished(b"", Outcome.OK)
+        return failed(x.id, denials.NO_ANSWER, "the stream ended early", outcome=Outcome.OUTCOME_UNKNOWN)
+
+    def _echoed(self, x: Exchange, admitted: Admitted) -> Finished:
+        self._pipeline.incident("secret_echoed", call=admitted.call, detail=f"by {x.server}")
+        return failed(x.id, denials.WITHHELD, "the answer carried an injected secret", outcome=Outcome.CUT)
+
+    def _refused(self, x: Exchange, admitted: Admitted, answer: Answer, outcome: Outcome) -> Carried:
+        denial = answer.denial
+        detail = f"a state change came first: {denial.code.value if denial else ''}"
+        if outcome is Outcome.CUT and denial is not None and denial.code is not Code.NOT_VISIBLE:
+            body = denials.denied_method(x.id, self._pipeline.told(admitted, denial))
+        else:
+            body = self.refusal(x, admitted, answer)
+        return Carried(Finished(body, outcome, detail))
+
+
+def _outcome_of(error: RemitError) -> Outcome:
+    if isinstance(error, UpstreamFailed) and error.sent:
+        return Outcome.ERROR if error.answered else Outcome.OUTCOME_UNKNOWN
+    return Outcome.NOT_SENT

@@ -1,0 +1,179 @@
+"""Reading what a server sends, as pure functions: what kind of message it is, and how a response ended.
+
+A server is not trusted either. Its requests never reach the agent, what it sends is encoded
+anew around the values read here, and it cannot speak in Remit's name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+
+from remit.enforcement import denials
+from remit.enforcement.era import CACHEABLE
+from remit.enforcement.model import DENIED, INTERNAL_ERROR, SERVER_ERROR, Outcome, RpcId
+from remit.kernel import canonical
+from remit.kernel.errors import Malformed
+
+_REMIT_META = re.compile(rb"dev\.remit|\\u00[2-7]")
+
+
+class Kind(Enum):
+    """What a server's message is."""
+
+    RESPONSE = "response"
+    REQUEST = "request"
+    NOTIFICATION = "notification"
+    GARBAGE = "garbage"
+
+
+class _Envelope(msgspec.Struct):
+    jsonrpc: str = ""
+    id: str | int | msgspec.UnsetType | None = msgspec.UNSET
+    method: str | msgspec.UnsetType = msgspec.UNSET
+    params: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _ResultHead(msgspec.Struct, rename="camel"):
+    result_type: str | None = None
+    is_error: bool | None = None
+
+
+class _Error(msgspec.Struct, omit_defaults=True):
+    code: int
+    message: str
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_envelopes: Final = msgspec.json.Decoder(_Envelope)
+_heads: Final = msgspec.json.Decoder(_ResultHead)
+_errors: Final = msgspec.json.Decoder(_Error)
+_encoder: Final = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMessage:
+    """One message of a server; the parts that count for its kind."""
+
+    kind: Kind
+    id: RpcId = None
+    method: str = ""
+    params: bytes | None = None
+    result: bytes | None = None
+    error: bytes | None = None
+
+
+_GARBAGE: Final = ServerMessage(Kind.GARBAGE)
+
+
+def read(data: bytes) -> ServerMessage:
+    """Read one message; whatever is not exactly one is `GARBAGE`."""
+    try:
+        data.decode("utf-8")
+        envelope = _envelopes.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _GARBAGE
+    if envelope.jsonrpc != "2.0":
+        return _GARBAGE
+    answers = (envelope.result is not msgspec.UNSET) + (envelope.error is not msgspec.UNSET)
+    identity = None if isinstance(envelope.id, msgspec.UnsetType) else envelope.id
+    if isinstance(envelope.method, str):
+        if answers:
+            return _GARBAGE
+        kind = Kind.NOTIFICATION if envelope.id is msgspec.UNSET else Kind.REQUEST
+        return ServerMessage(kind, identity, envelope.method, _bytes(envelope.params))
+    if answers != 1:
+        return _GARBAGE
+    return ServerMessage(Kind.RESPONSE, identity, result=_bytes(envelope.result), error=_bytes(envelope.error))
+
+
+def _bytes(raw: msgspec.Raw | msgspec.UnsetType) -> bytes | None:
+    return None if isinstance(raw, msgspec.UnsetType) else bytes(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A response as the agent gets it, and what became of the call."""
+
+    body: bytes
+    outcome: Outcome
+    detail: str = ""
+    result: bytes | None = None
+
+
+def finish(answer: ServerMessage, *, id: RpcId, method: str, modern: bool) -> Finished:  # noqa: A002 - JSON-RPC's own name
+    """Turn a server's response to a request with `id` into the one for the agent."""
+    if answer.id != id and not (answer.id is None and answer.error is not None):
+        return failed(id, denials.NO_ANSWER, "the response has another id")
+    try:
+        if answer.error is not None:
+            return _finish_error(answer.error, id)
+        return _finish_result(answer.result or b"", id, method=method, modern=modern)
+    except (msgspec.MsgspecError, Malformed, ValueError, RecursionError) as error:
+        return failed(id, denials.NO_ANSWER, repr(error)[:200])
+
+
+def failed(id: RpcId, public: str, detail: str, *, outcome: Outcome = Outcome.ERROR) -> Finished:  # noqa: A002 - JSON-RPC's own name
+    """An answer in place of one that cannot be passed on; `detail` is for the operator."""
+    return Finished(denials.error(id, INTERNAL_ERROR, public), outcome, detail)
+
+
+def _finish_error(raw: bytes, id: RpcId) -> Finished:  # noqa: A002 - JSON-RPC's own name
+    error = _errors.decode(raw)
+    if error.code == DENIED:
+        error.code = SERVER_ERROR
+    body = b'{"jsonrpc":"2.0","id":' + _encoder.encode(id) + b',"error":' + _encoder.encode(error) + b"}"
+    return Finished(body, Outcome.ERROR, f"the server answered {error.code}")
+
+
+def _finish_result(raw: bytes, id: RpcId, *, method: str, modern: bool) -> Finished:  # noqa: A002 - JSON-RPC's own name
+    head = _heads.decode(raw)
+    if head.result_type is not None and head.result_type != "complete":
+        # `input_required` would have the agent answer questions of the server's (sampling, elicitation);
+        # other types are extensions that nothing here understands.
+        return failed(id, denials.ASKS, f"result type {head.result_type[:64]!r}")
+    if _REMIT_META.search(raw):
+        raw = _without_remit(raw)
+    if modern and method in CACHEABLE:
+        raw = _uncached(raw)
+    body = b'{"jsonrpc":"2.0","id":' + _encoder.encode(id) + b',"result":' + raw + b"}"
+    return Finished(body, Outcome.ERROR if head.is_error else Outcome.OK, result=raw)
+
+
+def _without_remit(raw: bytes) -> bytes:
+    value = canonical.parse(raw)
+    meta = value.get("_meta")
+    if not isinstance(meta, dict) or not any(key.startswith("dev.remit/") for key in meta):
+        return raw
+    value["_meta"] = {key: member for key, member in meta.items() if not key.startswith("dev.remit/")}
+    return canonical.encode(value)
+
+
+def _uncached(raw: bytes) -> bytes:
+    # What an agent may see can change with any boundary or freeze: nothing of it may be kept or shared.
+    value = canonical.parse(raw)
+    return canonical.encode({**value, "ttlMs": 0, "cacheScope": "private"})
+
+
+def notification(message: ServerMessage) -> bytes:
+    """A server's notification, encoded anew."""
+    head = b'{"jsonrpc":"2.0","method":' + _encoder.encode(message.method)
+    return head + (b"}" if message.params is None else b',"params":' + message.params + b"}")
+
+
+def result_object(raw: bytes) -> dict[str, Any]:
+    """A result, strictly read.
+
+    Raises:
+        Malformed: It is not an object, or not strict JSON.
+    """
+    value = canonical.parse(raw)
+    if not isinstance(value, dict):
+        raise Malformed("a result is not an object")
+    return value

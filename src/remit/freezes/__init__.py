@@ -1,0 +1,1 @@
+"""Stops on an instance, agent, owner, credential, tool, server or everything."""

@@ -1,0 +1,97 @@
+"""The names of things: what a well-formed name or id looks like, and how new ids are made."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import threading
+import time
+import unicodedata
+from typing import NewType
+
+from remit.kernel.errors import Malformed
+
+AgentName = NewType("AgentName", str)
+OwnerName = NewType("OwnerName", str)
+PurposeName = NewType("PurposeName", str)
+BoundaryName = NewType("BoundaryName", str)
+ServerName = NewType("ServerName", str)
+ToolName = NewType("ToolName", str)
+ActionName = NewType("ActionName", str)
+SecretName = NewType("SecretName", str)
+InstanceId = NewType("InstanceId", str)
+RunId = NewType("RunId", str)
+DecisionId = NewType("DecisionId", str)
+EntryId = NewType("EntryId", str)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_TOOL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+_MAX_TOOL = 256
+_counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
+_lock = threading.Lock()
+
+
+def check_name(text: object, *, what: str) -> str:
+    """Return `text` if it is a well-formed name: `[a-z0-9][a-z0-9-]{0,62}`.
+
+    One canonical case and no Unicode: two names that look alike are the same
+    name (threats: identity squatting by case folding).
+
+    Raises:
+        Malformed: It is not.
+    """
+    if not isinstance(text, str) or not _NAME.match(text):
+        raise Malformed(f"{what} must match [a-z0-9][a-z0-9-]{{0,62}}", detail=repr(text)[:120])
+    return text
+
+
+def tool_action(server: str, tool: str) -> ActionName:
+    """The action of calling `tool` on `server`: `server/tool`, split at the first `/`."""
+    return ActionName(f"{server}/{tool}")
+
+
+def method_action(server: str, method: str) -> ActionName:
+    """The action of any other MCP method on `server`: `server:method`."""
+    return ActionName(f"{server}:{method}")
+
+
+def split_action(action: str) -> tuple[ServerName, str, bool]:
+    """Split an action into (server, tool or method, whether it is a tool)."""
+    for index, char in enumerate(action):
+        if char == "/":
+            return ServerName(action[:index]), action[index + 1 :], True
+        if char == ":":
+            return ServerName(action[:index]), action[index + 1 :], False
+    raise Malformed("an action is server/tool or server:method", detail=repr(action)[:120])
+
+
+def well_formed_tool(name: object) -> bool:
+    """Whether a server's tool name can be named in a boundary: NFC, 1-256 characters, no space or control."""
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= _MAX_TOOL
+        and not _TOOL_FORBIDDEN.search(name)
+        and unicodedata.is_normalized("NFC", name)
+    )
+
+
+def _base32(value: int, length: int) -> str:
+    chars = []
+    for _ in range(length):
+        chars.append(_CROCKFORD[value & 31])
+        value >>= 5
+    return "".join(reversed(chars))
+
+
+def new_id(prefix: str) -> str:
+    """A new id `prefix_` + 26 characters: 48 bits of milliseconds, 24 of a counter, 56 random bits.
+
+    Ids made later in one process sort later, so index pages are appended to.
+    """
+    with _lock:
+        count = next(_counter) & 0xFFFFFF
+        millis = time.time_ns() // 1_000_000
+    value = (millis << 80) | (count << 56) | int.from_bytes(os.urandom(7), "big")
+    return f"{prefix}_{_base32(value, 26)}"

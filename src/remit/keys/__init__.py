@@ -1,0 +1,1 @@
+"""Key providers, sealing, signing keys, the strict JOSE wrapper and the Secret type."""

@@ -1,0 +1,1 @@
+"""The only way out: SSRF-safe resolving, dialling and fetching."""

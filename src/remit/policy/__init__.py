@@ -1,0 +1,1 @@
+"""The policy decision point: one pure function and the facts it reads."""

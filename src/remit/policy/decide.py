@@ -1,0 +1,245 @@
+"""How a call is decided: numbered steps, first failure wins, a deny is a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from remit.access.model import PurposeState
+from remit.agents.model import AgentState
+from remit.catalog.model import PinState
+from remit.kernel.clock import Instant
+from remit.policy import denial as refuse
+from remit.policy.arguments import inexact, told
+from remit.policy.arguments import violations as schema_violations
+from remit.policy.constraints import above_approval
+from remit.policy.constraints import violations as bound_violations
+from remit.policy.limits import exhausted, reservation
+from remit.policy.model import Answer, Call, Denial, Proposal, Violation
+from remit.policy.ports import Ruling, Slice, Verdict
+from remit.policy.schema import METHODS, PASSING
+from remit.policy.shape import EMPTY, Unreadable, read
+from remit.policy.slices import Subject, context, policy_names
+from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
+from remit.storage.model import Reserve
+
+
+def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
+    """Propose an answer to one call, and the effects that must commit with it.
+
+    Nothing is written here. The committed answer is the decision: if an effect finds its
+    row changed, the writer turns the proposal into that denial (`limits.denial_for`).
+    The caller's proof is consumed whatever the answer is.
+    """
+    trial = _Trial(call, view, now)
+    # (1) A view that may be stale decides nothing: a freeze could be missing from it.
+    if not view.fresh(now):
+        return trial.deny(refuse.unavailable(step=1, cause="the database was not reached within the staleness bound"))
+    # (2) The caller is authenticated; what it may not see ends here, exactly like what does not exist.
+    agent = view.agents.get(call.caller.agent)
+    server = view.servers.get(call.server)
+    if agent is None or server is None or not _sees(agent, call):
+        return trial.deny(refuse.not_visible())
+    # (3) A freeze anywhere on the path wins over everything that was ever approved.
+    if (freeze := view.freeze_on(call, agent.agent)) is not None:
+        return trial.deny(refuse.revoked(freeze=freeze.id))
+    # (4) Agent, owner and purpose are active; the action is within the purpose.
+    purpose = view.purposes.get(call.caller.purpose)
+    standing = _standing(call, view, agent, purpose, now)
+    if standing is not None or purpose is None:
+        return trial.deny(standing or refuse.purpose_closed(call.caller.purpose))
+    if call.tool is None:
+        return _method(trial, agent, purpose, server)
+    # (5) The tool is known, and is as it was approved.
+    tool = server.tools.get(call.tool)
+    if tool is None or tool.tool.state is not PinState.APPROVED:
+        return trial.deny(refuse.tool_definition_changed(cause=tool.tool.state.value if tool else "not listed"))
+    # (6) The arguments fit the pinned schema, and every number is exact.
+    subject = Subject(agent, purpose, server, tool, call.action)
+    values = _readable(call, subject)
+    if isinstance(values, Denial):
+        return trial.deny(values)
+    # (7)-(11) The organisation's policies and the agent's boundaries.
+    return _within(trial, subject, context(call, values, now=now))
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One call under way: what was found so far, for the payload of its entry."""
+
+    call: Call
+    view: View
+    now: Instant
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def deny(self, denial: Denial) -> Proposal:
+        proof = self.call.proof
+        return Proposal(answer=Answer(denial=denial), effects=() if proof is None else (proof,), facts=self.facts)
+
+    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = ()) -> Proposal:
+        proof = self.call.proof
+        return Proposal(answer=answer, effects=reserved if proof is None else (proof, *reserved), facts=self.facts)
+
+
+def _sees(agent: AgentRecord, call: Call) -> bool:
+    return call.action in agent.reach.actions if call.tool is not None else call.server in agent.reach.servers
+
+
+def _standing(  # noqa: PLR0911 - a list of checks
+    call: Call, view: View, agent: AgentRecord, purpose: PurposeRecord | None, now: Instant
+) -> Denial | None:
+    registered = agent.agent
+    if registered.state is not AgentState.ACTIVE:
+        return refuse.agent_suspended(f"agent {registered.state}")
+    if now >= registered.not_after:
+        return refuse.agent_suspended("agent ended")
+    owner = view.owners.get(registered.owner)
+    if owner is None or not owner.active:
+        return refuse.agent_suspended("owner not active")
+    if call.caller.purpose not in registered.purposes:
+        return refuse.purpose_mismatch(call)
+    if purpose is None or purpose.purpose.state is not PurposeState.ACTIVE or now >= purpose.purpose.not_after:
+        return refuse.purpose_closed(call.caller.purpose)
+    if call.tool is not None and not purpose.covers(call.action):
+        named = {name for name, action in agent.reach.grants if action == call.action}
+        elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
+        return refuse.purpose_mismatch(call, elsewhere=elsewhere)
+    return None
+
+
+def _readable(call: Call, subject: Subject) -> dict[str, Any] | Denial:
+    """The arguments as policies read them, or the denial of step 6."""
+    arguments = call.arguments if call.arguments is not None else {}
+    if subject.tool is None:
+        return refuse.unavailable(step=6, cause="no tool")
+    try:
+        validator = subject.tool.validator()
+    except ValueError as error:
+        return refuse.invalid_arguments((), cause=f"the pinned schema cannot be used: {error}")
+    if found := schema_violations(arguments, validator):
+        return refuse.invalid_arguments(found)
+    try:
+        return read(subject.shape, arguments)
+    except Unreadable as error:
+        if error.constraint == "exact":
+            return refuse.invalid_arguments((inexact(error.path, error.value),))
+        return refuse.invalid_arguments(
+            (Violation(path=error.path, constraint=error.constraint, actual=told(error.value)),)
+        )
+
+
+def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: ServerRecord) -> Proposal:
+    """Every method but `tools/call`: what passes needs any boundary on the server that has not ended."""
+    call, view, now = trial.call, trial.view, trial.now
+    method = call.action.partition(":")[2]
+    # (7) The organisation's policies speak about every method that is known.
+    if method in METHODS:
+        subject = Subject(agent, purpose, server, None, call.action)
+        values = read(EMPTY, {})
+        verdict, _ = view.slices.ask(subject, view.organisation, None, context(call, values, now=now))
+        if (denial := _ruled_out(verdict, view)) is not None:
+            return trial.deny(denial)
+    # (8) Methods have no rules of their own: they pass as a whole, or not at all.
+    live = [b for b in agent.reach.servers[call.server] if now < b.not_after]
+    if method not in PASSING or not live:
+        return trial.deny(refuse.not_granted(call))
+    return trial.allow(Answer(boundary=live[0].boundary, boundary_version=live[0].version))
+
+
+def _within(trial: _Trial, subject: Subject, about: str) -> Proposal:
+    """Steps 7-11: the organisation's policies, then each boundary in byte order of their names."""
+    call, view = trial.call, trial.view
+    grants = subject.agent.reach.grants.get((call.caller.purpose, call.action), ())
+    furthest: Denial | None = None
+    tried: Grant | None = None
+    ruled = False
+    for grant in grants:
+        denial = _bounds(grant, call, trial.now)
+        if denial is None:
+            # (7) with (8): the structure has passed, and Cedar must agree.
+            verdict, asked = view.slices.ask(subject, view.organisation, grant, about)
+            ruled = True
+            if (denial := _ruled_out(verdict, view)) is not None:
+                return trial.deny(denial)
+            if not _permitted(verdict, asked):
+                trial.facts["incident"] = _incident(grant, "the structure allows and Cedar does not")
+                return trial.deny(refuse.unavailable(step=8, cause="structure and Cedar disagree"))
+            # (9) Activations: everything inside a boundary is in force.
+            proposal = _charge(trial, grant, policy_names(verdict.reasons))
+            if isinstance(proposal, Proposal):
+                return proposal
+            denial = proposal
+        if furthest is None or denial.step > furthest.step:  # the first name wins a tie
+            furthest, tried = denial, grant
+    if not ruled and (denial := _organisation(trial, subject, tried, about)) is not None:
+        return trial.deny(denial)
+    return trial.deny(furthest or refuse.not_granted(call))
+
+
+def _bounds(grant: Grant, call: Call, now: Instant) -> Denial | None:
+    """(8) The boundary has not ended, and the arguments are inside its bounds."""
+    if now >= grant.boundary.not_after:
+        return refuse.not_granted(call, cause=f"boundary {grant.boundary.boundary} has ended")
+    found = bound_violations(grant.rule, call.arguments or {})
+    return refuse.constraint_violated(found, call, grant.rule) if found else None
+
+
+def _charge(trial: _Trial, grant: Grant, policies: tuple[str, ...]) -> Proposal | Denial:
+    """(10) and (11) for a boundary that covers the call."""
+    call, now, boundary = trial.call, trial.now, grant.boundary
+    arguments = call.arguments or {}
+    # (10) Limits are reserved by the writer; what is known to be spent is refused here already.
+    reserved = tuple([reservation(limit, arguments, now=now) for limit in grant.limits])
+    for reserve in reserved:
+        used = trial.view.counters.used(reserve.key, reserve.window)
+        if (used or 0) + reserve.amount > reserve.limit:
+            return exhausted(reserve, call, now=now, used=used or 0)
+    # (11) A person must approve what goes over the boundary's threshold.
+    if (over := above_approval(grant.rule, arguments)) is not None:
+        name, threshold = over
+        return refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
+    answer = Answer(boundary=boundary.boundary, boundary_version=boundary.version, policies=policies)
+    return trial.allow(answer, reserved)
+
+
+def _organisation(trial: _Trial, subject: Subject, tried: Grant | None, about: str) -> Denial | None:
+    """(7) where no boundary's structure passed: does a policy forbid it anyway? First failure wins."""
+    verdict, asked = trial.view.slices.ask(subject, trial.view.organisation, tried, about)
+    if (denial := _ruled_out(verdict, trial.view)) is not None:
+        return denial
+    if tried is not None and asked is not None and asked.exact and _permitted(verdict, asked):
+        trial.facts["incident"] = _incident(tried, "Cedar allows and the structure does not")
+    return None
+
+
+def _ruled_out(verdict: Verdict, view: View) -> Denial | None:
+    """(7) What ends a decision: an engine that did not decide, any error, or a forbid that applies.
+
+    Cedar skips a `forbid` whose condition fails, so an error may hide one.
+    """
+    if verdict.errors or verdict.ruling not in (Ruling.ALLOW, Ruling.DENY):
+        return refuse.unavailable(step=7, cause="; ".join(verdict.errors) or "the engine did not decide")
+    if verdict.ruling is Ruling.DENY and verdict.reasons:
+        policy = (policy_names(verdict.reasons) or verdict.reasons)[0]
+        return refuse.forbidden(policy=policy, title=view.organisation.titles.get(policy))
+    return None
+
+
+def _permitted(verdict: Verdict, asked: Slice | None) -> bool:
+    """Whether Cedar allows by the boundary's own permit: no permit of the organisation can stand in for it."""
+    return (
+        verdict.ruling is Ruling.ALLOW
+        and asked is not None
+        and asked.permit is not None
+        and asked.permit in verdict.reasons
+    )
+
+
+def _incident(grant: Grant, what: str) -> dict[str, Any]:
+    return {
+        "kind": "structure_and_cedar_disagree",
+        "boundary": grant.boundary.boundary,
+        "version": grant.boundary.version,
+        "action": grant.rule.action,
+        "what": what,
+    }

@@ -1,0 +1,207 @@
+"""The facts in memory: loaded once, and reloaded record by record as the feed tells what changed.
+
+One reference is swapped; readers hold the picture they began with. A change is applied here
+before its caller is answered, on the writer's thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import itertools
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+
+from remit.access.model import Boundary, BoundaryState, Rule
+from remit.freezes.model import Freeze
+from remit.kernel.clock import Instant
+from remit.kernel.errors import RemitError
+from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
+from remit.policy import organisation
+from remit.policy.organisation import Organisation
+from remit.policy.ports import Engine, FactSource
+from remit.policy.slices import Slices
+from remit.policy.view import (
+    Counters,
+    PurposeRecord,
+    View,
+    agent_record,
+    server_record,
+)
+from remit.storage.model import Release, Reserve
+
+# Topics that no decision reads.
+_ELSEWHERE = frozenset({"secret", "operators"})
+
+
+class Facts:
+    """Keeps the newest view.
+
+    Args:
+        source: The rooms below, as stored facts.
+        engine: The Cedar engine.
+        contact: When the database last answered, on the clock that `now` comes from.
+    """
+
+    def __init__(self, *, source: FactSource, engine: Engine, contact: Callable[[], Instant]) -> None:
+        self._source = source
+        self._engine = engine
+        self._organisations = itertools.count(1)
+        self._view = View(
+            epoch=0,
+            contact=contact,
+            agents={},
+            owners={},
+            purposes={},
+            servers={},
+            freezes={},
+            organisation=Organisation(),
+            counters=Counters(),
+            slices=Slices(engine),
+        )
+
+    def view(self) -> View:
+        """The newest view: one attribute read."""
+        return self._view
+
+    def load(self, connection: Connection, *, epoch: int) -> None:
+        """Read everything."""
+        with _growing():
+            self._load(connection, epoch)
+
+    def _load(self, connection: Connection, epoch: int) -> None:
+        source = self._source
+        held: dict[str, list[Boundary]] = defaultdict(list)
+        shared: dict[Rule, Rule] = {}
+        for boundary in source.boundaries(connection):
+            if boundary.state is BoundaryState.ACTIVE:
+                held[boundary.agent].append(_sharing(boundary, shared))
+        self._swap(
+            epoch=epoch,
+            agents={
+                agent.agent: agent_record(agent, tuple(held.pop(agent.agent, ())))
+                for agent in source.agents(connection)
+            },
+            owners={owner.owner: owner for owner in source.owners(connection)},
+            purposes={purpose.purpose: PurposeRecord(purpose) for purpose in source.purposes(connection)},
+            servers={server.server: server_record(server) for server in source.servers(connection)},
+            freezes=_by_target(source.freezes(connection)),
+            organisation=self._organisation(connection),
+        )
+
+    def apply(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:
+        """Reload what `topics` name (remit.storage.ports.Feed). A topic that is not known reloads everything."""
+        changes: dict[str, Any] = {}
+        for topic in dict.fromkeys(topics):
+            kind, _, name = topic.partition(":")
+            if kind in _ELSEWHERE:
+                continue
+            reload = _RELOADS.get(kind)
+            if reload is None:
+                self.load(connection, epoch=epoch)
+                return
+            reload(self, connection, name, changes)
+        self._swap(epoch=epoch, **changes)
+
+    def note(self, reserved: Sequence[Reserve], used: Sequence[int]) -> None:
+        """The writer has committed these reservations, and their counters now hold `used`."""
+        for reserve, value in zip(reserved, used, strict=True):
+            self._view.counters.note(reserve, value)
+
+    def released(self, releases: Iterable[Release]) -> None:
+        """Reservations are given back. Must be told: else a refunded budget looks spent here."""
+        for release in releases:
+            self._view.counters.release(release)
+
+    def _swap(self, **changes: Any) -> None:  # noqa: ANN401 - the view's own fields
+        self._view = dataclasses.replace(self._view, **changes)
+
+    def _agent(self, connection: Connection, name: str, changes: dict[str, Any]) -> None:
+        agent = self._source.agent(connection, name)
+        boundaries = tuple(self._source.boundaries_of(connection, name))
+        record = None if agent is None else agent_record(agent, boundaries)
+        _put(changes, "agents", self._view.agents, name, record)
+
+    def _owner(self, connection: Connection, name: str, changes: dict[str, Any]) -> None:
+        _put(changes, "owners", self._view.owners, name, self._source.owner(connection, name))
+
+    def _purpose(self, connection: Connection, name: str, changes: dict[str, Any]) -> None:
+        purpose = self._source.purpose(connection, name)
+        record = None if purpose is None else PurposeRecord(purpose)
+        _put(changes, "purposes", self._view.purposes, name, record)
+
+    def _server(self, connection: Connection, name: str, changes: dict[str, Any]) -> None:
+        server = self._source.server(connection, name)
+        before = self._view.servers.get(ServerName(name))
+        record = None if server is None else server_record(server, before)
+        _put(changes, "servers", self._view.servers, name, record)
+
+    def _freezes(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        changes["freezes"] = _by_target(self._source.freezes(connection))
+
+    def _policies(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        changes["organisation"] = self._organisation(connection)
+
+    def _organisation(self, connection: Connection) -> Organisation:
+        files, serial = self._source.policies(connection), next(self._organisations)
+        try:
+            return organisation.read(files, self._engine, serial=serial)
+        except RemitError as error:
+            return organisation.unreadable(files, fault=error.public, serial=serial)
+
+
+_Reload = Callable[[Facts, Connection, str, dict[str, Any]], None]
+_RELOADS: Mapping[str, _Reload] = {
+    "agent": Facts._agent,  # noqa: SLF001 - a table of this class's own methods
+    "owner": Facts._owner,  # noqa: SLF001 - as above
+    "purpose": Facts._purpose,  # noqa: SLF001 - as above
+    "server": Facts._server,  # noqa: SLF001 - as above
+    "freezes": Facts._freezes,  # noqa: SLF001 - as above
+    "policies": Facts._policies,  # noqa: SLF001 - as above
+}
+
+
+def _put(changes: dict[str, Any], part: str, before: Mapping[Any, Any], name: str, record: object) -> None:
+    """Replace one record in a copy of a part of the view; None takes it away."""
+    records = changes.setdefault(part, dict(before))
+    if record is None:
+        records.pop(name, None)
+    else:
+        records[name] = record
+
+
+def _by_target(freezes: Iterable[Freeze]) -> dict[tuple[str, str], Freeze]:
+    return {(freeze.kind.value, freeze.name): freeze for freeze in freezes}
+
+
+def _sharing(boundary: Boundary, shared: dict[Rule, Rule]) -> Boundary:
+    """`boundary` with rules that are the same object wherever they are equal: most boundaries follow a template."""
+    rules = (shared.setdefault(rule, rule) for rule in boundary.rules.values())
+    return Boundary(
+        boundary=boundary.boundary,
+        version=boundary.version,
+        agent=AgentName(sys.intern(boundary.agent)),
+        purpose=PurposeName(sys.intern(boundary.purpose)),
+        rules={rule.action: rule for rule in rules},
+        not_after=boundary.not_after,
+        state=boundary.state,
+        approved_by=boundary.approved_by and OwnerName(sys.intern(boundary.approved_by)),
+        approved_at=boundary.approved_at,
+    )
+
+
+@contextmanager
+def _growing() -> Iterator[None]:
+    """No garbage collection while everything is read: the heap only grows, and each pass would walk all of it."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -1,0 +1,44 @@
+"""The organisation's policy files come and go. They are validated before they are stored."""
+
+from __future__ import annotations
+
+from remit.people.change import Actor, Changed, record
+from remit.people.ports import Records
+from remit.policy.sql import SqlPolicies
+from remit.storage.ports import Reader, Transaction
+
+
+class PolicyFiles:
+    """State changes of the policy files. The text is checked by `PolicyService.check_policies` before."""
+
+    def __init__(self, *, reader: Reader, records: Records) -> None:
+        self._reader = reader
+        self._records = records
+
+    def all(self) -> dict[str, str]:
+        """Every file in force: name to text."""
+        return self._reader.read(lambda connection: SqlPolicies(connection).all())
+
+    def put(self, tx: Transaction, file: str, text: str, *, by: Actor) -> None:
+        """Bring a file into force, within a change; nothing happens if it is in force as it is."""
+        rows = SqlPolicies(tx.connection)
+        before = rows.all().get(file)
+        if before == text:
+            return
+        rows.put(file, text)
+        self._record(tx, file, before, text, by=by)
+
+    def remove(self, tx: Transaction, file: str, *, by: Actor) -> None:
+        """Take a file out of force, within a change; nothing happens if there is none of that name."""
+        rows = SqlPolicies(tx.connection)
+        before = rows.all().get(file)
+        if before is None:
+            return
+        rows.remove(file)
+        self._record(tx, file, before, None, by=by)
+
+    def _record(self, tx: Transaction, file: str, before: str | None, after: str | None, *, by: Actor) -> None:
+        change = "create" if before is None else "remove" if after is None else "update"
+        changed = Changed(what="policy", name=file, change=change, before=before, after=after)
+        record(tx, self._records, changed, by=by)
+        tx.touch("policies")

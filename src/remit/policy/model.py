@@ -1,0 +1,106 @@
+"""A call, the answer to it, and what must commit with the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from remit.attestation.model import Caller
+from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName, ToolName
+from remit.storage.model import ConsumeProof, Effect
+
+
+class Code(StrEnum):
+    """The closed list of denial codes; each has a page under docs/errors/."""
+
+    NOT_GRANTED = "not_granted"
+    INVALID_ARGUMENTS = "invalid_arguments"
+    CONSTRAINT_VIOLATED = "constraint_violated"
+    FORBIDDEN_BY_POLICY = "forbidden_by_policy"
+    RATE_LIMITED = "rate_limited"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    PURPOSE_MISMATCH = "purpose_mismatch"
+    PURPOSE_CLOSED = "purpose_closed"
+    APPROVAL_REQUIRED = "approval_required"
+    TOOL_DEFINITION_CHANGED = "tool_definition_changed"
+    AGENT_SUSPENDED = "agent_suspended"
+    REVOKED = "revoked"
+    ENFORCEMENT_UNAVAILABLE = "enforcement_unavailable"
+    # Not told to the agent as such: what it may not see looks like what does not exist.
+    NOT_VISIBLE = "not_visible"
+    # A replayed proof: 401 invalid_dpop_proof at the door, `refused` in the log.
+    REPLAYED_PROOF = "replayed_proof"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One thing wrong with the arguments, as RFC 6901 path, with what would have been right."""
+
+    path: str
+    constraint: str  # "max", "min", "in", "prefix", "max_length", "required", "exact", or a JSON Schema keyword
+    limit: str | int | tuple[str, ...] | None = None
+    actual: str | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What the agent can do next."""
+
+    kind: str  # change_arguments, wait, request_access, step_up, alternative_action, stop
+    fields: Mapping[str, Any] = field(default_factory=dict)  # e.g. {"path": "/amount", "max": "500.00"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """A refusal the agent can act on. A value, never an exception."""
+
+    code: Code
+    step: int  # how far the call got: the number of the step that refused it (design: how a call is decided)
+    title: str
+    violations: tuple[Violation, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    retryable: bool = False
+    retry_after: int | None = None  # seconds
+    policy: str | None = None  # id of the organisation policy that forbids, never its text
+    state: str | None = None  # for approval_required and activation_lapsed
+    cause: str | None = None  # operator's side only: which freeze, which server, what went wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Allow under a boundary, or a denial. An allow always names a boundary or a passing method."""
+
+    denial: Denial | None = None
+    boundary: BoundaryName | None = None
+    boundary_version: int | None = None
+    policies: tuple[str, ...] = ()  # ids of the policies Cedar named
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call may go on."""
+        return self.denial is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call to decide. `arguments` is None for methods other than tools/call."""
+
+    id: DecisionId
+    caller: Caller
+    server: ServerName
+    action: ActionName  # tool_action() or method_action()
+    tool: ToolName | None = None
+    arguments: Mapping[str, Any] | None = None  # numbers as int or Decimal, never float
+    proof: ConsumeProof | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An answer, and the effects that must commit with it."""
+
+    answer: Answer
+    effects: tuple[Effect, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)  # canonical-JSON values that were read, for the payload

@@ -1,0 +1,127 @@
+"""What the policy decision needs from outside: a Cedar engine, and the stored facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from remit.access.model import Boundary, Purpose
+from remit.agents.model import Agent
+from remit.catalog.model import Server
+from remit.freezes.model import Freeze
+from remit.people.model import Owner
+
+Handle = Any  # what an engine has parsed; only that engine knows what it is
+
+
+class Ruling(StrEnum):
+    """What an engine may answer. `none` is a third answer, and a deny."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An engine's answer: the ids of the policies that determined it, and whatever went wrong."""
+
+    ruling: Ruling
+    reasons: tuple[str, ...]  # sorted: the engine's own order is not stable
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The policies that can apply to one agent, purpose and action, parsed once, with what they speak about."""
+
+    policies: Handle
+    entities: Handle
+    schema: Handle
+    request: Mapping[str, Any]  # principal, action and resource, each a {"type", "id"}
+    permit: str | None = None  # id of the boundary's own permit in this slice
+    exact: bool = False  # whether that permit says all that the boundary says
+
+
+class Engine(Protocol):
+    """A Cedar evaluator. Policies come as Cedar's JSON, keyed by the ids that verdicts name."""
+
+    def schema(self, schema: Mapping[str, Any]) -> Handle:
+        """Parse a schema (Cedar's JSON schema format). Raises ValueError."""
+        ...
+
+    def entities(self, entities: list[dict[str, Any]], schema: Handle) -> Handle:
+        """Parse entities, checked against `schema`. Raises ValueError."""
+        ...
+
+    def policies(self, policies: Mapping[str, Any]) -> Handle:
+        """Parse policies. Raises ValueError."""
+        ...
+
+    def ask(self, question: Slice, context: str) -> Verdict:
+        """Decide, with the request checked against the slice's schema. `context` is JSON text."""
+        ...
+
+    def read(self, text: str) -> Mapping[str, Any]:
+        """Cedar text as Cedar's JSON policy set. Raises ValueError."""
+        ...
+
+    def faults(self, text: str, schema: Handle) -> list[str]:
+        """What strict validation of `text` against a parsed schema finds; empty if nothing."""
+        ...
+
+
+class FactSource(Protocol):
+    """The stored facts, as the rooms below read them. The views are built from these."""
+
+    def owners(self, connection: Connection) -> Iterable[Owner]:
+        """Every owner."""
+        ...
+
+    def owner(self, connection: Connection, name: str) -> Owner | None:
+        """One owner, or None."""
+        ...
+
+    def agents(self, connection: Connection) -> Iterable[Agent]:
+        """Every agent."""
+        ...
+
+    def agent(self, connection: Connection, name: str) -> Agent | None:
+        """One agent, or None."""
+        ...
+
+    def purposes(self, connection: Connection) -> Iterable[Purpose]:
+        """Every purpose."""
+        ...
+
+    def purpose(self, connection: Connection, name: str) -> Purpose | None:
+        """One purpose, or None."""
+        ...
+
+    def boundaries(self, connection: Connection) -> Iterable[Boundary]:
+        """Every boundary version in force (state active); an iterator keeps the start's memory low."""
+        ...
+
+    def boundaries_of(self, connection: Connection, agent: str) -> Iterable[Boundary]:
+        """One agent's boundary versions in force."""
+        ...
+
+    def servers(self, connection: Connection) -> Iterable[Server]:
+        """Every server with its tools."""
+        ...
+
+    def server(self, connection: Connection, name: str) -> Server | None:
+        """One server with its tools, or None."""
+        ...
+
+    def freezes(self, connection: Connection) -> Iterable[Freeze]:
+        """The freezes in force."""
+        ...
+
+    def policies(self, connection: Connection) -> Mapping[str, str]:
+        """The organisation's policies: file name to Cedar text."""
+        ...

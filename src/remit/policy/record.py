@@ -1,0 +1,86 @@
+"""What an entry says of a decision: the public fields, and the payload that is sealed (pure).
+
+The public header never holds an argument's value: amounts and addresses can be guessed, so
+even their hash is keyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from remit.kernel.canonical import encode
+from remit.policy.denial import violation_body
+from remit.policy.model import Answer, Call
+from remit.policy.view import View
+
+ENGINE: Final = f"cedarpy {version('cedarpy')}"
+_MAX_ACTION = 320  # a tool that does not exist may be called anything
+
+
+def decision_fields(
+    call: Call,
+    answer: Answer,
+    *,
+    view: View,
+    mac: Callable[[bytes], str] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a decision's entry, and its payload; both canonical JSON.
+
+    Args:
+        call: What was asked.
+        answer: The answer.
+        view: What it was decided on.
+        mac: The recorder's keyed hash, for the arguments.
+        facts: What the proposal says it read.
+    """
+    caller, denial = call.caller, answer.denial
+    arguments = None if call.arguments is None else encode(call.arguments)
+    fields: dict[str, Any] = {
+        "agent": caller.agent,
+        "instance": caller.instance,
+        "run": caller.run,
+        "purpose": caller.purpose,
+        "server": call.server,
+        "action": call.action[:_MAX_ACTION],
+        "decision": "allow" if denial is None else "deny",
+        "forwarded": denial is None,
+        "policies": view.organisation.digest,
+    }
+    if denial is not None:
+        fields |= {"code": denial.code.value, "step": denial.step}
+        if denial.policy is not None:
+            fields["policy"] = denial.policy
+    if answer.boundary is not None:
+        fields |= {"boundary": answer.boundary, "boundary_version": answer.boundary_version}
+    if arguments is not None and mac is not None:
+        fields["arguments"] = mac(arguments)
+    return fields, _payload(call, answer, arguments, facts or {}, view)
+
+
+def _payload(
+    call: Call, answer: Answer, arguments: bytes | None, facts: Mapping[str, Any], view: View
+) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "engine": ENGINE,
+        "epoch": view.epoch,
+        "facts": dict(facts),
+        "named": list(answer.policies),
+        "credential": call.caller.credential,
+        "token": call.caller.token,
+    }
+    if arguments is not None:
+        # As text: canonical JSON has no decimals, and a replay needs the digits as they came.
+        payload["arguments"] = arguments.decode("utf-8")
+    if (denial := answer.denial) is not None:
+        payload["denial"] = {
+            "title": denial.title,
+            "cause": denial.cause,
+            "state": denial.state,
+            "retry_after": denial.retry_after,
+            "violations": [violation_body(violation) for violation in denial.violations],
+            "remedies": [{"kind": remedy.kind, **remedy.fields} for remedy in denial.remedies],
+        }
+    return payload

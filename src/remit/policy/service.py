@@ -1,0 +1,192 @@
+"""The policy decision point as the rooms above use it: decide, explain, try out, and validate policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from remit.attestation.model import Caller
+from remit.catalog.model import Server
+from remit.kernel.clock import Clock, Instant
+from remit.kernel.errors import Malformed, NotFound
+from remit.kernel.names import (
+    ActionName,
+    AgentName,
+    DecisionId,
+    InstanceId,
+    PurposeName,
+    RunId,
+    ToolName,
+    split_action,
+)
+from remit.policy import organisation
+from remit.policy.decide import decide
+from remit.policy.denial import body
+from remit.policy.facts import Facts
+from remit.policy.limits import exhausted
+from remit.policy.model import Call, Code, Denial, Proposal
+from remit.policy.ports import Engine
+from remit.policy.record import decision_fields
+from remit.policy.schema import for_catalog
+from remit.policy.view import View
+from remit.storage.model import Release, Reserve
+
+
+class PolicyService:
+    """The decision point over the newest view of the facts. All of it quick and in memory.
+
+    Args:
+        facts: The facts.
+        engine: The Cedar engine, for validating policies.
+        clock: Where `now` comes from, for dry runs.
+        mac: The recorder's keyed hash, for the arguments of a decision.
+        docs: Where the pages about codes are.
+    """
+
+    def __init__(self, *, facts: Facts, engine: Engine, clock: Clock, mac: Callable[[bytes], str], docs: str) -> None:
+        self._facts = facts
+        self._engine = engine
+        self._clock = clock
+        self._mac = mac
+        self._docs = docs
+
+    def view(self) -> View:
+        """The newest view."""
+        return self._facts.view()
+
+    def decide(self, call: Call, view: View, *, now: Instant) -> Proposal:
+        """Propose an answer, and the effects that must commit with it."""
+        return decide(call, view, now=now)
+
+    def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
+        """The denial of a call whose reservation found nothing left at the writer."""
+        used = self._facts.view().counters.used(reserve.key, reserve.window)
+        return exhausted(reserve, call, now=now, used=used)
+
+    def recorded(self, call: Call, proposal: Proposal, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What an entry says of a decision: public fields, and what is sealed."""
+        return decision_fields(call, proposal.answer, view=view, mac=self._mac, facts=proposal.facts)
+
+    def told(self, denial: Denial, call: Call, *, epoch: int, evaluated_at: Instant) -> dict[str, Any]:
+        """A denial as the agent gets it."""
+        return body(
+            denial, call=call, decision_id=call.id or None, epoch=epoch, evaluated_at=evaluated_at, docs=self._docs
+        )
+
+    def shown(self, view: View, caller: Caller) -> frozenset[ActionName]:
+        """The actions that the caller may see listed under its purpose."""
+        return visible(view, caller.agent, caller.purpose)
+
+    def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
+        """Counters' new values, after a commit."""
+        self._facts.note(reserved, values)
+
+    def released(self, releases: Iterable[Release]) -> None:
+        """Reservations were given back."""
+        self._facts.released(releases)
+
+    def can(
+        self,
+        agent: str,
+        purpose: str | None,
+        action: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        caller: Caller | None = None,
+    ) -> dict[str, Any]:
+        """What the answer to a call would be: the same decision, with its effects dropped.
+
+        Args:
+            agent: Whose call.
+            purpose: For what; may be left out if the agent has one.
+            action: `server/tool` or `server:method`.
+            arguments: The call's arguments, numbers as int or Decimal.
+            caller: The agent's own verified caller when it asks for itself. It is then told no
+                more than a call would tell it.
+
+        Raises:
+            Malformed: No well-formed action, or no purpose where there are several.
+            NotFound: No such agent; or, asked by the agent itself, not visible to it.
+        """
+        view, now = self._facts.view(), self._clock.now()
+        call = _trial_call(view, agent, purpose, action, arguments, caller=caller)
+        answer = decide(call, view, now=now).answer
+        denial = answer.denial
+        if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
+            raise NotFound(f"Unknown tool: {split_action(action)[1]}"[:200])
+        told: dict[str, Any] = {
+            "decision": answer.allowed,
+            "agent": call.caller.agent,
+            "purpose": call.caller.purpose,
+            "action": action,
+            "boundary": answer.boundary,
+            "boundary_version": answer.boundary_version,
+            "policies": list(answer.policies),
+            "epoch": view.epoch,
+            "denial": None if denial is None else self.told(denial, call, epoch=view.epoch, evaluated_at=now),
+        }
+        if denial is not None and caller is None:
+            told["denial"] |= {"step": denial.step, "cause": denial.cause}
+        return told
+
+    def check_policies(
+        self, files: Mapping[str, str], servers: Collection[Server] | None = None
+    ) -> organisation.Organisation:
+        """Read and strictly validate policy files against the catalog (or against `servers`).
+
+        Raises:
+            ConfigInvalid: One cannot be read or does not validate; names file and line.
+        """
+        read = organisation.read(files, self._engine)
+        known = [record.server for record in self._facts.view().servers.values()] if servers is None else servers
+        organisation.check(read, for_catalog(known), self._engine)
+        return read
+
+
+def visible(view: View, agent: str, purpose: str | None = None) -> frozenset[ActionName]:
+    """The actions that `agent` may see: named by one of its boundaries, and with a purpose, of that purpose."""
+    record = view.agents.get(agent)
+    if record is None:
+        return frozenset()
+    if purpose is None:
+        return record.reach.actions
+    registered = view.purposes.get(PurposeName(purpose))
+    if registered is None:
+        return frozenset()
+    return frozenset(action for name, action in record.reach.grants if name == purpose and registered.covers(action))
+
+
+def _trial_call(
+    view: View,
+    agent: str,
+    purpose: str | None,
+    action: str,
+    arguments: Mapping[str, Any] | None,
+    *,
+    caller: Caller | None,
+) -> Call:
+    record = view.agents.get(agent)
+    if record is None:
+        raise NotFound("no such agent", detail=agent)
+    purposes = record.agent.purposes
+    if purpose is None and caller is None and len(purposes) != 1:
+        raise Malformed("name a purpose: the agent has " + (", ".join(purposes) or "none"))
+    server, name, is_tool = split_action(action)
+    return Call(
+        id=DecisionId(""),
+        caller=caller
+        or Caller(
+            agent=AgentName(agent),
+            instance=InstanceId(""),
+            credential="",
+            purpose=PurposeName(purpose or purposes[0]),
+            run=RunId(""),
+            token="",
+            expires=Instant(0),
+            bound=False,
+        ),
+        server=server,
+        action=ActionName(action),
+        tool=ToolName(name) if is_tool else None,
+        arguments=(arguments or {}) if is_tool else None,
+    )

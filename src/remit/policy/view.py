@@ -1,0 +1,241 @@
+"""What a decision reads: an unchangeable picture of the facts, swapped whole when they change.
+
+Records are replaced, never edited. What is derived from one (what an agent sees, a compiled
+schema) is worked out when it is first asked for and kept with the record.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from remit.access.glob import matches_any
+from remit.access.model import Boundary, BoundaryState, Purpose, Rule
+from remit.agents.model import Agent
+from remit.catalog.model import Server, Tier, Tool
+from remit.freezes.model import Freeze, FreezeKind
+from remit.kernel.clock import SECOND, Instant
+from remit.kernel.names import ActionName, OwnerName, PurposeName, ServerName, ToolName, split_action
+from remit.people.model import Owner
+from remit.policy.arguments import Validator, compiled
+from remit.policy.limits import Limit, limits_of
+from remit.policy.model import Call
+from remit.policy.organisation import Organisation
+from remit.policy.schema import input_schema, tool_shape
+from remit.policy.shape import Shape
+from remit.policy.slices import Slices
+from remit.storage.model import Release, Reserve
+
+STALE_AFTER = 5 * SECOND
+_serials = itertools.count(1)
+
+
+def _serial() -> int:
+    return next(_serials)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One rule of one boundary in force."""
+
+    boundary: Boundary
+    rule: Rule
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What an agent's boundaries name: derived once from its record."""
+
+    actions: frozenset[ActionName]
+    servers: Mapping[ServerName, tuple[Boundary, ...]]
+    grants: Mapping[tuple[PurposeName, ActionName], tuple[Grant, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class AgentRecord:
+    """An agent and its boundaries in force, in byte order of their names."""
+
+    agent: Agent
+    boundaries: tuple[Boundary, ...] = ()
+    serial: int = field(default_factory=_serial)
+    _reach: Reach | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """What its boundaries name; worked out on the agent's first call."""
+        if self._reach is None:
+            self._reach = _reach(self.boundaries)
+        return self._reach
+
+
+def agent_record(agent: Agent, boundaries: tuple[Boundary, ...]) -> AgentRecord:
+    """The record of `agent`: only its own active boundaries count."""
+    mine = (b for b in boundaries if b.agent == agent.agent and b.state is BoundaryState.ACTIVE)
+    return AgentRecord(agent, tuple(sorted(mine, key=lambda b: b.boundary.encode())))
+
+
+def _reach(boundaries: tuple[Boundary, ...]) -> Reach:
+    grants: dict[tuple[PurposeName, ActionName], list[Grant]] = {}
+    servers: dict[ServerName, dict[str, Boundary]] = {}
+    for boundary in boundaries:
+        for action, rule in boundary.rules.items():
+            grants.setdefault((boundary.purpose, action), []).append(Grant(boundary, rule, limits_of(boundary, rule)))
+            servers.setdefault(split_action(action)[0], {})[boundary.boundary] = boundary
+    return Reach(
+        frozenset(action for _, action in grants),
+        {server: tuple(named.values()) for server, named in servers.items()},
+        {key: tuple(found) for key, found in grants.items()},
+    )
+
+
+@dataclass(slots=True, eq=False)
+class PurposeRecord:
+    """A purpose."""
+
+    purpose: Purpose
+    serial: int = field(default_factory=_serial)
+    _covered: dict[str, bool] = field(default_factory=dict)
+
+    def covers(self, action: str) -> bool:
+        """Whether a glob of the purpose matches `action`. Asked only of actions that a boundary names."""
+        known = self._covered.get(action)
+        if known is None:
+            known = self._covered[action] = matches_any(self.purpose.actions, action)
+        return known
+
+
+@dataclass(slots=True, eq=False)
+class ToolRecord:
+    """A tool, with its approved schema compiled on the first call."""
+
+    tool: Tool
+    serial: int = field(default_factory=_serial)
+    _shape: Shape | None = None
+    _validator: Validator | None = None
+    _unusable: str | None = None
+
+    @property
+    def tier(self) -> Tier:
+        """The tool's risk."""
+        return self.tool.tier
+
+    @property
+    def shape(self) -> Shape:
+        """What policies can read of its arguments."""
+        if self._shape is None:
+            self._shape = tool_shape(self.tool)
+        return self._shape
+
+    def validator(self) -> Validator:
+        """The compiled input schema.
+
+        Raises:
+            ValueError: It does not compile. The tool cannot be called.
+        """
+        if self._unusable is not None:
+            raise ValueError(self._unusable)
+        if self._validator is None:
+            try:
+                self._validator = compiled(input_schema(self.tool))
+            except ValueError as error:
+                self._unusable = str(error)
+                raise
+        return self._validator
+
+
+@dataclass(slots=True, eq=False)
+class ServerRecord:
+    """A server and its tools."""
+
+    server: Server
+    tools: Mapping[ToolName, ToolRecord]
+    serial: int = field(default_factory=_serial)
+
+
+def server_record(server: Server, before: ServerRecord | None = None) -> ServerRecord:
+    """The record of `server`; tools that did not change keep their record, and what was compiled for them."""
+    known = before.tools if before is not None else {}
+    tools = {
+        name: kept if (kept := known.get(name)) is not None and kept.tool == tool else ToolRecord(tool)
+        for name, tool in server.tools.items()
+    }
+    return ServerRecord(server, tools)
+
+
+class Counters:
+    """What this node knows of rates and budgets. It only ever refuses early: the writer decides.
+
+    One window is kept for each key. A release is taken off at once, so that a figure is never
+    higher than what the writer holds.
+    """
+
+    def __init__(self) -> None:
+        self._used: dict[str, tuple[Instant, int]] = {}
+
+    def used(self, key: str, window: Instant) -> int | None:
+        """What is used, or None if this node has not heard of that window."""
+        known = self._used.get(key)
+        return known[1] if known is not None and known[0] == window else None
+
+    def note(self, reserve: Reserve, used: int) -> None:
+        """The writer has committed `reserve`, and the counter now holds `used`."""
+        known = self._used.get(reserve.key)
+        if known is None or known[0] < reserve.window:
+            self._used[reserve.key] = (reserve.window, used)
+        elif known[0] == reserve.window:
+            self._used[reserve.key] = (reserve.window, max(known[1], used))
+
+    def release(self, release: Release) -> None:
+        """What was reserved is given back."""
+        known = self._used.get(release.key)
+        if known is not None and known[0] == release.window:
+            self._used[release.key] = (release.window, max(0, known[1] - release.amount))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The facts at one epoch."""
+
+    epoch: int
+    contact: Callable[[], Instant]  # when the database last answered, on the clock that `now` comes from
+    agents: Mapping[str, AgentRecord]
+    owners: Mapping[OwnerName, Owner]
+    purposes: Mapping[PurposeName, PurposeRecord]
+    servers: Mapping[ServerName, ServerRecord]
+    freezes: Mapping[tuple[str, str], Freeze]  # by (kind, name)
+    organisation: Organisation
+    counters: Counters
+    slices: Slices
+
+    def server(self, name: str) -> Server | None:
+        """The registered server of that name."""
+        record = self.servers.get(ServerName(name))
+        return None if record is None else record.server
+
+    def fresh(self, now: Instant) -> bool:
+        """Whether the database was in reach within the staleness bound: else a freeze could be missing here."""
+        return now - self.contact() <= STALE_AFTER
+
+    def freeze_on(self, call: Call, agent: Agent) -> Freeze | None:
+        """The first freeze that covers `call`, the widest kind first."""
+        if not self.freezes:
+            return None
+        caller = call.caller
+        return next(
+            (
+                freeze
+                for kind, name in (
+                    (FreezeKind.ALL.value, "*"),
+                    (FreezeKind.SERVER.value, call.server),
+                    ("tool", call.action),
+                    ("owner", agent.owner),
+                    ("credential", caller.credential),
+                    (FreezeKind.AGENT.value, caller.agent),
+                    (FreezeKind.INSTANCE.value, caller.instance),
+                )
+                if (freeze := self.freezes.get((kind, name))) is not None
+            ),
+            None,
+        )

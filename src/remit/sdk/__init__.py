@@ -1,0 +1,1 @@
+"""For agents and tools; imports nothing of the server."""

@@ -1,0 +1,1 @@
+"""Composition root, settings, operators' authentication, the ASGI application."""

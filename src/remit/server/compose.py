@@ -1,0 +1,232 @@
+"""The composition root: plain lines that build one server from its settings. The only place that names adapters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from remit.access.service import AccessService
+from remit.agents.service import AgentService
+from remit.audit import http as audit_http
+from remit.audit.log import Log
+from remit.audit.recovery import OpenCalls
+from remit.audit.sequencer import Sequencer
+from remit.audit.service import Recorder
+from remit.catalog.model import Server
+from remit.catalog.service import CatalogService
+from remit.enforcement.door import Door as GatewayDoor
+from remit.enforcement.importer import Importer
+from remit.enforcement.mcp import Gateway
+from remit.enforcement.metrics import Metrics
+from remit.enforcement.model import Limits
+from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.relay import Relay
+from remit.enforcement.streams import Streams
+from remit.enforcement.tool_list import ToolList
+from remit.enforcement.upstream import Upstream
+from remit.freezes.service import FreezeService
+from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
+from remit.keys.service import KeyRing
+from remit.outbound.model import Endpoint, endpoint
+from remit.outbound.session import Outbound
+from remit.people.service import PeopleService
+from remit.policy.cedar import CedarEngine
+from remit.policy.facts import Facts
+from remit.policy.files import PolicyFiles
+from remit.policy.service import PolicyService
+from remit.server import http_health, rest
+from remit.server.accountable import Accountable
+from remit.server.app import App
+from remit.server.apply import Applier
+from remit.server.door import Porch
+from remit.server.http_apply import Applying
+from remit.server.http_decisions import Decisions
+from remit.server.http_freezes import Freezes
+from remit.server.http_health import Doctor, Health
+from remit.server.http_operators import OperatorTokens
+from remit.server.http_registry import Registry
+from remit.server.http_secrets import Secrets
+from remit.server.http_servers import Servers
+from remit.server.life import Life, Remit
+from remit.server.me_can import MeCan
+from remit.server.opening import open_store
+from remit.server.operator_tokens import Doorkeeper, ensure_admin
+from remit.server.operators import Authority
+from remit.server.reach import Reach
+from remit.server.refresh import Refresher
+from remit.server.settings import Settings
+from remit.server.standing import ViewStanding
+from remit.server.stored import StoredFacts
+from remit.storage.database import Database
+from remit.tokens import http as tokens_http
+from remit.tokens.check import TokenChecker
+from remit.tokens.service import TokenService
+from remit.vault.service import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on: settings, time, the database, the keys, the recorder and the facts."""
+
+    settings: Settings
+    base: str
+    clock: Clock
+    database: Database
+    keys: KeyRing
+    records: Recorder
+    vault: Vault
+    keeper: Doorkeeper
+    facts: Facts
+    engine: CedarEngine
+    policy: PolicyService
+
+    def servers(self) -> list[Server]:
+        """Every registered server, from the newest view."""
+        return [record.server for record in self.facts.view().servers.values()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What serves agents."""
+
+    life: Life
+    health: Health
+    metrics: Metrics
+    reach: Reach
+    catalog: CatalogService
+    checker: TokenChecker
+    gateway: Gateway
+
+
+def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
+    """Open what is stored and put one server together; nothing runs yet.
+
+    Raises:
+        RemitError: The database or its keys do not open (`open_store`).
+    """
+    clock = SystemClock()
+    database, keys = open_store(settings, clock)
+    try:
+        ground = _ground(settings, base, clock, database, keys)
+        gate = _gate(ground, listener)
+        return Remit(app=_app(ground, gate), base=base, health=gate.health, life=gate.life)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _ground(settings: Settings, base: str, clock: Clock, database: Database, keys: KeyRing) -> Ground:
+    engine, vault = CedarEngine(), Vault(keys)
+    keeper = Doorkeeper(clock=clock, dev=settings.dev)
+    records = Recorder(keys, clock, lambda: database.epoch)
+    facts = Facts(source=StoredFacts(), engine=engine, contact=_contact(database, clock))
+    # In the order in which a change becomes known: keys before what they open, facts before who relies on them.
+    database.feed.subscribe(keys.follow)
+    database.feed.subscribe(vault.follow)
+    database.feed.subscribe(keeper.follow)
+    database.feed.subscribe(facts.apply)
+    database.writer.change(lambda tx: ensure_admin(tx, settings.admin_token_file, now=clock.now()))
+
+    def load(connection: Connection) -> None:
+        vault.reload(connection)
+        keeper.reload(connection)
+        facts.load(connection, epoch=database.epoch)
+
+    database.reader.read(load)
+    policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=f"{base}/errors")
+    return Ground(
+        settings=settings, base=base, clock=clock, database=database, keys=keys, records=records, vault=vault,
+        keeper=keeper, facts=facts, engine=engine, policy=policy,
+    )  # fmt: skip
+
+
+def _contact(database: Database, clock: Clock) -> Callable[[], Instant]:
+    """When the database last answered, on the clock that decisions are made by."""
+    return lambda: Instant(clock.now() - int((time.monotonic() - database.last_contact) * SECOND))
+
+
+def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
+    settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
+    writer, feed, policy = database.writer, database.feed, ground.policy
+    limits = Limits(request=settings.body_limit)
+    health, metrics, calls = Health(database), Metrics(), OpenCalls()
+
+    # The way out, and the catalog that says where it may lead.
+    outbound = Outbound(refuse=_own(ground.base, listener))
+    upstream = Upstream(outbound, ground.vault, limits)
+    reach = Reach(outbound, ground.servers)
+    reach.renew()
+    feed.subscribe(reach.follow)
+    catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach)
+
+    # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
+    checker = TokenChecker(ground.keys.token_keys, issuer=ground.base)
+    pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
+    streams = Streams(pipeline.again, pipeline.epoch)
+    feed.subscribe(lambda _epoch, _topics, _connection: streams.changed())
+    relay = Relay(pipeline, upstream, streams)
+    gateway = Gateway(
+        door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
+        tools=ToolList(relay, policy, catalog), clock=clock, limits=limits,
+    )  # fmt: skip
+
+    life = Life(
+        clock=clock, database=database, records=records, outbound=outbound, calls=calls, pipeline=pipeline,
+        streams=streams, sequencer=Sequencer(writer, database.reader, ground.keys, clock),
+        refresher=Refresher(catalog, ground.servers, clock=clock, every=settings.refresh_every),
+    )  # fmt: skip
+    reach.lister = Importer(upstream, loop=lambda: life.loop)
+    return Gate(
+        life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway
+    )
+
+
+def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:
+    """Remit's own listener, which is nobody's upstream server."""
+    return frozenset({endpoint(base), Endpoint(*listener)})
+
+
+def _app(ground: Ground, gate: Gate) -> App:
+    settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
+    writer, reader, policy, base = database.writer, database.reader, ground.policy, ground.base
+    agents = AgentService(writer=writer, reader=reader, records=records, data_keys=ground.keys, clock=clock)
+    people = PeopleService(writer=writer, reader=reader, records=records, suspender=agents)
+    access = AccessService(writer=writer, reader=reader, records=records, clock=clock)
+    freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock)
+    applier = Applier(
+        writer=writer, reader=reader, clock=clock, people=people, agents=agents, catalog=gate.catalog, access=access,
+        policies=PolicyFiles(reader=reader, records=records), checker=policy, lister=gate.reach,
+    )  # fmt: skip
+    accountable, authority, log = Accountable(reader), Authority.shipped(), Log(reader, ground.keys)
+    life = gate.life
+    doors = [
+        *Registry(people=people, agents=agents, access=access, accountable=accountable).doors(),
+        *Servers(catalog=gate.catalog).doors(),
+        *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
+        *Freezes(freezes=freezes, accountable=accountable, writer=writer, records=records, clock=clock).doors(),
+        *Decisions(policy=policy, log=log, accountable=accountable).doors(),
+        *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
+        *Applying(applier=applier, access=access, accountable=accountable, authority=authority).doors(),
+        *Doctor(
+            settings=settings, database=database, clock=clock, agents=agents, access=access, catalog=gate.catalog,
+            refresher=life.refresher, log_failure=lambda: life.sequencer.failure,
+        ).doors(),
+    ]  # fmt: skip
+    tokens = TokenService(
+        issuer=base, keys=ground.keys.token_keys, standing=ViewStanding(ground.facts.view), writer=writer,
+        records=records, clock=clock,
+    )  # fmt: skip
+    porch = Porch(keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev)
+    routes = [
+        *(porch.route(door) for door in doors),
+        *audit_http.routes(log, lambda request, action: rest.authorize(porch, request, action)),
+        *tokens_http.routes(tokens),
+        *http_health.routes(gate.health, gate.metrics.registry),
+    ]
+    me_can = MeCan(
+        base=base, checker=gate.checker, policy=policy, writer=writer, clock=clock, body_limit=settings.body_limit
+    )
+    return App(gateway=gate.gateway, me_can=me_can, rest=rest.rest(routes))

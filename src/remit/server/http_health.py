@@ -1,0 +1,158 @@
+"""`/healthz`, `/readyz`, `/metrics` and `/v1/doctor`: is this process well."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from remit.access.service import AccessService
+from remit.agents.service import AgentService
+from remit.audit.checkpoint import parse
+from remit.catalog.model import PinState
+from remit.catalog.service import CatalogService
+from remit.kernel.canonical import encode
+from remit.kernel.clock import Clock, Instant
+from remit.kernel.errors import RemitError
+from remit.keys.keyfile import KeyfileProvider
+from remit.server import health
+from remit.server.door import Ask, Door
+from remit.server.health import Check
+from remit.server.refresh import Refresher
+from remit.server.settings import Settings
+from remit.storage.database import Database
+from remit.storage.schema import checkpoints
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_CONTACT_LATE = 5.0
+
+
+@dataclass(slots=True)
+class Health:
+    """Whether calls are taken."""
+
+    database: Database
+    ready: bool = False
+
+    def problem(self) -> str:
+        """Why calls are not taken now; "" if they are."""
+        if not self.ready:
+            return "starting"
+        if not self.database.healthy or time.monotonic() - self.database.last_contact > _CONTACT_LATE:
+            return "the database does not answer"
+        return ""
+
+
+def routes(state: Health, registry: CollectorRegistry) -> list[Route]:
+    """What orchestrators and Prometheus ask, without a token: it tells nothing but counts."""
+
+    def alive(_: Request) -> Response:
+        """GET /healthz: the process runs."""
+        return PlainTextResponse("ok\n")
+
+    def ready(_: Request) -> Response:
+        """GET /readyz: 200 while calls are taken, else 503 and why."""
+        problem = state.problem()
+        return PlainTextResponse(f"{problem or 'ready'}\n", 503 if problem else 200)
+
+    def metrics(_: Request) -> Response:
+        """GET /metrics: Prometheus text."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 - only where it is scraped
+
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/healthz", alive, methods=["GET"]),
+        Route("/readyz", ready, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor:
+    """Measures, and lets `health` say what it means."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    agents: AgentService
+    access: AccessService
+    catalog: CatalogService
+    refresher: Refresher
+    log_failure: Callable[[], RemitError | None]
+
+    def doors(self) -> list[Door]:
+        """The doors of this part of the API."""
+        return [Door(method="GET", path="/v1/doctor", summary="Is it well", action="doctor", handle=self.examine)]
+
+    def examine(self, _ask: Ask) -> Response:
+        """Every check, worst first."""
+        now = self.clock.now()
+        checks = [*self._process(now), self._keyfile(), *self._servers(now)]
+        checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
+        order = [health.Status.FAIL, health.Status.WARN, health.Status.OK]
+        checks.sort(key=lambda check: order.index(check.status))
+        body: dict[str, Any] = {"checks": [check.body() for check in checks]}
+        return Response(encode(body), media_type="application/json")
+
+    def _process(self, now: Instant) -> list[Check]:
+        newest = self.database.reader.read(
+            lambda connection: connection.execute(
+                select(checkpoints.c.note, checkpoints.c.signed).order_by(checkpoints.c.size.desc()).limit(1)
+            ).one_or_none()
+        )
+        signed = None if newest is None else Instant(newest.signed)
+        found = [
+            health.clock(now=now, last_signed=signed),
+            health.database(
+                dialect=self.database.dialect,
+                healthy=self.database.healthy,
+                contact_age=max(0.0, time.monotonic() - self.database.last_contact),
+                disk_free=shutil.disk_usage(self.settings.data).free if self.database.dialect == "sqlite" else None,
+            ),
+            health.log(
+                size=None if newest is None else parse(newest.note).size,
+                signed=signed,
+                failure=getattr(self.log_failure(), "public", None),
+                now=now,
+            ),
+        ]
+        if self.settings.dev:
+            found.append(health.warn("dev", "the admin token may act as anyone", "start without --dev"))
+        if not self.settings.loopback and not (self.settings.public_url or "").startswith("https://"):
+            detail = f"listens on {self.settings.host} without TLS: tokens can be read on the way"
+            found.append(health.warn("listener", detail, "put a TLS proxy before it, and start with --url https://..."))
+        return found
+
+    def _keyfile(self) -> Check:
+        try:
+            KeyfileProvider.load(self.settings.keyfile)
+        except RemitError as error:
+            return health.fail("keyfile", f"{error.public}; the next start will refuse", error.try_)
+        return health.ok("keyfile", str(self.settings.keyfile))
+
+    def _servers(self, now: Instant) -> list[Check]:
+        found = []
+        for server in self.catalog.servers():
+            failure = self.refresher.failures.get(server.server)
+            tools = list(server.tools.values())
+            found.append(
+                health.server(
+                    server.server,
+                    failed_since=failure.since if failure else None,
+                    error=failure.error if failure else "",
+                    waiting=sum(tool.state is not PinState.APPROVED for tool in tools),
+                    tools=len(tools),
+                    now=now,
+                )
+            )
+        return found

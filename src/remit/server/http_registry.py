@@ -1,0 +1,104 @@
+"""`/v1/owners`, `/v1/purposes`, `/v1/agents`, `/v1/boundaries`: what is registered, and who approved it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from remit.access.service import AccessService
+from remit.agents.service import AgentService
+from remit.people.service import PeopleService
+from remit.server import shapes
+from remit.server.accountable import Accountable
+from remit.server.door import Ask, Door, actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Owners, purposes, agents and boundaries over HTTP."""
+
+    people: PeopleService
+    agents: AgentService
+    access: AccessService
+    accountable: Accountable
+
+    def doors(self) -> list[Door]:
+        """The doors of this part of the API."""
+        found = [
+            Door(method="GET", path="/v1/owners", summary="List owners", action="read", handle=self.owners),
+            Door(method="GET", path="/v1/purposes", summary="List purposes", action="read", handle=self.purposes),
+            Door(method="GET", path="/v1/agents", summary="List agents", action="read", handle=self.list_agents),
+            Door(
+                method="GET", path="/v1/agents/{name}", summary="Show an agent", action="read", handle=self.show_agent
+            ),
+            Door(
+                method="GET",
+                path="/v1/boundaries",
+                summary="List boundaries, each in its newest version",
+                action="read",
+                handle=self.list_boundaries,
+            ),
+            Door(
+                method="GET",
+                path="/v1/boundaries/{name}",
+                summary="Show every version of a boundary",
+                action="read",
+                handle=self.show_boundary,
+            ),
+            Door(
+                method="POST",
+                path="/v1/boundaries/{name}/approve",
+                summary="Approve what waits of a boundary, as its agent's owner or backup",
+                action="approveBoundary",
+                handle=self.approve,
+                body="json",
+                owners=self._boundary_owners,
+            ),
+        ]
+        return found + [self._state_door(verb) for verb in ("suspend", "resume", "retire")]
+
+    def _state_door(self, verb: str) -> Door:
+        return Door(
+            method="POST",
+            path=f"/v1/agents/{{name}}/{verb}",
+            summary=f"{verb.capitalize()} an agent",
+            action="setAgentState",
+            handle=lambda ask: shapes.agent(getattr(self.agents, verb)(ask.path["name"], by=actor(ask))),
+            body="json",
+            owners=lambda ask: self.accountable.for_agent(ask.path["name"]),
+        )
+
+    def owners(self, _ask: Ask) -> dict[str, Any]:
+        """Every owner."""
+        return {"owners": [shapes.owner(each) for each in self.people.owners()]}
+
+    def purposes(self, _ask: Ask) -> dict[str, Any]:
+        """Every purpose."""
+        return {"purposes": [shapes.purpose(each) for each in self.access.purposes()]}
+
+    def list_agents(self, _ask: Ask) -> dict[str, Any]:
+        """Every agent."""
+        return {"agents": [shapes.agent(each) for each in self.agents.agents()]}
+
+    def show_agent(self, ask: Ask) -> dict[str, Any]:
+        """One agent with its boundaries."""
+        agent = self.agents.agent(ask.path["name"])
+        mine = [shapes.boundary(each) for each in self.access.boundaries() if each.agent == agent.agent]
+        return {**shapes.agent(agent), "boundaries": mine}
+
+    def list_boundaries(self, _ask: Ask) -> dict[str, Any]:
+        """The versions that are in force or wait."""
+        return {"boundaries": [shapes.boundary(each) for each in self.access.boundaries()]}
+
+    def show_boundary(self, ask: Ask) -> dict[str, Any]:
+        """Every version of one boundary, newest first."""
+        versions = self.access.versions(ask.path["name"])
+        return {"boundary": ask.path["name"], "versions": [shapes.boundary_with_rules(each) for each in versions]}
+
+    def approve(self, ask: Ask) -> dict[str, Any]:
+        """Approve, as the person who asks."""
+        return shapes.boundary_with_rules(self.access.approve(ask.path["name"], by=actor(ask)))
+
+    def _boundary_owners(self, ask: Ask) -> Collection[str]:
+        return self.accountable.for_agent(self.access.versions(ask.path["name"])[0].agent)

@@ -1,0 +1,122 @@
+"""What runs in one server process besides its requests, from its first moment to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp
+
+from remit.audit.recovery import OpenCalls, heartbeat, recover
+from remit.audit.sequencer import Sequencer
+from remit.audit.service import Recorder
+from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.streams import Streams
+from remit.kernel.clock import Clock
+from remit.kernel.errors import RemitError
+from remit.outbound.session import Outbound
+from remit.server.http_health import Health
+from remit.server.refresh import Refresher
+from remit.storage.database import Database
+from remit.storage.ports import Transaction
+
+_HEARTBEAT = 60.0  # seconds: while these entries have no gap, the record of use is complete
+_log = structlog.get_logger("remit.server")
+
+
+@dataclass(slots=True, kw_only=True)
+class Life:
+    """The background work of one process. Everything is started by `begin` and ended by `end`."""
+
+    clock: Clock
+    database: Database
+    records: Recorder
+    outbound: Outbound
+    calls: OpenCalls
+    pipeline: Pipeline
+    streams: Streams
+    sequencer: Sequencer
+    refresher: Refresher
+    _loop: asyncio.AbstractEventLoop | None = None
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that requests run on."""
+        if self._loop is None:
+            raise RuntimeError("the server does not run yet")
+        return self._loop
+
+    def recover(self) -> None:
+        """Before any call is taken: settle what a crash left open, and say that this process starts."""
+        lost = recover(self.database.writer, self.database.reader, self.records)
+        if lost:
+            _log.warning("calls without a recorded outcome", count=lost)
+        self._record("start", {"version": version("remit")})
+
+    async def begin(self) -> None:
+        """Start what runs on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self.streams.bind(self._loop)
+        self.sequencer.start()
+        self._tasks = [asyncio.create_task(self.refresher.run()), asyncio.create_task(self._beat())]
+
+    async def end(self) -> None:
+        """Stop it, and make every outcome durable that is known."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.pipeline.drain()
+        await self.outbound.close()
+
+    def close(self) -> None:
+        """Say that this process ends, sign what is there, close the database."""
+        try:
+            self._record("stop", {})
+        except RemitError as error:
+            _log.error("the end could not be recorded", error=error.public, detail=error.detail)
+        self.sequencer.stop()
+        self.database.close()
+
+    def _record(self, kind: str, fields: dict[str, Any]) -> None:
+        def apply(tx: Transaction) -> None:
+            tx.record(self.records.entry(kind, fields))
+
+        self.database.writer.change(apply)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            try:
+                await asyncio.to_thread(heartbeat, self.database.writer, self.records, self.calls, {})
+            except RemitError as error:
+                _log.warning("no heartbeat", error=error.public, detail=error.detail)
+
+
+@dataclass(slots=True, kw_only=True)
+class Remit:
+    """One server: what answers requests, and what runs besides."""
+
+    app: ASGIApp
+    base: str
+    health: Health
+    life: Life
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the background work for as long as the block runs."""
+        await self.life.begin()
+        try:
+            yield
+        finally:
+            self.health.ready = False
+            await self.life.end()
+
+    def close(self) -> None:
+        """End for good."""
+        self.life.close()

@@ -1,0 +1,125 @@
+"""The API's description (OpenAPI 3.1), made from the doors themselves. `docs/openapi.json` is this, checked in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from remit.server.door import Door
+from remit.server.problem import STATUS
+
+_PATH_PARAMETER = re.compile(r"\{([a-z]+)(?::[a-z]+)?\}")
+_QUERY: Final[Mapping[str, tuple[str, ...]]] = {
+    "/v1/decisions": ("limit", "agent", "kind"),
+    "/v1/audit/entries": ("first", "count"),
+    "/v1/audit/export": ("first", "count"),
+}
+# What is no door: answered by another room's routes, or before any router. (method, path, summary, who may ask)
+ELSEWHERE: Final = (
+    ("get", "/v1/audit/checkpoint", "The newest signed checkpoint of the log", "operator"),
+    ("get", "/v1/audit/key", "The log's verifier key", "operator"),
+    ("get", "/v1/audit/tile/{path}", "A tile of the log's hash tree (C2SP tlog-tiles)", "operator"),
+    ("get", "/v1/audit/entries", "Consecutive entries of the log", "operator"),
+    ("get", "/v1/audit/export", "Entries of the log, each with its inclusion proof", "operator"),
+    ("get", "/oauth2/authorize", "Refused: no grant here involves a person at a browser", "anyone"),
+    ("post", "/oauth2/authorize", "Refused: no grant here involves a person at a browser", "anyone"),
+    ("post", "/oauth2/token", "Issue an access token to an agent (RFC 6749, RFC 9449)", "assertion"),
+    ("get", "/oauth2/jwks", "The keys that verify access tokens (RFC 7517)", "anyone"),
+    ("get", "/.well-known/oauth-authorization-server", "Metadata of the authorization server (RFC 8414)", "anyone"),
+    (
+        "get",
+        "/.well-known/oauth-protected-resource/mcp/{server}",
+        "Metadata of a gateway endpoint (RFC 9728)",
+        "anyone",
+    ),
+    ("post", "/mcp/{server}", "MCP, governed: streamable HTTP of both protocol eras", "agent"),
+    ("post", "/servers/{server}/mcp", "The same under a path that ends in /mcp", "agent"),
+    ("post", "/v1/me/can", "What the answer to a call of mine would be", "agent"),
+    ("get", "/healthz", "The process runs", "anyone"),
+    ("get", "/readyz", "Calls are taken", "anyone"),
+    ("get", "/metrics", "Prometheus metrics", "anyone"),
+)
+_SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
+    "anyone": [],
+    "assertion": [],
+    "agent": [{"agent": []}],
+    "operator": [{"operator": []}],
+}
+_PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "enum": sorted(STATUS)},
+        "try": {"type": "string"},
+        "problems": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+
+def document(doors: Iterable[Door]) -> dict[str, Any]:
+    """The description of an API with these doors."""
+    paths: dict[str, dict[str, Any]] = {}
+    for door in doors:
+        path = _PATH_PARAMETER.sub(r"{\1}", door.path)
+        paths.setdefault(path, {})[door.method.lower()] = _operation(door, path)
+    for method, path, summary, who in ELSEWHERE:
+        described = {"summary": summary, "security": _SECURITY[who], "responses": _responses(200, who)}
+        parameters = _parameters(path)
+        paths.setdefault(path, {})[method] = {**described, **({"parameters": parameters} if parameters else {})}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Remit", "version": "1", "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "paths": {path: dict(sorted(paths[path].items())) for path in sorted(paths)},
+        "components": {
+            "schemas": {"Problem": _PROBLEM},
+            "securitySchemes": {
+                "operator": {"type": "http", "scheme": "bearer", "description": "The admin token or a personal one"},
+                "agent": {"type": "http", "scheme": "DPoP", "description": "An access token of /oauth2/token"},
+            },
+        },
+    }
+
+
+def _operation(door: Door, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "summary": door.summary,
+        "security": _SECURITY["operator"],
+        "responses": _responses(door.status, "operator"),
+    }
+    if parameters := _parameters(path):
+        found["parameters"] = parameters
+    if door.body == "json":
+        content: dict[str, Any] = {"application/json": {"schema": _schema(door.fields)}}
+        found["requestBody"] = {"required": True, "content": content}
+    elif door.body == "bytes":
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        found["requestBody"] = {"required": True, "content": content}
+    return found
+
+
+def _schema(fields: Mapping[str, str]) -> dict[str, Any]:
+    required = [name for name, kind in fields.items() if not kind.endswith("?")]
+    properties = {name: {"type": kind.removesuffix("?")} for name, kind in fields.items()}
+    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**schema, **({"required": required} if required else {})}
+
+
+def _parameters(path: str) -> list[dict[str, Any]]:
+    inside = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PATH_PARAMETER.findall(path)
+    ]
+    asked = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in _QUERY.get(path, ())]
+    return inside + asked
+
+
+def _responses(status: int, who: str) -> dict[str, Any]:
+    found: dict[str, Any] = {str(status): {"description": "Done"}}
+    if who == "operator":
+        problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        found["default"] = {"description": "A problem; see `code`", "content": problem}
+    return found

@@ -1,0 +1,252 @@
+"""What `apply` would change. It reads and writes nothing but the plan, and `diff` runs the very same function."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from remit.access.admission import boundary_problems, purpose_change, purpose_problems
+from remit.access.draft import Draft, History
+from remit.access.model import Purpose
+from remit.access.propose import Step, after, approve, propose
+from remit.agents import lifecycle
+from remit.agents.admission import end_problems, owner_problems
+from remit.agents.admission import purpose_problems as agent_purpose_problems
+from remit.agents.model import Agent, AgentState
+from remit.catalog.model import PinState, Server
+from remit.catalog.observe import Observation, observe, retier
+from remit.kernel.clock import Instant
+from remit.kernel.errors import ConfigInvalid, Conflict, RemitError
+from remit.kernel.names import OwnerName, split_action
+from remit.people.document import Problem, SpecInvalid
+from remit.people.model import Owner
+from remit.people.succession import answers_for
+from remit.server.documents import KINDS, Document, Findings
+from remit.server.world import World
+
+Listing = list[dict[str, Any]] | RemitError
+_PRUNED = {
+    "owner": "removed",
+    "purpose": "closed",
+    "server": "removed",
+    "agent": "retired",
+    "boundary": "revoked",
+    "policy": "removed",
+}
+
+
+class PolicyChecker(Protocol):
+    """Validates the organisation's policies (bound to the policy room)."""
+
+    def check_policies(self, files: Mapping[str, str], servers: Collection[Server] | None = None) -> object:
+        """Raise ConfigInvalid, with file and line, unless all of `files` validate against `servers`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One row of a plan, and what it takes to make it true (`value`; None where nothing is written)."""
+
+    kind: str
+    name: str
+    change: str  # create, update, unchanged, prune, widen, narrow
+    state: str
+    waits: bool = False
+    note: str = ""
+    value: Any = None
+
+    def row(self) -> dict[str, Any]:
+        """As it is answered."""
+        said = {"kind": self.kind, "name": self.name, "change": self.change, "state": self.state, "waits": self.waits}
+        return said | ({"note": self.note} if self.note else {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The steps of a boundary, each with the history it was decided on."""
+
+    steps: tuple[tuple[Step, History], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Plans against one world.
+
+    Args:
+        world: What there is.
+        listings: What each server in the documents answered, or why it could not be asked.
+        checker: Validates policies.
+        approver: Who approves what waits, if somebody does.
+        now: When.
+    """
+
+    world: World
+    listings: Mapping[str, Listing]
+    checker: PolicyChecker
+    approver: str | None
+    now: Instant
+    findings: Findings
+
+    def plan(self, documents: Sequence[Document]) -> list[Change]:
+        """Every change, in the order of `KINDS`, then what a prune takes, in reverse.
+
+        Raises:
+            TreeInvalid, Conflict: See `Findings.finish`.
+        """
+        planned = []
+        for document in documents:
+            if document.kind == "owner":
+                self.world.put("owner", document.name, self._owner_after(document.value))
+        for document in documents:
+            try:
+                if document.kind != "policy":
+                    planned.append(self._one(document))
+            except RemitError as error:
+                self.findings.add(document, error)
+        planned += self._policies([each for each in documents if each.kind == "policy"])
+        self.findings.finish()
+        for kind in reversed(KINDS):
+            planned += [
+                Change(kind=kind, name=name, change="prune", state=_PRUNED[kind]) for name in self.world.left_out(kind)
+            ]
+        return planned
+
+    def _one(self, document: Document) -> Change:
+        if document.kind == "owner":
+            return self._owner(document.name)
+        if document.kind == "purpose":
+            return self._purpose(document.value)
+        if document.kind == "server":
+            return self._server(document.value)
+        if document.kind == "agent":
+            return self._agent(document.value)
+        return self._boundary(document.value)
+
+    def _owner_after(self, owner: Owner) -> Owner:
+        """A file does not bring back who was deactivated: that is a person's decision."""
+        before: Owner | None = self.world.stored("owner", owner.owner)
+        return owner if before is None else replace(owner, active=before.active)
+
+    def _owner(self, name: str) -> Change:
+        before, owner = self.world.stored("owner", name), self.world.owner(name)
+        if owner is None:
+            raise ConfigInvalid(f"there is no owner {name}")
+        _raise(
+            Problem(f"backup.{at}", f"there is no owner {backup}")
+            for at, backup in enumerate(owner.backup)
+            if self.world.owner(backup) is None
+        )
+        state = "active" if owner.active else "inactive"
+        return Change(kind="owner", name=name, change=_changed(before, owner), state=state, value=owner)
+
+    def _purpose(self, purpose: Purpose) -> Change:
+        before: Purpose | None = self.world.stored("purpose", purpose.purpose)
+        self.world.put("purpose", purpose.purpose, purpose)
+        change = purpose_change(before, purpose)
+        _raise(purpose_problems(before, purpose, now=self.now))
+        return Change(kind="purpose", name=purpose.purpose, change=change, state=purpose.state.value, value=purpose)
+
+    def _server(self, said: Server) -> Change:
+        before: Server | None = self.world.stored("server", said.server)
+        known = retier(said if before is None else replace(said, tools=before.tools, set_pin=before.set_pin))
+        listing = self.listings.get(said.server)
+        observed = observe(known, listing) if isinstance(listing, list) else Observation(known, ())
+        self.world.put("server", said.server, observed.server)
+        waiting = sum(tool.state is not PinState.APPROVED for tool in observed.server.tools.values())
+        if not isinstance(listing, list):
+            state, note = "unreachable", "not asked" if listing is None else listing.public
+        else:
+            state, note = ("review", f"{waiting} tools wait for review") if waiting else ("pinned", "")
+        return Change(
+            kind="server",
+            name=said.server,
+            change=_changed(before, observed.server),
+            state=state,
+            note=note,
+            value=observed,
+        )
+
+    def _agent(self, said: Agent) -> Change:
+        before: Agent | None = self.world.stored("agent", said.agent)
+        self.world.put("agent", said.agent, said)
+        if before is not None and before.state is AgentState.RETIRED:
+            lifecycle.move(said.agent, before.state, said.state)
+        # A file does not resume what a person suspended.
+        suspended = before is not None and before.state is AgentState.SUSPENDED
+        agent = replace(said, state=AgentState.SUSPENDED) if suspended else said
+        self.world.put("agent", agent.agent, agent)
+        problems = owner_problems(agent, self.world.owner(agent.owner))
+        problems += agent_purpose_problems(agent, self.world.purpose_is_open)
+        if agent != before:
+            problems += end_problems(agent, now=self.now)
+        _raise(problems)
+        change = _changed(before, agent)
+        return Change(kind="agent", name=agent.agent, change=change, state=agent.state.value, value=agent)
+
+    def _boundary(self, draft: Draft) -> Change:
+        agent = self.world.agent(draft.agent)
+        problems = list(boundary_problems(draft, agent, self.world.purpose(draft.purpose)))
+        for at, clause in enumerate(draft.allow):  # an unchanged boundary too, when a prune takes its server
+            server = split_action(clause.pattern)[0]
+            if self.world.server(server) is None:
+                problems.append(Problem(f"allow.{at}.action", f"there is no server {server}"))
+        _raise(problems)
+        history = self.world.history(draft.boundary)
+        step = propose(draft, history, self.world.server, now=self.now)
+        steps, note = [(step, history)], "; ".join(step.reasons)
+        if step.waits and self.approver is not None:
+            standing = after(history, step)
+            try:
+                approved = self._approve(draft, agent, standing)
+            except Conflict as error:
+                note = error.public
+            else:
+                steps.append((approved, standing))
+        last = steps[-1][0]
+        change = "update" if step.change == "unchanged" and last is not step else step.change
+        return Change(
+            kind="boundary",
+            name=draft.boundary,
+            change=change,
+            state=last.now.state.value,
+            waits=last.waits,
+            note=note if last.waits else "",
+            value=Taken(steps=tuple(steps)),
+        )
+
+    def _approve(self, draft: Draft, agent: Agent | None, history: History) -> Step:
+        owner = None if agent is None else self.world.owner(agent.owner)
+        person = self.approver or ""
+        if not answers_for(person, owner, self.world.owner):
+            raise Conflict(f"{person} is neither the owner of {draft.agent} nor a backup")
+        return approve(history, self.world.server, by=OwnerName(person), now=self.now)
+
+    def _policies(self, documents: Sequence[Document]) -> list[Change]:
+        before = self.world.policies()
+        files = before | {document.name: document.value for document in documents}
+        if files:
+            try:
+                self.checker.check_policies(files, self.world.servers())
+            except ConfigInvalid as error:
+                place = Document(kind="policy", name="", value="", file="", line=0)
+                self.findings.add(place, error)
+        return [
+            Change(
+                kind="policy",
+                name=document.name,
+                change=_changed(before.get(document.name), document.value),
+                state="enforced",
+                value=document.value,
+            )
+            for document in documents
+        ]
+
+
+def _changed(before: object, value: object) -> str:
+    return "create" if before is None else "unchanged" if before == value else "update"
+
+
+def _raise(problems: Any) -> None:  # noqa: ANN401 - an iterable of problems
+    if found := list(problems):
+        raise SpecInvalid(found)

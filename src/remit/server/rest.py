@@ -1,0 +1,55 @@
+"""Everything that is not a hot path: one router, and one shape for every error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from remit.kernel.errors import RemitError
+from remit.server import problem
+from remit.server.door import Porch
+
+_log = structlog.get_logger("remit.api")
+_METHOD_NOT_ALLOWED = 405
+
+
+def rest(routes: Sequence[BaseRoute]) -> Starlette:
+    """The router over `routes`."""
+    return Starlette(
+        routes=list(routes), exception_handlers={RemitError: _refused, HTTPException: _http, Exception: _unexpected}
+    )
+
+
+def authorize(porch: Porch, request: Request, action: str) -> None:
+    """Raise unless this request's operator may do `action`; for routes of other rooms."""
+    operator = porch.keeper.operator(
+        authorization=request.headers.get("authorization"), act_as=request.headers.get("remit-act-as")
+    )
+    porch.authority.require(operator, action)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, RemitError):
+        raise error
+    if problem.status_of(error.code) >= problem.STATUS["unexpected"]:
+        _log.error("failed", code=error.code, title=error.public, detail=error.detail)
+    return problem.of(error)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 0
+    if status == _METHOD_NOT_ALLOWED:
+        headers = getattr(error, "headers", None)
+        return problem.answer("method_not_allowed", "this path takes another method", headers=headers)
+    return problem.answer("not_found", "there is nothing here", try_="the API is described in docs/openapi.json")
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("unexpected", path=request.url.path, error=repr(error), exc_info=error)
+    return problem.answer("unexpected", "something went wrong here; the server's log says what")

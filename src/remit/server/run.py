@@ -1,0 +1,180 @@
+"""One server process: from its settings to the line that says it is ready, and to its clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Never
+
+import structlog
+import uvicorn
+import uvloop
+
+from remit.kernel.clock import SECOND
+from remit.kernel.errors import ConfigInvalid, StorageUnavailable
+from remit.server import compose, logs
+from remit.server.life import Remit
+from remit.server.settings import Settings, data_directory
+from remit.storage.lock import FileLock
+
+_BACKLOG = 2048
+_KEEP_ALIVE = 75  # seconds; longer than common clients keep theirs, so that they close first
+_log = structlog.get_logger("remit.server")
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it is ready; leaves signals to us, or it would raise them again after its clean end."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self._ready()
+
+    def end(self) -> None:
+        """Drain and stop; asked twice, stop at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def serve(settings: Settings, *, as_json: bool) -> int:
+    """Run a server until SIGTERM or SIGINT; returns 0 after a clean end.
+
+    Raises:
+        Conflict: Another server uses the same data directory.
+        ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, StorageUnavailable: At start.
+    """
+    started = time.monotonic()
+    logs.configure()
+    signal.signal(signal.SIGTERM, _leave)
+    if settings.dev and not settings.loopback:
+        raise ConfigInvalid("--dev is for this machine only", try_="--listen 127.0.0.1:8470, or leave --dev away")
+    _make_private(settings)
+    lock = FileLock(settings.data / "server")
+    try:
+        with _listen(settings) as listener:
+            base = settings.public_url or _base_url(listener)
+            remit = compose.build(settings, base=base, listener=listener.getsockname()[:2])
+            try:
+                remit.life.recover()
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(_serve(settings, remit, listener, as_json=as_json, started=started))
+            finally:
+                settings.instance_file.unlink(missing_ok=True)
+                remit.close()
+    finally:
+        lock.release()
+    return 0
+
+
+def _leave(_number: int, _frame: FrameType | None) -> Never:
+    raise SystemExit(0)  # SIGTERM before the loop runs: what is open is closed on the way out
+
+
+async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, as_json: bool, started: float) -> None:
+    config = uvicorn.Config(
+        remit.app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=max(1, settings.drain // SECOND),
+    )
+
+    def ready() -> None:
+        remit.health.ready = True
+        _say_ready(settings, remit.base, as_json=as_json, seconds=time.monotonic() - started)
+
+    server = _Uvicorn(config, ready)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.end)
+    async with remit.running():
+        await server.serve([listener])
+        _log.info("stopping")
+
+
+def _make_private(settings: Settings) -> None:
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailable("the data directory cannot be made", detail=str(error)) from error
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # From here on the kernel queues callers: whoever saw the port open is answered, if a little later.
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 - the socket module's signature
+    except OSError as error:
+        raise ConfigInvalid(
+            f"cannot listen on {settings.host}:{settings.port}",
+            detail=error.strerror or str(error),
+            try_="--listen 127.0.0.1:0 takes any free port",
+        ) from error
+    return listener
+
+
+def _base_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _say_ready(settings: Settings, base: str, *, as_json: bool, seconds: float) -> None:
+    instance = {"url": base, "pid": os.getpid(), "admin_token_file": str(settings.admin_token_file)}
+    beside = settings.instance_file.with_name("instance.json.new")
+    beside.write_text(json.dumps(instance) + "\n", encoding="utf-8")
+    beside.replace(settings.instance_file)
+    if as_json:
+        ready = {"api": base, "console": None, "gateway": f"{base}/mcp"}
+        lines = [json.dumps({**ready, "admin_token_file": str(settings.admin_token_file)})]
+    else:
+        lines = _block(settings, base, seconds)
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _block(settings: Settings, base: str, seconds: float) -> list[str]:
+    lines = [
+        f"Remit is ready ({seconds:.1f} s), listening on {settings.host}"
+        + (", this machine only" if settings.loopback else ""),
+        "",
+        f"  API          {base}",
+        f"  Gateway      {base}/mcp/SERVER",
+        f"  Data         {settings.data}",
+        f"  Admin token  in {settings.admin_token_file}",
+        "",
+    ]
+    if settings.dev:
+        lines += ["  --dev: the admin token may act as anyone (--as PERSON). Never in production.", ""]
+    lines.append("Next, in a second terminal:")
+    if settings.data != data_directory(os.environ):
+        lines.append(f"  export REMIT_URL={base} REMIT_TOKEN_FILE={settings.admin_token_file}")
+    lines += ["  remit agent keygen NAME --out FILE", "  remit apply DIR", "  remit doctor", "Ctrl-C stops it."]
+    return lines

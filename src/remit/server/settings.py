@@ -1,0 +1,86 @@
+"""Everything that can be set about a server, with its default; and where its files live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from remit.kernel.clock import SECOND
+from remit.kernel.errors import Malformed
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8470
+_MAX_PORT = 65535
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+MEBIBYTE = 1 << 20
+
+
+def data_directory(environ: Mapping[str, str]) -> Path:
+    """`$XDG_DATA_HOME/remit`, where a server keeps its data unless told otherwise."""
+    return _xdg(environ, "XDG_DATA_HOME", ".local/share") / "remit"
+
+
+def keyfile_path(environ: Mapping[str, str]) -> Path:
+    """`$XDG_CONFIG_HOME/remit/keyfile`: outside the data directory, so that a copy of the data opens nothing."""
+    return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "remit" / "keyfile"
+
+
+def checkpoint_directory(environ: Mapping[str, str]) -> Path:
+    """`$XDG_STATE_HOME/remit/checkpoints`: outside the data directory, so that a rollback of it shows."""
+    return _xdg(environ, "XDG_STATE_HOME", ".local/state") / "remit" / "checkpoints"
+
+
+def _xdg(environ: Mapping[str, str], variable: str, fallback: str) -> Path:
+    # XDG base directory specification: a relative path in the variable is invalid and is ignored.
+    value = environ.get(variable, "")
+    return Path(value) if value.startswith("/") else Path(environ.get("HOME") or Path.home()) / fallback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one server process runs. Lengths are bytes, times microseconds."""
+
+    data: Path  # this process's own directory: lock, admin token, instance.json, and SQLite's file
+    keyfile: Path
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT  # 0: any free one
+    database: str | None = None  # postgresql://...; None: SQLite in `data`
+    public_url: str | None = None  # what agents call this server by, when it stands behind a proxy; None: host:port
+    dev: bool = False  # the admin token may act as anyone; loopback only
+    body_limit: int = MEBIBYTE
+    refresh_every: int = 5 * SECOND  # how often each server's tools are imported again
+    drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM
+
+    @property
+    def sqlite_file(self) -> Path:
+        """The database's file, if `database` names no other database."""
+        return self.data / "remit.db"
+
+    @property
+    def instance_file(self) -> Path:
+        """Where a running server says its URL, pid and the admin token's path."""
+        return self.data / "instance.json"
+
+    @property
+    def admin_token_file(self) -> Path:
+        """The admin token, mode 0600."""
+        return self.data / "admin.token"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it listens on this machine only."""
+        return self.host in _LOOPBACK
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Read `HOST:PORT` (`[::1]:8470` for IPv6), where port 0 means any free one.
+
+    Raises:
+        Malformed: It is not one.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > _MAX_PORT:
+        raise Malformed("--listen is HOST:PORT, such as 127.0.0.1:8470", detail=text)
+    return host, int(port)

@@ -1,0 +1,119 @@
+"""The registered world as a plan sees it: what is stored, what the plan would change, and what a prune leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from remit.access.draft import History
+from remit.access.model import Purpose, PurposeState
+from remit.access.sql import SqlBoundaries, SqlPurposes
+from remit.agents.model import Agent, AgentState
+from remit.agents.sql import SqlAgents
+from remit.catalog.model import Server
+from remit.catalog.sql import SqlServers
+from remit.kernel.names import BoundaryName
+from remit.people.model import Owner
+from remit.people.sql import SqlOwners
+from remit.policy.sql import SqlPolicies
+
+
+@dataclass(slots=True)
+class World:
+    """Looks up by kind and name. Reads the database only, and each thing once.
+
+    Args:
+        connection: What is stored.
+        kept: With a prune, the names that stay, by kind: everything else is as good as gone.
+    """
+
+    connection: Connection
+    kept: Mapping[str, set[str]] | None
+    _known: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _planned: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def put(self, kind: str, name: str, value: Any) -> None:  # noqa: ANN401 - the domain value of that kind
+        """What will be there."""
+        self._planned[kind, name] = value
+
+    def stored(self, kind: str, name: str) -> Any:  # noqa: ANN401 - the domain value of that kind
+        """What is stored now, or None."""
+        if (kind, name) not in self._known:
+            self._known[kind, name] = _FIND[kind](self.connection, name)
+        return self._known[kind, name]
+
+    def _find(self, kind: str, name: str) -> Any:  # noqa: ANN401 - the domain value of that kind
+        if (kind, name) in self._planned:
+            return self._planned[kind, name]
+        if self.kept is not None and name not in self.kept[kind]:
+            return None
+        return self.stored(kind, name)
+
+    def owner(self, name: str) -> Owner | None:
+        """The owner as there will be, or None."""
+        found: Owner | None = self._find("owner", name)
+        return found
+
+    def purpose(self, name: str) -> Purpose | None:
+        """The purpose as there will be, or None."""
+        found: Purpose | None = self._find("purpose", name)
+        return found
+
+    def purpose_is_open(self, name: str) -> bool:
+        """Whether agents may work for the purpose."""
+        found = self.purpose(name)
+        return found is not None and found.state is PurposeState.ACTIVE
+
+    def server(self, name: str) -> Server | None:
+        """The server as there will be, or None."""
+        found: Server | None = self._find("server", name)
+        return found
+
+    def servers(self) -> list[Server]:
+        """Every server there will be."""
+        names: set[str] = {server.server for server in SqlServers(self.connection).all()}
+        names |= {name for kind, name in self._planned if kind == "server"}
+        return [server for name in sorted(names) if (server := self.server(name)) is not None]
+
+    def agent(self, name: str) -> Agent | None:
+        """The agent as there will be, or None."""
+        found: Agent | None = self._find("agent", name)
+        return found
+
+    def history(self, name: str) -> History:
+        """Where a boundary stands."""
+        return SqlBoundaries(self.connection).history(BoundaryName(name))
+
+    def policies(self) -> dict[str, str]:
+        """The policy files in force, those that a prune takes apart."""
+        stored = SqlPolicies(self.connection).all()
+        return {file: text for file, text in stored.items() if self.kept is None or file in self.kept["policy"]}
+
+    def left_out(self, kind: str) -> list[str]:
+        """The names of what is in force and what a prune takes, in order."""
+        if self.kept is None:
+            return []
+        return sorted(set(_IN_FORCE[kind](self.connection)) - self.kept[kind])
+
+
+_FIND: Mapping[str, Callable[[Connection, Any], Any]] = {
+    "owner": lambda connection, name: SqlOwners(connection).find(name),
+    "purpose": lambda connection, name: SqlPurposes(connection).find(name),
+    "server": lambda connection, name: SqlServers(connection).find(name),
+    "agent": lambda connection, name: SqlAgents(connection).find(name),
+}
+_IN_FORCE: Mapping[str, Callable[[Connection], list[Any]]] = {
+    "owner": lambda connection: [each.owner for each in SqlOwners(connection).all()],
+    "purpose": lambda connection: [
+        each.purpose for each in SqlPurposes(connection).all() if each.state is not PurposeState.CLOSED
+    ],
+    "server": lambda connection: [each.server for each in SqlServers(connection).all()],
+    "agent": lambda connection: [
+        each.agent for each in SqlAgents(connection).all() if each.state is not AgentState.RETIRED
+    ],
+    "boundary": lambda connection: SqlBoundaries(connection).open_names(),
+    "policy": lambda connection: list(SqlPolicies(connection).all()),
+}

@@ -1,0 +1,1 @@
+"""The database, its migrations, the writer (group commit) and the feed."""

@@ -1,0 +1,130 @@
+"""One group commit: effects, changes, bundle, COMMIT. Nothing here knows threads or futures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from remit.kernel.errors import RemitError
+from remit.storage import bundle
+from remit.storage.effects import Settled, Wanted, settle, wanted
+from remit.storage.journal import Journal
+from remit.storage.model import Committed, Entry, Work
+
+Change = Callable[[Any], Any]
+Touched = tuple[int, tuple[str, ...]]  # epoch, topics
+CHANGE_SECONDS = 30.0  # how long one change of state may run before its batch is given up
+STAGE_SECONDS = 1.0  # the same for a stage that only the database can hold up
+
+
+@dataclass(slots=True)
+class Result:
+    """What one commit did: an answer per work and per change, and what the feed must hear."""
+
+    answers: list[Committed | Exception]
+    expiring: int = 0  # rows that will have to be swept one day
+    changed: list[tuple[Any, BaseException | None]] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+
+
+class ChangeTransaction:
+    """Implements remit.storage.ports.Transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.entries: list[Entry] = []
+        self.topics: dict[str, None] = {}  # a set that keeps its order
+
+    @property
+    def connection(self) -> Connection:
+        """The Core connection inside the transaction."""
+        return self._connection
+
+    def record(self, entry: Entry) -> None:
+        """Append an entry that commits with this change."""
+        self.entries.append(entry)
+
+    def touch(self, *topics: str) -> None:
+        """Say what changed; the epoch goes up by one when the change commits."""
+        self.topics.update(dict.fromkeys(topics))
+
+
+def commit(
+    journal: Journal, works: Sequence[Work], changes: Sequence[Change], *, allow: Callable[[float], None]
+) -> Result:
+    """Commit `works` and `changes` in one transaction, durable when this returns.
+
+    `allow(seconds)` is told before each stage how long it may take. Works come first: they were
+    decided without these changes, and no caller has been answered yet, so either order is true.
+
+    Raises:
+        Exception: The driver's. The transaction is rolled back and nothing happened.
+    """
+    allow(STAGE_SECONDS)
+    journal.begin(changes=bool(changes))
+    try:
+        wants = wanted(works)
+        settled = _settle(journal, works, wants)
+        result = Result(settled.answers, len(wants.proofs) + len(wants.reserved))
+        for change in changes:
+            allow(CHANGE_SECONDS)
+            _apply(journal, change, result, settled.entries)
+        allow(STAGE_SECONDS)
+        _store(journal, settled.entries)
+        journal.commit()
+    except BaseException:
+        journal.rollback()
+        raise
+    return result
+
+
+def _settle(journal: Journal, works: Sequence[Work], wants: Wanted) -> Settled:
+    fresh = journal.consume(wants.proofs) if wants.proofs else set()
+    counting = wants.reserved or wants.released
+    settled = settle(works, fresh=fresh, used=journal.used(wants) if counting else {})
+    if settled.counters:
+        journal.keep(settled.counters, wants)
+    return settled
+
+
+def _apply(journal: Journal, change: Change, result: Result, entries: list[Entry]) -> None:
+    """Run one change under its savepoint; what it raises goes to its caller and undoes only this change."""
+    journal.savepoint()
+    transaction = ChangeTransaction(journal.connection)
+    try:
+        value = change(transaction)
+        epoch = journal.raise_epoch() if transaction.topics else None
+        journal.release()
+    except BaseException as error:
+        if _database_failed(error, journal.failures):
+            raise
+        journal.undo()
+        result.changed.append((None, error))  # it belongs to the caller, in whose thread it is raised
+        return
+    if epoch is not None:
+        result.touched.append((epoch, tuple(transaction.topics)))
+    result.changed.append((value, None))
+    entries += transaction.entries
+
+
+def _database_failed(error: BaseException, failures: tuple[type[Exception], ...]) -> bool:
+    """Whether it was the database that failed under a change (disk full, connection lost), however wrapped."""
+    cause = error.__cause__ if isinstance(error, RemitError) else error
+    if isinstance(cause, DBAPIError):
+        return cause.connection_invalidated or isinstance(cause.orig, failures)
+    return isinstance(cause, failures)
+
+
+def _store(journal: Journal, entries: Sequence[Entry]) -> None:
+    if not entries:
+        return
+    payloads = [entry.payload or b"" for entry in entries]
+    journal.store(
+        [entry.id for entry in entries],
+        bundle.compress(bundle.pack([entry.header for entry in entries])),
+        bundle.pack(payloads) if any(payloads) else None,
+    )

@@ -1,0 +1,79 @@
+"""What is handed to the writer: entries of the log, effects, and changes of state.
+
+Effects are values. The writer applies them in the same transaction as the entry that
+depends on them; an effect that changes no row turns the work into its `otherwise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from remit.kernel.clock import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record for the log: its public bytes, and its sealed payload.
+
+    `header` is what the log hashes. `payload` is sealed (or None) and stands in another
+    table, so that it can be erased and the log still verifies.
+    """
+
+    id: str
+    header: bytes
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumeProof:
+    """Use a key once: inserts it, or fails because it is there already (a replay)."""
+
+    key: str  # e.g. "dpop:" + jkt + ":" + SHA-256 of the jti
+    expires: Instant  # after this the proof would be refused as too old, and the row may go
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Add `amount` to the counter (key, window) unless it would exceed `limit`."""
+
+    key: str
+    window: Instant  # start of the calendar unit
+    expires: Instant  # end of the calendar unit
+    amount: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give back what a call reserved, because it certainly was not spent. Never fails."""
+
+    key: str
+    window: Instant
+    amount: int
+
+
+Effect = ConsumeProof | Reserve | Release
+
+
+@dataclass(slots=True)
+class Work:
+    """One decision or outcome: effects and entries that commit together, or not at all."""
+
+    entries: tuple[Entry, ...]
+    effects: tuple[Effect, ...] = ()
+    otherwise: Callable[[Effect], tuple[Entry, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the writer did: `failed` is the first effect that changed no row (None: all did).
+
+    `used` has the counters' new values, in the order of the work's `Reserve` effects.
+    A failed ConsumeProof undoes nothing else because nothing else was tried; a failed
+    Reserve undoes the call's other reservations, but a consumed proof stays consumed:
+    it has been seen, whatever came of it.
+    """
+
+    failed: Effect | None
+    used: tuple[int, ...] = ()

@@ -1,0 +1,189 @@
+"""PostgreSQL under the writer: psycopg 3 statements, a fixed number per batch.
+
+Several nodes may write at once. Rows are locked in one order everywhere (proofs, new counters,
+old counters, the epoch row, then what changes touch), so no two nodes wait for each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.pool import NullPool
+
+from remit.storage.effects import CounterKey, Wanted
+
+_INSERT_PROOFS = """
+INSERT INTO proofs (key, expires) SELECT * FROM unnest(%s::text[], %s::bigint[])
+ON CONFLICT DO NOTHING RETURNING key
+"""
+_CREATE_COUNTERS = """
+INSERT INTO counters (key, "window", used, expires)
+SELECT k, w, 0, e FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS n(k, w, e)
+ON CONFLICT DO NOTHING
+"""
+_LOCK_COUNTERS = """
+SELECT c.key, c."window", c.used FROM counters AS c
+JOIN unnest(%s::text[], %s::bigint[]) AS n(k, w) ON c.key = n.k AND c."window" = n.w
+ORDER BY c.key, c."window" FOR UPDATE OF c
+"""
+_WRITE_COUNTERS = """
+UPDATE counters AS c SET used = n.u
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS n(k, w, u)
+WHERE c.key = n.k AND c."window" = n.w
+"""
+_STORE = """
+WITH b AS (INSERT INTO bundles (count, headers) VALUES (%s, %b) RETURNING bundle),
+     p AS (INSERT INTO payloads (bundle, sealed) SELECT bundle, %b FROM b WHERE %s)
+INSERT INTO entries (entry, bundle, slot)
+SELECT n.entry, b.bundle, n.place - 1 FROM b, unnest(%s::text[]) WITH ORDINALITY AS n(entry, place)
+"""
+_RAISE_EPOCH = "UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value"
+_EPOCH = "SELECT value FROM epoch WHERE id = 1"
+# Libpq's own settings: a host that swallows packets is noticed within seconds, not within hours.
+_CONNECT = {
+    "connect_timeout": 2,
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 2000,
+    "application_name": "remit",
+}
+# A node that stops in the middle of a transaction must not hold its locks against the others.
+_OPTIONS = "-c idle_in_transaction_session_timeout=60s"
+
+
+def engine(url: URL, *, reading: bool) -> Engine:
+    """An engine for the writer's one connection (autocommit), or a pool of read-only snapshots."""
+    arguments: dict[str, Any] = _CONNECT | {"options": " ".join(filter(None, (url.query.get("options"), _OPTIONS)))}  # type: ignore[arg-type]
+    if not reading:
+        return create_engine(url, poolclass=NullPool, connect_args=arguments, isolation_level="AUTOCOMMIT")
+    made = create_engine(
+        url, pool_size=4, max_overflow=12, pool_pre_ping=True, connect_args=arguments, isolation_level="REPEATABLE READ"
+    )
+    return made.execution_options(postgresql_readonly=True)
+
+
+class PostgresJournal:
+    """Implements remit.storage.journal.Journal on one PostgreSQL connection."""
+
+    content_errors: tuple[type[Exception], ...] = (
+        psycopg.IntegrityError,
+        psycopg.DataError,
+        psycopg.ProgrammingError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    )
+    failures: tuple[type[Exception], ...] = (psycopg.OperationalError, OSError)
+
+    def __init__(self, writing: Engine) -> None:
+        self._connection = writing.connect()
+        raw = self._connection.connection.driver_connection
+        assert isinstance(raw, psycopg.Connection)  # noqa: S101 - for the type checker
+        self._raw: psycopg.Connection[Any] = raw
+        self._execute = raw.execute
+        setting = self._execute("SHOW synchronous_commit").fetchone()
+        if setting is not None and setting[0] in {"off", "local"}:
+            self._execute("SET synchronous_commit = on")  # off loses acknowledged commits in a crash
+
+    @property
+    def connection(self) -> Connection:
+        """SQLAlchemy's face of the connection."""
+        return self._connection
+
+    def begin(self, *, changes: bool) -> None:
+        """Open a transaction. READ COMMITTED: each statement after a lock sees what the lock waited for."""
+        self._changes = changes
+        self._execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+
+    def commit(self) -> None:
+        """Commit and wait for the flush."""
+        if self._execute("COMMIT").statusmessage != "COMMIT":
+            # PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and no error.
+            raise psycopg.OperationalError("the transaction was rolled back")
+
+    def rollback(self) -> None:
+        """End the transaction."""
+        if not self._raw.closed and not self._raw.broken:
+            with contextlib.suppress(psycopg.Error):
+                self._execute("ROLLBACK")
+
+    def savepoint(self) -> None:
+        """Begin what can be undone; the first time, take the turn among the nodes."""
+        if self._changes:
+            self._execute(_EPOCH + " FOR UPDATE")
+            self._changes = False
+        self._execute("SAVEPOINT change")
+
+    def release(self) -> None:
+        """Keep it."""
+        self._execute("RELEASE change")
+
+    def undo(self) -> None:
+        """Take it back."""
+        self._execute("ROLLBACK TO change")
+        self._execute("RELEASE change")
+
+    def consume(self, proofs: Mapping[str, int]) -> set[str]:
+        """Insert in sorted order, so that two nodes with the same proofs wait one way round."""
+        keys = sorted(proofs)
+        rows = self._execute(_INSERT_PROOFS, (keys, [proofs[key] for key in keys]))
+        return {key for (key,) in rows}
+
+    def used(self, wanted: Wanted) -> dict[CounterKey, int]:
+        """Lock the counters, making those that a reservation needs: a row that is not there cannot be locked."""
+        if wanted.reserved:
+            new = sorted((key, window, expires) for (key, window), expires in wanted.reserved.items())
+            self._execute(_CREATE_COUNTERS, _columns(new, 3))
+        rows = self._execute(_LOCK_COUNTERS, _columns(sorted({*wanted.reserved, *wanted.released}), 2))
+        return {(key, window): used for key, window, used in rows}
+
+    def keep(self, counters: Mapping[CounterKey, int], wanted: Wanted) -> None:  # noqa: ARG002 - the rows are there
+        """Write the new values."""
+        self._execute(_WRITE_COUNTERS, _columns([(*counter, used) for counter, used in counters.items()], 3))
+
+    def store(self, ids: Sequence[str], headers: bytes, payloads: bytes | None) -> None:
+        """Append one bundle."""
+        self._execute(_STORE, (len(ids), headers, payloads or b"", payloads is not None, list(ids)))
+
+    def epoch(self) -> int:
+        """The number of the last change."""
+        return self._one(_EPOCH)
+
+    def raise_epoch(self) -> int:
+        """Take the next number; its row stays locked until the commit, so numbers have no gaps."""
+        return self._one(_RAISE_EPOCH)
+
+    def ping(self) -> None:
+        """Ask for one row."""
+        self.epoch()
+
+    def probe(self) -> None:
+        """Commit a write that changes nothing."""
+        self._execute("UPDATE epoch SET value = value WHERE id = 1")
+
+    def rest(self, *, idle: bool) -> None:
+        """PostgreSQL keeps house by itself."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        with contextlib.suppress(Exception):
+            self._connection.invalidate()
+        with contextlib.suppress(Exception):
+            self._connection.close()
+        with contextlib.suppress(Exception):
+            self._raw.close()
+
+    def _one(self, query: str) -> int:
+        row = self._execute(query).fetchone()
+        if row is None:
+            raise psycopg.OperationalError("the epoch row is missing")
+        return int(row[0])
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [[row[column] for row in rows] for column in range(width)]

@@ -1,0 +1,223 @@
+"""Every table. Times are BIGINT microseconds; JSON is text written by `kernel.canonical`.
+
+A room's `sql.py` reads and writes only its own tables, named in the comments here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# storage ---------------------------------------------------------------------------------
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+epoch = Table(
+    "epoch",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 1
+    Column("value", BigInteger, nullable=False),
+)
+counters = Table(
+    "counters",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("window", BigInteger, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("expires", BigInteger, nullable=False),
+)
+
+# audit -----------------------------------------------------------------------------------
+bundles = Table(  # one row per group commit: the headers of its entries, compressed
+    "bundles",
+    metadata,
+    Column("bundle", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("count", Integer, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("first", BigInteger),  # log index of its first entry; NULL until sequenced
+)
+Index("bundles_first", bundles.c.first, unique=True)  # finds what waits for a place, and what stands at one
+entries = Table(  # the slim index: where an entry stands
+    "entries",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("bundle", BigInteger, nullable=False),
+    Column("slot", Integer, nullable=False),
+)
+payloads = Table(  # the sealed payloads of a bundle, each sealed by itself, concatenated with lengths
+    "payloads",
+    metadata,
+    Column("bundle", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+tiles = Table(
+    "tiles",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("index", BigInteger, primary_key=True),
+    Column("hashes", LargeBinary, nullable=False),  # up to 256 x 32 bytes
+)
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("signed", BigInteger, nullable=False),
+)
+
+# keys ------------------------------------------------------------------------------------
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("owner", Text, primary_key=True),  # "agent:NAME", "secret:NAME", "operators"
+    Column("version", Integer, primary_key=True),
+    Column("wrapped", LargeBinary),  # NULL once erased
+    Column("created", BigInteger, nullable=False),
+)
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("use", Text, nullable=False),  # "log" or "token"
+    Column("algorithm", Text, nullable=False),
+    Column("public", Text, nullable=False),  # public JWK
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+# people, agents --------------------------------------------------------------------------
+owners = Table(
+    "owners",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+agents = Table(
+    "agents",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+instances = Table(  # tokens: a running copy, known since it first got a token
+    "instances",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("instance", Text, primary_key=True),
+    Column("credential", Text, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+)
+runs = Table(  # tokens
+    "runs",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False),
+    Column("token_expires", BigInteger, nullable=False),
+)
+Index("runs_open", runs.c.agent, runs.c.instance, runs.c.purpose)
+
+# catalog, vault --------------------------------------------------------------------------
+servers = Table(
+    "servers",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("set_pin", Text, nullable=False),
+)
+tools = Table(
+    "tools",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("tool", Text, primary_key=True),
+    Column("tier", Text, nullable=False),
+    Column("pin", Text, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("seen", Text),
+    Column("state", Text, nullable=False),
+    ForeignKeyConstraint(["server"], ["servers.server"]),
+)
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("secret", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+)
+
+# access, policy, freezes -----------------------------------------------------------------
+purposes = Table(
+    "purposes",
+    metadata,
+    Column("purpose", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+boundaries = Table(
+    "boundaries",
+    metadata,
+    Column("boundary", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("source", Text, nullable=False),  # the document as applied, globs and all
+    Column("rules", Text),  # the expanded rules, once approved
+    Column("not_after", BigInteger, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", BigInteger),
+)
+Index("boundaries_agent", boundaries.c.agent)
+policies = Table(  # the organisation's policies in force, one row per file
+    "policies",
+    metadata,
+    Column("file", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+    Column("ended_by", Text),
+)
+
+# server ----------------------------------------------------------------------------------
+operators = Table(
+    "operators",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)

@@ -1,0 +1,126 @@
+"""The checks of a client_credentials request, each by its name (pure). The service says their order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from remit.access.model import Purpose, PurposeState
+from remit.agents.model import AgentState, SenderConstraint
+from remit.attestation.model import Attested
+from remit.kernel.clock import Instant
+from remit.kernel.names import InstanceId
+from remit.tokens.details import details
+from remit.tokens.form import Form, one
+from remit.tokens.model import AgentStanding, OAuthError, TokenRefused, Wish
+from remit.tokens.resources import audience
+
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_SCOPE_PREFIX: Final = "purpose:"
+
+
+def check_grant_type(form: Form) -> None:
+    """RFC 6749 section 4.4.2: the grant type is there, and is the one we have."""
+    grant = one(form, "grant_type")
+    if grant is None:
+        raise TokenRefused(OAuthError.INVALID_REQUEST, "grant_type is missing")
+    if grant != "client_credentials":
+        raise TokenRefused(OAuthError.UNSUPPORTED_GRANT_TYPE, "the grant type is client_credentials")
+
+
+def client_assertion(form: Form, *, authorization: str | None) -> str:
+    """RFC 7523 section 2.2: the one way to authenticate. No shared secrets."""
+    # RFC 6749 section 2.3: one method per request; two could name two clients.
+    if authorization is not None or "client_secret" in form:
+        raise TokenRefused(OAuthError.INVALID_CLIENT, "clients authenticate with private_key_jwt")
+    assertion = one(form, "client_assertion")
+    if assertion is None or one(form, "client_assertion_type") != ASSERTION_TYPE:
+        raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="no client assertion")
+    return assertion
+
+
+def check_client_id(form: Form, attested: Attested) -> None:
+    """RFC 7521 section 4.2: a client_id, if sent, names the client that the assertion names."""
+    if one(form, "client_id") not in (None, attested.agent):
+        raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="another client_id")
+
+
+def check_standing(standing: AgentStanding | None, *, now: Instant) -> AgentStanding:
+    """No token for an agent that may make no call anyway: lifecycle, owner, end, freeze."""
+    if standing is None:
+        raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="the agent is gone")
+    agent = standing.agent
+    if agent.state is not AgentState.ACTIVE:
+        raise _unauthorized(f"the agent is {agent.state.value}")
+    if agent.not_after <= now:
+        raise _unauthorized("the agent's registration has ended")
+    if not standing.owner_active:
+        raise _unauthorized("the agent's owner is not active")
+    if standing.frozen:
+        raise _unauthorized("the agent is frozen")
+    return standing
+
+
+def check_bound(standing: AgentStanding, *, jkt: str | None) -> None:
+    """An agent that must hold a key has to prove it; `none` may still bind its token."""
+    if jkt is None and standing.agent.sender_constraint is not SenderConstraint.NONE:
+        raise TokenRefused(
+            OAuthError.INVALID_DPOP_PROOF, "this agent's tokens are bound to a key: a DPoP proof is needed"
+        )
+
+
+def requested_purpose(form: Form, standing: AgentStanding, *, now: Instant) -> Purpose:
+    """The one purpose asked for, if it is active and the agent's own.
+
+    One answer for all that is wrong with a name, so that the endpoint tells no agent which
+    purposes exist. With no scope at all the agent's only purpose is meant (RFC 6749 section 3.3:
+    a pre-defined default): stock MCP clients have no way to choose a scope of their own.
+    """
+    scope, named = one(form, "scope"), details(one(form, "authorization_details")).purpose
+    own = standing.agent.purposes
+    if scope is None:
+        wanted = named if named is not None else (own[0] if len(own) == 1 else None)
+    else:
+        wanted = scope.removeprefix(_SCOPE_PREFIX) if scope.startswith(_SCOPE_PREFIX) else None
+    if wanted is None or (named is not None and named != wanted):
+        raise TokenRefused(OAuthError.INVALID_SCOPE, "the scope is exactly one purpose:NAME")
+    for purpose in standing.purposes:
+        if purpose.purpose == wanted and wanted in own:
+            if purpose.state is PurposeState.ACTIVE and purpose.not_after > now:
+                return purpose
+            raise TokenRefused(OAuthError.INVALID_SCOPE, "the purpose is not active")
+    raise TokenRefused(OAuthError.INVALID_SCOPE, "the purpose is not one of this agent's")
+
+
+def wish(
+    form: Form, *, attested: Attested, jkt: str | None, standing: AgentStanding | None, base: str, now: Instant
+) -> Wish:
+    """All checks that follow authentication, in their order.
+
+    Raises:
+        TokenRefused: The first that fails.
+    """
+    # (1) The agent may have tokens at all. (2) It proved the key it must prove.
+    sure = check_standing(standing, now=now)
+    check_bound(sure, jkt=jkt)
+    # (3) The purpose. (4) Where the token will be used.
+    purpose = requested_purpose(form, sure, now=now)
+    where = audience(
+        form.get("resource", ()), base=base, exactly_one=sure.agent.sender_constraint is SenderConstraint.NONE
+    )
+    # (5) This running copy.
+    instance = InstanceId(jkt or attested.credential)
+    if instance in sure.frozen_instances:
+        raise _unauthorized("the instance is frozen")
+    return Wish(
+        agent=sure.agent,
+        purpose=purpose,
+        instance=instance,
+        credential=attested.credential,
+        audience=where,
+        jkt=jkt,
+        new_run=details(one(form, "authorization_details")).new_run,
+    )
+
+
+def _unauthorized(description: str) -> TokenRefused:
+    return TokenRefused(OAuthError.UNAUTHORIZED_CLIENT, description)

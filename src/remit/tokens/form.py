@@ -1,0 +1,60 @@
+"""Reading a token request's body (pure): RFC 6749 section 3.2 and appendix B."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from remit.tokens.model import OAuthError, TokenRefused
+
+Form = Mapping[str, tuple[str, ...]]
+
+MAX_BODY: Final = 64 * 1024
+_MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+_MAX_PARAMETERS: Final = 64
+_REPEATABLE: Final = frozenset({"resource"})  # RFC 8707 section 2
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+def parse_form(body: bytes, *, media_type: str) -> Form:
+    """The parameters of a request, each with its values in order.
+
+    Parameters without a value are treated as omitted (RFC 6749 section 3.2).
+
+    Raises:
+        TokenRefused: invalid_request: another media type, not UTF-8, too many parameters, or one
+            included more than once (two readers could pick different ones).
+    """
+    if media_type.partition(";")[0].strip().lower() != _MEDIA_TYPE:
+        raise _invalid(f"the body must be {_MEDIA_TYPE}")
+    pairs = [part.partition(b"=") for part in body.split(b"&") if part]
+    if len(pairs) > _MAX_PARAMETERS:
+        raise _invalid("too many parameters")
+    values: dict[str, list[str]] = {}
+    for raw_name, _, raw_value in pairs:
+        if raw_value:
+            values.setdefault(_decode(raw_name), []).append(_decode(raw_value))
+    if any(len(several) > 1 and name not in _REPEATABLE for name, several in values.items()):
+        raise _invalid("a parameter is included more than once")
+    return {name: tuple(several) for name, several in values.items()}
+
+
+def one(form: Form, name: str) -> str | None:
+    """The value of a parameter that may be given once; None if it was not given."""
+    values = form.get(name, ())
+    return values[0] if values else None
+
+
+def _decode(text: bytes) -> str:
+    if _BAD_ESCAPE.search(text):
+        raise _invalid("the body is not well-formed")
+    try:
+        return unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _invalid("the body is not UTF-8") from error
+
+
+def _invalid(description: str) -> TokenRefused:
+    return TokenRefused(OAuthError.INVALID_REQUEST, description)

@@ -1,0 +1,107 @@
+"""The token endpoint over HTTP, the keys, and the metadata: RFC 6749, RFC 7517, RFC 8414."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from remit.kernel.canonical import encode
+from remit.kernel.errors import Overloaded, StorageUnavailable
+from remit.tokens.form import MAX_BODY, Form, parse_form
+from remit.tokens.metadata import AUTHORIZE_PATH, JWKS_PATH, METADATA_PATH, TOKEN_PATH
+from remit.tokens.model import OAuthError, TokenRefused
+from remit.tokens.service import TokenService
+
+# RFC 6749 section 5.1: no answer of the token endpoint may be stored, refusals included.
+_NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_SHORT: Final = {"Cache-Control": "public, max-age=300"}
+
+
+def routes(service: TokenService) -> list[Route]:
+    """The routes of the authorization server."""
+
+    async def token(request: Request) -> Response:
+        """POST /oauth2/token: 200, 400, 401 invalid_client, 413, 503."""
+        try:
+            form = await _form(request, service)
+            granted = await run_in_threadpool(
+                service.token,
+                form,
+                # RFC 9449 section 4.3 step 1: several proofs, joined, are one that is malformed.
+                dpop=_joined(request, "dpop"),
+                url=service.issuer + TOKEN_PATH,
+                authorization=_joined(request, "authorization"),
+            )
+        except TokenRefused as refused:
+            return _refused(refused, request)
+        except (StorageUnavailable, Overloaded) as error:
+            return _json(
+                503, {"error": "temporarily_unavailable", "error_description": error.public}, {"Retry-After": "1"}
+            )
+        return _json(200, granted)
+
+    def authorize(_: Request) -> Response:
+        """GET or POST /oauth2/authorize: 400 always. No grant type here involves a person at a browser."""
+        return _refusal(400, "unsupported_response_type", "agents ask at the token endpoint")
+
+    def jwks(_: Request) -> Response:
+        """GET /oauth2/jwks: the public keys that verify access tokens."""
+        return Response(encode(service.jwks()), headers=_SHORT, media_type="application/jwk-set+json")
+
+    def metadata(_: Request) -> Response:
+        """GET /.well-known/oauth-authorization-server."""
+        return Response(encode(service.metadata()), headers=_SHORT, media_type="application/json")
+
+    return [
+        Route(TOKEN_PATH, token, methods=["POST"]),
+        Route(AUTHORIZE_PATH, authorize, methods=["GET", "POST"]),
+        Route(JWKS_PATH, jwks, methods=["GET"]),
+        Route(METADATA_PATH, metadata, methods=["GET"]),
+    ]
+
+
+async def _form(request: Request, service: TokenService) -> Form:
+    try:
+        body = await _body(request)
+        return parse_form(body, media_type=request.headers.get("content-type", ""))
+    except TokenRefused as refused:
+        await run_in_threadpool(service.refuse, refused)
+        raise
+
+
+async def _body(request: Request) -> bytes:
+    """The body, read no further than the limit."""
+    chunks = bytearray()
+    try:
+        async for chunk in request.stream():
+            chunks += chunk
+            if len(chunks) > MAX_BODY:
+                raise TokenRefused(OAuthError.INVALID_REQUEST, "the body is over 64 KiB", status=413)
+    except ClientDisconnect as error:
+        raise TokenRefused(OAuthError.INVALID_REQUEST, "the body ended early") from error
+    return bytes(chunks)
+
+
+def _joined(request: Request, name: str) -> str | None:
+    values = request.headers.getlist(name)
+    return ", ".join(values) if values else None
+
+
+def _refused(refused: TokenRefused, request: Request) -> Response:
+    scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
+    # RFC 6749 section 5.2: a client that tried the Authorization header is answered in its scheme.
+    basic = refused.error is OAuthError.INVALID_CLIENT and scheme == "basic"
+    challenge = {"WWW-Authenticate": 'Basic realm="remit"'} if basic else {}
+    return _refusal(refused.status, refused.error, refused.public, challenge)
+
+
+def _refusal(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
+    return _json(status, {"error": str(error), "error_description": description}, headers)
+
+
+def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(encode(body), status, headers={**_NO_STORE, **(headers or {})}, media_type="application/json")

@@ -1,0 +1,94 @@
+"""What the token endpoint is asked, what it refuses, and what it grants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from remit.access.model import Purpose
+from remit.agents.model import Agent
+from remit.kernel.clock import MINUTE, SECOND, Instant
+from remit.kernel.errors import RemitError
+from remit.kernel.names import InstanceId, PurposeName, RunId
+
+TOKEN_LIFETIME: Final = 5 * MINUTE
+RUN_IDLE: Final = 15 * MINUTE  # a run that had no live token for this long is over
+PROOF_WINDOW: Final = 60 * SECOND  # how far a proof's iat may be off, either way
+
+
+class OAuthError(StrEnum):
+    """Error codes of the token endpoint (RFC 6749 section 5.2, RFC 8707, RFC 9396, RFC 9449)."""
+
+    INVALID_REQUEST = "invalid_request"
+    INVALID_CLIENT = "invalid_client"
+    UNAUTHORIZED_CLIENT = "unauthorized_client"
+    UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+    INVALID_SCOPE = "invalid_scope"
+    INVALID_TARGET = "invalid_target"
+    INVALID_AUTHORIZATION_DETAILS = "invalid_authorization_details"
+    INVALID_DPOP_PROOF = "invalid_dpop_proof"
+
+
+class TokenRefused(RemitError):
+    """The token endpoint says no. `error` is the OAuth code, the public text its error_description."""
+
+    code = "malformed"
+
+    def __init__(self, error: OAuthError, description: str, *, reason: str = "", status: int | None = None) -> None:
+        super().__init__(description, detail=reason)
+        self.error = error
+        # RFC 6749 section 5.2: 400, but 401 where it is the client that is in doubt.
+        self.status = status or (401 if error is OAuthError.INVALID_CLIENT else 400)
+        self.reason = reason or description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStanding:
+    """What is true of an agent at one moment, as far as a token depends on it."""
+
+    agent: Agent
+    owner_active: bool
+    purposes: tuple[Purpose, ...]  # the registered purposes among the agent's own
+    frozen: bool  # by a freeze on the agent, its owner or everything
+    frozen_instances: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One stretch of work of (instance, purpose): kept through renewals, over at `ends`."""
+
+    run: RunId
+    instance: InstanceId
+    purpose: PurposeName
+    opened: Instant
+    ends: Instant
+    token_expires: Instant  # of its newest token
+
+    def open(self, now: Instant) -> bool:
+        """Whether it can be continued at `now`: before its end, and no more than 15 min after its last token."""
+        return now < self.ends and now < self.token_expires + RUN_IDLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A token request after all checks that need no database."""
+
+    agent: Agent
+    purpose: Purpose
+    instance: InstanceId
+    credential: str
+    audience: tuple[str, ...]
+    jkt: str | None  # the key the token is bound to
+    new_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A token to be signed. Times are whole seconds, as instants."""
+
+    wish: Wish
+    run: Run
+    token: str  # jti, tok_...
+    issued: Instant
+    expires: Instant

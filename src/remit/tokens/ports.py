@@ -1,0 +1,34 @@
+"""What the token service asks of the rooms that hold the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from remit.kernel.clock import Instant
+from remit.storage.model import Entry
+from remit.tokens.model import AgentStanding
+
+
+class Standing(Protocol):
+    """Where an agent stands now. In memory and quick: it is asked again on the writer's thread."""
+
+    def agent_standing(self, agent: str, now: Instant) -> AgentStanding | None:
+        """The standing of `agent` in any lifecycle state, or None if there is no such agent."""
+        ...
+
+
+class Records(Protocol):
+    """Makes entries for the log (bound to audit's recorder)."""
+
+    def entry(
+        self,
+        kind: str,
+        fields: Mapping[str, Any],
+        *,
+        id: str | None = None,  # noqa: A002 - the recorder's own name
+        about: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """An entry of `kind` whose public header carries `fields`."""
+        ...

@@ -1,0 +1,89 @@
+"""Refusals of the token endpoint in the log, at a bounded rate.
+
+Anybody may send requests here, and each could cost an entry that is kept for ever. So what
+comes from clients that did not authenticate shares one budget, and each agent has one of
+its own (there are as many as operators registered). What is over a budget is counted, and
+the next entry of the same budget says how many went before it unrecorded. At most 14,400
+entries a day come from strangers: about 6 MB of log.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+from remit.attestation.model import Attested
+from remit.kernel.clock import SECOND, Instant
+from remit.storage.model import ConsumeProof, Work
+from remit.storage.ports import Writer
+from remit.tokens.model import TokenRefused
+from remit.tokens.ports import Records
+
+_BURST: Final = 60
+_STRANGERS_EVERY: Final = 6 * SECOND  # one entry per, once the burst is spent
+_AGENT_EVERY: Final = 1 * SECOND
+_STRANGERS: Final = ""
+
+
+@dataclass(slots=True)
+class Budget:
+    """A bucket of tokens in whole microseconds: `burst` at once, then one per `every`."""
+
+    every: int
+    burst: int
+    full_at: int = 0  # when the bucket will be full again
+    suppressed: int = 0
+
+    def take(self, now: Instant) -> int | None:
+        """None if nothing is left; else the number of refusals that went unrecorded since the last one."""
+        full_at = max(self.full_at, now)
+        if full_at - now > self.every * (self.burst - 1):
+            self.suppressed += 1
+            return None
+        self.full_at = full_at + self.every
+        before, self.suppressed = self.suppressed, 0
+        return before
+
+
+class Refusals:
+    """Records what the token endpoint refused."""
+
+    def __init__(self, writer: Writer, records: Records) -> None:
+        self._writer = writer
+        self._records = records
+        self._budgets: dict[str, Budget] = {}
+        self._lock = threading.Lock()
+
+    def record(
+        self, refused: TokenRefused, *, attested: Attested | None, used: ConsumeProof | None, now: Instant
+    ) -> None:
+        """Record one refusal, durably, before it is answered; consume the assertion that came with it.
+
+        Args:
+            refused: What was refused, and why.
+            attested: The client, if it authenticated. A name that was merely claimed is not recorded.
+            used: The assertion's single use: it has been seen, whatever came of it.
+            now: The time.
+
+        Raises:
+            StorageUnavailable: It could not be recorded.
+        """
+        suppressed = self._take(_STRANGERS if attested is None else attested.agent, now)
+        if suppressed is None:
+            return
+        fields: dict[str, Any] = {"door": "token", "error": refused.error.value, "reason": refused.reason}
+        if attested is not None:
+            fields |= {"agent": attested.agent, "credential": attested.credential}
+        if suppressed:
+            fields["suppressed"] = suppressed
+        entry = self._records.entry("refused", fields)
+        effects = () if used is None else (used,)
+        # Recorded even if the assertion was used before: then that is what is being recorded.
+        self._writer.submit(Work((entry,), effects, otherwise=lambda _: (entry,))).result()
+
+    def _take(self, who: str, now: Instant) -> int | None:
+        with self._lock:
+            every = _AGENT_EVERY if who else _STRANGERS_EVERY
+            budget = self._budgets.setdefault(who, Budget(every=every, burst=_BURST))
+            return budget.take(now)

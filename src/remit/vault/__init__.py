@@ -1,0 +1,1 @@
+"""Sealed upstream credentials and how they enter an outgoing call."""

@@ -1,0 +1,56 @@
+"""Secrets as the vault keeps them: a name, a version, sealed bytes; never the value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from remit.kernel.clock import Instant
+from remit.kernel.errors import Malformed, RemitError
+from remit.kernel.names import SecretName
+from remit.keys.secret import Secret
+
+MAX_VALUE = 8192  # a header line; most servers take no longer one
+
+
+class SecretUnavailable(RemitError):
+    """The credential a call needs is missing or does not open: the call is denied, retryable."""
+
+    code = "enforcement_unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSecret:
+    """One secret as it stands in the database and in memory."""
+
+    name: SecretName
+    version: int
+    sealed: bytes
+    changed: Instant
+
+
+def owner(name: str) -> str:
+    """The owner of a secret's data key, which is also its topic on the feed."""
+    return f"secret:{name}"
+
+
+def place(name: str, version: int) -> tuple[str | int, ...]:
+    """Where a sealed value belongs: an older version put back in its row does not open as the newer one."""
+    return ("secrets", name, version)
+
+
+def check_value(value: Secret) -> None:
+    """Refuse what cannot be a header's value.
+
+    A line break would let whoever sets a secret write further headers, or a second request
+    (request splitting, RFC 9110 section 5.5).
+
+    Raises:
+        Malformed: Empty, too long, or holds anything but printable ASCII without spaces around it.
+    """
+    octets = value.reveal()
+    if not octets or len(octets) > MAX_VALUE:
+        raise Malformed(f"a secret has 1 to {MAX_VALUE} characters")
+    if any(octet < 0x20 or octet > 0x7E for octet in octets):  # noqa: PLR2004 - the ends of printable ASCII
+        raise Malformed("a secret is printable ASCII, without line breaks")
+    if octets != octets.strip():
+        raise Malformed("a secret has no spaces at its ends")

@@ -1,0 +1,95 @@
+"""The vault: upstream credentials, sealed in the database and in memory, opened at the moment of use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+from remit.catalog.model import Injection
+from remit.kernel.clock import Instant
+from remit.kernel.errors import IntegrityFailed, NotFound
+from remit.kernel.names import SecretName, check_name
+from remit.keys.seal import seal, unseal
+from remit.keys.secret import Secret
+from remit.keys.service import KeyRing
+from remit.storage.ports import Transaction
+from remit.vault.echo import Scanner, forms
+from remit.vault.model import SealedSecret, SecretUnavailable, check_value, owner, place
+from remit.vault.sql import SqlSecrets
+
+
+class Vault:
+    """Keeps secrets and puts them into outgoing calls.
+
+    Subscribe `follow` to the feed after the key ring's: a new secret comes with a new data key.
+    """
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+        self._sealed: Mapping[str, SealedSecret] = {}
+
+    def put(self, tx: Transaction, name: SecretName, value: Secret, *, now: Instant) -> int:
+        """Set or replace a secret within `tx`; returns its new version. The caller records the change.
+
+        Raises:
+            Malformed: The name is ill-formed, or the value cannot be a header's.
+        """
+        check_name(name, what="a secret's name")
+        check_value(value)
+        key = self._keys.ensure_data_key(tx, owner(name))
+        rows = SqlSecrets(tx.connection)
+        version = rows.version(name) + 1
+        sealed = seal(key, value.reveal(), aad=place(name, version))
+        rows.put(SealedSecret(name=name, version=version, sealed=sealed, changed=now))
+        tx.touch(owner(name))
+        return version
+
+    def names(self, connection: Connection) -> list[SecretName]:
+        """The names of all secrets."""
+        return [secret.name for secret in self.listing(connection)]
+
+    def listing(self, connection: Connection) -> list[SealedSecret]:
+        """All secrets, sealed: their names, versions and when they changed."""
+        return SqlSecrets(connection).all()
+
+    def reload(self, connection: Connection) -> None:
+        """Read all secrets anew, sealed."""
+        self._sealed = {secret.name: secret for secret in SqlSecrets(connection).all()}
+
+    def follow(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:  # noqa: ARG002 - Feed's shape
+        """What to subscribe to the feed: reload when a secret changed."""
+        if any(topic.startswith("secret:") for topic in topics):
+            self.reload(connection)
+
+    def header(self, injection: Injection) -> tuple[str, str]:
+        """The header that carries a secret into a call: its name and value. Do not log it, do not keep it.
+
+        Raises:
+            SecretUnavailable: The secret is missing or does not open, or the injection has no one place for it.
+        """
+        # Replaced, not formatted: `{0.__class__}` in a format must stay text.
+        if injection.format.count("{}") != 1:
+            raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
+        return injection.header, injection.format.replace("{}", self._open(injection.secret).text())
+
+    def scanner(self, injection: Injection | None = None) -> Scanner:
+        """Looks for the injected secret in one response; without an injection, for every secret there is.
+
+        Secrets that are missing are not looked for: they were not sent.
+        """
+        names = list(self._sealed) if injection is None else [injection.secret]
+        return Scanner({form for name in names if name in self._sealed for form in forms(self._open(name).reveal())})
+
+    def echoes(self, chunk: bytes) -> bool:
+        """Whether `chunk` by itself carries any secret."""
+        return self.scanner().feed(chunk)
+
+    def _open(self, name: str) -> Secret:
+        held = self._sealed.get(name)
+        if held is None:
+            raise SecretUnavailable("the server's credential is not set", detail=name, try_=f"remit secret set {name}")
+        try:
+            return Secret(unseal(self._keys.data_key(owner(name)), held.sealed, aad=place(name, held.version)))
+        except (IntegrityFailed, NotFound) as error:
+            raise SecretUnavailable("the server's credential does not open", detail=name) from error

@@ -1,0 +1,128 @@
+"""What standards and the design require of Remit: each behaviour with an id, its source, and known divergences.
+
+A test says which it shows with `@pytest.mark.requirement("dpop:replay")`. The coverage test
+fails for a requirement no test shows, and for a mark that names no requirement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_RFC = "https://www.rfc-editor.org/rfc/rfc{}.html#section-{}"
+_BIS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One required behaviour."""
+
+    id: str
+    text: str
+    source: str  # a link to the section, or "design: ..." for Remit's own rules
+    divergence: str = ""  # where Remit does otherwise, and why
+
+
+def _rfc(number: int, section: str) -> str:
+    return _RFC.format(number, section)
+
+
+REQUIREMENTS: tuple[Requirement, ...] = (
+    # signed tokens of any kind
+    Requirement("jose:none", "An unsecured JWS is refused in any spelling.", _rfc(8725, "3.2")),
+    Requirement("jose:confusion", "A public key is never used as an HMAC secret.", _rfc(8725, "2.1")),
+    Requirement("jose:embedded-key", "A key or a URL in a token's header is not trusted.", _rfc(8725, "3.10")),
+    Requirement("jose:kid", "A kid is a lookup in memory and nothing else.", _rfc(8725, "3.10")),
+    Requirement("jose:crit", "A critical header parameter that is not understood is refused.", _rfc(7515, "4.1.11")),
+    Requirement("jose:key-algorithm", "A key is used with one algorithm.", _rfc(8725, "3.1")),
+    Requirement("jose:typ", "Each kind of token has its own explicit type.", _rfc(8725, "3.11")),
+    Requirement("jose:grammar", "A token has one spelling: base64url without padding.", _rfc(7515, "2")),
+    # client authentication
+    Requirement("client:private-key-jwt", "A client authenticates with a signed assertion.", _rfc(7523, "2.2")),
+    Requirement("client:claims", "iss, sub, exp, nbf, iat and jti of an assertion are checked.", _rfc(7523, "3")),
+    Requirement(
+        "client:audience",
+        "The audience of an assertion is the issuer identifier as its only, string value.",
+        _BIS,
+        divergence="RFC 7523 section 3 also lets the token endpoint's URL be the audience; refused, as in rfc7523bis, "
+        "because an assertion made for another server could be replayed here.",
+    ),
+    Requirement(
+        "client:replay",
+        "An assertion is used once, across restarts and servers.",
+        _rfc(7523, "3"),
+        divergence="The RFC allows it; Remit always does it, and a refused request uses its assertion up as well.",
+    ),
+    Requirement("client:indistinguishable", "Unknown agent and wrong key read alike.", "design: invariant 9"),
+    Requirement("client:basic", "A client that tried Authorization is answered in its scheme.", _rfc(6749, "5.2")),
+    # the token endpoint
+    Requirement("token:answer", "A successful answer has the token, its type, life and scope.", _rfc(6749, "5.1")),
+    Requirement("token:no-store", "No answer of the token endpoint may be cached.", _rfc(6749, "5.1")),
+    Requirement("token:errors", "A refusal is JSON with the defined error code and status.", _rfc(6749, "5.2")),
+    Requirement("token:duplicate-parameter", "A parameter is not included more than once.", _rfc(6749, "3.2")),
+    Requirement("token:media-type", "Parameters are sent as a form, in UTF-8.", _rfc(6749, "4.4.2")),
+    Requirement(
+        "token:unauthorized-client",
+        "No token for an agent that is suspended, retired, ended or frozen, or whose owner is not active.",
+        "design: codes, token endpoint",
+    ),
+    Requirement("token:rfc9068-claims", "Access tokens carry the required claims and type.", _rfc(9068, "2.2")),
+    Requirement("token:issuer", "A token is good only at the deployment that issued it.", _rfc(9068, "4")),
+    Requirement("token:expired", "A token is refused from the second it expires.", _rfc(9068, "4")),
+    Requirement("token:no-forgery", "No changed token is accepted.", _rfc(9068, "4")),
+    # scopes, resources, details
+    Requirement("scope:one-purpose", "The scope is exactly one purpose of the agent's own.", "design: CLI, codes"),
+    Requirement("scope:active", "A purpose that is not active is no scope.", "design: codes, token endpoint"),
+    Requirement("scope:default", "Without a scope, the agent's only purpose is meant.", _rfc(6749, "3.3")),
+    Requirement("resource:audience", "Requested resources become the audience.", _rfc(8707, "2")),
+    Requirement("resource:invalid-target", "A resource that is not ours is refused.", _rfc(8707, "2")),
+    Requirement("resource:no-oracle", "The endpoint does not tell which servers exist.", "design: invariant 9"),
+    Requirement("resource:checked", "A token for one resource is refused at another.", _rfc(9068, "4")),
+    Requirement("rar:unknown", "Details of an unknown type or with unknown members are refused.", _rfc(9396, "5")),
+    # bearer tokens
+    Requirement("bearer:one-resource", "A token bound to no key names exactly one resource.", "design: interfaces"),
+    Requirement("bearer:no-credential", "A request without a credential gets a bare challenge.", _rfc(6750, "3.1")),
+    # proofs
+    Requirement("dpop:token-type", "A bound token is announced as DPoP.", _rfc(9449, "5")),
+    Requirement("dpop:cnf", "A bound token carries the key's thumbprint.", _rfc(9449, "6.1")),
+    Requirement("dpop:required", "An agent with sender constraint dpop gets no unbound token.", "design: interfaces"),
+    Requirement("dpop:one-header", "There is exactly one DPoP header.", _rfc(9449, "4.3")),
+    Requirement("dpop:claims", "All required claims are there.", _rfc(9449, "4.3")),
+    Requirement("dpop:public-key", "The proof's jwk holds no private key.", _rfc(9449, "4.3")),
+    Requirement("dpop:htm", "The proof is for this method.", _rfc(9449, "4.3")),
+    Requirement("dpop:htu", "The proof is for this URI, normalised, without query and fragment.", _rfc(9449, "4.3")),
+    Requirement("dpop:iat", "The proof was made within a minute of now, either way.", _rfc(9449, "4.3")),
+    Requirement("dpop:ath", "At a resource the proof is for this token.", _rfc(9449, "4.3")),
+    Requirement("dpop:other-key", "The proof is by the key the token is bound to.", _rfc(9449, "4.3")),
+    Requirement(
+        "dpop:replay",
+        "A proof is used once, across restarts and servers.",
+        _rfc(9449, "11.1"),
+        divergence="No nonces are asked for: single use is durable, and the window is a minute.",
+    ),
+    Requirement(
+        "dpop:scheme", "A bound token under Bearer is refused, and an unbound one under DPoP.", _rfc(9449, "7.2")
+    ),
+    Requirement("dpop:no-forgery", "No changed proof is accepted.", _rfc(9449, "4.3")),
+    # runs and instances
+    Requirement("run:continues", "A token request continues the open run of instance and purpose.", "design: runs"),
+    Requirement("run:ends", "A run is over 15 minutes after its last token, and at max_run.", "design: runs"),
+    Requirement("run:new", "remit_purpose.run: new opens another run.", "design: runs"),
+    Requirement("instance:max", "No more live instances than max_instances.", "design: words"),
+    # discovery
+    Requirement("metadata:issuer", "The issuer is byte for byte the URL it is found by.", _rfc(8414, "3.3")),
+    Requirement(
+        "metadata:contents",
+        "The metadata says what the endpoint does, and lists no purpose.",
+        _rfc(8414, "2"),
+        divergence="An authorization endpoint is named although no grant type uses it, because stock MCP clients "
+        "refuse metadata without one; it refuses every response type.",
+    ),
+    # the SDK and stock clients
+    Requirement("sdk:proof-per-request", "Each request of the SDK carries a proof of its own.", _rfc(9449, "4.2")),
+    Requirement("sdk:own-origin", "The SDK sends tokens to Remit only.", _rfc(6750, "5.3")),
+    Requirement("sdk:renewal", "The SDK renews ahead of expiry, and once on invalid_token.", "design: SDK"),
+    Requirement("sdk:issuer", "The SDK refuses metadata of another issuer.", _rfc(8414, "3.3")),
+    Requirement(
+        "mcp:stock-client", "The mcp SDK's private_key_jwt provider gets a token unchanged.", "design: interfaces"
+    ),
+)

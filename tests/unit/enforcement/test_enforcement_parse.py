@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.enforcement import parse
+from remit.enforcement.model import BadMessage, Message
+from remit.kernel import canonical
+
+SCALARS = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text()
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_what_is_forwarded_is_what_was_decided(arguments: dict[str, Any]) -> None:
+    body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "t", "arguments": arguments}}
+    sent = parse.message(json.dumps(body).encode())
+    name, decided = parse.call_params(sent)
+    again = canonical.parse(parse.forwarded(sent, modern=False))
+    assert name == again["params"]["name"]
+    assert decided == again["params"]["arguments"] == arguments
+
+
+def test_a_numbers_literal_survives() -> None:
+    sent = parse.message(
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"n":12.50}}}'
+    )
+    assert parse.call_params(sent)[1] == {"n": Decimal("12.50")}
+    assert b'"n":12.50' in parse.forwarded(sent, modern=False)
+
+
+@given(st.binary(max_size=200))
+def test_anything_is_a_message_or_refused(body: bytes) -> None:
+    try:
+        sent = parse.message(body)
+    except BadMessage as fault:
+        assert fault.status == 400
+    else:
+        assert isinstance(sent.method, str)
+
+
+@pytest.mark.parametrize("identity", [None, True, 1.5, [], {}, "x" * 257, 2**53])
+def test_ids_are_strings_or_exact_integers(identity: object) -> None:
+    with pytest.raises(BadMessage) as refused:
+        parse.message(json.dumps({"jsonrpc": "2.0", "id": identity, "method": "ping"}).encode())
+    assert refused.value.rpc == -32600
+
+
+def test_a_repeated_header_fits_nothing() -> None:
+    raw = [(b"Authorization", b"Bearer a"), (b"authorization", b"Bearer b"), (b"x", b"y")]
+    assert parse.header_map(raw) == ({"authorization": "Bearer a, Bearer b", "x": "y"}, None)
+    assert parse.header_map([(b"Mcp-Name", b"a"), (b"mcp-name", b"a")])[1] == "mcp-name"
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        ({"content-type": "application/json"}, True),
+        ({"content-type": "Application/JSON; charset=UTF-8"}, True),
+        ({"content-type": 'application/json;charset="utf-8"'}, True),
+        ({"content-type": "application/json; charset=utf-7"}, False),
+        ({"content-type": "application/jsonx"}, False),
+        ({"content-type": "text/plain"}, False),
+        ({}, False),
+        ({"content-type": "application/json", "content-encoding": "br"}, False),
+        ({"content-type": "application/json, text/plain"}, False),
+    ],
+)
+def test_media_types(headers: dict[str, str], taken: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert parse.json_media_type(headers) is taken
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        None,
+        {},
+        {"name": ""},
+        {"name": 1},
+        {"name": "t", "arguments": []},
+        {"name": "t", "task": {}},
+        {"name": "x" * 1025},
+    ],
+)
+def test_call_parameters_are_read_one_by_one(params: dict[str, Any] | None) -> None:
+    with pytest.raises(BadMessage) as refused:
+        parse.call_params(Message("tools/call", 1, params))
+    assert refused.value.rpc == -32602
+
+
+def test_meta_goes_upstream_only_as_far_as_the_protocol_defines_it() -> None:
+    meta = {"progressToken": 1, "other": 2, "io.modelcontextprotocol/related-task": {"taskId": "x"}}
+    out = canonical.parse(parse.forwarded(Message("tools/list", 1, {"_meta": meta}), modern=False))
+    assert out["params"]["_meta"] == {"progressToken": 1}
+    out = canonical.parse(parse.forwarded(Message("tools/list", 1, {"_meta": "text"}), modern=False))
+    assert out["params"]["_meta"] == {}
+
+
+def test_a_server_is_not_told_that_it_may_ask() -> None:
+    params = {"protocolVersion": "2025-11-25", "capabilities": {"sampling": {}, "roots": {}, "tasks": {}, "other": {}}}
+    out = canonical.parse(parse.forwarded(Message("initialize", 1, params), modern=False))
+    assert out["params"]["capabilities"] == {"other": {}}

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.enforcement.model import Outcome
+from remit.enforcement.server_messages import Kind, finish, notification, read
+
+
+def of(**parts: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", **parts}).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (of(id=1, result={}), Kind.RESPONSE),
+        (of(id=1, error={"code": 1, "message": "x"}), Kind.RESPONSE),
+        (of(id=None, error={"code": 1, "message": "x"}), Kind.RESPONSE),
+        (of(id=1, method="ping"), Kind.REQUEST),
+        (of(id=None, method="ping"), Kind.REQUEST),
+        (of(method="notifications/message"), Kind.NOTIFICATION),
+        (of(id=1, result={}, error={}), Kind.GARBAGE),
+        (of(id=1, method="ping", result={}), Kind.GARBAGE),
+        (of(id=1), Kind.GARBAGE),
+        (of(id=[], result={}), Kind.GARBAGE),
+        (b'{"id":1,"result":{}}', Kind.GARBAGE),
+        (b"[]", Kind.GARBAGE),
+        (b'{"jsonrpc":"2.0","id":1,"result":{"a":"\xff"}}', Kind.GARBAGE),
+        (b'{"jsonrpc":"2.0","id":1,"result":NaN}', Kind.GARBAGE),
+    ],
+)
+def test_kinds(data: bytes, kind: Kind) -> None:
+    assert read(data).kind is kind
+
+
+@given(st.binary(max_size=100))
+def test_anything_can_be_read(data: bytes) -> None:
+    assert read(data).kind in Kind
+
+
+def done(data: bytes, *, method: str = "tools/call", modern: bool = True) -> tuple[Outcome, Any]:
+    finished = finish(read(data), id=1, method=method, modern=modern)
+    return finished.outcome, json.loads(finished.body)
+
+
+def test_results_pass_with_their_literals() -> None:
+    finished = finish(
+        read(b'{"jsonrpc":"2.0","id":1,"result":{"n":1.50,"isError":false}}'), id=1, method="tools/call", modern=True
+    )
+    assert finished.body == b'{"jsonrpc":"2.0","id":1,"result":{"n":1.50,"isError":false}}'
+    assert finished.outcome is Outcome.OK
+
+
+def test_how_a_call_ended() -> None:
+    assert done(of(id=1, result={"isError": True}))[0] is Outcome.ERROR
+    outcome, body = done(of(id=1, error={"code": -32602, "message": "m", "data": {"k": 1}, "extra": 1}))
+    assert (outcome, body["error"]) == (Outcome.ERROR, {"code": -32602, "message": "m", "data": {"k": 1}})
+    for wrong in (of(id=2, result={}), of(id="1", result={}), of(id=1, result=[]), of(id=1, error="text")):
+        outcome, body = done(wrong)
+        assert (outcome, body["error"]["code"]) == (Outcome.ERROR, -32603)
+    assert done(of(id=1, result={"resultType": "input_required", "requestState": "s"}))[1]["error"]["code"] == -32603
+    assert done(of(id=1, result={"resultType": "task"}))[0] is Outcome.ERROR
+
+
+@pytest.mark.parametrize("key", ["dev.remit/denial", "\\u0064ev.remit/denial"])
+def test_a_server_does_not_speak_for_remit(key: str) -> None:
+    body = '{"jsonrpc":"2.0","id":1,"result":{"n":1.0,"_meta":{"%s":{"code":"revoked"},"a":1}}}' % key
+    assert done(body.encode())[1]["result"]["_meta"] == {"a": 1}
+    assert done(of(id=1, error={"code": -32010, "message": "m"}))[1]["error"]["code"] == -32000
+
+
+def test_lists_of_the_modern_era_are_not_kept() -> None:
+    result = {"resources": [], "ttlMs": 60000, "cacheScope": "public"}
+    assert done(of(id=1, result=result), method="resources/list")[1]["result"] == result | {
+        "ttlMs": 0,
+        "cacheScope": "private",
+    }
+    assert done(of(id=1, result=result), method="resources/list", modern=False)[1]["result"] == result
+
+
+def test_notifications_are_encoded_anew() -> None:
+    message = read(b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1.0},"extra":1}')
+    assert notification(message) == b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1.0}}'

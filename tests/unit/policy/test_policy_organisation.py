@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remit.kernel.errors import ConfigInvalid
+from remit.policy import organisation
+from remit.policy.schema import for_catalog
+
+if TYPE_CHECKING:
+    from tests.unit.policy.conftest import Build
+
+GOOD = """// a comment; with a semicolon
+@id("one")
+permit (principal, action, resource) when { context.run == "a;b // \\" ;" };
+
+// another
+forbid (principal, action, resource) unless { true }; forbid (principal, action, resource) when { false };
+// the end
+"""
+
+
+def test_policies_are_split_at_their_own_semicolons(build: Build) -> None:
+    read = organisation.read({"a.cedar": GOOD}, build.engine)
+    assert [(policy.id, policy.line) for policy in read.policies] == [("one", 2), ("a:2", 6), ("a:3", 6)]
+    assert [policy.forbids for policy in read.policies] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("permit (principal, action, resource);\n\nforbid (principal, action resource);", "a.cedar:3"),
+        ("permit (principal, action, resource)", "a.cedar:1"),
+        ("// fine\npermit (principal == ?principal, action, resource);", "a.cedar:2"),
+        ('@id("x") permit (principal, action, resource);\n@id("x") forbid (principal, action, resource);', "a.cedar:2"),
+        ('permit (principal, action, resource) when { "unended };', "a.cedar:1"),
+    ],
+)
+def test_a_policy_that_cannot_be_read_is_named_by_file_and_line(build: Build, text: str, where: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        organisation.read({"a.cedar": text}, build.engine)
+    assert caught.value.public.startswith(where)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('forbid (principal, action == Remit::Action::"payments/nope", resource);', "payments/nope"),
+        ("forbid (principal, action, resource) when { context.nope };", "nope"),
+        ('forbid (principal, action, resource) when { context.input.amount.greaterThan(decimal("1.0")) };', "amount"),
+        ("forbid (principal is Nope, action, resource);", "Nope"),
+        ('forbid (principal, action, resource) when { 1 + "a" == 2 };', "Long"),
+    ],
+)
+def test_a_policy_that_does_not_validate_is_named_by_file_and_line(build: Build, text: str, word: str) -> None:
+    read = organisation.read({"b.cedar": "permit (principal, action, resource);\n\n" + text}, build.engine)
+    with pytest.raises(ConfigInvalid) as caught:
+        organisation.check(read, for_catalog([build.server()]), build.engine)
+    assert caught.value.public.startswith("b.cedar:3: ")
+    assert word in caught.value.public
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'forbid (principal, action in Remit::Action::"tier:critical", resource) when { context.input has amount && context.input.amount.greaterThan(decimal("1.0")) };',  # noqa: E501 - one policy
+        'forbid (principal in Remit::Owner::"dana", action in Remit::Action::"server:payments", resource);',
+        'forbid (principal, action, resource) when { context.purpose.data_classes.contains("financial") };',
+        'forbid (principal, action, resource) when { context.now.toTime() < duration("6h") };',
+        'forbid (principal, action == Remit::Action::"payments:tools/list", resource == Remit::Server::"payments");',
+        'forbid (principal, action, resource) when { principal.owner == Remit::Owner::"lee" };',
+        'forbid (principal, action == Remit::Action::"payments/transfer", resource) when { context.input has payee && context.input.payee has iban && context.input.payee.iban like "DE*" };',  # noqa: E501 - one policy
+        'forbid (principal, action == Remit::Action::"payments/transfer", resource) when { context.input has tags && context.input.tags.contains("x") && context.input has count && context.input.count > 2 };',  # noqa: E501 - one policy
+    ],
+)
+def test_what_an_organisation_would_write_validates_and_decides_without_error(build: Build, text: str) -> None:
+    organisation.check(organisation.read({"a.cedar": text}, build.engine), for_catalog([build.server()]), build.engine)
+    arguments = {"amount": 1, "currency": "EUR", "payee": {"iban": "FR1"}, "tags": ["y"], "count": 1}
+    denial = build.ask(build.call(arguments), build.view(policies=text)).answer.denial
+    assert denial is None or denial.code == "forbidden_by_policy"
+
+
+def test_the_digest_names_the_files_and_their_text() -> None:
+    one = organisation.digest({"a": "x", "b": "y"})
+    assert one == organisation.digest({"b": "y", "a": "x"})
+    assert one != organisation.digest({"a": "xb", "": "y"})
+    assert organisation.Organisation().digest != one
+    assert organisation.Organisation().digest == organisation.digest({})

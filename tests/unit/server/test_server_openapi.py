@@ -1,0 +1,72 @@
+"""The checked-in description of the API is the API: rebuilt from the routes of a real composition."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from remit.server import compose
+from remit.server.app import App
+from remit.server.door import Door, Porch
+from remit.server.openapi import ELSEWHERE, document
+from remit.server.settings import Settings
+
+CHECKED_IN = Path(__file__).parents[3] / "docs" / "openapi.json"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Door], Starlette]]:
+    folder = tmp_path_factory.mktemp("remit")
+    folder.chmod(0o700)
+    doors: list[Door] = []
+    patch = pytest.MonkeyPatch()
+    route = Porch.route
+
+    def noting(self: Porch, door: Door) -> Route:
+        doors.append(door)
+        return route(self, door)
+
+    patch.setattr(Porch, "route", noting)
+    settings = Settings(data=folder, keyfile=folder / "keyfile")
+    remit = compose.build(settings, base="http://127.0.0.1:8470", listener=("127.0.0.1", 8470))
+    assert isinstance(remit.app, App)
+    assert isinstance(remit.app.rest, Starlette)
+    yield doors, remit.app.rest
+    patch.undo()
+    remit.life.database.close()
+
+
+def test_the_checked_in_description_is_the_one_the_doors_give(built: tuple[list[Door], Starlette]) -> None:
+    wanted = json.dumps(document(built[0]), indent=2, ensure_ascii=False) + "\n"
+    assert CHECKED_IN.read_text(encoding="utf-8") == wanted, "write it anew: python scripts/openapi"
+
+
+def test_every_route_is_described(built: tuple[list[Door], Starlette]) -> None:
+    described = json.loads(CHECKED_IN.read_text(encoding="utf-8"))["paths"]
+    routed = {
+        (re.sub(r":[a-z]+\}", "}", route.path), method.lower())
+        for route in built[1].routes
+        if isinstance(route, Route)
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+    told = {(path, method) for path, methods in described.items() for method in methods}
+    assert routed <= told
+    before_the_router = {("/v1/me/can", "post"), ("/mcp/{server}", "post"), ("/servers/{server}/mcp", "post")}
+    well_known = {("/.well-known/oauth-protected-resource/mcp/{server}", "get")}
+    assert told - routed == before_the_router | well_known
+    assert {(path, method) for method, path, _, _ in ELSEWHERE} <= told
+
+
+def test_every_door_names_an_action_that_the_policies_know(built: tuple[list[Door], Starlette]) -> None:
+    schema = (Path(compose.__file__).parent / "operators.cedarschema").read_text(encoding="utf-8")
+    known = set(re.findall(r"[a-zA-Z]+", schema.partition("action")[2].partition("appliesTo")[0]))
+    named: set[Any] = {door.action for door in built[0] if isinstance(door.action, str)}
+    assert named <= known

@@ -1,0 +1,97 @@
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, create_engine
+
+from remit.kernel.clock import FixedClock, Instant
+from remit.kernel.errors import Malformed, Unauthenticated
+from remit.server.operator_tokens import Doorkeeper, ensure_admin, issue, load
+from remit.server.operators import Role
+from remit.storage.model import Entry
+from remit.storage.schema import metadata
+
+
+@dataclass
+class Change:
+    connection: Connection
+    entries: list[Entry] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+
+    def record(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+    def touch(self, *topics: str) -> None:
+        self.topics += topics
+
+
+@pytest.fixture
+def change() -> Iterator[Change]:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        yield Change(connection)
+    engine.dispose()
+
+
+def keeper(change: Change, now: int = 0) -> Doorkeeper:
+    found = Doorkeeper(clock=FixedClock(now), dev=False)
+    found.reload(change.connection)
+    return found
+
+
+def test_an_issued_token_works_until_it_expires_and_is_stored_as_a_hash_only(change: Change) -> None:
+    token = issue(change, person="dana", role="owner", expires=Instant(10), now=Instant(0))
+    assert change.topics == ["operators"]
+    assert token not in str(load(change.connection))
+    operator = keeper(change, 9).operator(authorization=f"Bearer {token}", act_as=None)
+    assert (operator.person, operator.roles, operator.behind) == ("dana", frozenset({"owner"}), None)
+    with pytest.raises(Unauthenticated, match="expired"):
+        keeper(change, 10).operator(authorization=f"Bearer {token}", act_as=None)
+
+
+@pytest.mark.parametrize(
+    ("person", "role"), [("admin", "owner"), ("dana", "admin"), ("dana", "god"), ("D ana", "owner")]
+)
+def test_nobody_is_made_admin(change: Change, person: str, role: str) -> None:
+    with pytest.raises(Malformed):
+        issue(change, person=person, role=role, expires=Instant(10), now=Instant(0))
+
+
+def test_the_admin_token_is_made_once_and_kept_private(change: Change, tmp_path: Path) -> None:
+    path = tmp_path / "admin.token"
+    assert ensure_admin(change, path, now=Instant(0))
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_text(encoding="ascii")
+    assert not ensure_admin(change, path, now=Instant(0))
+    assert path.read_text(encoding="ascii") == before
+    operator = keeper(change).operator(authorization=f"Bearer {before}", act_as=None)
+    assert operator.roles == {Role.ADMIN}
+
+
+@pytest.mark.parametrize("harm", ["lost", "readable", "foreign", "link"])
+def test_an_admin_token_that_others_may_know_is_replaced(change: Change, tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "admin.token"
+    ensure_admin(change, path, now=Instant(0))
+    before = path.read_text(encoding="ascii").strip()
+    if harm == "lost":
+        path.unlink()
+    elif harm == "readable":
+        path.chmod(0o644)
+    elif harm == "foreign":
+        path.write_text("rmt_made_up\n", encoding="ascii")
+    else:
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    assert ensure_admin(change, path, now=Instant(0))
+    assert not path.is_symlink()
+    with pytest.raises(Unauthenticated):
+        keeper(change).operator(authorization=f"Bearer {before}", act_as=None)
+    assert sum(known.role is Role.ADMIN for known in load(change.connection).values()) == 1
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", "Bearer rmt_unknown", "bearer\tx"])
+def test_what_is_no_token_is_refused(change: Change, header: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        keeper(change).operator(authorization=header, act_as=None)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.attestation.model import Attested
+from remit.kernel.clock import DAY, SECOND, Instant
+from remit.kernel.names import AgentName
+from remit.storage.memory import MemoryWriter
+from remit.storage.model import ConsumeProof, Entry
+from remit.tokens.model import OAuthError, TokenRefused
+from remit.tokens.refusals import Budget, Refusals
+
+REFUSED = TokenRefused(OAuthError.INVALID_CLIENT, "no", reason="why")
+
+
+class Records:
+    def __init__(self) -> None:
+        self.fields: list[Any] = []
+
+    def entry(self, kind: str, fields: Any, **_: Any) -> Entry:
+        self.fields.append({"kind": kind, **fields})
+        return Entry(f"ref_{len(self.fields)}", b"{}")
+
+
+def attested(name: str) -> Attested:
+    return Attested(agent=AgentName(name), credential="thumb", method="private_key_jwt")
+
+
+@given(st.lists(st.integers(0, 3 * SECOND), max_size=400))
+def test_a_budget_is_never_exceeded(gaps: list[int]) -> None:
+    budget, now, taken = Budget(every=SECOND, burst=5), 0, []
+    for gap in gaps:
+        now += gap
+        if budget.take(Instant(now)) is not None:
+            taken.append(now)
+    for index, start in enumerate(taken):
+        window = [each for each in taken[index:] if each < start + 10 * SECOND]
+        assert len(window) <= 5 + 10
+
+
+def test_what_is_not_recorded_is_counted() -> None:
+    budget = Budget(every=SECOND, burst=2)
+    assert [budget.take(Instant(10 * SECOND)) for _ in range(5)] == [0, 0, None, None, None]
+    assert budget.take(Instant(11 * SECOND)) == 3
+    assert budget.take(Instant(100 * SECOND)) == 0
+
+
+def test_strangers_cannot_fill_the_disk() -> None:
+    """A million requests a day leave 14,460 entries."""
+    writer, records = MemoryWriter(), Records()
+    refusals = Refusals(writer, records)
+    for number in range(0, DAY, DAY // 100_000):
+        refusals.record(REFUSED, attested=None, used=None, now=Instant(number))
+    assert len(writer.entries) <= 60 + DAY // (6 * SECOND)
+    assert sum(each.get("suppressed", 0) for each in records.fields) + len(records.fields) >= 99_990
+
+
+def test_a_noisy_stranger_does_not_hide_an_agent() -> None:
+    writer, records = MemoryWriter(), Records()
+    refusals = Refusals(writer, records)
+    for _ in range(1000):
+        refusals.record(REFUSED, attested=None, used=None, now=Instant(0))
+    refusals.record(REFUSED, attested=attested("a"), used=None, now=Instant(0))
+    refusals.record(REFUSED, attested=attested("b"), used=None, now=Instant(0))
+    assert [each.get("agent") for each in records.fields[-2:]] == ["a", "b"]
+    assert len(records.fields) == 62
+
+
+def test_a_name_that_was_only_claimed_is_not_recorded() -> None:
+    writer, records = MemoryWriter(), Records()
+    Refusals(writer, records).record(REFUSED, attested=None, used=None, now=Instant(0))
+    assert records.fields == [{"kind": "refused", "door": "token", "error": "invalid_client", "reason": "why"}]
+
+
+def test_a_replayed_assertion_is_recorded_too() -> None:
+    writer, records = MemoryWriter(), Records()
+    refusals = Refusals(writer, records)
+    for _ in range(2):
+        refusals.record(REFUSED, attested=attested("a"), used=ConsumeProof("assertion:a:1", Instant(9)), now=Instant(0))
+    assert len(writer.entries) == 2
+    assert list(writer.proofs) == ["assertion:a:1"]

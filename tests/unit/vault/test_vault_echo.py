@@ -1,0 +1,63 @@
+import json
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.vault.echo import Scanner, forms
+
+SECRET = b'sk-live/"4f9a+canary'
+texts = st.binary(max_size=12)
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40), texts, texts)
+def test_a_secret_is_found_wherever_it_stands_and_in_each_encoding(value: str, before: bytes, after: bytes) -> None:
+    secret = value.encode()
+    whole = before + secret + after
+    for sent in (whole, whole.hex().encode(), whole.hex().upper().encode(), b64encode(whole), urlsafe_b64encode(whole)):
+        assert Scanner(forms(secret)).feed(sent)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        json.dumps({"a": SECRET.decode()}).encode(),
+        json.dumps({"a": SECRET.decode()}).replace("/", "\\/").encode(),
+        b"q=" + quote_plus(SECRET.decode()).encode(),
+        b64encode(b"user:" + SECRET),
+        b"data: Bearer " + SECRET + b"\n\n",
+    ],
+)
+def test_the_ways_servers_echo_headers(sent: bytes) -> None:
+    assert Scanner(forms(SECRET)).feed(sent)
+
+
+@given(st.data())
+def test_it_is_found_across_any_borders_of_chunks(data: st.DataObject) -> None:
+    sent = b"x" * data.draw(st.integers(0, 30)) + SECRET + b"y" * 10
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
+    chunks = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+    scanner = Scanner(forms(SECRET))
+    assert [scanner.feed(chunk) for chunk in chunks][-1]
+
+
+def test_the_chunk_that_completes_it_is_the_one_that_says_so() -> None:
+    scanner = Scanner(forms(SECRET))
+    assert [scanner.feed(SECRET[n : n + 1]) for n in range(len(SECRET))] == [False] * (len(SECRET) - 1) + [True]
+    assert scanner.feed(b"")
+
+
+@given(texts)
+def test_ordinary_text_is_let_through(text: bytes) -> None:
+    assert not Scanner(forms(SECRET)).feed(text)
+
+
+def test_a_short_secret_is_not_looked_for() -> None:
+    assert forms(b"key") == frozenset()
+    assert not Scanner(forms(b"key")).feed(b'{"key": 1}')
+
+
+def test_a_scanner_does_not_show_what_it_looks_for() -> None:
+    assert "canary" not in repr(Scanner(forms(SECRET)))

@@ -1,0 +1,194 @@
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, select, update
+from sqlalchemy.pool import StaticPool
+
+from remit.catalog.model import Injection
+from remit.kernel.clock import FixedClock, Instant
+from remit.kernel.errors import Malformed
+from remit.kernel.names import SecretName
+from remit.keys.keyfile import KeyfileProvider
+from remit.keys.secret import Secret
+from remit.keys.service import KeyRing
+from remit.storage.model import Entry
+from remit.storage.schema import metadata, secrets
+from remit.vault.model import SecretUnavailable
+from remit.vault.service import Vault
+
+NOW = Instant(1_800_000_000_000_000)
+NAME = SecretName("payments-key")
+BEARER = Injection(secret=NAME, header="Authorization", format="Bearer {}")
+
+
+@dataclass
+class Change:
+    """A transaction of a change, as far as the vault sees it."""
+
+    connection: Connection
+    touched: list[str] = field(default_factory=list)
+
+    def record(self, entry: Entry) -> None:
+        raise AssertionError(f"the vault records nothing: {entry}")
+
+    def touch(self, *topics: str) -> None:
+        self.touched += topics
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    metadata.create_all(engine)
+    with engine.connect() as open_connection:
+        yield open_connection
+    engine.dispose()
+
+
+@pytest.fixture
+def keys(connection: Connection, tmp_path: Path) -> KeyRing:
+    provider = KeyfileProvider.create(tmp_path / "k" / "keyfile")
+    KeyRing.create(Change(connection), provider, now=NOW)
+    return KeyRing.open(connection, provider, clock=FixedClock(NOW))
+
+
+@pytest.fixture
+def vault(keys: KeyRing) -> Vault:
+    return Vault(keys)
+
+
+def _put(vault: Vault, keys: KeyRing, connection: Connection, value: str = "canary-value", name: str = NAME) -> int:
+    """A committed change: the feed's subscribers are told in order."""
+    change = Change(connection)
+    version = vault.put(change, SecretName(name), Secret(value), now=NOW)
+    for subscriber in (keys.follow, vault.follow):
+        subscriber(1, tuple(change.touched), connection)
+    return version
+
+
+def test_what_was_put_is_injected(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    assert _put(vault, keys, connection) == 1
+    assert vault.header(BEARER) == ("Authorization", "Bearer canary-value")
+    assert vault.names(connection) == [NAME]
+
+
+def test_a_replaced_value_is_the_next_version(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    _put(vault, keys, connection, "first")
+    assert _put(vault, keys, connection, "second") == 2
+    assert vault.header(BEARER)[1] == "Bearer second"
+    assert [(s.version, s.changed) for s in vault.listing(connection)] == [(2, NOW)]
+
+
+def test_a_change_says_what_it_touched(vault: Vault, connection: Connection) -> None:
+    change = Change(connection)
+    vault.put(change, NAME, Secret("value"), now=NOW)
+    assert set(change.touched) == {"secret:payments-key"}
+
+
+def test_a_vault_that_starts_reads_what_is_there(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    _put(vault, keys, connection)
+    again = Vault(keys)
+    with pytest.raises(SecretUnavailable):
+        again.header(BEARER)
+    again.reload(connection)
+    assert again.header(BEARER)[1] == "Bearer canary-value"
+
+
+def test_a_missing_secret_is_unavailable(vault: Vault) -> None:
+    with pytest.raises(SecretUnavailable, match="not set"):
+        vault.header(BEARER)
+
+
+def test_an_erased_data_key_makes_the_secret_unavailable(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    _put(vault, keys, connection)
+    keys.erase_data_key(Change(connection), f"secret:{NAME}")
+    keys.follow(2, (f"secret:{NAME}",), connection)
+    with pytest.raises(SecretUnavailable, match="does not open"):
+        vault.header(BEARER)
+
+
+@pytest.mark.parametrize("tampering", ["rollback", "swap", "damage"])
+def test_a_sealed_value_opens_only_in_its_row_and_version(
+    vault: Vault, keys: KeyRing, connection: Connection, tampering: str
+) -> None:
+    def sealed(name: str) -> Any:
+        return connection.execute(select(secrets.c.sealed).where(secrets.c.secret == name)).scalar_one()
+
+    _put(vault, keys, connection, "first-value")
+    old = sealed(NAME)
+    _put(vault, keys, connection, "second-value")
+    _put(vault, keys, connection, "other-value", name="other")
+    changed = {"rollback": old, "swap": sealed("other"), "damage": sealed(NAME)[:-1] + b"\0"}[tampering]
+    connection.execute(update(secrets).where(secrets.c.secret == NAME).values(sealed=changed))
+    vault.reload(connection)
+    with pytest.raises(SecretUnavailable):
+        vault.header(BEARER)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a\nb",
+        "a\r\nX-Admin: 1",
+        "value\n",
+        " value",
+        "value ",
+        "a\tb",
+        "a\0b",
+        "a\x7fb",
+        "pässword",
+        "x" * 8193,
+        b"\xff\xfe",
+    ],
+)
+def test_a_value_that_cannot_be_a_header_is_refused(vault: Vault, connection: Connection, value: str | bytes) -> None:
+    with pytest.raises(Malformed) as refusal:
+        vault.put(Change(connection), NAME, Secret(value), now=NOW)
+    assert connection.execute(select(secrets)).first() is None
+    if value:
+        assert str(value) not in f"{refusal.value} {refusal.value.detail}"
+
+
+@pytest.mark.parametrize("name", ["", "Payments", "a/b", "a b", "ä"])
+def test_an_ill_formed_name_is_refused(vault: Vault, connection: Connection, name: str) -> None:
+    with pytest.raises(Malformed):
+        vault.put(Change(connection), SecretName(name), Secret("value"), now=NOW)
+
+
+@pytest.mark.parametrize("text", ["Bearer", "{} {}", "{0}", "{secret}", ""])
+def test_a_format_without_one_place_is_unavailable(
+    vault: Vault, keys: KeyRing, connection: Connection, text: str
+) -> None:
+    _put(vault, keys, connection)
+    with pytest.raises(SecretUnavailable):
+        vault.header(Injection(secret=NAME, header="X-Key", format=text))
+
+
+def test_a_value_that_looks_like_a_format_stays_text(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    _put(vault, keys, connection, "{} {0.__class__}")
+    assert vault.header(BEARER)[1] == "Bearer {} {0.__class__}"
+
+
+def test_the_value_stands_nowhere_in_clear(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    _put(vault, keys, connection)
+    stored = repr(connection.execute(select(secrets)).all())
+    assert "canary-value" not in stored + repr(vars(vault)) + repr(vault._sealed)
+
+
+def test_echoes_are_found_and_ordinary_answers_are_not(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    _put(vault, keys, connection)
+    _put(vault, keys, connection, "another-secret", name="other")
+    assert vault.echoes(b"Authorization: Bearer canary-value")
+    assert vault.echoes(b"another-secret")
+    assert not vault.echoes(b'{"result": "fine"}')
+    mine = vault.scanner(BEARER)
+    assert not mine.feed(b"another-secret, canary-")
+    assert mine.feed(b"value")
+
+
+def test_nothing_is_looked_for_where_nothing_was_sent(vault: Vault) -> None:
+    assert not vault.scanner(BEARER).feed(b"canary-value")
+    assert not vault.echoes(b"")
