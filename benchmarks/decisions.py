@@ -29,6 +29,7 @@ from sqlalchemy import Connection
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import row, told
+
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
@@ -296,7 +297,10 @@ def main() -> int:
             if options.profile:
                 profile(bench, count=options.count)
                 return 0
-            report = {"name": "decisions", "rows": measure(bench, rounds=options.rounds, count=options.count)}
+            report: dict[str, Any] = {
+                "name": "decisions",
+                "rows": measure(bench, rounds=options.rounds, count=options.count),
+            }
         finally:
             bench.database.close()
     finally:

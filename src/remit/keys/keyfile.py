@@ -22,6 +22,7 @@ from remit.keys.secret import Secret
 
 _HEX = re.compile(rb"[0-9a-fA-F]{64}\Z")
 _MAX_TEXT = 256
+_REAL_FILE = "put the keyfile itself at {path}, a regular file that only its owner can read"
 
 
 class KeyfileProvider:
@@ -108,7 +109,7 @@ def _read(folder: int, path: Path) -> bytes:
         raise _missing(path) from error
     except OSError as error:
         problem = "is a symbolic link" if error.errno == errno.ELOOP else "cannot be opened"
-        raise KeyfileUnsafe(f"the keyfile {problem}", detail=str(error)) from error
+        raise KeyfileUnsafe(f"the keyfile {problem}", detail=str(error), try_=_REAL_FILE.format(path=path)) from error
     try:
         _check(os.fstat(handle), path)
         return os.read(handle, _MAX_TEXT)
@@ -118,9 +119,13 @@ def _read(folder: int, path: Path) -> bytes:
 
 def _check(status: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise KeyfileUnsafe("the keyfile is not a regular file", detail=str(path))
+        raise KeyfileUnsafe("the keyfile is not a regular file", detail=str(path), try_=_REAL_FILE.format(path=path))
     if status.st_uid != os.geteuid():
-        raise KeyfileUnsafe("the keyfile belongs to another user", detail=f"{path}: uid {status.st_uid}")
+        raise KeyfileUnsafe(
+            "the keyfile belongs to another user",
+            detail=f"{path}: uid {status.st_uid}",
+            try_=f"run remit as that user, or chown {os.geteuid()} {path}",
+        )
     if status.st_mode & 0o177:
         raise KeyfileUnsafe(
             "the keyfile is open to others",

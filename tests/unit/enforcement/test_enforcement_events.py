@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def read(chunks: list[bytes]) -> list[Event]:
 def test_borders_of_chunks_do_not_count(lines: list[tuple[bytes, bytes]], data: st.DataObject) -> None:
     text = b"".join(line + end for line, end in lines) + b"\n\n"
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)) | {0, len(text)})
-    assert read([text[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]) == read([text])
+    assert read([text[a:b] for a, b in itertools.pairwise(cuts)]) == read([text])
 
 
 def test_fields_are_read_as_the_standard_says() -> None:
@@ -34,9 +36,9 @@ def test_fields_are_read_as_the_standard_says() -> None:
 
 def test_an_event_without_an_end_is_cut() -> None:
     reader = EventReader(10)
+    reader.feed(b"data: abc\n")
     with pytest.raises(TooLarge):
-        for _ in range(5):
-            reader.feed(b"data: abc\n")
+        reader.feed(b"data: abc\n")
 
 
 @given(st.sampled_from([b'{"a":1}', b'{\n"a":\r\n1}', b'{"a":"x\\ny"}']))

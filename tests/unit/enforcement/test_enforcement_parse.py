@@ -38,12 +38,12 @@ def test_a_numbers_literal_survives() -> None:
 
 @given(st.binary(max_size=200))
 def test_anything_is_a_message_or_refused(body: bytes) -> None:
+    said: object
     try:
-        sent = parse.message(body)
+        said = parse.message(body).method
     except BadMessage as fault:
-        assert fault.status == 400
-    else:
-        assert isinstance(sent.method, str)
+        said = fault.status
+    assert said == 400 or isinstance(said, str)
 
 
 @pytest.mark.parametrize("identity", [None, True, 1.5, [], {}, "x" * 257, 2**53])

@@ -81,7 +81,8 @@ class Records:
         about: str | None = None,
         payload: Mapping[str, Any] | None = None,
     ) -> Entry:
-        return Entry(id or kind, json.dumps({"kind": kind, **fields}).encode())
+        sealed = json.dumps([about, payload], default=str).encode() if payload is not None else b""
+        return Entry(id or kind, json.dumps({"kind": kind, **fields}).encode(), sealed)
 
 
 class Disk(MemoryWriter):
@@ -115,9 +116,9 @@ class Desk:
         return self.pipeline.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-def question(proof: str | None = None) -> Call:
+def question(proof: str | None = None, *, number: int = 1) -> Call:
     return Call(
-        id=DecisionId("dec_1"),
+        id=DecisionId(f"dec_{number}"),
         caller=Caller(
             agent=AgentName("bot"),
             instance=InstanceId("i"),
@@ -242,7 +243,7 @@ def test_a_replayed_proof_is_a_refusal_and_no_decision() -> None:
 def test_a_failed_reservation_makes_the_matching_denial() -> None:
     async def scenario(desk: Desk) -> None:
         desk.facts.proposal = Proposal(answer=ALLOW, effects=(BUDGET,))
-        first, second = await desk.pipeline.admit(question()), await desk.pipeline.admit(question())
+        first, second = [await desk.pipeline.admit(question(number=number)) for number in (1, 2)]
         assert first.answer.allowed
         assert second.answer.denial is not None
         assert second.answer.denial.code is Code.BUDGET_EXHAUSTED

@@ -69,7 +69,8 @@ def test_how_a_call_ended() -> None:
 
 @pytest.mark.parametrize("key", ["dev.remit/denial", "\\u0064ev.remit/denial"])
 def test_a_server_does_not_speak_for_remit(key: str) -> None:
-    body = '{"jsonrpc":"2.0","id":1,"result":{"n":1.0,"_meta":{"%s":{"code":"revoked"},"a":1}}}' % key
+    meta = f'"{key}":{{"code":"revoked"}},"a":1'
+    body = f'{{"jsonrpc":"2.0","id":1,"result":{{"n":1.0,"_meta":{{{meta}}}}}}}'
     assert done(body.encode())[1]["result"]["_meta"] == {"a": 1}
     assert done(of(id=1, error={"code": -32010, "message": "m"}))[1]["error"]["code"] == -32000
 
