@@ -36,9 +36,9 @@ def test_fields_are_read_as_the_standard_says() -> None:
 
 def test_an_event_without_an_end_is_cut() -> None:
     reader = EventReader(10)
-    reader.feed(b"data: abc\n")
+    assert reader.feed(b"data: abc\n") == []
     with pytest.raises(TooLarge):
-        reader.feed(b"data: abc\n")
+        reader.feed(b"data: abc\n" * 4)
 
 
 @given(st.sampled_from([b'{"a":1}', b'{\n"a":\r\n1}', b'{"a":"x\\ny"}']))
