@@ -56,7 +56,10 @@ def keygen(
     json: Json = False,
     as_: As = None,  # noqa: ARG001 - every command takes it; no server is asked here
 ) -> int:
-    """Make a key pair: FILE holds the private JWK, FILE.pub.jwk the public one. Needs no server."""
+    """Make a key pair; needs no server.
+
+    FILE holds the private JWK, FILE.pub.jwk the public one.
+    """
     from remit.keys import jose  # noqa: PLC0415 - cryptography is loaded for this command only
 
     check_name(name, what="an agent")

@@ -39,7 +39,10 @@ def can(
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Ask what the answer to a call would be, without making it. Exit 0 allowed, 10 denied, 11 needs approval."""
+    """Ask what the answer to a call would be, without making it.
+
+    Exit 0 allowed, 10 denied, 11 needs approval.
+    """
     body: dict[str, Any] = {"agent": agent, "action": action, "arguments": _arguments(arg or [], args)}
     if purpose:
         body["purpose"] = purpose
@@ -67,7 +70,10 @@ def _arguments(pairs: list[str], whole: str | None) -> dict[str, Any]:
 
 
 def why(decision: Annotated[str, typer.Argument(metavar="DECISION_ID")], json: Json = False, as_: As = None) -> int:
-    """Explain one recorded decision: what was asked, what decided it, what would make it allowed."""
+    """Explain one recorded decision.
+
+    What was asked, what decided it, and what would make it allowed.
+    """
     found = connect(as_).get(f"/v1/decisions/{segment(decision)}")
     if json:
         data_json(found)

@@ -17,7 +17,7 @@ from remit.kernel.errors import ConfigInvalid, Malformed
 if TYPE_CHECKING:
     from remit.audit.report import Report
 
-app = group("The log of every decision and change, and the proof that it is complete.")
+app = group("The log of decisions and changes, and its proof.")
 
 
 @app.command("verify", epilog=examples("remit audit verify", "remit audit verify --data ./data"))
@@ -31,7 +31,10 @@ def verify(
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Verify the log in numbered steps. Exit 8 if anything does not hold, naming the entry's index."""
+    """Verify the log in numbered steps.
+
+    Exit 8 if anything does not hold, naming the entry's index.
+    """
     from remit.cli import sources  # noqa: PLC0415 - the verifier is loaded when it is asked for
 
     if data is not None and export is not None:

@@ -44,8 +44,19 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
 
 
 def _bounds(rule: dict[str, Any]) -> str:
-    said = [f"{name} {value}" for name, value in rule.items() if name != "action" and value not in (None, {}, [])]
+    said = [
+        f"{name} {_value(value)}" for name, value in rule.items() if name != "action" and value not in (None, {}, [])
+    ]
     return "  " + "; ".join(said) if said else ""
+
+
+def _value(value: object) -> str:
+    """A bound, limit or threshold in words: `amount max 500.00, currency in EUR`."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return "|".join(str(part) for part in value)
+    return str(value)
 
 
 @app.command("approve", epilog=examples("remit boundary approve NAME", "remit boundary approve NAME --as dana"))

@@ -19,7 +19,10 @@ def demo(
         bool, typer.Option("--once", help="Tell the story headless; exit 0 only if each step was seen.")
     ] = False,
 ) -> int:
-    """Start two MCP servers and three agents behind a Remit of their own. Ctrl-C stops everything."""
+    """Show live agents, governed. Ctrl-C stops everything.
+
+    Two MCP servers and three agents run behind a Remit of their own.
+    """
     from remit.demo.main import run  # noqa: PLC0415 - the demo is loaded when it is asked for
 
     return run(once=once)

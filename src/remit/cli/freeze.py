@@ -49,7 +49,10 @@ def freeze(
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Stop an agent (or instance, server, all) now; with no name, list what is frozen."""
+    """Stop an agent, instance, server or everything now.
+
+    With no name, list what is frozen.
+    """
     if not what:
         return _listing(connect(as_).get("/v1/freezes"), json=json)
     kind, name = _target(what)

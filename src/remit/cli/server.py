@@ -54,7 +54,7 @@ def review(
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Show what a server changed since its tools were pinned; `--approve` pins what was seen."""
+    """Show what changed since the pins; --approve pins it."""
     api = connect(as_)
     path = f"/v1/servers/{segment(name)}"
     answer = api.get(f"{path}/review")

@@ -63,7 +63,8 @@ class Agent:
                 await asyncio.gather(*calls)
         except MCPError as error:
             data = error.error.data if isinstance(error.error.data, dict) else {}
-            self.say(result="refused", code=data.get("code", error.error.code), message=error.error.message)
+            told = {"code": data.get("code", error.error.code), "message": error.error.message}
+            self.say(result="refused", tool=step.get("tool"), arguments=step.get("arguments"), **told)
         except (httpx2.HTTPError, OSError, ExceptionGroup) as error:
             self.say(result="failed", message=f"{type(error).__name__}: {error}")
 

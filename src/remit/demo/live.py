@@ -95,9 +95,12 @@ def _results(worker: Worker, step: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _shown(line: dict[str, Any]) -> str:
-    clock = time.strftime("%H:%M:%S")
-    call = f"{line.get('tool', '')} {line.get('arguments') or ''}"
+    who = f"{time.strftime('%H:%M:%S')}  {line['agent']:<11}"
+    arguments = ", ".join(f"{name}={value}" for name, value in (line.get("arguments") or {}).items())
+    call = f"{line.get('tool') or ''}({arguments})" if line.get("tool") else ""
     if line["result"] == "ok":
-        return f"{clock}  {line['agent']:<12} [green]✓ allowed[/]  {call}"
-    code = line.get("code") or line.get("message", "")
-    return f"{clock}  {line['agent']:<12} [red]✗ {code}[/]  {call}  [dim]{line.get('decision') or ''}[/]"
+        return f"{who}  [green]✓ allowed[/]  {call}"
+    # What an agent may not see answers as unknown: it has no code, only a message.
+    code = line.get("code") if isinstance(line.get("code"), str) else "not visible"
+    decision = f"\n{'':<23}[dim]remit why {line['decision']}[/]" if line.get("decision") else ""
+    return f"{who}  [red]✗ {code}[/]  {call}{decision}"
