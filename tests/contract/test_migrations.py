@@ -36,6 +36,7 @@ def described(connection: Connection) -> dict[str, Any]:
             "key": found.get_pk_constraint(table),
             "indexes": sorted(found.get_indexes(table), key=lambda index: str(index["name"])),
             "foreign": found.get_foreign_keys(table),
+            "options": found.get_table_options(table),
         }
         for table in sorted(found.get_table_names())
     }

@@ -27,6 +27,7 @@ EntryId = NewType("EntryId", str)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]  # two characters at a time: half the steps
 _TOOL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 _MAX_TOOL = 256
 _counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
@@ -78,11 +79,11 @@ def well_formed_tool(name: object) -> bool:
 
 
 def _base32(value: int, length: int) -> str:
-    chars = []
-    for _ in range(length):
-        chars.append(_CROCKFORD[value & 31])
-        value >>= 5
-    return "".join(reversed(chars))
+    pairs = []
+    for _ in range(0, length, 2):
+        pairs.append(_PAIRS[value & 1023])
+        value >>= 10
+    return "".join(reversed(pairs))
 
 
 def new_id(prefix: str) -> str:

@@ -35,12 +35,14 @@ counters = Table(
     Column("window", BigInteger, primary_key=True),
     Column("used", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
+    sqlite_with_rowid=False,  # one tree instead of two: half the pages that a commit writes
 )
 proofs = Table(
     "proofs",
     metadata,
     Column("key", Text, primary_key=True),
     Column("expires", BigInteger, nullable=False),
+    sqlite_with_rowid=False,  # one tree instead of two: half the pages that a commit writes
 )
 
 # audit -----------------------------------------------------------------------------------
@@ -59,6 +61,7 @@ entries = Table(  # the slim index: where an entry stands
     Column("entry", Text, primary_key=True),
     Column("bundle", BigInteger, nullable=False),
     Column("slot", Integer, nullable=False),
+    sqlite_with_rowid=False,  # one tree instead of two: half the pages that a commit writes
 )
 payloads = Table(  # the sealed payloads of a bundle, each sealed by itself, concatenated with lengths
     "payloads",

@@ -38,6 +38,7 @@ _TABLES = {
     "freezes": "id* text, kind text, name text, reason text, by text, since bigint, ended bigint?, ended_by text?",
     "operators": "token_hash* text, person text, role text, created bigint, expires bigint",
 }
+_ONE_TREE = {"counters", "proofs", "entries"}
 _TYPES: dict[str, tuple[sa.types.TypeEngine[Any], bool]] = {  # type, numbers itself
     "text": (sa.Text(), False),
     "int": (sa.Integer(), False),
@@ -53,7 +54,8 @@ def upgrade() -> None:
     """Create every table, and the one row of `epoch`."""
     for table, columns in _TABLES.items():
         constraints = [sa.ForeignKeyConstraint(["server"], ["servers.server"])] if table == "tools" else []
-        op.create_table(table, *[_column(column) for column in columns.split(",")], *constraints)
+        made = [_column(column) for column in columns.split(",")]
+        op.create_table(table, *made, *constraints, sqlite_with_rowid=table not in _ONE_TREE)
     op.create_index("bundles_first", "bundles", ["first"], unique=True)
     op.create_index("runs_open", "runs", ["agent", "instance", "purpose"])
     op.create_index("boundaries_agent", "boundaries", ["agent"])
