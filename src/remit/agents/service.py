@@ -9,6 +9,7 @@ from remit.agents import lifecycle
 from remit.agents.admission import end_problems, owner_problems
 from remit.agents.model import Agent, AgentState
 from remit.agents.ports import DataKeys
+from remit.agents.risk import SqlRisks, checked
 from remit.agents.sql import SqlAgents, body
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Conflict, NotFound
@@ -91,6 +92,27 @@ class AgentService:
     def retire_within(self, tx: Transaction, name: str, *, by: Actor) -> Agent:
         """The same, within a change."""
         return self._move(tx, name, AgentState.RETIRED, "retire", by=by)
+
+    def set_risk(self, name: str, value: object, *, by: Actor) -> int:
+        """Say how risky an agent is now, in millionths; 0 takes the word back.
+
+        Raises:
+            NotFound, Malformed: There is none of that name; no risk.
+        """
+        risk = checked(value)
+
+        def apply(tx: Transaction) -> None:
+            agent = _found(SqlAgents(tx.connection), name)
+            before = dict(SqlRisks(tx.connection).all(name)).get(name, 0)
+            SqlRisks(tx.connection).put(agent.agent, risk, now=self._clock.now())
+            tx.touch(f"agent:{name}")
+            changed = Changed(
+                what="risk", name=name, change="set", before=str(before), after=str(risk), more={"risk": risk}
+            )
+            record(tx, self._records, changed, by=by)
+
+        self._writer.change(apply)
+        return risk
 
     def owner_gone(self, tx: Transaction, owner: OwnerName, successor: OwnerName | None, *, by: Actor) -> None:
         """Give the agents of `owner` to `successor`; with none, suspend those that are active."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from remit.kernel.clock import Instant
 from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
 
+_NEVER = Instant(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attested:
@@ -29,3 +31,4 @@ class Caller:
     token: str  # the token's jti
     expires: Instant
     bound: bool  # whether the token is tied to a key that was proved on this request
+    attested: Instant = _NEVER  # when the client key was proved at the token endpoint

@@ -25,6 +25,7 @@ SALT = 32
 KINDS = {
     "decision": "dec",
     "outcome": "out",
+    "verdict": "ver",
     "change": "chg",
     "token": "tok",
     "refused": "ref",

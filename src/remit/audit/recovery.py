@@ -34,7 +34,7 @@ MARK = "outcomes_complete_before"
 UNKNOWN = "outcome_unknown"
 _STEP = 256  # bundles read at once
 _BATCH = 1000  # outcomes written in one transaction
-_COPIED = ("agent", "action")  # of the decision, into the outcome that nobody else will write
+_COPIED = ("agent", "purpose", "action")  # of the decision, into the outcome that nobody else will write
 
 
 class OpenCalls:
@@ -65,18 +65,33 @@ class OpenCalls:
         return mark
 
 
-def heartbeat(writer: Writer, recorder: Recorder, calls: OpenCalls, fields: dict[str, Any]) -> None:
-    """Record a heartbeat and raise the mark with it, in one change."""
+def heartbeat(
+    writer: Writer, recorder: Recorder, calls: OpenCalls, fields: dict[str, Any], keep: Callable[[Transaction], None]
+) -> None:
+    """Record a heartbeat, raise the mark and keep what goes with it (the use seen so far), in one change.
+
+    A use is noted before its call is closed, so what `keep` does not have yet belongs to a
+    call that holds the mark back, and is found again from there after a crash.
+    """
 
     def beat(tx: Transaction) -> None:
         calls.flush(tx)
+        keep(tx)
         tx.record(recorder.entry("heartbeat", fields))
 
     writer.change(beat)
 
 
-def recover(writer: Writer, reader: Reader, recorder: Recorder) -> int:
-    """Before any call is taken: record `outcome_unknown` for what a crash left open; how many that were.
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a crash left: how many calls got `outcome_unknown`, and the uses that may not have been written."""
+
+    lost: int
+    uses: list[Mapping[str, Any]]  # outcome entries that are `ok`, oldest first
+
+
+def recover(writer: Writer, reader: Reader, recorder: Recorder) -> Recovered:
+    """Before any call is taken: record `outcome_unknown` for what a crash left open, and find unwritten use.
 
     A bundle that cannot be read is recorded as an incident. It does not keep the server from
     starting: it is verification that says what is wrong with the log.
@@ -94,7 +109,7 @@ def recover(writer: Writer, reader: Reader, recorder: Recorder) -> int:
     for at in range(0, len(lost), _BATCH):
         writer.change(_record(lost[at : at + _BATCH]))
     writer.change(lambda tx: SqlLog(tx.connection).set_mark(MARK, found.newest + 1))
-    return len(found.open)
+    return Recovered(len(found.open), found.uses)
 
 
 def _record(entries: Sequence[Entry]) -> Callable[[Transaction], None]:
@@ -110,6 +125,7 @@ class _Found:
     newest: int
     open: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by decision: the fields of its outcome
     damaged: list[tuple[int, str]] = field(default_factory=list)
+    uses: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 def _without_outcome(reader: Reader, mark: int) -> _Found:
@@ -126,6 +142,8 @@ def _without_outcome(reader: Reader, mark: int) -> _Found:
                 found.open[entry["id"]] = {"decision": entry["id"]} | {k: entry[k] for k in _COPIED if k in entry}
             elif entry.get("kind") == "outcome":
                 found.open.pop(entry.get("decision", ""), None)
+                if entry.get("outcome") == "ok":
+                    found.uses.append(entry)
     return found
 
 

@@ -8,7 +8,22 @@ import traceback
 
 import typer
 
-from remit.cli import agent, apply, ask, audit, boundary, demo, doctor, freeze, operator, registry, secret, server, up
+from remit.cli import (
+    activation,
+    agent,
+    apply,
+    ask,
+    audit,
+    boundary,
+    demo,
+    doctor,
+    freeze,
+    operator,
+    registry,
+    secret,
+    server,
+    up,
+)
 from remit.cli.exits import Exit, for_error
 from remit.cli.options import examples
 from remit.cli.output import complain, data_json, error_object
@@ -30,7 +45,11 @@ apply.add(app)
 ask.add(app)
 freeze.add(app)
 doctor.add(app)
+activation.add(app)
+activation.add_risk(agent.app)
 app.add_typer(agent.app, name="agent")
+app.add_typer(activation.app, name="activation")
+app.add_typer(activation.certify, name="certify")
 app.add_typer(boundary.app, name="boundary")
 app.add_typer(server.app, name="server")
 app.add_typer(secret.app, name="secret")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -22,7 +22,7 @@ from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import ServerName
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
-from remit.storage.model import ConsumeProof, Effect, Entry, Release, Reserve, Work
+from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
 from remit.storage.ports import Writer
 
 log = structlog.get_logger(__name__)
@@ -38,10 +38,11 @@ _REPLAYED: Final = Answer(
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An outcome that is not durable yet."""
+    """An outcome that is not durable yet; `used` is the call, if the outcome justifies its entitlement."""
 
     decision: str
     entry: Entry
+    used: Call | None = None
 
 
 class Pipeline:
@@ -83,20 +84,42 @@ class Pipeline:
             EnforcementUnavailable: Nothing could be decided or recorded; nothing may be forwarded.
         """
         started = time.perf_counter()
+        if not self._decider.ready(call):
+            await self._load(call)
+        admitted = await self._attempt(call)
+        if admitted is None:
+            # Somebody was faster in starting the same entitlement. The proof is used; the rest is asked once more.
+            await self._load(call, again=True)
+            admitted = await self._attempt(replace(call, proof=None))
+        if admitted is None:
+            raise self._unavailable("contention", None, call)
+        self.metrics.seconds.observe(time.perf_counter() - started)
+        if (denial := admitted.answer.denial) is None:
+            self.metrics.allowed.inc()
+        else:
+            self.metrics.decisions.labels("deny", denial.code.value).inc()
+        return admitted
+
+    async def _attempt(self, call: Call) -> Admitted | None:
+        """Decide and commit once; None if the committed state was no longer the one that was decided on."""
         now, view = self._clock.now(), self._decider.view()
         proposal = self._propose(call, view, now=now)
         if proposal.answer.allowed:
             # Before the writer has it, so that the mark of the calls without an outcome never passes it.
             self._recovery.note_open(call.id)
         answer = await self._commit(call, proposal, view, now=now)
-        self.metrics.seconds.observe(time.perf_counter() - started)
-        if answer.denial is None:
-            self.metrics.allowed.inc()
-        else:
-            self.metrics.decisions.labels("deny", answer.denial.code.value).inc()
+        if answer is None or not answer.allowed:
             self._recovery.note_closed(call.id)
+        if answer is None:
+            return None
         reserved = tuple(effect for effect in proposal.effects if isinstance(effect, Reserve))
         return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved)
+
+    async def _load(self, call: Call, *, again: bool = False) -> None:
+        try:
+            await asyncio.to_thread(self._decider.prepare, call.caller.agent, again=again)
+        except RemitError as error:
+            raise self._unavailable("storage", error, call) from error
 
     def again(self, call: Call) -> Answer:
         """The answer `call` would get now, with nothing recorded: for calls that are already running."""
@@ -140,9 +163,16 @@ class Pipeline:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
         entry = self._records.entry(
             "outcome",
-            {"decision": call.id, "agent": call.caller.agent, "action": call.action, "outcome": outcome.value},
+            {
+                "decision": call.id,
+                "agent": call.caller.agent,
+                "purpose": call.caller.purpose,
+                "action": call.action,
+                "outcome": outcome.value,
+            },
         )
-        waiting = _Waiting(call.id, entry)
+        # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
+        waiting = _Waiting(call.id, entry, call if outcome is Outcome.OK and call.tool is not None else None)
         if releases := _given_back(admitted.reserved, outcome):
             self._settle([waiting], releases)
             return
@@ -175,7 +205,7 @@ class Pipeline:
             raise self._unavailable("engine", None, call, denial.cause or denial.title)
         return proposal
 
-    async def _commit(self, call: Call, proposal: Proposal, view: View, *, now: Instant) -> Answer:
+    async def _commit(self, call: Call, proposal: Proposal, view: View, *, now: Instant) -> Answer | None:
         effects: tuple[Effect, ...] = proposal.effects
         if call.proof is not None and call.proof not in effects:
             effects = (call.proof, *effects)
@@ -183,23 +213,30 @@ class Pipeline:
         riders = self._board()
 
         def otherwise(effect: Effect) -> tuple[Entry, ...]:
+            if isinstance(effect, Activate):
+                return tuple(rider.entry for rider in riders)  # it is decided once more
             entry, answer = self._failed(effect, call, view, now=now)
             failed_answer.append(answer)
             return (entry, *(rider.entry for rider in riders))
 
         try:
             entry = self._decision(call, proposal, view)
-            work = Work((entry, *(rider.entry for rider in riders)), effects, otherwise)
+            verdicts = [self._records.entry("verdict", {"decision": call.id, **said}) for said in proposal.verdicts]
+            work = Work((entry, *verdicts, *(rider.entry for rider in riders)), effects, otherwise)
             committed = await self._writer.submit_async(work)
         except RemitError as error:
             self._waiting[:0] = riders
             self._recovery.note_closed(call.id)
             raise self._unavailable("storage", error) from error
         self._closed(riders)
+        if isinstance(committed.failed, Activate):
+            return None
         if committed.failed is not None:
             return failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
         if committed.used:
             self._decider.used([e for e in effects if isinstance(e, Reserve)], committed.used)
+        for activation in proposal.starts:
+            self._decider.started(activation)
         return proposal.answer
 
     def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
@@ -258,6 +295,9 @@ class Pipeline:
 
     def _closed(self, riders: list[_Waiting]) -> None:
         for rider in riders:
+            if rider.used is not None:
+                # Before it is closed: what is neither noted nor open would be missing after a crash.
+                self._decider.justified(rider.used, self._clock.now())
             self._recovery.note_closed(rider.decision)
 
     def _keep(self, future: asyncio.Future[Any]) -> None:
@@ -273,7 +313,7 @@ class Pipeline:
 def _given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release, ...]:
     """What a call that certainly spent nothing gives back: a call that was made still counts as one."""
     if outcome is Outcome.NOT_SENT:
-        spared = reserved
+        spared = tuple(reserve for reserve in reserved if not reserve.key.startswith("quota "))
     elif outcome is Outcome.ERROR:
         spared = tuple(reserve for reserve in reserved if reserve.key.startswith("budget "))
     else:

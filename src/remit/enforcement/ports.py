@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.catalog.model import Injection, Server
 from remit.kernel.clock import Instant
@@ -37,6 +38,22 @@ class Decider(Protocol):
 
     def view(self) -> View:
         """The newest view."""
+        ...
+
+    def ready(self, call: Call) -> bool:
+        """Whether all that deciding `call` needs is in memory."""
+        ...
+
+    def prepare(self, agent: str, *, again: bool = False) -> None:
+        """Load what is missing of an agent; with `again`, load it anew. Blocks: for a thread."""
+        ...
+
+    def started(self, activation: Activation) -> None:
+        """An entitlement was started, and that is committed."""
+        ...
+
+    def justified(self, call: Call, at: Instant) -> None:
+        """A call came to something, and that is recorded: its entitlement is in use."""
         ...
 
     def decide(self, call: Call, view: Any, *, now: Instant) -> Proposal:  # noqa: ANN401 - the view's own type is policy's

@@ -7,13 +7,14 @@ from typing import Any
 
 from remit.access.model import PurposeState
 from remit.agents.model import AgentState
-from remit.catalog.model import PinState
+from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
 from remit.policy import denial as refuse
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
+from remit.policy.entitlement import Setting, Start, entitled, key_of, limited
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Call, Denial, Proposal, Violation
 from remit.policy.ports import Ruling, Slice, Verdict
@@ -21,7 +22,7 @@ from remit.policy.schema import METHODS, PASSING
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
-from remit.storage.model import Reserve
+from remit.storage.model import Effect, Reserve
 
 
 def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
@@ -76,9 +77,17 @@ class _Trial:
         proof = self.call.proof
         return Proposal(answer=Answer(denial=denial), effects=() if proof is None else (proof,), facts=self.facts)
 
-    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = ()) -> Proposal:
-        proof = self.call.proof
-        return Proposal(answer=answer, effects=reserved if proof is None else (proof, *reserved), facts=self.facts)
+    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = (), start: Start | None = None) -> Proposal:
+        effects: tuple[Effect, ...] = reserved if self.call.proof is None else (self.call.proof, *reserved)
+        if start is None:
+            return Proposal(answer=answer, effects=effects, facts=self.facts)
+        return Proposal(
+            answer=answer,
+            effects=(*effects, *start.effects),
+            facts=self.facts,
+            starts=(start.activation,),
+            verdicts=(start.verdict,),
+        )
 
 
 def _sees(agent: AgentRecord, call: Call) -> bool:
@@ -164,8 +173,8 @@ def _within(trial: _Trial, subject: Subject, about: str) -> Proposal:
             if not _permitted(verdict, asked):
                 trial.facts["incident"] = _incident(grant, "the structure allows and Cedar does not")
                 return trial.deny(refuse.unavailable(step=8, cause="structure and Cedar disagree"))
-            # (9) Activations: everything inside a boundary is in force.
-            proposal = _charge(trial, grant, policy_names(verdict.reasons))
+            # (9) to (11) The entitlement, its limits, a person's approval.
+            proposal = _charge(trial, grant, subject, policy_names(verdict.reasons))
             if isinstance(proposal, Proposal):
                 return proposal
             denial = proposal
@@ -184,10 +193,14 @@ def _bounds(grant: Grant, call: Call, now: Instant) -> Denial | None:
     return refuse.constraint_violated(found, call, grant.rule) if found else None
 
 
-def _charge(trial: _Trial, grant: Grant, policies: tuple[str, ...]) -> Proposal | Denial:
-    """(10) and (11) for a boundary that covers the call."""
+def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, ...]) -> Proposal | Denial:
+    """(9), (10) and (11) for a boundary that covers the call."""
     call, now, boundary = trial.call, trial.now, grant.boundary
     arguments = call.arguments or {}
+    # (9) The entitlement is in force at this moment, or starts with this call.
+    start = _entitled(trial, grant, subject)
+    if isinstance(start, Denial):
+        return start
     # (10) Limits are reserved by the writer; what is known to be spent is refused here already.
     reserved = tuple([reservation(limit, arguments, now=now) for limit in grant.limits])
     for reserve in reserved:
@@ -198,8 +211,32 @@ def _charge(trial: _Trial, grant: Grant, policies: tuple[str, ...]) -> Proposal 
     if (over := above_approval(grant.rule, arguments)) is not None:
         name, threshold = over
         return refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
+    if subject.tier is Tier.CRITICAL and not limited(grant.rule):
+        return refuse.approval_required(call)
     answer = Answer(boundary=boundary.boundary, boundary_version=boundary.version, policies=policies)
-    return trial.allow(answer, reserved)
+    return trial.allow(answer, reserved, start)
+
+
+def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial | None:
+    call, view, now = trial.call, trial.view, trial.now
+    known, agent = view.activations, subject.agent.agent
+    if not known.knows(agent.agent):
+        return refuse.unavailable(step=9, cause="the agent's activations are not loaded")
+    setting = Setting(
+        tier=subject.tier,
+        boundary=grant.boundary,
+        rule=grant.rule,
+        holder=subject.agent.holder(owner_active=True),  # step 4 has seen to it
+        covered=known.covered(),
+        now=now,
+    )
+    start = entitled(call, known.find(key_of(call)), setting)
+    if isinstance(start, Start):
+        # (9) Starting again is counted: a stolen identity must not wake up everything at once.
+        for effect in start.effects:
+            if isinstance(effect, Reserve) and (view.counters.used(effect.key, effect.window) or 0) >= effect.limit:
+                return exhausted(effect, call, now=now, used=effect.limit)
+    return start
 
 
 def _organisation(trial: _Trial, subject: Subject, tried: Grant | None, about: str) -> Denial | None:

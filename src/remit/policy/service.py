@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.kernel.clock import Clock, Instant
@@ -22,6 +23,7 @@ from remit.kernel.names import (
 from remit.policy import organisation
 from remit.policy.decide import decide
 from remit.policy.denial import body
+from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
 from remit.policy.limits import exhausted
 from remit.policy.model import Call, Code, Denial, Proposal
@@ -53,6 +55,22 @@ class PolicyService:
     def view(self) -> View:
         """The newest view."""
         return self._facts.view()
+
+    def ready(self, call: Call) -> bool:
+        """Whether the agent's activations are in memory; only a tool's call needs them."""
+        return call.tool is None or self._facts.view().activations.knows(call.caller.agent)
+
+    def prepare(self, agent: str, *, again: bool = False) -> None:
+        """Load an agent's activations; with `again`, load them anew. Reads the database."""
+        self._facts.prepare(agent, again=again)
+
+    def started(self, activation: Activation) -> None:
+        """An entitlement was started."""
+        self._facts.view().activations.put(activation)
+
+    def justified(self, call: Call, at: Instant) -> None:
+        """A call came to something: its entitlement is in use."""
+        self._facts.view().activations.used(key_of(call), at)
 
     def decide(self, call: Call, view: View, *, now: Instant) -> Proposal:
         """Propose an answer, and the effects that must commit with it."""
@@ -109,7 +127,9 @@ class PolicyService:
             NotFound: No such agent; or, asked by the agent itself, not visible to it.
         """
         view, now = self._facts.view(), self._clock.now()
-        call = _trial_call(view, agent, purpose, action, arguments, caller=caller)
+        call = _trial_call(view, agent, purpose, action, arguments, caller=caller, now=now)
+        if not self.ready(call):
+            self.prepare(agent)
         answer = decide(call, view, now=now).answer
         denial = answer.denial
         if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
@@ -164,6 +184,7 @@ def _trial_call(
     arguments: Mapping[str, Any] | None,
     *,
     caller: Caller | None,
+    now: Instant,
 ) -> Call:
     record = view.agents.get(agent)
     if record is None:
@@ -184,6 +205,7 @@ def _trial_call(
             token="",
             expires=Instant(0),
             bound=False,
+            attested=now,
         ),
         server=server,
         action=ActionName(action),

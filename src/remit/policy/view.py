@@ -18,7 +18,9 @@ from remit.freezes.model import Freeze, FreezeKind
 from remit.kernel.clock import SECOND, Instant
 from remit.kernel.names import ActionName, OwnerName, PurposeName, ServerName, ToolName, split_action
 from remit.people.model import Owner
+from remit.policy.activations import Activations
 from remit.policy.arguments import Validator, compiled
+from remit.policy.entitlement import Holder
 from remit.policy.limits import Limit, limits_of
 from remit.policy.model import Call
 from remit.policy.organisation import Organisation
@@ -59,8 +61,15 @@ class AgentRecord:
 
     agent: Agent
     boundaries: tuple[Boundary, ...] = ()
+    risk: int = 0  # millionths
     serial: int = field(default_factory=_serial)
     _reach: Reach | None = None
+
+    def holder(self, *, owner_active: bool) -> Holder:
+        """What `judge` asks of the agent."""
+        return Holder(
+            version=self.agent.version, state=self.agent.state.value, owner_active=owner_active, risk=self.risk
+        )
 
     @property
     def reach(self) -> Reach:
@@ -70,10 +79,10 @@ class AgentRecord:
         return self._reach
 
 
-def agent_record(agent: Agent, boundaries: tuple[Boundary, ...]) -> AgentRecord:
+def agent_record(agent: Agent, boundaries: tuple[Boundary, ...], risk: int = 0) -> AgentRecord:
     """The record of `agent`: only its own active boundaries count."""
     mine = (b for b in boundaries if b.agent == agent.agent and b.state is BoundaryState.ACTIVE)
-    return AgentRecord(agent, tuple(sorted(mine, key=lambda b: b.boundary.encode())))
+    return AgentRecord(agent, tuple(sorted(mine, key=lambda b: b.boundary.encode())), risk)
 
 
 def _reach(boundaries: tuple[Boundary, ...]) -> Reach:
@@ -208,6 +217,7 @@ class View:
     organisation: Organisation
     counters: Counters
     slices: Slices
+    activations: Activations = field(default_factory=Activations)
 
     def server(self, name: str) -> Server | None:
         """The registered server of that name."""

@@ -17,6 +17,9 @@ from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
 from remit.catalog.model import Server
 from remit.catalog.service import CatalogService
+from remit.certification.coverage import CoverageClock
+from remit.certification.hands import Hands
+from remit.certification.service import CertificationService
 from remit.enforcement.door import Door as GatewayDoor
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
@@ -41,7 +44,9 @@ from remit.server import http_health, rest
 from remit.server.accountable import Accountable
 from remit.server.app import App
 from remit.server.apply import Applier
+from remit.server.certifying import Certifying
 from remit.server.door import Porch
+from remit.server.http_activations import Activations
 from remit.server.http_apply import Applying
 from remit.server.http_decisions import Decisions
 from remit.server.http_freezes import Freezes
@@ -82,6 +87,7 @@ class Ground:
     facts: Facts
     engine: CedarEngine
     policy: PolicyService
+    coverage: CoverageClock
 
     def servers(self) -> list[Server]:
         """Every registered server, from the newest view."""
@@ -122,7 +128,11 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     engine, vault = CedarEngine(), Vault(keys)
     keeper = Doorkeeper(clock=clock, dev=settings.dev)
     records = Recorder(keys, clock, lambda: database.epoch)
-    facts = Facts(source=StoredFacts(), engine=engine, contact=_contact(database, clock))
+    coverage = CoverageClock()
+    facts = Facts(
+        source=StoredFacts(), engine=engine, contact=_contact(database, clock), reader=database.reader,
+        covered=coverage.covered,
+    )  # fmt: skip
     # In the order in which a change becomes known: keys before what they open, facts before who relies on them.
     database.feed.subscribe(keys.follow)
     database.feed.subscribe(vault.follow)
@@ -139,7 +149,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=f"{base}/errors")
     return Ground(
         settings=settings, base=base, clock=clock, database=database, keys=keys, records=records, vault=vault,
-        keeper=keeper, facts=facts, engine=engine, policy=policy,
+        keeper=keeper, facts=facts, engine=engine, policy=policy, coverage=coverage,
     )  # fmt: skip
 
 
@@ -173,8 +183,17 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         tools=ToolList(relay, policy, catalog), clock=clock, limits=limits,
     )  # fmt: skip
 
+    certifying = Certifying(
+        service=CertificationService(
+            writer=writer, reader=database.reader, records=records, clock=clock, coverage=ground.coverage,
+            view=ground.facts.view,
+        ),
+        clock=clock,
+    )  # fmt: skip
+    feed.subscribe(certifying.follow)
     life = Life(
-        clock=clock, database=database, records=records, outbound=outbound, calls=calls, pipeline=pipeline,
+        coverage=ground.coverage, certifying=certifying, clock=clock, database=database, records=records,
+        outbound=outbound, calls=calls, pipeline=pipeline,
         streams=streams, sequencer=Sequencer(writer, database.reader, ground.keys, clock),
         refresher=Refresher(catalog, ground.servers, clock=clock, every=settings.refresh_every),
     )  # fmt: skip
@@ -202,12 +221,17 @@ def _app(ground: Ground, gate: Gate) -> App:
     )  # fmt: skip
     accountable, authority, log = Accountable(reader), Authority.shipped(), Log(reader, ground.keys)
     life = gate.life
+    hands = Hands(writer=writer, records=records, clock=clock, coverage=ground.coverage, view=ground.facts.view)
     doors = [
         *Registry(people=people, agents=agents, access=access, accountable=accountable).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
         *Freezes(freezes=freezes, accountable=accountable, writer=writer, records=records, clock=clock).doors(),
         *Decisions(policy=policy, log=log, accountable=accountable).doors(),
+        *Activations(
+            view=ground.facts.view, policy=policy, hands=hands, service=life.certifying.service, agents=agents, log=log,
+            coverage=ground.coverage, clock=clock, accountable=accountable, writer=writer, reader=reader,
+        ).doors(),
         *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
         *Applying(applier=applier, access=access, accountable=accountable, authority=authority).doors(),
         *Doctor(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from remit.kernel.errors import RemitError
-from remit.storage import bundle
+from remit.storage import activate, bundle
 from remit.storage.effects import Settled, Wanted, settle, wanted
 from remit.storage.journal import Journal
 from remit.storage.model import Committed, Entry, Work
@@ -85,9 +85,13 @@ def commit(
 def _settle(journal: Journal, works: Sequence[Work], wants: Wanted) -> Settled:
     fresh = journal.consume(wants.proofs) if wants.proofs else set()
     counting = wants.reserved or wants.released
-    settled = settle(works, fresh=fresh, used=journal.used(wants) if counting else {})
+    used = journal.used(wants) if counting else {}
+    rows = activate.serials(journal.connection, wants.activations)
+    settled = settle(works, fresh=fresh, used=used, serials=rows)
     if settled.counters:
         journal.keep(settled.counters, wants)
+    if settled.activations:
+        activate.write(journal.connection, settled.activations.values(), settled.notices)
     return settled
 
 

@@ -198,6 +198,38 @@ policies = Table(  # the organisation's policies in force, one row per file
     Column("file", Text, primary_key=True),
     Column("text", Text, nullable=False),
 )
+activations = Table(  # access: entitlements that were started
+    "activations",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("action", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("serial", BigInteger, nullable=False),  # raised by every transition; use does not raise it
+    Column("body", Text, nullable=False),
+    Column("due", BigInteger, nullable=False),  # when its verdict may change by itself
+    Column("last", BigInteger, nullable=False),
+    Column("covered", BigInteger, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("gaps", Text, nullable=False),
+)
+Index("activations_due", activations.c.due)
+notices = Table(  # people: what an owner is told
+    "notices",
+    metadata,
+    Column("notice", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("seen", BigInteger),
+)
+Index("notices_agent", notices.c.agent)
+risks = Table(  # agents: a person's or a signal's word on how risky an agent is now
+    "risks",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("risk", Integer, nullable=False),  # millionths
+    Column("since", BigInteger, nullable=False),
+)
 freezes = Table(
     "freezes",
     metadata,

@@ -182,5 +182,6 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes) -> _Verified
         token=claims["jti"],
         expires=Instant(claims["exp"] * SECOND),
         bound=jkt is not None,
+        attested=Instant(claims["iat"] * SECOND),
     )
     return _Verified(caller, names, jkt, base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"))

@@ -21,6 +21,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
 
+from remit.access.activation import Activation
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
@@ -78,6 +79,12 @@ class Source:
         self.all_boundaries: list[Boundary] = []
         self.all_servers: dict[str, Server] = {}
         self.all_freezes: list[Freeze] = []
+        self.all_activations: list[Activation] = []
+        self.all_risks: dict[str, int] = {}
+
+    def read(self, query: Callable[[Any], Any]) -> Any:
+        """Implements remit.storage.ports.Reader: nothing here needs a connection."""
+        return query(None)
 
     def owners(self, _connection: Any) -> Iterable[Owner]:
         return self.all_owners.values()
@@ -108,6 +115,12 @@ class Source:
 
     def server(self, _connection: Any, name: str) -> Server | None:
         return self.all_servers.get(name)
+
+    def activations(self, _connection: Any, agent: str) -> Iterable[Activation]:
+        return [each for each in self.all_activations if each.key.agent == agent]
+
+    def risks(self, _connection: Any, agent: str | None = None) -> Iterable[tuple[str, int]]:
+        return [each for each in self.all_risks.items() if agent in (None, each[0])]
 
     def freezes(self, _connection: Any) -> Iterable[Freeze]:
         return self.all_freezes
@@ -203,7 +216,7 @@ class World:
         self.contact = self.clock.now
         self.source = Source()
         self.writer = FailingWriter()
-        self.facts = Facts(source=self.source, engine=ENGINE, contact=self._contact)
+        self.facts = Facts(source=self.source, engine=ENGINE, contact=self._contact, reader=self.source)
         self.recorder = Recorder(Keys(), self.clock, lambda: self.facts.view().epoch)
         self.policy = PolicyService(
             facts=self.facts, engine=ENGINE, clock=self.clock, mac=self.recorder.mac, docs="https://docs.test/errors"
@@ -399,6 +412,8 @@ def modern_request(method: str, params: dict[str, Any] | None = None) -> tuple[d
 
 
 def rule(action: str, *when: Bound, **parts: Any) -> Rule:
+    """A rule whose owner chose that it may start by itself: these servers' tools have no tier, so they are high."""
+    parts.setdefault("first_use", "auto")
     return Rule(action=ActionName(action), when=when, **parts)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
@@ -27,9 +28,11 @@ from remit.kernel.names import (
     RunId,
     ServerName,
     ToolName,
+    split_action,
 )
 from remit.people.model import Owner
 from remit.policy import organisation
+from remit.policy.activations import Activations
 from remit.policy.cedar import CedarEngine
 from remit.policy.decide import decide
 from remit.policy.model import Call, Proposal
@@ -116,6 +119,8 @@ class Build:
         return Purpose(**(parts | changes))
 
     def rule(self, action: str = "payments/transfer", *when: Bound, **parts: Any) -> Rule:
+        """A rule whose owner chose that it needs no approval for each call."""
+        parts.setdefault("first_use", "auto")
         return Rule(action=ActionName(action), when=when, **parts)
 
     def bound(self, argument: str = "amount", **parts: Any) -> Bound:
@@ -152,8 +157,8 @@ class Build:
     def freeze(self, kind: FreezeKind = FreezeKind.AGENT, name: str = "invoice-bot") -> Freeze:
         return Freeze(id="frz_1", kind=kind, name=name, reason="drill", by="sam", since=NOON)
 
-    def record(self, *boundaries: Boundary, agent: Agent | None = None) -> AgentRecord:
-        return agent_record(agent or self.agent(), boundaries or (self.boundary(),))
+    def record(self, *boundaries: Boundary, agent: Agent | None = None, risk: int = 0) -> AgentRecord:
+        return agent_record(agent or self.agent(), boundaries or (self.boundary(),), risk)
 
     def view(
         self,
@@ -167,14 +172,22 @@ class Build:
         contact: int = NOON,
         engine: Any = None,
         counters: Counters | None = None,
+        activations: Iterable[Activation] | None = None,
+        covered: int = 0,
+        risk: int = 0,
     ) -> View:
+        """By default everything that a boundary names was started at noon, so that step 9 passes."""
+        record = self.record(*boundaries, agent=agent, risk=risk)
+        known = Activations(lambda: Micros(covered))
+        started = [self.activation(key) for key in self.keys(record)] if activations is None else activations
+        known.load(record.agent.agent, lambda: started)
         files = {"organisation.cedar": policies} if isinstance(policies, str) else policies
         default_owners = [Owner(owner=OwnerName("dana"), name="Dana Reyes", email="dana@example.test")]
         default_purposes = [self.purpose(), self.purpose("report", "payments/list_*")]
         return View(
             epoch=812,
             contact=lambda: Instant(contact),
-            agents={"invoice-bot": self.record(*boundaries, agent=agent)},
+            agents={"invoice-bot": record},
             owners={owner.owner: owner for owner in (default_owners if owners is None else owners)},
             purposes={p.purpose: PurposeRecord(p) for p in (default_purposes if purposes is None else purposes)},
             servers=self._default_servers() if servers is None else {s.server: server_record(s) for s in servers},
@@ -182,7 +195,35 @@ class Build:
             organisation=organisation.read({f: t for f, t in files.items() if t}, ENGINE, serial=1),
             counters=counters or Counters(),
             slices=Slices(engine or ENGINE),
+            activations=known,
         )
+
+    def keys(self, record: AgentRecord) -> list[ActivationKey]:
+        """Every entitlement that the record's boundaries name."""
+        name = record.agent.agent
+        return [
+            ActivationKey(name, purpose, action, split_action(action)[0]) for purpose, action in record.reach.grants
+        ]
+
+    def key(self, action: str = "payments/transfer", purpose: str = "pay-invoices") -> ActivationKey:
+        return ActivationKey(
+            AgentName("invoice-bot"), PurposeName(purpose), ActionName(action), split_action(action)[0]
+        )
+
+    def activation(self, key: ActivationKey | None = None, **changes: Any) -> Activation:
+        parts: dict[str, Any] = {
+            "key": key or self.key(),
+            "boundary": BoundaryName("invoice-bot-payments"),
+            "boundary_version": 3,
+            "agent_version": "1.4",
+            "state": ActivationState.ACTIVE,
+            "since": NOON,
+            "started": NOON,
+            "by": "",
+            "serial": 1,
+            "usage": Usage(NOON, Micros(0)),
+        }
+        return Activation(**(parts | changes))
 
     @cache  # noqa: B019 - one builder for the session; compiling a schema is what takes the time
     def _default_servers(self) -> dict[ServerName, ServerRecord]:
@@ -199,6 +240,7 @@ class Build:
             "token": "jti-1",
             "expires": Instant(NOON + HOUR),
             "bound": True,
+            "attested": NOON,
         }
         return Caller(**(parts | changes))
 

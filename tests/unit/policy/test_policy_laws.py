@@ -67,6 +67,7 @@ def bounds(draw: st.DrawFn) -> Bound:
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     return Rule(
+        first_use="auto",
         action=ActionName("payments/transfer"),
         when=tuple(draw(st.lists(bounds(), max_size=3))),
         rate=draw(st.none() | st.integers(1, 3).map(lambda n: Rate(count=n, per="min"))),
