@@ -3,7 +3,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-all check bench lock clean
+.PHONY: help demo test test-all check bench lock clean
+
+help:                   ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY)          ## live agents, governed; Ctrl-C stops everything
 	@$(BIN)/remit demo
@@ -25,11 +28,11 @@ check: $(READY)         ## lint, types, import contracts
 bench: $(READY)         ## measure; fails below a floor
 	$(BIN)/python benchmarks/run.py
 
-lock:                   ## after changing pyproject.toml; needs uv
+lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
 	  --group dev --extra postgres pyproject.toml -o requirements.lock
 
-clean:
+clean:                  ## remove the virtual environment
 	rm -rf .venv
 
 $(READY): requirements.lock pyproject.toml scripts/setup

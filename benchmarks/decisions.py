@@ -7,16 +7,13 @@ over the in-memory writer and over the SQLite writer. Only the ratio means anyth
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import contextlib
 import cProfile
 import gc
 import itertools
-import json
 import pstats
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -28,8 +25,10 @@ from sqlalchemy import Connection
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.report import row, told
+from benchmarks.estate import folder
+from benchmarks.report import finish, options, row
 
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
@@ -126,6 +125,23 @@ class Estate:
             tools={transfer.name: transfer}, set_pin="",
         )  # fmt: skip
 
+    def activations(self, _connection: Connection, _agent: str) -> Iterable[Activation]:
+        """The transfer is in force, so a decision judges it and starts nothing."""
+        now = SystemClock().now()
+        yield Activation(
+            key=ActivationKey(AGENT, PAY, ActionName("payments/transfer"), PAYMENTS),
+            boundary=BoundaryName("invoice-bot-payments"), boundary_version=3, agent_version="1.4",
+            state=ActivationState.ACTIVE, since=now, started=now, by="", serial=1,
+            usage=Usage(now, Micros(0), 3, (1, 1)),
+        )  # fmt: skip
+
+    def risks(self, _connection: Connection, _agent: str | None = None) -> Iterable[tuple[str, int]]:
+        return ()
+
+    def read(self, query: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is read
+        """Implements remit.storage.ports.Reader: nothing here needs a connection."""
+        return query(None)
+
     def freezes(self, _connection: Connection) -> Iterable[Freeze]:
         return []
 
@@ -151,10 +167,10 @@ class Estate:
 class Bench:
     """One decision point with real keys, over either writer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, home: Path) -> None:
         self.clock = SystemClock()
-        self.database: Database = open_database(folder / "bench.db")
-        provider = KeyfileProvider.create(folder / "keys" / "keyfile")
+        self.database: Database = open_database(home / "bench.db")
+        provider = KeyfileProvider.create(home / "keys" / "keyfile")
         writer, reader = self.database.writer, self.database.reader
         writer.change(lambda tx: KeyRing.create(tx, provider, now=self.clock.now()))
         keys = reader.read(lambda connection: KeyRing.open(connection, provider))
@@ -166,8 +182,10 @@ class Bench:
     def pipeline(self, writer: Writer) -> Pipeline:
         """A pipeline over `writer`, with facts of its own."""
         engine = CedarEngine()
-        facts = Facts(source=Estate(), engine=engine, contact=self._contact)
+        estate = Estate()
+        facts = Facts(source=estate, engine=engine, contact=self._contact, reader=estate)
         self.database.reader.read(lambda connection: facts.load(connection, epoch=self.database.epoch))
+        facts.prepare(AGENT)
         policy = PolicyService(facts=facts, engine=engine, clock=self.clock, mac=self.records.mac, docs="/errors")
         return Pipeline(
             decider=policy, records=self.records, writer=writer, recovery=OpenCalls(), clock=self.clock
@@ -190,6 +208,9 @@ class Bench:
             },
             proof=ConsumeProof(f"dpop:NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs:{number:064x}", _in_a_minute(now)),
         )
+
+    def close(self) -> None:
+        self.database.close()
 
     def _contact(self) -> Instant:
         return Instant(self.clock.now() - int((time.monotonic() - self.database.last_contact) * SECOND))
@@ -262,10 +283,10 @@ def measure(bench: Bench, *, rounds: int, count: int) -> list[dict[str, Any]]:
         with_outcomes.append(100 * one("settled", durable, settled) / one("settled memory", memory, settled))
     return [
         row("durable decisions, 64 callers, of in-memory", ratios, "%", floor=FLOOR, aim=AIM),
-        row("durable decisions", rates["durable"], "/s", digits=0),
-        row("decisions over the in-memory writer", rates["memory"], "/s", digits=0),
-        row("durable decisions each with its outcome, of in-memory", with_outcomes, "%"),
-        row("durable decisions each with its outcome", rates["settled"], "/s", digits=0),
+        row("  durable decisions", rates["durable"], "/s", digits=0),
+        row("  decisions over the in-memory writer", rates["memory"], "/s", digits=0),
+        row("  durable decisions each with its outcome, of in-memory", with_outcomes, "%"),
+        row("  durable decisions each with its outcome", rates["settled"], "/s", digits=0),
     ]
 
 
@@ -283,30 +304,17 @@ def profile(bench: Bench, *, count: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=8000, help="decisions per round and writer")
+    parser = options(__doc__, rounds=5)
+    parser.add_argument("--count", type=int, default=3000, help="decisions per round and writer")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the file system to measure")
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix=".bench-", dir=options.folder))
-    try:
-        bench = Bench(folder)
-        try:
-            if options.profile:
-                profile(bench, count=options.count)
-                return 0
-            report: dict[str, Any] = {
-                "name": "decisions",
-                "rows": measure(bench, rounds=options.rounds, count=options.count),
-            }
-        finally:
-            bench.database.close()
-    finally:
-        shutil.rmtree(folder)
-    print(json.dumps(report) if options.json else told(report))
-    return 0 if all(row["ok"] is not False for row in report["rows"]) else 1
+    chosen = parser.parse_args()
+    with folder(chosen.folder) as home, contextlib.closing(Bench(home)) as bench:
+        if chosen.profile:
+            profile(bench, count=chosen.count)
+            return 0
+        rows = measure(bench, rounds=chosen.rounds, count=chosen.count)
+    return finish("decisions", rows, as_json=chosen.json)
 
 
 if __name__ == "__main__":

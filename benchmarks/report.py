@@ -1,9 +1,14 @@
-"""What every benchmark says of a measurement: median and spread, and how it stands against its floor and its aim."""
+"""What every benchmark says of a measurement: median and spread, and how it stands against its floor and its aim.
+
+A report is `{"name": ..., "rows": [row(...), ...]}`: what `--json` prints, and what `run.py` collects.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -26,16 +31,40 @@ def row(
     what: str, values: Sequence[float], unit: str, *, floor: float | None = None, aim: float | None = None,
     less_is_better: bool = False, digits: int = 2,
 ) -> dict[str, Any]:  # fmt: skip
-    """One measurement. `ok` is None for what is only reported."""
+    """One measurement. `ok` is None for what is only reported.
+
+    The unrounded median is judged: a rounded one could pass a floor that was missed.
+    """
     told: dict[str, Any] = {"what": what, **spread(values, digits=digits), "unit": unit, "floor": floor, "aim": aim}
-    told["less_is_better"] = less_is_better
-    told["ok"] = None if floor is None else holds(told["median"], floor, less_is_better=less_is_better)
-    return told
+    return _judged(told, statistics.median(values), less_is_better=less_is_better)
+
+
+def tail_row(
+    what: str, times: Sequence[float], unit: str, *, part: float, parts: int, floor: float | None = None,
+    aim: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A percentile of all times (under the key `median`); low and high are those of `parts` equal stretches."""
+    size = len(times) // parts
+    each = [percentile(times[at * size : (at + 1) * size], part) for at in range(parts)]
+    whole = percentile(times, part)
+    told = {"what": what, **spread(each), "median": round(whole, 2), "unit": unit, "floor": floor, "aim": aim}
+    return _judged(told, whole, less_is_better=True)
+
+
+def _judged(told: dict[str, Any], value: float, *, less_is_better: bool) -> dict[str, Any]:
+    floor = told["floor"]
+    ok = None if floor is None else holds(value, floor, less_is_better=less_is_better)
+    return {**told, "less_is_better": less_is_better, "ok": ok}
 
 
 def holds(value: float, limit: float, *, less_is_better: bool) -> bool:
     """Whether `value` is as good as `limit`, or better."""
     return value <= limit if less_is_better else value >= limit
+
+
+def missed(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that are below their floor."""
+    return [each for each in rows if each["ok"] is False]
 
 
 def told(report: dict[str, Any]) -> str:
@@ -45,3 +74,18 @@ def told(report: dict[str, Any]) -> str:
         + ("" if row["floor"] is None else f"  floor {row['floor']:g}, aim {row['aim']:g}")
         for row in report["rows"]
     )
+
+
+def options(about: str | None, *, rounds: int) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def finish(name: str, rows: list[dict[str, Any]], *, as_json: bool, say: Callable[[str], object] = print) -> int:
+    """Print a report; the exit code is 1 if a row is below its floor."""
+    report: dict[str, Any] = {"name": name, "rows": rows}
+    say(json.dumps(report) if as_json else told(report))
+    return 1 if missed(rows) else 0

@@ -1,29 +1,30 @@
 """How many entries a second the writer makes durable, in units of this file system's own fsync rate.
 
-One run interleaves, round by round: 4 KiB append + fdatasync; 64 asyncio callers that each
-await one prebuilt entry after the other; the same by callbacks, without tasks; the same with
-entries that the callers make and seal as they go.
+One run interleaves, round by round, with 4 KiB append + fdatasync before and after each of them:
+64 asyncio callers that each await one prebuilt entry after the other; the same by callbacks,
+without tasks; the same with entries that the callers make and seal as they go.
 Only ratios within one run mean anything: disks differ a hundredfold.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import hashlib
-import json
 import os
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import uvloop
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.estate import folder
+from benchmarks.report import finish, options, row, tail_row
 
 from remit.audit.service import Recorder
 from remit.kernel.clock import SystemClock
@@ -36,6 +37,7 @@ from remit.storage.model import Committed, Entry, Work
 CALLERS = 64
 ABOUT = "agent:invoice-bot"
 FLOOR, AIM = 5.0, 12.0
+_FSYNC_SECONDS = 0.25
 _POOL = 4096  # distinct headers and payloads; ids are always fresh
 
 
@@ -63,9 +65,9 @@ PAYLOAD = {
 }
 
 
-def recorder(database: Database, folder: Path) -> Recorder:
+def recorder(database: Database, home: Path) -> Recorder:
     """A recorder with real keys, in a new database."""
-    provider = KeyfileProvider.create(folder / "keys" / "keyfile")
+    provider = KeyfileProvider.create(home / "keys" / "keyfile")
     clock = SystemClock()
     database.writer.change(lambda tx: KeyRing.create(tx, provider, now=clock.now()))
     keys = database.reader.read(lambda connection: KeyRing.open(connection, provider))
@@ -91,10 +93,10 @@ def sealed(make: Recorder, count: int) -> Iterator[Work]:
     return (Work((make.entry("decision", some[n % len(some)], about=ABOUT, payload=PAYLOAD),)) for n in range(count))
 
 
-def fsync_rate(folder: Path, seconds: float) -> float:
+def fsync_rate(home: Path, seconds: float) -> float:
     """4 KiB appends, each flushed, per second."""
     block, count = os.urandom(4096), 0
-    descriptor = os.open(folder / "append", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    descriptor = os.open(home / "append", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:
         start = time.perf_counter()
         while (elapsed := time.perf_counter() - start) < seconds:
@@ -159,75 +161,53 @@ def _run(main: Callable[[], Any]) -> float:
         return rate
 
 
-def measure(folder: Path, *, rounds: int, count: int, where: str | None = None) -> dict[str, Any]:
-    """Interleaved rounds on a database in `folder` (or at `where`), as rates, ratios and latencies."""
-    database = open_database(where or folder / "bench.db")
+_VARIANTS = (("awaiting", prebuilt, awaiting), ("in flight", prebuilt, in_flight), ("sealed", sealed, awaiting))
+
+
+def measure(home: Path, *, rounds: int, count: int, where: str | None = None) -> list[dict[str, Any]]:
+    """Rounds on a database in `home` (or at `where`); each rate is told in the flushes just before and after it."""
+    database = open_database(where or home / "bench.db")
     fsyncs: list[float] = []
-    variants = (("awaiting", prebuilt, awaiting), ("in_flight", prebuilt, in_flight), ("sealed", sealed, awaiting))
-    rates: dict[str, list[float]] = {name: [] for name, _, _ in variants}
+    rates: dict[str, list[float]] = {name: [] for name, _, _ in _VARIANTS}
+    ratios: dict[str, list[float]] = {name: [] for name, _, _ in _VARIANTS}
     latencies: list[float] = []
     try:
-        make = recorder(database, folder)
+        make = recorder(database, home)
         awaiting(database, prebuilt(make, 2000))
         for _ in range(rounds):
-            fsyncs.append(fsync_rate(folder, 0.25))
-            for name, source, measured in variants:
+            fsyncs.append(fsync_rate(home, _FSYNC_SECONDS))
+            for name, source, measured in _VARIANTS:
                 todo = source(make, count)
                 gc.collect()
                 rate, slow = measured(database, todo)
+                fsyncs.append(fsync_rate(home, _FSYNC_SECONDS))
                 rates[name].append(rate)
+                ratios[name].append(rate / statistics.mean(fsyncs[-2:]))
                 latencies += slow if name == "awaiting" else []
-            fsyncs.append(fsync_rate(folder, 0.25))
     finally:
         database.close()
-    unit = statistics.median(fsyncs)
-    latencies.sort()
-    report: dict[str, Any] = {"callers": CALLERS, "floor": FLOOR, "aim": AIM, "fsync_per_second": _spread(fsyncs)}
-    for name, values in rates.items():
-        ratios = [
-            value / statistics.mean(fsyncs[2 * at : 2 * at + 2]) for at, value in enumerate(values)
-        ]  # each round against the flushes just before and after it
-        report[name] = {"per_second": _spread(values), "ratio": _spread(ratios)}
-    report["latency_in_fsyncs"] = {
-        f"p{p}": round(latencies[int(len(latencies) * p / 100)] * unit, 1) for p in (50, 99, 99.9)
-    }
-    report["ok"] = report["awaiting"]["ratio"]["median"] >= FLOOR
-    return report
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {
-        "median": round(statistics.median(values), 2),
-        "low": round(min(values), 2),
-        "high": round(max(values), 2),
-    }
+    waits = [each * statistics.median(fsyncs) for each in latencies]
+    return [
+        row("writer, prebuilt entries, 64 callers, in fsyncs", ratios["awaiting"], "x", floor=FLOOR, aim=AIM),
+        row("  real sealed entries, in fsyncs", ratios["sealed"], "x"),
+        row("  prebuilt, by callbacks without tasks, in fsyncs", ratios["in flight"], "x"),
+        row("  4 KiB append + fdatasync", fsyncs, "/s", digits=0),
+        row("  prebuilt entries", rates["awaiting"], "/s", digits=0),
+        row("  real sealed entries", rates["sealed"], "/s", digits=0),
+        tail_row("  prebuilt, wait of one caller, p50, in fsyncs", waits, "x", part=50, parts=rounds),
+        tail_row("  prebuilt, wait of one caller, p99, in fsyncs", waits, "x", part=99, parts=rounds),
+    ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options(__doc__, rounds=5)
     parser.add_argument("--count", type=int, default=14_000, help="entries per round and variant")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the file system to measure")
     parser.add_argument("--database", help="a postgresql:// URL instead of a SQLite file")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix=".bench-", dir=options.folder))
-    try:
-        report = measure(folder, rounds=options.rounds, count=options.count, where=options.database)
-    finally:
-        shutil.rmtree(folder)
-    if options.json:
-        print(json.dumps(report))
-    else:
-        print(f"fsync             {report['fsync_per_second']['median']:>10,.0f}/s")
-        for name in ("awaiting", "in_flight", "sealed"):
-            rate, ratio = report[name]["per_second"], report[name]["ratio"]
-            print(
-                f"writer, {name:<10}{rate['median']:>10,.0f}/s   {ratio['median']:.1f} fsyncs"
-                f" ({ratio['low']:.1f} to {ratio['high']:.1f}; floor {FLOOR:.0f}, aim {AIM:.0f})"
-            )
-        print(f"latency in fsyncs: {report['latency_in_fsyncs']}")
-    return 0 if report["ok"] else 1
+    chosen = parser.parse_args()
+    with folder(chosen.folder) as home:
+        rows = measure(home, rounds=chosen.rounds, count=chosen.count, where=chosen.database)
+    return finish("writer", rows, as_json=chosen.json)
 
 
 if __name__ == "__main__":

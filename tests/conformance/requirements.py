@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _RFC = "https://www.rfc-editor.org/rfc/rfc{}.html#section-{}"
+_HANDSHAKE = "https://modelcontextprotocol.io/specification/2025-11-25/basic/{}"
+_MODERN = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
+_PRACTICES = "https://modelcontextprotocol.io/specification/2025-06-18/basic/security_best_practices"
+_C2SP = "https://c2sp.org/{}"
 _BIS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis"
 
 
@@ -125,4 +129,65 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "mcp:stock-client", "The mcp SDK's private_key_jwt provider gets a token unchanged.", "design: interfaces"
     ),
+    # the MCP gateway: what is read
+    Requirement("gateway:eras", "The official client works in either era, by itself or pinned.", _MODERN),
+    Requirement(
+        "gateway:parse",
+        "A body that is not one strict JSON-RPC message is 400: not JSON, a duplicate key, NaN, not UTF-8.",
+        _rfc(8259, "4"),
+        divergence="RFC 8259 lets a parser take duplicate names; refused, because parsers differ on which one counts.",
+    ),
+    Requirement(
+        "gateway:batch",
+        "A batch is refused, of one call as well.",
+        _HANDSHAKE.format("transports"),
+        divergence="Version 2025-03-26 allowed batches; refused in all, because a batch went around decisions.",
+    ),
+    Requirement("gateway:size", "A body over 1 MiB is refused, with a length and without.", "design: codes, too_large"),
+    Requirement("gateway:media-type", "A body that is not plain JSON is refused.", _MODERN),
+    Requirement("gateway:header-mismatch", "Routing headers say what the body says, once, or it is -32020.", _MODERN),
+    Requirement("gateway:param-headers", "Mcp-Param headers say what the arguments say.", _MODERN),
+    Requirement("gateway:http-methods", "The modern era has POST only; the other GET and DELETE too.", _MODERN),
+    Requirement("gateway:origin", "A foreign Origin or Host is refused.", _HANDSHAKE.format("transports")),
+    Requirement("gateway:reencode", "What goes upstream is encoded anew from what was decided.", "design: invariant 8"),
+    Requirement("gateway:exact-numbers", "A number that is not exact is invalid_arguments.", "design: boundaries"),
+    # what is decided and shown
+    Requirement("gateway:unknown-method", "An unknown method is -32601, recorded and not forwarded.", "design: codes"),
+    Requirement("gateway:every-method", "Every method that is no tool call is an action of its own.", "design: words"),
+    Requirement("gateway:session", "A session is good for the agent and key that opened it, else 404.", _PRACTICES),
+    Requirement("gateway:hidden", "What may not be seen answers like what does not exist.", "design: invariant 9"),
+    Requirement("gateway:list-filter", "A list shows what the agent's boundaries name.", "design: invariant 9"),
+    Requirement("gateway:list-private", "A filtered list is one page, private and not to be cached.", _MODERN),
+    Requirement(
+        "gateway:pin", "A changed tool is gone from the list and denied; pins are RFC 8785.", _rfc(8785, "3.2")
+    ),
+    Requirement("gateway:denial", "A denial is a tool result the model reads, three times the same.", "design: codes"),
+    Requirement("gateway:cut", "A freeze ends a running call with an error of its own request.", "design: codes"),
+    # what passes between agent and server
+    Requirement("gateway:progress", "What a server streams reaches the agent as it comes.", _MODERN),
+    Requirement("gateway:server-requests", "A server's own requests to the agent are refused.", "design: servers"),
+    Requirement("gateway:no-passthrough", "No token of the caller is forwarded upstream.", _PRACTICES),
+    Requirement("gateway:echo", "An injected credential that comes back goes no further.", "design: invariant 6"),
+    Requirement("gateway:answer-size", "A server's answer has a size it may not pass.", "design: enforcement"),
+    Requirement("gateway:metadata", "The metadata of a resource names it and its server.", _rfc(9728, "2")),
+    Requirement("gateway:challenge", "A 401 says where the metadata is, and what was wrong.", _rfc(9728, "5.1")),
+    # JSON
+    Requirement("json:strict", "JSON that parsers read differently is refused.", _rfc(8259, "4")),
+    Requirement(
+        "json:canonical",
+        "Canonical JSON is RFC 8785.",
+        _rfc(8785, "3.2"),
+        divergence="Only integers below 2^53 and keys of the BMP are taken; the rest is refused, not spelled.",
+    ),
+    # the log
+    Requirement(
+        "log:tree", "The root is the Merkle tree hash of the entries, leaves and nodes apart.", _rfc(9162, "2.1.1")
+    ),
+    Requirement("log:inclusion", "An entry is proved to be in the tree, at its index and size.", _rfc(9162, "2.1.3.2")),
+    Requirement("log:consistency", "A larger tree is proved to continue a smaller one.", _rfc(9162, "2.1.4.2")),
+    Requirement("log:tiles", "Hashes are stored and named as tiles of 256.", _C2SP.format("tlog-tiles")),
+    Requirement(
+        "log:checkpoint", "A checkpoint has origin, size and root in one spelling.", _C2SP.format("tlog-checkpoint")
+    ),
+    Requirement("log:signed-note", "A note is signed, and verified by key name and id.", _C2SP.format("signed-note")),
 )

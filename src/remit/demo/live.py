@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator
-from types import FrameType
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from rich.console import Console
 
-from remit.demo import stage as stages
 from remit.demo.processes import Worker
-from remit.demo.stage import Stage
+from remit.demo.stage import REMIT, Stage, opened
 
 PAUSE = 1.0  # seconds between two steps, so that a person can read along
 
@@ -32,35 +31,16 @@ WORK: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-class Stopped(Exception):
-    """Ctrl-C, or SIGTERM."""
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stopped
-
-
-def run() -> int:
+def run() -> NoReturn:
     """Show live agents until Ctrl-C; leaves nothing running and nothing on disk."""
     console = Console(highlight=False)
-    stage = stages.make()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
-    try:
-        with stage.processes:
-            _start(console, stage)
-            for agent, step in itertools.cycle(WORK):
-                for line in _results(stage.agents[agent], step):
-                    console.print(_shown(line))
-                time.sleep(PAUSE)
-    except Stopped:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        console.print("\nStopped; nothing is left running.")
-    finally:
-        stage.processes.stop()
-        shutil.rmtree(stage.home, ignore_errors=True)
-    return 0
+    with opened() as stage:
+        _start(console, stage)
+        for agent, step in itertools.cycle(WORK):
+            for line in _results(stage.agents[agent], step):
+                console.print(_shown(line), soft_wrap=True)  # one line each, so that an id can be copied
+            time.sleep(PAUSE)
+    raise AssertionError("the work never ends")
 
 
 def _start(console: Console, stage: Stage) -> None:
@@ -75,15 +55,20 @@ def _start(console: Console, stage: Stage) -> None:
         console.print(f"[green]✓[/] {what:<70} {time.monotonic() - began:.1f} s")
     console.print(f"""
 From a second terminal:
-  [bold]export REMIT_URL={stage.url} REMIT_TOKEN_FILE={stage.environ["REMIT_TOKEN_FILE"]}[/]
+  [bold]export {_path()}REMIT_URL={stage.url} REMIT_TOKEN_FILE={stage.environ["REMIT_TOKEN_FILE"]}[/]
   [bold]remit freeze support-bot[/]        its next call is refused
   [bold]remit unfreeze support-bot[/]      and now it is not
   [bold]remit why DECISION[/]              any dec_... below
-  [bold]remit can invoice-bot payments/transfer --arg to=Acme --arg amount=900 --arg currency=EUR[/]
+  [bold]remit can invoice-bot payments/transfer --arg to=Acme --arg amount=900 --arg currency=EUR[/]  exits 10: no
   [bold]remit audit verify[/]              proves that nothing was changed
   [bold]remit doctor[/]                    one of these agents is a finding
 Ctrl-C stops everything.
 """, soft_wrap=True)  # fmt: skip
+
+
+def _path() -> str:
+    """What the second terminal needs to find `remit`: nothing, if this one would find it too."""
+    return "" if shutil.which("remit") == REMIT else f"PATH={Path(REMIT).parent}{os.pathsep}$PATH "
 
 
 def _results(worker: Worker, step: dict[str, Any]) -> Iterator[dict[str, Any]]:

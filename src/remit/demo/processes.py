@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,33 +25,11 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for_port(port: int, *, seconds: float = 20) -> None:
-    """Return once something listens on the loopback port.
-
-    Raises:
-        TimeoutError: Nothing did in time.
-    """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with socket.socket() as probe:
-            probe.settimeout(0.2)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.03)
-    raise TimeoutError(f"nothing listens on 127.0.0.1:{port} after {seconds:.0f} s")
-
-
 class Worker:
     """A process that takes JSON lines on stdin and says JSON lines on stdout."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
+        self._name = name
         self.process = process
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -80,7 +57,7 @@ class Worker:
         except queue.Empty:
             line = None
         if line is None:
-            raise RuntimeError(f"process {self.process.pid} said nothing (exit code {self.process.poll()})")
+            raise RuntimeError(f"{self._name} said nothing (exit code {self.process.poll()})")
         return line
 
 
@@ -115,7 +92,7 @@ class Processes:
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing has started a thread that holds a lock here
         )
         self._running.append(process)
-        return Worker(process) if talk else process
+        return Worker(name, process) if talk else process
 
     def end(self, process: subprocess.Popen[str], *, seconds: float = 10) -> int:
         """Ask one process to stop and wait for it; returns its exit code."""

@@ -13,10 +13,12 @@ import asyncio
 import hashlib
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
 
@@ -103,15 +105,21 @@ def crm(ledger: Ledger) -> MCPServer[Any]:
 
 
 def main() -> None:
-    """Run one of the servers until it is stopped: `python -m remit.demo.servers crm --port N --ledger FILE`."""
+    """Run one of the servers until it is stopped: `python -m remit.demo.servers crm --ledger FILE [--port N]`.
+
+    Says {"port": N} once it listens; without --port the system picks one, so that two demos never want the same.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("which", choices=["crm", "payments"])
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--ledger", type=Path, required=True)
     options = parser.parse_args()
     ledger = Ledger(options.ledger)
     server = crm(ledger) if options.which == "crm" else payments(ledger)
-    asyncio.run(server.run_streamable_http_async(port=options.port, json_response=True))
+    listener = socket.create_server(("127.0.0.1", options.port))
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+    app = server.streamable_http_app(json_response=True)
+    uvicorn.Server(uvicorn.Config(app, access_log=False)).run(sockets=[listener])  # stdout is for the port alone
 
 
 if __name__ == "__main__":

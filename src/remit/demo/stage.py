@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from remit.demo import estate
-from remit.demo.processes import Processes, Worker, clean_environ, free_port, python, wait_for_port
+from remit.demo.processes import Processes, Worker, clean_environ, python
 
 REMIT = str(Path(sys.executable).with_name("remit"))
 
@@ -90,13 +93,10 @@ class Stage:
     def start_upstreams(self) -> None:
         """The CRM and the payments server."""
         for name in ("crm", "payments"):
-            port = self.ports[name] = free_port()
-            arguments = (name, "--port", str(port), "--ledger", str(self.home / f"{name}.jsonl"))
-            self.upstream[name] = self.processes.start(
-                name, python("remit.demo.servers", *arguments), environ=self.environ
-            )
-        for port in self.ports.values():
-            wait_for_port(port)
+            command = python("remit.demo.servers", name, "--ledger", str(self.home / f"{name}.jsonl"))
+            worker: Worker = self.processes.start(name, command, environ=self.environ, talk=True)
+            self.ports[name] = worker.hear()["port"]
+            self.upstream[name] = worker.process
 
     def register(self) -> None:
         """Keys, the sealed upstream credential, and the files, approved by their owner."""
@@ -120,9 +120,26 @@ class Stage:
                 raise NotSeenError(f"{name} is not ready")
 
 
-def make(home: Path | None = None) -> Stage:
-    """An empty stage in a temporary directory; start its parts in the order of its methods."""
-    place = home or Path(tempfile.mkdtemp(prefix="remit-demo-"))
-    (place / "logs").mkdir(parents=True, exist_ok=True)
-    place.chmod(0o700)
-    return Stage(home=place, processes=Processes(place / "logs"), environ=clean_environ(place))
+@contextmanager
+def opened() -> Iterator[Stage]:
+    """An empty stage in a temporary directory; start its parts in the order of its methods.
+
+    Leaving stops what runs on it and clears it away, except after a failure: then the logs stay.
+
+    Raises:
+        NotSeenError: Whatever failed, with the place of the logs.
+    """
+    home = Path(tempfile.mkdtemp(prefix="remit-demo-"))
+    try:
+        logs = home / "logs"
+        logs.mkdir()
+        with Processes(logs) as processes:
+            yield Stage(home=home, processes=processes, environ=clean_environ(home))
+    except NotSeenError as error:
+        raise NotSeenError(f"{error}\n     logs: {logs}") from error
+    except Exception as error:
+        raise NotSeenError(f"{type(error).__name__}: {error}\n     logs: {logs}") from error
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    shutil.rmtree(home, ignore_errors=True)

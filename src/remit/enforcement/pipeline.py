@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -19,7 +20,7 @@ from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import InDoubt, RemitError
 from remit.kernel.names import ServerName
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
@@ -43,6 +44,14 @@ class _Waiting:
     decision: str
     entry: Entry
     used: Call | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """An outcome that may be recorded already, or whose decision may not be."""
+
+    waiting: _Waiting
+    given: str | None = None  # the decision that must be in the log for the outcome to be true
 
 
 class Pipeline:
@@ -75,6 +84,8 @@ class Pipeline:
         self.metrics = metrics or Metrics()
         self._waiting: list[_Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._doubts: list[_Doubt] = []
+        self._doubt_timer: asyncio.TimerHandle | None = None
         self._settling: set[asyncio.Future[Any]] = set()
 
     async def admit(self, call: Call) -> Admitted:
@@ -161,18 +172,7 @@ class Pipeline:
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
-        entry = self._records.entry(
-            "outcome",
-            {
-                "decision": call.id,
-                "agent": call.caller.agent,
-                "purpose": call.caller.purpose,
-                "action": call.action,
-                "outcome": outcome.value,
-            },
-        )
-        # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
-        waiting = _Waiting(call.id, entry, call if outcome is Outcome.OK and call.tool is not None else None)
+        waiting = self._told_of(call, outcome)
         if releases := _given_back(admitted.reserved, outcome):
             self._settle([waiting], releases)
             return
@@ -183,6 +183,7 @@ class Pipeline:
     async def drain(self) -> None:
         """Make every outcome told so far durable."""
         self._flush()
+        self._settle_doubts()
         while self._settling:
             await asyncio.wait(set(self._settling))
 
@@ -225,8 +226,7 @@ class Pipeline:
             work = Work((entry, *verdicts, *(rider.entry for rider in riders)), effects, otherwise)
             committed = await self._writer.submit_async(work)
         except RemitError as error:
-            self._waiting[:0] = riders
-            self._recovery.note_closed(call.id)
+            self._not_committed(call, proposal, riders, error)
             raise self._unavailable("storage", error) from error
         self._closed(riders)
         if isinstance(committed.failed, Activate):
@@ -238,6 +238,31 @@ class Pipeline:
         for activation in proposal.starts:
             self._decider.started(activation)
         return proposal.answer
+
+    def _not_committed(self, call: Call, proposal: Proposal, riders: list[_Waiting], error: RemitError) -> None:
+        """The call is refused and never leaves; what of it may be recorded all the same is made true."""
+        if not isinstance(error, InDoubt):
+            self._waiting[:0] = riders
+            self._recovery.note_closed(call.id)
+            return
+        # Riders must not travel with another decision: one that is recorded already would make each one fail.
+        doubts = [_Doubt(rider) for rider in riders]
+        if proposal.answer.allowed:
+            # Its entry may say that it was let through. It stays open until its outcome does not say otherwise.
+            doubts.append(_Doubt(self._told_of(call, Outcome.NOT_SENT), given=call.id))
+        self._doubt(doubts)
+
+    def _told_of(self, call: Call, outcome: Outcome) -> _Waiting:
+        fields = {
+            "decision": call.id,
+            "agent": call.caller.agent,
+            "purpose": call.caller.purpose,
+            "action": call.action,
+            "outcome": outcome.value,
+        }
+        # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
+        used = call if outcome is Outcome.OK and call.tool is not None else None
+        return _Waiting(call.id, self._records.entry("outcome", fields), used)
 
     def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
         fields, payload = self._decider.recorded(call, proposal, view)
@@ -288,10 +313,35 @@ class Pipeline:
             self._closed(riders)
             self._decider.released(releases)
             return
+        if isinstance(done.exception(), InDoubt):
+            self._doubt([_Doubt(rider) for rider in riders])
+            return
         # The database is gone. What cannot be recorded in time is found open at restart: outcome_unknown.
         self._waiting = (riders + self._waiting)[:_MAX_WAITING]
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush)
+
+    def _doubt(self, doubts: list[_Doubt]) -> None:
+        self._doubts = (self._doubts + doubts)[:_MAX_WAITING]
+        if self._doubts and self._doubt_timer is None:
+            self._doubt_timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._settle_doubts)
+
+    def _settle_doubts(self) -> None:
+        """Record each outcome that is in doubt unless it is recorded, alone, so that none holds up another."""
+        doubts, self._doubts, self._doubt_timer = self._doubts, [], None
+        for doubt in doubts:
+            entry = doubt.waiting.entry
+            future = self._writer.submit_async(Work((entry,), unless=entry.id, given=doubt.given))
+            self._keep(future)
+            future.add_done_callback(partial(self._doubt_settled, doubt))
+
+    def _doubt_settled(self, doubt: _Doubt, done: asyncio.Future[Any]) -> None:
+        if done.cancelled():
+            return
+        if done.exception() is None:
+            self._closed([doubt.waiting])
+        else:
+            self._doubt([doubt])
 
     def _closed(self, riders: list[_Waiting]) -> None:
         for rider in riders:

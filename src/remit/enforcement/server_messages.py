@@ -19,6 +19,7 @@ from remit.enforcement.model import DENIED, INTERNAL_ERROR, SERVER_ERROR, Outcom
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed
 
+_GREETINGS: Final = frozenset({"initialize", "server/discover"})
 _REMIT_META = re.compile(rb"dev\.remit|\\u00[2-7]")
 
 
@@ -140,6 +141,8 @@ def _finish_result(raw: bytes, id: RpcId, *, method: str, modern: bool) -> Finis
         return failed(id, denials.ASKS, f"result type {head.result_type[:64]!r}")
     if _REMIT_META.search(raw):
         raw = _without_remit(raw)
+    if method in _GREETINGS:
+        raw = _offering_tools(raw)
     if modern and method in CACHEABLE:
         raw = _uncached(raw)
     body = b'{"jsonrpc":"2.0","id":' + _encoder.encode(id) + b',"result":' + raw + b"}"
@@ -153,6 +156,15 @@ def _without_remit(raw: bytes) -> bytes:
         return raw
     value["_meta"] = {key: member for key, member in meta.items() if not key.startswith("dev.remit/")}
     return canonical.encode(value)
+
+
+def _offering_tools(raw: bytes) -> bytes:
+    # What no boundary can grant is not offered: a client that is refused what it was offered takes
+    # the server for broken (the MCP Inspector ends at a refused logging/setLevel).
+    value = canonical.parse(raw)
+    capabilities = value.get("capabilities")
+    tools = {"tools": capabilities["tools"]} if isinstance(capabilities, dict) and "tools" in capabilities else {}
+    return canonical.encode({**value, "capabilities": tools})
 
 
 def _uncached(raw: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 Reading: duplicate keys, NaN, Infinity, non-UTF-8, trailing text and absurd depth are
 refused, because two parsers that disagree are a way around a decision. A number with a
-fraction or exponent is read as `Decimal`, digit for digit; an integer as `int`.
+fraction or exponent is read as `Decimal`, digit for digit; an integer as `int`. That there
+was an exponent can be seen: the Decimal has no digits after the point, or at least seven.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from remit.kernel.errors import Malformed
 
 _SAFE_INTEGER = 2**53
 _MAX_DEPTH = 64
+_MARK = 7  # digits after the point of a number whose literal had an exponent: more than an exact number has
 _wire = msgspec.json.Encoder(decimal_format="number")
 _sorted = msgspec.json.Encoder(order="sorted")
 
@@ -36,8 +38,18 @@ def _integer(literal: str) -> int | Decimal:
     return Decimal(literal) if literal == "-0" else int(literal)
 
 
+def _fraction(literal: str) -> Decimal:
+    value = Decimal(literal)
+    if "e" in literal or "E" in literal:
+        # `Decimal("1E-2")` is the same as `Decimal("0.01")`: zeros keep it visible that this one had an exponent.
+        sign, digits, exponent = value.as_tuple()
+        if isinstance(exponent, int) and -_MARK < exponent < 0:
+            return Decimal((sign, digits + (0,) * (exponent + _MARK), -_MARK))
+    return value
+
+
 _decoder = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=Decimal, parse_int=_integer, parse_constant=_constant
+    object_pairs_hook=_object, parse_float=_fraction, parse_int=_integer, parse_constant=_constant
 )
 
 

@@ -100,6 +100,10 @@ class StorageUnavailable(RemitError):
     code = "storage_unavailable"
 
 
+class InDoubt(StorageUnavailable):
+    """The database failed while it committed: the work may be recorded, and may be not."""
+
+
 class IntegrityFailed(RemitError):
     """A log, seal or page is damaged; says which."""
 

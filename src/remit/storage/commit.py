@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from remit.kernel.errors import RemitError
 from remit.storage import activate, bundle
-from remit.storage.effects import Settled, Wanted, settle, wanted
+from remit.storage.effects import NOTHING_FAILED, Settled, Wanted, settle, wanted
 from remit.storage.journal import Journal
 from remit.storage.model import Committed, Entry, Work
 
@@ -67,9 +67,11 @@ def commit(
     allow(STAGE_SECONDS)
     journal.begin(changes=bool(changes))
     try:
-        wants = wanted(works)
-        settled = _settle(journal, works, wants)
-        result = Result(settled.answers, len(wants.proofs) + len(wants.reserved))
+        due = _due(journal, works)
+        wants = wanted(due)
+        settled = _settle(journal, due, wants)
+        answers = settled.answers if due is works else _in_place(works, due, settled.answers)
+        result = Result(answers, len(wants.proofs) + len(wants.reserved))
         for change in changes:
             allow(CHANGE_SECONDS)
             _apply(journal, change, result, settled.entries)
@@ -80,6 +82,23 @@ def commit(
         journal.rollback()
         raise
     return result
+
+
+def _due(journal: Journal, works: Sequence[Work]) -> Sequence[Work]:
+    """The works to be done: all, but for those that depend on what is recorded and need not be done."""
+    asked = [name for work in works for name in (work.unless, work.given) if name is not None]
+    if not asked:
+        return works
+    known = journal.recorded(asked)
+    return [work for work in works if work.unless not in known and (work.given is None or work.given in known)]
+
+
+def _in_place(
+    works: Sequence[Work], due: Sequence[Work], answers: Sequence[Committed | Exception]
+) -> list[Committed | Exception]:
+    """An answer for every work; to what was not done, that nothing failed."""
+    found = {id(work): answer for work, answer in zip(due, answers, strict=True)}
+    return [found.get(id(work), NOTHING_FAILED) for work in works]
 
 
 def _settle(journal: Journal, works: Sequence[Work], wants: Wanted) -> Settled:

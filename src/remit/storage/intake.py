@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from remit.kernel.errors import Overloaded, StorageUnavailable
+from remit.kernel.errors import InDoubt, Overloaded, StorageUnavailable
 from remit.storage.model import Committed, Work
 
 Answer = Committed | Exception
@@ -26,6 +26,11 @@ _MAX_BATCH = 4096  # works in one transaction: bounds how long the last of them 
 def unavailable(detail: str = "") -> StorageUnavailable:
     """What a caller gets when its work was not recorded."""
     return StorageUnavailable("the database is not available; nothing was recorded", detail=detail)
+
+
+def in_doubt(detail: str) -> InDoubt:
+    """What a caller gets when its work was being committed and nobody knows how that ended."""
+    return InDoubt("the database is not available; what was asked may not have been recorded", detail=detail)
 
 
 class LoopWorks:
@@ -93,10 +98,10 @@ class Batch:
         for change, (value, error) in zip(self.changes, changed, strict=True):
             _settle(change.future, value, error)
 
-    def fail(self, detail: str) -> None:
-        """Tell everybody that nothing was recorded. Safe to call whoever holds the claim."""
+    def fail(self, why: str, error: Callable[[str], StorageUnavailable] = unavailable) -> None:
+        """Tell everybody that nothing was recorded (or that it is in doubt). Safe to call whoever holds the claim."""
         if self.claim():
-            self.answer([unavailable(detail) for _ in self.works], [(None, unavailable(detail)) for _ in self.changes])
+            self.answer([error(why) for _ in self.works], [(None, error(why)) for _ in self.changes])
 
 
 def _settle(future: Future[Any], value: object, error: BaseException | None) -> None:

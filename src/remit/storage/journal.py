@@ -52,6 +52,10 @@ class Journal(Protocol):
         """Take back what was done since the savepoint."""
         ...
 
+    def recorded(self, ids: Sequence[str]) -> set[str]:
+        """Those of these ids whose entries are in the log."""
+        ...
+
     def consume(self, proofs: Mapping[str, int]) -> set[str]:
         """Insert the proofs (key: expires) and return those that were not there before."""
         ...

@@ -80,6 +80,8 @@ class MemoryWriter:
         return engine
 
     def _apply(self, work: Work) -> Committed | Exception:
+        if (work.unless or work.given) and not self._due(work):
+            return NOTHING_FAILED
         if not work.effects:
             self.entries += work.entries
             return NOTHING_FAILED
@@ -94,3 +96,7 @@ class MemoryWriter:
             self.notices += [each.notice for each in settled.notices if each.notice is not None]
             self.entries += settled.entries
             return settled.answers[0]
+
+    def _due(self, work: Work) -> bool:
+        known = {entry.id for entry in self.entries}
+        return work.unless not in known and (work.given is None or work.given in known)

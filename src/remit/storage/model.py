@@ -81,11 +81,17 @@ Effect = ConsumeProof | Reserve | Release | Activate
 
 @dataclass(slots=True)
 class Work:
-    """One decision or outcome: effects and entries that commit together, or not at all."""
+    """One decision or outcome: effects and entries that commit together, or not at all.
+
+    `unless` and `given` are ids of entries: nothing is done if the first is recorded already, or
+    if the second is not. So what ended in doubt (`InDoubt`) can be handed in again.
+    """
 
     entries: tuple[Entry, ...]
     effects: tuple[Effect, ...] = ()
     otherwise: Callable[[Effect], tuple[Entry, ...]] | None = None
+    unless: str | None = None
+    given: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ WITH b AS (INSERT INTO bundles (count, headers) VALUES (%s, %b) RETURNING bundle
 INSERT INTO entries (entry, bundle, slot)
 SELECT n.entry, b.bundle, n.place - 1 FROM b, unnest(%s::text[]) WITH ORDINALITY AS n(entry, place)
 """
+_RECORDED = "SELECT entry FROM entries WHERE entry = ANY(%s)"
 _RAISE_EPOCH = "UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value"
 _EPOCH = "SELECT value FROM epoch WHERE id = 1"
 # Libpq's own settings: a host that swallows packets is noticed within seconds, not within hours.
@@ -127,6 +128,10 @@ class PostgresJournal:
         """Take it back."""
         self._execute("ROLLBACK TO change")
         self._execute("RELEASE change")
+
+    def recorded(self, ids: Sequence[str]) -> set[str]:
+        """Look the ids up in the index."""
+        return {entry for (entry,) in self._execute(_RECORDED, (list(ids),))}
 
     def consume(self, proofs: Mapping[str, int]) -> set[str]:
         """Insert in sorted order, so that two nodes with the same proofs wait one way round."""

@@ -45,6 +45,7 @@ ON CONFLICT (key, window) DO UPDATE SET used = excluded.used
 _INSERT_BUNDLE = "INSERT INTO bundles (count, headers) VALUES (?, ?)"
 _INSERT_ENTRIES = "INSERT INTO entries (entry, bundle, slot) SELECT value, ?, key FROM json_each(?)"
 _INSERT_PAYLOADS = "INSERT INTO payloads (bundle, sealed) VALUES (?, ?)"
+_RECORDED = "SELECT entry FROM entries WHERE entry IN (SELECT value FROM json_each(?))"
 _RAISE_EPOCH = "UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value"
 
 
@@ -148,6 +149,10 @@ class SqliteJournal:
         """Take it back."""
         self._execute("ROLLBACK TO change")
         self._execute("RELEASE change")
+
+    def recorded(self, ids: Sequence[str]) -> set[str]:
+        """Look the ids up in the index."""
+        return {entry for (entry,) in self._execute(_RECORDED, (_encode(list(ids)).decode(),))}
 
     def consume(self, proofs: Mapping[str, int]) -> set[str]:
         """Insert all at once; only if some were there already, ask which."""

@@ -139,7 +139,7 @@ class GroupCommitWriter:
             result = self._commit(self._journal, batch)
         except Exception as error:
             self._intake.refuse(_FAILED)  # before anybody hears of it, so that nobody queues after it
-            batch.fail(repr(error)[:500])
+            batch.fail(repr(error)[:500], intake.in_doubt)
             raise
         finally:
             self._in_flight, self._deadline = None, float("inf")
@@ -250,5 +250,5 @@ class GroupCommitWriter:
                 continue
             self._intake.refuse(_HANGS)
             if (batch := self._in_flight) is not None:
-                batch.fail(_HANGS)
+                batch.fail(_HANGS, intake.in_doubt)
             self._intake.fail(_HANGS)

@@ -26,6 +26,8 @@ async def ready(world: World, **options: Any) -> None:
     world.agent("other", rule("payments/list_invoices"))
 
 
+@pytest.mark.requirement("gateway:parse")
+@pytest.mark.requirement("gateway:batch")
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -63,6 +65,7 @@ def test_what_is_not_one_strict_message_is_refused(play: Play, body: object, cod
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:header-mismatch")
 def test_header_and_body_must_agree(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -82,6 +85,8 @@ def test_header_and_body_must_agree(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:size")
+@pytest.mark.requirement("gateway:media-type")
 def test_size_and_media_type(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -96,6 +101,7 @@ def test_size_and_media_type(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:hidden")
 @pytest.mark.parametrize("modern", [True, False])
 def test_what_is_hidden_looks_like_what_is_missing(play: Play, modern: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async def scenario(world: World) -> None:
@@ -122,6 +128,7 @@ def test_what_is_hidden_looks_like_what_is_missing(play: Play, modern: bool) -> 
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:hidden")
 @pytest.mark.parametrize("method", ["initialize", "tools/list", "server/discover", "ping", "prompts/get", "GET"])
 def test_a_hidden_server_looks_like_a_missing_one(play: Play, method: str) -> None:
     async def scenario(world: World) -> None:
@@ -148,6 +155,8 @@ def test_a_hidden_server_looks_like_a_missing_one(play: Play, method: str) -> No
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:challenge")
+@pytest.mark.requirement("gateway:metadata")
 def test_without_a_token_every_name_answers_alike(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -172,6 +181,7 @@ def test_without_a_token_every_name_answers_alike(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:origin")
 def test_a_web_page_cannot_ask(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -183,6 +193,7 @@ def test_a_web_page_cannot_ask(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:no-passthrough")
 def test_nothing_of_the_callers_goes_upstream(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world, credential=True)
@@ -208,6 +219,7 @@ def test_nothing_of_the_callers_goes_upstream(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:reencode")
 def test_meta_and_capabilities_are_no_side_door(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -227,6 +239,7 @@ def test_meta_and_capabilities_are_no_side_door(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:unknown-method")
 def test_unknown_methods_are_never_forwarded(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -243,6 +256,7 @@ def test_unknown_methods_are_never_forwarded(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:every-method")
 def test_other_methods_are_denied_with_their_own_action(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -260,6 +274,7 @@ def test_other_methods_are_denied_with_their_own_action(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:session")
 def test_a_session_is_good_for_its_owner_alone(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -319,6 +334,7 @@ def test_a_proof_is_good_once(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:http-methods")
 def test_era_rules_for_methods_of_http(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
@@ -333,6 +349,8 @@ def test_era_rules_for_methods_of_http(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:list-filter")
+@pytest.mark.requirement("gateway:list-private")
 def test_list_is_one_private_page_of_pinned_definitions(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)

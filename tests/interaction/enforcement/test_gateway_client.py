@@ -16,6 +16,7 @@ RULES = (
 )
 
 
+@pytest.mark.requirement("gateway:eras")
 @pytest.mark.parametrize("json_response", [True, False])
 @pytest.mark.parametrize("mode", MODES)
 def test_the_official_client_lists_and_calls(play: Callable[[Any], None], mode: str, json_response: bool) -> None:  # noqa: FBT001 - a parameter of the test
@@ -36,6 +37,7 @@ def test_the_official_client_lists_and_calls(play: Callable[[Any], None], mode: 
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:progress")
 @pytest.mark.parametrize("mode", MODES)
 def test_progress_streams_through(play: Callable[[Any], None], mode: str) -> None:
     async def scenario(world: World) -> None:
@@ -54,6 +56,7 @@ def test_progress_streams_through(play: Callable[[Any], None], mode: str) -> Non
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:denial")
 @pytest.mark.parametrize("mode", MODES)
 def test_a_denial_is_a_result_the_agent_can_read(play: Callable[[Any], None], mode: str) -> None:
     async def scenario(world: World) -> None:

@@ -40,6 +40,7 @@ def test_a_freeze_refuses_what_comes(play: Play, kind: FreezeKind, name: str) ->
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:cut")
 @pytest.mark.parametrize("modern", [True, False])
 def test_a_freeze_cuts_what_runs(play: Play, modern: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async def scenario(world: World) -> None:

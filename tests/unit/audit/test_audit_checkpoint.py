@@ -15,11 +15,13 @@ POINT = Checkpoint("remit/dep_1", 12, bytes(range(32)))
 NOTE = sign(POINT, KEY, PRIVATE.sign)
 
 
+@pytest.mark.requirement("log:checkpoint")
 def test_a_signed_checkpoint_reads_back() -> None:
     assert verify(NOTE, KEY) == parse(NOTE) == POINT
     assert NOTE.startswith("remit/dep_1\n12\n" + base64.b64encode(bytes(range(32))).decode() + "\n\n— remit/dep_1 ")
 
 
+@pytest.mark.requirement("log:signed-note")
 def test_the_keys_of_the_c2sp_example_have_its_id() -> None:
     # https://c2sp.org/signed-note: the example's key of the Go checksum database.
     text = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
@@ -27,6 +29,7 @@ def test_the_keys_of_the_c2sp_example_have_its_id() -> None:
     assert (key.name, key.id.hex(), key.text()) == ("sum.golang.org", "033de0ae", text)
 
 
+@pytest.mark.requirement("log:signed-note")
 @given(st.integers(0, len(NOTE) - 1), st.characters(exclude_categories=["Cs"]))
 def test_no_changed_character_is_accepted(at: int, char: str) -> None:
     changed = NOTE[:at] + char + NOTE[at + 1 :]
@@ -36,6 +39,7 @@ def test_no_changed_character_is_accepted(at: int, char: str) -> None:
         verify(changed, KEY)
 
 
+@pytest.mark.requirement("log:checkpoint")
 @pytest.mark.parametrize("size", ["012", "-1", "+12", " 12", "1_2", "١٢", "1" * 19, "9" * 5000, "", "12.0"])
 def test_a_size_has_one_spelling(size: str) -> None:
     text = f"remit/dep_1\n{size}\n{base64.b64encode(bytes(32)).decode()}\n"
@@ -57,6 +61,7 @@ def test_extension_lines_are_refused() -> None:
         verify(f"{text}\n— remit/dep_1 {line}\n", KEY)
 
 
+@pytest.mark.requirement("log:checkpoint")
 def test_another_logs_checkpoint_is_refused_though_the_key_signed_it() -> None:
     other = Checkpoint("remit/dep_2", 12, bytes(32))
     with pytest.raises(CheckpointInvalid, match="another log"):
@@ -72,6 +77,7 @@ def test_another_keys_signature_is_refused() -> None:
         verify(sign(POINT, KEY, forger.sign), KEY)
 
 
+@pytest.mark.requirement("log:signed-note")
 def test_a_witness_may_sign_as_well() -> None:
     witnessed = NOTE + "— witness.example " + base64.b64encode(bytes(80)).decode() + "\n"
     assert verify(witnessed, KEY) == POINT

@@ -45,6 +45,7 @@ def connect(entries: list[bytes], old: int) -> list[bytes]:
     return consistency_proof(old=old, new=len(entries), range_hash=range_hash_of(leaf_hashes(entries)))
 
 
+@pytest.mark.requirement("log:tree")
 @given(st.lists(st.binary(max_size=20), max_size=80))
 def test_the_root_is_the_rfcs(entries: list[bytes]) -> None:
     assert root(entries) == naive_root(entries)
@@ -55,11 +56,13 @@ def test_known_roots() -> None:
     assert root([b""]) == bytes.fromhex("6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d")
 
 
+@pytest.mark.requirement("log:tree")
 def test_a_node_does_not_pass_as_an_entry() -> None:
     left, right = leaf_hashes(ENTRIES[:2])
     assert root([left + right]) != node_hash(left, right)
 
 
+@pytest.mark.requirement("log:inclusion")
 @given(st.data(), st.integers(1, len(ENTRIES)))
 def test_every_entry_is_proved_and_nothing_else(data: st.DataObject, size: int) -> None:
     entries = ENTRIES[:size]
@@ -97,6 +100,7 @@ def _same_path(index: int, size: int, other: int) -> bool:
     return turns(size) == turns(other)
 
 
+@pytest.mark.requirement("log:consistency")
 @given(st.integers(1, len(ENTRIES)), st.integers(0, len(ENTRIES)))
 def test_growth_is_proved(old: int, more: int) -> None:
     new = min(old + more, len(ENTRIES))
@@ -113,6 +117,7 @@ def test_growth_is_proved(old: int, more: int) -> None:
                 verify_consistency(old=old, new=new, proof=cut, **roots)
 
 
+@pytest.mark.requirement("log:consistency")
 @given(st.integers(2, len(ENTRIES)), st.data())
 def test_a_rewritten_past_is_found(new: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, new))
@@ -128,6 +133,7 @@ def test_a_rewritten_past_is_found(new: int, data: st.DataObject) -> None:
         )
 
 
+@pytest.mark.requirement("log:inclusion")
 def test_a_lying_size_is_refused() -> None:
     with pytest.raises(ProofInvalid):
         verify_inclusion(b"only entry", index=0, size=2, proof=[], root=root([b"only entry"]))

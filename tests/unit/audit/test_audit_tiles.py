@@ -30,6 +30,7 @@ def grown(size: int, *, step: int = 10_000) -> tuple[Tree, dict[tuple[int, int],
     return tree, stored
 
 
+@pytest.mark.requirement("log:tiles")
 @pytest.mark.parametrize(
     ("level", "index", "width", "text"),
     [
@@ -97,6 +98,7 @@ def test_the_edge_is_loaded_from_tiles(size: int) -> None:
     assert loaded.partial() == tree.partial()
 
 
+@pytest.mark.requirement("log:tiles")
 def test_every_tile_is_named_once_and_right() -> None:
     _, stored = grown(len(HASHES))
     assert sorted(stored) == [*((0, index) for index in range(260)), (1, 0), (1, 1), (2, 0)]
@@ -107,6 +109,7 @@ def test_every_tile_is_named_once_and_right() -> None:
             assert level == 0 or hash_ == root_of(HASHES[low : low + span])
 
 
+@pytest.mark.requirement("log:tiles")
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 3000), st.data())
 def test_proofs_come_from_tiles(size: int, data: st.DataObject) -> None:

@@ -48,6 +48,7 @@ LISTED = [tool("list_payees"), tool("transfer")]
 PINNED = observe(server(), LISTED).server
 
 
+@pytest.mark.requirement("gateway:pin")
 def test_a_pin_is_sha256_over_rfc8785_of_the_pinned_fields() -> None:
     definition = {"name": "t", "inputSchema": {"b": Decimal("1.50"), "a": 1}, "icons": ["x"]}
     assert pin(definition) == hashlib.sha256(b'{"inputSchema":{"a":1,"b":1.5},"name":"t"}').hexdigest()

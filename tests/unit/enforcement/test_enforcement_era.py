@@ -43,6 +43,7 @@ META = {
 GOOD = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "t"}
 
 
+@pytest.mark.requirement("gateway:header-mismatch")
 @pytest.mark.parametrize(
     ("headers", "params", "code"),
     [
@@ -84,6 +85,7 @@ def test_shapes_are_checked_by_the_protocols_schema() -> None:
 SCHEMA = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
 
 
+@pytest.mark.requirement("gateway:param-headers")
 def test_parameter_headers_say_what_the_arguments_say() -> None:
     sent = Message("tools/call", 1, None)
     era.check_param_headers({"mcp-param-region": "eu"}, SCHEMA, {"region": "eu"}, sent)

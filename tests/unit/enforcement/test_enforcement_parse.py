@@ -18,6 +18,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.requirement("gateway:reencode")
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_what_is_forwarded_is_what_was_decided(arguments: dict[str, Any]) -> None:
     body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "t", "arguments": arguments}}

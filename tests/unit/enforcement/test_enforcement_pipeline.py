@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -14,12 +15,13 @@ from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.streams import Streams
 from remit.kernel.clock import FixedClock, Instant
-from remit.kernel.errors import StorageUnavailable
+from remit.kernel.errors import InDoubt, StorageUnavailable
 from remit.kernel.names import ActionName, AgentName, DecisionId, InstanceId, PurposeName, RunId, ServerName, ToolName
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Activate, ActivationRow, Committed, ConsumeProof, Entry, Release, Reserve, Work
 
+_numbers = itertools.count()
 NOON = 1_795_521_600_000_000
 ALLOW = Answer()
 REVOKED = Answer(denial=Denial(code=Code.REVOKED, step=3, title="Stopped"))
@@ -99,21 +101,25 @@ class Records:
         payload: Mapping[str, Any] | None = None,
     ) -> Entry:
         sealed = json.dumps([about, payload], default=str).encode() if payload is not None else b""
-        return Entry(id or kind, json.dumps({"kind": kind, **fields}).encode(), sealed)
+        return Entry(id or f"{kind}_{next(_numbers)}", json.dumps({"kind": kind, **fields}).encode(), sealed)
 
 
 class Disk(MemoryWriter):
     def __init__(self) -> None:
         super().__init__()
         self.gone = False
+        self.doubt: bool | None = None  # the next commit ends in doubt, and was made (True) or not
         self.works: list[Work] = []
 
     def submit_async(self, work: Work) -> asyncio.Future[Committed]:
         self.works.append(work)
-        if not self.gone:
+        made, self.doubt = self.doubt, None
+        if not self.gone and made is None:
             return super().submit_async(work)
+        if made:
+            super().submit_async(work)
         future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
-        future.set_exception(StorageUnavailable("gone"))
+        future.set_exception(StorageUnavailable("gone") if made is None else InDoubt("gone"))
         return future
 
     def said(self) -> list[dict[str, Any]]:
@@ -211,6 +217,42 @@ def test_outcomes_wait_for_the_disk() -> None:
         assert len(desk.open) == 1
         desk.disk.gone = False
         await desk.pipeline.drain()
+        assert len(desk.open) == 0
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_decision_in_doubt_is_refused_and_its_entry_made_true(made: bool) -> None:  # noqa: FBT001 - a case
+    async def scenario(desk: Desk) -> None:
+        desk.pipeline.outcome(await desk.pipeline.admit(question(number=1)), Outcome.OK)
+        desk.disk.doubt = made
+        with pytest.raises(EnforcementUnavailable):
+            await desk.pipeline.admit(question(number=2))
+        assert len(desk.open) == 2
+        assert (await desk.pipeline.admit(question(number=3))).answer.allowed, "an entry in doubt held it up"
+        await desk.pipeline.drain()
+        told = {e["decision"]: e["outcome"] for e in desk.disk.said() if e["kind"] == "outcome"}
+        assert told == ({"dec_1": "ok", "dec_2": "not_sent"} if made else {"dec_1": "ok"})
+        assert len({entry.id for entry in desk.disk.entries}) == len(desk.disk.entries)
+        assert list(desk.open._open) == ["dec_3"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_outcome_in_doubt_is_recorded_once(made: bool) -> None:  # noqa: FBT001 - a case
+    async def scenario(desk: Desk) -> None:
+        admitted = await desk.pipeline.admit(question())
+        desk.disk.doubt = made
+        desk.pipeline.outcome(admitted, Outcome.OK)
+        await desk.pipeline.drain()
+        desk.disk.gone = True
+        await desk.pipeline.drain()
+        assert len(desk.open) == 1
+        desk.disk.gone = False
+        await desk.pipeline.drain()
+        assert [e["kind"] for e in desk.disk.said()] == ["decision", "outcome"]
         assert len(desk.open) == 0
 
     play(scenario)

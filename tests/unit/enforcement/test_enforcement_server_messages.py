@@ -84,6 +84,22 @@ def test_lists_of_the_modern_era_are_not_kept() -> None:
     assert done(of(id=1, result=result), method="resources/list", modern=False)[1]["result"] == result
 
 
+@pytest.mark.parametrize(("method", "modern"), [("initialize", False), ("server/discover", True)])
+@pytest.mark.parametrize(
+    ("capabilities", "offered"),
+    [
+        ({"tools": {"listChanged": True}, "logging": {}, "prompts": {}}, {"tools": {"listChanged": True}}),
+        ({"logging": {}}, {}),
+        ([], {}),
+    ],
+)
+def test_a_server_offers_what_can_be_granted(method: str, modern: bool, capabilities: Any, offered: Any) -> None:  # noqa: FBT001 - a parameter of the test
+    result = {"serverInfo": {"name": "x"}, "capabilities": capabilities}
+    said = done(of(id=1, result=result), method=method, modern=modern)[1]["result"]
+    assert said["capabilities"] == offered
+    assert said["serverInfo"] == {"name": "x"}
+
+
 def test_notifications_are_encoded_anew() -> None:
     message = read(b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1.0},"extra":1}')
     assert notification(message) == b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1.0}}'

@@ -29,6 +29,7 @@ def opened(sessions: Sessions, who: Caller, *, now: int = NOON) -> Session:
     return sessions.open(who, "payments", upstream="inner", version="2025-11-25", now=Instant(now))
 
 
+@pytest.mark.requirement("gateway:session")
 def test_a_session_is_bound_to_agent_key_and_server() -> None:
     sessions = Sessions(Limits())
     session = opened(sessions, caller())

@@ -57,6 +57,7 @@ def test_paths(path: str, server: str | None) -> None:
     assert metadata.server_in(path) == server
 
 
+@pytest.mark.requirement("gateway:challenge")
 def test_challenges() -> None:
     both = metadata.challenge("http://h:1", "/mcp/a", error="", description="", scheme="DPoP")
     assert [value.split(" ")[0] for value in both] == ["Bearer", "DPoP"]
@@ -82,6 +83,7 @@ def server(*tools: Tool) -> Server:
     )
 
 
+@pytest.mark.requirement("gateway:list-filter")
 def test_only_what_is_approved_and_visible_is_shown() -> None:
     states = [tool(state.value, state) for state in PinState]
     everything = {tool_action("s", each.name) for each in states}

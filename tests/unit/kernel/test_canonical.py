@@ -17,6 +17,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.requirement("json:canonical")
 @given(values)
 def test_canonical_equals_the_reference_implementation(value: Any) -> None:
     try:
@@ -40,6 +41,7 @@ def test_what_is_written_is_read_back(value: Any) -> None:
     assert parse(encode(value)) == value
 
 
+@pytest.mark.requirement("json:strict")
 @pytest.mark.parametrize(
     "body",
     [
@@ -78,6 +80,15 @@ def test_numbers_with_a_fraction_are_exact() -> None:
     assert parse(b"0.1") == Decimal("0.1")
 
 
+@pytest.mark.parametrize("literal", ["1e-2", "1.50E-1", "-12.5e-1", "1.0e0", "1e5", "12e0", "1e-9", "0e-3"])
+def test_that_a_number_had_an_exponent_stays_visible(literal: str) -> None:
+    read = parse(literal)
+    assert read == Decimal(literal)
+    exponent = read.as_tuple().exponent
+    assert exponent >= 0 or exponent <= -7, "a number without an exponent could look like this"
+
+
+@pytest.mark.requirement("json:canonical")
 @pytest.mark.parametrize("value", [1.5, Decimal(1), 2**53, object(), {1: "a"}, {"\U0001f600": 1}])
 def test_canonical_takes_only_what_has_one_spelling(value: Any) -> None:
     with pytest.raises(Malformed):

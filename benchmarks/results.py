@@ -1,0 +1,104 @@
+"""RESULTS.md: the table of one run, what it ran on, how each number is measured, and what to know about them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.report import holds, missed
+
+HOW = {
+    "decide": "One process: a whole decision and one `cedarpy.is_authorized` on the same parsed policies, entities and "
+    "schema and the same request take turns, call by call; less is better.",
+    "decisions": "One process, 64 asyncio callers that each ask for one decision after the other, with real keys, "
+    "sealed entries, single-use proofs, a rate and a budget; rounds over the SQLite writer stand between rounds over "
+    "a writer without a disk.",
+    "writer": "One process, 64 asyncio callers that each wait for one entry after the other; each round is divided by "
+    "the rate of 4 KiB append + fdatasync just before and after it, on the same file system.",
+    "gateway": "Three processes: an MCP server of the `mcp` SDK with JSON answers, `remit up`, and an aiohttp client "
+    "with one call in flight; rounds of direct calls, calls with DPoP and calls with a plain token take turns.",
+    "freeze": "Four processes: server, `remit up`, an agent that calls without a pause, and an operator; from just "
+    "before the last bytes of the freeze request are sent until the agent has read its first refusal (`revoked`), and "
+    "the server's ledger is checked for calls that began after the freeze was answered.",
+    "scale": "`remit up` on a database with 10,000 agents and 100,000 boundaries of three rules, to its ready line and "
+    "the resident memory then; and a bare process that loads only the facts and calls a tenth of the agents.",
+    "start": "Fresh processes in turns: the import timed inside its interpreter, `remit up` timed from outside to its "
+    "ready line, in a new data directory and then again in the same one.",
+}
+NOTES = """
+- Ratios come from one run each, with both sides in turns; absolute rates are true of this machine only.
+- A spread is the lowest and highest of a run's rounds. For a percentile the measured value is that of all samples, and
+  the spread that of five stretches of them.
+- The bare cedarpy call gets its context as a dict, as its documentation shows and as the decision gets its arguments;
+  the indented row below it compares with a call that is handed JSON text.
+- The writer without a disk that decisions are compared with exists only for tests and benchmarks.
+- An fsync is what the file system says is one: a virtual disk may answer early, which makes that unit small.
+- Client, Remit and server of the gateway's and the freeze's measurement share one machine's cores, and a direct call
+  needs fewer of them: few cores lower the gateway's share.
+- Proofs are signed before a round of the gateway's begins, because signing is the agent's work; in the freeze's loop
+  the agent signs each one, as an agent does.
+- Python's compiled files and the page cache are warm in every start.
+"""
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A row of the table; numbers with three significant digits or all before the point."""
+    floor, aim = row["floor"], row["aim"]
+    ok = "" if row["ok"] is None else "below floor" if not row["ok"] else "aim" if _at_aim(row) else "floor"
+    return (
+        row["what"],
+        number(row["median"]),
+        f"{number(row['low'])} .. {number(row['high'])}",
+        row["unit"],
+        "" if floor is None else f"{floor:g}",
+        "" if aim is None else f"{aim:g}",
+        ok,
+    )
+
+
+def number(value: float) -> str:
+    """As short as it can honestly be told."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def page(reports: list[dict[str, Any]], *, load: float, seconds: float) -> str:
+    """The whole of RESULTS.md. `load`: how many processes wanted a core in the minute before the run."""
+    rows = [row for report in reports for row in report["rows"]]
+    facts = machine.facts() | {"Load before the run": f"{load:.2f}"}
+    return "\n".join(
+        [
+            "# Measured", "",
+            "`make bench` measures this again and fails below a floor; `benchmarks/run.py --write` writes it here.", "",
+            f"{datetime.now(UTC):%Y-%m-%d}, one run of {seconds / 60:.1f} minutes.", "",
+            "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items()), "",
+            "![Each measurement between its floor and its aim](results.svg)", "",
+            "| what | median | low .. high | unit | floor | aim | reached |",
+            "|---|--:|--:|---|--:|--:|---|",
+            *("| " + " | ".join(_indented(cells(row))) + " |" for row in rows), "",
+            *_short(rows),
+            "## How", "", *(f"- **{report['name']}**: {HOW[report['name']]}" for report in reports), "",
+            "## What to know about them", NOTES,
+        ]
+    )  # fmt: skip
+
+
+def _indented(texts: tuple[str, ...]) -> tuple[str, ...]:
+    what = texts[0]
+    return (f"&nbsp;&nbsp;{what.strip()}" if what.startswith(" ") else f"**{what}**", *texts[1:])
+
+
+def _short(rows: list[dict[str, Any]]) -> list[str]:
+    """What is below its floor, and what is short of its aim, said outright."""
+    below = [each["what"].strip() for each in missed(rows)]
+    between = [each["what"].strip() for each in rows if each["ok"] and not _at_aim(each)]
+    lines = []
+    if below:
+        lines += [f"Below the floor: {'; '.join(below)}.", ""]
+    if between:
+        lines += [f"Above the floor, short of the aim: {'; '.join(between)}.", ""]
+    return lines
+
+
+def _at_aim(row: dict[str, Any]) -> bool:
+    return holds(row["median"], row["aim"], less_is_better=row["less_is_better"])

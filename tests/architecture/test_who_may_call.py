@@ -1,0 +1,132 @@
+"""Who may call what is dangerous: each sensitive name with the only modules of Remit that may use it.
+
+Read from the code: an attribute of that name (`x.reveal`, called or handed on; `writer.change` for
+one of something called `writer` or `_writer`), an import of it, or a call of a builtin. The table
+fails both ways: for a use that it does not list, and for a permission that nobody needs any more.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src"
+NOBODY: frozenset[str] = frozenset()
+
+SERVICES = {
+    "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service", "certification.hands",
+    "certification.service", "freezes.service",
+    "people.service", "server.apply", "server.compose", "server.http_activations", "server.http_freezes", "server.http_operators",
+    "server.http_secrets", "server.life", "server.opening", "tokens.service",
+}  # fmt: skip
+# name, or receiver.name -> the modules that may use it (below `remit.`)
+MAY_CALL: dict[str, Iterable[str]] = {
+    # The value of a secret: the keyfile's key, the root key, an upstream credential.
+    "reveal": {"keys.keyfile", "keys.service", "vault.model", "vault.service"},
+    # Opening what is sealed; the cipher itself has one wrapper.
+    "unseal": {"audit.log", "keys.service", "vault.service"},
+    "unseal_bytes": {"keys.keyfile"},
+    "unwrap": {"keys.service"},
+    "AESGCM": {"keys.seal"},
+    # The keys under which payloads and secrets are sealed.
+    "data_key": {"audit.log", "audit.service", "keys.service", "vault.service"},
+    "load_data_key": {"audit.log"},
+    "ensure_data_key": {"agents.service", "vault.service"},
+    "derive": {"audit.service", "keys.service"},
+    # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK.
+    "private_key": {"attestation.service", "keys.jose", "keys.service"},
+    "sign": {"audit.sequencer", "keys.jose", "keys.jwk", "keys.model", "sdk.grant", "sdk.keyfile", "tokens.service"},
+    "log_key": {"audit.log", "audit.sequencer", "keys.service"},
+    "keys.active": {"tokens.service"},
+    # An upstream credential leaves the vault in one place, on its way out.
+    "scanner": {"enforcement.upstream", "vault.service"},
+    # A decision is proposed by one function and made durable by one pipeline.
+    "decide": {"enforcement.pipeline", "policy.service"},
+    "admit": {"enforcement.mcp"},
+    "submit_async": {"enforcement.pipeline", "server.me_can"},
+    "writer.submit": {"tokens.refusals"},
+    # State changes: services, and the few endpoints whose state has no room of its own.
+    "writer.change": SERVICES,
+    # The way out: one client, one connector, one look-up of names.
+    "ClientSession": {"outbound.session"},
+    "TCPConnector": {"outbound.session"},
+    "Outbound": {"server.compose", "server.life"},
+    "HTTPConnection": {"cli.wire"},
+    "HTTPSConnection": {"cli.wire"},
+    "getaddrinfo": {"outbound.resolve", "server.run"},
+    "open_connection": NOBODY,
+    "create_connection": NOBODY,
+    "urlopen": NOBODY,
+    # Databases are opened by storage, and by the verifier that trusts no server.
+    "create_engine": {"storage.database", "storage.memory", "storage.postgres", "storage.sqlite"},
+    # Processes are started by the demo alone; code is made from text by nobody.
+    "Popen": {"demo.processes", "demo.stage"},
+    "create_subprocess_exec": NOBODY,
+    "create_subprocess_shell": NOBODY,
+    "system": NOBODY,
+    "pickle": NOBODY,
+    "import_module": NOBODY,
+    "builtins.eval": NOBODY,
+    "builtins.exec": NOBODY,
+    "builtins.compile": NOBODY,
+    "builtins.__import__": NOBODY,
+    # The wall clock is read in one place; ids carry the time they were made at.
+    "time_ns": {"kernel.clock", "kernel.names"},
+    "utcnow": NOBODY,
+    "today": NOBODY,
+    # A token of an operator is made where its hash is stored.
+    "ensure_admin": {"server.compose"},
+}
+
+
+def uses(source: str) -> set[str]:
+    """The names that a module refers to as an attribute, by import, or call without a receiver."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=of, attr=name):
+                found |= {name, f"{_last_name(of)}.{name}"}
+            case ast.ImportFrom(names=aliases) | ast.Import(names=aliases):
+                found |= {alias.name.rpartition(".")[2] for alias in aliases}
+            case ast.Call(func=ast.Name(id=name)):
+                found.add(f"builtins.{name}")
+    return found
+
+
+def _last_name(of: ast.expr) -> str:
+    name = of.id if isinstance(of, ast.Name) else getattr(of, "attr", "")
+    return str(name).lstrip("_")
+
+
+def callers(root: Path) -> dict[str, set[str]]:
+    """Every used name with the modules that use it."""
+    found: dict[str, set[str]] = {}
+    for path in root.rglob("*.py"):
+        module = ".".join(path.relative_to(root / "remit").with_suffix("").parts)
+        for name in uses(path.read_text(encoding="utf-8")):
+            found.setdefault(name, set()).add(module)
+    return found
+
+
+CALLERS = callers(SRC)
+
+
+@pytest.mark.parametrize("name", sorted(MAY_CALL))
+def test_only_the_listed_modules_use_it(name: str) -> None:
+    assert CALLERS.get(name, set()) == set(MAY_CALL[name])
+
+
+def test_a_room_that_only_asks_writes_nothing() -> None:
+    """`writer.change` is for services, the token endpoint, the log and the composition; never for enforcement."""
+    rooms = {module.partition(".")[0] for module in CALLERS["writer.change"]}
+    assert rooms.isdisjoint({"enforcement", "vault", "attestation", "outbound", "keys", "sdk", "cli", "demo"})
+
+
+@pytest.mark.parametrize(
+    "line", ["x = key.reveal()", "f = key.reveal", "from a.b import reveal", "import a.reveal", "eval('1')"]
+)
+def test_it_sees_a_use(line: str) -> None:
+    assert uses(line) & {"reveal", "builtins.eval"}

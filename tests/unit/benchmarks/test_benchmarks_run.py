@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[3]))  # `benchmarks` is no installed package
+
+from benchmarks import plot, results, run
+from benchmarks.report import row
+
+GOOD = row("good", [50.0, 60.0], "%", floor=45, aim=65)
+BAD = row("bad <&>", [150.0], "ms", floor=100, aim=20, less_is_better=True)
+ONLY_TOLD = row("  told", [1.0], "us")
+
+
+def outcome(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> int:
+    monkeypatch.setattr(run, "measured", lambda name: {"name": name, "rows": rows})
+    return run.main(["decide"])
+
+
+def test_a_missed_floor_fails_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(monkeypatch, [GOOD, BAD]) == 1
+    assert "bad <&>" in capsys.readouterr().err
+    assert outcome(monkeypatch, [GOOD, ONLY_TOLD]) == 0
+
+
+def test_a_benchmark_without_a_report_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> dict[str, Any]:
+        return run.read(name, "", "Traceback", 1)
+
+    monkeypatch.setattr(run, "measured", broken)
+    assert run.main(["decide"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [([GOOD, BAD], 0), ([GOOD], 1), ([], 0), ([GOOD], -15)],
+    ids=["hidden", "late", "empty", "killed"],
+)
+def test_a_report_must_agree_with_its_exit_code(rows: list[dict[str, Any]], status: int) -> None:
+    with pytest.raises(run.Broken):
+        run.read("some", json.dumps({"name": "some", "rows": rows}), "", status)
+
+
+def test_a_report_is_read_with_the_exit_code_that_fits() -> None:
+    for rows, status in (([GOOD, ONLY_TOLD], 0), ([BAD], 1)):
+        report = {"name": "some", "rows": rows}
+        assert run.read("some", json.dumps(report), "", status) == report
+
+
+def test_nothing_is_written_unless_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "HERE", tmp_path)
+    monkeypatch.setattr(run, "measured", lambda name: {"name": name, "rows": [GOOD]})
+    assert run.main([]) == 0
+    assert list(tmp_path.iterdir()) == []
+    assert run.main(["--write"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "results.svg"}
+
+
+def test_every_benchmark_is_explained_and_there() -> None:
+    assert set(run.NAMES) == set(results.HOW)
+    assert all((run.HERE / f"{name}.py").is_file() for name in run.NAMES)
+
+
+def test_the_page_says_what_is_below_a_floor() -> None:
+    page = results.page([{"name": "freeze", "rows": [GOOD, BAD]}], load=0.1, seconds=60)
+    assert "Below the floor: bad <&>." in page
+    assert "short of the aim: good." in page
+
+
+def test_the_picture_is_well_formed_and_shows_what_has_a_floor() -> None:
+    picture = ET.fromstring(plot.svg([GOOD, BAD, ONLY_TOLD]))  # noqa: S314 - made a line above
+    texts = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "good" in texts
+    assert "bad <&>" in texts
+    assert "told" not in texts
