@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import InDoubt, StorageUnavailable
@@ -14,7 +16,7 @@ from remit.storage.database import Database
 from remit.storage.journal import Journal
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Committed, Entry, Reserve, Work
-from remit.storage.ports import Writer
+from remit.storage.ports import Transaction, Writer
 from remit.storage.schema import entries
 
 BUDGET = Reserve("budget", Instant(0), Instant(2**52), 1, 9)
@@ -83,3 +85,23 @@ def test_a_commit_that_fails_leaves_doubt(any_database: Database, monkeypatch: p
     with pytest.raises(StorageUnavailable) as refused:  # what was never handed to the database is in no doubt
         any_database.writer.submit(work("dec_2")).result()
     assert not isinstance(refused.value, InDoubt)
+
+
+def test_a_change_that_the_database_holds_up_holds_no_call_up(
+    postgres_url: str, opened: Callable[[Path | str], Database]
+) -> None:
+    database = opened(postgres_url)
+    waiting: list[Future[Committed]] = []
+    with psycopg.connect(postgres_url, autocommit=True) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SELECT pg_advisory_lock(1)")
+
+        def held_up(tx: Transaction) -> None:
+            waiting.append(database.writer.submit(work("dec_1")))
+            tx.connection.execute(text("SELECT pg_advisory_lock(1)"))
+
+        changing = pool.submit(database.writer.change, held_up)
+        with pytest.raises(InDoubt):
+            changing.result(timeout=20)  # long before a change may not run any more
+        with pytest.raises(StorageUnavailable):
+            waiting[0].result(timeout=20)
+        other.execute("SELECT pg_advisory_unlock(1)")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from remit.kernel.errors import RemitError
@@ -29,6 +29,23 @@ class Result:
     expiring: int = 0  # rows that will have to be swept one day
     changed: list[tuple[Any, BaseException | None]] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
+
+
+def bound_statements(connection: Connection, allow: Callable[[float], None]) -> None:
+    """Give each statement of a change the time that only the database can take, and what is between them more.
+
+    Else calls would wait `CHANGE_SECONDS` for a database that hangs while a change runs.
+    """
+
+    def before(*arguments: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
+        executemany = arguments[-1]
+        allow(CHANGE_SECONDS if executemany else STAGE_SECONDS)
+
+    def after(*_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
+        allow(CHANGE_SECONDS)
+
+    event.listen(connection, "before_cursor_execute", before)
+    event.listen(connection, "after_cursor_execute", after)
 
 
 class ChangeTransaction:

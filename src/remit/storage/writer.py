@@ -14,7 +14,7 @@ import structlog
 from remit.kernel.clock import Clock
 from remit.kernel.errors import StorageUnavailable
 from remit.storage import intake
-from remit.storage.commit import STAGE_SECONDS, Result, Touched, commit
+from remit.storage.commit import CHANGE_SECONDS, STAGE_SECONDS, Result, Touched, bound_statements, commit
 from remit.storage.feed import LocalFeed
 from remit.storage.intake import Batch, Intake
 from remit.storage.journal import Journal, OpenJournal
@@ -106,6 +106,7 @@ class GroupCommitWriter:
     def _run(self) -> None:
         try:
             self._journal = self._open_journal()
+            bound_statements(self._journal.connection, self._allow)
             self.epoch = self._journal.epoch()
             self.last_contact = time.monotonic()
         except BaseException as error:  # noqa: BLE001 - raised again by start(), in its caller
@@ -136,19 +137,25 @@ class GroupCommitWriter:
             return
         self._in_flight = batch
         try:
-            result = self._commit(self._journal, batch)
+            result = self._committed(self._journal, batch)
+            if result.touched:
+                self._allow(CHANGE_SECONDS)
+                self._tell(batch, result)
+            if batch.claim():
+                batch.answer(result.answers, result.changed)
+        finally:
+            self._in_flight, self._deadline = None, float("inf")
+
+    def _committed(self, journal: Journal, batch: Batch) -> Result:
+        try:
+            result = self._commit(journal, batch)
         except Exception as error:
             self._intake.refuse(_FAILED)  # before anybody hears of it, so that nobody queues after it
             batch.fail(repr(error)[:500], intake.in_doubt)
             raise
-        finally:
-            self._in_flight, self._deadline = None, float("inf")
         self.last_contact = time.monotonic()
         self._to_sweep += result.expiring
-        if result.touched:
-            self._tell(batch, result)
-        if batch.claim():
-            batch.answer(result.answers, result.changed)
+        return result
 
     def _commit(self, journal: Journal, batch: Batch) -> Result:
         changes = [change.apply for change in batch.changes]
@@ -237,6 +244,7 @@ class GroupCommitWriter:
         except BaseException:
             journal.close()
             raise
+        bound_statements(journal.connection, self._allow)
         self._journal = journal
         self._retry = _FIRST_RETRY
         self.last_contact = time.monotonic()
