@@ -52,6 +52,7 @@ from remit.kernel.names import (
     ToolName,
     new_id,
 )
+from remit.keys.jwk import thumbprint
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.service import KeyRing
 from remit.people.model import Owner
@@ -82,6 +83,9 @@ when { context.input has amount && context.input.amount.greaterThan(decimal("100
 """
 
 
+KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037 appendix A
+
+
 class Estate:
     """Implements remit.policy.ports.FactSource: one agent with one boundary on one server."""
 
@@ -91,7 +95,7 @@ class Estate:
     def agents(self, _connection: Connection) -> Iterable[Agent]:
         yield Agent(
             agent=AGENT, owner=OwnerName("dana"), version="1.4", purposes=(PAY,), max_instances=20,
-            sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(),
+            sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(KEY,),
             state=AgentState.ACTIVE,
         )  # fmt: skip
 
@@ -223,12 +227,13 @@ def _in_a_minute(now: Instant) -> Instant:
 _CALLER = Caller(
     agent=AGENT,
     instance=InstanceId("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
-    credential="2RzHnPv5mVLkqYdTt3sWcQeBfUaXgJi7oMND0p8l1E4",
+    credential=thumbprint(KEY),
     purpose=PAY,
     run=RunId("run_01jd3k9abcdefghjkmnpqrstvw"),
     token="tok_01jd3k9abcdefghjkmnpqrstvw",  # noqa: S106 - an id, not a token
     expires=FAR,
     bound=True,
+    run_ends=FAR,
 )
 Done = Callable[[Pipeline, Admitted], None]
 

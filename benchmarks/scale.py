@@ -45,6 +45,7 @@ from remit.kernel.names import (
     ServerName,
     ToolName,
 )
+from remit.keys.jwk import thumbprint
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
 from remit.policy.cedar import CedarEngine
@@ -111,12 +112,15 @@ def _tool(name: str) -> Tool:
     )  # fmt: skip
 
 
+def _jwk(number: int) -> dict[str, str]:
+    return {"kty": "EC", "crv": "P-256", "x": f"{number:043d}", "y": f"{number + 1:043d}", "kid": f"{number:043d}"}
+
+
 def _agent_row(number: int) -> dict[str, Any]:
-    jwk = {"kty": "EC", "crv": "P-256", "x": f"{number:043d}", "y": f"{number + 1:043d}", "kid": f"{number:043d}"}
     agent = Agent(
         agent=AgentName(f"agent-{number}"), owner=OwnerName(f"owner-{number % 100}"), version="1.4",
         purposes=tuple(PurposeName(f"purpose-{each}") for each in range(PURPOSES)), max_instances=20,
-        sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(jwk,),
+        sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(_jwk(number),),
         state=AgentState.ACTIVE,
     )  # fmt: skip
     return {
@@ -168,10 +172,10 @@ def load(path: Path, *, count: int) -> dict[str, float]:
 
 def _call(number: int, now: Instant) -> Call:
     caller = Caller(
-        agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential="c", purpose=PurposeName("purpose-3"),
+        agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential=thumbprint(_jwk(number)), purpose=PurposeName("purpose-3"),
         run=RunId("r"),
         token="t",  # noqa: S106 - a token's id
-        expires=Instant(now + SECOND), bound=True,
+        expires=Instant(now + SECOND), bound=True, run_ends=Instant(now + SECOND),
     )  # fmt: skip
     return Call(
         id=DecisionId("d"), caller=caller, server=ServerName("server-3"), action=ActionName("server-3/transfer"),

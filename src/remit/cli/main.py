@@ -18,11 +18,16 @@ from remit.cli import (
     demo,
     doctor,
     freeze,
+    mandate,
     operator,
+    pep,
     registry,
     secret,
     server,
     up,
+)
+from remit.cli import (
+    run as run_command,
 )
 from remit.cli.exits import Exit, for_error
 from remit.cli.options import examples
@@ -43,8 +48,10 @@ up.add(app)
 demo.add(app)
 apply.add(app)
 ask.add(app)
+mandate.add(app)
 freeze.add(app)
 doctor.add(app)
+run_command.add(app)
 activation.add(app)
 activation.add_risk(agent.app)
 app.add_typer(agent.app, name="agent")
@@ -57,6 +64,7 @@ app.add_typer(registry.purposes, name="purpose")
 app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
+app.add_typer(pep.app, name="pep")
 
 
 def main() -> None:

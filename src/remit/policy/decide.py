@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remit.access.model import PurposeState
-from remit.agents.model import AgentState
+from remit.agents.model import AgentState, SenderConstraint
 from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
 from remit.policy import denial as refuse
@@ -18,7 +18,7 @@ from remit.policy.entitlement import Setting, Start, entitled, key_of, limited
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Call, Denial, Proposal, Violation
 from remit.policy.ports import Ruling, Slice, Verdict
-from remit.policy.schema import METHODS, PASSING
+from remit.policy.schema import MANDATE_URI, METHODS, PASSING
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
@@ -44,7 +44,7 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR091
     # (3) A freeze anywhere on the path wins over everything that was ever approved.
     if (freeze := view.freeze_on(call, agent.agent)) is not None:
         return trial.deny(refuse.revoked(freeze=freeze.id))
-    # (4) Agent, owner and purpose are active; the action is within the purpose.
+    # (4) Agent, owner and purpose are active, and so are the token's credential and run; the action is within the purpose.
     purpose = view.purposes.get(call.caller.purpose)
     standing = _standing(call, view, agent, purpose, now)
     if standing is not None or purpose is None:
@@ -105,6 +105,8 @@ def _standing(  # noqa: PLR0911 - a list of checks
     owner = view.owners.get(registered.owner)
     if owner is None or not owner.active:
         return refuse.agent_suspended("owner not active")
+    if (cause := _withdrawn(call, agent, now)) is not None:
+        return refuse.withdrawn(call, cause=cause)
     if call.caller.purpose not in registered.purposes:
         return refuse.purpose_mismatch(call)
     if purpose is None or purpose.purpose.state is not PurposeState.ACTIVE or now >= purpose.purpose.not_after:
@@ -113,6 +115,24 @@ def _standing(  # noqa: PLR0911 - a list of checks
         named = {name for name, action in agent.reach.grants if action == call.action}
         elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
         return refuse.purpose_mismatch(call, elsewhere=elsewhere)
+    return None
+
+
+def _withdrawn(call: Call, agent: AgentRecord, now: Instant) -> str | None:
+    """Why what the caller showed for its token does not hold any more; None if it does.
+
+    A token lives for minutes: a key that was taken away, or a run that is over, must not work on for as long.
+    """
+    caller = call.caller
+    # An operator's question has no token behind it; an enforcement point asks with a credential of its own.
+    if call.hypothetical or caller.pep:
+        return None
+    if caller.credential not in agent.credentials:
+        return "credential not registered"
+    if not caller.bound and agent.agent.sender_constraint is not SenderConstraint.NONE:
+        return "token not bound to a key"
+    if now >= caller.run_ends:
+        return "run ended"
     return None
 
 
@@ -150,7 +170,8 @@ def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: S
             return trial.deny(denial)
     # (8) Methods have no rules of their own: they pass as a whole, or not at all.
     live = [b for b in agent.reach.servers[call.server] if now < b.not_after]
-    if method not in PASSING or not live:
+    passes = method in PASSING or (method == "resources/read" and call.resource == MANDATE_URI)
+    if not passes or not live:
         return trial.deny(refuse.not_granted(call))
     return trial.allow(Answer(boundary=live[0].boundary, boundary_version=live[0].version))
 

@@ -58,6 +58,15 @@ def revoked(*, freeze: str) -> Denial:
     return Denial(code=Code.REVOKED, step=3, title=title, remedies=(_STOP,), cause=freeze)
 
 
+def withdrawn(call: Call, *, cause: str) -> Denial:
+    """What the token stands on is no more: the credential it was had with, an unbound token, or its run."""
+    again = Remedy(
+        kind="alternative_action", fields={"action": "request_token", "scope": f"purpose:{call.caller.purpose}"}
+    )
+    title = "The token no longer holds: what it was issued on has ended or was withdrawn"
+    return Denial(code=Code.REVOKED, step=4, title=title, remedies=(again, _STOP), cause=cause)
+
+
 def agent_suspended(cause: str) -> Denial:
     """Agent or owner not active."""
     title = "The agent or its owner is not active"
@@ -77,6 +86,9 @@ def purpose_mismatch(call: Call, *, elsewhere: Iterable[str] = ()) -> Denial:
         for name in elsewhere
     )
     title = f"{call.action} is not part of the purpose {call.caller.purpose}"
+    if not call.caller.purpose:  # an enforcement point named none, and the agent has several
+        title = "A purpose has to be named"
+        return Denial(code=Code.PURPOSE_MISMATCH, step=4, title=title, remedies=others or (_STOP,))
     return Denial(code=Code.PURPOSE_MISMATCH, step=4, title=title, remedies=others or (_ask(call), _STOP))
 
 
@@ -133,7 +145,8 @@ def constraint_violated(violations: tuple[Violation, ...], call: Call, rule: Rul
 
 def activation_lapsed(call: Call, *, state: str, refusal: str) -> Denial:
     """The entitlement is not in force and may not start by itself; `refusal` says what is missing."""
-    if refusal == "attest":
+    # An enforcement point proves nothing of the agent's key, so a new token would not help it: the owner does.
+    if refusal == "attest" and not call.caller.pep:
         scope = f"purpose:{call.caller.purpose}"
         ask = Remedy(kind="alternative_action", fields={"action": "request_token", "scope": scope})
         return Denial(

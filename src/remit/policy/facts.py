@@ -39,7 +39,7 @@ from remit.storage.model import Release, Reserve
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
-_ELSEWHERE = frozenset({"secret", "operators"})
+_ELSEWHERE = frozenset({"secret", "operators", "peps", "token"})
 
 
 class Facts:

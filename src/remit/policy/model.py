@@ -97,7 +97,9 @@ class Call:
     action: ActionName  # tool_action() or method_action()
     tool: ToolName | None = None
     arguments: Mapping[str, Any] | None = None  # numbers as int or Decimal, never float
+    hypothetical: bool = False  # an operator's question: no credential, token or run stands behind it
     proof: ConsumeProof | None = None
+    resource: str | None = None  # the URI that resources/read is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from remit.access.glob import matches_any
 from remit.access.model import Boundary, BoundaryState, Purpose, Rule
+from remit.agents.credentials import credentials
 from remit.agents.model import Agent
 from remit.catalog.model import Server, Tier, Tool
 from remit.freezes.model import Freeze, FreezeKind
@@ -64,6 +65,14 @@ class AgentRecord:
     risk: int = 0  # millionths
     serial: int = field(default_factory=_serial)
     _reach: Reach | None = None
+    _credentials: frozenset[str] | None = None
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """The credentials it has registered now; worked out on the agent's first call."""
+        if self._credentials is None:
+            self._credentials = credentials(self.agent)
+        return self._credentials
 
     def holder(self, *, owner_active: bool) -> Holder:
         """What `judge` asks of the agent."""
@@ -232,20 +241,23 @@ class View:
         """The first freeze that covers `call`, the widest kind first."""
         if not self.freezes:
             return None
-        caller = call.caller
+        caller, server = call.caller, self.servers.get(call.server)
+        injected = None if server is None else server.server.credential
         return next(
             (
                 freeze
                 for kind, name in (
                     (FreezeKind.ALL.value, "*"),
                     (FreezeKind.SERVER.value, call.server),
-                    ("tool", call.action),
-                    ("owner", agent.owner),
-                    ("credential", caller.credential),
+                    (FreezeKind.TOOL.value, call.action),
+                    (FreezeKind.OWNER.value, agent.owner),
+                    # An upstream credential: the calls to every server that would get it.
+                    (FreezeKind.CREDENTIAL.value, None if injected is None else injected.secret),
+                    (FreezeKind.CREDENTIAL.value, caller.credential),
                     (FreezeKind.AGENT.value, caller.agent),
                     (FreezeKind.INSTANCE.value, caller.instance),
                 )
-                if (freeze := self.freezes.get((kind, name))) is not None
+                if name is not None and (freeze := self.freezes.get((kind, name))) is not None
             ),
             None,
         )

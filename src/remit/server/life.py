@@ -17,17 +17,21 @@ from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
 from remit.certification.coverage import BEAT_SECONDS, CoverageClock
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.points import Points
 from remit.enforcement.streams import Streams
 from remit.kernel.clock import SECOND, Clock
 from remit.kernel.errors import RemitError
 from remit.outbound.session import Outbound
+from remit.server.announce import Announcer
 from remit.server.certifying import Certifying
 from remit.server.http_health import Health
+from remit.server.local_socket import LocalSocket
 from remit.server.refresh import Refresher
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 
 _log = structlog.get_logger("remit.server")
+_SWEEP_SECONDS = 0.5  # how long a running call may outlive its run, agent, purpose or boundary
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +44,8 @@ class Life:
     outbound: Outbound
     calls: OpenCalls
     pipeline: Pipeline
+    points: Points
+    announcer: Announcer
     streams: Streams
     sequencer: Sequencer
     refresher: Refresher
@@ -69,8 +75,9 @@ class Life:
         """Start what runs on the event loop."""
         self._loop = asyncio.get_running_loop()
         self.streams.bind(self._loop)
+        self.announcer.bind(self._loop)
         self.sequencer.start()
-        loops = (self.refresher.run(), self._beat(), self.certifying.run())
+        loops = (self.refresher.run(), self._beat(), self.certifying.run(), self.points.run(), self._sweep())
         self._tasks = [asyncio.create_task(each) for each in loops]
 
     async def end(self) -> None:
@@ -105,6 +112,15 @@ class Life:
                 _log.warning("no heartbeat", error=error.public, detail=error.detail)
             await asyncio.sleep(BEAT_SECONDS)
 
+    async def _sweep(self) -> None:
+        """Cut what time has ended. Nothing but this ends a stream whose run or boundary is over."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                await self.streams.sweep()
+            except Exception:
+                _log.exception("running calls could not be asked about")
+
     def _heartbeat(self) -> None:
         def keep(tx: Transaction) -> None:
             self.certifying.service.flush(tx)
@@ -121,15 +137,18 @@ class Remit:
     base: str
     health: Health
     life: Life
+    local: LocalSocket
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the background work for as long as the block runs."""
         await self.life.begin()
         try:
+            await self.local.start()
             yield
         finally:
             self.health.ready = False
+            await self.local.close()
             await self.life.end()
 
     def close(self) -> None:

@@ -80,6 +80,15 @@ checkpoints = Table(
     Column("note", Text, nullable=False),
     Column("signed", BigInteger, nullable=False),
 )
+states = Table(  # what every object's rows hashed to when its last `change` entry was recorded, sealed
+    "states",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("digest", Text, nullable=False),  # "" where it has no rows any more
+    Column("entry", Text, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
 
 # keys ------------------------------------------------------------------------------------
 data_keys = Table(
@@ -230,6 +239,13 @@ risks = Table(  # agents: a person's or a signal's word on how risky an agent is
     Column("risk", Integer, nullable=False),  # millionths
     Column("since", BigInteger, nullable=False),
 )
+suspensions = Table(  # agents: who suspended one
+    "suspensions",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
 freezes = Table(
     "freezes",
     metadata,
@@ -243,7 +259,22 @@ freezes = Table(
     Column("ended_by", Text),
 )
 
+revoked_tokens = Table(  # tokens: revoked before they expired
+    "revoked_tokens",
+    metadata,
+    Column("key", Text, primary_key=True),  # jti
+    Column("agent", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
 # server ----------------------------------------------------------------------------------
+peps = Table(  # registered enforcement points
+    "peps",
+    metadata,
+    Column("pep", Text, primary_key=True),
+    Column("token_hash", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
 operators = Table(
     "operators",
     metadata,

@@ -216,6 +216,38 @@ def test_a_killed_servers_calls_become_unknown(either: Ledger) -> None:
     assert (outcome["outcome"], outcome["agent"], outcome["action"]) == ("outcome_unknown", "bot", "crm/read")
 
 
+def test_the_call_of_an_enforcement_point_was_not_observed(either: Ledger) -> None:
+    own = either.recorder.entry("decision", {"forwarded": True, "agent": "bot", "action": "crm/read"})
+    asked = either.recorder.entry("decision", {"forwarded": True, "agent": "bot", "action": "crm/read", "pep": "edge"})
+    either.record(own, asked)
+    either.close()
+    either.open()
+    assert recover(either.database.writer, either.database.reader, either.recorder).lost == 1
+    outcome = either.log.outcome_of(asked.id) or {}
+    assert (outcome["outcome"], outcome["pep"]) == ("not_observed", "edge")
+    assert (either.log.outcome_of(own.id) or {})["outcome"] == "outcome_unknown"
+
+
+def test_the_oldest_of_many_open_calls_holds_the_mark() -> None:
+    disk, recorder, calls = Disk(), Recorder(NoKeys(), FixedClock(1), lambda: 1), OpenCalls()
+    for _ in range(300):
+        calls.note_open("dec_never_recorded_" + str(len(calls)))
+    for number in range(3):
+        entries_ = [recorder.entry("decision", {"forwarded": True}) for _ in range(300)]
+        for entry in entries_:
+            calls.note_open(entry.id)
+        disk.submit(Work(tuple(entries_)))
+        disk.commit(lambda _tx: None)
+        if number == 0:
+            first = entries_
+    heartbeat(disk, recorder, calls, {}, nothing)
+    assert disk.read(lambda connection: SqlLog(connection).mark(MARK)) == 1
+    for entry in first:
+        calls.note_closed(entry.id)
+    heartbeat(disk, recorder, calls, {}, nothing)
+    assert disk.read(lambda connection: SqlLog(connection).mark(MARK)) == 2
+
+
 def test_a_finished_call_gets_no_second_outcome(ledger: Ledger) -> None:
     done = ledger.recorder.entry("decision", {"forwarded": True})
     ledger.record(done)

@@ -317,7 +317,7 @@ def test_a_failed_reservation_makes_the_matching_denial() -> None:
     ("outcome", "left"),
     [
         (Outcome.OK, {"budget": 4, "rate": 1}),
-        (Outcome.ERROR, {"budget": 0, "rate": 1}),
+        (Outcome.ERROR, {"budget": 4, "rate": 1}),
         (Outcome.NOT_SENT, {"budget": 0, "rate": 0}),
         (Outcome.OUTCOME_UNKNOWN, {"budget": 4, "rate": 1}),
         (Outcome.CUT, {"budget": 4, "rate": 1}),

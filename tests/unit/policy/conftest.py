@@ -30,6 +30,7 @@ from remit.kernel.names import (
     ToolName,
     split_action,
 )
+from remit.keys.jwk import thumbprint
 from remit.people.model import Owner
 from remit.policy import organisation
 from remit.policy.activations import Activations
@@ -43,6 +44,8 @@ from remit.storage.model import ConsumeProof
 NOON = Instant(parse_date_end("2026-11-23") + 12 * HOUR)
 END = parse_date_end("2027-03-31")
 ENGINE = CedarEngine()
+CALLER = ("agent", "purpose", "instance", "credential", "bound", "run_ends", "pep")
+KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037 appendix A
 TRANSFER_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -102,7 +105,7 @@ class Build:
             "sender_constraint": SenderConstraint.DPOP,
             "not_after": END,
             "max_run": Micros(8 * HOUR),
-            "keys": (),
+            "keys": (KEY,),
             "state": AgentState.ACTIVE,
         }
         return Agent(**(parts | changes))
@@ -234,19 +237,20 @@ class Build:
         parts: dict[str, Any] = {
             "agent": AgentName("invoice-bot"),
             "instance": InstanceId("thumbprint-1"),
-            "credential": "key-1",
+            "credential": thumbprint(KEY),
             "purpose": PurposeName("pay-invoices"),
             "run": RunId("run_1"),
             "token": "jti-1",
             "expires": Instant(NOON + HOUR),
             "bound": True,
             "attested": NOON,
+            "run_ends": Instant(END + 400 * DAY),
         }
         return Caller(**(parts | changes))
 
     def call(self, arguments: Mapping[str, Any] | None = None, tool: str = "transfer", **changes: Any) -> Call:
         server = changes.pop("server", "payments")
-        caller = {key: changes.pop(key) for key in ("agent", "purpose", "instance", "credential") if key in changes}
+        caller = {key: changes.pop(key) for key in CALLER if key in changes}
         parts: dict[str, Any] = {
             "id": DecisionId("dec_1"),
             "caller": self.caller(**caller),
