@@ -25,9 +25,9 @@ HOW = {
     "before the last bytes of the freeze request are sent until the agent has read its first refusal (`revoked`), and "
     "the server's ledger is checked for calls that began after the freeze was answered.",
     "streams": "Three processes: a server that streams without end, `remit up`, and ten agents with 50 open calls each "
-    "on raw sockets (a numbered event every half second on each); from just before the last bytes of the freeze request "
-    "are sent until the last word of each of the frozen agent's 50 streams is read, 20 times; every event of the other "
-    "450 is counted.",
+    "on raw sockets (a numbered event every half second on each); from just before the last bytes of the freeze are "
+    "sent until the last word of each of the frozen agent's 50 streams is read, 20 times; every event of the other 450 "
+    "is counted.",
     "scale": "`remit up` on a database with 10,000 agents and 100,000 boundaries of three rules, to its ready line and "
     "the resident memory then; and a bare process that loads only the facts and calls a tenth of the agents.",
     "schema_caller": "One process: a caller that draws arguments from a tool's input schema alone, uniform over the "

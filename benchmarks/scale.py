@@ -172,7 +172,8 @@ def load(path: Path, *, count: int) -> dict[str, float]:
 
 def _call(number: int, now: Instant) -> Call:
     caller = Caller(
-        agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential=thumbprint(_jwk(number)), purpose=PurposeName("purpose-3"),
+        agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential=thumbprint(_jwk(number)),
+        purpose=PurposeName("purpose-3"),
         run=RunId("r"),
         token="t",  # noqa: S106 - a token's id
         expires=Instant(now + SECOND), bound=True, run_ends=Instant(now + SECOND),

@@ -1,4 +1,4 @@
-"""Against a real server: what a token and a stream stand on ends, and they with it; and whose name the server answers to."""
+"""Against a real server: what a token and a stream stand on ends, and they with it; which names it answers to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 class Endless(BaseHTTPRequestHandler):
     """An MCP server whose own stream never ends by itself."""
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class's name
+    def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         body = json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), "result": {"tools": TOOLS}}).encode()
         self.send_response(200)
@@ -33,7 +33,7 @@ class Endless(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()

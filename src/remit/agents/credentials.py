@@ -9,7 +9,7 @@ from remit.keys.jwk import JoseInvalid, thumbprint
 
 
 def credentials(agent: Agent) -> frozenset[str]:
-    """The names of the agent's registered credentials, as a token carries them: thumbprints, and `uid:N` of local users.
+    """The agent's registered credentials, as a token names them: thumbprints, and `uid:N` of local users.
 
     A stored key that is none names nothing: no token can have been had with it.
     """

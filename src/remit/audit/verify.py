@@ -160,7 +160,8 @@ def _entries(case: _Case, walked: Walked) -> Judged:
             case.point.size, f"{walked.beyond} entries have positions beyond the checkpoint: a newer one was removed"
         )
     if not case.point and walked.tree.size:
-        walked.bundles.add(0, f"{walked.tree.size} entries have positions and no valid checkpoint covers them")
+        said = f"{walked.tree.size} entries have positions and no valid checkpoint covers them"
+        walked.bundles.add(0, said, end=walked.tree.size)
     return _judge(case, walked.bundles, f"{walked.tree.size} entries read")
 
 

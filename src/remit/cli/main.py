@@ -15,6 +15,7 @@ from remit.cli import (
     ask,
     audit,
     boundary,
+    console,
     demo,
     doctor,
     freeze,
@@ -50,6 +51,7 @@ apply.add(app)
 ask.add(app)
 mandate.add(app)
 freeze.add(app)
+console.add(app)
 doctor.add(app)
 run_command.add(app)
 activation.add(app)

@@ -89,14 +89,10 @@ class Console:
 
     def _page(self, session: Session) -> str:
         self._allowed(session, "read")
-        return page.render(
-            person=session.operator.person, csrf=session.csrf, dev=self.dev, rows=self._rows(), now=self.clock.now(),
-            log=f"{self.reader.read(live.newest)} commits",
-        )  # fmt: skip
+        return page.render(person=session.operator.person, csrf=session.csrf, dev=self.dev, rows=self._rows())
 
     def _rows(self) -> list[dict[str, Any]]:
-        view = self.view()
-        for name in view.agents:
+        for name in page.listed(self.view()):
             self.prepare(name)
         return page.agents(self.view(), covered=self.covered(), now=self.clock.now())
 

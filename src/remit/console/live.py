@@ -19,6 +19,7 @@ EVERY: Final = 0.3  # seconds between two looks
 _HEARTBEAT: Final = 50  # looks without news before a comment keeps the connection open
 _SHOWN: Final = frozenset({"decision", "verdict", "refused", "unavailable", "incident", "change"})
 _AT_ONCE = 200
+_BEFORE = 20  # commits shown to somebody who just came
 
 
 def newest(connection: Connection) -> int:
@@ -47,7 +48,7 @@ def since(bundle: int) -> Callable[[Connection], tuple[int, list[dict[str, Any]]
 
 async def events(reader: Reader, open_still: Callable[[], bool]) -> AsyncIterator[bytes]:
     """Server-sent events, one for each entry, until the session ends (the caller stops when the browser goes)."""
-    at, quiet = await asyncio.to_thread(reader.read, newest), 0
+    at, quiet = max(0, await asyncio.to_thread(reader.read, newest) - _BEFORE), 0
     yield b": open\n\n"
     while open_still():
         await asyncio.sleep(EVERY)

@@ -9,14 +9,22 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remit.certification.privilege import standings, summary
-from remit.kernel.clock import Instant, rfc3339
+from remit.kernel.clock import Instant
 from remit.policy.view import View
+
+MOST = 200  # agents on the page; all of them are in `remit agent list`
+
+
+def listed(view: View) -> list[str]:
+    """The agents that the page shows, by name: those that are frozen first."""
+    return sorted(view.agents, key=lambda name: (("agent", name) not in view.freezes, name))[:MOST]
 
 
 def agents(view: View, *, covered: int, now: Instant) -> list[dict[str, Any]]:
     """One row for each agent, by name."""
     rows = []
-    for name, record in sorted(view.agents.items()):
+    for name in listed(view):
+        record = view.agents[name]
         held = summary(standings(view, record, covered=covered, now=now))
         rows.append(
             {
@@ -52,13 +60,9 @@ def line(header: Mapping[str, Any], index: int | None) -> dict[str, Any]:
     }
 
 
-def render(*, person: str, csrf: str, dev: bool, rows: Iterable[Mapping[str, Any]], now: Instant, log: str) -> str:
+def render(*, person: str, csrf: str, dev: bool, rows: Iterable[Mapping[str, Any]]) -> str:
     """The whole page as HTML; every value is escaped."""
-    page: str = (
-        _templates()
-        .get_template("page.html")
-        .render(person=person, csrf=csrf, dev=dev, agents=list(rows), now=rfc3339(now), log=log)
-    )
+    page: str = _templates().get_template("page.html").render(person=person, csrf=csrf, dev=dev, agents=list(rows))
     return page
 
 

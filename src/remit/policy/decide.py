@@ -44,7 +44,7 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR091
     # (3) A freeze anywhere on the path wins over everything that was ever approved.
     if (freeze := view.freeze_on(call, agent.agent)) is not None:
         return trial.deny(refuse.revoked(freeze=freeze.id))
-    # (4) Agent, owner and purpose are active, and so are the token's credential and run; the action is within the purpose.
+    # (4) Agent, owner and purpose are active, and so are the token's credential and run; the purpose covers the action.
     purpose = view.purposes.get(call.caller.purpose)
     standing = _standing(call, view, agent, purpose, now)
     if standing is not None or purpose is None:

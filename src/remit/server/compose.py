@@ -21,6 +21,7 @@ from remit.catalog.service import CatalogService
 from remit.certification.coverage import CoverageClock
 from remit.certification.hands import Hands
 from remit.certification.service import CertificationService
+from remit.console.sessions import Sessions
 from remit.enforcement.door import Door as GatewayDoor
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
@@ -57,6 +58,7 @@ from remit.server.door import Porch
 from remit.server.evaluation import Evaluation, discovery
 from remit.server.http_activations import Activations
 from remit.server.http_apply import Applying
+from remit.server.http_console import ConsoleDoors
 from remit.server.http_decisions import Decisions
 from remit.server.http_enforcement import EnforcementStream
 from remit.server.http_freezes import Freezes
@@ -284,6 +286,14 @@ def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
     )  # fmt: skip
 
 
+def _console(ground: Ground, freezes: Freezes, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+    return ConsoleDoors(
+        base=ground.base, dev=ground.settings.dev, sessions=Sessions(ground.clock.now), view=ground.facts.view,
+        policy=ground.policy, coverage=ground.coverage, reader=ground.database.reader, clock=ground.clock,
+        accountable=accountable, authority=authority, freezes=freezes,
+    )  # fmt: skip
+
+
 def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
     settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
     writer, reader, policy, base = database.writer, database.reader, ground.policy, ground.base
@@ -300,16 +310,19 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
     accountable, authority, log = Accountable(reader), Authority.shipped(), Log(reader, ground.keys)
     life = gate.life
     hands = Hands(writer=writer, records=records, clock=clock, coverage=ground.coverage, view=ground.facts.view)
+    frozen = Freezes(
+        freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer, records=records,
+        clock=clock,
+    )  # fmt: skip
+    console = _console(ground, frozen, accountable, authority)
     doors = [
         *Registry(
             people=people, agents=agents, access=access, accountable=accountable, authority=authority
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
-        *Freezes(
-            freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer, records=records,
-            clock=clock,
-        ).doors(),
+        *frozen.doors(),
+        *console.doors(),
         *Decisions(policy=policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *Activations(
@@ -323,7 +336,7 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         ).doors(),
         *Doctor(
             settings=settings, database=database, clock=clock, agents=agents, access=access, catalog=gate.catalog,
-            refresher=life.refresher, log_failure=lambda: life.sequencer.failure,
+            refresher=life.refresher, log_failure=lambda: life.sequencer.failure, states=ground.states,
         ).doors(),
     ]  # fmt: skip
     porch = Porch(keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev)
@@ -335,6 +348,7 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         discovery(base),
         *me_mandate.routes(_me_mandate(ground, gate)),
         *enforcement.routes(),
+        *console.routes(),
         *http_health.routes(gate.health, gate.metrics.registry),
     ]
     me_can = MeCan(

@@ -22,6 +22,7 @@ from remit.enforcement.streams import Streams
 from remit.kernel.clock import SECOND, Clock
 from remit.kernel.errors import RemitError
 from remit.outbound.session import Outbound
+from remit.server import garbage
 from remit.server.announce import Announcer
 from remit.server.certifying import Certifying
 from remit.server.http_health import Health
@@ -77,7 +78,8 @@ class Life:
         self.streams.bind(self._loop)
         self.announcer.bind(self._loop)
         self.sequencer.start()
-        loops = (self.refresher.run(), self._beat(), self.certifying.run(), self.points.run(), self._sweep())
+        loops = (self.refresher.run(), self._beat(), self.certifying.run(), self.points.run(), self._sweep(),
+                 garbage.run())  # fmt: skip
         self._tasks = [asyncio.create_task(each) for each in loops]
 
     async def end(self) -> None:
@@ -118,7 +120,7 @@ class Life:
             await asyncio.sleep(_SWEEP_SECONDS)
             try:
                 await self.streams.sweep()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the next half second asks again
                 _log.exception("running calls could not be asked about")
 
     def _heartbeat(self) -> None:

@@ -20,7 +20,7 @@ import uvloop
 
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, StorageUnavailable
-from remit.server import compose, logs
+from remit.server import compose, garbage, logs
 from remit.server.life import Remit
 from remit.server.settings import Settings, data_directory
 from remit.storage.lock import FileLock
@@ -104,6 +104,7 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
     )
 
     def ready() -> None:
+        garbage.settle()
         remit.health.ready = True
         _say_ready(settings, remit.base, as_json=as_json, seconds=time.monotonic() - started)
 
@@ -152,7 +153,7 @@ def _say_ready(settings: Settings, base: str, *, as_json: bool, seconds: float) 
     beside.write_text(json.dumps(instance) + "\n", encoding="utf-8")
     beside.replace(settings.instance_file)
     if as_json:
-        ready = {"api": base, "console": None, "gateway": f"{base}/mcp"}
+        ready = {"api": base, "console": f"{base}/console", "gateway": f"{base}/mcp"}
         lines = [json.dumps({**ready, "admin_token_file": str(settings.admin_token_file)})]
     else:
         lines = _block(settings, base, seconds)
@@ -167,6 +168,7 @@ def _block(settings: Settings, base: str, seconds: float) -> list[str]:
         "",
         f"  API          {base}",
         f"  Gateway      {base}/mcp/SERVER",
+        f"  Console      {base}/console  (remit console makes the link that signs you in)",
         f"  Data         {settings.data}",
         f"  Admin token  in {settings.admin_token_file}",
         "",

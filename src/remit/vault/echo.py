@@ -45,7 +45,7 @@ def forms(value: bytes) -> frozenset[bytes]:
 
 
 def _inner(encoded: bytes, bits: int, offset: int, length: int) -> bytes:
-    """Those characters of an encoding, `bits` each, that depend on a value alone where it stands `offset` bytes in."""
+    """The characters, `bits` each, that depend on a value alone where it stands `offset` bytes into a text."""
     first = -(-offset * 8 // bits)  # rounded up: a character shared with what stands before is left out
     return encoded[first : (offset + length) * 8 // bits]
 
