@@ -335,3 +335,48 @@ def test_the_file_is_damaged(made: Estate, tmp_path: Path) -> None:
     content[(root - 1) * size : root * size] = bytes(size)
     file.write_bytes(content)
     assert home.remit("audit", "verify", "--data", str(home.data)).code == INTEGRITY
+
+
+# verdicts derived again, with no server --------------------------------------------------------------
+
+
+def _verdict(home: Home) -> tuple[str, int]:
+    rows = Thief(home.data, home.keyfile).rows()
+    index = next(index for index, row in enumerate(rows) if row.said["kind"] == "verdict")
+    return rows[index].said["id"], index
+
+
+def test_a_verdict_is_derived_again_from_the_data_directory(made: Estate, tmp_path: Path) -> None:
+    home = made.copy(tmp_path / "home")
+    verdict, index = _verdict(home)
+    done = home.remit("certify", "replay", verdict, "--data", str(home.data), "--json")
+    assert (done.code, done.json["replay"], done.json["index"]) == (0, "same", index), done.err
+    assert done.json["recorded"] == done.json["derived"]
+    with Server(home) as server:
+        server.start()
+        assert server.remit("certify", "replay", verdict, "--json").json == done.json, "the server says the same"
+
+
+def test_a_verdict_that_was_changed_does_not_come_out_the_same(made: Estate, tmp_path: Path) -> None:
+    home = made.copy(tmp_path / "home")
+    verdict, index = _verdict(home)
+    thief = Thief(home.data, home.keyfile)
+    rows = thief.rows()
+    statement = rows[index].said["statement"]
+    asked = statement["ask"]
+    rows[index] = rows[index].saying(statement={**statement, "ask": {**asked, "risk": 900_000}})
+    thief.rewrite(rows)
+    done = home.remit("certify", "replay", verdict, "--data", str(home.data))
+    assert done.code == INTEGRITY, done.out
+    assert "derived:" in done.out
+    rows[index] = rows[index].saying(statement={"engine": statement["engine"], "ask": 5})
+    thief.rewrite(rows)
+    assert home.remit("certify", "replay", verdict, "--data", str(home.data)).code == INTEGRITY
+
+
+def test_what_is_no_verdict_is_not_derived(made: Estate, tmp_path: Path) -> None:
+    home = made.copy(tmp_path / "home")
+    decision = Thief(home.data, home.keyfile).rows()[_decision(Thief(home.data, home.keyfile))].said["id"]
+    assert home.remit("certify", "replay", decision, "--data", str(home.data)).code == 2
+    assert home.remit("certify", "replay", "ver_of_nobody", "--data", str(home.data)).code == 2
+    assert home.remit("certify", "replay", "ver_of_nobody", "--data", str(tmp_path / "nowhere")).code == 2

@@ -5,7 +5,9 @@ from tests.interaction.apply_world import ADMIN
 from tests.interaction.desk import Desk
 
 from remit.agents.model import AgentState
+from remit.agents.suspended import SqlSuspensions
 from remit.kernel.clock import HOUR, MINUTE
+from remit.kernel.names import AgentName
 
 AGENT = "/v1/freezes/agent/invoice-bot"
 ALL = "/v1/freezes/all/*"
@@ -86,6 +88,7 @@ def test_an_owner_resumes_what_an_owner_suspended_until_others_do_so_too(desk: D
     assert state(desk, desk.admin, "resume") == 200
     assert state(desk, dana, "suspend") == 200
     assert state(desk, dana, "resume") == 200  # who suspended it before is forgotten
+    assert desk.rig.writer.read(lambda connection: SqlSuspensions(connection).by(AgentName("invoice-bot"))) is None
 
 
 def test_an_agent_suspended_when_its_owner_went_is_resumed_by_others(desk: Desk) -> None:

@@ -194,17 +194,18 @@ def test_moving_a_boundary_to_another_agent_takes_an_owner_of_both(two: Desk, tr
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
-        ("owner", {"owner": "eve", "name": "Eve", "email": "eve@example.test"}),
-        ("purpose", {"purpose": "p", "statement": "P", "actions": ["a/b"], "data_classes": [],
+        ("owner", {"owner": "pay", "name": "Eve", "email": "eve@example.test"}),
+        ("purpose", {"purpose": "pay", "statement": "P", "actions": ["a/b"], "data_classes": [],
                      "not_after": "2027-01-01"}),
-        ("server", {"server": "evil", "url": "http://127.0.0.1:1/mcp"}),
-        ("agent", {"agent": "dana-bot", "owner": "dana", "version": "1", "purposes": ["pay-invoices"],
+        ("server", {"server": "pay", "url": "http://127.0.0.1:1/mcp"}),
+        ("agent", {"agent": "pay", "owner": "dana", "version": "1", "purposes": ["pay-invoices"],
                    "not_after": "2027-01-01", "attest": [{"private_key_jwt": {"jwk": PUBLIC}}]}),
         ("policy", None),
     ],
 )  # fmt: skip
 def test_an_owner_applies_nothing_but_boundaries(two: Desk, kind: str, spec: dict[str, Any] | None) -> None:
-    document: dict[str, Any] = {"kind": kind, "file": "x.cedar", "text": ""}
+    """Not even under the name of a boundary that is theirs."""
+    document: dict[str, Any] = {"kind": kind, "file": "pay", "text": ""}
     if spec is not None:
         document = {"kind": kind, "spec": spec, "file": "x.yaml", "line": 1}
     status, problem = two.apply(two.token("dana", "owner"), [document])

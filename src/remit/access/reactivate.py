@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from remit.access.activation import ActivationState
-from remit.access.judge import CALM
+from remit.access.judge import CALM, ENGINE
 from remit.catalog.model import Tier
 from remit.kernel.clock import MINUTE
 
@@ -67,3 +68,17 @@ def reactivate(ask: Ask) -> Refusal | None:  # noqa: PLR0911 - one for each step
 def counts(ask: Ask) -> bool:
     """Whether it is charged against the agent's hourly quota: starting again is, a first use is not."""
     return ask.state is not None
+
+
+def ask_statement(ask: Ask) -> dict[str, Any]:
+    """The question to `reactivate` and its answer, as recorded."""
+    refusal = reactivate(ask)
+    asked = {
+        "tier": ask.tier.value,
+        "state": None if ask.state is None else ask.state.value,
+        "chosen": ask.chosen,
+        "same_version": ask.same_version,
+        "risk": ask.risk,
+        "attested": ask.attested,
+    }
+    return {"engine": ENGINE, "ask": asked, "refusal": None if refusal is None else refusal.value}

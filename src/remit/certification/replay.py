@@ -8,10 +8,9 @@ from typing import Any
 
 from remit.access import judge
 from remit.access.activation import ActivationState
-from remit.access.reactivate import Ask
+from remit.access.reactivate import Ask, ask_statement
 from remit.catalog.model import Tier
 from remit.kernel.canonical import canonical
-from remit.policy.entitlement import ask_statement
 
 
 @dataclass(frozen=True, slots=True)

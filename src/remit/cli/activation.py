@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import data_json, data_text, nothing, table, talk
 from remit.cli.wire import connect, segment
-from remit.kernel.errors import IntegrityFailed
+from remit.kernel.errors import IntegrityFailed, NotFound
 
 app = group("Activations: entitlements, and whether they are in force.")
 certify = group("Verdicts on entitlements, and their replay.")
@@ -90,10 +91,19 @@ def verdicts(
     return Exit.OK
 
 
-@certify.command("replay", epilog=examples("remit certify replay ver_01...", "remit certify replay ver_01... --json"))
-def replay(verdict: Annotated[str, typer.Argument(metavar="VERDICT")], json: Json = False, as_: As = None) -> int:
+@certify.command(
+    "replay", epilog=examples("remit certify replay ver_01...", "... --data DIR --json")
+)
+def replay(
+    verdict: Annotated[str, typer.Argument(metavar="VERDICT")],
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="From a data directory, with no server.")
+    ] = None,
+    json: Json = False,
+    as_: As = None,
+) -> int:
     """Derive a verdict again; exit 8 if it comes out different."""
-    answer = connect(as_).get(f"/v1/verdicts/{segment(verdict)}")
+    answer = _offline(data, verdict) if data else connect(as_).get(f"/v1/verdicts/{segment(verdict)}")
     if json:
         data_json(answer)
     elif answer["replay"] == "same":
@@ -106,6 +116,26 @@ def replay(verdict: Annotated[str, typer.Argument(metavar="VERDICT")], json: Jso
     if answer["replay"] not in {"same", "by_hand"}:
         raise IntegrityFailed(f"the verdict {verdict} does not come out the same", try_="remit audit verify")
     return Exit.OK
+
+
+def _offline(data: Path, verdict: str) -> dict[str, Any]:
+    """What the server answers, from the data directory. Whether the entry is the one recorded, `audit verify` says."""
+    from remit.audit.source_offline import open_offline  # noqa: PLC0415 - loaded when it is asked for
+    from remit.certification.replay import replay  # noqa: PLC0415 - the same
+
+    source = open_offline(data)
+    try:
+        said, index = source.entry(verdict)
+    finally:
+        source.close()
+    if said["kind"] != "verdict":
+        raise NotFound(f"{verdict} is no verdict"[:200], try_="remit certify list")
+    try:
+        again = replay(said)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise IntegrityFailed("this verdict cannot be derived again", detail=repr(error)) from error
+    shown = {"recorded": again.recorded.decode(), "derived": again.derived.decode()}
+    return {"verdict": said, "index": index, "replay": again.outcome, **shown}
 
 
 @certify.command("run", epilog=examples("remit certify run", "remit certify run --json"))

@@ -43,11 +43,14 @@ def agents(view: View, *, covered: int, now: Instant) -> list[dict[str, Any]]:
     return rows
 
 
+_WORDS = ("code", "verdict", "change", "reason", "what")
+
+
 def line(header: Mapping[str, Any], index: int | None) -> dict[str, Any]:
     """One entry of the log as the page lists it: no arguments, no payload."""
     kind = header["kind"]
     allowed = header.get("decision") == "allow"
-    word = header.get("code") or header.get("outcome") or header.get("verdict") or header.get("reason") or kind
+    word = next((header[name] for name in _WORDS if header.get(name)), kind)
     return {
         "id": header["id"],
         "index": index,

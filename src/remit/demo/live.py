@@ -69,10 +69,10 @@ def _news(stage: Stage) -> Iterator[str]:
     """Verdicts that nobody has been told of yet."""
     for each in stage.verdicts("crm/update_note"):
         if each["id"] not in stage.told and each["verdict"] in {"lapse", "reactivate"}:
-            word = (
-                "lapsed, unused for " + stage.ttl if each["verdict"] == "lapse" else "started again with its next use"
-            )
-            yield f"{each['time'][11:19]}  support-bot  [yellow]⧗ crm/update_note {word}[/]\n{'':<23}[dim]remit certify replay {each['id']}[/]"
+            lapsed = each["verdict"] == "lapse"
+            word = f"⧗ lapsed: unused for {stage.ttl}" if lapsed else "↻ in force again: its next use started it"
+            yield f"{each['time'][11:19]}  support-bot  [yellow]{word}[/]  update_note"
+            yield f"{'':<23}[dim]remit certify replay {each['id']}[/]"
         stage.told.add(each["id"])
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import row_of
-from remit.access.judge import ENGINE, Facts, judge, usable
+from remit.access.judge import Facts, judge, usable
 from remit.access.model import Boundary, Rule
-from remit.access.reactivate import QUOTA_PER_HOUR, Ask, counts, reactivate
+from remit.access.reactivate import QUOTA_PER_HOUR, Ask, ask_statement, counts, reactivate
 from remit.access.ttl import ttl
 from remit.catalog.model import Tier
 from remit.kernel.canonical import canonical
@@ -170,20 +170,6 @@ def verdict_of(
         "to": activation.state.value,
         "statement": dict(statement),
     }
-
-
-def ask_statement(ask: Ask) -> dict[str, Any]:
-    """The question to `reactivate` and its answer, as recorded."""
-    refusal = reactivate(ask)
-    asked = {
-        "tier": ask.tier.value,
-        "state": None if ask.state is None else ask.state.value,
-        "chosen": ask.chosen,
-        "same_version": ask.same_version,
-        "risk": ask.risk,
-        "attested": ask.attested,
-    }
-    return {"engine": ENGINE, "ask": asked, "refusal": None if refusal is None else refusal.value}
 
 
 def _notice(activation: Activation, change: str, now: Instant) -> str:

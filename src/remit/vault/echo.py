@@ -53,8 +53,8 @@ def _inner(encoded: bytes, bits: int, offset: int, length: int) -> bytes:
 def unescaped(text: bytes) -> str:
     """What is left of `text` once JSON's escapes are undone and the backslashes that wrote them are gone.
 
-    Backslashes are dropped altogether, as they are from what is looked for: how many of them stand before an escape only says
-    how deep a JSON text stands inside others.
+    Backslashes are dropped altogether, as they are from what is looked for: how many of them stand before
+    an escape only says how deep a JSON text stands inside others.
     """
     if b"\\" not in text:
         return text.decode("latin-1")

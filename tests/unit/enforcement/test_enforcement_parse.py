@@ -137,7 +137,7 @@ META = {"_meta": {"progressToken": "t"}}
             {
                 "protocolVersion": "2025-11-25",
                 "capabilities": {"other": {"exfil": 1}},
-                "clientInfo": {**CLIENT, "icons": [{**ICON, "exfil": 1}, "exfil"], "exfil": 1},
+                "clientInfo": {**CLIENT, "icons": [{**ICON, "exfil": "x"}, "exfil"], "exfil": "x"},
                 "exfil": 1,
             },
             {

@@ -127,9 +127,12 @@ def test_structure_and_cedar_agree(build: Build, rule: Rule, arguments: dict[str
 def test_a_freeze_is_never_overruled(
     build: Build, rule: Rule, arguments: dict[str, Any], kind: FreezeKind, tool: str
 ) -> None:
-    names = {"agent": "invoice-bot", "instance": "thumbprint-1", "server": "payments", "all": "*"}
-    view = build.view(build.boundary(rule), freezes=[build.freeze(kind, names[kind.value])])
     call = build.method("ping") if tool == "ping" else build.call(arguments)
+    names = {
+        "agent": "invoice-bot", "instance": "thumbprint-1", "owner": "dana", "server": "payments",
+        "tool": call.action, "credential": call.caller.credential, "all": "*",
+    }  # fmt: skip
+    view = build.view(build.boundary(rule), freezes=[build.freeze(kind, names[kind.value])])
     denial = build.ask(call, view).answer.denial
     assert denial is not None
     assert denial.code is Code.REVOKED

@@ -32,8 +32,9 @@ TEXT = json.dumps(BODY)
         {"isError": True, "_meta": {META: BODY}},
         CallToolResult.model_validate({"content": [], "isError": True, "_meta": {META: BODY}}),
         MCPError(-32010, "denied", BODY),
+        SimpleNamespace(error={"code": 1}, is_error=True, meta={META: BODY}),
     ],
-    ids=["JSON", "typed", "exception"],
+    ids=["JSON", "typed", "exception", "typed with a member that the client does not know"],
 )
 def test_a_denial_is_read_from_where_only_remit_writes(result: object) -> None:
     denial = read(result)
