@@ -19,7 +19,8 @@ NOBODY: frozenset[str] = frozenset()
 SERVICES = {
     "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service", "certification.hands",
     "certification.service", "freezes.service",
-    "people.service", "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
+    "people.service", "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators",
+    "server.http_peps",
     "server.http_secrets", "server.life", "server.opening", "server.state", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)

@@ -77,10 +77,10 @@ EDITS: dict[str, tuple[Edit, Sequence[str]]] = {
         ),
         ["agent invoice-bot"],
     ),
-    "the organisation's policies are gone": (run("DELETE FROM policies"), ["policy payments.cedar"]),
+    "the organisation's policies are gone": (run("DELETE FROM policies"), ["policy policies/payments.cedar"]),
     "a policy and its record are gone": (
         run("DELETE FROM policies", "DELETE FROM states WHERE what = 'policy'"),
-        ["policy payments.cedar"],
+        ["policy policies/payments.cedar"],
     ),
     "a server is elsewhere": (
         run("UPDATE servers SET body = replace(body, '127.0.0.1', '127.0.0.2') WHERE server = 'payments'"),
@@ -100,7 +100,7 @@ EDITS: dict[str, tuple[Edit, Sequence[str]]] = {
         run("UPDATE purposes SET body = replace(body, 'payments/list_*', 'payments/*')"),
         ["purpose pay-invoices"],
     ),
-    "a secret is another": (run("UPDATE secrets SET sealed = X'01' || substr(sealed, 2, 40)"), ["secret payments-key"]),
+    "a secret is another": (run("UPDATE secrets SET sealed = zeroblob(60)"), ["secret payments-key"]),
     "a freeze has ended": (run("UPDATE freezes SET ended = 1, ended_by = 'dana'"), ["freeze frz_"]),
     "a freeze never was": (put_back, ["freeze frz_"]),
 }
@@ -137,7 +137,7 @@ def test_what_is_accepted_is_recorded_and_starts(made: Estate, tmp_path: Path) -
         accepted = {(entry["what"], entry["name"]) for entry in entries if entry.get("change") == "accept"}
         assert accepted == {
             ("server", "payments"),
-            ("policy", "payments.cedar"),
+            ("policy", "policies/payments.cedar"),
             ("operator_token", "dana"),
         }
         assert {entry["by"] for entry in entries if entry.get("change") == "accept"} == {"admin"}
@@ -163,11 +163,12 @@ def test_while_a_server_runs_it_says_so_itself(made: Estate, tmp_path: Path) -> 
         done = server.remit("audit", "verify", "--json")
         assert done.code == INTEGRITY
         assert "boundary invoice-bot-payments is not as" in done.json["steps"][10]["detail"]
-        checks = {check["name"]: check for check in json.loads(server.remit("doctor", "--json").out)["checks"]}
+        checks = {check["check"]: check for check in json.loads(server.remit("doctor", "--json").out)["checks"]}
         assert checks["state"]["status"] == "fail"
         # Nothing is recorded over it, so that no later change makes it look as if a person had approved it.
-        status, said = server.ask("POST", "/v1/boundaries/invoice-bot-payments/approve", {}, as_="dana")
-        assert (status, said["code"]) == (500, "integrity_failed") or status == 200
+        sql(home, "INSERT INTO risks VALUES ('invoice-bot', 1, 1)")
+        status, said = server.ask("POST", "/v1/agents/invoice-bot/risk", {"risk": 5})
+        assert (status, said["code"]) == (500, "integrity_failed"), said
         # A stop works all the same.
         assert server.remit("freeze", "agent", "invoice-bot").code == 0
         assert server.end() == 0

@@ -22,7 +22,11 @@ from remit.storage.ports import Reader
 
 PATH: Final = "/console"
 COOKIE: Final = "remit_session"
-_STATIC: Final = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
+_STATIC: Final = {
+    "icon.svg": "image/svg+xml",
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+}
 _LONGEST_FORM = 4096
 # Nothing inline, nothing from elsewhere, nobody frames it, and no script can make HTML from text.
 _POLICY = (
@@ -32,7 +36,7 @@ _POLICY = (
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser sends its own forms with Origin: null
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
 }

@@ -307,8 +307,7 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         policies=PolicyFiles(reader=reader, records=records), checker=policy, lister=gate.reach,
         records=records,
     )  # fmt: skip
-    accountable, authority, log = Accountable(reader), Authority.shipped(), Log(reader, ground.keys)
-    life = gate.life
+    accountable, authority, log, life = Accountable(reader), Authority.shipped(), Log(reader, ground.keys), gate.life
     hands = Hands(writer=writer, records=records, clock=clock, coverage=ground.coverage, view=ground.facts.view)
     frozen = Freezes(
         freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer, records=records,
