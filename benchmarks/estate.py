@@ -34,7 +34,7 @@ _FILES = {
     ),
     "servers/bench": (
         "server: bench\nkind: mcp\nurl: http://127.0.0.1:{port}/mcp\nreview: pin-on-first-use\nmode: enforce\n"
-        "tools: {{\"*\": {{tier: low}}}}\n"
+        'tools: {{"*": {{tier: low}}}}\n'
     ),
     "agents/{agent}": (
         "agent: {agent}\nowner: dana\nversion: '1'\npurposes: [bench]\nmax_instances: 9\n"

@@ -35,6 +35,7 @@ HOW = {
     "tools, each draw decided with its effects dropped; the same with the lists as Remit narrows them.",
     "start": "Fresh processes in turns: the import timed inside its interpreter, `remit up` timed from outside to its "
     "ready line, in a new data directory and then again in the same one.",
+    "run_start": "Fresh processes in turns, timed from outside: `remit run -- true` less bare `true`.",
 }
 NOTES = """
 - Ratios come from one run each, with both sides in turns; absolute rates are true of this machine only.

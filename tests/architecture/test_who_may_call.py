@@ -39,7 +39,16 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "derive": {"audit.service", "audit.source_offline", "audit.states", "keys.derive", "keys.offline", "keys.service"},
     # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK.
     "private_key": {"attestation.service", "keys.jose", "keys.service"},
-    "sign": {"audit.sequencer", "keys.jose", "keys.jwk", "keys.model", "sdk.grant", "sdk.keyfile", "server.me_mandate", "tokens.service"},
+    "sign": {
+        "audit.sequencer",
+        "keys.jose",
+        "keys.jwk",
+        "keys.model",
+        "sdk.grant",
+        "sdk.keyfile",
+        "server.me_mandate",
+        "tokens.service",
+    },
     "log_key": {"audit.log", "audit.sequencer", "keys.service"},
     "keys.active": {"server.me_mandate", "tokens.service"},
     # An upstream credential leaves the vault in one place, on its way out.

@@ -19,7 +19,7 @@ def mode(path: Path) -> int:
 
 def test_it_says_where_it_is_and_ends_with_zero(home: Home) -> None:
     with home.up() as up:
-        assert up.ready["console"] is None
+        assert up.ready["console"] == up.ready["api"] + "/console"
         assert up.ready["gateway"] == up.ready["api"] + "/mcp"
         assert up.ready["admin_token_file"] == str(home.data / "admin.token")
         instance = json.loads((home.data / "instance.json").read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from tests.e2e.running import Done, Home
 from tests.fault.lived import Estate, lived
 from tests.fault.serving import Server
@@ -135,7 +136,9 @@ def forge_a_signature(thief: Thief, _: Estate) -> int:
     """The attacker's own key stands in the database, and has signed all of it."""
     jwk = generate(ED25519)
     key, old = private_key(jwk), parse(thief.note())
-    own = VerifierKey(old.origin, key.public.key.public_bytes_raw())
+    public_key = key.public.key
+    assert isinstance(public_key, Ed25519PublicKey)
+    own = VerifierKey(old.origin, public_key.public_bytes_raw())
     thief.publish(sign(Checkpoint(old.origin, old.size, old.root), own, key.sign))
     public = json.dumps({name: value for name, value in jwk.items() if name != "d"})
     with thief.database() as database:
@@ -143,11 +146,11 @@ def forge_a_signature(thief: Thief, _: Estate) -> int:
     return 0
 
 
-def swap_payloads(thief: Thief, _: Estate) -> int:
+def swap_payloads(thief: Thief, _estate: Estate) -> int:
     rows = thief.rows()
     one, two = [index for index, row in enumerate(rows) if row.payload][:2]
     with thief.database() as database:
-        (first, _, _), (second, _, _) = thief.at(database, one), thief.at(database, two)
+        first, second = thief.at(database, one)[0], thief.at(database, two)[0]
         read = "SELECT sealed FROM payloads WHERE bundle = ?"
         (a,), (b,) = database.execute(read, (first,)).fetchone(), database.execute(read, (second,)).fetchone()
         for sealed, number in ((b, first), (a, second)):

@@ -76,9 +76,7 @@ class AgentService:
 
         return self._writer.change(apply)
 
-    def resume(
-        self, name: str, *, by: Actor, may_resume: Callable[[str | None], None] = lambda _by: None
-    ) -> Agent:
+    def resume(self, name: str, *, by: Actor, may_resume: Callable[[str | None], None] = lambda _by: None) -> Agent:
         """Let a suspended agent work again; a no-op if it is active.
 
         Args:

@@ -91,9 +91,7 @@ def verdicts(
     return Exit.OK
 
 
-@certify.command(
-    "replay", epilog=examples("remit certify replay ver_01...", "... --data DIR --json")
-)
+@certify.command("replay", epilog=examples("remit certify replay ver_01...", "... --data DIR --json"))
 def replay(
     verdict: Annotated[str, typer.Argument(metavar="VERDICT")],
     data: Annotated[

@@ -245,8 +245,15 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
-        life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway,
-        mandates=mandates, points=points,
+        life=life,
+        health=health,
+        metrics=metrics,
+        reach=reach,
+        catalog=catalog,
+        checker=checker,
+        gateway=gateway,
+        mandates=mandates,
+        points=points,
     )
 
 

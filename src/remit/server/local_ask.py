@@ -33,7 +33,7 @@ class Ask:
 
     def form(self, issuer: str) -> Form:
         """The same request in the token endpoint's words."""
-        form = {"grant_type": ("client_credentials",), "client_id": (self.agent,)}
+        form: dict[str, tuple[str, ...]] = {"grant_type": ("client_credentials",), "client_id": (self.agent,)}
         if self.purpose is not None:
             form["scope"] = (f"purpose:{self.purpose}",)
         if self.servers:

@@ -146,6 +146,9 @@ class Keys:
     def load_data_key(self, _connection: Any, _owner: str) -> bytes:
         return bytes(32)
 
+    def erased(self, _connection: Any, _owner: str) -> bool:
+        return False
+
     @property
     def log_key(self) -> Any:
         raise AssertionError("nothing is signed here")

@@ -62,6 +62,9 @@ class NoKeys:
     def load_data_key(self, connection: Connection, owner: str) -> bytes:
         raise AssertionError(owner, connection)
 
+    def erased(self, connection: Connection, owner: str) -> bool:
+        raise AssertionError(owner, connection)
+
 
 class Disk:
     """A writer and reader whose queue is lost in a crash. Commits works first, then changes, as the real one does."""

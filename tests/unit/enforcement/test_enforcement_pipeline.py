@@ -56,6 +56,12 @@ class Facts:
             raise self.proposal
         return self.proposal
 
+    def frozen(self, _call: Call) -> Answer | None:
+        return None
+
+    def narrowed(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("lists are not the pipeline's")
+
     def ready(self, call: Call) -> bool:
         return call.caller.agent in self.prepared
 

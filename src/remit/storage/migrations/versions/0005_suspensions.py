@@ -12,4 +12,4 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """Create the table."""
-    op.create_table("suspensions", *[column(text) for text in "agent* text, by text, since bigint".split(",")])
+    op.create_table("suspensions", *[column(text) for text in ("agent* text", "by text", "since bigint")])
