@@ -191,10 +191,10 @@ def _resident(process: int | str = "self") -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def served(data: Path, environ: dict[str, str]) -> dict[str, float]:
+def served(data: Path, environ: dict[str, str], *more: str) -> dict[str, float]:
     """What a start of the whole server takes."""
     began = time.perf_counter()
-    with running(up("--data", str(data), "--refresh", "1h"), environ) as process:
+    with running(up("--data", str(data), "--refresh", "1h", *more), environ) as process:
         ready(process)
         return {"up": time.perf_counter() - began, "served": _resident(process.pid)}
 
@@ -206,7 +206,8 @@ def measure(home: Path, *, rounds: int, count: int) -> list[dict[str, Any]]:
     database = open_database(data / "remit.db")
     database.writer.change(lambda tx: fill(tx, count=count))
     database.close()
-    served(data, environ)  # makes the keys that a data directory which is in use has
+    # Makes the keys and seals the state, as in a data directory that is in use.
+    served(data, environ, "--accept-state")
     command = [sys.executable, __file__, "--load", str(data / "remit.db"), "--agents", str(count)]
     seen = [
         served(data, environ) | json.loads(subprocess.run(command, capture_output=True, check=True).stdout)

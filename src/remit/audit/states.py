@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
 from remit.audit.entry import header_bytes
 from remit.audit.objects import GONE, OBJECTS
@@ -31,6 +31,10 @@ from remit.storage.schema import meta, states
 
 _PREFIX = "chg_"
 _STEP = 64
+_UPSERT = (
+    "INSERT INTO states (what, name, digest, entry, seal) VALUES (?, ?, ?, ?, ?) ON CONFLICT (what, name)"
+    " DO UPDATE SET digest = excluded.digest, entry = excluded.entry, seal = excluded.seal"
+)
 _decode = msgspec.json.Decoder().decode
 _log = structlog.get_logger("remit.audit")
 Named = tuple[str, str]  # what, name
@@ -40,14 +44,17 @@ _NONE = (None, None)
 
 def rows_of(connection: Connection) -> Rows:
     """Queries with `?` on an open connection. Each must be read to its end."""
-    marks = "%s" if connection.dialect.name == "postgresql" else "?"
 
     def rows(query: str, values: Sequence[Any]) -> Iterable[Sequence[Any]]:
         # The driver's own rows: a start reads one for every object.
-        found = connection.exec_driver_sql(query.replace("?", marks), tuple(values))
+        found = connection.exec_driver_sql(_marked(connection, query), tuple(values))
         return cast("Iterable[Sequence[Any]]", found.cursor)
 
     return rows
+
+
+def _marked(connection: Connection, query: str) -> str:
+    return query.replace("?", "%s") if connection.dialect.name == "postgresql" else query
 
 
 class States:
@@ -73,8 +80,7 @@ class States:
         digests = {named: digest_now(rows, *named) for named in set(about.values())}
         newest = {named: entry for entry, named in about.items()}
         total = self._total(connection)
-        for named, entry in newest.items():
-            self._keep(connection, named, digests[named], entry, total)
+        self._keep(connection, {named: (digests[named], entry) for named, entry in newest.items()}, total)
         if total is not None:
             total.newest = max(total.newest, *(entry.id for entry in entries if entry.id.startswith(_PREFIX)))
             self._write(connection, total)
@@ -94,21 +100,18 @@ class States:
                     try_="remit audit verify",
                 )
 
-    def _keep(self, connection: Connection, named: Named, digest: str, entry: str, total: Total | None) -> None:
-        what, name = named
-        at = (states.c.what == what) & (states.c.name == name)
-        before = _kept(connection, named)
-        seal, summand = tag(self._keys, what, name, digest, entry)
-        values = {"digest": digest, "entry": entry, "seal": seal}
-        if before is None:
-            connection.execute(insert(states).values(what=what, name=name, **values))
-        else:
-            connection.execute(update(states).where(at).values(values))
-        if total is not None:
-            # A row that was tampered with is counted out as what it says: the total is wrong from then on, as it must.
-            if before is not None:
-                total.remove(tag(self._keys, what, name, *before)[1])
-            total.add(summand)
+    def _keep(self, connection: Connection, changed: Mapping[Named, tuple[str, str]], total: Total | None) -> None:
+        rows = []
+        for named, (digest, entry) in changed.items():
+            seal, summand = tag(self._keys, *named, digest, entry)
+            rows.append((*named, digest, entry, seal))
+            if total is not None:
+                # A tampered row is counted out as what it says: the total is wrong from then on, as it must be.
+                if (before := _kept(connection, named)) is not None:
+                    total.remove(tag(self._keys, *named, *before)[1])
+                total.add(summand)
+        if rows:
+            connection.exec_driver_sql(_marked(connection, _UPSERT), rows)
 
     def _total(self, connection: Connection) -> Total | None:
         """The total; None if it is damaged: a stop must work even then, and the next start will not."""
@@ -191,9 +194,8 @@ def _with(entry: Entry, digest: str) -> Entry:
 
 def _kept(connection: Connection, named: Named) -> tuple[str, str] | None:
     """(digest, entry) that is kept of an object."""
-    at = (states.c.what == named[0]) & (states.c.name == named[1])
-    row = connection.execute(select(states.c.digest, states.c.entry).where(at)).one_or_none()
-    return None if row is None else (str(row.digest), str(row.entry))
+    found = list(rows_of(connection)("SELECT digest, entry FROM states WHERE what = ? AND name = ?", named))
+    return (str(found[0][0]), str(found[0][1])) if found else None
 
 
 def _standing(connection: Connection, named: Named) -> tuple[str, tuple[str, str] | None]:

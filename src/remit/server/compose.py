@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
+from starlette.types import ASGIApp
 
 from remit.access.service import AccessService
 from remit.agents.service import AgentService
@@ -357,8 +358,15 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         *console.routes(),
         *http_health.routes(gate.health, gate.metrics.registry),
     ]
+    return _front(ground, gate, rest.rest(routes))
+
+
+def _front(ground: Ground, gate: Gate, router: ASGIApp) -> App:
+    """What answers before any router: the gateway, dry runs and evaluations."""
+    base, limit = ground.base, ground.settings.body_limit
     me_can = MeCan(
-        base=base, checker=gate.checker, policy=policy, writer=writer, clock=clock, body_limit=settings.body_limit
-    )
-    evaluation = Evaluation(keeper=ground.gatekeeper, points=gate.points, body_limit=settings.body_limit)
-    return App(place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation, rest=rest.rest(routes))
+        base=base, checker=gate.checker, policy=ground.policy, writer=ground.database.writer, clock=ground.clock,
+        body_limit=limit,
+    )  # fmt: skip
+    evaluation = Evaluation(keeper=ground.gatekeeper, points=gate.points, body_limit=limit)
+    return App(place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation, rest=router)

@@ -16,6 +16,7 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/me/mandate": ("format",),
     "/v1/audit/entries": ("first", "count"),
     "/v1/audit/export": ("first", "count"),
+    "/v1/audit/payloads": ("first", "count"),
 }
 # What is no door: answered by another room's routes, or before any router. (method, path, summary, who may ask)
 ELSEWHERE: Final = (
@@ -24,6 +25,9 @@ ELSEWHERE: Final = (
     ("get", "/v1/audit/tile/{path}", "A tile of the log's hash tree (C2SP tlog-tiles)", "operator"),
     ("get", "/v1/audit/entries", "Consecutive entries of the log", "operator"),
     ("get", "/v1/audit/export", "Entries of the log, each with its inclusion proof", "operator"),
+    ("get", "/v1/audit/payloads", "Whether sealed payloads are those that entries commit to", "operator"),
+    ("get", "/v1/audit/state", "Whether every object is as its newest entry left it", "operator"),
+    ("get", "/v1/audit/state", "Whether the current state is what the log's newest entries say", "operator"),
     ("get", "/oauth2/authorize", "Refused: no grant here involves a person at a browser", "anyone"),
     ("post", "/oauth2/introspect", "What a token is worth now (RFC 7662)", "pep"),
     ("post", "/oauth2/revoke", "End a token of mine (RFC 7009)", "assertion"),
