@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from remit.enforcement.model import Outcome
+from remit.policy import denial as refuse
 from remit.policy.model import Answer, Call, Code
+
+Found = TypeVar("Found")
 
 # What ends a call that runs: the world no longer lets it. Limits do not: the call itself is counted in them.
 _ENDING: Final = frozenset(
@@ -49,6 +52,17 @@ def ends(answer: Answer) -> bool:
     if denial is None:
         return False
     return denial.code in _ENDING or (denial.code is Code.ACTIVATION_LAPSED and denial.state == _SUSPENDED)
+
+
+def with_tokens(revoked: Callable[[str], bool], ask: Callable[[Call], Found]) -> Callable[[Call], Answer | Found]:
+    """`ask`, but a call whose token was revoked is answered with that first (RFC 7009: what it started ends too)."""
+
+    def answer(call: Call) -> Answer | Found:
+        if revoked(call.caller.token):
+            return Answer(denial=refuse.withdrawn(call, cause="token revoked"))
+        return ask(call)
+
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.place import Place
 from remit.enforcement.points import Points
 from remit.enforcement.relay import Relay
-from remit.enforcement.streams import Streams
+from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
 from remit.freezes.containment import Acknowledgements
@@ -219,7 +219,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         pipeline=pipeline, purposes=policy.purposes, header=lambda decision: log.find(decision).header, clock=clock,
         docs=f"{ground.base}/errors",
     )  # fmt: skip
-    streams = Streams(pipeline.again, pipeline.epoch, pipeline.frozen)
+    revoked = ground.revoked.has
+    streams = Streams(with_tokens(revoked, pipeline.again), pipeline.epoch, with_tokens(revoked, pipeline.frozen))
     feed.subscribe(lambda _epoch, topics, _connection: streams.changed(topics))
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
@@ -230,13 +231,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
     )  # fmt: skip
 
-    certifying = Certifying(
-        service=CertificationService(
-            writer=writer, reader=database.reader, records=records, clock=clock, coverage=ground.coverage,
-            view=ground.facts.view,
-        ),
-        clock=clock,
-    )  # fmt: skip
+    certifying = _certifying(ground)
     feed.subscribe(certifying.follow)
     life = Life(
         coverage=ground.coverage, certifying=certifying, clock=clock, database=database, records=records,
@@ -256,6 +251,14 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         mandates=mandates,
         points=points,
     )
+
+
+def _certifying(ground: Ground) -> Certifying:
+    service = CertificationService(
+        writer=ground.database.writer, reader=ground.database.reader, records=ground.records, clock=ground.clock,
+        coverage=ground.coverage, view=ground.facts.view,
+    )  # fmt: skip
+    return Certifying(service=service, clock=ground.clock)
 
 
 def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:

@@ -13,7 +13,7 @@ from remit.audit.recovery import OpenCalls
 from remit.catalog.model import Server
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.pipeline import Pipeline
-from remit.enforcement.streams import Streams
+from remit.enforcement.streams import Streams, with_tokens
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import InDoubt, StorageUnavailable
 from remit.kernel.names import ActionName, AgentName, DecisionId, InstanceId, PurposeName, RunId, ServerName, ToolName
@@ -423,5 +423,29 @@ def test_only_a_use_that_came_to_something_justifies(outcome: Outcome) -> None:
         assert desk.facts.uses == []
         await desk.pipeline.drain()
         assert desk.facts.uses == ([("dec_1", NOON)] if outcome is Outcome.OK else [])
+
+    play(scenario)
+
+
+def test_a_revoked_token_ends_what_it_started() -> None:
+    async def scenario(desk: Desk) -> None:
+        revoked: set[str] = set()
+        streams = Streams(
+            with_tokens(revoked.__contains__, desk.pipeline.again),
+            desk.pipeline.epoch,
+            with_tokens(revoked.__contains__, lambda _: None),
+        )
+        admitted = await desk.pipeline.admit(question())
+        with streams.running(admitted.call, epoch=admitted.epoch) as running:
+            running.task = None
+            streams.recheck(("token:other",))
+            assert running.cut is None
+            revoked.add("tok_1")
+            streams.recheck(("token:tok_1",))
+            assert running.cut is not None
+            assert running.cut.denial is not None
+            assert running.cut.denial.code is Code.REVOKED
+        with streams.running(admitted.call, epoch=0) as late:
+            assert late.cut is not None
 
     play(scenario)
