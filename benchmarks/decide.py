@@ -21,13 +21,14 @@ from sqlalchemy import Connection
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.decisions import AGENT, PAY, PAYMENTS, Estate
+from benchmarks.decisions import AGENT, KEY, PAY, PAYMENTS, Estate
 from benchmarks.report import finish, options, row
 
 from remit.attestation.model import Caller
 from remit.kernel.canonical import parse
 from remit.kernel.clock import HOUR, Instant, SystemClock
 from remit.kernel.names import ActionName, DecisionId, InstanceId, RunId, ToolName
+from remit.keys.jwk import thumbprint
 from remit.policy.cedar import CedarEngine
 from remit.policy.decide import decide
 from remit.policy.facts import Facts
@@ -53,13 +54,14 @@ class Overheard(CedarEngine):
 
 def subject(now: Instant) -> tuple[Call, View, Slice, str]:
     """A transfer inside its bounds, rate and budget, and what Cedar is asked about it."""
-    engine = Overheard()
-    facts = Facts(source=Estate(), engine=engine, contact=lambda: now)
+    engine, estate = Overheard(), Estate()
+    facts = Facts(source=estate, engine=engine, contact=lambda: now, reader=estate)
     facts.load(cast("Connection", None), epoch=1)
+    facts.prepare(AGENT)
     caller = Caller(
-        agent=AGENT, instance=InstanceId("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"), credential="key",
+        agent=AGENT, instance=InstanceId("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"), credential=thumbprint(KEY),
         purpose=PAY, run=RunId("run_01abc"), token="jti",  # noqa: S106 - a token's id
-        expires=Instant(now + HOUR), bound=True,
+        expires=Instant(now + HOUR), bound=True, run_ends=Instant(now + HOUR),
     )  # fmt: skip
     call = Call(
         id=DecisionId("dec_01abc"), caller=caller, server=PAYMENTS, action=ActionName("payments/transfer"),
@@ -69,8 +71,9 @@ def subject(now: Instant) -> tuple[Call, View, Slice, str]:
     )  # fmt: skip
     assert decide(call, facts.view(), now=now).answer.allowed
     view = facts.view()
-    quiet = Facts(source=Estate(), engine=CedarEngine(), contact=lambda: now)
+    quiet = Facts(source=estate, engine=CedarEngine(), contact=lambda: now, reader=estate)
     quiet.load(cast("Connection", None), epoch=1)
+    quiet.prepare(AGENT)
     assert view.organisation.digest == quiet.view().organisation.digest
     return call, quiet.view(), engine.question, engine.context
 

@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.estate import folder
 from benchmarks.report import finish, options, row
 
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
@@ -51,6 +52,7 @@ from remit.kernel.names import (
     ToolName,
     new_id,
 )
+from remit.keys.jwk import thumbprint
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.service import KeyRing
 from remit.people.model import Owner
@@ -81,6 +83,9 @@ when { context.input has amount && context.input.amount.greaterThan(decimal("100
 """
 
 
+KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037 appendix A
+
+
 class Estate:
     """Implements remit.policy.ports.FactSource: one agent with one boundary on one server."""
 
@@ -90,7 +95,7 @@ class Estate:
     def agents(self, _connection: Connection) -> Iterable[Agent]:
         yield Agent(
             agent=AGENT, owner=OwnerName("dana"), version="1.4", purposes=(PAY,), max_instances=20,
-            sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(),
+            sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(KEY,),
             state=AgentState.ACTIVE,
         )  # fmt: skip
 
@@ -123,6 +128,23 @@ class Estate:
             server=PAYMENTS, url="http://127.0.0.1:9101/mcp", credential=None, tiers=(), review="pin-on-first-use",
             tools={transfer.name: transfer}, set_pin="",
         )  # fmt: skip
+
+    def activations(self, _connection: Connection, _agent: str) -> Iterable[Activation]:
+        """The transfer is in force, so a decision judges it and starts nothing."""
+        now = SystemClock().now()
+        yield Activation(
+            key=ActivationKey(AGENT, PAY, ActionName("payments/transfer"), PAYMENTS),
+            boundary=BoundaryName("invoice-bot-payments"), boundary_version=3, agent_version="1.4",
+            state=ActivationState.ACTIVE, since=now, started=now, by="", serial=1,
+            usage=Usage(now, Micros(0), 3, (1, 1)),
+        )  # fmt: skip
+
+    def risks(self, _connection: Connection, _agent: str | None = None) -> Iterable[tuple[str, int]]:
+        return ()
+
+    def read(self, query: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is read
+        """Implements remit.storage.ports.Reader: nothing here needs a connection."""
+        return query(None)
 
     def freezes(self, _connection: Connection) -> Iterable[Freeze]:
         return []
@@ -164,8 +186,10 @@ class Bench:
     def pipeline(self, writer: Writer) -> Pipeline:
         """A pipeline over `writer`, with facts of its own."""
         engine = CedarEngine()
-        facts = Facts(source=Estate(), engine=engine, contact=self._contact)
+        estate = Estate()
+        facts = Facts(source=estate, engine=engine, contact=self._contact, reader=estate)
         self.database.reader.read(lambda connection: facts.load(connection, epoch=self.database.epoch))
+        facts.prepare(AGENT)
         policy = PolicyService(facts=facts, engine=engine, clock=self.clock, mac=self.records.mac, docs="/errors")
         return Pipeline(
             decider=policy, records=self.records, writer=writer, recovery=OpenCalls(), clock=self.clock
@@ -203,12 +227,13 @@ def _in_a_minute(now: Instant) -> Instant:
 _CALLER = Caller(
     agent=AGENT,
     instance=InstanceId("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
-    credential="2RzHnPv5mVLkqYdTt3sWcQeBfUaXgJi7oMND0p8l1E4",
+    credential=thumbprint(KEY),
     purpose=PAY,
     run=RunId("run_01jd3k9abcdefghjkmnpqrstvw"),
     token="tok_01jd3k9abcdefghjkmnpqrstvw",  # noqa: S106 - an id, not a token
     expires=FAR,
     bound=True,
+    run_ends=FAR,
 )
 Done = Callable[[Pipeline, Admitted], None]
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ _FILES = {
     ),
     "servers/bench": (
         "server: bench\nkind: mcp\nurl: http://127.0.0.1:{port}/mcp\nreview: pin-on-first-use\nmode: enforce\n"
+        'tools: {{"*": {{tier: low}}}}\n'
     ),
     "agents/{agent}": (
         "agent: {agent}\nowner: dana\nversion: '1'\npurposes: [bench]\nmax_instances: 9\n"
@@ -118,25 +119,27 @@ def up(*words: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def estate(home: Path, *, ledger: Path | None = None) -> Iterator[Running]:
-    """A server, a Remit in front of it, and both agents with an approved boundary."""
+def estate(
+    home: Path, *, ledger: Path | None = None, agents: Mapping[str, str] = AGENTS, server: str = "upstream.py"
+) -> Iterator[Running]:
+    """A server, a Remit in front of it, and the agents (with their sender constraints) with an approved boundary."""
     environ = environment(home)
     port = _free_port()
-    upstream = [sys.executable, str(Path(__file__).with_name("upstream.py")), str(port)]
+    upstream = [sys.executable, str(Path(__file__).with_name(server)), str(port)]
     if ledger is not None:
         upstream.append(str(ledger))
     with running(upstream, environ), running(up("--dev"), environ) as process:
         _wait_for(port)
         api = ready(process)["api"]
         found = Running(direct=f"http://127.0.0.1:{port}/mcp", remit=api, home=home, environ=environ)
-        _write(found, home / "estate", port)
+        _write(found, home / "estate", port, agents)
         found.command("apply", str(home / "estate"), "--approve", "--as", "dana", "--json")
         yield found
 
 
-def _write(found: Running, where: Path, port: int) -> None:
+def _write(found: Running, where: Path, port: int, agents: Mapping[str, str]) -> None:
     """The directory that is applied; the agents' keys stand beside it."""
-    for agent, constraint in AGENTS.items():
+    for agent, constraint in agents.items():
         key = Path(found.key(agent))
         found.command("agent", "keygen", agent, "--out", str(key))
         for name, text in _FILES.items():

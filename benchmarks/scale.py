@@ -45,6 +45,7 @@ from remit.kernel.names import (
     ServerName,
     ToolName,
 )
+from remit.keys.jwk import thumbprint
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
 from remit.policy.cedar import CedarEngine
@@ -111,12 +112,15 @@ def _tool(name: str) -> Tool:
     )  # fmt: skip
 
 
+def _jwk(number: int) -> dict[str, str]:
+    return {"kty": "EC", "crv": "P-256", "x": f"{number:043d}", "y": f"{number + 1:043d}", "kid": f"{number:043d}"}
+
+
 def _agent_row(number: int) -> dict[str, Any]:
-    jwk = {"kty": "EC", "crv": "P-256", "x": f"{number:043d}", "y": f"{number + 1:043d}", "kid": f"{number:043d}"}
     agent = Agent(
         agent=AgentName(f"agent-{number}"), owner=OwnerName(f"owner-{number % 100}"), version="1.4",
         purposes=tuple(PurposeName(f"purpose-{each}") for each in range(PURPOSES)), max_instances=20,
-        sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(jwk,),
+        sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(8 * HOUR), keys=(_jwk(number),),
         state=AgentState.ACTIVE,
     )  # fmt: skip
     return {
@@ -168,10 +172,11 @@ def load(path: Path, *, count: int) -> dict[str, float]:
 
 def _call(number: int, now: Instant) -> Call:
     caller = Caller(
-        agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential="c", purpose=PurposeName("purpose-3"),
+        agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential=thumbprint(_jwk(number)),
+        purpose=PurposeName("purpose-3"),
         run=RunId("r"),
         token="t",  # noqa: S106 - a token's id
-        expires=Instant(now + SECOND), bound=True,
+        expires=Instant(now + SECOND), bound=True, run_ends=Instant(now + SECOND),
     )  # fmt: skip
     return Call(
         id=DecisionId("d"), caller=caller, server=ServerName("server-3"), action=ActionName("server-3/transfer"),
@@ -186,10 +191,10 @@ def _resident(process: int | str = "self") -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def served(data: Path, environ: dict[str, str]) -> dict[str, float]:
+def served(data: Path, environ: dict[str, str], *more: str) -> dict[str, float]:
     """What a start of the whole server takes."""
     began = time.perf_counter()
-    with running(up("--data", str(data), "--refresh", "1h"), environ) as process:
+    with running(up("--data", str(data), "--refresh", "1h", *more), environ) as process:
         ready(process)
         return {"up": time.perf_counter() - began, "served": _resident(process.pid)}
 
@@ -201,7 +206,8 @@ def measure(home: Path, *, rounds: int, count: int) -> list[dict[str, Any]]:
     database = open_database(data / "remit.db")
     database.writer.change(lambda tx: fill(tx, count=count))
     database.close()
-    served(data, environ)  # makes the keys that a data directory which is in use has
+    # Makes the keys and seals the state, as in a data directory that is in use.
+    served(data, environ, "--accept-state")
     command = [sys.executable, __file__, "--load", str(data / "remit.db"), "--agents", str(count)]
     seen = [
         served(data, environ) | json.loads(subprocess.run(command, capture_output=True, check=True).stdout)

@@ -52,7 +52,21 @@ def test_no_token_stands_in_for_another_type(world: Any) -> None:
 
 def test_our_own_key_signs_nothing_that_is_not_complete(world: Any) -> None:
     token, key = world.token(), world.ring.token_keys.active
-    for name in ("iss", "sub", "client_id", "aud", "exp", "iat", "jti", "scope", "purpose", "run", "instance", "cred"):
+    for name in (
+        "iss",
+        "sub",
+        "client_id",
+        "aud",
+        "exp",
+        "iat",
+        "jti",
+        "scope",
+        "purpose",
+        "run",
+        "run_exp",
+        "instance",
+        "cred",
+    ):
         head, body, _ = world.forge(token, claims={name: ...}).split(".")
         with pytest.raises(TokenInvalid):
             world.check(f"{head}.{body}.{world.b64(key.sign(f'{head}.{body}'.encode()))}")

@@ -17,35 +17,46 @@ SRC = Path(__file__).parents[2] / "src"
 NOBODY: frozenset[str] = frozenset()
 
 SERVICES = {
-    "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service", "freezes.service",
-    "people.service", "server.apply", "server.compose", "server.http_freezes", "server.http_operators",
-    "server.http_secrets", "server.life", "server.opening", "tokens.service",
+    "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service", "certification.hands",
+    "certification.service", "freezes.service",
+    "people.service", "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators",
+    "server.http_peps",
+    "server.http_secrets", "server.life", "server.opening", "server.state", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
     # The value of a secret: the keyfile's key, the root key, an upstream credential.
-    "reveal": {"keys.keyfile", "keys.service", "vault.model", "vault.service"},
+    "reveal": {"keys.derive", "keys.keyfile", "vault.model", "vault.service"},
     # Opening what is sealed; the cipher itself has one wrapper.
-    "unseal": {"audit.log", "keys.service", "vault.service"},
+    "unseal": {"audit.contents", "audit.log", "audit.seal", "keys.offline", "keys.service", "vault.service"},
     "unseal_bytes": {"keys.keyfile"},
-    "unwrap": {"keys.service"},
+    "unwrap": {"keys.offline", "keys.service"},
     "AESGCM": {"keys.seal"},
     # The keys under which payloads and secrets are sealed.
-    "data_key": {"audit.log", "audit.service", "keys.service", "vault.service"},
+    "data_key": {"audit.log", "audit.service", "audit.source_offline", "keys.service", "vault.service"},
     "load_data_key": {"audit.log"},
     "ensure_data_key": {"agents.service", "vault.service"},
-    "derive": {"audit.service", "keys.service"},
+    "derive": {"audit.service", "audit.source_offline", "audit.states", "keys.derive", "keys.offline", "keys.service"},
     # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK.
     "private_key": {"attestation.service", "keys.jose", "keys.service"},
-    "sign": {"audit.sequencer", "keys.jose", "keys.jwk", "keys.model", "sdk.grant", "sdk.keyfile", "tokens.service"},
+    "sign": {
+        "audit.sequencer",
+        "keys.jose",
+        "keys.jwk",
+        "keys.model",
+        "sdk.grant",
+        "sdk.keyfile",
+        "server.me_mandate",
+        "tokens.service",
+    },
     "log_key": {"audit.log", "audit.sequencer", "keys.service"},
-    "keys.active": {"tokens.service"},
+    "keys.active": {"server.me_mandate", "tokens.service"},
     # An upstream credential leaves the vault in one place, on its way out.
     "scanner": {"enforcement.upstream", "vault.service"},
     # A decision is proposed by one function and made durable by one pipeline.
-    "decide": {"enforcement.pipeline", "policy.service"},
-    "admit": {"enforcement.mcp"},
-    "submit_async": {"enforcement.pipeline", "server.me_can"},
+    "decide": {"enforcement.pipeline", "policy.mandate", "policy.service"},
+    "admit": {"enforcement.mcp", "enforcement.points"},
+    "submit_async": {"enforcement.pipeline", "server.me_can", "server.me_mandate"},
     "writer.submit": {"tokens.refusals"},
     # State changes: services, and the few endpoints whose state has no room of its own.
     "writer.change": SERVICES,
@@ -56,13 +67,14 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "HTTPConnection": {"cli.wire"},
     "HTTPSConnection": {"cli.wire"},
     "getaddrinfo": {"outbound.resolve", "server.run"},
-    "open_connection": NOBODY,
+    "open_connection": {"runner.upstream"},
+    "open_unix_connection": {"runner.session"},
     "create_connection": NOBODY,
     "urlopen": NOBODY,
     # Databases are opened by storage, and by the verifier that trusts no server.
     "create_engine": {"storage.database", "storage.memory", "storage.postgres", "storage.sqlite"},
-    # Processes are started by the demo alone; code is made from text by nobody.
-    "Popen": {"demo.processes", "demo.stage"},
+    # Processes are started by the demo, and by `remit run`; code is made from text by nobody.
+    "Popen": {"demo.processes", "demo.stage", "runner.child"},
     "create_subprocess_exec": NOBODY,
     "create_subprocess_shell": NOBODY,
     "system": NOBODY,
@@ -77,7 +89,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "utcnow": NOBODY,
     "today": NOBODY,
     # A token of an operator is made where its hash is stored.
-    "ensure_admin": {"server.compose"},
+    "ensure_admin": {"server.state"},
 }
 
 

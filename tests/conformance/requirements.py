@@ -13,6 +13,7 @@ _HANDSHAKE = "https://modelcontextprotocol.io/specification/2025-11-25/basic/{}"
 _MODERN = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
 _PRACTICES = "https://modelcontextprotocol.io/specification/2025-06-18/basic/security_best_practices"
 _C2SP = "https://c2sp.org/{}"
+_AUTHZEN = "https://openid.net/specs/authorization-api-1_0.html"
 _BIS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis"
 
 
@@ -82,6 +83,22 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("resource:no-oracle", "The endpoint does not tell which servers exist.", "design: invariant 9"),
     Requirement("resource:checked", "A token for one resource is refused at another.", _rfc(9068, "4")),
     Requirement("rar:unknown", "Details of an unknown type or with unknown members are refused.", _rfc(9396, "5")),
+    Requirement("rar:granted", "The answer says what was granted, enriched with the purpose.", _rfc(9396, "7.1")),
+    # what a token is worth, and its end before its time
+    Requirement("introspection:active", "An active token is described, with what it is bound to.", _rfc(7662, "2.2")),
+    Requirement("introspection:inactive", "What is not active is active: false, and nothing else.", _rfc(7662, "2.2")),
+    Requirement(
+        "introspection:audience",
+        "A token for another resource is inactive.",
+        _rfc(7662, "4"),
+        divergence="The RFC lets the server know its protected resources; here an enforcement point says by `resource` "
+        "what it guards, and without it stands for the deployment as a whole.",
+    ),
+    Requirement("introspection:authenticated", "Whoever asks is authenticated.", _rfc(7662, "2.1")),
+    Requirement("revocation:at-once", "A revoked token is refused at once and for good.", _rfc(7009, "2.1")),
+    Requirement("revocation:unknown", "A token that is not known is no error; a hint is a hint.", _rfc(7009, "2.2")),
+    Requirement("revocation:own", "A token issued to another client is refused, and says so.", _rfc(7009, "2.1")),
+    Requirement("revocation:authenticated", "A client proves who it is before it revokes.", _rfc(7009, "2.1")),
     # bearer tokens
     Requirement("bearer:one-resource", "A token bound to no key names exactly one resource.", "design: interfaces"),
     Requirement("bearer:no-credential", "A request without a credential gets a bare challenge.", _rfc(6750, "3.1")),
@@ -121,6 +138,28 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         divergence="An authorization endpoint is named although no grant type uses it, because stock MCP clients "
         "refuse metadata without one; it refuses every response type.",
     ),
+    Requirement("metadata:status-endpoints", "The metadata names introspection and revocation.", _rfc(8414, "2")),
+    # decisions for registered enforcement points
+    Requirement("authzen:evaluation", "An evaluation is answered with a decision and its reasons.", _AUTHZEN),
+    Requirement(
+        "authzen:undeclared",
+        "What is not declared, not there or not visible is a decision of false, all three alike.",
+        "design: invariant 9",
+    ),
+    Requirement("authzen:stored-attributes", "Of Remit's own types stored attributes win.", "design: interfaces"),
+    Requirement("authzen:malformed", "A missing or wrong-typed field, an empty body, an array: 400.", _AUTHZEN),
+    Requirement("authzen:http", "Unauthenticated 401, media type 415, size 413, other methods 405.", _AUTHZEN),
+    Requirement("authzen:request-id", "X-Request-ID comes back.", _AUTHZEN),
+    Requirement("authzen:discovery", "The configuration names what there is, and nothing else.", _AUTHZEN),
+    Requirement(
+        "authzen:interop",
+        "The interoperability scenarios' requests are understood.",
+        _AUTHZEN,
+        divergence="Their types (user, todo, identity, route, record) are an organisation's own, which this version "
+        "cannot declare; so each is a decision of false, and none of theirs that is false is true here.",
+    ),
+    Requirement("outcomes:once", "An outcome is recorded once.", "design: invariant 3"),
+    Requirement("outcomes:own", "A foreign decision looks like one that does not exist.", "design: invariant 9"),
     # the SDK and stock clients
     Requirement("sdk:proof-per-request", "Each request of the SDK carries a proof of its own.", _rfc(9449, "4.2")),
     Requirement("sdk:own-origin", "The SDK sends tokens to Remit only.", _rfc(6750, "5.3")),

@@ -39,7 +39,11 @@ def upstream(command: Sequence[str], environ: Mapping[str, str], log: Path) -> I
 
 def tree(root: Path, server: str, url: str, actions: Sequence[Any]) -> Path:
     """A directory for `remit apply`: one server, `bot` (DPoP) and `plain` (no sender constraint), the same boundary."""
-    allow = [{"action": f"{server}/{action}"} if isinstance(action, str) else action for action in actions]
+    allow = [
+        # These servers' tools have no tier, so they are high: the owner lets them start by themselves.
+        {"first_use": "auto", **({"action": f"{server}/{action}"} if isinstance(action, str) else action)}
+        for action in actions
+    ]
     documents: dict[str, Any] = {
         "owners": [
             {"owner": "dana", "name": "Dana Reyes", "email": "dana@example.test", "backup": ["lee"]},

@@ -71,7 +71,7 @@ AT_THE_TOKEN_ENDPOINT: list[tuple[bytes, dict[str, str], int, str]] = [
 
 @pytest.mark.requirement("gateway:parse")
 def test_each_door_refuses_what_it_does_not_understand(home: Home, served: Up, files: Path, tmp_path: Path) -> None:
-    assert home.remit("secret", "set", "payments-key", stdin="s3cret").code == 0
+    assert home.remit("secret", "set", "payments-key", stdin="s3cret-value").code == 0
     assert home.remit("apply", str(files), "--approve", "--as", "dana").code == 0
     api = served.ready["api"]
     auth = AgentAuth(api, "invoice-bot", files / "agents" / "invoice-bot", "pay-invoices")
@@ -116,7 +116,7 @@ BAD_FILES: dict[str, tuple[str, str]] = {
 def test_each_bad_file_is_refused_and_nothing_of_the_directory_applied(
     home: Home, served: Up, files: Path, payments: int
 ) -> None:
-    assert home.remit("secret", "set", "payments-key", stdin="s3cret").code == 0
+    assert home.remit("secret", "set", "payments-key", stdin="s3cret-value").code == 0
     for what, (text, said) in BAD_FILES.items():
         tree(files, payments=payments, **{"boundaries__invoice-bot": text})
         done = home.remit("apply", str(files), "--json")

@@ -22,6 +22,7 @@ STEPS = [
     "An agent reads",
     "A transfer above its bound is refused",
     "Three transfers at once against a budget that fits two",
+    "An access that nobody uses lapses by itself",
     "A server changes a tool's definition",
     "A person freezes an agent",
     "Why was it refused?",
@@ -132,15 +133,16 @@ def test_a_step_that_is_not_seen_ends_it_with_four(home: Home, tmp_path: Path) -
 
 
 def commands(said: list[str]) -> tuple[str, dict[str, str]]:
-    """The `export` line, and each printed command by its first word after `remit`."""
-    printed = [re.split(r"\s{2,}", line.strip())[0] for line in said if line.startswith("  ")]
+    """The `export` line, and each printed command by its first word after `remit`. The browser's link comes first."""
+    link, *printed = [re.split(r"\s{2,}", line.strip())[0] for line in said if line.startswith("  ")]
+    assert "/console?login=" in link
     return printed[0], {command.split()[1]: command for command in printed[1:]}
 
 
 def test_the_commands_it_prints_work_from_a_second_terminal(demo: Demo) -> None:
     export, typed = commands(demo.lines(NEXT))
     assert export.startswith("export ")
-    assert set(typed) == {"freeze", "unfreeze", "why", "can", "audit", "doctor"}
+    assert set(typed) == {"freeze", "unfreeze", "why", "can", "activation", "mandate", "audit", "doctor"}
 
     def enter(word: str) -> str:
         script = f"{export}\n{typed[word]}"
@@ -156,6 +158,8 @@ def test_the_commands_it_prints_work_from_a_second_terminal(demo: Demo) -> None:
     assert "invoice-bot was denied payments/transfer" in enter("why")
     assert "constraint_violated" in enter("can")
     assert "legacy-bot" in enter("doctor")
+    assert "crm/update_note" in enter("activation")
+    assert "amount" in enter("mandate")
     assert "root" in enter("audit")
     enter("freeze")
     demo.line("support-bot", "✗ revoked")

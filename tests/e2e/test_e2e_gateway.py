@@ -60,6 +60,8 @@ def test_the_official_client_sees_the_server_itself_in_every_mode(peer: Peer, tm
         async with peer.client(mode, direct=True) as client:
             expected = await seen(client)
         assert expected["tools"].pop("delete_all")
+        # What the boundary bounds stands in the list that the agent sees.
+        expected["tools"]["transfer"]["inputSchema"]["properties"]["amount"]["maximum"] = 500
         executed = ledger.read_text(encoding="utf-8")
         ledger.write_text("", encoding="utf-8")
         async with peer.client(mode, direct=False) as client:

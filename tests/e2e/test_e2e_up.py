@@ -19,7 +19,7 @@ def mode(path: Path) -> int:
 
 def test_it_says_where_it_is_and_ends_with_zero(home: Home) -> None:
     with home.up() as up:
-        assert up.ready["console"] is None
+        assert up.ready["console"] == up.ready["api"] + "/console"
         assert up.ready["gateway"] == up.ready["api"] + "/mcp"
         assert up.ready["admin_token_file"] == str(home.data / "admin.token")
         instance = json.loads((home.data / "instance.json").read_text(encoding="utf-8"))
@@ -54,7 +54,7 @@ def test_no_secret_is_printed(home: Home) -> None:
 def test_a_second_start_finds_the_same_data_and_token(home: Home) -> None:
     with home.up() as up:
         token = (home.data / "admin.token").read_bytes()
-        assert home.remit("secret", "set", "payments-key", stdin="s3cret").code == 0
+        assert home.remit("secret", "set", "payments-key", stdin="s3cret-value").code == 0
         assert up.end() == 0
     with home.up():
         assert (home.data / "admin.token").read_bytes() == token
@@ -190,7 +190,7 @@ def test_a_bad_request_has_its_own_code(
 def test_it_runs_on_postgresql(home: Home, postgres_url: str) -> None:
     for _ in range(2):
         with home.up("--database", postgres_url) as up:
-            assert home.remit("secret", "set", "payments-key", stdin="s3cret").code == 0
+            assert home.remit("secret", "set", "payments-key", stdin="s3cret-value").code == 0
             verified = home.remit("audit", "verify")
             assert verified.code == 0, verified.out
             assert up.end() == 0

@@ -32,7 +32,7 @@ def budget(units: int) -> dict[str, Any]:
 
 def register(server: Server, files: Path, *, payments: int, crm: int) -> None:
     """Register and approve all of it; the agents' keys stand in `files`."""
-    estate.write(files, payments=payments, crm=crm)
+    estate.write(files, payments=payments, crm=crm, ttl="7d")
     for name, *_ in estate.AGENTS:
         done = server.remit("agent", "keygen", name, "--out", str(estate.key_file(files, name)))
         assert done.code == 0, done.err

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from remit.access.draft import Draft, History, Version
 from remit.access.expand import Expansion, FindServer, expand
-from remit.access.model import BoundaryState
+from remit.access.model import Boundary, BoundaryState
 from remit.access.widen import restricted, widenings
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, NotFound
@@ -72,6 +72,22 @@ def _narrow(active: Version, following: Version, expansion: Expansion, withdrawn
     )
     writes = (*withdrawn, replace(active, state=BoundaryState.SUPERSEDED), taking_over)
     return Step(change="narrow", writes=writes, now=taking_over)
+
+
+def preview(history: History, find: FindServer) -> tuple[Boundary, tuple[str, ...]] | None:
+    """What an approval would put in force now, and why that widens; None if nothing waits and nothing new matches."""
+    candidate, active = history.waiting or history.active, history.active
+    if candidate is None:
+        return None
+    expansion = expand(candidate.draft, find, keep=_in_force(active))
+    if candidate is active and (expansion.rules == candidate.rules or expansion.waiting):
+        return None
+    rules = {} if active is None else active.rules or {}
+    reasons = [] if active is None else widenings(active, candidate.draft, expansion)
+    # `widenings` lets pass what a pattern in force would match too; but it is this approval that lets it in.
+    reasons += [f"{action} is added" for action in expansion.rules if action not in rules]
+    state = _waiting_state(expansion)
+    return replace(candidate, state=state, rules=expansion.rules).boundary(), tuple(dict.fromkeys(reasons))
 
 
 def approve(history: History, find: FindServer, *, by: OwnerName, now: Instant) -> Step:

@@ -12,7 +12,7 @@ from remit.access.codec import draft_text, purpose_text, rules_text
 from remit.access.draft import Draft, History, Version
 from remit.access.expand import FindServer, expand
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
-from remit.access.propose import Step, after, approve, propose
+from remit.access.propose import Step, after, approve, preview, propose
 from remit.access.sql import SqlBoundaries, SqlPurposes
 from remit.agents.sql import SqlAgents
 from remit.catalog.sql import SqlServers
@@ -99,6 +99,21 @@ class AccessService:
             raise NotFound(f"there is no boundary {name}")
         return found
 
+    def waiting(self, name: str) -> tuple[Boundary, tuple[str, ...]] | None:
+        """What an approval would put in force, and why that widens what is in force; None if it would change nothing.
+
+        Raises:
+            NotFound: There never was one of that name.
+        """
+
+        def query(connection: Connection) -> tuple[Boundary, tuple[str, ...]] | None:
+            history = SqlBoundaries(connection).history(BoundaryName(name))
+            if history.last == 0:
+                raise NotFound(f"there is no boundary {name}")
+            return preview(history, _finder(connection))
+
+        return self._reader.read(query)
+
     def propose(self, draft: Draft, *, by: Actor) -> Step:
         """Bring one boundary in line with its document.
 
@@ -118,12 +133,17 @@ class AccessService:
 
         return self._writer.change(apply)
 
-    def approve(self, name: str, *, by: Actor) -> Boundary:
+    def approve(self, name: str, *, by: Actor, version: int | None = None) -> Boundary:
         """Approve what waits of a boundary, as its agent's owner or backup; nobody else may, the admin token least.
+
+        Args:
+            name: Of the boundary.
+            by: Who approves.
+            version: What the person looked at: nothing else is approved.
 
         Raises:
             NotFound, Forbidden: There is no such boundary; not the agent's owner or an active backup.
-            Conflict: There are no pins yet, a tool waits for review, or it no longer fits.
+            Conflict: Another version waits, there are no pins yet, a tool waits for review, or it no longer fits.
         """
 
         def apply(tx: Transaction) -> Boundary:
@@ -132,6 +152,11 @@ class AccessService:
             if candidate is None:
                 raise NotFound(f"there is no boundary {name} to approve")
             approver = _approver(tx.connection, candidate.draft, by)
+            if version is not None and version != candidate.version:
+                raise Conflict(
+                    f"version {version} of {name} no longer waits: it is version {candidate.version} now",
+                    try_=f"look at it again: remit boundary show {name}",
+                )
             _still_fits(tx.connection, candidate.draft)
             step = approve(history, _finder(tx.connection), by=approver, now=self._clock.now())
             self.take(tx, step, history, by=by)

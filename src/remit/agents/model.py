@@ -41,3 +41,4 @@ class Agent:
     max_run: Micros
     keys: tuple[Mapping[str, Any], ...]  # public JWKs that may sign its client assertions
     state: AgentState
+    uids: tuple[int, ...] = ()  # users of the server's own machine whose processes may be this agent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,9 @@ from remit.agents import lifecycle
 from remit.agents.admission import end_problems, owner_problems
 from remit.agents.model import Agent, AgentState
 from remit.agents.ports import DataKeys
+from remit.agents.risk import SqlRisks, checked
 from remit.agents.sql import SqlAgents, body
+from remit.agents.suspended import SqlSuspensions
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Conflict, NotFound
 from remit.kernel.names import AgentName, OwnerName
@@ -55,23 +58,41 @@ class AgentService:
             self._data_keys.ensure_data_key(tx, f"agent:{agent.agent}")
             self._store(tx, before, agent, "create" if before is None else "update", by=by)
 
-    def suspend(self, name: str, *, by: Actor) -> Agent:
-        """Stop an agent until someone resumes it; a no-op if it is suspended.
+    def suspend(self, name: str, *, by: Actor, over: Collection[str] = ()) -> Agent:
+        """Stop an agent until someone resumes it; a no-op if it is suspended, unless by one of `over`: then it is
+        from now on suspended by whoever this is.
 
         Raises:
             NotFound, Conflict: Unknown; retired.
         """
-        return self._writer.change(lambda tx: self._move(tx, name, AgentState.SUSPENDED, "suspend", by=by))
 
-    def resume(self, name: str, *, by: Actor) -> Agent:
+        def apply(tx: Transaction) -> Agent:
+            agent = _found(SqlAgents(tx.connection), name)
+            standing = SqlSuspensions(tx.connection).by(agent.agent)
+            if agent.state is AgentState.SUSPENDED and standing in over and standing != by.person:
+                self._store(tx, agent, agent, "suspend", by=by)
+                return agent
+            return self._move(tx, name, AgentState.SUSPENDED, "suspend", by=by)
+
+        return self._writer.change(apply)
+
+    def resume(self, name: str, *, by: Actor, may_resume: Callable[[str | None], None] = lambda _by: None) -> Agent:
         """Let a suspended agent work again; a no-op if it is active.
+
+        Args:
+            name: Of the agent.
+            by: Who resumes it.
+            may_resume: Is told who suspended it (None: nobody knows any more), and raises if that forbids it.
 
         Raises:
             NotFound, Conflict: Unknown; retired, without an active owner, or past its end.
+            Forbidden: `may_resume` raised it.
         """
 
         def apply(tx: Transaction) -> Agent:
             agent = _found(SqlAgents(tx.connection), name)
+            if agent.state is AgentState.SUSPENDED:
+                may_resume(SqlSuspensions(tx.connection).by(agent.agent))
             owner = SqlOwners(tx.connection).find(agent.owner)
             problems = owner_problems(agent, owner) + end_problems(agent, now=self._clock.now())
             if problems and agent.state is not AgentState.RETIRED:
@@ -91,6 +112,27 @@ class AgentService:
     def retire_within(self, tx: Transaction, name: str, *, by: Actor) -> Agent:
         """The same, within a change."""
         return self._move(tx, name, AgentState.RETIRED, "retire", by=by)
+
+    def set_risk(self, name: str, value: object, *, by: Actor) -> int:
+        """Say how risky an agent is now, in millionths; 0 takes the word back.
+
+        Raises:
+            NotFound, Malformed: There is none of that name; no risk.
+        """
+        risk = checked(value)
+
+        def apply(tx: Transaction) -> None:
+            agent = _found(SqlAgents(tx.connection), name)
+            before = dict(SqlRisks(tx.connection).all(name)).get(name, 0)
+            SqlRisks(tx.connection).put(agent.agent, risk, now=self._clock.now())
+            tx.touch(f"agent:{name}")
+            changed = Changed(
+                what="risk", name=name, change="set", before=str(before), after=str(risk), more={"risk": risk}
+            )
+            record(tx, self._records, changed, by=by)
+
+        self._writer.change(apply)
+        return risk
 
     def owner_gone(self, tx: Transaction, owner: OwnerName, successor: OwnerName | None, *, by: Actor) -> None:
         """Give the agents of `owner` to `successor`; with none, suspend those that are active."""
@@ -112,6 +154,10 @@ class AgentService:
 
     def _store(self, tx: Transaction, before: Agent | None, after: Agent, change: str, *, by: Actor) -> None:
         SqlAgents(tx.connection).put(after)
+        if change == "suspend":
+            SqlSuspensions(tx.connection).put(after.agent, by.person, now=self._clock.now())
+        elif after.state is not AgentState.SUSPENDED:
+            SqlSuspensions(tx.connection).end(after.agent)
         tx.touch(f"agent:{after.agent}")
         changed = Changed(
             what="agent",
@@ -134,6 +180,9 @@ def _notable(before: Agent | None, after: Agent) -> dict[str, Any]:
     if before is None or _thumbprints(before) != keys:
         said["keys"] = keys
         said["keys_before"] = [] if before is None else _thumbprints(before)
+    if after.uids != (() if before is None else before.uids):
+        said["uids"] = list(after.uids)
+        said["uids_before"] = [] if before is None else list(before.uids)
     return said
 
 

@@ -12,7 +12,7 @@ from remit.kernel.names import AgentName, OwnerName, PurposeName
 from remit.keys.jose import public_key
 from remit.keys.jwk import JoseInvalid
 from remit.people import document
-from remit.people.document import Fields, unavailable
+from remit.people.document import Fields
 
 _KEYS = {
     "agent",
@@ -33,6 +33,7 @@ _LONGEST_RUN = Micros(365 * DAY)
 _DEFAULT_RUN = Micros(8 * HOUR)
 _MAX_PURPOSES = 100
 _MAX_METHODS = 20
+_MAX_UID = 2**32 - 2  # 2**32 - 1 means "no user" to the kernel
 
 
 def agent(spec: object) -> Agent:
@@ -51,9 +52,13 @@ def agent(spec: object) -> Agent:
     constraint = fields.maybe("sender_constraint", document.choice("dpop", "none", later={"mtls"}), "dpop")
     not_after = fields.take("not_after", document.end)
     max_run = fields.maybe("max_run", document.duration(most=_LONGEST_RUN), _DEFAULT_RUN)
-    keys = fields.take("attest", document.items(_method, most=_MAX_METHODS))
-    if keys and len({public_key(key).thumbprint for key in keys}) != len(keys):
+    methods = fields.take("attest", document.items(_method, most=_MAX_METHODS)) or ()
+    keys = tuple(method for method in methods if not isinstance(method, int))
+    uids = tuple(method for method in methods if isinstance(method, int))
+    if len({public_key(key).thumbprint for key in keys}) != len(keys):
         fields.problem("attest", "a key stands here twice")
+    if len(set(uids)) != len(uids):
+        fields.problem("attest", "a uid stands here twice")
     fields.finish()
     return Agent(
         agent=AgentName(name),
@@ -66,17 +71,29 @@ def agent(spec: object) -> Agent:
         max_run=max_run,
         keys=keys,
         state=AgentState.ACTIVE,
+        uids=uids,
     )
 
 
-def _method(value: object) -> Mapping[str, Any]:
-    """One way to attest: `{private_key_jwt: {jwk: {...}}}`."""
-    if isinstance(value, dict) and "local_process" in value:
-        raise unavailable("attestation by local_process")
-    fields = Fields(value, known={"private_key_jwt"})
-    key = fields.take("private_key_jwt", _private_key_jwt)
+def _method(value: object) -> Mapping[str, Any] | int:
+    """One way to attest: `{private_key_jwt: {jwk: {...}}}`, read as the key, or `{local_process: {uid: N}}`, as N."""
+    fields = Fields(value, known={"private_key_jwt", "local_process"})
+    if fields.has("local_process") and fields.has("private_key_jwt"):
+        fields.problem("local_process", "each method is an item of its own")
+    found: Mapping[str, Any] | int
+    if fields.has("local_process"):
+        found = fields.take("local_process", _local_process)
+    else:
+        found = fields.take("private_key_jwt", _private_key_jwt)
     fields.finish()
-    return key
+    return found
+
+
+def _local_process(value: object) -> int:
+    fields = Fields(value, known={"uid"})
+    uid = fields.take("uid", document.whole(0, _MAX_UID))
+    fields.finish()
+    return uid
 
 
 def _private_key_jwt(value: object) -> Mapping[str, Any]:

@@ -26,6 +26,8 @@ def body(agent: Agent) -> str:
         "keys": [dict(key) for key in agent.keys],
         "state": agent.state.value,
     }
+    if agent.uids:  # left out where there are none, so that the digests of older agents stay what the log says
+        said["uids"] = list(agent.uids)
     return canonical(said).decode("utf-8")
 
 
@@ -42,6 +44,7 @@ def _agent(row: Row[Any]) -> Agent:
         max_run=said["max_run"],
         keys=tuple(said["keys"]),
         state=AgentState(row.state),
+        uids=tuple(said.get("uids", ())),
     )
 
 

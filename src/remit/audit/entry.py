@@ -15,16 +15,17 @@ from typing import Any
 
 import msgspec
 
+from remit.audit.stored import VERSION
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant, rfc3339
 from remit.storage.model import Entry
 
-VERSION = 1
 SALT = 32
 # Each kind with the prefix of its ids.
 KINDS = {
     "decision": "dec",
     "outcome": "out",
+    "verdict": "ver",
     "change": "chg",
     "token": "tok",
     "refused": "ref",
@@ -42,11 +43,6 @@ _payload = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 Seal = Callable[[bytes, str], bytes]
 """Seals a salted payload for the entry with this id."""
-
-
-def place(entry_id: str) -> tuple[str | int, ...]:
-    """The place a payload is sealed for: it opens nowhere else."""
-    return ("payloads", entry_id, VERSION)
 
 
 def payload_bytes(payload: Mapping[str, Any]) -> bytes:

@@ -87,6 +87,7 @@ def verify_export(export: Export, *, kept: str | None = None, key: str | None = 
         size=point.size if point else 0,
         root=point.root if point else b"",
         first_bad_index=min(bad, default=None),
+        exact=bool(bad),
         checkpoint=export.checkpoint if point else None,
     )
 

@@ -17,6 +17,7 @@ from remit.audit.export import Export
 from remit.audit.log import Log
 from remit.audit.merkle import HASH
 from remit.audit.source import Stretch
+from remit.audit.states import States
 from remit.audit.tiles import WIDTH, parse_path
 from remit.kernel.errors import Malformed, NotFound
 
@@ -28,7 +29,7 @@ Authorize = Callable[[Request, str], None]
 """Raises Unauthenticated or Forbidden unless this request's operator may do the action."""
 
 
-def routes(log: Log, authorize: Authorize) -> list[Route]:
+def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
     """The routes under `/v1/audit`. RemitErrors that they raise become problems in the server."""
 
     def checkpoint(request: Request) -> Response:
@@ -67,7 +68,22 @@ def routes(log: Log, authorize: Authorize) -> list[Route]:
         proved = log.prove(first, min(count, _MOST_ENTRIES))
         return _json(Export(log.key.text(), proved.checkpoint, proved.first, proved.entries).as_json())
 
+    def payloads(request: Request) -> Response:
+        """GET /v1/audit/payloads?first=&count=: whether the sealed payloads are those committed to."""
+        authorize(request, READ)
+        first, count = _number(request, "first", 0), _number(request, "count", _MOST_ENTRIES)
+        found = log.contents(first, min(count, _MOST_ENTRIES))
+        return _json({"opened": found.opened, "erased": found.erased, "wrong": found.wrong})
+
+    def state(request: Request) -> Response:
+        """GET /v1/audit/state: digests of every object as it stands and as it was recorded, and of the seals."""
+        authorize(request, READ)
+        found, objects = states.examine()
+        return _json({"seal": found.problem, "objects": objects})
+
     return [
+        Route("/v1/audit/payloads", payloads),
+        Route("/v1/audit/state", state),
         Route("/v1/audit/checkpoint", checkpoint),
         Route("/v1/audit/key", key),
         Route("/v1/audit/tile/{path:path}", tile),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Literal
@@ -12,12 +13,13 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from remit.audit.checkpoint import VerifierKey, parse
-from remit.audit.entry import SALT, place
+from remit.audit.contents import Contents, contents
+from remit.audit.entry import SALT
 from remit.audit.merkle import inclusion_proof
 from remit.audit.ports import Keys
 from remit.audit.source import Stretch
 from remit.audit.sql import Bundle, SqlLog
-from remit.audit.stored import frames, header, read_bundle
+from remit.audit.stored import frames, header, place, read_bundle
 from remit.audit.tiles import range_hash_from
 from remit.kernel.canonical import parse as parse_json
 from remit.kernel.errors import IntegrityFailed, Malformed, NotFound
@@ -156,6 +158,23 @@ class Log:
             found += stretch.headers
         return found
 
+    def contents(self, first: int, count: int) -> Contents:
+        """What the payloads of the entries at first .. first+count-1 turn out to be once opened."""
+        found, end, position, known = Contents(), first + count, first, cache(self._any_data_key)
+        while position < end:
+            before = position
+            for row, sealed in self._with_payloads(position, min(_STEP, end - position)):
+                if row.first is None or row.first >= end or row.first + row.count <= position:
+                    continue
+                headers, _ = read_bundle(row.headers, row.count)
+                start, stop = max(position, row.first), min(row.first + row.count, end)
+                parts, at = frames(sealed or b"")[0], slice(start - row.first, stop - row.first)
+                found.add(contents(start, headers[at], parts[at], known))
+                position = stop
+            if position == before:
+                break
+        return found
+
     def waiting(self) -> int:
         """How many entries have no position yet."""
         return self._reader.read(lambda connection: SqlLog(connection).waiting_entries())
@@ -214,6 +233,16 @@ class Log:
             return self._reader.read(lambda connection: self._keys.load_data_key(connection, owner))
         except NotFound:
             return None
+
+    def _any_data_key(self, owner: str) -> tuple[bytes | None, bool]:
+        return self._data_key(owner), self._reader.read(lambda connection: self._keys.erased(connection, owner))
+
+    def _with_payloads(self, position: int, most: int) -> list[tuple[Bundle, bytes | None]]:
+        def query(connection: Connection) -> list[tuple[Bundle, bytes | None]]:
+            log = SqlLog(connection)
+            return [(row, log.payloads(row.bundle)) for row in log.holding(position, most)]
+
+        return self._reader.read(query)
 
     def _holding(self, position: int, most: int) -> list[Bundle]:
         return self._reader.read(lambda connection: SqlLog(connection).holding(position, most))

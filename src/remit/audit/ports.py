@@ -44,3 +44,7 @@ class Keys(Protocol):
     def load_data_key(self, connection: Connection, owner: str) -> bytes:
         """The same, read anew; NotFound if there is none or it was erased."""
         ...
+
+    def erased(self, connection: Connection, owner: str) -> bool:
+        """Whether a data key of the owner was ever erased."""
+        ...

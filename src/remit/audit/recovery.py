@@ -12,7 +12,8 @@ become the lowest bundle that holds a decision of the copy, else B + 1. A call t
 closed only holds the mark back: the next start looks at more, and misses nothing.
 
 At start, bundles from M on are read: each forwarded decision without an outcome gets
-`outcome_unknown`. A crash in between repeats that, and finds the outcomes it already wrote.
+`outcome_unknown` (`not_observed`, if an enforcement point asked for it). A crash in between
+repeats that, and finds the outcomes it already wrote.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from remit.storage.ports import Reader, Transaction, Writer
 
 MARK = "outcomes_complete_before"
 UNKNOWN = "outcome_unknown"
+NOT_OBSERVED = "not_observed"  # of a call that an enforcement point made, and did not report
 _STEP = 256  # bundles read at once
 _BATCH = 1000  # outcomes written in one transaction
-_COPIED = ("agent", "action")  # of the decision, into the outcome that nobody else will write
+_COPIED = ("agent", "purpose", "action", "pep")  # of the decision, into the outcome that nobody else will write
 
 
 class OpenCalls:
@@ -60,23 +62,50 @@ class OpenCalls:
         log = SqlLog(tx.connection)
         newest = log.newest_bundle()
         still = self._open.copy()  # after `newest` was read: see the module
-        mark = min([newest + 1, *log.places_of(list(still)).values()])
+        mark = min([newest + 1, *_lowest(log, list(still))])
         log.set_mark(MARK, mark)
         return mark
 
 
-def heartbeat(writer: Writer, recorder: Recorder, calls: OpenCalls, fields: dict[str, Any]) -> None:
-    """Record a heartbeat and raise the mark with it, in one change."""
+def _lowest(log: SqlLog, still: Sequence[str]) -> Iterator[int]:
+    """The lowest bundle that holds one of these open calls, if any does; no more of them are looked up than needed.
+
+    They stand in the order in which they were handed to the writer, which puts no later one in
+    an earlier bundle. Calls by enforcement points may be open for long, and be many.
+    """
+    for at in range(0, len(still), _STEP):
+        if places := log.places_of(still[at : at + _STEP]):
+            yield min(places.values())
+            return
+
+
+def heartbeat(
+    writer: Writer, recorder: Recorder, calls: OpenCalls, fields: dict[str, Any], keep: Callable[[Transaction], None]
+) -> None:
+    """Record a heartbeat, raise the mark and keep what goes with it (the use seen so far), in one change.
+
+    A use is noted before its call is closed, so what `keep` does not have yet belongs to a
+    call that holds the mark back, and is found again from there after a crash.
+    """
 
     def beat(tx: Transaction) -> None:
         calls.flush(tx)
+        keep(tx)
         tx.record(recorder.entry("heartbeat", fields))
 
     writer.change(beat)
 
 
-def recover(writer: Writer, reader: Reader, recorder: Recorder) -> int:
-    """Before any call is taken: record `outcome_unknown` for what a crash left open; how many that were.
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a stop left: how many calls got `outcome_unknown`, and the uses that may not have been written."""
+
+    lost: int
+    uses: list[Mapping[str, Any]]  # outcome entries that are `ok`, oldest first
+
+
+def recover(writer: Writer, reader: Reader, recorder: Recorder) -> Recovered:
+    """Before any call is taken: record `outcome_unknown` for what a crash left open, and find unwritten use.
 
     A bundle that cannot be read is recorded as an incident. It does not keep the server from
     starting: it is verification that says what is wrong with the log.
@@ -86,7 +115,7 @@ def recover(writer: Writer, reader: Reader, recorder: Recorder) -> int:
     """
     mark = reader.read(lambda connection: SqlLog(connection).mark(MARK))
     found = _without_outcome(reader, mark)
-    lost = [recorder.entry("outcome", {**fields, "outcome": UNKNOWN}) for fields in found.open.values()]
+    lost = [recorder.entry("outcome", {**fields, "outcome": _without(fields)}) for fields in found.open.values()]
     lost += [
         recorder.entry("incident", {"what": "log_damaged", "bundle": bundle, "detail": problem})
         for bundle, problem in found.damaged
@@ -94,7 +123,12 @@ def recover(writer: Writer, reader: Reader, recorder: Recorder) -> int:
     for at in range(0, len(lost), _BATCH):
         writer.change(_record(lost[at : at + _BATCH]))
     writer.change(lambda tx: SqlLog(tx.connection).set_mark(MARK, found.newest + 1))
-    return len(found.open)
+    return Recovered(sum(_without(fields) == UNKNOWN for fields in found.open.values()), found.uses)
+
+
+def _without(fields: Mapping[str, Any]) -> str:
+    """The outcome of a decision that has none: a call by an enforcement point was never Remit's to see."""
+    return NOT_OBSERVED if "pep" in fields else UNKNOWN
 
 
 def _record(entries: Sequence[Entry]) -> Callable[[Transaction], None]:
@@ -110,6 +144,7 @@ class _Found:
     newest: int
     open: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by decision: the fields of its outcome
     damaged: list[tuple[int, str]] = field(default_factory=list)
+    uses: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 def _without_outcome(reader: Reader, mark: int) -> _Found:
@@ -126,6 +161,8 @@ def _without_outcome(reader: Reader, mark: int) -> _Found:
                 found.open[entry["id"]] = {"decision": entry["id"]} | {k: entry[k] for k in _COPIED if k in entry}
             elif entry.get("kind") == "outcome":
                 found.open.pop(entry.get("decision", ""), None)
+                if entry.get("outcome") == "ok":
+                    found.uses.append(entry)
     return found
 
 

@@ -32,12 +32,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The outcome. `first_bad_index` is the lowest position known to be wrong, or where the search had to end."""
+    """The outcome. `first_bad_index` is the lowest position known to be wrong; `exact` whether it is that very entry.
+
+    If not, entries are wrong or missing from there on, and which one is the first is not known.
+    """
 
     steps: Sequence[Step]
     size: int  # entries under the checkpoint
     root: bytes  # its root hash; empty without a checkpoint
     first_bad_index: int | None
+    exact: bool = False
     checkpoint: str | None  # the signed note: to keep outside the data directory, if all is well
 
     @property
@@ -52,6 +56,7 @@ class Report:
             "size": self.size,
             "root": self.root.hex(),
             "first_bad_index": self.first_bad_index,
+            "exact": self.exact,
             "checkpoint": self.checkpoint,
             "steps": [
                 {"step": step.number, "name": step.name, "status": step.status.value, "detail": step.detail}

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from remit.audit.entry import KINDS, SALT, entry, place
+from remit.audit.entry import KINDS, SALT, entry
 from remit.audit.ports import Keys
+from remit.audit.stored import place
 from remit.kernel.clock import Clock
 from remit.kernel.names import new_id
 from remit.keys.seal import seal

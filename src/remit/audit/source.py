@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from remit.audit.contents import Contents
+from remit.audit.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,16 @@ class Stretch:
     headers: Sequence[bytes]  # those that could be read, from the first on
     problem: str = ""  # why not all could be read, or why the row is wrong
     bundle: int | None = None  # the row's number, where the source knows it
-    payloads: Sequence[int] | None = None  # bytes of each sealed payload (0: none), where the source knows it
+    payloads: Sequence[bytes] | None = None  # each sealed payload (b"": none), where the source has them
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What stands in the database beside its log: every object, and what the seals over them say."""
+
+    objects: Iterable[Standing]
+    seal: str | None  # what is wrong with the seals ("": nothing); None: the keys are not known here
+    settled: bool  # whether every entry there is has a position, so that none about an object can be newer
 
 
 class Source(Protocol):
@@ -48,6 +60,14 @@ class Source(Protocol):
 
     def places(self, ids: Collection[str]) -> Mapping[str, tuple[int, int]] | None:
         """Where the index says that entries stand (bundle, slot); None if this source cannot say."""
+        ...
+
+    def contents(self, stretch: Stretch) -> Contents | None:
+        """What a stretch's payloads turn out to be once opened; None if this source cannot open them."""
+        ...
+
+    def state(self) -> State | None:
+        """Every object as it stands, asked last; None if this source does not show it."""
         ...
 
     def index_rows(self) -> int | None:

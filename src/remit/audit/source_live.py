@@ -6,7 +6,10 @@ import base64
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from remit.audit.source import Stretch
+from remit.audit.contents import Contents
+from remit.audit.seal import Kept
+from remit.audit.source import State, Stretch
+from remit.audit.standing import Standing
 from remit.audit.tiles import path
 from remit.kernel.canonical import parse
 from remit.kernel.errors import IntegrityFailed, NotFound
@@ -67,9 +70,40 @@ class LiveSource:
         """A server does not show its index."""
         return None
 
+    def contents(self, stretch: Stretch) -> Contents | None:
+        """What the server finds when it opens these payloads. None with a server that does not."""
+        found = self._json(f"/v1/audit/payloads?first={stretch.first}&count={stretch.count}")
+        if found is None:
+            return None
+        try:
+            wrong = [(int(index), str(what)) for index, what in found["wrong"]]
+            return Contents(int(found["opened"]), int(found["erased"]), wrong)
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityFailed("the server's answer says nothing of payloads") from error
+
+    def state(self) -> State | None:
+        """What the server finds in its own database. None with a server that does not look."""
+        found = self._json("/v1/audit/state")
+        if found is None:
+            return None
+        try:
+            objects = [_standing(*each) for each in found["objects"]]
+            return State(objects, str(found["seal"]), settled=False)
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityFailed("the server's answer says nothing of its state") from error
+
     def index_rows(self) -> int | None:
         """A server does not show its index."""
         return None
+
+    def _json(self, path: str) -> dict[str, Any] | None:
+        try:
+            found = parse(self._get(path))
+        except NotFound:
+            return None
+        if not isinstance(found, dict):
+            raise IntegrityFailed("the server's answer is no object", detail=path)
+        return found
 
     def _page(self, first: int, count: int) -> dict[str, Any]:
         try:
@@ -79,6 +113,10 @@ class LiveSource:
         if not isinstance(page, dict):
             raise IntegrityFailed("the server's answer is no page of entries")
         return page
+
+
+def _standing(what: str, name: str, digest: str, kept: str | None, entry: str | None) -> Standing:
+    return Standing(what, name, digest, None if kept is None or entry is None else Kept(kept, entry, b""))
 
 
 def _entries(page: dict[str, Any], count: int) -> tuple[list[bytes], tuple[int, str]]:

@@ -14,10 +14,15 @@ from typing import Any
 from urllib.parse import quote
 
 from remit.audit.checkpoint import VerifierKey
-from remit.audit.source import Stretch
-from remit.audit.stored import frames, read_bundle
+from remit.audit.contents import Contents, contents
+from remit.audit.seal import LABELS, StateKeys
+from remit.audit.source import State, Stretch
+from remit.audit.standing import check, standings
+from remit.audit.stored import frames, header, read_bundle
 from remit.kernel.canonical import parse
 from remit.kernel.errors import ConfigInvalid, IntegrityFailed, Malformed, NotFound, StorageUnavailable
+from remit.keys.offline import OfflineKeys
+from remit.keys.ports import Provider
 
 DATABASE = "remit.db"
 _CHUNK = 500
@@ -92,7 +97,16 @@ class OfflineSource:
 
     def __init__(self, rows: Rows, close: Callable[[], None]) -> None:
         self._rows = rows
+        self._keys: OfflineKeys | None = None
         self.close = close
+
+    def unlock(self, provider: Provider) -> None:
+        """Let payloads and seals be checked too, with the key that opens this database.
+
+        Raises:
+            KeyfileWrong, IntegrityFailed: The key is another one's; the root key is missing or damaged.
+        """
+        self._keys = OfflineKeys.open(self._rows, provider)
 
     def key(self) -> str:
         """The public log key as the database has it, under the deployment's name."""
@@ -148,6 +162,51 @@ class OfflineSource:
             found.update({entry: (bundle, slot) for entry, bundle, slot in self._rows(query, some)})
         return found
 
+    def contents(self, stretch: Stretch) -> Contents | None:
+        """The stretch's payloads, opened; None without the keyfile."""
+        if self._keys is None or stretch.payloads is None:
+            return None
+        return contents(stretch.first, stretch.headers, stretch.payloads, self._keys.data_key)
+
+    def state(self) -> State | None:
+        """Every object; None in a database from before states were kept."""
+        try:
+            self._one("SELECT count(*) FROM states")
+        except (IntegrityFailed, StorageUnavailable):
+            return None
+        seal = None
+        if self._keys is not None:
+            rows, total = (self._keys.derive(label) for label in LABELS)
+            found = check(self._rows, StateKeys(rows=rows, total=total))
+            seal = found.problem
+        return State(standings(self._rows), seal, settled=self.waiting() == 0)
+
+    def entry(self, entry_id: str) -> tuple[dict[str, Any], int | None]:
+        """The header of one entry and its position (None while it has none), unproved.
+
+        Raises:
+            NotFound: There is no such entry.
+            IntegrityFailed: The index points elsewhere, or what it points to is damaged.
+        """
+        query = (
+            "SELECT b.count, b.headers, b.first, e.slot FROM entries AS e"
+            " LEFT JOIN bundles AS b ON b.bundle = e.bundle WHERE e.entry = ?"
+        )
+        found = next(iter(self._rows(query, (entry_id,))), None)
+        if found is None:
+            raise NotFound("there is no such entry", detail=entry_id)
+        count, stored, first, slot = found
+        headers, problem = read_bundle(bytes(stored) if isinstance(stored, memoryview) else stored, count)
+        if type(slot) is not int or not 0 <= slot < len(headers):
+            raise IntegrityFailed("an entry of the log is damaged", detail=f"{entry_id}: {problem or 'no such slot'}")
+        try:
+            said = header(headers[slot])
+        except Malformed as error:
+            raise IntegrityFailed("an entry of the log is damaged", detail=f"{entry_id}: {error.public}") from error
+        if said["id"] != entry_id:
+            raise IntegrityFailed("the log's index points to another entry", detail=entry_id)
+        return said, first + slot if type(first) is int else None
+
     def index_rows(self) -> int:
         """How many index rows there are, without those of entries that wait for a position."""
         return int(self._one("SELECT count(*) FROM entries")) - self.waiting()
@@ -174,4 +233,4 @@ def _stretch(bundle: object, count: object, headers: object, first: object, seal
     parts, rest = frames(bytes(sealed)) if isinstance(sealed, (bytes, memoryview)) else ([], 0)
     if rest or (sealed is not None and len(parts) != count):
         problem = problem or "its payloads are cut or do not match its entries"
-    return Stretch(first, count, read, problem, bundle, [len(part) for part in parts])
+    return Stretch(first, count, read, problem, bundle, parts)

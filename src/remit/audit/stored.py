@@ -14,9 +14,15 @@ import msgspec
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import Malformed
 
+VERSION = 1  # of headers and payloads
 _LENGTH = 4
 _MAX_FRAMED = 1 << 28  # a row edited into a decompression bomb must not take the verifier down
 _decode = msgspec.json.Decoder().decode
+
+
+def place(entry_id: str) -> tuple[str | int, ...]:
+    """The place a payload is sealed for: it opens nowhere else."""
+    return ("payloads", entry_id, VERSION)
 
 
 def read_bundle(stored: object, count: object) -> tuple[list[bytes], str]:
@@ -83,7 +89,7 @@ def header(entry: bytes) -> dict[str, Any]:
         whole = canonical(found) == entry
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("an entry is not JSON", detail=str(error)) from error
-    if not whole or not isinstance(found, dict) or found.get("v") != 1:
+    if not whole or not isinstance(found, dict) or found.get("v") != VERSION:
         raise Malformed("an entry is not a canonical header of version 1")
     if not isinstance(found.get("id"), str) or not isinstance(found.get("kind"), str):
         raise Malformed("an entry has no id or kind")

@@ -7,13 +7,14 @@
      5  the tiles           the stored hashes are those of the entries
      6  the index           finds every entry where it stands
      7  rollback and fork   the log continues a checkpoint kept outside of it
-     8  the rest            entries that no checkpoint covers yet
-     9  the payloads        are there where entries commit to them
+     8  the rest            entries behind what was kept outside, or that no checkpoint covers yet
+     9  the payloads        are the ones that entries commit to
     10  the outcomes        every forwarded call has one
+    11  the state           every object in the database is as its newest entry left it
 
 Rollback and fork can only be seen against what an attacker does not hold. Without a kept
 checkpoint step 7 says NOT CHECKED, and so does step 1, because the key is then the source's
-own word.
+own word. Step 9 needs the data keys: a keyfile, or a server that looks for itself.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from dataclasses import dataclass, field
 from remit.audit.checkpoint import Checkpoint, CheckpointInvalid, VerifierKey, parse, parse_key
 from remit.audit.checkpoint import verify as verify_note
 from remit.audit.hashes import Findings, Stored, stored
+from remit.audit.recorded import compare
 from remit.audit.report import Report, Status, Step
 from remit.audit.source import Source
 from remit.audit.walk import Walk, Walked
 from remit.kernel.errors import IntegrityFailed
 
 _SHOWN = 3
+_NAMED = 10
 _OK, _FAILED, _NOT_CHECKED = Status.OK, Status.FAILED, Status.NOT_CHECKED
 Judged = tuple[Status, str]
 
@@ -45,7 +48,7 @@ class _Case:
     point: Checkpoint | None = None  # from `note`, if the key signed it
     kept: Checkpoint | None = None  # from the kept note, if the key signed it
     earlier: Sequence[Checkpoint] = ()
-    bad: list[int] = field(default_factory=list)
+    bad: list[tuple[int, bool]] = field(default_factory=list)  # index, whether it is that one and not one behind it
     by_hashes: Stored | None = None  # where the stored hashes lead, once something differs
 
     def sizes(self) -> list[int]:
@@ -84,12 +87,15 @@ def verify(source: Source, *, kept: str | None = None, key: str | None = None) -
         ("the rest", _attempt(lambda: _rest(case))),
         ("the payloads", _attempt(lambda: _payloads(case, walked))),
         ("the outcomes", _attempt(lambda: _outcomes(walked))),
+        ("the state", _attempt(lambda: _state(case, walked))),
     ]
+    index = min((index for index, _ in case.bad), default=None)
     return Report(
         steps=[Step(number, name, *result) for number, (name, result) in enumerate(judged, 1)],
         size=case.point.size if case.point else 0,
         root=case.point.root if case.point else b"",
-        first_bad_index=min(case.bad, default=None),
+        first_bad_index=index,
+        exact=(index, True) in case.bad,
         checkpoint=case.note if case.point else None,
     )
 
@@ -154,7 +160,8 @@ def _entries(case: _Case, walked: Walked) -> Judged:
             case.point.size, f"{walked.beyond} entries have positions beyond the checkpoint: a newer one was removed"
         )
     if not case.point and walked.tree.size:
-        walked.bundles.add(0, f"{walked.tree.size} entries have positions and no valid checkpoint covers them")
+        said = f"{walked.tree.size} entries have positions and no valid checkpoint covers them"
+        walked.bundles.add(0, said, end=walked.tree.size)
     return _judge(case, walked.bundles, f"{walked.tree.size} entries read")
 
 
@@ -164,24 +171,28 @@ def _root(case: _Case, walked: Walked) -> Judged:
         return _NOT_CHECKED, "there is no valid checkpoint to compare with"
     if walked.tree.size == case.point.size and walked.tree.root() == case.point.root:
         return _OK, f"{case.point.size} leaf hashes lead to the signed root"
-    index, what = _first_wrong(case, walked, case.point.size)
-    case.bad.append(index)
+    index, exact, what = _first_wrong(case, walked, case.point.size)
+    if index is not None:
+        case.bad.append((index, exact))
     return _FAILED, what
 
 
-def _first_wrong(case: _Case, walked: Walked, size: int) -> tuple[int, str]:
+def _first_wrong(case: _Case, walked: Walked, size: int) -> tuple[int | None, bool, str]:
     """The first entry that is not the one that was signed, as exactly as the stored hashes allow."""
     wrong, above = walked.leaves.lowest, walked.tiles.lowest
     if wrong and case.authentic():
-        return wrong.index, f"entry {wrong.index} is not the one that was signed"
+        return wrong.index, True, f"entry {wrong.index} is not the one that was signed"
     if wrong and not (above and above.end <= wrong.index):
-        return wrong.index, f"wrong from entry {wrong.index} on ({wrong.what})"
+        return wrong.index, False, f"wrong from entry {wrong.index} on ({wrong.what})"
     if above:
-        return above.index, f"wrong between entries {above.index} and {above.end - 1} ({above.what})"
+        return above.index, False, f"wrong between entries {above.index} and {above.end - 1} ({above.what})"
     if walked.tree.size < size:
-        return walked.tree.size, f"the log ends at entry {walked.tree.size}; {size} were signed"
+        return walked.tree.size, True, f"the log ends at entry {walked.tree.size}; {size} were signed"
     low, high = _narrowed(case, walked)
-    return low, f"entries were changed together with their hashes, the first between {low} and {high - 1}"
+    if low >= high:
+        return None, False, "every entry is as a signed checkpoint has it; the newest checkpoint is of other entries"
+    # Never exact: whoever has the log's key may have signed the earlier checkpoints too.
+    return low, False, f"entries were changed together with their hashes, the first between {low} and {high - 1}"
 
 
 def _narrowed(case: _Case, walked: Walked) -> tuple[int, int]:
@@ -192,7 +203,7 @@ def _narrowed(case: _Case, walked: Walked) -> tuple[int, int]:
         if walked.roots.get(point.size) != point.root:
             return low, min(high, point.size)
         low = point.size
-    return min(low, high - 1), high
+    return low, high
 
 
 def _tiles(case: _Case, walked: Walked) -> Judged:
@@ -204,7 +215,7 @@ def _tiles(case: _Case, walked: Walked) -> Judged:
         # The entries differ (step 4), and these hashes are how one knows.
         return _judge(case, authentic.above, "the stored hashes lead to the signed root")
     found = [finding for finding in (walked.leaves.lowest, walked.tiles.lowest) if finding]
-    case.bad.extend(finding.index for finding in found if whole)
+    case.bad.extend((finding.index, finding.end == finding.index + 1) for finding in found if whole)
     return _FAILED, "; ".join(finding.what for finding in found)
 
 
@@ -227,14 +238,14 @@ def _continues(case: _Case, walked: Walked, kept: str | None) -> Judged:
         return _FAILED, f"the kept checkpoint ({_described(kept)}) is of another log or key"
     if case.point is None or case.point.size < case.kept.size:
         size = case.point.size if case.point else 0
-        case.bad.append(size)
+        case.bad.append((size, False))  # whether those before are the same, a shorter log does not show
         return _FAILED, f"rolled back: the kept checkpoint has {case.kept.size} entries, the log {size}"
     found = walked.roots.get(case.kept.size)
     if found != case.kept.root and (authentic := case.authentic()):
         # Entries are damaged (step 4), but the signed tree can still be compared.
         found = authentic.roots.get(case.kept.size)
     if found != case.kept.root:
-        case.bad.append(_narrowed(case, walked)[0])
+        case.bad.append((_narrowed(case, walked)[0], False))
         return _FAILED, f"forked: the log's first {case.kept.size} entries are not those of the kept checkpoint"
     return _OK, f"the log continues the kept checkpoint of {case.kept.size} entries"
 
@@ -248,20 +259,37 @@ def _described(note: str) -> str:
 
 
 def _rest(case: _Case) -> Judged:
-    """(8) Entries that no checkpoint covers yet prove nothing so far."""
-    waiting = case.source.waiting()
-    if waiting:
-        return _NOT_CHECKED, f"{waiting} entries after the checkpoint"
+    """(8) What nothing kept outside covers: entries after the kept checkpoint, and those that wait for one.
+
+    Whoever holds the log's key can sign other entries behind the kept checkpoint, and nothing here would show it.
+    """
+    said = []
+    if case.kept and case.point and case.point.size > case.kept.size:
+        count, first = case.point.size - case.kept.size, case.kept.size
+        said.append(
+            f"{count} entries after the kept checkpoint, from {first} on: only the log's own key vouches for them"
+        )
+    if waiting := case.source.waiting():
+        said.append(f"{waiting} entries after the checkpoint")
+    if said:
+        return _NOT_CHECKED, "; ".join(said)
     return _OK, "no entries after the checkpoint"
 
 
 def _payloads(case: _Case, walked: Walked) -> Judged:
-    """(9) Payloads are there where entries commit to them. Their contents are sealed: only their presence is seen."""
+    """(9) Payloads are the ones that entries commit to; without the data keys only their presence is seen."""
+    if walked.contents is not None:
+        opened, erased = walked.contents.opened, walked.contents.erased
+        status, said = _judge(case, walked.payloads, f"{opened} payloads are the ones committed to")
+        if status is _OK and erased:
+            return _NOT_CHECKED, f"{said}; {erased} cannot be read any more, because their keys were erased"
+        return status, said
     if walked.sealed is None:
-        return _NOT_CHECKED, "only the data directory shows the sealed payloads"
-    return _judge(
-        case, walked.payloads, f"{walked.sealed} sealed payloads are in place; contents need the data keys, NOT CHECKED"
-    )
+        return _NOT_CHECKED, "only the data directory, or the server itself, shows the sealed payloads"
+    if not walked.sealed and walked.payloads.lowest is None:
+        return _OK, "no entry has a payload"
+    status, said = _judge(case, walked.payloads, f"{walked.sealed} sealed payloads are in place")
+    return (_NOT_CHECKED, f"{said}; what is in them needs --keyfile") if status is _OK else (status, said)
 
 
 def _outcomes(walked: Walked) -> Judged:
@@ -272,9 +300,30 @@ def _outcomes(walked: Walked) -> Judged:
     return _OK, f"{walked.decisions} forwarded calls, {len(walked.open)} without an outcome so far: {shown}"
 
 
+def _state(case: _Case, walked: Walked) -> Judged:
+    """(11) Every object is as its newest entry left it. Whoever can write to the database can widen there, unlogged."""
+    state = case.source.state()
+    if state is None:
+        return _NOT_CHECKED, "only the data directory, or the server itself, shows the state"
+    found = compare(state, walked)
+    if found.wrong or state.seal:
+        return _FAILED, _listed([*map(str, found.wrong), *([state.seal] if state.seal and not found.wrong else [])])
+    if found.later:
+        return (
+            _NOT_CHECKED,
+            f"changed after the checkpoint: {_listed(found.later)}; {found.same} others are as recorded",
+        )
+    return _OK, f"{found.same} objects are as their newest entries left them"
+
+
+def _listed(said: Sequence[str]) -> str:
+    more = f" (and {len(said) - _NAMED} more)" if len(said) > _NAMED else ""
+    return "; ".join(said[:_NAMED]) + more
+
+
 def _judge(case: _Case, findings: Findings, fine: str) -> Judged:
     if findings.lowest is None:
         return _OK, fine
-    case.bad.append(findings.lowest.index)
+    case.bad.append((findings.lowest.index, findings.lowest.end == findings.lowest.index + 1))
     more = f" (and {findings.count - 1} more)" if findings.count > 1 else ""
     return _FAILED, findings.lowest.what + more

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from remit.audit.contents import Contents
 from remit.audit.hashes import Findings, compare
 from remit.audit.merkle import HASH, leaf_hashes
 from remit.audit.source import Source, Stretch
@@ -19,6 +20,7 @@ from remit.audit.tiles import Tile, Tree
 from remit.kernel.errors import IntegrityFailed, Malformed
 
 _UNREADABLE = bytes(HASH)
+Named = tuple[str, str]  # what, name
 _NO_LIMIT = 1 << 60
 _MOST_MISSING = 1 << 20  # stand-ins for missing entries where no signed size says how many there are
 
@@ -36,10 +38,22 @@ class Walked:
     indexed: bool = True  # whether the source could say where its index points
     payloads: Findings = field(default_factory=Findings)
     sealed: int | None = 0  # payloads seen; None: the source has none to show
+    contents: Contents | None = None  # of the payloads, where the source could open them
+    changes: dict[Named, Said] = field(default_factory=dict)  # the newest entry about each object
+    change_ids: set[str] = field(default_factory=set)
     open: dict[str, None] = field(default_factory=dict)  # forwarded decisions without an outcome
     early: set[str] = field(default_factory=set)  # outcomes that stand before their decision
     decisions: int = 0
     beyond: int = 0  # entries with positions at or above the limit
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an entry says of an object: the digest of its rows (None: an entry from before digests were kept)."""
+
+    entry: str
+    digest: str | None
+    index: int
 
 
 class Walk:
@@ -93,6 +107,7 @@ class Walk:
             index = stretch.first + min(len(stretch.headers), stretch.count - 1)
             found.bundles.add(index, f"{_named(stretch)}: {stretch.problem}")
         self._append([*hashes, *self._unreadable(end - start - len(hashes))])
+        self._contents(stretch)
         self._headers(stretch, start, part)
 
     def _unreadable(self, count: int) -> list[bytes]:
@@ -128,6 +143,7 @@ class Walk:
             known[entry["id"]] = index
             self._outcome(entry)
             self._payload(stretch, index, entry)
+            self._change(entry, index)
         places = self._source.places(known) if known else {}
         if places is None:
             found.indexed = False
@@ -150,14 +166,32 @@ class Walk:
             else:  # on several nodes an outcome may get its position before its decision
                 found.early.add(decision)
 
+    def _change(self, entry: dict[str, Any], index: int) -> None:
+        if entry["kind"] != "change":
+            return
+        self.found.change_ids.add(entry["id"])
+        what, name, digest = entry.get("what"), entry.get("name"), entry.get("state")
+        if isinstance(what, str) and isinstance(name, str):
+            said = Said(entry["id"], digest if isinstance(digest, str) else None, index)
+            self.found.changes[what, name] = said
+
+    def _contents(self, stretch: Stretch) -> None:
+        found, opened = self.found, self._source.contents(stretch)
+        if opened is None:
+            return
+        found.contents = found.contents or Contents()
+        found.contents.add(opened)
+        for index, what in opened.wrong:
+            found.payloads.add(index, what)
+
     def _payload(self, stretch: Stretch, index: int, entry: dict[str, Any]) -> None:
         found, slot = self.found, index - stretch.first
         if stretch.payloads is None or found.sealed is None:
             found.sealed = None
             return
-        there = slot < len(stretch.payloads) and stretch.payloads[slot] > 0
+        there = slot < len(stretch.payloads) and len(stretch.payloads[slot]) > 0
         found.sealed += there
-        if there != ("payload_commit" in entry):
+        if found.contents is None and there != ("payload_commit" in entry):
             what = "has no payload any more" if not there else "has a payload that it does not commit to"
             found.payloads.add(index, f"entry {index} {what}")
 

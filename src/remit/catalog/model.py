@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from remit.catalog.url import endpoint
+from remit.kernel.errors import Malformed
 from remit.kernel.names import SecretName, ServerName, ToolName
 
 
@@ -64,3 +66,12 @@ class Server:
     review: str  # "pin-on-first-use" or "quarantine"
     tools: Mapping[ToolName, Tool]
     set_pin: str  # hex SHA-256 over the approved set of (name, pin); "" before the first import
+
+    @property
+    def host(self) -> str:
+        """The exact `host:port` that its URL leads to; the URL itself if it names none."""
+        try:
+            host, port = endpoint(self.url)
+        except Malformed:
+            return self.url
+        return f"{host}:{port}"

@@ -25,6 +25,7 @@ class Lister(Protocol):
         """Every definition the server lists, all pages, as it sent them (numbers as int or Decimal). In a thread.
 
         Raises:
+            ConfigInvalid: Its address is never called.
             Unreached: Connection refused, timeout, not MCP, a missing secret, ...
         """
         ...

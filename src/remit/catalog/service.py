@@ -122,7 +122,7 @@ class CatalogService:
             change=change,
             before=None if before is None else body(before) + pins(before),
             after=None if after is None else body(after) + pins(after),
-            more={"set_pin": "" if after is None else after.set_pin},
+            more={"set_pin": "" if after is None else after.set_pin} | _sent(after),
         )
         record(tx, self._records, changed, by=by)
 
@@ -134,6 +134,13 @@ class CatalogService:
         for what, names in found.items():
             fields = {"what": what, "server": observed.server.server, "tools": names}
             tx.record(self._records.entry("incident", fields))
+
+
+def _sent(server: Server | None) -> dict[str, Any]:
+    """Which secret goes where, in clear: the log says where a credential was pointed at."""
+    if server is None:
+        return {}
+    return {"host": server.host, "secret": None if server.credential is None else server.credential.secret}
 
 
 def _found(connection: Any, name: str) -> Server:  # noqa: ANN401 - a Connection

@@ -29,7 +29,7 @@ def add(app: typer.Typer) -> None:
 def apply(
     directory: Directory, prune: _Prune = False, approve: _Approve = False, json: Json = False, as_: As = None
 ) -> int:
-    """Bring the server in line with DIR. Exit 11 while a boundary waits for its owner."""
+    """Bring the server in line with DIR. Exit 11 while a boundary waits for its owner, or policies for two people."""
     from remit.cli import tree  # noqa: PLC0415 - YAML is read by these two commands only
 
     api = connect(as_)
@@ -106,7 +106,14 @@ def _show(changes: list[dict[str, Any]], *, done: str) -> None:
 
 
 def _show_waiting(waiting: list[dict[str, Any]]) -> None:
+    policies = [row for row in waiting if row["kind"] == "policy"]
+    if policies:
+        talk(f"the policies wait for a second person: {', '.join(row['name'] for row in policies)}", style="yellow")
+        talk("  because  they would let through what is stopped now; nothing of the policies changed yet")
+        talk("  try      remit apply DIR of the same policies within an hour, with another person's token")
     for row in waiting:
+        if row["kind"] == "policy":
+            continue
         if row.get("state") == "waiting_for_catalog":
             talk(f"{row['name']} waits until the tools of its servers are known", style="yellow")
             talk("  try      remit server list")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = group("The log of decisions and changes, and its proof.")
 
 
-@app.command("verify", epilog=examples("remit audit verify", "remit audit verify --data ./data"))
+@app.command("verify", epilog=examples("remit audit verify", "remit audit verify --data ./data --keyfile ./keyfile"))
 def verify(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Verify a data directory offline, with no server.")
@@ -28,10 +28,13 @@ def verify(
     export: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Verify what `audit export` wrote.")
     ] = None,
+    keyfile: Annotated[
+        Path | None, typer.Option("--keyfile", metavar="FILE", help="With --data: open and check sealed payloads too.")
+    ] = None,
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Verify the log in numbered steps.
+    """Verify the log, and the state beside it, in numbered steps.
 
     Exit 8 if anything does not hold, naming the entry's index.
     """
@@ -39,7 +42,9 @@ def verify(
 
     if data is not None and export is not None:
         raise Malformed("--data and --export are two ways of reading the log", try_="name one of them")
-    report = sources.verified(data=data, export=export, as_=as_)
+    if keyfile is not None and data is None:
+        raise Malformed("--keyfile goes with --data", try_="remit audit verify --data DIR --keyfile FILE")
+    report = sources.verified(data=data, export=export, keyfile=keyfile, as_=as_)
     if json:
         data_json(report.as_json())
     else:
@@ -58,10 +63,15 @@ def _show(report: Report) -> None:
     if report.ok:
         data_text(f"verified: {report.size} entries, root {report.root.hex() or '-'}")
         return
-    where = (
-        "" if report.first_bad_index is None else f": entry {report.first_bad_index} is the first that is not as it was"
-    )
-    data_text(f"FAILED{where}", style="bold red")
+    data_text(f"FAILED{_where(report)}", style="bold red")
+
+
+def _where(report: Report) -> str:
+    if report.first_bad_index is None:
+        return ""
+    if report.exact:
+        return f": entry {report.first_bad_index} is the first that is not as it was"
+    return f": from entry {report.first_bad_index} on, entries are not as they were"
 
 
 @app.command("checkpoint", epilog=examples("remit audit checkpoint", "remit audit checkpoint --json"))

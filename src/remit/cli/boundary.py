@@ -43,6 +43,19 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
     return Exit.OK
 
 
+def _show_waiting(version: dict[str, Any]) -> None:
+    """What a person is about to say yes to, on stderr."""
+    if "widens" not in version:
+        talk(f"{version['boundary']} version {version['version']} is {version['state']}: nothing waits")
+        return
+    end = version["not_after"]
+    talk(f"{version['boundary']} version {version['version']}: {version['agent']} for {version['purpose']} until {end}")
+    for rule in version["rules"]:
+        talk(f"  {rule['action']}{_bounds(rule)}")
+    for reason in version["widens"]:
+        talk(f"  widens   {reason}", style="yellow")
+
+
 def _bounds(rule: dict[str, Any]) -> str:
     said = [
         f"{name} {_value(value)}" for name, value in rule.items() if name != "action" and value not in (None, {}, [])
@@ -61,9 +74,14 @@ def _value(value: object) -> str:
 
 @app.command("approve", epilog=examples("remit boundary approve NAME", "remit boundary approve NAME --as dana"))
 def approve(name: Name, json: Json = False, as_: As = None) -> int:
-    """Approve what waits of a boundary; only its agent's owner or backup may."""
+    """Show what waits of a boundary, and approve that and nothing else; only its agent's owner or backup may."""
     api = connect(as_)
-    answer = api.post(f"/v1/boundaries/{segment(name)}/approve", {})
+    found = api.get(f"/v1/boundaries/{segment(name)}")
+    versions = found["versions"]
+    waits = found.get("waits") or next((each for each in versions if each["state"] == "active"), versions[0])
+    if not json:
+        _show_waiting(waits)
+    answer = api.post(f"/v1/boundaries/{segment(name)}/approve", {"version": waits["version"]})
     checkpoints.keep_from(api)
     if json:
         data_json(answer)

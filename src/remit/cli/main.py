@@ -8,7 +8,28 @@ import traceback
 
 import typer
 
-from remit.cli import agent, apply, ask, audit, boundary, demo, doctor, freeze, operator, registry, secret, server, up
+from remit.cli import (
+    activation,
+    agent,
+    apply,
+    ask,
+    audit,
+    boundary,
+    console,
+    demo,
+    doctor,
+    freeze,
+    mandate,
+    operator,
+    pep,
+    registry,
+    secret,
+    server,
+    up,
+)
+from remit.cli import (
+    run as run_command,
+)
 from remit.cli.exits import Exit, for_error
 from remit.cli.options import examples
 from remit.cli.output import complain, data_json, error_object
@@ -28,9 +49,16 @@ up.add(app)
 demo.add(app)
 apply.add(app)
 ask.add(app)
+mandate.add(app)
 freeze.add(app)
+console.add(app)
 doctor.add(app)
+run_command.add(app)
+activation.add(app)
+activation.add_risk(agent.app)
 app.add_typer(agent.app, name="agent")
+app.add_typer(activation.app, name="activation")
+app.add_typer(activation.certify, name="certify")
 app.add_typer(boundary.app, name="boundary")
 app.add_typer(server.app, name="server")
 app.add_typer(secret.app, name="secret")
@@ -38,6 +66,7 @@ app.add_typer(registry.purposes, name="purpose")
 app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
+app.add_typer(pep.app, name="pep")
 
 
 def main() -> None:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
 from remit.cli.output import data_json, data_text, nothing, table, talk
-from remit.cli.wire import connect
+from remit.cli.wire import connect, segment
 
 app = group("Operators: people who use Remit, and their tokens.")
 
@@ -40,13 +41,31 @@ def token(
 
 @app.command("list", epilog=examples("remit operator list", "remit operator list --json"))
 def list_(json: Json = False, as_: As = None) -> int:
-    """List issued tokens: whose, which role, until when."""
+    """List issued tokens: their ids, whose, which role, until when."""
     answer = connect(as_).get("/v1/operators/tokens")
     if json:
         data_json(answer)
     elif not answer["tokens"]:
         nothing("personal tokens", next_="remit operator token PERSON --role ROLE")
     else:
-        columns = ("person", "role", "created", "expires")
+        columns = ("token", "person", "role", "created", "expires")
         table(columns, [[row.get(column) for column in columns] for row in answer["tokens"]])
+    return Exit.OK
+
+
+@app.command("revoke", epilog=examples("remit operator revoke dana", "remit operator revoke opt_0123456789abcdef0123"))
+def revoke(
+    token: Annotated[str, typer.Argument(metavar="TOKEN_ID|PERSON", help="One token, or all tokens of a person.")],
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Revoke a personal token. It has stopped working when this returns."""
+    api = connect(as_)
+    answer = api.delete(f"/v1/operators/tokens/{segment(token)}")
+    checkpoints.keep_from(api)
+    if json:
+        data_json(answer)
+    else:
+        for row in answer["revoked"]:
+            data_text(f"revoked: {row['token']} of {row['person']} as {row['role']}")
     return Exit.OK

@@ -23,7 +23,7 @@ def set_(name: Name, json: Json = False, as_: As = None) -> int:
     value = sys.stdin.buffer.read(_MAX + 1)
     value = value.removesuffix(b"\n").removesuffix(b"\r")
     if not value or len(value) > _MAX:
-        raise Malformed("a secret has 1 to 65536 bytes", try_=f"printf %s VALUE | remit secret set {name}")
+        raise Malformed("a secret has 8 to 8192 characters", try_=f"printf %s VALUE | remit secret set {name}")
     api.raw("PUT", f"/v1/secrets/{segment(name)}", body=value, media="application/octet-stream")
     if json:
         data_json({"secret": name, "set": True})

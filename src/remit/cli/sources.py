@@ -14,9 +14,10 @@ from remit.audit.verify import verify
 from remit.cli import checkpoints
 from remit.cli.wire import Api, Refused, connect
 from remit.kernel.errors import NotFound, RemitError
+from remit.keys.keyfile import KeyfileProvider
 
 
-def verified(*, data: Path | None, export: Path | None, as_: str | None) -> Report:
+def verified(*, data: Path | None, export: Path | None, keyfile: Path | None, as_: str | None) -> Report:
     """Verify a log against the checkpoint and key kept from earlier; keep the newest checkpoint if all is well."""
     if export is not None:
         return _verified_export(export)
@@ -24,6 +25,8 @@ def verified(*, data: Path | None, export: Path | None, as_: str | None) -> Repo
         return _verified(LiveSource(_get(connect(as_))))
     source = open_offline(data)
     try:
+        if keyfile is not None:
+            source.unlock(KeyfileProvider.load(keyfile))
         return _verified(source)
     finally:
         source.close()

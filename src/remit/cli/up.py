@@ -39,6 +39,10 @@ def up(
     dev: Annotated[
         bool, typer.Option("--dev", help="The admin token may act as anyone (--as PERSON). Never in production.")
     ] = False,
+    accept_state: Annotated[
+        bool,
+        typer.Option("--accept-state", help="Record what was changed in the database directly, and start with it."),
+    ] = False,
     max_body: Annotated[int, typer.Option("--max-body", metavar="BYTES", min=1024)] = defaults.MEBIBYTE,
     refresh: Annotated[
         str, typer.Option("--refresh", metavar="TIME", help="How often servers' tools are imported again.")
@@ -60,6 +64,7 @@ def up(
             database=database,
             public_url=url.rstrip("/") if url else None,
             dev=dev,
+            accept_state=accept_state,
             body_limit=max_body,
             refresh_every=parse_duration(refresh),
         ),

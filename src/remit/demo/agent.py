@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
 from remit.demo.plain import plain_auth
+from remit.sdk import denial
 from remit.sdk.auth import AgentAuth
 
 
@@ -62,8 +62,8 @@ class Agent:
                 calls = (self.call(step["tool"], step["arguments"], adapt=adapt) for _ in range(step.get("times", 1)))
                 await asyncio.gather(*calls)
         except MCPError as error:
-            data = error.error.data if isinstance(error.error.data, dict) else {}
-            told = {"code": data.get("code", error.error.code), "message": error.error.message}
+            refused = denial.read(error)
+            told = {"code": refused.code if refused else error.error.code, "message": error.error.message}
             self.say(result="refused", tool=step.get("tool"), arguments=step.get("arguments"), **told)
         except (httpx2.HTTPError, OSError, ExceptionGroup) as error:
             self.say(result="failed", message=f"{type(error).__name__}: {error}")
@@ -75,27 +75,21 @@ class Agent:
             text = " ".join(getattr(block, "text", "") for block in result.content)
             self.say(result="ok", tool=tool, arguments=arguments, text=text)
             return
-        denial = result.structured_content or {}
+        refused = denial.read(result)
+        if refused is None:
+            self.say(result="denied", tool=tool, arguments=arguments, code="error", decision=None, remedies=[])
+            return
         self.say(
             result="denied",
             tool=tool,
             arguments=arguments,
-            code=denial.get("code", "error"),
-            decision=denial.get("decision_id"),
-            remedies=[remedy.get("kind") for remedy in denial.get("remedies", [])],
+            code=refused.code,
+            decision=refused.decision_id,
+            remedies=list(refused.kinds),
         )
-        changed = adapted(arguments, denial) if adapt else None
+        changed = refused.adapted(arguments) if adapt else None
         if changed is not None:
             await self.call(tool, changed, adapt=False)
-
-
-def adapted(arguments: dict[str, Any], denial: dict[str, Any]) -> dict[str, Any] | None:
-    """The arguments with every `change_arguments` remedy applied, or None if there is none."""
-    changed = dict(arguments)
-    for remedy in denial.get("remedies", []):
-        if remedy.get("kind") == "change_arguments" and "max" in remedy:
-            changed[str(remedy["path"]).lstrip("/")] = float(Decimal(str(remedy["max"])))
-    return changed if changed != arguments else None
 
 
 async def main() -> None:

@@ -32,7 +32,7 @@ SERVERS = """\
 - server: crm
   kind: mcp
   url: http://127.0.0.1:{crm}/mcp
-  tools: {{"get_*": {{tier: low}}, "list_*": {{tier: low}}, update_note: {{tier: medium}}}}
+  tools: {{"get_*": {{tier: low}}, "list_*": {{tier: low}}, "export_*": {{tier: low}}, update_note: {{tier: medium}}}}
   review: pin-on-first-use
 """
 
@@ -62,7 +62,10 @@ BOUNDARIES = """\
   agent: support-bot
   purpose: answer-customers
   allow:
-    - {action: "crm/*"}
+    - {action: "crm/list_*"}
+    - {action: "crm/get_*"}
+    - {action: "crm/export_*"}
+    - {action: crm/update_note, ttl: TTL}
   not_after: 2029-12-31
 - boundary: legacy-bot-crm
   agent: legacy-bot
@@ -86,14 +89,17 @@ AGENTS = (
 )
 
 
-def write(directory: Path, *, payments: int, crm: int) -> None:
-    """Write the files below `directory`; the agents' keys go beside their YAML with `remit agent keygen`."""
+def write(directory: Path, *, payments: int, crm: int, ttl: str) -> None:
+    """Write the files below `directory`; the agents' keys go beside their YAML with `remit agent keygen`.
+
+    `ttl`: how long the one write on the CRM lasts without use, such as `20s`.
+    """
     for folder in ("purposes", "servers", "agents", "boundaries", "policies"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
     (directory / "owners.yaml").write_text(OWNERS, encoding="utf-8")
     (directory / "purposes" / "purposes.yaml").write_text(PURPOSES, encoding="utf-8")
     (directory / "servers" / "servers.yaml").write_text(SERVERS.format(payments=payments, crm=crm), encoding="utf-8")
-    (directory / "boundaries" / "boundaries.yaml").write_text(BOUNDARIES, encoding="utf-8")
+    (directory / "boundaries" / "boundaries.yaml").write_text(BOUNDARIES.replace("TTL", ttl), encoding="utf-8")
     (directory / "policies" / "payments.cedar").write_text(POLICY, encoding="utf-8")
     for name, _, purpose, constraint in AGENTS:
         text = AGENT.format(name=name, purpose=purpose, constraint=constraint)

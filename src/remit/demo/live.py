@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import time
@@ -13,7 +14,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from remit.demo.processes import Worker
-from remit.demo.stage import REMIT, Stage, opened
+from remit.demo.stage import REMIT, Kept, Stage, opened
+from remit.demo.stopping import Stopped
 
 PAUSE = 1.0  # seconds between two steps, so that a person can read along
 
@@ -29,18 +31,64 @@ WORK: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("legacy-bot", {"tool": "update_note", "arguments": {"customer": "c-42", "note": "call back"}}),
 )
+# In these rounds support-bot writes a note. In between it does not, for longer than its write access lasts unused.
+NOTES = (0, 6, 150, 300, 450)
+NOTE: dict[str, Any] = {"tool": "update_note", "arguments": {"customer": "c-17", "note": "called"}}
+CUT_IN = 2  # the round in which a long call is stopped half way
 
 
-def run() -> NoReturn:
-    """Show live agents until Ctrl-C; leaves nothing running and nothing on disk."""
+def run(*, keep: bool = False) -> NoReturn:
+    """Show live agents until Ctrl-C; leaves nothing running and, unless kept, nothing on disk."""
     console = Console(highlight=False)
-    with opened() as stage:
+    kept = Kept.here(os.environ) if keep else None
+    with opened(kept=kept) as stage:
         _start(console, stage)
-        for agent, step in itertools.cycle(WORK):
-            for line in _results(stage.agents[agent], step):
-                console.print(_shown(line), soft_wrap=True)  # one line each, so that an id can be copied
-            time.sleep(PAUSE)
+        try:
+            for turn in itertools.count():
+                _round(console, stage, turn)
+        except Stopped:
+            if kept is not None:
+                console.print(_kept(kept), soft_wrap=True)
+            raise
     raise AssertionError("the work never ends")
+
+
+def _round(console: Console, stage: Stage, turn: int) -> None:
+    steps = (*WORK, ("support-bot", NOTE)) if turn in NOTES else WORK
+    for agent, step in steps:
+        for line in _results(stage.agents[agent], step):
+            console.print(_shown(line), soft_wrap=True)  # one line each, so that an id can be copied
+        time.sleep(PAUSE)
+    for said in _news(stage):
+        console.print(said, soft_wrap=True)
+    if turn == CUT_IN:
+        _cut(console, stage)
+
+
+def _news(stage: Stage) -> Iterator[str]:
+    """Verdicts that nobody has been told of yet."""
+    for each in stage.verdicts("crm/update_note"):
+        if each["id"] not in stage.told and each["verdict"] in {"lapse", "reactivate"}:
+            lapsed = each["verdict"] == "lapse"
+            word = f"⧗ lapsed: unused for {stage.ttl}" if lapsed else "↻ in force again: its next use started it"
+            yield f"{each['time'][11:19]}  support-bot  [yellow]{word}[/]  update_note"
+            yield f"{'':<23}[dim]remit certify replay {each['id']}[/]"
+        stage.told.add(each["id"])
+
+
+def _cut(console: Console, stage: Stage) -> None:
+    """A person stops an agent in the middle of a long call, and lets it go on."""
+    bot = stage.agents["support-bot"]
+    bot.tell(tool="export_customers", arguments={})
+    console.print(f"{time.strftime('%H:%M:%S')}  support-bot  … export_customers() is under way; it takes a minute")
+    time.sleep(2 * PAUSE)
+    console.print(f"{time.strftime('%H:%M:%S')}  you          [bold]remit freeze support-bot[/]")
+    told = json.loads(stage.remit("freeze", "support-bot", "--reason", "demo", "--json"))
+    console.print(_shown(bot.hear()), soft_wrap=True)
+    console.print(f"{'':<23}[dim]{len(told['cut'])} call cut in the middle, contained: {told['contained']}[/]")
+    time.sleep(2 * PAUSE)
+    stage.remit("unfreeze", "support-bot")
+    console.print(f"{time.strftime('%H:%M:%S')}  you          [bold]remit unfreeze support-bot[/]")
 
 
 def _start(console: Console, stage: Stage) -> None:
@@ -53,17 +101,31 @@ def _start(console: Console, stage: Stage) -> None:
     ):
         part()
         console.print(f"[green]✓[/] {what:<70} {time.monotonic() - began:.1f} s")
+    link = json.loads(stage.remit("console", "--json"))["url"]
     console.print(f"""
+In a browser (works once, for ten minutes):
+  [bold]{link}[/]
 From a second terminal:
   [bold]export {_path()}REMIT_URL={stage.url} REMIT_TOKEN_FILE={stage.environ["REMIT_TOKEN_FILE"]}[/]
   [bold]remit freeze support-bot[/]        its next call is refused
   [bold]remit unfreeze support-bot[/]      and now it is not
   [bold]remit why DECISION[/]              any dec_... below
   [bold]remit can invoice-bot payments/transfer --arg to=Acme --arg amount=900 --arg currency=EUR[/]  exits 10: no
+  [bold]remit activation list[/]           what is in force, and what comes back alone
+  [bold]remit mandate invoice-bot[/]       its own rules, as it reads them
   [bold]remit audit verify[/]              proves that nothing was changed
   [bold]remit doctor[/]                    one of these agents is a finding
 Ctrl-C stops everything.
 """, soft_wrap=True)  # fmt: skip
+
+
+def _kept(kept: Kept) -> str:
+    return f"""
+Kept. The instance is yours: data in {kept.data}, its files in {kept.files}
+  [bold]remit up[/]                        starts it again (without --dev: acts as nobody)
+  [bold]remit diff {kept.files}[/]
+The two MCP servers were the demo's and are gone; put your own into {kept.files / "servers"}.
+"""
 
 
 def _path() -> str:

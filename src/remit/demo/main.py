@@ -9,7 +9,7 @@ from remit.demo import stopping
 _INTERRUPTED = 130
 
 
-def run(*, once: bool) -> int:
+def run(*, once: bool, keep: bool = False) -> int:
     """Show the live demo, or with `once` tell its story headless; returns the exit code."""
     try:
         stopping.watch()
@@ -19,7 +19,7 @@ def run(*, once: bool) -> int:
             return tell()
         from remit.demo.live import run as live  # noqa: PLC0415 - imported late as well
 
-        live()
+        live(keep=keep)
     except stopping.Stopped:
         with contextlib.suppress(OSError):  # the terminal may be what went away
             print("\nStopped; nothing is left running.", flush=True)

@@ -30,6 +30,7 @@ INVOICES = [
     {"invoice": "INV-1001", "supplier": "Acme GmbH", "amount": "480.00", "currency": "EUR"},
     {"invoice": "INV-1002", "supplier": "Brindle Ltd", "amount": "1250.00", "currency": "EUR"},
 ]
+EXPORT_SECONDS = 60
 CUSTOMERS = {"c-17": "Orla Finch", "c-42": "Tadeo Ruiz"}
 
 
@@ -88,6 +89,15 @@ def crm(ledger: Ledger) -> MCPServer[Any]:
     async def update_note(customer: str, note: str, ctx: Context[Any]) -> str:
         ledger.append(ctx, "update_note", {"customer": customer, "note": note})
         return f"noted on {customer}"
+
+    @server.tool(description="Export every customer; takes a minute.", annotations=READ)
+    async def export_customers(ctx: Context[Any]) -> str:
+        ledger.append(ctx, "export_customers", {})
+        for done in range(EXPORT_SECONDS):
+            await ctx.report_progress(done, EXPORT_SECONDS)
+            await asyncio.sleep(1)
+        ledger.append(ctx, "export_customers finished", {})
+        return json.dumps(CUSTOMERS)
 
     async def get_customer(customer: str, ctx: Context[Any]) -> str:
         ledger.append(ctx, "get_customer", {"customer": customer})

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,36 @@ from typing import Any
 
 from remit.demo import estate
 from remit.demo.processes import Processes, Worker, clean_environ, python
+from remit.kernel.errors import Conflict
+from remit.server.settings import data_directory, keyfile_path
 
 REMIT = str(Path(sys.executable).with_name("remit"))
 
 
 class NotSeenError(Exception):
     """Something the story says did not show from outside."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a demo that is kept lives: the places of a real instance, and its files in the current folder."""
+
+    data: Path
+    keyfile: Path
+    files: Path
+
+    @classmethod
+    def here(cls, environ: Mapping[str, str]) -> Kept:
+        """The user's own places.
+
+        Raises:
+            Conflict: There is an instance already, or the files would overwrite something.
+        """
+        kept = cls(data_directory(environ), keyfile_path(environ), Path.cwd() / "remit-demo")
+        for place in (kept.data / "remit.db", kept.files):
+            if place.exists():
+                raise Conflict(f"{place} is there already", try_="move it away, or run the demo without --keep")
+        return kept
 
 
 @dataclass
@@ -37,17 +61,26 @@ class Stage:
     agents: dict[str, Worker] = field(default_factory=dict)
     server: subprocess.Popen[str] | None = None
     url: str = ""
+    ttl: str = "20s"  # of the one write on the CRM, without use
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    kept: Kept | None = None
+    told: set[str] = field(default_factory=set)  # ids of verdicts that were shown
 
     @property
     def data(self) -> Path:
         """The demo Remit's data directory."""
-        return self.home / "remit"
+        return self.kept.data if self.kept else self.home / "remit"
+
+    @property
+    def keyfile(self) -> Path:
+        """What opens it."""
+        return self.kept.keyfile if self.kept else self.home / "keyfile"
 
     @property
     def files(self) -> Path:
         """The organisation's files, as kept in git."""
-        return self.home / "estate"
+        return self.kept.files if self.kept else self.home / "estate"
 
     def ledger(self, server: str) -> list[dict[str, Any]]:
         """What an upstream server says it really did."""
@@ -79,10 +112,20 @@ class Stage:
             raise NotSeenError(f"remit {' '.join(arguments)} exited {done.returncode}, not {exits}: {said}")
         return done.stdout
 
+    def activation(self, action: str) -> str:
+        """The state of support-bot's entitlement to `action`, as `remit activation list` says."""
+        found = json.loads(self.remit("activation", "list", "support-bot", "--json"))["activations"]
+        return next((str(each["state"]) for each in found if each["action"] == action), "")
+
+    def verdicts(self, action: str) -> list[dict[str, Any]]:
+        """The verdicts on support-bot's entitlement to `action`, the oldest first, as `remit certify list` says."""
+        found = json.loads(self.remit("certify", "list", "--agent", "support-bot", "--json"))["verdicts"]
+        return [each for each in reversed(found) if each["action"] == action]
+
     def start_remit(self) -> None:
         """`remit up` with a data directory and a keyfile of its own."""
         arguments = ["up", "--data", str(self.data), "--listen", "127.0.0.1:0", "--dev", "--json"]
-        arguments += ["--keyfile", str(self.home / "keyfile")]
+        arguments += ["--keyfile", str(self.keyfile)]
         worker: Worker = self.processes.start("remit", [REMIT, *arguments], environ=self.environ, talk=True)
         ready = worker.hear(seconds=30)
         self.server = worker.process
@@ -100,7 +143,7 @@ class Stage:
 
     def register(self) -> None:
         """Keys, the sealed upstream credential, and the files, approved by their owner."""
-        estate.write(self.files, payments=self.ports["payments"], crm=self.ports["crm"])
+        estate.write(self.files, payments=self.ports["payments"], crm=self.ports["crm"], ttl=self.ttl)
         for name, *_ in estate.AGENTS:
             self.remit("agent", "keygen", name, "--out", str(estate.key_file(self.files, name)))
         self.remit("secret", "set", "payments-key", stdin=self.secret)
@@ -121,7 +164,7 @@ class Stage:
 
 
 @contextmanager
-def opened() -> Iterator[Stage]:
+def opened(*, ttl: str = "20s", kept: Kept | None = None) -> Iterator[Stage]:
     """An empty stage in a temporary directory; start its parts in the order of its methods.
 
     Leaving stops what runs on it and clears it away, except after a failure: then the logs stay.
@@ -134,7 +177,7 @@ def opened() -> Iterator[Stage]:
         logs = home / "logs"
         logs.mkdir()
         with Processes(logs) as processes:
-            yield Stage(home=home, processes=processes, environ=clean_environ(home))
+            yield Stage(home=home, processes=processes, environ=clean_environ(home), ttl=ttl, kept=kept)
     except NotSeenError as error:
         raise NotSeenError(f"{error}\n     logs: {logs}") from error
     except Exception as error:

@@ -111,17 +111,46 @@ class Story:
         yield f"listed now: {', '.join(tools)}; calling it: {heard['code']}"
         yield "upstream ledger: +0 lines"
 
+    def lapse(self) -> Evidence:
+        """An access that nobody uses lapses by itself, and comes back with its next justified use."""
+        bot, note = self.stage.agents["support-bot"], {"customer": "c-17", "note": "called"}
+        bot.tell(tool="update_note", arguments=note)
+        see(bot.hear()["result"] == "ok", "the first use starts it")
+        see(until(lambda: self._verdicts()[-1:] == ["lapse"], seconds=30), f"it lapses: {self._verdicts()}")
+        bot.tell(tool="update_note", arguments=note)
+        see(bot.hear()["result"] == "ok", "the next use starts it again")
+        see(self.stage.activation("crm/update_note") == "active", "it is in force again")
+        found = self.stage.verdicts("crm/update_note")
+        words = [str(each["verdict"]) for each in found]
+        see(words[0] == "start" and {"lapse", "reactivate"} < set(words), f"the verdicts say so: {words}")
+        for each in found:
+            self.stage.remit("certify", "replay", each["id"])
+        yield f"crm/update_note, unused for {self.stage.ttl}: in force, lapsed, in force; no person was asked"
+        yield f"verdicts {', '.join(words)}: each derived again, the same byte for byte"
+
+    def _verdicts(self) -> list[str]:
+        return [str(each["verdict"]) for each in self.stage.verdicts("crm/update_note")]
+
     def freeze(self) -> Evidence:
-        """A person freezes an agent: nothing it does gets through once the command has returned."""
-        self.stage.remit("freeze", "support-bot", "--reason", "it reads too much")
-        before = len(self.stage.ledger("crm"))
+        """A person freezes an agent: what runs is cut, and nothing more gets through once the command has returned."""
         bot = self.stage.agents["support-bot"]
+        bot.tell(tool="export_customers", arguments={})
+        see(until(lambda: self._ran("export_customers")), "a long export is under way at the CRM")
+        told = json.loads(self.stage.remit("freeze", "support-bot", "--reason", "it reads too much", "--json"))
+        heard = bot.hear()
+        see(heard.get("code") == "revoked", f"the export is cut: {heard}")
+        see(len(told["cut"]) == 1, f"the command names what it cut: {told}")
+        yield f"an export was running: cut in the middle; the agent prints: {heard['code']}"
+        before = len(self.stage.ledger("crm"))
         bot.tell(tool="list_customers", arguments={})
         heard = bot.hear()
         see(heard.get("code") == "revoked", f"the agent hears revoked: {heard}")
         see(len(self.stage.ledger("crm")) == before, "nothing arrived at the CRM")
         yield f"remit freeze support-bot: exit 0; the agent prints: {heard['code']}"
         yield "upstream ledger: +0 lines"
+
+    def _ran(self, tool: str) -> bool:
+        return any(line["tool"] == tool for line in self.stage.ledger("crm"))
 
     def why(self) -> Evidence:
         """Why was it refused? The record answers."""
@@ -164,7 +193,7 @@ def change_one_byte(stage: Stage, entry: str) -> int:
 
 
 STEPS = (
-    Story.start, Story.read, Story.bound, Story.budget, Story.rug_pull,
+    Story.start, Story.read, Story.bound, Story.budget, Story.lapse, Story.rug_pull,
     Story.freeze, Story.why, Story.verify, Story.tamper,
 )  # fmt: skip
 
@@ -177,7 +206,7 @@ def say(line: str) -> None:
 def tell() -> int:
     """Tell the story; 0 if every step was seen from outside, 4 if one was not."""
     try:
-        with opened() as stage:
+        with opened(ttl="3s") as stage:
             story = Story(stage)
             for number, step in enumerate(STEPS, 1):
                 say(f"{number}. {(step.__doc__ or '').rstrip('.')}")

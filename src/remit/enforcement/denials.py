@@ -18,8 +18,10 @@ from remit.kernel import canonical
 
 META_KEY: Final = "dev.remit/denial"
 WITHHELD: Final = "The server's answer was withheld: it carried a credential back"
-UNREACHABLE: Final = "The server could not be reached"
+UNREACHABLE: Final = "The server could not be reached; the call was not sent"
+# The server refused in so many words (an HTTP status), but not so that its answer can be passed on.
 NO_ANSWER: Final = "The server did not answer as it should"
+UNSURE: Final = "The call was sent, and the server gave no answer that can be read: it may have had an effect"
 TOO_LARGE: Final = "The server's answer is too large"
 ASKS: Final = "The server asked the agent for input, which nothing grants here"
 UNKNOWN_SESSION: Final = "Session not found"

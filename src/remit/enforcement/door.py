@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
-from urllib.parse import urlsplit
 
 from remit.attestation.model import Caller
 from remit.enforcement import metadata
+from remit.enforcement.place import Place
 from remit.enforcement.ports import Tokens
 from remit.kernel.clock import Clock
 from remit.storage.model import ConsumeProof
 from remit.tokens.check import TokenInvalid
-
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-MISDIRECTED: Final = 421
-FORBIDDEN: Final = 403
 
 
 class Door:
@@ -30,21 +25,13 @@ class Door:
 
     def __init__(self, base: str, tokens: Tokens, clock: Clock, *, hosts: Collection[str] = ()) -> None:
         self.base = base
+        self.place = Place(base, hosts=hosts)
         self._tokens = tokens
         self._clock = clock
-        parts = urlsplit(base)
-        own = {parts.netloc, *hosts}
-        if parts.netloc.rpartition(":")[0] in _LOOPBACK:
-            own |= {f"{name}:{parts.port}" for name in _LOOPBACK}
-        self._hosts = frozenset(own)
-        self._origins = frozenset({base, *(f"{parts.scheme}://{host}" for host in own)})
 
     def misplaced(self, headers: Mapping[str, str]) -> int | None:
         """The status that refuses a request which a web page was led to make (DNS rebinding); None if it is not one."""
-        if headers.get("host") not in self._hosts:
-            return MISDIRECTED
-        origin = headers.get("origin")
-        return FORBIDDEN if origin is not None and origin not in self._origins else None
+        return self.place.misplaced(headers.get("host"), headers.get("origin"))
 
     def caller(
         self, headers: Mapping[str, str], *, method: str, path: str, server: str

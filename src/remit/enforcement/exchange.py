@@ -11,6 +11,7 @@ from remit.attestation.model import Caller
 from remit.enforcement import asgi, era, events, parse
 from remit.enforcement.model import Message, RpcId
 from remit.enforcement.sessions import Session
+from remit.enforcement.streams import Running
 from remit.kernel.names import ServerName
 from remit.storage.model import ConsumeProof
 
@@ -32,7 +33,10 @@ class Exchange:
     session: Session | None = None
     streaming: bool = False
     gone: bool = False
+    asked: bool = False  # its server has asked something of the agent
     opening: Callable[[str], None] | None = None  # told the server's id of the session that `initialize` opens
+    ending: Callable[[], bool] | None = None  # forgets its session; false if that was done before
+    running: Running | None = None  # while it is served where a state change can cut it
     extra: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property
@@ -56,6 +60,16 @@ class Exchange:
         if self.modern:
             return era.MODERN[-1]
         return self.session.version if self.session else era.handshake_version(self.headers)
+
+    def leaves(self) -> None:
+        """From here on something of it may have reached the server."""
+        if self.running is not None:
+            self.running.sent = True
+
+    def answering(self) -> None:
+        """Its server has begun to answer with a stream: what it does from here on is seen."""
+        if self.running is not None:
+            self.running.answering = True
 
     async def event(self, data: bytes) -> None:
         """Pass one message on, beginning the stream if this is the first."""

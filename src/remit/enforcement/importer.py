@@ -15,7 +15,7 @@ from remit.enforcement.model import METHOD_NOT_FOUND
 from remit.enforcement.server_messages import ServerMessage, result_object
 from remit.enforcement.upstream import Upstream, UpstreamFailed, handshake_headers, modern_headers, response_to
 from remit.kernel import canonical
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import ConfigInvalid, RemitError
 
 _SECONDS: Final = 10.0
 
@@ -31,6 +31,7 @@ class Importer:
         """Every definition the server lists. Blocks; never call it on the event loop.
 
         Raises:
+            ConfigInvalid: Remit never calls the server's address.
             Unreached: The server, its credential or its protocol does not work.
         """
         future = asyncio.run_coroutine_threadsafe(self.tools(server), self._loop())
@@ -44,7 +45,7 @@ class Importer:
         """The same on the event loop.
 
         Raises:
-            Unreached: As above.
+            ConfigInvalid, Unreached: As above.
         """
         try:
             async with asyncio.timeout(_SECONDS):
@@ -52,6 +53,9 @@ class Importer:
         except TimeoutError as error:
             raise Unreached(f"the server {server.server} did not answer in time") from error
         except UpstreamFailed as error:
+            if error.forbidden:
+                # No answer will ever come from there: what is wrong is the URL, and trying again does not help.
+                raise ConfigInvalid(f"url: {error.forbidden}", detail=error.detail) from error
             raise Unreached(f"the server {server.server} could not be asked", detail=error.detail) from error
         except RemitError as error:
             again = error.code != "enforcement_unavailable"

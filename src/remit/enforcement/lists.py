@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from remit.catalog.model import PinState, Server, Tool
@@ -12,6 +12,7 @@ from remit.enforcement import era
 from remit.kernel.names import ActionName, tool_action
 
 _HEADER_KEY = "x-mcp-header"
+Narrow = Callable[[ActionName, Mapping[str, Any]], Mapping[str, Any]]
 
 
 def differs(server: Server, definitions: Sequence[Mapping[str, Any]]) -> bool:
@@ -19,21 +20,29 @@ def differs(server: Server, definitions: Sequence[Mapping[str, Any]]) -> bool:
     return observe(server, definitions).server != server
 
 
-def shown(server: Server, visible: Collection[ActionName]) -> list[dict[str, Any]]:
-    """The definitions to show: approved, and named by a boundary of this agent for this purpose."""
+def shown(server: Server, visible: Collection[ActionName], narrow: Narrow) -> list[dict[str, Any]]:
+    """The definitions to show: approved, and named by a boundary of this agent for this purpose.
+
+    Args:
+        server: The server with its pinned tools.
+        visible: The actions the agent may see.
+        narrow: Narrows an action's input schema to what the boundaries let through.
+    """
     return [
-        _presented(tool)
+        _presented(tool, action, narrow)
         for name, tool in server.tools.items()
-        if tool.state is PinState.APPROVED and tool_action(server.server, name) in visible
+        if tool.state is PinState.APPROVED and (action := tool_action(server.server, name)) in visible
     ]
 
 
-def _presented(tool: Tool) -> dict[str, Any]:
+def _presented(tool: Tool, action: ActionName, narrow: Narrow) -> dict[str, Any]:
     definition = pinned(tool.definition)
     schema = definition.get("inputSchema")
-    if isinstance(schema, dict) and not era.header_paths(schema):
-        # An annotation that is not valid (or hides at an odd place) must not make a client send headers.
-        definition["inputSchema"] = _without_header_marks(schema)
+    if isinstance(schema, dict):
+        # An annotation that is not valid (or hides at an odd place) must not make a client send headers. That is
+        # judged by the pinned schema: the one that calls are checked with.
+        plain = schema if era.header_paths(schema) else _without_header_marks(schema)
+        definition["inputSchema"] = narrow(action, plain)
     return definition
 
 

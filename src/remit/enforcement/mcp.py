@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from remit.catalog.model import Tool
-from remit.enforcement import asgi, denials, era, metadata, parse
+from remit.enforcement import asgi, denials, era, metadata, own, parse
 from remit.enforcement.door import Door
 from remit.enforcement.exchange import Exchange
 from remit.enforcement.listing import METHOD as TOOLS_LIST
@@ -27,6 +27,7 @@ from remit.enforcement.model import (
     Message,
     Outcome,
 )
+from remit.enforcement.own import OwnResources
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.relay import Relay
 from remit.enforcement.server_messages import result_object
@@ -63,17 +64,20 @@ class Gateway:
         pipeline: Decides and records.
         relay: Forwards.
         tools: Answers `tools/list`.
+        resources: Answers for Remit's own resource.
         clock: For the age of sessions.
         limits: Sizes and times.
     """
 
     def __init__(
-        self, *, door: Door, pipeline: Pipeline, relay: Relay, tools: ToolList, clock: Clock, limits: Limits
-    ) -> None:
+        self, *, door: Door, pipeline: Pipeline, relay: Relay, tools: ToolList, resources: OwnResources, clock: Clock,
+        limits: Limits,
+    ) -> None:  # fmt: skip
         self._door = door
         self._pipeline = pipeline
         self._relay = relay
         self._tools = tools
+        self._own = resources
         self._clock = clock
         self._limits = limits
         self._sessions = Sessions(limits)
@@ -167,6 +171,8 @@ class Gateway:
             await asgi.answer(x.send, 202, b"", ())
         elif sent.method == TOOLS_LIST:
             await self._tools.answer(x, admitted)
+        elif sent.method in own.METHODS:
+            await self._own.answer(x, admitted)
         elif sent.method == "initialize":
             await self._initialize(x, admitted, sent)
         else:
@@ -184,7 +190,8 @@ class Gateway:
         """Find the session a handshake request belongs to; a modern one has none."""
         given = x.headers.get(era.SESSION_HEADER)
         if not x.modern and given is not None:
-            x.session = self._sessions.use(given, x.caller, x.server, now=self._clock.now())
+            session = self._sessions.use(given, x.caller, x.server, now=self._clock.now())
+            x.session, x.ending = session, lambda: self._sessions.end(session)
 
     def _call(self, x: Exchange, sent: Message) -> Call | None:
         """The question to decide; None for a tool whose name no boundary can hold."""
@@ -200,6 +207,8 @@ class Gateway:
             era.check_shape(sent, x.version)
             if sent.method == TOOLS_LIST:
                 self._tools.check(x)
+            elif sent.method == own.LIST:
+                self._own.check(x)
             action = method_action(x.server, sent.method)
         return _question(x, action, tool=tool, arguments=arguments)
 
@@ -242,10 +251,11 @@ class Gateway:
         x.session = None  # a handshake begins a session; it does not happen within one
 
         def opened(upstream: str) -> None:
-            x.session = self._sessions.open(
+            session = self._sessions.open(
                 x.caller, x.server, upstream=upstream, version=era.HANDSHAKE[0], now=self._clock.now()
             )
-            x.extra.append((era.SESSION_HEADER.encode(), x.session.id.encode()))
+            x.session, x.ending = session, lambda: self._sessions.end(session)
+            x.extra.append((era.SESSION_HEADER.encode(), session.id.encode()))
 
         x.opening = opened
         finished = await self._relay.call(
@@ -333,6 +343,7 @@ def _question(
         tool=tool,
         arguments=arguments,
         proof=x.proof,
+        resource=x.named if x.method == own.READ else None,
     )
 
 

@@ -92,6 +92,14 @@ class Admitted:
     reserved: tuple[Reserve, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A registered enforcement point: its name, and the thumbprint by which it can be frozen as an instance."""
+
+    name: str
+    instance: str
+
+
 class EnforcementUnavailable(RemitError):
     """Remit cannot decide or record. Retryable; no decision, and counted apart from them."""
 

@@ -22,18 +22,25 @@ _MAX_ID: Final = 256
 _MAX_NAME: Final = 1024
 _SAFE_INTEGER: Final = 2**53
 
-# `_meta` is a side door around argument bounds: only what the protocol itself defines goes upstream.
-_META_FORWARDED: Final = frozenset(
-    {
-        "progressToken",
-        "io.modelcontextprotocol/protocolVersion",
-        "io.modelcontextprotocol/clientInfo",
-        "io.modelcontextprotocol/clientCapabilities",
-        "io.modelcontextprotocol/logLevel",
-    }
+# Members that no policy reads are side doors around argument bounds: only what the protocol's revisions
+# define for a method goes upstream. Of a method that is not here, `_meta` alone. A test compares with `mcp_types`.
+DEFINED: Final[Mapping[str, frozenset[str]]] = {
+    "initialize": frozenset({"protocolVersion", "capabilities", "clientInfo"}),
+    "notifications/cancelled": frozenset({"requestId", "reason"}),
+    "notifications/progress": frozenset({"progressToken", "progress", "total", "message"}),
+    "resources/list": frozenset({"cursor"}),
+    "resources/read": frozenset({"uri"}),
+    "resources/templates/list": frozenset({"cursor"}),
+    "tools/call": frozenset({"name", "arguments"}),
+    "tools/list": frozenset({"cursor"}),
+}
+_META_TEXT: Final = frozenset(
+    {"progressToken", "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/logLevel"}
 )
-# Capabilities by which a server would ask things of the agent; nothing grants that.
-_ASKING: Final = frozenset({"sampling", "elicitation", "roots", "tasks", "experimental", "extensions"})
+_META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
+_META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
+_CLIENT: Final = frozenset({"name", "title", "version", "description", "websiteUrl"})
+_ICON: Final = frozenset({"src", "mimeType", "theme"})
 _CALL_PARAMS: Final = frozenset({"name", "arguments", "_meta"})
 # The parameter that says which one of its kind a method is about.
 NAMED: Final[Mapping[str, str]] = {
@@ -146,22 +153,41 @@ def forwarded(sent: Message, *, modern: bool) -> bytes:
 
 
 def _params(method: str, params: Mapping[str, Any], *, modern: bool) -> dict[str, Any]:
-    out = dict(params)
-    if "_meta" in out:
-        meta = out["_meta"] if isinstance(out["_meta"], dict) else {}
-        out["_meta"] = {key: value for key, value in meta.items() if key in _META_FORWARDED}
-        if modern:
-            key = "io.modelcontextprotocol/clientCapabilities"
-            out["_meta"][key] = _harmless(out["_meta"].get(key))
+    defined = DEFINED.get(method, frozenset())
+    out = {key: value for key, value in params.items() if key in defined}
+    if "_meta" in params:
+        out["_meta"] = _meta(params["_meta"], modern=modern)
     if method == "initialize":
-        out["capabilities"] = _harmless(out.get("capabilities"))
+        out["clientInfo"] = _client(params.get("clientInfo"))
+        # Every capability that is defined lets a server ask things of the agent; nothing grants that.
+        out["capabilities"] = {}
     return out
 
 
-def _harmless(capabilities: object) -> dict[str, Any]:
-    if not isinstance(capabilities, dict):
-        return {}
-    return {key: value for key, value in capabilities.items() if key not in _ASKING}
+def _meta(given: object, *, modern: bool) -> dict[str, Any]:
+    meta = given if isinstance(given, dict) else {}
+    out: dict[str, Any] = {
+        key: value for key, value in meta.items() if key in _META_TEXT and isinstance(value, (str, int))
+    }
+    if _META_CLIENT in meta:
+        out[_META_CLIENT] = _client(meta[_META_CLIENT])
+    if modern:
+        out[_META_CAPABILITIES] = {}
+    return out
+
+
+def _client(given: object) -> dict[str, Any]:
+    """Who the agent's client says it is (`Implementation`)."""
+    client = given if isinstance(given, dict) else {}
+    out: dict[str, Any] = _texts(client, _CLIENT)
+    icons = client.get("icons")
+    if isinstance(icons, list):
+        out["icons"] = [_texts(icon, _ICON) for icon in icons if isinstance(icon, dict)]
+    return out
+
+
+def _texts(given: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key in names and isinstance(value, str)}
 
 
 def named(sent: Message) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -18,12 +18,13 @@ import structlog
 from remit.attestation.model import Caller
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
+from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
-from remit.kernel.names import ServerName
+from remit.kernel.names import DecisionId, ServerName
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
-from remit.storage.model import ConsumeProof, Effect, Entry, Release, Reserve, Work
+from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
 from remit.storage.ports import Writer
 
 log = structlog.get_logger(__name__)
@@ -35,22 +36,6 @@ _MAX_WAITING: Final = 100_000
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """An outcome that is not durable yet."""
-
-    decision: str
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """An outcome that may be recorded already, or whose decision may not be."""
-
-    waiting: _Waiting
-    given: str | None = None  # the decision that must be in the log for the outcome to be true
 
 
 class Pipeline:
@@ -81,9 +66,9 @@ class Pipeline:
         self._recovery = recovery
         self._clock = clock
         self.metrics = metrics or Metrics()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._doubts: list[_Doubt] = []
+        self._doubts: list[Doubt] = []
         self._doubt_timer: asyncio.TimerHandle | None = None
         self._settling: set[asyncio.Future[Any]] = set()
 
@@ -94,24 +79,50 @@ class Pipeline:
             EnforcementUnavailable: Nothing could be decided or recorded; nothing may be forwarded.
         """
         started = time.perf_counter()
+        if not self._decider.ready(call):
+            await self._load(call)
+        admitted = await self._attempt(call)
+        if admitted is None:
+            # Somebody was faster in starting the same entitlement. The proof is used; the rest is asked once more.
+            await self._load(call, again=True)
+            admitted = await self._attempt(replace(call, proof=None))
+        if admitted is None:
+            raise self._unavailable("contention", None, call)
+        self.metrics.seconds.observe(time.perf_counter() - started)
+        if (denial := admitted.answer.denial) is None:
+            self.metrics.allowed.inc()
+        else:
+            self.metrics.decisions.labels("deny", denial.code.value).inc()
+        return admitted
+
+    async def _attempt(self, call: Call) -> Admitted | None:
+        """Decide and commit once; None if the committed state was no longer the one that was decided on."""
         now, view = self._clock.now(), self._decider.view()
         proposal = self._propose(call, view, now=now)
         if proposal.answer.allowed:
             # Before the writer has it, so that the mark of the calls without an outcome never passes it.
             self._recovery.note_open(call.id)
         answer = await self._commit(call, proposal, view, now=now)
-        self.metrics.seconds.observe(time.perf_counter() - started)
-        if answer.denial is None:
-            self.metrics.allowed.inc()
-        else:
-            self.metrics.decisions.labels("deny", answer.denial.code.value).inc()
+        if answer is None or not answer.allowed:
             self._recovery.note_closed(call.id)
+        if answer is None:
+            return None
         reserved = tuple(effect for effect in proposal.effects if isinstance(effect, Reserve))
         return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved)
+
+    async def _load(self, call: Call, *, again: bool = False) -> None:
+        try:
+            await asyncio.to_thread(self._decider.prepare, call.caller.agent, again=again)
+        except RemitError as error:
+            raise self._unavailable("storage", error, call) from error
 
     def again(self, call: Call) -> Answer:
         """The answer `call` would get now, with nothing recorded: for calls that are already running."""
         return self._decider.decide(call, self._decider.view(), now=self._clock.now()).answer
+
+    def frozen(self, call: Call) -> Answer | None:
+        """The denial of a call that a freeze covers now, else None."""
+        return self._decider.frozen(call)
 
     def epoch(self) -> int:
         """The newest view's epoch."""
@@ -120,6 +131,10 @@ class Pipeline:
     def told(self, admitted: Admitted, denial: Denial) -> dict[str, Any]:
         """A denial of this call as the agent gets it."""
         return dict(self._decider.told(denial, admitted.call, epoch=admitted.epoch, evaluated_at=admitted.evaluated_at))
+
+    def told_now(self, admitted: Admitted, denial: Denial) -> dict[str, Any]:
+        """A denial that ends this call while it runs, as the agent gets it: of this moment, not of its decision's."""
+        return self.told(replace(admitted, epoch=self.epoch(), evaluated_at=self._clock.now()), denial)
 
     async def refuse(
         self,
@@ -143,19 +158,52 @@ class Pipeline:
         except RemitError as error:
             raise self._unavailable("storage", error) from error
 
-    def outcome(self, admitted: Admitted, outcome: Outcome, *, detail: str = "") -> None:
-        """Record what became of an allowed call. Nobody waits for it: it goes with the next decision, or soon alone."""
+    def outcome(self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = "") -> None:
+        """Record what became of an allowed call. Nobody waits for it: it goes with the next decision, or soon alone.
+
+        `cause` is what cut it: a freeze's id, or the code that it would be denied with now.
+        """
         self.metrics.outcomes.labels(outcome.value).inc()
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
-        waiting = self._told_of(call, outcome)
-        if releases := _given_back(admitted.reserved, outcome):
+        waiting = self._told_of(call, outcome, cause)
+        if releases := given_back(admitted.reserved, outcome):
             self._settle([waiting], releases)
             return
         self._waiting.append(waiting)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_RIDE_SECONDS, self._flush)
+
+    async def settle(self, admitted: Admitted, outcome: Outcome) -> None:
+        """Record durably what an enforcement point says became of its call.
+
+        Raises:
+            EnforcementUnavailable: It is not recorded. After an `InDoubt` it will be, unless it is already.
+        """
+        waiting, releases = self._told_of(admitted.call, outcome), given_back(admitted.reserved, outcome)
+        try:
+            await self._writer.submit_async(Work((waiting.entry,), releases))
+        except RemitError as error:
+            if isinstance(error, InDoubt):
+                self._doubt([Doubt(waiting)])
+            raise self._unavailable("storage", error) from error
+        self.metrics.outcomes.labels(outcome.value).inc()
+        self._closed([waiting])
+        self._decider.released(releases)
+
+    async def deny_unknown(self, decision: DecisionId, **fields: str) -> None:
+        """Record durably the denial of a question about what is not declared here; `fields` say what was asked.
+
+        Raises:
+            EnforcementUnavailable: It could not be recorded.
+        """
+        said = {**fields, "decision": "deny", "forwarded": False, "code": Code.NOT_VISIBLE.value, "step": 2}
+        try:
+            await self._writer.submit_async(Work((self._records.entry("decision", said, id=decision),)))
+        except RemitError as error:
+            raise self._unavailable("storage", error) from error
+        self.metrics.decisions.labels("deny", Code.NOT_VISIBLE.value).inc()
 
     async def drain(self) -> None:
         """Make every outcome told so far durable."""
@@ -183,7 +231,7 @@ class Pipeline:
             raise self._unavailable("engine", None, call, denial.cause or denial.title)
         return proposal
 
-    async def _commit(self, call: Call, proposal: Proposal, view: View, *, now: Instant) -> Answer:
+    async def _commit(self, call: Call, proposal: Proposal, view: View, *, now: Instant) -> Answer | None:
         effects: tuple[Effect, ...] = proposal.effects
         if call.proof is not None and call.proof not in effects:
             effects = (call.proof, *effects)
@@ -191,40 +239,57 @@ class Pipeline:
         riders = self._board()
 
         def otherwise(effect: Effect) -> tuple[Entry, ...]:
+            if isinstance(effect, Activate):
+                return tuple(rider.entry for rider in riders)  # it is decided once more
             entry, answer = self._failed(effect, call, view, now=now)
             failed_answer.append(answer)
             return (entry, *(rider.entry for rider in riders))
 
         try:
             entry = self._decision(call, proposal, view)
-            work = Work((entry, *(rider.entry for rider in riders)), effects, otherwise)
+            verdicts = [self._records.entry("verdict", {"decision": call.id, **said}) for said in proposal.verdicts]
+            work = Work((entry, *verdicts, *(rider.entry for rider in riders)), effects, otherwise)
             committed = await self._writer.submit_async(work)
         except RemitError as error:
             self._not_committed(call, proposal, riders, error)
             raise self._unavailable("storage", error) from error
         self._closed(riders)
+        if isinstance(committed.failed, Activate):
+            return None
         if committed.failed is not None:
             return failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
         if committed.used:
             self._decider.used([e for e in effects if isinstance(e, Reserve)], committed.used)
+        for activation in proposal.starts:
+            self._decider.started(activation)
         return proposal.answer
 
-    def _not_committed(self, call: Call, proposal: Proposal, riders: list[_Waiting], error: RemitError) -> None:
+    def _not_committed(self, call: Call, proposal: Proposal, riders: list[Waiting], error: RemitError) -> None:
         """The call is refused and never leaves; what of it may be recorded all the same is made true."""
         if not isinstance(error, InDoubt):
             self._waiting[:0] = riders
             self._recovery.note_closed(call.id)
             return
         # Riders must not travel with another decision: one that is recorded already would make each one fail.
-        doubts = [_Doubt(rider) for rider in riders]
+        doubts = [Doubt(rider) for rider in riders]
         if proposal.answer.allowed:
             # Its entry may say that it was let through. It stays open until its outcome does not say otherwise.
-            doubts.append(_Doubt(self._told_of(call, Outcome.NOT_SENT), given=call.id))
+            doubts.append(Doubt(self._told_of(call, Outcome.NOT_SENT), given=call.id))
         self._doubt(doubts)
 
-    def _told_of(self, call: Call, outcome: Outcome) -> _Waiting:
-        fields = {"decision": call.id, "agent": call.caller.agent, "action": call.action, "outcome": outcome.value}
-        return _Waiting(call.id, self._records.entry("outcome", fields))
+    def _told_of(self, call: Call, outcome: Outcome, cause: str = "") -> Waiting:
+        fields = {
+            "decision": call.id,
+            "agent": call.caller.agent,
+            "purpose": call.caller.purpose,
+            "action": call.action,
+            "outcome": outcome.value,
+            **asked_by(call.caller),
+            **({"cause": cause} if cause else {}),
+        }
+        # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
+        used = call if outcome is Outcome.OK and call.tool is not None else None
+        return Waiting(call.id, self._records.entry("outcome", fields), used)
 
     def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
         fields, payload = self._decider.recorded(call, proposal, view)
@@ -247,12 +312,12 @@ class Pipeline:
         detail = detail or (f"{error!r} {getattr(error, 'detail', '')}" if error else reason)
         log.error("enforcement unavailable", reason=reason, detail=detail[:500])
         if call is not None:
-            fields = {"agent": call.caller.agent, "action": call.action, "reason": reason}
+            fields = {"agent": call.caller.agent, "action": call.action, "reason": reason, **asked_by(call.caller)}
             effects = (call.proof,) if call.proof else ()
             self._keep(self._writer.submit_async(Work((self._records.entry("unavailable", fields),), effects)))
         return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail)
 
-    def _board(self) -> list[_Waiting]:
+    def _board(self) -> list[Waiting]:
         riders, self._waiting = self._waiting, []
         if self._timer is not None:
             self._timer.cancel()
@@ -263,12 +328,12 @@ class Pipeline:
         if riders := self._board():
             self._settle(riders, ())
 
-    def _settle(self, riders: list[_Waiting], releases: tuple[Release, ...]) -> None:
+    def _settle(self, riders: list[Waiting], releases: tuple[Release, ...]) -> None:
         future = self._writer.submit_async(Work(tuple(rider.entry for rider in riders), releases))
         self._keep(future)
         future.add_done_callback(lambda done: self._settled(done, riders, releases))
 
-    def _settled(self, done: asyncio.Future[Any], riders: list[_Waiting], releases: tuple[Release, ...]) -> None:
+    def _settled(self, done: asyncio.Future[Any], riders: list[Waiting], releases: tuple[Release, ...]) -> None:
         if done.cancelled():
             return
         if done.exception() is None:
@@ -276,14 +341,14 @@ class Pipeline:
             self._decider.released(releases)
             return
         if isinstance(done.exception(), InDoubt):
-            self._doubt([_Doubt(rider) for rider in riders])
+            self._doubt([Doubt(rider) for rider in riders])
             return
         # The database is gone. What cannot be recorded in time is found open at restart: outcome_unknown.
         self._waiting = (riders + self._waiting)[:_MAX_WAITING]
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush)
 
-    def _doubt(self, doubts: list[_Doubt]) -> None:
+    def _doubt(self, doubts: list[Doubt]) -> None:
         self._doubts = (self._doubts + doubts)[:_MAX_WAITING]
         if self._doubts and self._doubt_timer is None:
             self._doubt_timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._settle_doubts)
@@ -297,7 +362,7 @@ class Pipeline:
             self._keep(future)
             future.add_done_callback(partial(self._doubt_settled, doubt))
 
-    def _doubt_settled(self, doubt: _Doubt, done: asyncio.Future[Any]) -> None:
+    def _doubt_settled(self, doubt: Doubt, done: asyncio.Future[Any]) -> None:
         if done.cancelled():
             return
         if done.exception() is None:
@@ -305,8 +370,11 @@ class Pipeline:
         else:
             self._doubt([doubt])
 
-    def _closed(self, riders: list[_Waiting]) -> None:
+    def _closed(self, riders: list[Waiting]) -> None:
         for rider in riders:
+            if rider.used is not None:
+                # Before it is closed: what is neither noted nor open would be missing after a crash.
+                self._decider.justified(rider.used, self._clock.now())
             self._recovery.note_closed(rider.decision)
 
     def _keep(self, future: asyncio.Future[Any]) -> None:
@@ -317,14 +385,3 @@ class Pipeline:
         self._settling.discard(future)
         if not future.cancelled() and (error := future.exception()) is not None:
             log.error("not recorded", detail=repr(error))
-
-
-def _given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release, ...]:
-    """What a call that certainly spent nothing gives back: a call that was made still counts as one."""
-    if outcome is Outcome.NOT_SENT:
-        spared = reserved
-    elif outcome is Outcome.ERROR:
-        spared = tuple(reserve for reserve in reserved if reserve.key.startswith("budget "))
-    else:
-        return ()
-    return tuple(Release(reserve.key, reserve.window, reserve.amount) for reserve in spared)

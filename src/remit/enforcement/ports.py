@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.catalog.model import Injection, Server
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName
-from remit.policy.model import Call, Denial, Proposal
+from remit.policy.model import Answer, Call, Denial, Proposal
 from remit.storage.model import ConsumeProof, Entry, Release, Reserve
 
 
@@ -39,8 +40,28 @@ class Decider(Protocol):
         """The newest view."""
         ...
 
+    def ready(self, call: Call) -> bool:
+        """Whether all that deciding `call` needs is in memory."""
+        ...
+
+    def prepare(self, agent: str, *, again: bool = False) -> None:
+        """Load what is missing of an agent; with `again`, load it anew. Blocks: for a thread."""
+        ...
+
+    def started(self, activation: Activation) -> None:
+        """An entitlement was started, and that is committed."""
+        ...
+
+    def justified(self, call: Call, at: Instant) -> None:
+        """A call came to something, and that is recorded: its entitlement is in use."""
+        ...
+
     def decide(self, call: Call, view: Any, *, now: Instant) -> Proposal:  # noqa: ANN401 - the view's own type is policy's
         """Propose an answer, and the effects that must commit with it."""
+        ...
+
+    def frozen(self, call: Call) -> Answer | None:
+        """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...
 
     def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
@@ -57,6 +78,18 @@ class Decider(Protocol):
 
     def shown(self, view: Any, caller: Caller) -> Collection[ActionName]:  # noqa: ANN401 - as above
         """The actions that the caller may see under its purpose."""
+        ...
+
+    def narrowed(
+        self,
+        view: Any,  # noqa: ANN401 - as above
+        caller: Caller,
+        action: ActionName,
+        schema: Mapping[str, Any],
+        *,
+        now: Instant,
+    ) -> Mapping[str, Any]:
+        """A tool's pinned input schema, as far as the caller's boundaries let arguments through."""
         ...
 
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
@@ -146,6 +179,14 @@ class Dialer(Protocol):
         timeout: aiohttp.ClientTimeout = ...,  # noqa: ASYNC109 - aiohttp's own kind of timeout
     ) -> aiohttp.ClientResponse:
         """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
+        ...
+
+
+class Mandates(Protocol):
+    """Where an agent's mandate comes from. Blocks: for a thread."""
+
+    def of(self, caller: Caller, *, server: str | None = None) -> Mapping[str, Any]:
+        """The caller's mandate; with `server`, only what is on it. Raises a RemitError if nothing can be said."""
         ...
 
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from remit.enforcement import denials, era
 from remit.enforcement.asgi import Watch
 from remit.enforcement.exchange import Exchange
-from remit.enforcement.model import INVALID_REQUEST, METHOD_NOT_FOUND, Admitted, Outcome
+from remit.enforcement.farewell import Farewell
+from remit.enforcement.model import INVALID_REQUEST, METHOD_NOT_FOUND, Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.pipeline import Pipeline
-from remit.enforcement.server_messages import Finished, Kind, ServerMessage, failed, finish, notification, read
+from remit.enforcement.server_messages import (
+    Finished,
+    Kind,
+    ServerMessage,
+    failed,
+    finish,
+    notification,
+    read,
+    unreadable,
+)
 from remit.enforcement.streams import Running, Streams
-from remit.enforcement.upstream import Reply, Upstream, UpstreamFailed, handshake_headers
+from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed, handshake_headers
 from remit.kernel.errors import RemitError, TooLarge
+from remit.policy.denial import not_granted
 from remit.policy.model import Answer, Code
 
 log = structlog.get_logger(__name__)
@@ -26,6 +37,7 @@ _OK: Final = 200
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
 _NOT_ALLOWED: Final = 405
+_REDIRECTS: Final = 300
 _SERVER_ERROR: Final = 500
 _BAD_GATEWAY: Final = 502
 _PASSED_STATUSES: Final = frozenset({_OK, _BAD_REQUEST, _NOT_FOUND})
@@ -51,13 +63,14 @@ class Relay:
         self._pipeline = pipeline
         self.upstream = upstream
         self._streams = streams
+        self.farewell = Farewell(pipeline, upstream)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def call(self, x: Exchange, admitted: Admitted, data: bytes, headers: Mapping[str, str]) -> Finished:
         """Forward a request, answer the agent, and record the outcome."""
 
         async def carry() -> Carried:
-            async with await self._send(admitted, headers, data) as reply:
+            async with await self._send(x, admitted, headers, data) as reply:
                 return await self._carry(x, admitted, reply)
 
         return await self.deliver(x, admitted, carry)
@@ -68,44 +81,53 @@ class Relay:
         try:
             await x.finish(carried.finished.body, carried.status)
         finally:
-            self._pipeline.outcome(admitted, carried.finished.outcome, detail=carried.finished.detail)
+            finished = carried.finished
+            self._pipeline.outcome(admitted, finished.outcome, detail=finished.detail, cause=_cause(x))
         return carried.finished
 
     async def _guarded(self, x: Exchange, admitted: Admitted, work: Work) -> Carried:
         """Do `work` where a state change can cut it, and make an answer of however it ends."""
         with self._streams.running(admitted.call, epoch=admitted.epoch) as running:
+            x.running = running
             if running.cut is not None:
                 return self._refused(x, admitted, running.cut, Outcome.NOT_SENT)
             watch = Watch(x.receive, lambda: self._gone(x, running))
             try:
-                return await self._worked(x, work)
+                carried = await self._worked(x, admitted, work)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or (running.cut is None and not x.gone):
                     self._pipeline.outcome(admitted, Outcome.OUTCOME_UNKNOWN, detail="the server is shutting down")
                     raise
                 task.uncancel()
-                if running.cut is not None:
-                    return self._refused(x, admitted, running.cut, Outcome.CUT)
-                return Carried(Finished(b"", Outcome.OUTCOME_UNKNOWN, "the agent went away"))
+                carried = Carried(Finished(b"", Outcome.OUTCOME_UNKNOWN, "the agent went away"))
             finally:
                 watch.stop()
+            # Also if something on the way took the cancellation for its own: what was listed as cut is cut.
+            return carried if running.cut is None else self._ended(x, admitted, running, running.cut)
+
+    def _ended(self, x: Exchange, admitted: Admitted, running: Running, answer: Answer) -> Carried:
+        """The last word of a call that a state change ended, and what its server is still to be told."""
+        if running.outcome is not Outcome.NOT_SENT and not x.modern:
+            self._keep(self.farewell.say(x, admitted))
+        return self._refused(x, admitted, answer, running.outcome)
 
     async def notify(self, x: Exchange, admitted: Admitted, data: bytes, headers: Mapping[str, str]) -> None:
         """Forward a notification; nobody waits for an answer."""
-        await self._told(x, admitted, lambda: self._send(admitted, headers, data))
+        await self._told(x, admitted, lambda: self._send(x, admitted, headers, data))
 
     async def end(self, x: Exchange, admitted: Admitted, headers: Mapping[str, str]) -> None:
         """End a session at the server (DELETE). However it takes that, here nobody can use it any more."""
-        await self._told(x, admitted, lambda: self._send(admitted, headers, None, "DELETE"))
+        await self._told(x, admitted, lambda: self._send(x, admitted, headers, None, "DELETE"))
 
     async def listen(self, x: Exchange, admitted: Admitted, headers: Mapping[str, str]) -> None:
         """Relay the stream of a session's own messages (GET) until either side ends it."""
 
         async def carry() -> Carried:
-            async with await self._send(admitted, headers, None, "GET") as reply:
+            async with await self._send(x, admitted, headers, None, "GET") as reply:
                 if not reply.streams:
-                    return Carried(failed(None, denials.NO_ANSWER, f"HTTP {reply.status}"), _NOT_ALLOWED)
+                    return Carried(_unread(x, reply.status), _NOT_ALLOWED)
+                x.answering()
                 await x.begin()
                 await self._events(x, admitted, reply, answering=False)
                 return Carried(Finished(b"", Outcome.OK))
@@ -113,21 +135,22 @@ class Relay:
         carried = await self._guarded(x, admitted, carry)
         try:
             if x.streaming:
-                await x.finish(b"")
+                cut = x.running is not None and x.running.cut is not None
+                await x.finish(carried.finished.body if cut else b"")
             else:
                 await x.finish(carried.finished.body, _BAD_GATEWAY if carried.status == _OK else carried.status)
         finally:
             outcome = Outcome.OK if x.gone else carried.finished.outcome
-            self._pipeline.outcome(admitted, outcome, detail=carried.finished.detail)
+            self._pipeline.outcome(admitted, outcome, detail=carried.finished.detail, cause=_cause(x))
 
     async def _told(self, x: Exchange, admitted: Admitted, sending: Callable[[], Awaitable[Reply]]) -> None:
         async def carry() -> Carried:
             async with await sending() as reply:
-                outcome = Outcome.OK if reply.status < _BAD_REQUEST else Outcome.ERROR
+                outcome = Outcome.OK if reply.status < _REDIRECTS else _said_by(reply.status)
                 return Carried(Finished(b"", outcome, "" if outcome is Outcome.OK else f"HTTP {reply.status}"))
 
         finished = (await self._guarded(x, admitted, carry)).finished
-        self._pipeline.outcome(admitted, finished.outcome, detail=finished.detail)
+        self._pipeline.outcome(admitted, finished.outcome, detail=finished.detail, cause=_cause(x))
 
     async def drain(self) -> None:
         """Wait for answers to servers that are still on their way."""
@@ -144,17 +167,31 @@ class Relay:
     def asked(self, x: Exchange, admitted: Admitted, message: ServerMessage) -> None:
         """A server asked something of the agent: it is told that there is no such method, and the agent nothing."""
         log.info("server request refused", server=x.server, method=message.method[:128])
+        if not x.asked:
+            x.asked = True  # one entry for each call: a server must not fill the log
+            self._keep(self._record_asked(x, admitted, message.method[:128]))
         if x.modern or admitted.server is None:
             return  # this era has no such requests, and no way to answer one
         body = denials.error(message.id, METHOD_NOT_FOUND, "Method not found")
-        task = asyncio.get_running_loop().create_task(self._answer_server(x, admitted, body))
+        self._keep(self._answer_server(x, admitted, body))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _record_asked(self, x: Exchange, admitted: Admitted, method: str) -> None:
+        said = {"method": method, "decision": admitted.call.id}
+        try:
+            await self._pipeline.refuse(x.caller, None, server=x.server, reason="server_request", **said)
+        except EnforcementUnavailable as error:
+            log.warning("a server's request was refused and not recorded", server=x.server, detail=error.detail)
 
     async def _answer_server(self, x: Exchange, admitted: Admitted, body: bytes) -> None:
         session = x.session.upstream if x.session else None
         try:
-            async with await self._send(admitted, handshake_headers(x.headers.get(era.VERSION_HEADER), session), body):
+            headers = handshake_headers(x.headers.get(era.VERSION_HEADER), session)
+            async with await self._send(x, admitted, headers, body):
                 pass
         except RemitError as error:
             log.info("a server did not take its refusal", server=x.server, detail=error.detail)
@@ -166,15 +203,18 @@ class Relay:
             running.task.cancel()
 
     async def _send(
-        self, admitted: Admitted, headers: Mapping[str, str], data: bytes | None, method: str = "POST"
+        self, x: Exchange, admitted: Admitted, headers: Mapping[str, str], data: bytes | None, method: str = "POST"
     ) -> Reply:
         if admitted.server is None:
             raise UpstreamFailed(denials.UNREACHABLE, sent=False, detail="no such server any more")
+        x.leaves()
         return await self.upstream.send(admitted.server, headers=headers, data=data, method=method)
 
-    async def _worked(self, x: Exchange, work: Work) -> Carried:
+    async def _worked(self, x: Exchange, admitted: Admitted, work: Work) -> Carried:
         try:
             carried = await work()
+        except SecretEchoed:
+            carried = Carried(self._echoed(x, admitted))
         except UpstreamFailed as error:
             carried = Carried(failed(x.id, error.public, error.detail, outcome=_outcome_of(error)))
         except TooLarge as error:
@@ -186,7 +226,7 @@ class Relay:
         except Exception as error:
             # Whatever broke, the call may have left; it must not stay without an outcome.
             log.exception("a relay failed", server=x.server)
-            carried = Carried(failed(x.id, denials.NO_ANSWER, repr(error)[:300], outcome=Outcome.OUTCOME_UNKNOWN))
+            carried = Carried(unreadable(x.id, repr(error)[:300]))
         return carried
 
     async def _carry(self, x: Exchange, admitted: Admitted, reply: Reply) -> Carried:
@@ -194,11 +234,11 @@ class Relay:
             body = denials.error(x.id, INVALID_REQUEST, denials.UNKNOWN_SESSION)
             return Carried(Finished(body, Outcome.ERROR, "the server ended the session"), _NOT_FOUND)
         if reply.status in _NEVER_READ or not (reply.json or reply.streams):
-            outcome = Outcome.OUTCOME_UNKNOWN if reply.status >= _SERVER_ERROR else Outcome.ERROR
-            return Carried(failed(x.id, denials.NO_ANSWER, f"HTTP {reply.status}", outcome=outcome))
+            return Carried(_unread(x, reply.status))
         if x.opening is not None and reply.status == _OK and reply.session:
             x.opening(reply.session)
         if reply.streams:
+            x.answering()
             return Carried(await self._events(x, admitted, reply, answering=True))
         return await self._json(x, admitted, reply)
 
@@ -208,8 +248,7 @@ class Relay:
             return Carried(self._echoed(x, admitted))
         message = read(body)
         if message.kind is not Kind.RESPONSE:
-            detail = f"HTTP {reply.status}: no JSON-RPC response"
-            return Carried(failed(x.id, denials.NO_ANSWER, detail, outcome=Outcome.OUTCOME_UNKNOWN))
+            return Carried(_unread(x, reply.status))
         finished = finish(message, id=x.id, method=x.method, modern=x.modern)
         status = reply.status if reply.status in _PASSED_STATUSES else _OK
         return Carried(finished, status)
@@ -230,7 +269,7 @@ class Relay:
                 self.asked(x, admitted, message)
         if not answering:
             return Finished(b"", Outcome.OK)
-        return failed(x.id, denials.NO_ANSWER, "the stream ended early", outcome=Outcome.OUTCOME_UNKNOWN)
+        return unreadable(x.id, "the stream ended early")
 
     def _echoed(self, x: Exchange, admitted: Admitted) -> Finished:
         self._pipeline.incident("secret_echoed", call=admitted.call, detail=f"by {x.server}")
@@ -239,14 +278,35 @@ class Relay:
     def _refused(self, x: Exchange, admitted: Admitted, answer: Answer, outcome: Outcome) -> Carried:
         denial = answer.denial
         detail = f"a state change came first: {denial.code.value if denial else ''}"
-        if outcome is Outcome.CUT and denial is not None and denial.code is not Code.NOT_VISIBLE:
-            body = denials.denied_method(x.id, self._pipeline.told(admitted, denial))
-        else:
-            body = self.refusal(x, admitted, answer)
-        return Carried(Finished(body, outcome, detail))
+        if outcome is Outcome.NOT_SENT or denial is None:
+            return Carried(Finished(self.refusal(x, admitted, answer), outcome, detail))
+        if denial.code is Code.NOT_VISIBLE:
+            # The agent was let through a moment ago: this tells it nothing that it did not know.
+            denial = not_granted(admitted.call)
+        told = self._pipeline.told_now(admitted, denial)
+        return Carried(Finished(denials.denied_method(x.id, told), outcome, detail))
+
+
+def _cause(x: Exchange) -> str:
+    """What cut the call of `x`, for its outcome: a freeze's id, or the code it would be denied with."""
+    denial = x.running.cut.denial if x.running is not None and x.running.cut is not None else None
+    if denial is None:
+        return ""
+    return denial.cause if denial.code is Code.REVOKED and denial.cause else denial.code.value
 
 
 def _outcome_of(error: RemitError) -> Outcome:
     if isinstance(error, UpstreamFailed) and error.sent:
-        return Outcome.ERROR if error.answered else Outcome.OUTCOME_UNKNOWN
+        return _said_by(error.status)
     return Outcome.NOT_SENT
+
+
+def _said_by(status: int) -> Outcome:
+    """What an HTTP status alone says of a call: only a redirect or a client error is a no."""
+    return Outcome.ERROR if _REDIRECTS <= status < _SERVER_ERROR else Outcome.OUTCOME_UNKNOWN
+
+
+def _unread(x: Exchange, status: int) -> Finished:
+    """An answer without a JSON-RPC response in it."""
+    detail = f"HTTP {status}: no JSON-RPC response"
+    return failed(x.id, denials.NO_ANSWER, detail) if _said_by(status) is Outcome.ERROR else unreadable(x.id, detail)

@@ -20,6 +20,8 @@ from remit.kernel import canonical
 from remit.kernel.errors import Malformed
 
 _GREETINGS: Final = frozenset({"initialize", "server/discover"})
+# The official client takes `meta` for `_meta`.
+_META_NAMES: Final = ("_meta", "meta")
 _REMIT_META = re.compile(rb"dev\.remit|\\u00[2-7]")
 
 
@@ -89,9 +91,22 @@ def read(data: bytes) -> ServerMessage:
             return _GARBAGE
         kind = Kind.NOTIFICATION if envelope.id is msgspec.UNSET else Kind.REQUEST
         return ServerMessage(kind, identity, envelope.method, _bytes(envelope.params))
-    if answers != 1:
+    if answers != 1 or _repeats(data, envelope):
         return _GARBAGE
     return ServerMessage(Kind.RESPONSE, identity, result=_bytes(envelope.result), error=_bytes(envelope.error))
+
+
+def _repeats(data: bytes, envelope: _Envelope) -> bool:
+    """Whether a member of a response stands there twice: parsers differ on which id, and which result, counts."""
+    for raw in (envelope.result, envelope.error):
+        if not isinstance(raw, msgspec.UnsetType):
+            # The decoder took the last one; without it the rest is short.
+            data = b"0".join(data.rsplit(bytes(raw), 1))
+    try:
+        canonical.parse(data)
+    except Malformed:
+        return True
+    return False
 
 
 def _bytes(raw: msgspec.Raw | msgspec.UnsetType) -> bytes | None:
@@ -111,13 +126,18 @@ class Finished:
 def finish(answer: ServerMessage, *, id: RpcId, method: str, modern: bool) -> Finished:  # noqa: A002 - JSON-RPC's own name
     """Turn a server's response to a request with `id` into the one for the agent."""
     if answer.id != id and not (answer.id is None and answer.error is not None):
-        return failed(id, denials.NO_ANSWER, "the response has another id")
+        return unreadable(id, "the response has another id")
     try:
         if answer.error is not None:
             return _finish_error(answer.error, id)
         return _finish_result(answer.result or b"", id, method=method, modern=modern)
     except (msgspec.MsgspecError, Malformed, ValueError, RecursionError) as error:
-        return failed(id, denials.NO_ANSWER, repr(error)[:200])
+        return unreadable(id, repr(error)[:200])
+
+
+def unreadable(id: RpcId, detail: str) -> Finished:  # noqa: A002 - JSON-RPC's own name
+    """What is told of an answer that is no readable response to this request: nobody can say what the call did."""
+    return failed(id, denials.UNSURE, detail, outcome=Outcome.OUTCOME_UNKNOWN)
 
 
 def failed(id: RpcId, public: str, detail: str, *, outcome: Outcome = Outcome.ERROR) -> Finished:  # noqa: A002 - JSON-RPC's own name
@@ -142,7 +162,7 @@ def _finish_result(raw: bytes, id: RpcId, *, method: str, modern: bool) -> Finis
     if _REMIT_META.search(raw):
         raw = _without_remit(raw)
     if method in _GREETINGS:
-        raw = _offering_tools(raw)
+        raw = _offering(raw)
     if modern and method in CACHEABLE:
         raw = _uncached(raw)
     body = b'{"jsonrpc":"2.0","id":' + _encoder.encode(id) + b',"result":' + raw + b"}"
@@ -151,20 +171,23 @@ def _finish_result(raw: bytes, id: RpcId, *, method: str, modern: bool) -> Finis
 
 def _without_remit(raw: bytes) -> bytes:
     value = canonical.parse(raw)
-    meta = value.get("_meta")
-    if not isinstance(meta, dict) or not any(key.startswith("dev.remit/") for key in meta):
-        return raw
-    value["_meta"] = {key: member for key, member in meta.items() if not key.startswith("dev.remit/")}
-    return canonical.encode(value)
+    forged = False
+    for name in _META_NAMES:
+        meta = value.get(name)
+        if isinstance(meta, dict) and any(key.startswith("dev.remit/") for key in meta):
+            forged = True
+            value[name] = {key: member for key, member in meta.items() if not key.startswith("dev.remit/")}
+    return canonical.encode(value) if forged else raw
 
 
-def _offering_tools(raw: bytes) -> bytes:
+def _offering(raw: bytes) -> bytes:
     # What no boundary can grant is not offered: a client that is refused what it was offered takes
-    # the server for broken (the MCP Inspector ends at a refused logging/setLevel).
+    # the server for broken (the MCP Inspector ends at a refused logging/setLevel). Resources are Remit's own: the
+    # mandate, whatever the server has.
     value = canonical.parse(raw)
     capabilities = value.get("capabilities")
     tools = {"tools": capabilities["tools"]} if isinstance(capabilities, dict) and "tools" in capabilities else {}
-    return canonical.encode({**value, "capabilities": tools})
+    return canonical.encode({**value, "capabilities": {**tools, "resources": {}}})
 
 
 def _uncached(raw: bytes) -> bytes:

@@ -80,12 +80,13 @@ class Sessions:
         self._open.move_to_end(id)
         return session
 
-    def end(self, session: Session) -> None:
-        """Forget a session."""
+    def end(self, session: Session) -> bool:
+        """Forget a session; false if it was forgotten before."""
         if self._open.pop(session.id, None) is None:
-            return
+            return False
         left = self._held[session.agent] - 1
         if left:
             self._held[session.agent] = left
         else:
             del self._held[session.agent]
+        return True

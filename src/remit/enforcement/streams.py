@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+from remit.enforcement.model import Outcome
+from remit.policy import denial as refuse
 from remit.policy.model import Answer, Call, Code
+
+Found = TypeVar("Found")
 
 # What ends a call that runs: the world no longer lets it. Limits do not: the call itself is counted in them.
 _ENDING: Final = frozenset(
@@ -26,29 +32,93 @@ _ENDING: Final = frozenset(
         Code.APPROVAL_REQUIRED,
     }
 )
+_SUSPENDED: Final = "suspended"
+# Causes whose cut calls nobody has asked for (a change made elsewhere) are forgotten after this many others.
+_CAUSES_KEPT: Final = 64
+_LOOP_SECONDS: Final = 10.0
+_AT_ONCE: Final = 8
+_FREEZE_STEP: Final = 3
+# Topics that no running call depends on.
+_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token"})
 
 
 def ends(answer: Answer) -> bool:
-    """Whether this answer, had to a call that is already running, means that it must stop."""
-    return answer.denial is not None and answer.denial.code in _ENDING
+    """Whether this answer, had to a call that is already running, means that it must stop.
+
+    An entitlement that was suspended ends what uses it. One that only lapsed for want of use
+    does not: a call that runs is use.
+    """
+    denial = answer.denial
+    if denial is None:
+        return False
+    return denial.code in _ENDING or (denial.code is Code.ACTIVATION_LAPSED and denial.state == _SUSPENDED)
+
+
+def with_tokens(revoked: Callable[[str], bool], ask: Callable[[Call], Found]) -> Callable[[Call], Answer | Found]:
+    """`ask`, but a call whose token was revoked is answered with that first (RFC 7009: what it started ends too)."""
+
+    def answer(call: Call) -> Answer | Found:
+        if revoked(call.caller.token):
+            return Answer(denial=refuse.withdrawn(call, cause="token revoked"))
+        return ask(call)
+
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A call that a state change ended, as whoever made the change is told of it."""
+
+    decision: str
+    agent: str
+    action: str
+    outcome: Outcome  # cut, or outcome_unknown
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A call that was let through, and the task that serves it."""
+    """A call that was let through, the task that serves it, and how far it got.
+
+    `sent`: bytes of it may have left. `answering`: its server has begun a stream of events, so
+    what it did so far was seen. A call that was sent and not yet answered may have had any effect.
+    """
 
     call: Call
     task: asyncio.Task[object] | None
     cut: Answer | None = None
+    sent: bool = False
+    answering: bool = False
+    outcome: Outcome = Outcome.NOT_SENT  # once it is cut
+
+    def stop(self, answer: Answer) -> None:
+        """Tell it to stop, and settle what will be said of it."""
+        self.cut = answer
+        if self.sent:
+            self.outcome = Outcome.CUT if self.answering else Outcome.OUTCOME_UNKNOWN
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Streams:
-    """The running calls of this process. Belongs to the event loop."""
+    """The running calls of this process. Belongs to the event loop.
 
-    def __init__(self, again: Callable[[Call], Answer], epoch: Callable[[], int]) -> None:
+    Args:
+        again: The answer that a call would get now.
+        epoch: The newest view's epoch.
+        frozen: The answer if a freeze covers the call, else None: much quicker than `again`.
+    """
+
+    def __init__(
+        self,
+        again: Callable[[Call], Answer],
+        epoch: Callable[[], int],
+        frozen: Callable[[Call], Answer | None] = lambda _: None,
+    ) -> None:
         self._again = again
         self._epoch = epoch
+        self._frozen = frozen
         self._running: set[Running] = set()
+        self._cuts: OrderedDict[str, list[Cut]] = OrderedDict()  # by cause
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
@@ -70,23 +140,80 @@ class Streams:
         finally:
             self._running.discard(running)
 
-    def changed(self) -> None:
-        """From any thread: the state of the world changed. Calls that it no longer lets run are cut.
+    def changed(self, topics: Sequence[str] = ("*",)) -> None:
+        """From any thread: what `topics` name changed. Calls that it no longer lets run are cut.
 
         Queued on the loop before the change itself is answered, so that whoever made it
         hears of it only after every call it stops was told to stop.
         """
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.recheck)
+            self._loop.call_soon_threadsafe(self.recheck, tuple(topics))
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Say which loop the calls run on."""
         self._loop = loop
 
-    def recheck(self) -> None:
-        """Ask again about every running call, and cut those that must end."""
+    def recheck(self, topics: Sequence[str] = ("*",)) -> None:
+        """Ask again about the running calls that `topics` touch, and cut those that must end."""
         for running in list(self._running):
-            if running.cut is None and ends(answer := self._again(running.call)):
-                running.cut = answer
-                if running.task is not None:
-                    running.task.cancel()
+            if running.cut is not None:
+                continue
+            # A freeze first, and by itself: it is the change that must be felt at once.
+            answer = self._frozen(running.call)
+            if answer is None and any(_touches(topic, running.call) for topic in topics):
+                answer = self._again(running.call)
+            if answer is not None and ends(answer):
+                self._stop(running, answer)
+
+    async def sweep(self) -> None:
+        """Ask again about every running call: what ends by time alone (a run, a boundary) is announced by no change.
+
+        A few at a time, so that nothing else on the loop waits for all of them.
+        """
+        for number, running in enumerate(list(self._running)):
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+            if running.cut is None and running in self._running and ends(answer := self._again(running.call)):
+                self._stop(running, answer)
+
+    def cut_by(self, cause: str) -> list[Cut]:
+        """From a worker thread, after the change: the calls that `cause` (a freeze's id) cut on this node; asked once.
+
+        Every call that the change covers was told to stop when this returns. With no loop there are no calls.
+
+        Raises:
+            TimeoutError: The event loop hangs; the change holds all the same.
+        """
+        if self._loop is None or not self._loop.is_running():
+            return []
+        found: Future[list[Cut]] = Future()
+        self._loop.call_soon_threadsafe(lambda: found.set_result(self._cuts.pop(cause, [])))
+        return found.result(_LOOP_SECONDS)
+
+    def _stop(self, running: Running, answer: Answer) -> None:
+        running.stop(answer)
+        # Only who made a freeze asks what it cut; the end of a run has nobody to ask.
+        cause = answer.denial.cause if answer.denial is not None and answer.denial.step == _FREEZE_STEP else None
+        if cause is None or running.outcome is Outcome.NOT_SENT:
+            return
+        call = running.call
+        cut = Cut(call.id, call.caller.agent, call.action, running.outcome)
+        self._cuts.setdefault(cause, []).append(cut)
+        if len(self._cuts) > _CAUSES_KEPT:
+            self._cuts.popitem(last=False)
+
+
+def _touches(topic: str, call: Call) -> bool:
+    """Whether a change of `topic` may concern `call`. What is not known concerns every call."""
+    kind, _, name = topic.partition(":")
+    match kind:
+        case "agent" | "activations":
+            return name == call.caller.agent
+        case "server":
+            return name == call.server
+        case "purpose":
+            return name == call.caller.purpose
+        case "freezes":
+            return False  # asked already
+        case _:
+            return kind not in _ELSEWHERE

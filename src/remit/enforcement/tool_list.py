@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from remit.catalog.model import Server
@@ -15,6 +16,7 @@ from remit.enforcement.ports import Catalog, Decider
 from remit.enforcement.relay import Carried, Relay
 from remit.enforcement.server_messages import Finished, ServerMessage, finish
 from remit.enforcement.upstream import UpstreamFailed, handshake_headers, modern_headers, response_to
+from remit.kernel.names import ActionName
 
 
 class ToolList:
@@ -61,7 +63,13 @@ class ToolList:
             await asyncio.to_thread(self._catalog.observe, server.server, definitions)
         view = self._decider.view()
         now = view.server(server.server)
-        shown = lists.shown(now, self._decider.shown(view, x.caller)) if now is not None else []
+        if now is None:
+            return Finished(denials.result(x.id, lists.answer([], modern=x.modern)), Outcome.OK)
+
+        def narrow(action: ActionName, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+            return self._decider.narrowed(view, x.caller, action, schema, now=admitted.evaluated_at)
+
+        shown = lists.shown(now, self._decider.shown(view, x.caller), narrow)
         return Finished(denials.result(x.id, lists.answer(shown, modern=x.modern)), Outcome.OK)
 
     async def _ask(
@@ -72,5 +80,6 @@ class ToolList:
         else:
             headers = handshake_headers(x.headers.get(VERSION_HEADER), x.session.upstream if x.session else None)
         id_, body = request(method, params)
+        x.leaves()
         async with await self._relay.upstream.send(server, headers=headers, data=body) as reply:
             return await response_to(reply, id_, asked=lambda message: self._relay.asked(x, admitted, message))

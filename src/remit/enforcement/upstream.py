@@ -13,13 +13,13 @@ import aiohttp
 
 from remit.catalog.model import Server
 from remit.enforcement import era
-from remit.enforcement.denials import NO_ANSWER, UNREACHABLE
+from remit.enforcement.denials import NO_ANSWER, UNREACHABLE, UNSURE, WITHHELD
 from remit.enforcement.events import Event, EventReader
 from remit.enforcement.model import Limits, RpcId
 from remit.enforcement.ports import Dialer, Scanner, Secrets
 from remit.enforcement.server_messages import Kind, ServerMessage, read
 from remit.kernel.errors import RemitError, TooLarge
-from remit.outbound.model import OutboundFailed
+from remit.outbound.model import OutboundFailed, OutboundRefused
 
 _OK: Final = 200
 _BOTH: Final = "application/json, text/event-stream"
@@ -31,10 +31,34 @@ class UpstreamFailed(RemitError):
 
     code = "unexpected"
 
-    def __init__(self, public: str, *, sent: bool, detail: str = "", answered: bool = False) -> None:
+    def __init__(
+        self,
+        public: str,
+        *,
+        sent: bool,
+        detail: str = "",
+        answered: bool = False,
+        status: int = 0,
+        forbidden: str = "",
+    ) -> None:
         super().__init__(public, detail=detail)
         self.sent = sent
         self.answered = answered  # it did answer, but not so that it can be passed on
+        self.status = status  # of an answer without a response in it, else 0
+        self.forbidden = forbidden  # why Remit never calls its address; empty if it may be called
+
+
+class SecretEchoed(UpstreamFailed):
+    """The answer carried an injected secret back: nothing of it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__(WITHHELD, sent=True, detail="the answer carried an injected secret", answered=True)
+
+
+class CredentialFrozen(RemitError):
+    """A freeze covers the server's credential: it is not used, whoever asks."""
+
+    code = "enforcement_unavailable"
 
 
 class Reply:
@@ -80,7 +104,7 @@ class Reply:
             try:
                 body = await self._response.read()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise UpstreamFailed(NO_ANSWER, sent=True, detail=repr(error)[:300]) from error
+                raise UpstreamFailed(UNSURE, sent=True, detail=repr(error)[:300]) from error
             self._whole = True
             return body
         chunks, size = [], 0
@@ -112,15 +136,26 @@ class Reply:
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise UpstreamFailed(NO_ANSWER, sent=True, detail=repr(error)[:300]) from error
+            raise UpstreamFailed(UNSURE, sent=True, detail=repr(error)[:300]) from error
 
 
 class Upstream:
-    """Sends requests to registered servers."""
+    """Sends requests to registered servers.
 
-    def __init__(self, dialer: Dialer, secrets: Secrets, limits: Limits) -> None:
+    Args:
+        dialer: The way out.
+        secrets: Where credentials come from at the moment of use.
+        limits: Sizes and times.
+        frozen: Whether a freeze covers a secret. An agent's call ends at its decision; this holds what
+            Remit itself sends (imports, farewells) to the same.
+    """
+
+    def __init__(
+        self, dialer: Dialer, secrets: Secrets, limits: Limits, *, frozen: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._dialer = dialer
         self._secrets = secrets
+        self._frozen = frozen
         self.limits = limits
         self._patience = aiohttp.ClientTimeout(
             total=None, connect=5, sock_connect=5, sock_read=max(limits.headers_after, limits.silence)
@@ -132,12 +167,14 @@ class Upstream:
         """Send one request with the server's credential.
 
         Raises:
-            RemitError: The secret is missing; nothing was sent.
+            RemitError: The secret is missing or frozen; nothing was sent.
             UpstreamFailed: No answer.
         """
         out = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", "Accept": _BOTH}
         scanner = None
         if server.credential is not None:
+            if self._frozen(server.credential.secret):
+                raise CredentialFrozen("the server's credential is frozen", detail=server.credential.secret)
             name, value = self._secrets.header(server.credential)
             out[name] = value
             scanner = self._secrets.scanner(server.credential)
@@ -147,7 +184,11 @@ class Upstream:
         try:
             response = await self._dialer.request(method, server.url, headers=out, data=data, timeout=self._patience)
         except OutboundFailed as error:
-            raise UpstreamFailed(UNREACHABLE, sent=error.sent, detail=error.detail) from error
+            public = UNSURE if error.sent else UNREACHABLE
+            raise UpstreamFailed(public, sent=error.sent, detail=error.detail) from error
+        except OutboundRefused as error:
+            detail = f"{error.public} {error.detail}"
+            raise UpstreamFailed(UNREACHABLE, sent=False, detail=detail, forbidden=error.public) from error
         except RemitError as error:
             raise UpstreamFailed(UNREACHABLE, sent=False, detail=f"{error.public} {error.detail}") from error
         return Reply(response, self.limits, scanner)
@@ -175,19 +216,27 @@ async def response_to(reply: Reply, id: RpcId, *, asked: Callable[[ServerMessage
     """The one response to request `id`, from a body of either kind. `asked` hears of the server's own requests.
 
     Raises:
+        SecretEchoed: It carries the server's credential.
         UpstreamFailed: There is none.
         TooLarge: It is over the limit.
     """
     if reply.json:
-        body = await reply.read()
-        message = None if reply.echoes(body) else read(body)
-        if message is not None and message.kind is Kind.RESPONSE and message.id in {id, None}:
+        message = _clean(reply, await reply.read())
+        # JSON-RPC 2.0 section 5: an error may come without an id, if the id could not be read.
+        if message.kind is Kind.RESPONSE and (message.id == id or (message.id is None and message.error is not None)):
             return message
     elif reply.streams:
         async for event in reply.events():
-            message = read(event.data) if event.data and not reply.echoes(event.data) else None
-            if message is not None and message.kind is Kind.REQUEST:
+            message = _clean(reply, event.data)
+            if message.kind is Kind.REQUEST:
                 asked(message)
-            elif message is not None and message.kind is Kind.RESPONSE and message.id == id:
+            elif message.kind is Kind.RESPONSE and message.id == id:
                 return message
-    raise UpstreamFailed(NO_ANSWER, sent=True, detail=f"HTTP {reply.status} without a response", answered=True)
+    detail = f"HTTP {reply.status} without a response"
+    raise UpstreamFailed(NO_ANSWER, sent=True, detail=detail, answered=True, status=reply.status)
+
+
+def _clean(reply: Reply, data: bytes) -> ServerMessage:
+    if data and reply.echoes(data):
+        raise SecretEchoed
+    return read(data)

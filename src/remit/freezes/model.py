@@ -9,11 +9,18 @@ from remit.kernel.clock import Instant
 
 
 class FreezeKind(StrEnum):
-    """What is stopped. A tool is named by its action, `server/tool`."""
+    """What is stopped.
+
+    A tool is named by its action, `server/tool`. A credential is a named secret, whose freeze
+    covers the calls to every server that gets it, or a client key's thumbprint.
+    """
 
     AGENT = "agent"
     INSTANCE = "instance"
+    OWNER = "owner"
     SERVER = "server"
+    TOOL = "tool"
+    CREDENTIAL = "credential"
     ALL = "all"
 
 

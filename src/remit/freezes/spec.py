@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 from remit.freezes.model import FreezeKind
-from remit.kernel.errors import ConfigInvalid, Malformed
-from remit.kernel.names import check_name
+from remit.kernel.errors import Malformed
+from remit.kernel.names import check_name, split_action, well_formed_tool
 from remit.people import document
 
-LATER = frozenset({"owner", "tool", "credential"})
-_INSTANCE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # an RFC 7638 SHA-256 thumbprint
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # RFC 7638, SHA-256, base64url
 _MAX_REASON = 1000
 
 
@@ -18,14 +17,16 @@ def kind(text: object) -> FreezeKind:
     """The kind of freeze.
 
     Raises:
-        ConfigInvalid: One that this version does not have: better refused than taken and not held.
         Malformed: It is none.
     """
-    if isinstance(text, str) and text in LATER:
-        raise ConfigInvalid(f"freezing a {text} is not available in this version", try_="remit freeze agent NAME")
     if not isinstance(text, str) or text not in set(FreezeKind):
         raise Malformed(f"what is frozen is one of {', '.join(FreezeKind)}")
     return FreezeKind(text)
+
+
+def thumbprint(name: str) -> bool:
+    """Whether `name` may be a key's thumbprint: such a key need not have been seen to be stopped."""
+    return _THUMBPRINT.match(name) is not None
 
 
 def target(of: FreezeKind, name: object) -> str:
@@ -39,10 +40,24 @@ def target(of: FreezeKind, name: object) -> str:
             raise Malformed("a freeze of everything has the name *")
         return "*"
     if of is FreezeKind.INSTANCE:
-        if not isinstance(name, str) or not _INSTANCE.match(name):
+        if not isinstance(name, str) or not thumbprint(name):
             raise Malformed("an instance is named by the thumbprint of its key")
         return name
+    if of is FreezeKind.TOOL:
+        return _tool(name)
+    if of is FreezeKind.CREDENTIAL and isinstance(name, str) and thumbprint(name):
+        return name
     return check_name(name, what=f"the name of a frozen {of}")
+
+
+def _tool(name: object) -> str:
+    if not isinstance(name, str):
+        raise Malformed("a tool is named by its action, server/tool")
+    server, tool, is_tool = split_action(name)
+    if not is_tool or not well_formed_tool(tool):
+        raise Malformed("a tool is named by its action, server/tool", detail=repr(name)[:120])
+    check_name(server, what="the server of a frozen tool")
+    return name
 
 
 def reason(text: object) -> str:

@@ -13,14 +13,13 @@ import os
 import threading
 from collections.abc import Iterable
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection
 
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Clock, Instant, SystemClock
 from remit.kernel.errors import IntegrityFailed, NotFound
 from remit.kernel.names import new_id
+from remit.keys.derive import WRAP, derive
 from remit.keys.jwk import ED25519, ES256, SigningKey, generate, private_key
 from remit.keys.model import TokenKeys, log_key
 from remit.keys.ports import Provider
@@ -54,7 +53,7 @@ class KeyRing:
         )
         self._root = root
         self._clock = clock
-        self._wrapping = _derive(root, "wrap")
+        self._wrapping = derive(root, WRAP)
         self._data_keys: dict[str, bytes] = {}
         self._change = _Change()
 
@@ -66,7 +65,7 @@ class KeyRing:
         rows.put_meta(_DEPLOYMENT, deployment)
         wrapped = provider.wrap(root, aad=bind("meta", _ROOT, 1, deployment))
         rows.put_meta(_ROOT, base64.b64encode(wrapped).decode("ascii"))
-        wrapping = _derive(Secret(root), "wrap")
+        wrapping = derive(Secret(root), WRAP)
         for use, algorithm in (("log", ED25519), ("token", ES256)):
             rows.put_signing_key(_new_signing_key(wrapping, use, algorithm), now=now)
         sealed = seal(wrapping, os.urandom(KEY_BYTES), aad=("data_keys", _OPERATORS, 1))
@@ -85,7 +84,7 @@ class KeyRing:
         if deployment is None or wrapped is None:
             raise IntegrityFailed("the database has no root key")
         root = Secret(provider.unwrap(base64.b64decode(wrapped), aad=bind("meta", _ROOT, 1, deployment)))
-        wrapping = _derive(root, "wrap")
+        wrapping = derive(root, WRAP)
         signing = [(row, _open_signing_key(wrapping, row)) for row in rows.signing_keys() if row.state != "retired"]
         ring = cls(deployment, root, signing, clock or SystemClock())
         ring._reload(rows.data_keys())
@@ -93,7 +92,7 @@ class KeyRing:
 
     def derive(self, label: str) -> bytes:
         """A 32-byte key for one other use, named by `label` (HKDF-SHA256, RFC 5869, over the root key)."""
-        return _derive(self._root, label)
+        return derive(self._root, label)
 
     def data_key(self, owner: str) -> bytes:
         """The data key of `agent:NAME`, `secret:NAME` or `operators`, from memory.
@@ -173,11 +172,6 @@ class _Change(threading.local):
     def forget(self) -> None:
         self.tx: Transaction | None = None
         self.made: dict[str, bytes] = {}
-
-
-def _derive(root: Secret, label: str) -> bytes:
-    info = b"remit/v1/" + label.encode("utf-8")
-    return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=info).derive(root.reveal())
 
 
 def _place(kid: str, use: str, algorithm: str, public: str) -> tuple[str | int, ...]:

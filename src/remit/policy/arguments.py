@@ -72,9 +72,14 @@ def _closed(schema: Any) -> Any:  # noqa: ANN401 - any JSON Schema
     if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
         return schema
     closed = schema | {"properties": {name: _closed(member) for name, member in schema["properties"].items()}}
-    if _OPEN.isdisjoint(schema):
+    if closes(schema):
         closed["additionalProperties"] = False
     return closed
+
+
+def closes(schema: Mapping[str, Any]) -> bool:
+    """Whether an object of this schema takes no properties but those it lists."""
+    return isinstance(schema.get("properties"), dict) and _OPEN.isdisjoint(schema)
 
 
 def violations(arguments: Mapping[str, Any], validator: Validator) -> tuple[Violation, ...]:

@@ -6,22 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remit.access.model import PurposeState
-from remit.agents.model import AgentState
-from remit.catalog.model import PinState
+from remit.agents.model import AgentState, SenderConstraint
+from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
 from remit.policy import denial as refuse
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
+from remit.policy.entitlement import Setting, Start, entitled, key_of, limited
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Call, Denial, Proposal, Violation
 from remit.policy.ports import Ruling, Slice, Verdict
-from remit.policy.schema import METHODS, PASSING
+from remit.policy.schema import MANDATE_URI, METHODS, PASSING
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
-from remit.storage.model import Reserve
+from remit.storage.model import Effect, Reserve
 
 
 def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
@@ -43,7 +44,7 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR091
     # (3) A freeze anywhere on the path wins over everything that was ever approved.
     if (freeze := view.freeze_on(call, agent.agent)) is not None:
         return trial.deny(refuse.revoked(freeze=freeze.id))
-    # (4) Agent, owner and purpose are active; the action is within the purpose.
+    # (4) Agent, owner and purpose are active, and so are the token's credential and run; the purpose covers the action.
     purpose = view.purposes.get(call.caller.purpose)
     standing = _standing(call, view, agent, purpose, now)
     if standing is not None or purpose is None:
@@ -76,9 +77,17 @@ class _Trial:
         proof = self.call.proof
         return Proposal(answer=Answer(denial=denial), effects=() if proof is None else (proof,), facts=self.facts)
 
-    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = ()) -> Proposal:
-        proof = self.call.proof
-        return Proposal(answer=answer, effects=reserved if proof is None else (proof, *reserved), facts=self.facts)
+    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = (), start: Start | None = None) -> Proposal:
+        effects: tuple[Effect, ...] = reserved if self.call.proof is None else (self.call.proof, *reserved)
+        if start is None:
+            return Proposal(answer=answer, effects=effects, facts=self.facts)
+        return Proposal(
+            answer=answer,
+            effects=(*effects, *start.effects),
+            facts=self.facts,
+            starts=(start.activation,),
+            verdicts=(start.verdict,),
+        )
 
 
 def _sees(agent: AgentRecord, call: Call) -> bool:
@@ -96,6 +105,8 @@ def _standing(  # noqa: PLR0911 - a list of checks
     owner = view.owners.get(registered.owner)
     if owner is None or not owner.active:
         return refuse.agent_suspended("owner not active")
+    if (cause := _withdrawn(call, agent, now)) is not None:
+        return refuse.withdrawn(call, cause=cause)
     if call.caller.purpose not in registered.purposes:
         return refuse.purpose_mismatch(call)
     if purpose is None or purpose.purpose.state is not PurposeState.ACTIVE or now >= purpose.purpose.not_after:
@@ -104,6 +115,24 @@ def _standing(  # noqa: PLR0911 - a list of checks
         named = {name for name, action in agent.reach.grants if action == call.action}
         elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
         return refuse.purpose_mismatch(call, elsewhere=elsewhere)
+    return None
+
+
+def _withdrawn(call: Call, agent: AgentRecord, now: Instant) -> str | None:
+    """Why what the caller showed for its token does not hold any more; None if it does.
+
+    A token lives for minutes: a key that was taken away, or a run that is over, must not work on for as long.
+    """
+    caller = call.caller
+    # An operator's question has no token behind it; an enforcement point asks with a credential of its own.
+    if call.hypothetical or caller.pep:
+        return None
+    if caller.credential not in agent.credentials:
+        return "credential not registered"
+    if not caller.bound and agent.agent.sender_constraint is not SenderConstraint.NONE:
+        return "token not bound to a key"
+    if now >= caller.run_ends:
+        return "run ended"
     return None
 
 
@@ -141,7 +170,8 @@ def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: S
             return trial.deny(denial)
     # (8) Methods have no rules of their own: they pass as a whole, or not at all.
     live = [b for b in agent.reach.servers[call.server] if now < b.not_after]
-    if method not in PASSING or not live:
+    passes = method in PASSING or (method == "resources/read" and call.resource == MANDATE_URI)
+    if not passes or not live:
         return trial.deny(refuse.not_granted(call))
     return trial.allow(Answer(boundary=live[0].boundary, boundary_version=live[0].version))
 
@@ -164,8 +194,8 @@ def _within(trial: _Trial, subject: Subject, about: str) -> Proposal:
             if not _permitted(verdict, asked):
                 trial.facts["incident"] = _incident(grant, "the structure allows and Cedar does not")
                 return trial.deny(refuse.unavailable(step=8, cause="structure and Cedar disagree"))
-            # (9) Activations: everything inside a boundary is in force.
-            proposal = _charge(trial, grant, policy_names(verdict.reasons))
+            # (9) to (11) The entitlement, its limits, a person's approval.
+            proposal = _charge(trial, grant, subject, policy_names(verdict.reasons))
             if isinstance(proposal, Proposal):
                 return proposal
             denial = proposal
@@ -184,10 +214,14 @@ def _bounds(grant: Grant, call: Call, now: Instant) -> Denial | None:
     return refuse.constraint_violated(found, call, grant.rule) if found else None
 
 
-def _charge(trial: _Trial, grant: Grant, policies: tuple[str, ...]) -> Proposal | Denial:
-    """(10) and (11) for a boundary that covers the call."""
+def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, ...]) -> Proposal | Denial:
+    """(9), (10) and (11) for a boundary that covers the call."""
     call, now, boundary = trial.call, trial.now, grant.boundary
     arguments = call.arguments or {}
+    # (9) The entitlement is in force at this moment, or starts with this call.
+    start = _entitled(trial, grant, subject)
+    if isinstance(start, Denial):
+        return start
     # (10) Limits are reserved by the writer; what is known to be spent is refused here already.
     reserved = tuple([reservation(limit, arguments, now=now) for limit in grant.limits])
     for reserve in reserved:
@@ -198,8 +232,32 @@ def _charge(trial: _Trial, grant: Grant, policies: tuple[str, ...]) -> Proposal 
     if (over := above_approval(grant.rule, arguments)) is not None:
         name, threshold = over
         return refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
+    if subject.tier is Tier.CRITICAL and not limited(grant.rule):
+        return refuse.approval_required(call)
     answer = Answer(boundary=boundary.boundary, boundary_version=boundary.version, policies=policies)
-    return trial.allow(answer, reserved)
+    return trial.allow(answer, reserved, start)
+
+
+def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial | None:
+    call, view, now = trial.call, trial.view, trial.now
+    known, agent = view.activations, subject.agent.agent
+    if not known.knows(agent.agent):
+        return refuse.unavailable(step=9, cause="the agent's activations are not loaded")
+    setting = Setting(
+        tier=subject.tier,
+        boundary=grant.boundary,
+        rule=grant.rule,
+        holder=subject.agent.holder(owner_active=True),  # step 4 has seen to it
+        covered=known.covered(),
+        now=now,
+    )
+    start = entitled(call, known.find(key_of(call)), setting)
+    if isinstance(start, Start):
+        # (9) Starting again is counted: a stolen identity must not wake up everything at once.
+        for effect in start.effects:
+            if isinstance(effect, Reserve) and (view.counters.used(effect.key, effect.window) or 0) >= effect.limit:
+                return exhausted(effect, call, now=now, used=effect.limit)
+    return start
 
 
 def _organisation(trial: _Trial, subject: Subject, tried: Grant | None, about: str) -> Denial | None:

@@ -58,6 +58,15 @@ def revoked(*, freeze: str) -> Denial:
     return Denial(code=Code.REVOKED, step=3, title=title, remedies=(_STOP,), cause=freeze)
 
 
+def withdrawn(call: Call, *, cause: str) -> Denial:
+    """What the token stands on is no more: the credential it was had with, an unbound token, or its run."""
+    again = Remedy(
+        kind="alternative_action", fields={"action": "request_token", "scope": f"purpose:{call.caller.purpose}"}
+    )
+    title = "The token no longer holds: what it was issued on has ended or was withdrawn"
+    return Denial(code=Code.REVOKED, step=4, title=title, remedies=(again, _STOP), cause=cause)
+
+
 def agent_suspended(cause: str) -> Denial:
     """Agent or owner not active."""
     title = "The agent or its owner is not active"
@@ -77,6 +86,9 @@ def purpose_mismatch(call: Call, *, elsewhere: Iterable[str] = ()) -> Denial:
         for name in elsewhere
     )
     title = f"{call.action} is not part of the purpose {call.caller.purpose}"
+    if not call.caller.purpose:  # an enforcement point named none, and the agent has several
+        title = "A purpose has to be named"
+        return Denial(code=Code.PURPOSE_MISMATCH, step=4, title=title, remedies=others or (_STOP,))
     return Denial(code=Code.PURPOSE_MISMATCH, step=4, title=title, remedies=others or (_ask(call), _STOP))
 
 
@@ -131,12 +143,58 @@ def constraint_violated(violations: tuple[Violation, ...], call: Call, rule: Rul
     )
 
 
+def activation_lapsed(call: Call, *, state: str, refusal: str) -> Denial:
+    """The entitlement is not in force and may not start by itself; `refusal` says what is missing."""
+    # An enforcement point proves nothing of the agent's key, so a new token would not help it: the owner does.
+    if refusal == "attest" and not call.caller.pep:
+        scope = f"purpose:{call.caller.purpose}"
+        ask = Remedy(kind="alternative_action", fields={"action": "request_token", "scope": scope})
+        return Denial(
+            code=Code.ACTIVATION_LAPSED,
+            step=9,
+            title=f"{call.action} lapsed; prove your key again (a new token), and it starts",
+            remedies=(ask,),
+            retryable=True,
+            state=state,
+            cause=refusal,
+        )
+    return Denial(
+        code=Code.ACTIVATION_LAPSED,
+        step=9,
+        title=_LAPSED.get(state, _LAPSED["lapsed"]).format(action=call.action),
+        remedies=(_ask(call), _STOP),
+        state=state,
+        reactivation="owner",
+        cause=refusal,
+    )
+
+
+_LAPSED = {
+    "new": "{action} was never used; its owner starts it",
+    "lapsed": "{action} was not used for its time; its owner starts it again",
+    "suspended": "{action} is suspended until its owner has looked",
+    "needs_human": "{action} waits for a person to look at it",
+}
+
+
 def rate_limited(*, count: int, per: str, retry_after: int) -> Denial:
     """The rate is used up until the end of its UTC calendar unit."""
     return Denial(
         code=Code.RATE_LIMITED,
         step=10,
         title=f"The rate of {count}/{per} is used up",
+        remedies=(Remedy(kind="wait", fields={"retry_after": retry_after}),),
+        retryable=True,
+        retry_after=retry_after,
+    )
+
+
+def quota_used(*, most: int, retry_after: int) -> Denial:
+    """As many entitlements as may start again by themselves in one hour have done so."""
+    return Denial(
+        code=Code.RATE_LIMITED,
+        step=9,
+        title=f"{most} entitlements of this agent started again by themselves in this hour; no more may",
         remedies=(Remedy(kind="wait", fields={"retry_after": retry_after}),),
         retryable=True,
         retry_after=retry_after,
@@ -174,8 +232,18 @@ def budget_exhausted(budget: Budgeted, call: Call, *, retry_after: int) -> Denia
     )
 
 
-def approval_required(call: Call, *, argument: str, threshold: Decimal, asked: object) -> Denial:
-    """A person must approve this call."""
+def approval_required(
+    call: Call, *, argument: str = "", threshold: Decimal | None = None, asked: object = None
+) -> Denial:
+    """A person must approve this call: what it asks is over the boundary's threshold, or it is critical as such."""
+    if threshold is None:
+        return Denial(
+            code=Code.APPROVAL_REQUIRED,
+            step=11,
+            title=f"A person must approve each call of {call.action}: it is critical, and its boundary sets no limits",
+            remedies=(_ask(call),),
+            state="none",
+        )
     path = join("", argument)
     violation = Violation(path=path, constraint="approval_above", limit=plain(threshold), actual=str(asked))
     change = Remedy(kind="change_arguments", fields={"path": path, "max": plain(threshold)})
@@ -240,6 +308,8 @@ def body(
         told["policy"] = denial.policy
     if denial.state is not None:
         told["state"] = denial.state
+    if denial.reactivation is not None:
+        told["reactivation"] = denial.reactivation
     return told
 
 

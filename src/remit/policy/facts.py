@@ -17,12 +17,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from remit.access.activation import Activation
 from remit.access.model import Boundary, BoundaryState, Rule
 from remit.freezes.model import Freeze
-from remit.kernel.clock import Instant
+from remit.kernel.clock import Instant, Micros
 from remit.kernel.errors import RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
+from remit.policy.activations import Activations
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
@@ -34,9 +36,10 @@ from remit.policy.view import (
     server_record,
 )
 from remit.storage.model import Release, Reserve
+from remit.storage.ports import Reader
 
 # Topics that no decision reads.
-_ELSEWHERE = frozenset({"secret", "operators"})
+_ELSEWHERE = frozenset({"secret", "operators", "peps", "token"})
 
 
 class Facts:
@@ -46,10 +49,21 @@ class Facts:
         source: The rooms below, as stored facts.
         engine: The Cedar engine.
         contact: When the database last answered, on the clock that `now` comes from.
+        reader: For what is read when it is first asked for: an agent's activations.
+        covered: The coverage clock.
     """
 
-    def __init__(self, *, source: FactSource, engine: Engine, contact: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        *,
+        source: FactSource,
+        engine: Engine,
+        contact: Callable[[], Instant],
+        reader: Reader | None = None,
+        covered: Callable[[], Micros] = lambda: Micros(0),
+    ) -> None:
         self._source = source
+        self._reader = reader
         self._engine = engine
         self._organisations = itertools.count(1)
         self._view = View(
@@ -63,11 +77,23 @@ class Facts:
             organisation=Organisation(),
             counters=Counters(),
             slices=Slices(engine),
+            activations=Activations(covered),
         )
 
     def view(self) -> View:
         """The newest view: one attribute read."""
         return self._view
+
+    def prepare(self, agent: str, *, again: bool = False) -> None:
+        """Read an agent's activations if they are not here yet; with `again`, read them anew."""
+
+        def read() -> Iterable[Activation]:
+            if self._reader is None:
+                return ()
+            return self._reader.read(lambda connection: list(self._source.activations(connection, agent)))
+
+        known = self._view.activations
+        known.load(agent, read, again=again and known.knows(agent))
 
     def load(self, connection: Connection, *, epoch: int) -> None:
         """Read everything."""
@@ -76,6 +102,8 @@ class Facts:
 
     def _load(self, connection: Connection, epoch: int) -> None:
         source = self._source
+        risks = dict(source.risks(connection))
+        self._view.activations.forget()
         held: dict[str, list[Boundary]] = defaultdict(list)
         shared: dict[Rule, Rule] = {}
         for boundary in source.boundaries(connection):
@@ -84,7 +112,7 @@ class Facts:
         self._swap(
             epoch=epoch,
             agents={
-                agent.agent: agent_record(agent, tuple(held.pop(agent.agent, ())))
+                agent.agent: agent_record(agent, tuple(held.pop(agent.agent, ())), risks.get(agent.agent, 0))
                 for agent in source.agents(connection)
             },
             owners={owner.owner: owner for owner in source.owners(connection)},
@@ -124,7 +152,8 @@ class Facts:
     def _agent(self, connection: Connection, name: str, changes: dict[str, Any]) -> None:
         agent = self._source.agent(connection, name)
         boundaries = tuple(self._source.boundaries_of(connection, name))
-        record = None if agent is None else agent_record(agent, boundaries)
+        risk = dict(self._source.risks(connection, name)).get(name, 0)
+        record = None if agent is None else agent_record(agent, boundaries, risk)
         _put(changes, "agents", self._view.agents, name, record)
 
     def _owner(self, connection: Connection, name: str, changes: dict[str, Any]) -> None:
@@ -140,6 +169,9 @@ class Facts:
         before = self._view.servers.get(ServerName(name))
         record = None if server is None else server_record(server, before)
         _put(changes, "servers", self._view.servers, name, record)
+
+    def _activations(self, connection: Connection, name: str, _changes: dict[str, Any]) -> None:
+        self._view.activations.load(name, lambda: self._source.activations(connection, name), again=True)
 
     def _freezes(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["freezes"] = _by_target(self._source.freezes(connection))
@@ -158,6 +190,7 @@ class Facts:
 _Reload = Callable[[Facts, Connection, str, dict[str, Any]], None]
 _RELOADS: Mapping[str, _Reload] = {
     "agent": Facts._agent,  # noqa: SLF001 - a table of this class's own methods
+    "activations": Facts._activations,  # noqa: SLF001 - as below
     "owner": Facts._owner,  # noqa: SLF001 - as above
     "purpose": Facts._purpose,  # noqa: SLF001 - as above
     "server": Facts._server,  # noqa: SLF001 - as above

@@ -14,7 +14,7 @@ from typing import Any
 
 from remit.access.model import Boundary, Rule
 from remit.kernel.clock import SECOND, Instant, window_end, window_start
-from remit.policy.denial import Budgeted, budget_exhausted, rate_limited, replayed, unavailable
+from remit.policy.denial import Budgeted, budget_exhausted, quota_used, rate_limited, replayed, unavailable
 from remit.policy.model import Call, Denial, Proposal
 from remit.storage.model import ConsumeProof, Effect, Reserve
 
@@ -84,6 +84,8 @@ def exhausted(reserve: Reserve, call: Call, *, now: Instant, used: int | None) -
     """
     wait = max(1, -(-(reserve.expires - now) // SECOND))
     kind, per, *_ = reserve.key.split(" ", 4)
+    if kind == "quota":
+        return quota_used(most=reserve.limit, retry_after=wait)
     if kind == "rate":
         return rate_limited(count=reserve.limit, per=per, retry_after=wait)
     left = None if used is None else max(0, reserve.limit - used)

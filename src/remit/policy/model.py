@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName, ToolName
 from remit.storage.model import ConsumeProof, Effect
@@ -21,6 +22,7 @@ class Code(StrEnum):
     FORBIDDEN_BY_POLICY = "forbidden_by_policy"
     RATE_LIMITED = "rate_limited"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    ACTIVATION_LAPSED = "activation_lapsed"
     PURPOSE_MISMATCH = "purpose_mismatch"
     PURPOSE_CLOSED = "purpose_closed"
     APPROVAL_REQUIRED = "approval_required"
@@ -66,6 +68,7 @@ class Denial:
     retry_after: int | None = None  # seconds
     policy: str | None = None  # id of the organisation policy that forbids, never its text
     state: str | None = None  # for approval_required and activation_lapsed
+    reactivation: str | None = None  # for activation_lapsed: who starts it again
     cause: str | None = None  # operator's side only: which freeze, which server, what went wrong
 
 
@@ -94,7 +97,9 @@ class Call:
     action: ActionName  # tool_action() or method_action()
     tool: ToolName | None = None
     arguments: Mapping[str, Any] | None = None  # numbers as int or Decimal, never float
+    hypothetical: bool = False  # an operator's question: no credential, token or run stands behind it
     proof: ConsumeProof | None = None
+    resource: str | None = None  # the URI that resources/read is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,3 +109,5 @@ class Proposal:
     answer: Answer
     effects: tuple[Effect, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)  # canonical-JSON values that were read, for the payload
+    starts: tuple[Activation, ...] = ()  # what the call starts, once the effects have committed
+    verdicts: tuple[Mapping[str, Any], ...] = ()  # recorded beside the decision

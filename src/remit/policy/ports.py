@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from remit.access.activation import Activation
 from remit.access.model import Boundary, Purpose
 from remit.agents.model import Agent
 from remit.catalog.model import Server
@@ -116,6 +117,14 @@ class FactSource(Protocol):
 
     def server(self, connection: Connection, name: str) -> Server | None:
         """One server with its tools, or None."""
+        ...
+
+    def activations(self, connection: Connection, agent: str) -> Iterable[Activation]:
+        """Every activation of one agent that was ever started."""
+        ...
+
+    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, int]]:
+        """Agents with a risk, in millionths: all of them, or one."""
         ...
 
     def freezes(self, connection: Connection) -> Iterable[Freeze]:

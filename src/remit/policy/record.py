@@ -49,6 +49,8 @@ def decision_fields(
         "forwarded": denial is None,
         "policies": view.organisation.digest,
     }
+    if caller.pep:
+        fields["pep"] = caller.pep
     if denial is not None:
         fields |= {"code": denial.code.value, "step": denial.step}
         if denial.policy is not None:

@@ -18,13 +18,16 @@ from remit.policy.shape import EMPTY, Shape, cedar_type, shape_of
 NAMESPACE = "Remit"
 AGENT, OWNER, PURPOSE, SERVER, ACTION = (f"{NAMESPACE}::{n}" for n in ("Agent", "Owner", "Purpose", "Server", "Action"))
 
-# What passes on a server for an agent with any boundary there.
+# Remit's own resource on every server: where an agent reads what it may do. It never comes from the server.
+MANDATE_URI = "remit://mandate"
+# What passes on a server for an agent with any boundary there; `resources/list` is answered here, with that one.
 PASSING = frozenset(
     {
         "initialize",
         "server/discover",
         "ping",
         "tools/list",
+        "resources/list",
         "notifications/initialized",
         "notifications/cancelled",
         "notifications/progress",
@@ -39,7 +42,6 @@ METHODS = PASSING | {
     "logging/setLevel",
     "prompts/get",
     "prompts/list",
-    "resources/list",
     "resources/read",
     "resources/subscribe",
     "resources/templates/list",

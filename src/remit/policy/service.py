@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.kernel.clock import Clock, Instant
-from remit.kernel.errors import Malformed, NotFound
+from remit.kernel.errors import ConfigInvalid, Malformed, NotFound
 from remit.kernel.names import (
     ActionName,
     AgentName,
@@ -21,14 +22,17 @@ from remit.kernel.names import (
 )
 from remit.policy import organisation
 from remit.policy.decide import decide
-from remit.policy.denial import body
+from remit.policy.denial import body, revoked
+from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
 from remit.policy.limits import exhausted
-from remit.policy.model import Call, Code, Denial, Proposal
+from remit.policy.model import Answer, Call, Code, Denial, Proposal
+from remit.policy.narrow import narrowed
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.schema import for_catalog
 from remit.policy.view import View
+from remit.policy.widen import widenings
 from remit.storage.model import Release, Reserve
 
 
@@ -54,9 +58,37 @@ class PolicyService:
         """The newest view."""
         return self._facts.view()
 
+    def purposes(self, agent: str) -> tuple[PurposeName, ...] | None:
+        """The purposes of an agent, or None if there is no such agent."""
+        record = self._facts.view().agents.get(agent)
+        return None if record is None else record.agent.purposes
+
+    def ready(self, call: Call) -> bool:
+        """Whether the agent's activations are in memory; only a tool's call needs them."""
+        return call.tool is None or self._facts.view().activations.knows(call.caller.agent)
+
+    def prepare(self, agent: str, *, again: bool = False) -> None:
+        """Load an agent's activations; with `again`, load them anew. Reads the database."""
+        self._facts.prepare(agent, again=again)
+
+    def started(self, activation: Activation) -> None:
+        """An entitlement was started."""
+        self._facts.view().activations.put(activation)
+
+    def justified(self, call: Call, at: Instant) -> None:
+        """A call came to something: its entitlement is in use."""
+        self._facts.view().activations.used(key_of(call), at)
+
     def decide(self, call: Call, view: View, *, now: Instant) -> Proposal:
         """Propose an answer, and the effects that must commit with it."""
         return decide(call, view, now=now)
+
+    def frozen(self, call: Call) -> Answer | None:
+        """The denial of a call that a freeze covers, else None: step 3 by itself, for calls that already run."""
+        view = self._facts.view()
+        record = view.agents.get(call.caller.agent)
+        freeze = None if record is None else view.freeze_on(call, record.agent)
+        return None if freeze is None else Answer(denial=revoked(freeze=freeze.id))
 
     def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
         """The denial of a call whose reservation found nothing left at the writer."""
@@ -76,6 +108,14 @@ class PolicyService:
     def shown(self, view: View, caller: Caller) -> frozenset[ActionName]:
         """The actions that the caller may see listed under its purpose."""
         return visible(view, caller.agent, caller.purpose)
+
+    def narrowed(
+        self, view: View, caller: Caller, action: ActionName, schema: Mapping[str, Any], *, now: Instant
+    ) -> Mapping[str, Any]:
+        """A tool's pinned input schema, as far as the caller's boundaries in force let arguments through."""
+        record = view.agents.get(caller.agent)
+        granted = () if record is None else record.reach.grants.get((caller.purpose, action), ())
+        return narrowed(schema, [grant.rule for grant in granted if now < grant.boundary.not_after])
 
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
         """Counters' new values, after a commit."""
@@ -109,7 +149,9 @@ class PolicyService:
             NotFound: No such agent; or, asked by the agent itself, not visible to it.
         """
         view, now = self._facts.view(), self._clock.now()
-        call = _trial_call(view, agent, purpose, action, arguments, caller=caller)
+        call = _trial_call(view, agent, purpose, action, arguments, caller=caller, now=now)
+        if not self.ready(call):
+            self.prepare(agent)
         answer = decide(call, view, now=now).answer
         denial = answer.denial
         if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
@@ -142,6 +184,19 @@ class PolicyService:
         organisation.check(read, for_catalog(known), self._engine)
         return read
 
+    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+        """Why the policy files `after` let through what `before` do not; empty if they do not.
+
+        Raises:
+            ConfigInvalid: `after` cannot be read.
+        """
+        following = organisation.read(after, self._engine)
+        try:
+            standing = organisation.read(before, self._engine)
+        except ConfigInvalid:
+            return ["the policies in force cannot be read, and so nothing is allowed now"]
+        return widenings(standing, following)
+
 
 def visible(view: View, agent: str, purpose: str | None = None) -> frozenset[ActionName]:
     """The actions that `agent` may see: named by one of its boundaries, and with a purpose, of that purpose."""
@@ -164,6 +219,7 @@ def _trial_call(
     arguments: Mapping[str, Any] | None,
     *,
     caller: Caller | None,
+    now: Instant,
 ) -> Call:
     record = view.agents.get(agent)
     if record is None:
@@ -184,9 +240,11 @@ def _trial_call(
             token="",
             expires=Instant(0),
             bound=False,
+            attested=now,
         ),
         server=server,
         action=ActionName(action),
         tool=ToolName(name) if is_tool else None,
         arguments=(arguments or {}) if is_tool else None,
+        hypothetical=caller is None,
     )

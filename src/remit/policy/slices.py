@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from remit.catalog.model import Tier
 from remit.kernel.canonical import encode
 from remit.kernel.clock import Instant
 from remit.policy import schema
@@ -60,6 +61,11 @@ class Subject:
     def groups(self) -> tuple[str, ...]:
         """The action groups of the action."""
         return schema.groups_of(self.server.server.server, self.tool.tier if self.tool else None)
+
+    @property
+    def tier(self) -> Tier:
+        """The risk tier; what is not known is high."""
+        return self.tool.tier if self.tool else Tier.HIGH
 
     @property
     def shape(self) -> Shape:

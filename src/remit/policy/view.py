@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 
 from remit.access.glob import matches_any
 from remit.access.model import Boundary, BoundaryState, Purpose, Rule
+from remit.agents.credentials import credentials
 from remit.agents.model import Agent
 from remit.catalog.model import Server, Tier, Tool
 from remit.freezes.model import Freeze, FreezeKind
 from remit.kernel.clock import SECOND, Instant
 from remit.kernel.names import ActionName, OwnerName, PurposeName, ServerName, ToolName, split_action
 from remit.people.model import Owner
+from remit.policy.activations import Activations
 from remit.policy.arguments import Validator, compiled
+from remit.policy.entitlement import Holder
 from remit.policy.limits import Limit, limits_of
 from remit.policy.model import Call
 from remit.policy.organisation import Organisation
@@ -59,8 +62,23 @@ class AgentRecord:
 
     agent: Agent
     boundaries: tuple[Boundary, ...] = ()
+    risk: int = 0  # millionths
     serial: int = field(default_factory=_serial)
     _reach: Reach | None = None
+    _credentials: frozenset[str] | None = None
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """The credentials it has registered now; worked out on the agent's first call."""
+        if self._credentials is None:
+            self._credentials = credentials(self.agent)
+        return self._credentials
+
+    def holder(self, *, owner_active: bool) -> Holder:
+        """What `judge` asks of the agent."""
+        return Holder(
+            version=self.agent.version, state=self.agent.state.value, owner_active=owner_active, risk=self.risk
+        )
 
     @property
     def reach(self) -> Reach:
@@ -70,10 +88,10 @@ class AgentRecord:
         return self._reach
 
 
-def agent_record(agent: Agent, boundaries: tuple[Boundary, ...]) -> AgentRecord:
+def agent_record(agent: Agent, boundaries: tuple[Boundary, ...], risk: int = 0) -> AgentRecord:
     """The record of `agent`: only its own active boundaries count."""
     mine = (b for b in boundaries if b.agent == agent.agent and b.state is BoundaryState.ACTIVE)
-    return AgentRecord(agent, tuple(sorted(mine, key=lambda b: b.boundary.encode())))
+    return AgentRecord(agent, tuple(sorted(mine, key=lambda b: b.boundary.encode())), risk)
 
 
 def _reach(boundaries: tuple[Boundary, ...]) -> Reach:
@@ -208,6 +226,7 @@ class View:
     organisation: Organisation
     counters: Counters
     slices: Slices
+    activations: Activations = field(default_factory=Activations)
 
     def server(self, name: str) -> Server | None:
         """The registered server of that name."""
@@ -222,20 +241,23 @@ class View:
         """The first freeze that covers `call`, the widest kind first."""
         if not self.freezes:
             return None
-        caller = call.caller
+        caller, server = call.caller, self.servers.get(call.server)
+        injected = None if server is None else server.server.credential
         return next(
             (
                 freeze
                 for kind, name in (
                     (FreezeKind.ALL.value, "*"),
                     (FreezeKind.SERVER.value, call.server),
-                    ("tool", call.action),
-                    ("owner", agent.owner),
-                    ("credential", caller.credential),
+                    (FreezeKind.TOOL.value, call.action),
+                    (FreezeKind.OWNER.value, agent.owner),
+                    # An upstream credential: the calls to every server that would get it.
+                    (FreezeKind.CREDENTIAL.value, None if injected is None else injected.secret),
+                    (FreezeKind.CREDENTIAL.value, caller.credential),
                     (FreezeKind.AGENT.value, caller.agent),
                     (FreezeKind.INSTANCE.value, caller.instance),
                 )
-                if (freeze := self.freezes.get((kind, name))) is not None
+                if name is not None and (freeze := self.freezes.get((kind, name))) is not None
             ),
             None,
         )

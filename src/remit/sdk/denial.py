@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 META: Final = "dev.remit/denial"
+DENIED: Final = -32010  # the JSON-RPC error of a denial; the gateway passes no server's on under this code
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,40 +69,34 @@ class Denial:
 
 
 def read(result: object) -> Denial | None:
-    """The denial in an MCP tool result, an `MCPError` or their JSON; None if it is no denial of Remit."""
-    for candidate in _candidates(result):
-        if isinstance(candidate, Mapping) and isinstance(candidate.get("code"), str) and "remedies" in candidate:
-            return _denial(candidate)
-    return None
+    """The denial in an MCP tool result (or its JSON) or an `MCPError`; None if it is no denial of Remit.
 
-
-def _candidates(result: object) -> list[object]:
+    Only the two places are read where the gateway lets nobody else write: `_meta["dev.remit/denial"]` of a
+    result that is an error, and the data of a JSON-RPC error -32010. Content and `structuredContent` are the
+    server's own: a denial that stands there alone may be a server's invention.
+    """
+    if isinstance(result, Mapping):
+        return _believed(_meta(result.get("isError"), result.get("_meta")))
     error = getattr(result, "error", None)
-    if error is not None:  # mcp.MCPError: a method other than tools/call, or a call cut in flight
-        return [_get(error, "data")]
-    if isinstance(result, Mapping) and "data" in result:
-        return [result["data"]]
-    if not (_get(result, "is_error") or _get(result, "isError")):
-        return []
-    meta = _get(result, "meta") or _get(result, "_meta")
-    content = _get(result, "content") or []
-    first = content[0] if isinstance(content, Sequence) and content else None
-    return [
-        meta.get(META) if isinstance(meta, Mapping) else None,
-        _get(result, "structured_content") or _get(result, "structuredContent"),
-        _parsed(_get(first, "text")),
-    ]
+    # What a client's types do not know they may show as plain JSON: only a typed error is the protocol's own.
+    if error is not None and not isinstance(error, Mapping):
+        return _believed(error.data if getattr(error, "code", None) == DENIED else None)
+    return _believed(_meta(getattr(result, "is_error", None), getattr(result, "meta", None)))
 
 
-def _get(value: object, name: str) -> Any:  # noqa: ANN401 - whatever the client library has there
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+def read_error(error: Mapping[str, Any]) -> Denial | None:
+    """The denial in the JSON of a JSON-RPC response's `error`. Never call it with a result: that is the server's."""
+    return _believed(error.get("data") if error.get("code") == DENIED else None)
 
 
-def _parsed(text: object) -> object:
-    try:
-        return json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
+def _meta(failed: object, meta: object) -> object:
+    return meta.get(META) if failed and isinstance(meta, Mapping) else None
+
+
+def _believed(found: object) -> Denial | None:
+    if isinstance(found, Mapping) and isinstance(found.get("code"), str) and "remedies" in found:
+        return _denial(found)
+    return None
 
 
 def _denial(body: Mapping[str, Any]) -> Denial:

@@ -85,17 +85,22 @@ class Grant:
 
     def proof(self, method: str, url: str, token: Token | None = None) -> str:
         """A DPoP proof for one request (RFC 9449 section 4.2): never used twice."""
-        parts = urlsplit(url)
-        claims = {
-            "jti": secrets.token_urlsafe(16),
-            "htm": method,
-            "htu": urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
-            "iat": int(time.time()),
-        }
-        if token is not None:
-            digest = hashlib.sha256(token.access_token.encode("ascii")).digest()
-            claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-        return self.instance.sign(claims, typ="dpop+jwt")
+        return proof(self.instance, method, url, None if token is None else token.access_token)
+
+
+def proof(key: Key, method: str, url: str, access_token: str | None = None) -> str:
+    """A DPoP proof by `key` for one request (RFC 9449 section 4.2): never used twice."""
+    parts = urlsplit(url)
+    claims = {
+        "jti": secrets.token_urlsafe(16),
+        "htm": method,
+        "htu": urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
+        "iat": int(time.time()),
+    }
+    if access_token is not None:
+        digest = hashlib.sha256(access_token.encode("ascii")).digest()
+        claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    return key.sign(claims, typ="dpop+jwt")
 
 
 def base_url(url: str | None) -> str:

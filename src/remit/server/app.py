@@ -6,16 +6,26 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from remit.enforcement.parse import header_map
+from remit.enforcement.place import MISDIRECTED, Place
+from remit.server import problem
+
 ME_CAN = "/v1/me/can"
+EVALUATION = "/access/v1/evaluation"
+OUTCOMES = "/v1/outcomes"
+_ELSEWHERE = "Host or Origin is not this server's"
+_CALLED_BY = "call it by its own URL; remit up --url URL says which one that is"
 _GATEWAY = ("/mcp/", "/servers/", "/.well-known/oauth-protected-resource/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """Routes a request to the gateway, to the agents' dry run, or to everything else."""
+    """Routes a request to the gateway, the agents' dry run, what enforcement points ask, or everything else."""
 
+    place: Place
     gateway: ASGIApp  # /mcp/{server}, /servers/{server}/mcp and their metadata
     me_can: ASGIApp
+    evaluation: ASGIApp  # what enforcement points ask and report
     rest: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -23,9 +33,23 @@ class App:
         if scope["type"] == "http":
             path = scope["path"]
             if path.startswith(_GATEWAY):
-                await self.gateway(scope, receive, send)
+                await self.gateway(scope, receive, send)  # asks the same itself, and answers in its own shape
+                return
+            if (status := self._misplaced(scope)) is not None:
+                code = "misdirected" if status == MISDIRECTED else "forbidden"
+                await problem.answer(code, _ELSEWHERE, try_=_CALLED_BY)(scope, receive, send)
                 return
             if path == ME_CAN:
                 await self.me_can(scope, receive, send)
                 return
+            if path in (EVALUATION, OUTCOMES):
+                await self.evaluation(scope, receive, send)
+                return
         await self.rest(scope, receive, send)
+
+    def _misplaced(self, scope: Scope) -> int | None:
+        shown, _ = header_map([each for each in scope["headers"] if each[0].lower() in (b"host", b"origin")])
+        at = scope.get("server")
+        return self.place.misplaced(
+            shown.get("host"), shown.get("origin"), at=(at[0], at[1]) if at and at[1] is not None else None
+        )

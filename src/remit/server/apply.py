@@ -20,17 +20,22 @@ from remit.catalog.service import CatalogService
 from remit.catalog.sql import SqlServers
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Forbidden, RemitError
-from remit.people.change import Actor
+from remit.people.change import Actor, Changed, record
+from remit.people.ports import Records
 from remit.people.service import PeopleService
 from remit.policy.files import PolicyFiles
 from remit.server.documents import Document, Findings, names, read
+from remit.server.first_words import POLICIES, FirstWords
 from remit.server.plan import Change, Listing, Planner, PolicyChecker
+from remit.server.two_people import Word
+from remit.server.voice import SILENT, Voice
 from remit.server.world import World
 from remit.storage.ports import Reader, Transaction, Writer
 
 _log = structlog.get_logger("remit.apply")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0  # seconds between attempts at a server that may be starting
 _AT_ONCE = 32
+_KEPT = Unreached("not asked: a dry run sends a credential only to a server that is registered so", again=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,7 @@ class Applier:
     policies: PolicyFiles
     checker: PolicyChecker
     lister: Lister
+    records: Records
     patience: float = 10.0
     sleep: Callable[[float], None] = time.sleep
 
@@ -62,7 +68,7 @@ class Applier:
         by: Actor,
         prune: bool = False,
         dry_run: bool = False,
-        approve: bool = False,
+        voice: Voice = SILENT,
         may_reach: bool = True,
     ) -> list[dict[str, Any]]:
         """Bring the world in line with `documents`; or, with `dry_run`, say what that would change.
@@ -72,26 +78,27 @@ class Applier:
             by: Who asks.
             prune: Also end what the documents do not name.
             dry_run: Change nothing. The answer is the one that applying would give.
-            approve: Approve what waits, where `by` is the agent's owner or a backup.
-            may_reach: Whether `by` may apply. Who may only plan must not make this server send requests, with
-                credentials, to a URL of their choosing: for them only servers as registered are asked.
+            voice: What the word of `by` counts for: approving what waits for an owner, and widening policies.
+            may_reach: Whether `by` may apply. Who may only plan must not make this server send requests to a URL
+                of their choosing: for them only servers as registered are asked.
 
         Raises:
             TreeInvalid: Documents with problems; nothing was changed.
             Conflict: A retired name, a purpose that would widen; nothing was changed.
-            Forbidden: `approve` by somebody who answers for no agent; the admin token never does.
+            Forbidden: Asked to approve by somebody who may approve nothing; the admin token never may.
         """
         findings = Findings()
         found = read(documents, findings)
-        self._check_approver(found, by, approve=approve)
-        listings = self._ask(found, only_registered=not may_reach)
+        self._check_approver(found, by, voice)
+        listings = self._ask(found, by=by, may_reach=may_reach, dry_run=dry_run)
 
         def planned(connection: Connection) -> list[Change]:
             planner = Planner(
                 world=World(connection, names(found) if prune else None),
                 listings=listings,
                 checker=self.checker,
-                approver=by.person if approve else None,
+                person=by.person,
+                voice=voice,
                 now=self.clock.now(),
                 findings=Findings(list(findings.invalid), list(findings.conflicts)),
             )
@@ -101,16 +108,17 @@ class Applier:
             changes = planned(tx.connection)
             for change in changes:
                 self._make_true(tx, change, by=by)
+            self._two_people(tx, changes, voice, by=by)
             return changes
 
         changes = self.reader.read(planned) if dry_run else self.writer.change(apply)
         return [change.row() for change in changes]
 
-    def _check_approver(self, documents: Sequence[Document], by: Actor, *, approve: bool) -> None:
-        if not approve:
+    def _check_approver(self, documents: Sequence[Document], by: Actor, voice: Voice) -> None:
+        if voice.approves is None:
             return
-        owners = {owner.owner for owner in self.people.owners() if owner.active}
-        if by.person not in owners | names(documents)["owner"]:
+        owners = {owner.owner for owner in self.people.owners() if owner.active} | names(documents)["owner"]
+        if by.person not in owners or not voice.approves({by.person}):
             raise Forbidden(
                 f"{by.person} may not approve: only an agent's owner or backup may",
                 try_="apply without --approve, then have the owner run: remit boundary approve NAME",
@@ -118,10 +126,38 @@ class Applier:
 
     # asking servers for their tools -----------------------------------------------------------
 
-    def _ask(self, documents: Sequence[Document], *, only_registered: bool) -> dict[str, Listing]:
-        servers = [each.value for each in documents if each.kind == "server"]
-        if only_registered:
-            servers = [each for each in servers if self._registered(each)]
+    def _ask(
+        self, documents: Sequence[Document], *, by: Actor, may_reach: bool, dry_run: bool
+    ) -> Mapping[str, Listing]:
+        """What the servers of the documents list.
+
+        (1) A server as it is registered is asked: where its credential goes was recorded when it was registered.
+        (2) Who may only plan has no other server asked.
+        (3) A dry run leaves no trace, so it sends no credential to any other place.
+        (4) What else is asked is recorded, durably, before the first request leaves.
+        """
+        servers: list[Server] = [each.value for each in documents if each.kind == "server"]
+        asked: list[Server] = []
+        new: list[Server] = []
+        for server in servers:
+            (asked if self._registered(server) else new).append(server)
+        kept: dict[str, Listing] = {}
+        if may_reach:
+            kept = {each.server: _KEPT for each in new if dry_run and each.credential is not None}
+            new = [each for each in new if each.server not in kept]
+            if new and not dry_run:
+                self.writer.change(partial(self._announce, servers=new, by=by))
+            asked += new
+        return kept | self._list_all(asked)
+
+    def _announce(self, tx: Transaction, *, servers: Sequence[Server], by: Actor) -> None:
+        for server in servers:
+            secret = None if server.credential is None else server.credential.secret
+            more = {"host": server.host, "secret": secret}
+            changed = Changed(what="asked_server", name=server.server, change="ask", before=None, after=None, more=more)
+            record(tx, self.records, changed, by=by)
+
+    def _list_all(self, servers: Sequence[Server]) -> dict[str, Listing]:
         if not servers:
             return {}
         pool = ThreadPoolExecutor(min(len(servers), _AT_ONCE), thread_name_prefix="remit-import")
@@ -159,6 +195,10 @@ class Applier:
     # making the plan true -----------------------------------------------------------------------
 
     def _make_true(self, tx: Transaction, change: Change, *, by: Actor) -> None:
+        if change.incident is not None:
+            tx.record(self.records.entry("incident", change.incident))
+        if change.kind == "policy" and change.waits:
+            return
         if change.change == "prune":
             self._prune(tx, change, by=by)
         elif change.kind == "boundary":
@@ -166,6 +206,23 @@ class Applier:
                 self.access.take(tx, step, history, by=by)
         elif change.change != "unchanged":
             self._put(tx, change, by=by)
+
+    def _two_people(self, tx: Transaction, changes: Sequence[Change], voice: Voice, *, by: Actor) -> None:
+        """Keep the first word on a widening of the policies, or note that this was the second."""
+        widening = next((change.widening for change in changes if change.widening is not None), None)
+        if widening is None or (widening.waits and not voice.counts):
+            return
+        words = FirstWords(tx.connection)
+        if widening.first is None:
+            words.put(POLICIES, Word(person=by.person, about=widening.about, at=self.clock.now()))
+        else:
+            words.forget(POLICIES)
+        files = sorted(change.name for change in changes if change.widening is not None)
+        more = {"files": files, "widens": list(widening.reasons), "digests": widening.about}
+        first = {} if widening.first is None else {"first": widening.first.person}
+        change = "widening_asked" if widening.waits else "widening_seconded"
+        said = Changed(what="policies", name="policies", change=change, before=None, after=None, more=more | first)
+        record(tx, self.records, said, by=by)
 
     def _put(self, tx: Transaction, change: Change, *, by: Actor) -> None:
         put: dict[str, Callable[..., None]] = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
+from starlette.types import ASGIApp
 
 from remit.access.service import AccessService
 from remit.agents.service import AgentService
@@ -15,18 +16,28 @@ from remit.audit.log import Log
 from remit.audit.recovery import OpenCalls
 from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
+from remit.audit.states import States
 from remit.catalog.model import Server
 from remit.catalog.service import CatalogService
+from remit.certification.coverage import CoverageClock
+from remit.certification.hands import Hands
+from remit.certification.service import CertificationService
+from remit.console.sessions import Sessions
 from remit.enforcement.door import Door as GatewayDoor
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Limits
+from remit.enforcement.own import OwnResources
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.place import Place
+from remit.enforcement.points import Points
 from remit.enforcement.relay import Relay
-from remit.enforcement.streams import Streams
+from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
+from remit.freezes.containment import Acknowledgements
+from remit.freezes.model import FreezeKind
 from remit.freezes.service import FreezeService
 from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
 from remit.keys.service import KeyRing
@@ -36,34 +47,50 @@ from remit.people.service import PeopleService
 from remit.policy.cedar import CedarEngine
 from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
+from remit.policy.mandates import Mandates
 from remit.policy.service import PolicyService
-from remit.server import http_health, rest
+from remit.server import http_health, me_mandate, rest
 from remit.server.accountable import Accountable
+from remit.server.announce import Announcer
 from remit.server.app import App
 from remit.server.apply import Applier
+from remit.server.certifying import Certifying
 from remit.server.door import Porch
+from remit.server.evaluation import Evaluation, discovery
+from remit.server.http_activations import Activations
 from remit.server.http_apply import Applying
+from remit.server.http_console import ConsoleDoors
 from remit.server.http_decisions import Decisions
+from remit.server.http_enforcement import EnforcementStream
 from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor, Health
+from remit.server.http_mandates import MandateDoors
 from remit.server.http_operators import OperatorTokens
+from remit.server.http_peps import EnforcementPoints
 from remit.server.http_registry import Registry
 from remit.server.http_secrets import Secrets
 from remit.server.http_servers import Servers
 from remit.server.life import Life, Remit
+from remit.server.local_socket import LocalSocket
 from remit.server.me_can import MeCan
+from remit.server.me_mandate import MeMandate
 from remit.server.opening import open_store
-from remit.server.operator_tokens import Doorkeeper, ensure_admin
+from remit.server.operator_tokens import Doorkeeper
 from remit.server.operators import Authority
+from remit.server.peps import Gatekeeper
 from remit.server.reach import Reach
 from remit.server.refresh import Refresher
 from remit.server.settings import Settings
 from remit.server.standing import ViewStanding
+from remit.server.state import open_admin, open_state
+from remit.server.stops import Stops
 from remit.server.stored import StoredFacts
 from remit.storage.database import Database
 from remit.tokens import http as tokens_http
 from remit.tokens.check import TokenChecker
+from remit.tokens.revoked import Revoked
 from remit.tokens.service import TokenService
+from remit.tokens.status import TokenStatus
 from remit.vault.service import Vault
 
 
@@ -76,12 +103,16 @@ class Ground:
     clock: Clock
     database: Database
     keys: KeyRing
+    states: States
     records: Recorder
     vault: Vault
     keeper: Doorkeeper
+    gatekeeper: Gatekeeper
+    revoked: Revoked
     facts: Facts
     engine: CedarEngine
     policy: PolicyService
+    coverage: CoverageClock
 
     def servers(self) -> list[Server]:
         """Every registered server, from the newest view."""
@@ -99,6 +130,8 @@ class Gate:
     catalog: CatalogService
     checker: TokenChecker
     gateway: Gateway
+    mandates: Mandates
+    points: Points
 
 
 def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
@@ -112,7 +145,9 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
     try:
         ground = _ground(settings, base, clock, database, keys)
         gate = _gate(ground, listener)
-        return Remit(app=_app(ground, gate), base=base, health=gate.health, life=gate.life)
+        tokens = _tokens(ground)
+        local = LocalSocket(settings.data, tokens, ground.facts.view)
+        return Remit(app=_app(ground, gate, tokens), base=base, health=gate.health, life=gate.life, local=local)
     except BaseException:
         database.close()
         raise
@@ -120,26 +155,37 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
 
 def _ground(settings: Settings, base: str, clock: Clock, database: Database, keys: KeyRing) -> Ground:
     engine, vault = CedarEngine(), Vault(keys)
-    keeper = Doorkeeper(clock=clock, dev=settings.dev)
+    keeper, gatekeeper, revoked = Doorkeeper(clock=clock, dev=settings.dev), Gatekeeper(), Revoked(clock)
     records = Recorder(keys, clock, lambda: database.epoch)
-    facts = Facts(source=StoredFacts(), engine=engine, contact=_contact(database, clock))
+    states = States(keys, database.reader)
+    open_state(settings, database, states, records)
+    coverage = CoverageClock()
+    facts = Facts(
+        source=StoredFacts(), engine=engine, contact=_contact(database, clock), reader=database.reader,
+        covered=coverage.covered,
+    )  # fmt: skip
     # In the order in which a change becomes known: keys before what they open, facts before who relies on them.
     database.feed.subscribe(keys.follow)
     database.feed.subscribe(vault.follow)
     database.feed.subscribe(keeper.follow)
+    database.feed.subscribe(gatekeeper.follow)
+    database.feed.subscribe(revoked.follow)
     database.feed.subscribe(facts.apply)
-    database.writer.change(lambda tx: ensure_admin(tx, settings.admin_token_file, now=clock.now()))
+    open_admin(settings, database, records, clock)
 
     def load(connection: Connection) -> None:
         vault.reload(connection)
         keeper.reload(connection)
+        gatekeeper.reload(connection)
+        revoked.reload(connection)
         facts.load(connection, epoch=database.epoch)
 
     database.reader.read(load)
     policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=f"{base}/errors")
     return Ground(
-        settings=settings, base=base, clock=clock, database=database, keys=keys, records=records, vault=vault,
-        keeper=keeper, facts=facts, engine=engine, policy=policy,
+        settings=settings, base=base, clock=clock, database=database, keys=keys, states=states, records=records,
+        vault=vault, keeper=keeper, gatekeeper=gatekeeper, revoked=revoked, facts=facts, engine=engine,
+        policy=policy, coverage=coverage,
     )  # fmt: skip
 
 
@@ -156,32 +202,63 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 
     # The way out, and the catalog that says where it may lead.
     outbound = Outbound(refuse=_own(ground.base, listener))
-    upstream = Upstream(outbound, ground.vault, limits)
+    upstream = Upstream(
+        outbound, ground.vault, limits,
+        frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
+    )  # fmt: skip
     reach = Reach(outbound, ground.servers)
     reach.renew()
     feed.subscribe(reach.follow)
     catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach)
 
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
-    checker = TokenChecker(ground.keys.token_keys, issuer=ground.base)
+    checker = TokenChecker(ground.keys.token_keys, issuer=ground.base, revoked=ground.revoked.has)
     pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
-    streams = Streams(pipeline.again, pipeline.epoch)
-    feed.subscribe(lambda _epoch, _topics, _connection: streams.changed())
+    log = Log(database.reader, ground.keys)
+    points = Points(
+        pipeline=pipeline, purposes=policy.purposes, header=lambda decision: log.find(decision).header, clock=clock,
+        docs=f"{ground.base}/errors",
+    )  # fmt: skip
+    revoked = ground.revoked.has
+    streams = Streams(with_tokens(revoked, pipeline.again), pipeline.epoch, with_tokens(revoked, pipeline.frozen))
+    feed.subscribe(lambda _epoch, topics, _connection: streams.changed(topics))
+    announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
+    feed.subscribe(announcer.follow)
     relay = Relay(pipeline, upstream, streams)
+    mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     gateway = Gateway(
         door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
-        tools=ToolList(relay, policy, catalog), clock=clock, limits=limits,
+        tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
     )  # fmt: skip
 
+    certifying = _certifying(ground)
+    feed.subscribe(certifying.follow)
     life = Life(
-        clock=clock, database=database, records=records, outbound=outbound, calls=calls, pipeline=pipeline,
+        coverage=ground.coverage, certifying=certifying, clock=clock, database=database, records=records,
+        outbound=outbound, calls=calls, pipeline=pipeline, points=points, announcer=announcer,
         streams=streams, sequencer=Sequencer(writer, database.reader, ground.keys, clock),
         refresher=Refresher(catalog, ground.servers, clock=clock, every=settings.refresh_every),
     )  # fmt: skip
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
-        life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway
+        life=life,
+        health=health,
+        metrics=metrics,
+        reach=reach,
+        catalog=catalog,
+        checker=checker,
+        gateway=gateway,
+        mandates=mandates,
+        points=points,
     )
+
+
+def _certifying(ground: Ground) -> Certifying:
+    service = CertificationService(
+        writer=ground.database.writer, reader=ground.database.reader, records=ground.records, clock=ground.clock,
+        coverage=ground.coverage, view=ground.facts.view,
+    )  # fmt: skip
+    return Certifying(service=service, clock=ground.clock)
 
 
 def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:
@@ -189,44 +266,110 @@ def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:
     return frozenset({endpoint(base), Endpoint(*listener)})
 
 
-def _app(ground: Ground, gate: Gate) -> App:
+def _tokens(ground: Ground) -> TokenService:
+    return TokenService(
+        issuer=ground.base, keys=ground.keys.token_keys, standing=ViewStanding(ground.facts.view),
+        writer=ground.database.writer, records=ground.records, clock=ground.clock,
+    )  # fmt: skip
+
+
+def _status(ground: Ground, checker: TokenChecker, tokens: TokenService) -> TokenStatus:
+    return TokenStatus(
+        tokens=tokens, checker=checker, points=ground.gatekeeper, standing=ViewStanding(ground.facts.view),
+        writer=ground.database.writer, records=ground.records, clock=ground.clock,
+    )  # fmt: skip
+
+
+def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> tuple[Stops, EnforcementStream]:
+    announcer, epoch = gate.life.announcer, gate.life.pipeline.epoch
+    confirmed = Acknowledgements(names=lambda: [each.point.name for each in ground.gatekeeper.listing()], epoch=epoch)
+    stops = Stops(freezes, gate.life.streams.cut_by, lambda freeze: confirmed.of(announcer.began(freeze)))
+    stream = EnforcementStream(
+        points=ground.gatekeeper, announcer=announcer, acknowledgements=confirmed, epoch=epoch
+    )  # fmt: skip
+    return stops, stream
+
+
+def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
+    return MeMandate(
+        base=ground.base, checker=gate.checker, mandates=gate.mandates, keys=ground.keys.token_keys,
+        writer=ground.database.writer, clock=ground.clock,
+    )  # fmt: skip
+
+
+def _console(ground: Ground, freezes: Freezes, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+    return ConsoleDoors(
+        base=ground.base, dev=ground.settings.dev, sessions=Sessions(ground.clock.now), view=ground.facts.view,
+        policy=ground.policy, coverage=ground.coverage, reader=ground.database.reader, clock=ground.clock,
+        accountable=accountable, authority=authority, freezes=freezes,
+    )  # fmt: skip
+
+
+def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
     settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
     writer, reader, policy, base = database.writer, database.reader, ground.policy, ground.base
     agents = AgentService(writer=writer, reader=reader, records=records, data_keys=ground.keys, clock=clock)
     people = PeopleService(writer=writer, reader=reader, records=records, suspender=agents)
     access = AccessService(writer=writer, reader=reader, records=records, clock=clock)
-    freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock)
+    freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
+    stops, enforcement = _stops(ground, gate, freezes)
     applier = Applier(
         writer=writer, reader=reader, clock=clock, people=people, agents=agents, catalog=gate.catalog, access=access,
         policies=PolicyFiles(reader=reader, records=records), checker=policy, lister=gate.reach,
+        records=records,
     )  # fmt: skip
-    accountable, authority, log = Accountable(reader), Authority.shipped(), Log(reader, ground.keys)
-    life = gate.life
+    accountable, authority, log, life = Accountable(reader), Authority.shipped(), Log(reader, ground.keys), gate.life
+    hands = Hands(writer=writer, records=records, clock=clock, coverage=ground.coverage, view=ground.facts.view)
+    frozen = Freezes(
+        freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer, records=records,
+        clock=clock,
+    )  # fmt: skip
+    console = _console(ground, frozen, accountable, authority)
     doors = [
-        *Registry(people=people, agents=agents, access=access, accountable=accountable).doors(),
+        *Registry(
+            people=people, agents=agents, access=access, accountable=accountable, authority=authority
+        ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
-        *Freezes(freezes=freezes, accountable=accountable, writer=writer, records=records, clock=clock).doors(),
+        *frozen.doors(),
+        *console.doors(),
         *Decisions(policy=policy, log=log, accountable=accountable).doors(),
+        *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
+        *Activations(
+            view=ground.facts.view, policy=policy, hands=hands, service=life.certifying.service, agents=agents, log=log,
+            coverage=ground.coverage, clock=clock, accountable=accountable, writer=writer, reader=reader,
+        ).doors(),
+        *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
         *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
-        *Applying(applier=applier, access=access, accountable=accountable, authority=authority).doors(),
+        *Applying(
+            applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
+        ).doors(),
         *Doctor(
             settings=settings, database=database, clock=clock, agents=agents, access=access, catalog=gate.catalog,
-            refresher=life.refresher, log_failure=lambda: life.sequencer.failure,
+            refresher=life.refresher, log_failure=lambda: life.sequencer.failure, states=ground.states,
         ).doors(),
     ]  # fmt: skip
-    tokens = TokenService(
-        issuer=base, keys=ground.keys.token_keys, standing=ViewStanding(ground.facts.view), writer=writer,
-        records=records, clock=clock,
-    )  # fmt: skip
     porch = Porch(keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev)
     routes = [
         *(porch.route(door) for door in doors),
-        *audit_http.routes(log, lambda request, action: rest.authorize(porch, request, action)),
+        *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
         *tokens_http.routes(tokens),
+        *tokens_http.status_routes(_status(ground, gate.checker, tokens)),
+        discovery(base),
+        *me_mandate.routes(_me_mandate(ground, gate)),
+        *enforcement.routes(),
+        *console.routes(),
         *http_health.routes(gate.health, gate.metrics.registry),
     ]
+    return _front(ground, gate, rest.rest(routes))
+
+
+def _front(ground: Ground, gate: Gate, router: ASGIApp) -> App:
+    """What answers before any router: the gateway, dry runs and evaluations."""
+    base, limit = ground.base, ground.settings.body_limit
     me_can = MeCan(
-        base=base, checker=gate.checker, policy=policy, writer=writer, clock=clock, body_limit=settings.body_limit
-    )
-    return App(gateway=gate.gateway, me_can=me_can, rest=rest.rest(routes))
+        base=base, checker=gate.checker, policy=ground.policy, writer=ground.database.writer, clock=ground.clock,
+        body_limit=limit,
+    )  # fmt: skip
+    evaluation = Evaluation(keeper=ground.gatekeeper, points=gate.points, body_limit=limit)
+    return App(place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation, rest=router)

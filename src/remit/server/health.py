@@ -85,6 +85,13 @@ def log(*, size: int | None, signed: Instant | None, failure: str | None, now: I
     return ok("log", f"checkpoint over {size} entries, signed {(now - signed) // SECOND} s ago")
 
 
+def state(*, objects: int, problem: str) -> Check:
+    """Is everything in the database as its newest entry left it."""
+    if problem:
+        return fail("state", f"{problem}; the next start will refuse", "remit audit verify")
+    return ok("state", f"{objects} objects are as their newest entries left them")
+
+
 def server(name: str, *, failed_since: Instant | None, error: str, waiting: int, tools: int, now: Instant) -> Check:
     """Was the server's list of tools imported, and does anything of it wait for a person."""
     if failed_since is not None:

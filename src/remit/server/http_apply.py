@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from remit.access.service import AccessService
+from remit.kernel.clock import Clock
 from remit.kernel.errors import Forbidden, Malformed, NotFound
 from remit.server.accountable import Accountable
 from remit.server.apply import Applier
 from remit.server.door import Ask, Door, actor
+from remit.server.first_words import word_counts
 from remit.server.operators import Authority
+from remit.server.voice import Voice
 
 _MAX_DOCUMENTS = 100_000
 
@@ -25,6 +28,7 @@ class Applying:
     access: AccessService
     accountable: Accountable
     authority: Authority
+    clock: Clock
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -64,9 +68,16 @@ class Applying:
             by=actor(ask),
             prune=bool(ask.body.get("prune")),
             dry_run=dry_run,
-            approve=bool(ask.body.get("approve")),
+            voice=self._voice(ask),
             may_reach=may_reach,
         )
+
+    def _voice(self, ask: Ask) -> Voice:
+        def approves(owners: Collection[str]) -> bool:
+            return self.authority.allows(ask.operator, "approveBoundary", owners=owners)
+
+        counts = word_counts(ask.operator, now=self.clock.now())
+        return Voice(approves=approves if ask.body.get("approve") else None, counts=counts)
 
     def _check(self, ask: Ask, planned: Sequence[Mapping[str, Any]], documents: Sequence[Mapping[str, Any]]) -> None:
         for row in planned:

@@ -15,7 +15,18 @@ from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door
 
 _MOST = 1000
-_KINDS_SHOWN = ("decision", "outcome", "change", "token", "refused", "unavailable", "incident", "start", "stop")
+_KINDS_SHOWN = (
+    "decision",
+    "outcome",
+    "verdict",
+    "change",
+    "token",
+    "refused",
+    "unavailable",
+    "incident",
+    "start",
+    "stop",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,24 +6,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select
-
-from remit.freezes.model import FreezeKind
+from remit.freezes.model import Freeze, FreezeKind
 from remit.freezes.service import FreezeService
 from remit.freezes.spec import kind as kind_of
-from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Clock
 from remit.kernel.errors import NotFound
 from remit.people.change import Changed, record
 from remit.people.ports import Records
-from remit.server import shapes
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door, actor
-from remit.server.unfreeze_all import Intent, read, seconded
+from remit.server.first_words import UNFREEZE_ALL, FirstWords, require_word
+from remit.server.operators import ADMIN, Authority
+from remit.server.stops import Stops
+from remit.server.two_people import Word, seconded
 from remit.storage.ports import Transaction, Writer
-from remit.storage.schema import meta
-
-_INTENT = "unfreeze_all_first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +27,9 @@ class Freezes:
     """Freezes over HTTP."""
 
     freezes: FreezeService
+    stops: Stops
     accountable: Accountable
+    authority: Authority
     writer: Writer
     records: Records
     clock: Clock
@@ -41,9 +39,16 @@ class Freezes:
         return [
             Door(method="GET", path="/v1/freezes", summary="List freezes in force", action="read", handle=self.list),
             Door(
+                method="GET",
+                path="/v1/freezes/{id}",
+                summary="A freeze in force: who has confirmed it, and which calls it cut",
+                action="read",
+                handle=self.show,
+            ),
+            Door(
                 method="POST",
                 path="/v1/freezes",
-                summary="Freeze an agent, instance, server or everything",
+                summary="Freeze an agent, instance, owner, server, tool, credential or everything",
                 action=lambda ask: "freezeAll" if kind_of(ask.body["kind"]) is FreezeKind.ALL else "freeze",
                 handle=self.freeze,
                 body="json",
@@ -63,20 +68,38 @@ class Freezes:
 
     def list(self, _ask: Ask) -> dict[str, Any]:
         """What is frozen."""
-        return {"freezes": [shapes.freeze(each) for each in self.freezes.listing()]}
+        return {"freezes": [self.stops.brief(each) for each in self.freezes.listing()]}
+
+    def show(self, ask: Ask) -> dict[str, Any]:
+        """One freeze in force."""
+        called = ask.path["id"]
+        for each in self.freezes.listing():
+            if each.id == called:
+                return self.stops.told(each)
+        raise NotFound("no such freeze is in force", try_="remit freeze")
 
     def freeze(self, ask: Ask) -> dict[str, Any]:
-        """Freeze. When this answers, this node refuses what the freeze covers."""
+        """Freeze. When this answers, this node refuses what the freeze covers, and every call it covers was cut."""
         kind, name = kind_of(ask.body["kind"]), ask.body["name"]
-        found = self.freezes.freeze(kind, name, ask.body.get("reason") or "", by=actor(ask))
-        return {**shapes.freeze(found), "contained": True}
+        # Who may end what others set takes over what an owner set: else their stop would be the owner's to lift.
+        owners = self._owners(kind, name) if self.authority.allows(ask.operator, "unfreezeOthers") else ()
+        found = self.freezes.freeze(kind, name, ask.body.get("reason") or "", by=actor(ask), over=owners)
+        self.stops.carry_out(found, by=actor(ask))
+        return self.stops.told(found)
 
     def unfreeze(self, ask: Ask) -> dict[str, Any]:
         """End a freeze, or say the first of two words."""
         kind, name = kind_of(ask.path["kind"]), ask.path["name"]
         if kind is FreezeKind.ALL and (first := self._first_word(ask)) is not None:
             return {"kind": kind.value, "name": name, "waits": True, "first": first}
-        if self.freezes.unfreeze(kind, name, by=actor(ask)) is None:
+        owners = self._owners(kind, name)
+
+        def may_end(freeze: Freeze) -> None:
+            # An owner may take back their own stop, and not the one that security or an operator set.
+            if kind is not FreezeKind.ALL and freeze.by not in set(owners) - {ADMIN}:
+                self.authority.require(ask.operator, "unfreezeOthers", owners=owners)
+
+        if self.freezes.unfreeze(kind, name, by=actor(ask), may_end=may_end) is None:
             raise NotFound(f"{kind.value} {name} is not frozen"[:200], try_="remit freeze")
         return {"kind": kind.value, "name": name, "waits": False}
 
@@ -88,16 +111,13 @@ class Freezes:
         freeze, person = in_force[0], ask.operator.person
 
         def apply(tx: Transaction) -> str | None:
-            now = self.clock.now()
-            row = tx.connection.execute(select(meta.c.value).where(meta.c.key == _INTENT)).scalar_one_or_none()
-            first = read(parse(row)) if row else None
-            tx.connection.execute(delete(meta).where(meta.c.key == _INTENT))
-            if seconded(first, person=person, freeze=freeze.id, now=now):
+            now, words = self.clock.now(), FirstWords(tx.connection)
+            require_word(ask.operator, now=now, began=freeze.since)
+            if seconded(words.find(UNFREEZE_ALL), person=person, about=freeze.id, now=now):
+                words.forget(UNFREEZE_ALL)
                 return None
             # The same person asking again moves nothing but the time.
-            intent = Intent(person=person, freeze=freeze.id, at=now)
-            value = canonical(intent.body()).decode("utf-8")
-            tx.connection.execute(insert(meta).values(key=_INTENT, value=value))
+            words.put(UNFREEZE_ALL, Word(person=person, about=freeze.id, at=now))
             changed = Changed(what="freeze", name=freeze.id, change="unfreeze_asked", before=None, after=None)
             record(tx, self.records, changed, by=actor(ask))
             return person
@@ -105,4 +125,11 @@ class Freezes:
         return self.writer.change(apply)
 
     def _owners(self, kind: FreezeKind, name: str) -> Collection[str]:
-        return self.accountable.for_agent(name) if kind is FreezeKind.AGENT else ()
+        """Who may stop this without a role that stops anything: an agent's people, and an owner's."""
+        match kind:
+            case FreezeKind.AGENT:
+                return self.accountable.for_agent(name)
+            case FreezeKind.OWNER:
+                return self.accountable.for_owner(name)
+            case _:
+                return ()

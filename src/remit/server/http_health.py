@@ -16,6 +16,7 @@ from starlette.routing import Route
 from remit.access.service import AccessService
 from remit.agents.service import AgentService
 from remit.audit.checkpoint import parse
+from remit.audit.states import States
 from remit.catalog.model import PinState
 from remit.catalog.service import CatalogService
 from remit.kernel.canonical import encode
@@ -89,6 +90,7 @@ class Doctor:
     catalog: CatalogService
     refresher: Refresher
     log_failure: Callable[[], RemitError | None]
+    states: States
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -97,7 +99,7 @@ class Doctor:
     def examine(self, _ask: Ask) -> Response:
         """Every check, worst first."""
         now = self.clock.now()
-        checks = [*self._process(now), self._keyfile(), *self._servers(now)]
+        checks = [*self._process(now), self._keyfile(), self._state(), *self._servers(now)]
         checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
         order = [health.Status.FAIL, health.Status.WARN, health.Status.OK]
         checks.sort(key=lambda check: order.index(check.status))
@@ -139,6 +141,10 @@ class Doctor:
         except RemitError as error:
             return health.fail("keyfile", f"{error.public}; the next start will refuse", error.try_)
         return health.ok("keyfile", str(self.settings.keyfile))
+
+    def _state(self) -> Check:
+        found = self.database.reader.read(self.states.check)
+        return health.state(objects=found.objects, problem=found.problem)
 
     def _servers(self, now: Instant) -> list[Check]:
         found = []

@@ -1,16 +1,19 @@
-"""`/v1/operators/tokens`: personal tokens."""
+"""`/v1/operators/tokens`: personal tokens, issued, listed and revoked."""
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from remit.kernel.clock import DAY, MINUTE, Clock, Instant, parse_duration, rfc3339
-from remit.kernel.errors import Malformed
+from remit.kernel.errors import Malformed, NotFound
 from remit.people.change import Changed, record
 from remit.people.ports import Records
 from remit.server.door import Ask, Door, actor
-from remit.server.operator_tokens import Doorkeeper, Known, issue
+from remit.server.first_words import FirstWords
+from remit.server.operator_tokens import Doorkeeper, Known, issue, revoke
 from remit.server.operators import Role
 from remit.storage.ports import Transaction, Writer
 
@@ -20,7 +23,7 @@ _SHORTEST = MINUTE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTokens:
-    """Issues and lists personal tokens."""
+    """Issues, lists and revokes personal tokens."""
 
     writer: Writer
     records: Records
@@ -47,6 +50,14 @@ class OperatorTokens:
                 action="listTokens",
                 handle=self.list,
             ),
+            Door(
+                method="DELETE",
+                path="/v1/operators/tokens/{id}",
+                summary="Revoke a personal token by its id, or all of a person, with effect before this answers",
+                action="revokeToken",
+                handle=self.revoke,
+                owners=self._people,
+            ),
         ]
 
     def issue(self, ask: Ask) -> dict[str, Any]:
@@ -68,13 +79,41 @@ class OperatorTokens:
         token = self.writer.change(apply)
         return {"token": token, "person": person, "role": role, "expires": rfc3339(expires)}
 
+    def revoke(self, ask: Ask) -> dict[str, Any]:
+        """End a token, or a person's tokens, and what was said with them and waits for a second person."""
+        called = ask.path["id"]
+
+        def apply(tx: Transaction) -> builtins.list[Known]:
+            ended = revoke(tx, called)
+            for known in ended:
+                FirstWords(tx.connection).forget_of(known.person)
+                more = {"token": known.id, "role": known.role.value}
+                changed = Changed(
+                    what="operator_token", name=known.person, change="revoke", before=None, after=None, more=more
+                )
+                record(tx, self.records, changed, by=actor(ask))
+            return ended
+
+        ended = self.writer.change(apply)
+        if not ended:
+            raise NotFound(
+                "there is no such personal token",
+                try_="remit operator list; the admin token is made anew by deleting its file and starting again",
+            )
+        return {"revoked": [_body(known) for known in ended]}
+
+    def _people(self, ask: Ask) -> Collection[str]:
+        called = ask.path["id"]
+        return {known.person for known in self.keeper.listing() if called in (known.id, known.person)}
+
     def list(self, _ask: Ask) -> dict[str, Any]:
-        """Every personal token: whose, which role, until when."""
+        """Every personal token: its id, whose, which role, until when."""
         return {"tokens": [_body(known) for known in self.keeper.listing() if known.role is not Role.ADMIN]}
 
 
 def _body(known: Known) -> dict[str, Any]:
     return {
+        "token": known.id,
         "person": known.person,
         "role": known.role.value,
         "created": rfc3339(known.created),

@@ -12,6 +12,7 @@ from remit.people.service import PeopleService
 from remit.server import shapes
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door, actor
+from remit.server.operators import ADMIN, Authority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Registry:
     agents: AgentService
     access: AccessService
     accountable: Accountable
+    authority: Authority
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -49,10 +51,11 @@ class Registry:
             Door(
                 method="POST",
                 path="/v1/boundaries/{name}/approve",
-                summary="Approve what waits of a boundary, as its agent's owner or backup",
+                summary="Approve what waits of a boundary (or only if it is `version`), as its agent's owner or backup",
                 action="approveBoundary",
                 handle=self.approve,
                 body="json",
+                fields={"version": "integer?"},
                 owners=self._boundary_owners,
             ),
         ]
@@ -64,7 +67,7 @@ class Registry:
             path=f"/v1/agents/{{name}}/{verb}",
             summary=f"{verb.capitalize()} an agent",
             action="setAgentState",
-            handle=lambda ask: shapes.agent(getattr(self.agents, verb)(ask.path["name"], by=actor(ask))),
+            handle={"suspend": self.suspend, "resume": self.resume, "retire": self.retire}[verb],
             body="json",
             owners=lambda ask: self.accountable.for_agent(ask.path["name"]),
         )
@@ -87,18 +90,46 @@ class Registry:
         mine = [shapes.boundary(each) for each in self.access.boundaries() if each.agent == agent.agent]
         return {**shapes.agent(agent), "boundaries": mine}
 
+    def suspend(self, ask: Ask) -> dict[str, Any]:
+        """Suspend. Who may resume what others suspended takes over what an owner suspended, as with freezes."""
+        name = ask.path["name"]
+        over = self.accountable.for_agent(name) if self.authority.allows(ask.operator, "resumeOthers") else ()
+        return shapes.agent(self.agents.suspend(name, by=actor(ask), over=over))
+
+    def resume(self, ask: Ask) -> dict[str, Any]:
+        """Resume. An owner resumes what an owner suspended."""
+        name = ask.path["name"]
+        owners = set(self.accountable.for_agent(name))
+
+        def may_resume(by: str | None) -> None:
+            if by not in owners - {ADMIN}:
+                self.authority.require(ask.operator, "resumeOthers", owners=owners)
+
+        return shapes.agent(self.agents.resume(name, by=actor(ask), may_resume=may_resume))
+
+    def retire(self, ask: Ask) -> dict[str, Any]:
+        """End an agent for ever."""
+        return shapes.agent(self.agents.retire(ask.path["name"], by=actor(ask)))
+
     def list_boundaries(self, _ask: Ask) -> dict[str, Any]:
         """The versions that are in force or wait."""
         return {"boundaries": [shapes.boundary(each) for each in self.access.boundaries()]}
 
     def show_boundary(self, ask: Ask) -> dict[str, Any]:
-        """Every version of one boundary, newest first."""
-        versions = self.access.versions(ask.path["name"])
-        return {"boundary": ask.path["name"], "versions": [shapes.boundary_with_rules(each) for each in versions]}
+        """Every version of one boundary, newest first, and what an approval would put in force."""
+        name = ask.path["name"]
+        versions, waiting = self.access.versions(name), self.access.waiting(name)
+        waits = None if waiting is None else {**shapes.boundary_with_rules(waiting[0]), "widens": list(waiting[1])}
+        return {
+            "boundary": name,
+            "versions": [shapes.boundary_with_rules(each) for each in versions],
+            "waits": waits,
+        }
 
     def approve(self, ask: Ask) -> dict[str, Any]:
-        """Approve, as the person who asks."""
-        return shapes.boundary_with_rules(self.access.approve(ask.path["name"], by=actor(ask)))
+        """Approve, as the person who asks; with a version, only what that person saw."""
+        version = ask.body.get("version")
+        return shapes.boundary_with_rules(self.access.approve(ask.path["name"], by=actor(ask), version=version))
 
     def _boundary_owners(self, ask: Ask) -> Collection[str]:
         return self.accountable.for_agent(self.access.versions(ask.path["name"])[0].agent)

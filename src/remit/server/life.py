@@ -15,18 +15,24 @@ from starlette.types import ASGIApp
 from remit.audit.recovery import OpenCalls, heartbeat, recover
 from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
+from remit.certification.coverage import BEAT_SECONDS, CoverageClock
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.points import Points
 from remit.enforcement.streams import Streams
-from remit.kernel.clock import Clock
+from remit.kernel.clock import SECOND, Clock
 from remit.kernel.errors import RemitError
 from remit.outbound.session import Outbound
+from remit.server import garbage
+from remit.server.announce import Announcer
+from remit.server.certifying import Certifying
 from remit.server.http_health import Health
+from remit.server.local_socket import LocalSocket
 from remit.server.refresh import Refresher
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 
-_HEARTBEAT = 60.0  # seconds: while these entries have no gap, the record of use is complete
 _log = structlog.get_logger("remit.server")
+_SWEEP_SECONDS = 0.5  # how long a running call may outlive its run, agent, purpose or boundary
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,9 +45,13 @@ class Life:
     outbound: Outbound
     calls: OpenCalls
     pipeline: Pipeline
+    points: Points
+    announcer: Announcer
     streams: Streams
     sequencer: Sequencer
     refresher: Refresher
+    coverage: CoverageClock
+    certifying: Certifying
     _loop: asyncio.AbstractEventLoop | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -54,17 +64,23 @@ class Life:
 
     def recover(self) -> None:
         """Before any call is taken: settle what a crash left open, and say that this process starts."""
-        lost = recover(self.database.writer, self.database.reader, self.records)
-        if lost:
-            _log.warning("calls without a recorded outcome", count=lost)
-        self._record("start", {"version": version("remit")})
+        found = recover(self.database.writer, self.database.reader, self.records)
+        if found.lost:
+            _log.warning("calls without a recorded outcome", count=found.lost)
+        gap = self.database.reader.read(lambda connection: self.coverage.open(connection, self.clock.now()))
+        if found.uses:
+            self.database.writer.change(lambda tx: self.certifying.service.replay_uses(tx, found.uses))
+        self._record("start", {"version": version("remit"), "uncovered_seconds": gap // SECOND})
 
     async def begin(self) -> None:
         """Start what runs on the event loop."""
         self._loop = asyncio.get_running_loop()
         self.streams.bind(self._loop)
+        self.announcer.bind(self._loop)
         self.sequencer.start()
-        self._tasks = [asyncio.create_task(self.refresher.run()), asyncio.create_task(self._beat())]
+        loops = (self.refresher.run(), self._beat(), self.certifying.run(), self.points.run(), self._sweep(),
+                 garbage.run())  # fmt: skip
+        self._tasks = [asyncio.create_task(each) for each in loops]
 
     async def end(self) -> None:
         """Stop it, and make every outcome durable that is known."""
@@ -77,6 +93,7 @@ class Life:
     def close(self) -> None:
         """Say that this process ends, sign what is there, close the database."""
         try:
+            self._heartbeat()
             self._record("stop", {})
         except RemitError as error:
             _log.error("the end could not be recorded", error=error.public, detail=error.detail)
@@ -91,11 +108,27 @@ class Life:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(_HEARTBEAT)
             try:
-                await asyncio.to_thread(heartbeat, self.database.writer, self.records, self.calls, {})
+                await asyncio.to_thread(self._heartbeat)
             except RemitError as error:
                 _log.warning("no heartbeat", error=error.public, detail=error.detail)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _sweep(self) -> None:
+        """Cut what time has ended. Nothing but this ends a stream whose run or boundary is over."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                await self.streams.sweep()
+            except Exception:  # noqa: BLE001 - the next half second asks again
+                _log.exception("running calls could not be asked about")
+
+    def _heartbeat(self) -> None:
+        def keep(tx: Transaction) -> None:
+            self.certifying.service.flush(tx)
+            self.coverage.beat(tx.connection, self.clock.now())
+
+        heartbeat(self.database.writer, self.records, self.calls, {}, keep)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,15 +139,18 @@ class Remit:
     base: str
     health: Health
     life: Life
+    local: LocalSocket
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the background work for as long as the block runs."""
         await self.life.begin()
         try:
+            await self.local.start()
             yield
         finally:
             self.health.ready = False
+            await self.local.close()
             await self.life.end()
 
     def close(self) -> None:

@@ -12,8 +12,11 @@ from remit.server.problem import STATUS
 _PATH_PARAMETER = re.compile(r"\{([a-z]+)(?::[a-z]+)?\}")
 _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/decisions": ("limit", "agent", "kind"),
+    "/v1/agents/{name}/mandate": ("purpose",),
+    "/v1/me/mandate": ("format",),
     "/v1/audit/entries": ("first", "count"),
     "/v1/audit/export": ("first", "count"),
+    "/v1/audit/payloads": ("first", "count"),
 }
 # What is no door: answered by another room's routes, or before any router. (method, path, summary, who may ask)
 ELSEWHERE: Final = (
@@ -22,11 +25,21 @@ ELSEWHERE: Final = (
     ("get", "/v1/audit/tile/{path}", "A tile of the log's hash tree (C2SP tlog-tiles)", "operator"),
     ("get", "/v1/audit/entries", "Consecutive entries of the log", "operator"),
     ("get", "/v1/audit/export", "Entries of the log, each with its inclusion proof", "operator"),
+    ("get", "/v1/audit/payloads", "Whether sealed payloads are those that entries commit to", "operator"),
+    ("get", "/v1/audit/state", "Whether every object is as its newest entry left it", "operator"),
+    ("get", "/v1/audit/state", "Whether the current state is what the log's newest entries say", "operator"),
     ("get", "/oauth2/authorize", "Refused: no grant here involves a person at a browser", "anyone"),
+    ("post", "/oauth2/introspect", "What a token is worth now (RFC 7662)", "pep"),
+    ("post", "/oauth2/revoke", "End a token of mine (RFC 7009)", "assertion"),
     ("post", "/oauth2/authorize", "Refused: no grant here involves a person at a browser", "anyone"),
     ("post", "/oauth2/token", "Issue an access token to an agent (RFC 6749, RFC 9449)", "assertion"),
     ("get", "/oauth2/jwks", "The keys that verify access tokens (RFC 7517)", "anyone"),
     ("get", "/.well-known/oauth-authorization-server", "Metadata of the authorization server (RFC 8414)", "anyone"),
+    ("get", "/.well-known/authzen-configuration", "What there is of the AuthZEN API", "anyone"),
+    ("post", "/access/v1/evaluation", "Decide an agent's call (OpenID AuthZEN 1.0)", "pep"),
+    ("post", "/v1/outcomes", "What became of a call I asked about", "pep"),
+    ("get", "/v1/enforcement/stream", "State changes and freezes as they are made (server-sent events)", "pep"),
+    ("post", "/v1/enforcement/ack", "The epoch that I have applied", "pep"),
     (
         "get",
         "/.well-known/oauth-protected-resource/mcp/{server}",
@@ -36,6 +49,8 @@ ELSEWHERE: Final = (
     ("post", "/mcp/{server}", "MCP, governed: streamable HTTP of both protocol eras", "agent"),
     ("post", "/servers/{server}/mcp", "The same under a path that ends in /mcp", "agent"),
     ("post", "/v1/me/can", "What the answer to a call of mine would be", "agent"),
+    ("get", "/v1/me/mandate", "What I may do now, signed (?format=json: plain)", "agent"),
+    ("get", "/schemas/mandate.json", "The JSON Schema of mandates", "anyone"),
     ("get", "/healthz", "The process runs", "anyone"),
     ("get", "/readyz", "Calls are taken", "anyone"),
     ("get", "/metrics", "Prometheus metrics", "anyone"),
@@ -45,6 +60,7 @@ _SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
     "assertion": [],
     "agent": [{"agent": []}],
     "operator": [{"operator": []}],
+    "pep": [{"pep": []}],
 }
 _PROBLEM: Final = {
     "type": "object",
@@ -78,6 +94,7 @@ def document(doors: Iterable[Door]) -> dict[str, Any]:
             "schemas": {"Problem": _PROBLEM},
             "securitySchemes": {
                 "operator": {"type": "http", "scheme": "bearer", "description": "The admin token or a personal one"},
+                "pep": {"type": "http", "scheme": "bearer", "description": "An enforcement point's token"},
                 "agent": {"type": "http", "scheme": "DPoP", "description": "An access token of /oauth2/token"},
             },
         },

@@ -33,6 +33,11 @@ class Known:
     created: Instant
     expires: Instant
 
+    @property
+    def id(self) -> str:
+        """What people call it by. It is made from the hash, and the token cannot be found from it."""
+        return f"opt_{self.token_hash[:20]}"
+
 
 def token_hash(token: str) -> str:
     """What is stored of a token. It has 256 random bits, so a plain hash cannot be guessed from."""
@@ -68,6 +73,20 @@ def issue(transaction: Transaction, *, person: str, role: str, expires: Instant,
     token = _PREFIX + secrets.token_urlsafe(32)
     _store(transaction, token, person=person, role=Role(role), expires=expires, now=now)
     return token
+
+
+def revoke(transaction: Transaction, called: str) -> list[Known]:
+    """End the personal token of that id, or every one of that person; what was ended. The admin token stays."""
+    found = [
+        known
+        for known in load(transaction.connection).values()
+        if known.role is not Role.ADMIN and called in (known.id, known.person)
+    ]
+    for known in found:
+        transaction.connection.execute(delete(operators).where(operators.c.token_hash == known.token_hash))
+    if found:
+        transaction.touch(TOPIC)
+    return found
 
 
 def ensure_admin(transaction: Transaction, path: Path, *, now: Instant) -> bool:
@@ -147,9 +166,9 @@ class Doorkeeper:
             Forbidden: `Remit-Act-As` without `--dev`, or with another token than the admin's.
         """
         known = self._token(authorization)
-        operator = Operator(person=known.person, roles=frozenset({known.role.value}))
         if act_as is None:
-            return operator
+            issued = None if known.role is Role.ADMIN else known.created
+            return Operator(person=known.person, roles=frozenset({known.role.value}), issued=issued)
         if not self._dev or known.role is not Role.ADMIN:
             raise Forbidden(
                 "acting as someone else needs the admin token of a server started with --dev",

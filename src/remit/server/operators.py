@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import cedarpy
 
+from remit.kernel.clock import Instant
 from remit.kernel.errors import Forbidden
 
 ADMIN = "admin"  # the person of the admin token; no personal token may carry this name
@@ -33,6 +34,7 @@ class Operator:
     person: str
     roles: frozenset[str]
     behind: str | None = None
+    issued: Instant | None = None  # when the personal token was made; None for the admin token, and for who acts by it
 
 
 class Authority:
@@ -89,6 +91,8 @@ _WORDS = {
     "listSecrets": "list secrets",
     "freeze": "freeze this",
     "unfreeze": "unfreeze this",
+    "unfreezeOthers": "end a freeze that no owner of it set",
+    "resumeOthers": "resume an agent that no owner of it suspended",
     "freezeAll": "freeze everything",
     "unfreezeAll": "unfreeze everything",
     "setAgentState": "suspend, resume or retire this agent",
@@ -96,6 +100,15 @@ _WORDS = {
     "readAudit": "read the log",
     "issueToken": "issue operator tokens",
     "listTokens": "list operator tokens",
+    "revokeToken": "revoke this token",
+    "startActivation": "start this: only its agent's owner or backup may",
+    "suspendActivation": "suspend this entitlement",
+    "setRisk": "set an agent's risk",
+    "sweep": "start a sweep",
+    "seeNotices": "mark these notices as seen",
+    "addPep": "register an enforcement point",
+    "listPeps": "list enforcement points",
+    "removePep": "remove an enforcement point",
     "apply": "apply this",
     "plan": "plan changes",
     "ask": "ask for this agent",
@@ -103,4 +116,6 @@ _WORDS = {
 _ADVICE = {
     "approveBoundary": "ask the owner; an owner's token is made with: remit operator token PERSON --role owner",
     "issueToken": "use the admin token",
+    "unfreezeOthers": "ask security or an operator",
+    "resumeOthers": "ask security or an operator",
 }

@@ -18,14 +18,18 @@ from remit.catalog.model import PinState, Server
 from remit.catalog.observe import Observation, observe, retier
 from remit.kernel.clock import Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, RemitError
-from remit.kernel.names import OwnerName, split_action
+from remit.kernel.names import AgentName, OwnerName, split_action
 from remit.people.document import Problem, SpecInvalid
 from remit.people.model import Owner
 from remit.people.succession import answers_for
 from remit.server.documents import KINDS, Document, Findings
+from remit.server.first_words import POLICIES
+from remit.server.plan_policies import Saying, Widening, changed_files
+from remit.server.voice import Voice
 from remit.server.world import World
 
 Listing = list[dict[str, Any]] | RemitError
+_MOST_HOSTS = 10
 _PRUNED = {
     "owner": "removed",
     "purpose": "closed",
@@ -43,6 +47,10 @@ class PolicyChecker(Protocol):
         """Raise ConfigInvalid, with file and line, unless all of `files` validate against `servers`."""
         ...
 
+    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[str]:
+        """Why `after` lets through what `before` does not; empty if it does not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -55,6 +63,8 @@ class Change:
     waits: bool = False
     note: str = ""
     value: Any = None
+    widening: Widening | None = None  # of policies: what two people must say
+    incident: Mapping[str, Any] | None = None  # what the log says beside the change
 
     def row(self) -> dict[str, Any]:
         """As it is answered."""
@@ -77,14 +87,16 @@ class Planner:
         world: What there is.
         listings: What each server in the documents answered, or why it could not be asked.
         checker: Validates policies.
-        approver: Who approves what waits, if somebody does.
+        person: Who applies.
+        voice: What their word counts for.
         now: When.
     """
 
     world: World
     listings: Mapping[str, Listing]
     checker: PolicyChecker
-    approver: str | None
+    person: str
+    voice: Voice
     now: Instant
     findings: Findings
 
@@ -104,12 +116,14 @@ class Planner:
                     planned.append(self._one(document))
             except RemitError as error:
                 self.findings.add(document, error)
-        planned += self._policies([each for each in documents if each.kind == "policy"])
+        policies, widening = self._policies([each for each in documents if each.kind == "policy"])
+        planned += policies
         self.findings.finish()
         for kind in reversed(KINDS):
-            planned += [
+            pruned = [
                 Change(kind=kind, name=name, change="prune", state=_PRUNED[kind]) for name in self.world.left_out(kind)
             ]
+            planned += [self._with(widening, change) for change in pruned] if kind == "policy" else pruned
         return planned
 
     def _one(self, document: Document) -> Change:
@@ -151,8 +165,11 @@ class Planner:
         before: Server | None = self.world.stored("server", said.server)
         known = retier(said if before is None else replace(said, tools=before.tools, set_pin=before.set_pin))
         listing = self.listings.get(said.server)
+        if isinstance(listing, ConfigInvalid):
+            raise listing  # its address is never called: nothing but another file helps
         observed = observe(known, listing) if isinstance(listing, list) else Observation(known, ())
         self.world.put("server", said.server, observed.server)
+        incident = self._elsewhere(said)
         waiting = sum(tool.state is not PinState.APPROVED for tool in observed.server.tools.values())
         if not isinstance(listing, list):
             state, note = "unreachable", "not asked" if listing is None else listing.public
@@ -163,9 +180,21 @@ class Planner:
             name=said.server,
             change=_changed(before, observed.server),
             state=state,
-            note=note,
+            note="; ".join(each for each in (note, _sent(incident)) if each),
             value=observed,
+            incident=incident,
         )
+
+    def _elsewhere(self, server: Server) -> Mapping[str, Any] | None:
+        """That a secret which goes to other hosts is sent to this one from now on; None if it is not."""
+        if server.credential is None:
+            return None
+        secret = server.credential.secret
+        hosts = self.world.secret_hosts().get(secret, set())
+        if not hosts or server.host in hosts:
+            return None
+        what = {"what": "secret_to_another_host", "server": server.server, "secret": secret}
+        return what | {"host": server.host, "hosts_before": sorted(hosts)[:_MOST_HOSTS]}
 
     def _agent(self, said: Agent) -> Change:
         before: Agent | None = self.world.stored("agent", said.agent)
@@ -195,7 +224,7 @@ class Planner:
         history = self.world.history(draft.boundary)
         step = propose(draft, history, self.world.server, now=self.now)
         steps, note = [(step, history)], "; ".join(step.reasons)
-        if step.waits and self.approver is not None:
+        if step.waits and self.voice.approves is not None:
             standing = after(history, step)
             try:
                 approved = self._approve(draft, agent, standing)
@@ -217,30 +246,82 @@ class Planner:
 
     def _approve(self, draft: Draft, agent: Agent | None, history: History) -> Step:
         owner = None if agent is None else self.world.owner(agent.owner)
-        person = self.approver or ""
+        person, approves = self.person, self.voice.approves
         if not answers_for(person, owner, self.world.owner):
             raise Conflict(f"{person} is neither the owner of {draft.agent} nor a backup")
+        if approves is None or not approves(self._answering(draft.agent, owner)):
+            raise Conflict(
+                f"{person} may not approve it with what this same apply makes of {draft.agent} and its owner:"
+                f" apply first, then remit boundary approve {draft.boundary}"
+            )
         return approve(history, self.world.server, by=OwnerName(person), now=self.now)
 
-    def _policies(self, documents: Sequence[Document]) -> list[Change]:
-        before = self.world.policies()
-        files = before | {document.name: document.value for document in documents}
-        if files:
-            try:
-                self.checker.check_policies(files, self.world.servers())
-            except ConfigInvalid as error:
-                place = Document(kind="policy", name="", value="", file="", line=0)
-                self.findings.add(place, error)
-        return [
+    def _answering(self, name: AgentName, planned: Owner | None) -> set[str]:
+        """Who answered for the agent before this apply: else it would make itself the approver of what it asks for.
+
+        A new agent had nobody. Its owner is who the document says, with the backups they had before.
+        """
+        before: Agent | None = self.world.stored("agent", name)
+        new = {planned.owner} if before is None and planned is not None else set()
+        of = before.owner if before is not None else "".join(new)
+        owner: Owner | None = self.world.stored("owner", of)
+        if owner is None:
+            return set(new)
+        found = [owner, *(self.world.stored("owner", each) for each in owner.backup)]
+        return {each.owner for each in found if each is not None and each.active}
+
+    def _policies(self, documents: Sequence[Document]) -> tuple[list[Change], Widening | None]:
+        stored, kept = self.world.stored_policies(), self.world.policies()
+        files = kept | {document.name: document.value for document in documents}
+        if not self._valid(files):
+            return [], None
+        reasons = self.checker.widens(stored, files) if changed_files(stored, files) else ()
+        widening = self._saying.widening(stored, files, reasons) if reasons else None
+        if widening is not None and widening.waits:
+            # They stay in force meanwhile, over what else this apply makes of the catalog.
+            self._valid(stored, " (it stays in force until a second person agrees: apply the policies alone first)")
+        rows = [
             Change(
                 kind="policy",
                 name=document.name,
-                change=_changed(before.get(document.name), document.value),
+                change=_changed(kept.get(document.name), document.value),
                 state="enforced",
                 value=document.value,
             )
             for document in documents
         ]
+        return [self._with(widening, row) for row in rows], widening
+
+    def _valid(self, files: Mapping[str, str], why: str = "") -> bool:
+        try:
+            if files:
+                self.checker.check_policies(files, self.world.servers())
+        except ConfigInvalid as error:
+            place = Document(kind="policy", name="", value="", file="", line=0)
+            self.findings.add(place, ConfigInvalid(error.public + why) if why else error)
+            return False
+        return True
+
+    @property
+    def _saying(self) -> Saying:
+        first = self.world.first_word(POLICIES)
+        return Saying(person=self.person, counts=self.voice.counts, first=first, now=self.now)
+
+    def _with(self, widening: Widening | None, row: Change) -> Change:
+        """A row of a policy file, which waits if the policies as a whole do."""
+        if widening is None or row.change == "unchanged":
+            return row
+        if not widening.waits:
+            return replace(row, widening=widening)
+        note = self._saying.note(widening)
+        return replace(row, state="waiting_for_second_person", waits=True, note=note, widening=widening)
+
+
+def _sent(incident: Mapping[str, Any] | None) -> str:
+    if incident is None:
+        return ""
+    before = ", ".join(incident["hosts_before"])
+    return f"the secret {incident['secret']} goes to {incident['host']}, before to {before}"
 
 
 def _changed(before: object, value: object) -> str:

@@ -26,6 +26,7 @@ STATUS: Final[Mapping[str, int]] = {
     "overloaded": 503,
     # An error of HTTP itself, which has no code of its own in Remit.
     "method_not_allowed": 405,
+    "misdirected": 421,
     "unexpected": 500,
 }
 _RETRY_AFTER: Final = {"storage_unavailable": "1", "overloaded": "1"}

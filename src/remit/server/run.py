@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -21,13 +20,12 @@ import uvloop
 
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, StorageUnavailable
-from remit.server import compose, logs
+from remit.server import compose, garbage, logs
 from remit.server.life import Remit
 from remit.server.settings import Settings, data_directory
 from remit.storage.lock import FileLock
 
 _BACKLOG = 2048
-_COLLECT_AFTER = 20_000  # objects; a call makes some hundreds, nearly all freed at its end
 _KEEP_ALIVE = 75  # seconds; longer than common clients keep theirs, so that they close first
 _log = structlog.get_logger("remit.server")
 
@@ -106,7 +104,7 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
     )
 
     def ready() -> None:
-        _settle_memory()
+        garbage.settle()
         remit.health.ready = True
         _say_ready(settings, remit.base, as_json=as_json, seconds=time.monotonic() - started)
 
@@ -117,13 +115,6 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
     async with remit.running():
         await server.serve([listener])
         _log.info("stopping")
-
-
-def _settle_memory() -> None:
-    """What was built at the start stays: later collections need not walk it, and come less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 50)
 
 
 def _make_private(settings: Settings) -> None:
@@ -162,7 +153,7 @@ def _say_ready(settings: Settings, base: str, *, as_json: bool, seconds: float) 
     beside.write_text(json.dumps(instance) + "\n", encoding="utf-8")
     beside.replace(settings.instance_file)
     if as_json:
-        ready = {"api": base, "console": None, "gateway": f"{base}/mcp"}
+        ready = {"api": base, "console": f"{base}/console", "gateway": f"{base}/mcp"}
         lines = [json.dumps({**ready, "admin_token_file": str(settings.admin_token_file)})]
     else:
         lines = _block(settings, base, seconds)
@@ -177,6 +168,7 @@ def _block(settings: Settings, base: str, seconds: float) -> list[str]:
         "",
         f"  API          {base}",
         f"  Gateway      {base}/mcp/SERVER",
+        f"  Console      {base}/console  (remit console makes the link that signs you in)",
         f"  Data         {settings.data}",
         f"  Admin token  in {settings.admin_token_file}",
         "",

@@ -48,6 +48,7 @@ class Settings:
     database: str | None = None  # postgresql://...; None: SQLite in `data`
     public_url: str | None = None  # what agents call this server by, when it stands behind a proxy; None: host:port
     dev: bool = False  # the admin token may act as anyone; loopback only
+    accept_state: bool = False  # what was changed behind the log's back is recorded as it is, and not refused
     body_limit: int = MEBIBYTE
     refresh_every: int = 5 * SECOND  # how often each server's tools are imported again
     drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM

@@ -49,6 +49,7 @@ def agent(value: Agent) -> dict[str, Any]:
         "max_run_seconds": value.max_run // 1_000_000,
         "not_after": rfc3339(value.not_after),
         "keys": [public_key(jwk).thumbprint for jwk in value.keys],
+        "local_uids": list(value.uids),
     }
 
 

@@ -26,11 +26,16 @@ class ViewStanding:
         found = record.agent
         owner = view.owners.get(found.owner)
         purposes = (view.purposes.get(name) for name in found.purposes)
-        covering = ((FreezeKind.ALL.value, "*"), (FreezeKind.AGENT.value, agent), ("owner", found.owner))
+        covering = ((FreezeKind.ALL.value, "*"), (FreezeKind.AGENT.value, agent), (FreezeKind.OWNER.value, found.owner))
         return AgentStanding(
             agent=found,
             owner_active=owner is not None and owner.active,
             purposes=tuple(each.purpose for each in purposes if each is not None),
             frozen=any(target in view.freezes for target in covering),
-            frozen_instances=frozenset(name for kind, name in view.freezes if kind == FreezeKind.INSTANCE.value),
+            frozen_instances=_frozen(view, FreezeKind.INSTANCE),
+            frozen_credentials=_frozen(view, FreezeKind.CREDENTIAL),
         )
+
+
+def _frozen(view: View, of: FreezeKind) -> frozenset[str]:
+    return frozenset(name for kind, name in view.freezes if kind == of.value)

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from remit.access import sql as access_sql
+from remit.access.activation import Activation
+from remit.access.activation_sql import SqlActivations
 from remit.access.model import Boundary, Purpose
 from remit.access.sql import SqlPurposes
 from remit.agents.model import Agent
+from remit.agents.risk import SqlRisks
 from remit.agents.sql import SqlAgents
 from remit.catalog.model import Server
 from remit.catalog.sql import SqlServers
@@ -63,6 +66,14 @@ class StoredFacts:
     def server(self, connection: Connection, name: str) -> Server | None:
         """One server with its tools."""
         return SqlServers(connection).find(ServerName(name))
+
+    def activations(self, connection: Connection, agent: str) -> Iterable[Activation]:
+        """One agent's activations."""
+        return SqlActivations(connection).of_agent(agent)
+
+    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, int]]:
+        """Agents' risks."""
+        return SqlRisks(connection).all(agent)
 
     def freezes(self, connection: Connection) -> Iterable[Freeze]:
         """The freezes in force."""

@@ -19,6 +19,8 @@ from remit.kernel.names import BoundaryName
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
 from remit.policy.sql import SqlPolicies
+from remit.server.first_words import FirstWords
+from remit.server.two_people import Word
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class World:
     kept: Mapping[str, set[str]] | None
     _known: dict[tuple[str, str], Any] = field(default_factory=dict)
     _planned: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _hosts: dict[str, set[str]] | None = None
 
     def put(self, kind: str, name: str, value: Any) -> None:  # noqa: ANN401 - the domain value of that kind
         """What will be there."""
@@ -91,6 +94,23 @@ class World:
         """The policy files in force, those that a prune takes apart."""
         stored = SqlPolicies(self.connection).all()
         return {file: text for file, text in stored.items() if self.kept is None or file in self.kept["policy"]}
+
+    def stored_policies(self) -> dict[str, str]:
+        """The policy files in force, with those that a prune takes."""
+        return SqlPolicies(self.connection).all()
+
+    def first_word(self, kind: str) -> Word | None:
+        """What somebody said that waits for a second person."""
+        return FirstWords(self.connection).find(kind)
+
+    def secret_hosts(self) -> Mapping[str, set[str]]:
+        """Where each secret that a registered server gets is sent now: `host:port`, as stored."""
+        if self._hosts is None:
+            self._hosts = {}
+            for server in SqlServers(self.connection).all():
+                if server.credential is not None:
+                    self._hosts.setdefault(server.credential.secret, set()).add(server.host)
+        return self._hosts
 
     def left_out(self, kind: str) -> list[str]:
         """The names of what is in force and what a prune takes, in order."""

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from remit.kernel.errors import RemitError
-from remit.storage import bundle
+from remit.storage import activate, bundle
 from remit.storage.effects import NOTHING_FAILED, Settled, Wanted, settle, wanted
 from remit.storage.journal import Journal
 from remit.storage.model import Committed, Entry, Work
 
 Change = Callable[[Any], Any]
+Complete = Callable[[Connection, Sequence[Entry]], Sequence[Entry]]
 Touched = tuple[int, tuple[str, ...]]  # epoch, topics
 CHANGE_SECONDS = 30.0  # how long one change of state may run before its batch is given up
 STAGE_SECONDS = 1.0  # the same for a stage that only the database can hold up
@@ -70,10 +71,22 @@ class ChangeTransaction:
         self.topics.update(dict.fromkeys(topics))
 
 
+def as_it_is(_: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Entries need no completing."""
+    return entries
+
+
 def commit(
-    journal: Journal, works: Sequence[Work], changes: Sequence[Change], *, allow: Callable[[float], None]
+    journal: Journal,
+    works: Sequence[Work],
+    changes: Sequence[Change],
+    *,
+    allow: Callable[[float], None],
+    complete: Complete = as_it_is,
 ) -> Result:
     """Commit `works` and `changes` in one transaction, durable when this returns.
+
+    `complete` sees the entries of each change, within it, and may write what belongs to them.
 
     `allow(seconds)` is told before each stage how long it may take. Works come first: they were
     decided without these changes, and no caller has been answered yet, so either order is true.
@@ -91,7 +104,7 @@ def commit(
         result = Result(answers, len(wants.proofs) + len(wants.reserved))
         for change in changes:
             allow(CHANGE_SECONDS)
-            _apply(journal, change, result, settled.entries)
+            _apply(journal, change, result, settled.entries, complete)
         allow(STAGE_SECONDS)
         _store(journal, settled.entries)
         journal.commit()
@@ -121,18 +134,23 @@ def _in_place(
 def _settle(journal: Journal, works: Sequence[Work], wants: Wanted) -> Settled:
     fresh = journal.consume(wants.proofs) if wants.proofs else set()
     counting = wants.reserved or wants.released
-    settled = settle(works, fresh=fresh, used=journal.used(wants) if counting else {})
+    used = journal.used(wants) if counting else {}
+    rows = activate.serials(journal.connection, wants.activations)
+    settled = settle(works, fresh=fresh, used=used, serials=rows)
     if settled.counters:
         journal.keep(settled.counters, wants)
+    if settled.activations:
+        activate.write(journal.connection, settled.activations.values(), settled.notices)
     return settled
 
 
-def _apply(journal: Journal, change: Change, result: Result, entries: list[Entry]) -> None:
+def _apply(journal: Journal, change: Change, result: Result, entries: list[Entry], complete: Complete) -> None:
     """Run one change under its savepoint; what it raises goes to its caller and undoes only this change."""
     journal.savepoint()
     transaction = ChangeTransaction(journal.connection)
     try:
         value = change(transaction)
+        recorded = complete(journal.connection, transaction.entries)
         epoch = journal.raise_epoch() if transaction.topics else None
         journal.release()
     except BaseException as error:
@@ -144,7 +162,7 @@ def _apply(journal: Journal, change: Change, result: Result, entries: list[Entry
     if epoch is not None:
         result.touched.append((epoch, tuple(transaction.topics)))
     result.changed.append((value, None))
-    entries += transaction.entries
+    entries += recorded
 
 
 def _database_failed(error: BaseException, failures: tuple[type[Exception], ...]) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from remit.storage.commit import ChangeTransaction
-from remit.storage.effects import NOTHING_FAILED, CounterKey, settle, wanted
+from remit.storage.effects import NOTHING_FAILED, CounterKey, RowKey, settle, wanted
 from remit.storage.feed import LocalFeed
 from remit.storage.model import Committed, Entry, Work
 from remit.storage.ports import Transaction
@@ -29,6 +29,8 @@ class MemoryWriter:
         self.entries: list[Entry] = []
         self.proofs: dict[str, int] = {}
         self.counters: dict[CounterKey, int] = {}
+        self.serials: dict[RowKey, int] = {}
+        self.notices: list[str] = []
         self.epoch = 0
         self.feed = LocalFeed()
         self._lock = threading.RLock()
@@ -88,8 +90,10 @@ class MemoryWriter:
             # Not by subtracting the keys: that walks over every proof there ever was.
             fresh = {key for key in wants.proofs if key not in self.proofs}
             self.proofs.update({key: wants.proofs[key] for key in fresh})
-            settled = settle([work], fresh=fresh, used=self.counters)
+            settled = settle([work], fresh=fresh, used=self.counters, serials=self.serials)
             self.counters.update(settled.counters)
+            self.serials.update({key: each.row.serial for key, each in settled.activations.items()})
+            self.notices += [each.notice for each in settled.notices if each.notice is not None]
             self.entries += settled.entries
             return settled.answers[0]
 

@@ -53,7 +53,30 @@ class Release:
     amount: int
 
 
-Effect = ConsumeProof | Reserve | Release
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Write an activation if it still has the serial that was read (0: there is none yet), and tell its owner."""
+
+    key: tuple[str, str, str, str]  # agent, purpose, action, scope
+    expected: int
+    row: ActivationRow
+    notice: str | None = None  # canonical JSON; kept for the owner of the agent
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationRow:
+    """What is stored of an activation besides its key; `body` is the access room's own text."""
+
+    serial: int
+    body: str
+    due: int  # when its verdict may change by itself, in microseconds
+    last: int
+    covered: int
+    days: int
+    gaps: str
+
+
+Effect = ConsumeProof | Reserve | Release | Activate
 
 
 @dataclass(slots=True)

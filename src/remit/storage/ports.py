@@ -28,7 +28,7 @@ class Transaction(Protocol):
 
     def touch(self, *topics: str) -> None:
         """Say what changed (`agent:NAME`, `server:NAME`, `purpose:NAME`, `owner:NAME`, `freezes`, `policies`,
-        `secret:NAME`, `operators`). Raises the epoch by one when the change commits.
+        `secret:NAME`, `operators`, `peps`, `token:ID`). Raises the epoch by one when the change commits.
         """
         ...
 

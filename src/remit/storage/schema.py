@@ -83,6 +83,15 @@ checkpoints = Table(
     Column("note", Text, nullable=False),
     Column("signed", BigInteger, nullable=False),
 )
+states = Table(  # what every object's rows hashed to when its last `change` entry was recorded, sealed
+    "states",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("digest", Text, nullable=False),  # "" where it has no rows any more
+    Column("entry", Text, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
 
 # keys ------------------------------------------------------------------------------------
 data_keys = Table(
@@ -201,6 +210,45 @@ policies = Table(  # the organisation's policies in force, one row per file
     Column("file", Text, primary_key=True),
     Column("text", Text, nullable=False),
 )
+activations = Table(  # access: entitlements that were started
+    "activations",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("action", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("serial", BigInteger, nullable=False),  # raised by every transition; use does not raise it
+    Column("body", Text, nullable=False),
+    Column("due", BigInteger, nullable=False),  # when its verdict may change by itself
+    Column("last", BigInteger, nullable=False),
+    Column("covered", BigInteger, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("gaps", Text, nullable=False),
+)
+Index("activations_due", activations.c.due)
+notices = Table(  # people: what an owner is told
+    "notices",
+    metadata,
+    Column("notice", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("seen", BigInteger),
+)
+Index("notices_agent", notices.c.agent)
+risks = Table(  # agents: a person's or a signal's word on how risky an agent is now
+    "risks",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("risk", Integer, nullable=False),  # millionths
+    Column("since", BigInteger, nullable=False),
+)
+suspensions = Table(  # agents: who suspended one
+    "suspensions",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
 freezes = Table(
     "freezes",
     metadata,
@@ -214,7 +262,22 @@ freezes = Table(
     Column("ended_by", Text),
 )
 
+revoked_tokens = Table(  # tokens: revoked before they expired
+    "revoked_tokens",
+    metadata,
+    Column("key", Text, primary_key=True),  # jti
+    Column("agent", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
 # server ----------------------------------------------------------------------------------
+peps = Table(  # registered enforcement points
+    "peps",
+    metadata,
+    Column("pep", Text, primary_key=True),
+    Column("token_hash", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
 operators = Table(
     "operators",
     metadata,

@@ -1,4 +1,4 @@
-"""Expired proofs and counters go, a few at a time.
+"""Expired proofs, counters and revocations go, a few at a time.
 
 A full scan would hold the writer up, and an index on the expiry would cost every insert. So
 the sweep walks the primary key in small steps and starts again at the end.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table, delete, func, select
 
 from remit.kernel.clock import MINUTE
-from remit.storage.schema import counters, proofs
+from remit.storage.schema import counters, proofs, revoked_tokens
 
 _GRACE = MINUTE  # nodes' clocks may differ; a proof is remembered that much longer than needed
 
@@ -25,7 +25,8 @@ class Sweeper:
 
         `connection` commits by itself; nothing is written when nothing expired.
         """
-        return sum(self._step(connection, table, before=now - _GRACE, rows=rows) for table in (proofs, counters))
+        tables = (proofs, counters, revoked_tokens)
+        return sum(self._step(connection, table, before=now - _GRACE, rows=rows) for table in tables)
 
     def _step(self, connection: Connection, table: Table, *, before: int, rows: int) -> int:
         key, expires = table.c.key, table.c.expires

@@ -14,7 +14,16 @@ import structlog
 from remit.kernel.clock import Clock
 from remit.kernel.errors import StorageUnavailable
 from remit.storage import intake
-from remit.storage.commit import CHANGE_SECONDS, STAGE_SECONDS, Result, Touched, bound_statements, commit
+from remit.storage.commit import (
+    CHANGE_SECONDS,
+    STAGE_SECONDS,
+    Complete,
+    Result,
+    Touched,
+    as_it_is,
+    bound_statements,
+    commit,
+)
 from remit.storage.feed import LocalFeed
 from remit.storage.intake import Batch, Intake
 from remit.storage.journal import Journal, OpenJournal
@@ -61,6 +70,8 @@ class GroupCommitWriter:
         self._watcher = threading.Thread(target=self._watch, name="remit-writer-watch", daemon=True)
         self.epoch = 0
         self.last_contact = 0.0
+        self.complete: Complete = as_it_is
+        """What is done at the end of each change, within it, with the entries that it recorded."""
 
     # what callers see -----------------------------------------------------------------------
 
@@ -160,7 +171,7 @@ class GroupCommitWriter:
     def _commit(self, journal: Journal, batch: Batch) -> Result:
         changes = [change.apply for change in batch.changes]
         try:
-            return commit(journal, batch.works, changes, allow=self._allow)
+            return commit(journal, batch.works, changes, allow=self._allow, complete=self.complete)
         except journal.content_errors as error:
             # One work with rows the database will not have must not take the others with it.
             _log.warning("a batch was refused by the database; recording its works one by one", error=repr(error))

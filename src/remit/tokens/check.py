@@ -7,7 +7,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ class TokenInvalid(Unauthenticated):
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
+class Presented:
     """The claims of a token whose signature, type and issuer were checked."""
 
     caller: Caller
@@ -56,12 +56,18 @@ class TokenChecker:
 
     A token's signature is checked once and remembered under the token's hash until it expires;
     everything that depends on the request or on the time is checked every time.
+
+    Args:
+        keys: The keys that tokens are signed with.
+        issuer: This deployment's own URL.
+        revoked: Whether the token of that id was revoked (RFC 7009). In memory and quick.
     """
 
-    def __init__(self, keys: TokenKeys, *, issuer: str) -> None:
+    def __init__(self, keys: TokenKeys, *, issuer: str, revoked: Callable[[str], bool] = lambda _token: False) -> None:
         self._keys = keys
         self._issuer = issuer
-        self._seen: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._revoked = revoked
+        self._seen: OrderedDict[bytes, Presented] = OrderedDict()
         self._lock = threading.Lock()
 
     def check(
@@ -95,6 +101,8 @@ class TokenChecker:
         if verified.caller.expires <= now:
             self._forget(token)
             raise TokenInvalid("invalid_token", "the token has expired", scheme)
+        if self._revoked(verified.caller.token):
+            raise TokenInvalid("invalid_token", "the token was revoked", scheme)
         if verified.audience.isdisjoint(audiences):
             raise TokenInvalid("invalid_token", "the token is for another resource", scheme)
         # (4) RFC 9449 section 7.2: a bound token under Bearer is a stolen one; an unbound one has nothing to prove.
@@ -107,7 +115,15 @@ class TokenChecker:
         # (5) The proof, made now, for this request and this token, by the key the token is bound to.
         return verified.caller, _proved(verified, dpop, method=method, url=url, now=now).use
 
-    def _verified(self, token: str, scheme: str) -> _Verified:
+    def read(self, token: str, *, now: Instant) -> Presented | None:
+        """What a token says that is neither expired nor revoked, whoever holds it and wherever it is for; else None."""
+        try:
+            found = self._verified(_credentials(f"Bearer {token}")[1], "Bearer")
+        except TokenInvalid:
+            return None
+        return None if found.caller.expires <= now or self._revoked(found.caller.token) else found
+
+    def _verified(self, token: str, scheme: str) -> Presented:
         digest = hashlib.sha256(token.encode("ascii")).digest()
         seen = self._seen.get(digest)
         if seen is not None:
@@ -144,7 +160,7 @@ def _credentials(authorization: str | None) -> tuple[str, str]:
     return ("DPoP" if match[1][0] in "dD" else "Bearer"), match[2]
 
 
-def _proved(verified: _Verified, dpop: str | None, *, method: str, url: str, now: Instant) -> Proof:
+def _proved(verified: Presented, dpop: str | None, *, method: str, url: str, now: Instant) -> Proof:
     if dpop is None:
         raise TokenInvalid("invalid_dpop_proof", "a DPoP proof is needed", "DPoP")
     try:
@@ -157,7 +173,7 @@ def _proved(verified: _Verified, dpop: str | None, *, method: str, url: str, now
     return proof
 
 
-def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes) -> _Verified:
+def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes) -> Presented:
     """The caller a verified token names; raises KeyError, TypeError or ValueError on any other claims than we issue."""
     if claims["iss"] != issuer or claims["client_id"] != claims["sub"]:
         raise ValueError("another issuer or subject")
@@ -165,7 +181,7 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes) -> _Verified
         raise TypeError("a claim is not text")
     if claims["scope"] != f"purpose:{claims['purpose']}":
         raise ValueError("scope and purpose differ")
-    if any(type(claims[name]) is not int for name in ("exp", "iat")):
+    if any(type(claims[name]) is not int for name in ("exp", "iat", "run_exp")):
         raise TypeError("a time is missing")
     audience = claims["aud"]
     names = frozenset([audience] if isinstance(audience, str) else audience)
@@ -182,5 +198,7 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes) -> _Verified
         token=claims["jti"],
         expires=Instant(claims["exp"] * SECOND),
         bound=jkt is not None,
+        attested=Instant(claims["iat"] * SECOND),
+        run_ends=Instant(claims["run_exp"] * SECOND),
     )
-    return _Verified(caller, names, jkt, base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"))
+    return Presented(caller, names, jkt, base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"))

@@ -107,7 +107,9 @@ def wish(
     where = audience(
         form.get("resource", ()), base=base, exactly_one=sure.agent.sender_constraint is SenderConstraint.NONE
     )
-    # (5) This running copy.
+    # (5) The client key, and this running copy.
+    if attested.credential in sure.frozen_credentials:
+        raise _unauthorized("the client key is frozen")
     instance = InstanceId(jkt or attested.credential)
     if instance in sure.frozen_instances:
         raise _unauthorized("the instance is frozen")

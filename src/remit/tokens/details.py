@@ -19,7 +19,11 @@ class Details:
 
     purpose: str | None = None
     new_run: bool = False
-    echo: tuple[dict[str, Any], ...] = ()  # RFC 9396 section 7: the answer says what was granted
+    asked: tuple[dict[str, Any], ...] = ()
+
+    def granted(self, purpose: str) -> tuple[dict[str, Any], ...]:
+        """What was granted (RFC 9396 sections 7 and 7.1), for the answer: with the purpose where none was named too."""
+        return tuple({**each, "purpose": purpose} for each in self.asked)
 
 
 def details(text: str | None) -> Details:
@@ -43,7 +47,7 @@ def details(text: str | None) -> Details:
     purpose, run = wanted.get("purpose"), wanted.get("run")
     if not (purpose is None or isinstance(purpose, str)) or run not in (None, "new"):
         raise _invalid("authorization_details has a value that is not understood")
-    return Details(purpose=purpose, new_run=run == "new", echo=(wanted,))
+    return Details(purpose=purpose, new_run=run == "new", asked=(wanted,))
 
 
 def _invalid(description: str) -> TokenRefused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -10,11 +11,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from remit.kernel.canonical import encode
-from remit.kernel.errors import Overloaded, StorageUnavailable
+from remit.kernel.errors import Overloaded, StorageUnavailable, Unauthenticated
 from remit.tokens.form import MAX_BODY, Form, parse_form
-from remit.tokens.metadata import AUTHORIZE_PATH, JWKS_PATH, METADATA_PATH, TOKEN_PATH
+from remit.tokens.metadata import (
+    AUTHORIZE_PATH,
+    INTROSPECTION_PATH,
+    JWKS_PATH,
+    METADATA_PATH,
+    REVOCATION_PATH,
+    TOKEN_PATH,
+)
 from remit.tokens.model import OAuthError, TokenRefused
 from remit.tokens.service import TokenService
+from remit.tokens.status import TokenStatus
 
 # RFC 6749 section 5.1: no answer of the token endpoint may be stored, refusals included.
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -61,6 +70,37 @@ def routes(service: TokenService) -> list[Route]:
         Route(AUTHORIZE_PATH, authorize, methods=["GET", "POST"]),
         Route(JWKS_PATH, jwks, methods=["GET"]),
         Route(METADATA_PATH, metadata, methods=["GET"]),
+    ]
+
+
+def status_routes(status: TokenStatus) -> list[Route]:
+    """The routes that say what a token is worth, and end it."""
+
+    async def served(request: Request, serve: Callable[..., dict[str, Any] | None]) -> Response:
+        try:
+            form = await _form(request, status.tokens)
+            answer = await run_in_threadpool(serve, form, authorization=_joined(request, "authorization"))
+        except TokenRefused as refused:
+            return _refused(refused, request)
+        except Unauthenticated as error:
+            # RFC 7662 section 2.3, RFC 6750 section 3: a bearer token that is no enforcement point's.
+            challenge = {"WWW-Authenticate": 'Bearer realm="remit", error="invalid_token"'}
+            return _refusal(401, "invalid_token", error.public, challenge)
+        except (StorageUnavailable, Overloaded) as error:
+            return _refusal(503, "temporarily_unavailable", error.public, {"Retry-After": "1"})
+        return Response(status_code=200, headers=_NO_STORE) if answer is None else _json(200, answer)
+
+    async def introspect(request: Request) -> Response:
+        """POST /oauth2/introspect: 200, 400, 401, 413, 503."""
+        return await served(request, status.introspect)
+
+    async def revoke(request: Request) -> Response:
+        """POST /oauth2/revoke: 200 (also for a token that is not known), 400, 401, 413, 503."""
+        return await served(request, status.revoke)
+
+    return [
+        Route(INTROSPECTION_PATH, introspect, methods=["POST"]),
+        Route(REVOCATION_PATH, revoke, methods=["POST"]),
     ]
 
 

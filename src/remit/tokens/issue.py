@@ -86,6 +86,7 @@ def claims(granted: Granted, *, issuer: str) -> dict[str, Any]:
         "scope": f"purpose:{wish.purpose.purpose}",
         "purpose": wish.purpose.purpose,
         "run": run.run,
+        "run_exp": run.ends // SECOND,
         "instance": wish.instance,
         "cred": wish.credential,
         **bound,

@@ -9,6 +9,8 @@ from remit.tokens import details, dpop
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 JWKS_PATH = "/oauth2/jwks"
+INTROSPECTION_PATH = "/oauth2/introspect"
+REVOCATION_PATH = "/oauth2/revoke"
 AUTHORIZE_PATH = "/oauth2/authorize"
 METADATA_PATH = "/.well-known/oauth-authorization-server"
 
@@ -29,6 +31,13 @@ def server_metadata(issuer: str) -> dict[str, Any]:
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(attestation.ALGORITHMS),
+        "introspection_endpoint": issuer + INTROSPECTION_PATH,
+        # RFC 8414 section 2: also the token types that are taken; an enforcement point shows its own as Bearer.
+        "introspection_endpoint_auth_methods_supported": ["private_key_jwt", "Bearer"],
+        "introspection_endpoint_auth_signing_alg_values_supported": list(attestation.ALGORITHMS),
+        "revocation_endpoint": issuer + REVOCATION_PATH,
+        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_signing_alg_values_supported": list(attestation.ALGORITHMS),
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "authorization_details_types_supported": [details.TYPE],
     }

@@ -52,6 +52,7 @@ class AgentStanding:
     purposes: tuple[Purpose, ...]  # the registered purposes among the agent's own
     frozen: bool  # by a freeze on the agent, its owner or everything
     frozen_instances: frozenset[str] = frozenset()
+    frozen_credentials: frozenset[str] = frozenset()  # thumbprints of client keys (names of secrets do no harm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

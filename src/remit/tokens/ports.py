@@ -18,6 +18,14 @@ class Standing(Protocol):
         ...
 
 
+class EnforcementPoints(Protocol):
+    """The registered enforcement points, by their tokens."""
+
+    def point(self, authorization: str | None) -> object:
+        """The one that makes a request. Raises Unauthenticated. In memory."""
+        ...
+
+
 class Records(Protocol):
     """Makes entries for the log (bound to audit's recorder)."""
 

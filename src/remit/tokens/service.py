@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from remit.attestation.assertion import AssertionRefused
-from remit.attestation.model import Attested
+from remit.attestation.local_process import LocalProcess
+from remit.attestation.model import Attested, Process
 from remit.attestation.service import PrivateKeyJwt
 from remit.kernel.clock import Clock, Instant, rfc3339
-from remit.kernel.names import RunId, new_id
+from remit.kernel.names import AgentName, InstanceId, RunId, new_id
 from remit.keys import jose
 from remit.keys.model import TokenKeys
-from remit.storage.model import ConsumeProof
+from remit.storage.model import ConsumeProof, Entry
 from remit.storage.ports import Transaction, Writer
 from remit.tokens import checks, issue
 from remit.tokens.check import TYPE
@@ -26,6 +27,9 @@ from remit.tokens.ports import Records, Standing
 from remit.tokens.refusals import Refusals
 from remit.tokens.sql import SqlRuns
 
+Client = tuple[Attested, ConsumeProof | None]
+"""Who asks, and the single use of what it showed."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Registered:
@@ -37,6 +41,10 @@ class _Registered:
     def client_keys(self, client: str) -> Sequence[Mapping[str, Any]]:
         found = self.standing.agent_standing(client, self.clock.now())
         return () if found is None else found.agent.keys
+
+    def local_uids(self, client: str) -> Collection[int]:
+        found = self.standing.agent_standing(client, self.clock.now())
+        return () if found is None else found.agent.uids
 
 
 @dataclass(slots=True)
@@ -59,7 +67,9 @@ class TokenService:
         self._writer = writer
         self._records = records
         self._clock = clock
-        self._clients = PrivateKeyJwt(_Registered(standing, clock), issuer=issuer)
+        registered = _Registered(standing, clock)
+        self._clients = PrivateKeyJwt(registered, issuer=issuer)
+        self._locals = LocalProcess(registered)
         self._refusals = Refusals(writer, records)
 
     def token(self, form: Form, *, dpop: str | None, url: str, authorization: str | None = None) -> dict[str, Any]:
@@ -78,19 +88,74 @@ class TokenService:
             TokenRefused: Recorded as a `refused` entry, within a budget.
             StorageUnavailable: Nothing was issued.
         """
+
+        def who(now: Instant) -> Client:
+            assertion = checks.client_assertion(form, authorization=authorization)
+            return self._authenticate(assertion, now)
+
+        return self._answer(form, dpop=dpop, url=url, who=who)[1]
+
+    def local(self, form: Form, *, dpop: str | None, url: str, process: Process) -> tuple[Granted, dict[str, Any]]:
+        """Answer the same request from a process of this machine, which the kernel named (`local_socket`).
+
+        All checks but the client's authentication are those of `token`.
+
+        Raises:
+            TokenRefused, StorageUnavailable: As `token`.
+        """
+
+        def who(_now: Instant) -> Client:
+            try:
+                return self._locals.authenticate(one(form, "client_id") or "", process), None
+            except AssertionRefused as error:
+                raise TokenRefused(OAuthError.INVALID_CLIENT, error.reason, reason=error.reason) from error
+
+        return self._answer(form, dpop=dpop, url=url, who=who)
+
+    def end(self, agent: AgentName, instance: InstanceId, *, process: Process) -> None:
+        """The process is gone, and the key of its instance with it: its runs are over, its place is free.
+
+        Raises:
+            StorageUnavailable: Not recorded; the runs end by themselves.
+        """
+        now = self._clock.now()
+
+        def apply(transaction: Transaction) -> None:
+            for run in SqlRuns(transaction.connection).end(agent, instance, now=now):
+                fields = {"what": "run", "name": run, "change": "end", "by": f"uid:{process.uid}"}
+                transaction.record(self._records.entry("change", fields | {"agent": agent, "instance": instance}))
+
+        self._writer.change(apply)
+
+    def _answer(
+        self, form: Form, *, dpop: str | None, url: str, who: Callable[[Instant], Client]
+    ) -> tuple[Granted, dict[str, Any]]:
         now, seen = self._clock.now(), _Seen()
         try:
-            granted = self._grant(form, dpop=dpop, url=url, authorization=authorization, now=now, seen=seen)
+            granted = self._grant(form, dpop=dpop, url=url, who=who, now=now, seen=seen)
         except TokenRefused as refused:
             self._refusals.record(refused, attested=seen.attested, used=seen.used, now=now)
             raise
         signed = jose.sign(issue.claims(granted, issuer=self.issuer), typ=TYPE, key=self._keys.active)
-        echo = details(one(form, "authorization_details")).echo
-        return issue.answer(granted, signed, echo=echo, now=now)
+        echo = details(one(form, "authorization_details")).granted(granted.wish.purpose.purpose)
+        return granted, issue.answer(granted, signed, echo=echo, now=now)
 
-    def refuse(self, refused: TokenRefused) -> None:
-        """Record a refusal that was decided before there was a form to look at."""
-        self._refusals.record(refused, attested=None, used=None, now=self._clock.now())
+    def refuse(
+        self, refused: TokenRefused, *, attested: Attested | None = None, used: ConsumeProof | None = None
+    ) -> None:
+        """Record a refusal that was decided elsewhere: before there was a form to look at, or by another endpoint."""
+        self._refusals.record(refused, attested=attested, used=used, now=self._clock.now())
+
+    def authenticate(self, form: Form, *, authorization: str | None) -> tuple[Attested, ConsumeProof]:
+        """Which agent asks, at another endpoint of this authorization server; the effect must commit with it.
+
+        Raises:
+            TokenRefused: invalid_client.
+        """
+        assertion = checks.client_assertion(form, authorization=authorization)
+        attested, used = self._authenticate(assertion, self._clock.now())
+        checks.check_client_id(form, attested)
+        return attested, used
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of access tokens (RFC 7517 section 5)."""
@@ -101,13 +166,12 @@ class TokenService:
         return server_metadata(self.issuer)
 
     def _grant(
-        self, form: Form, *, dpop: str | None, url: str, authorization: str | None, now: Instant, seen: _Seen
+        self, form: Form, *, dpop: str | None, url: str, who: Callable[[Instant], Client], now: Instant, seen: _Seen
     ) -> Granted:
         # (1) A request we can answer at all.
         checks.check_grant_type(form)
         # (2) Who asks.
-        assertion = checks.client_assertion(form, authorization=authorization)
-        attested, used = self._authenticate(assertion, now)
+        attested, used = who(now)
         seen.attested, seen.used = attested, used
         checks.check_client_id(form, attested)
         # (3) The key the token is to be bound to.
@@ -119,7 +183,7 @@ class TokenService:
             wish = self._wish(form, attested, jkt, now)
             stored = SqlRuns(transaction.connection)
             # (6) Assertion and proof are used once (RFC 7523 section 3 item 7, RFC 9449 section 11.1).
-            if not stored.consume(used):
+            if used is not None and not stored.consume(used):
                 raise TokenRefused(
                     OAuthError.INVALID_CLIENT, "client authentication failed", reason="assertion replayed"
                 )
@@ -131,12 +195,20 @@ class TokenService:
             granted = issue.grant(wish, runs, now=now, token=new_id("tok"), fresh=RunId(new_id("run")))
             stored.save(granted, now=now)
             # The entry goes by the token's own id, so that a token seen anywhere leads to it.
-            transaction.record(self._records.entry("token", _fields(granted), id=granted.token))
+            transaction.record(self._entry(granted, attested.process))
             return granted
 
         # (4) Standing, sender constraint, purpose, audience: most refusals need no transaction.
         self._wish(form, attested, jkt, now)
         return self._writer.change(apply)
+
+    def _entry(self, granted: Granted, process: Process | None) -> Entry:
+        """The entry of a token; of a local process with the evidence, its arguments sealed: they may be anything."""
+        if process is None:
+            return self._records.entry("token", _fields(granted), id=granted.token)
+        fields = _fields(granted) | {"pid": process.pid, "digest": process.digest}
+        about = f"agent:{granted.wish.agent.agent}"
+        return self._records.entry("token", fields, id=granted.token, about=about, payload={"argv": list(process.argv)})
 
     def _authenticate(self, assertion: str, now: Instant) -> tuple[Attested, ConsumeProof]:
         try:

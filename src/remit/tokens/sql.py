@@ -43,6 +43,12 @@ class SqlRuns:
             for row in self._connection.execute(query)
         ]
 
+    def end(self, agent: AgentName, instance: InstanceId, *, now: Instant) -> list[RunId]:
+        """End the open runs of one instance at `now`; their ids."""
+        here = (runs.c.agent == agent, runs.c.instance == instance, runs.c.ends > now)
+        found = self._connection.execute(update(runs).where(*here).values(ends=now).returning(runs.c.run))
+        return [RunId(row.run) for row in found]
+
     def save(self, granted: Granted, *, now: Instant) -> None:
         """Keep the run and the instance of a token that is being issued."""
         run, agent = granted.run, granted.wish.agent.agent

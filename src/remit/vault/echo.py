@@ -1,59 +1,102 @@
 """Finding a secret in what a server sends back (pure): as it is, and in the usual encodings.
 
-Best effort: it stops a server that echoes request headers, not one that wants to smuggle.
+Every form is looked for twice: in the bytes as they come, and in what JSON's escapes stand
+for, however deep one JSON text stands inside another. Best effort: it stops a server that
+echoes request headers, not one that wants to smuggle.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+import re
+from base64 import b32encode, b64encode
 from collections.abc import Iterable
 from urllib.parse import quote
 
-_SHORTEST = 8  # a shorter value stands in ordinary text by chance
+from remit.vault.model import SHORTEST
+
+_ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")  # one that the next chunk may complete
+_LONGEST_ESCAPE = 5
 
 
 def forms(value: bytes) -> frozenset[bytes]:
     """The byte strings that give `value` away; none for a value too short to be told from text."""
-    if len(value) < _SHORTEST:
+    if len(value) < SHORTEST:
         return frozenset()
     text = value.decode("utf-8", "replace")
+    digits, percent = value.hex(), "%" + value.hex("%")
     found = {
         value,
-        value.hex().encode(),
-        value.hex().upper().encode(),
+        digits.encode(),
+        digits.upper().encode(),
         json.dumps(text)[1:-1].encode(),
         json.dumps(text)[1:-1].replace("/", "\\/").encode(),
         quote(text, safe="").encode(),
+        percent.encode(),
+        percent.upper().encode(),
     }
     for offset in range(3):
-        inner = _base64_inner(value, offset)
+        inner = _inner(b64encode(bytes(offset) + value), 6, offset, len(value))
         found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
+    for offset in range(5):
+        inner = _inner(b32encode(bytes(offset) + value), 5, offset, len(value))
+        found |= {inner, inner.lower()}
     return frozenset(found)
 
 
-def _base64_inner(value: bytes, offset: int) -> bytes:
-    """The base64 characters that depend on `value` alone where it stands `offset` bytes (mod 3) into a longer text."""
-    encoded = b64encode(bytes(offset) + value)
-    first = -(-offset * 8 // 6)  # rounded up: a character shared with what stands before is left out
-    return encoded[first : (offset + len(value)) * 8 // 6]
+def _inner(encoded: bytes, bits: int, offset: int, length: int) -> bytes:
+    """The characters, `bits` each, that depend on a value alone where it stands `offset` bytes into a text."""
+    first = -(-offset * 8 // bits)  # rounded up: a character shared with what stands before is left out
+    return encoded[first : (offset + length) * 8 // bits]
+
+
+def unescaped(text: bytes) -> str:
+    """What is left of `text` once JSON's escapes are undone and the backslashes that wrote them are gone.
+
+    Backslashes are dropped altogether, as they are from what is looked for: how many of them stand before
+    an escape only says how deep a JSON text stands inside others.
+    """
+    if b"\\" not in text:
+        return text.decode("latin-1")
+    while b"\\\\" in text:
+        text = text.replace(b"\\\\", b"\\")
+    # Python's own \\U is none of JSON's; \\uXXXX is the same.
+    return text.replace(b"\\U", b"U").decode("raw_unicode_escape", "replace").replace("\\", "")
 
 
 class Scanner:
     """Looks through one response, chunk by chunk, also across the borders of chunks."""
 
-    __slots__ = ("_found", "_keep", "_needles", "_tail")
+    __slots__ = ("_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_tail")
 
     def __init__(self, needles: Iterable[bytes]) -> None:
         self._needles = tuple(needles)
+        self._plain: tuple[str, ...] = ()  # made once there is something to undo
         self._keep = max(map(len, self._needles), default=1) - 1
         self._tail = b""
+        self._plain_tail = ""
+        self._open = b""  # an escape that a chunk ended in
         self._found = False
 
     def feed(self, chunk: bytes) -> bool:
         """Whether a secret has been seen, in this chunk or before. The chunk that completes it must not be sent on."""
-        if not self._found and self._needles:
-            text = self._tail + chunk
-            self._found = any(needle in text for needle in self._needles)
-            self._tail = text[-self._keep :] if self._keep else b""
+        if self._found or not self._needles:
+            return self._found
+        if not self._plain and b"\\" in chunk:
+            self._plain = tuple({needle.decode("latin-1").replace("\\", "") for needle in self._needles})
+            self._plain_tail = unescaped(self._tail)
+        self._found = self._as_it_is(chunk) or (bool(self._plain) and self._as_it_reads(chunk))
         return self._found
+
+    def _as_it_is(self, chunk: bytes) -> bool:
+        text = self._tail + chunk
+        self._tail = text[-self._keep :] if self._keep else b""
+        return any(needle in text for needle in self._needles)
+
+    def _as_it_reads(self, chunk: bytes) -> bool:
+        chunk = self._open + chunk
+        cut = _ESCAPE.search(chunk, max(0, len(chunk) - _LONGEST_ESCAPE))
+        self._open = cut[0] if cut is not None else b""
+        text = self._plain_tail + unescaped(chunk[: len(chunk) - len(self._open)])
+        self._plain_tail = text[-self._keep :] if self._keep else ""
+        return any(needle in text for needle in self._plain)

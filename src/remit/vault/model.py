@@ -10,6 +10,7 @@ from remit.kernel.names import SecretName
 from remit.keys.secret import Secret
 
 MAX_VALUE = 8192  # a header line; most servers take no longer one
+SHORTEST = 8  # a shorter value stands in ordinary text by chance, so nothing could look for it in answers
 
 
 class SecretUnavailable(RemitError):
@@ -45,12 +46,17 @@ def check_value(value: Secret) -> None:
     (request splitting, RFC 9110 section 5.5).
 
     Raises:
-        Malformed: Empty, too long, or holds anything but printable ASCII without spaces around it.
+        Malformed: Empty, too short, too long, or holds anything but printable ASCII without spaces around it.
     """
     octets = value.reveal()
     if not octets or len(octets) > MAX_VALUE:
-        raise Malformed(f"a secret has 1 to {MAX_VALUE} characters")
+        raise Malformed(f"a secret has {SHORTEST} to {MAX_VALUE} characters")
     if any(octet < 0x20 or octet > 0x7E for octet in octets):  # noqa: PLR2004 - the ends of printable ASCII
         raise Malformed("a secret is printable ASCII, without line breaks")
     if octets != octets.strip():
         raise Malformed("a secret has no spaces at its ends")
+    if len(octets) < SHORTEST:
+        # The scan of what servers send back would have to leave it out, and nobody would know.
+        raise Malformed(
+            f"a secret has at least {SHORTEST} characters: a shorter one cannot be found again in what servers answer"
+        )

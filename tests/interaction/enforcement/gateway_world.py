@@ -21,6 +21,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
 
+from remit.access.activation import Activation
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
@@ -33,6 +34,7 @@ from remit.enforcement.door import Door
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.model import Limits
+from remit.enforcement.own import OwnResources
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.relay import Relay
 from remit.enforcement.streams import Streams
@@ -52,11 +54,13 @@ from remit.kernel.names import (
     SecretName,
     ServerName,
 )
+from remit.keys.jwk import thumbprint
 from remit.outbound.model import endpoint
 from remit.outbound.session import Outbound
 from remit.people.model import Owner
 from remit.policy.cedar import CedarEngine
 from remit.policy.facts import Facts
+from remit.policy.mandates import Mandates
 from remit.policy.service import PolicyService
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Committed, ConsumeProof, Work
@@ -65,6 +69,7 @@ from remit.vault.echo import Scanner, forms
 
 SECRET = "upstream-key-0123456789"
 FAR = Instant(4_102_444_800_000_000)
+KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037 appendix A
 ENGINE = CedarEngine()
 
 
@@ -78,6 +83,13 @@ class Source:
         self.all_boundaries: list[Boundary] = []
         self.all_servers: dict[str, Server] = {}
         self.all_freezes: list[Freeze] = []
+        self.all_activations: list[Activation] = []
+        self.all_risks: dict[str, int] = {}
+        self.all_policies: dict[str, str] = {}
+
+    def read(self, query: Callable[[Any], Any]) -> Any:
+        """Implements remit.storage.ports.Reader: nothing here needs a connection."""
+        return query(None)
 
     def owners(self, _connection: Any) -> Iterable[Owner]:
         return self.all_owners.values()
@@ -109,11 +121,17 @@ class Source:
     def server(self, _connection: Any, name: str) -> Server | None:
         return self.all_servers.get(name)
 
+    def activations(self, _connection: Any, agent: str) -> Iterable[Activation]:
+        return [each for each in self.all_activations if each.key.agent == agent]
+
+    def risks(self, _connection: Any, agent: str | None = None) -> Iterable[tuple[str, int]]:
+        return [each for each in self.all_risks.items() if agent in (None, each[0])]
+
     def freezes(self, _connection: Any) -> Iterable[Freeze]:
         return self.all_freezes
 
     def policies(self, _connection: Any) -> Mapping[str, str]:
-        return {}
+        return self.all_policies
 
 
 class Keys:
@@ -128,6 +146,9 @@ class Keys:
     def load_data_key(self, _connection: Any, _owner: str) -> bytes:
         return bytes(32)
 
+    def erased(self, _connection: Any, _owner: str) -> bool:
+        return False
+
     @property
     def log_key(self) -> Any:
         raise AssertionError("nothing is signed here")
@@ -138,6 +159,7 @@ class PlainTokens:
 
     def __init__(self) -> None:
         self.urls: list[tuple[str, str]] = []
+        self.run_ends = FAR
 
     def check(
         self,
@@ -158,12 +180,13 @@ class PlainTokens:
         caller = Caller(
             agent=AgentName(parts[0]),
             instance=InstanceId(parts[2]),
-            credential="cred",
+            credential=thumbprint(KEY),
             purpose=PurposeName(parts[1]),
             run=RunId("run_1"),
             token="tok_1",
             expires=FAR,
             bound=dpop is not None,
+            run_ends=self.run_ends,
         )
         return caller, None if dpop is None else ConsumeProof(f"dpop:{dpop}", FAR)
 
@@ -203,7 +226,7 @@ class World:
         self.contact = self.clock.now
         self.source = Source()
         self.writer = FailingWriter()
-        self.facts = Facts(source=self.source, engine=ENGINE, contact=self._contact)
+        self.facts = Facts(source=self.source, engine=ENGINE, contact=self._contact, reader=self.source)
         self.recorder = Recorder(Keys(), self.clock, lambda: self.facts.view().epoch)
         self.policy = PolicyService(
             facts=self.facts, engine=ENGINE, clock=self.clock, mac=self.recorder.mac, docs="https://docs.test/errors"
@@ -217,8 +240,10 @@ class World:
             clock=self.clock,
         )
         self.outbound = Outbound()
-        self.upstream = Upstream(self.outbound, OneSecret(), limits)
-        self.streams = Streams(self.pipeline.again, self.pipeline.epoch)
+        self.upstream = Upstream(
+            self.outbound, OneSecret(), limits, frozen=lambda name: ("credential", name) in self.facts.view().freezes
+        )
+        self.streams = Streams(self.pipeline.again, self.pipeline.epoch, self.pipeline.frozen)
         self.streams.bind(asyncio.get_running_loop())
         self.relay = Relay(self.pipeline, self.upstream, self.streams)
         self.importer = Importer(self.upstream, loop=asyncio.get_running_loop)
@@ -234,11 +259,13 @@ class World:
         self.base = f"http://127.0.0.1:{port}"
         door = Door(self.base, self.tokens, self.clock)
         tools = ToolList(self.relay, self.policy, self)
+        mandates = Mandates(policy=self.policy, clock=self.clock, base=self.base, reader=None)
         gateway = Gateway(
             door=door,
             pipeline=self.pipeline,
             relay=self.relay,
             tools=tools,
+            resources=OwnResources(self.relay, mandates),
             clock=self.clock,
             limits=self.limits,
         )
@@ -257,7 +284,7 @@ class World:
     def change(self, *topics: str) -> None:
         """Apply what the test changed in `source`, as the feed does."""
         self.facts.apply(self.facts.view().epoch + 1, topics, None)  # type: ignore[arg-type] # Source reads none
-        self.streams.changed()
+        self.streams.changed(topics)
 
     async def server(self, name: str, app: Any, *, credential: bool = False, imported: bool = True) -> str:
         """Serve `app` as the MCP server `name`; returns its URL."""
@@ -280,6 +307,13 @@ class World:
             self.observe(name, await self.importer.tools(self.source.all_servers[name]))
             self.seen.clear()
         return url
+
+    def move(self, name: str, port: int) -> None:
+        """Register the server at another port of this machine."""
+        url = f"http://127.0.0.1:{port}/mcp"
+        self.source.all_servers[name] = dataclasses.replace(self.source.all_servers[name], url=url)
+        self.outbound.allow = {*self.outbound.allow, endpoint(url)}
+        self.change(f"server:{name}")
 
     def pin(self, name: str, *tools: dict[str, Any]) -> None:
         """Pin definitions without asking the server."""
@@ -305,7 +339,7 @@ class World:
             sender_constraint=SenderConstraint.NONE,
             not_after=FAR,
             max_run=Micros(HOUR),
-            keys=(),
+            keys=(KEY,),
             state=state,
         )
         self.source.all_boundaries = [b for b in self.source.all_boundaries if b.agent != name]
@@ -329,6 +363,10 @@ class World:
         self.source.all_freezes.append(
             Freeze(id="frz_1", kind=kind, name=name, reason="test", by="dana", since=Instant(0))
         )
+        self.change("freezes")
+
+    def unfreeze(self) -> None:
+        self.source.all_freezes.clear()
         self.change("freezes")
 
     # asking ------------------------------------------------------------------------------
@@ -399,6 +437,8 @@ def modern_request(method: str, params: dict[str, Any] | None = None) -> tuple[d
 
 
 def rule(action: str, *when: Bound, **parts: Any) -> Rule:
+    """A rule whose owner chose that it may start by itself: these servers' tools have no tier, so they are high."""
+    parts.setdefault("first_use", "auto")
     return Rule(action=ActionName(action), when=when, **parts)
 
 

@@ -79,14 +79,16 @@ async def call(world: World) -> Any:
     ("app", "outcome"),
     [
         (Odd(b"not json"), "outcome_unknown"),
-        (Odd(b"<html>", headers=[(b"content-type", b"text/html")]), "error"),
-        (Odd(b"", status=302, headers=[(b"location", b"http://127.0.0.1:1/")]), "error"),
+        (Odd(b"<html>", headers=[(b"content-type", b"text/html")]), "outcome_unknown"),
+        (Odd(b"<html>", status=404, headers=[(b"content-type", b"text/html")]), "error"),
+        (Odd(b"{}", status=422), "error"),
+        (Odd(b'{"jsonrpc":"2.0","id":1,"id":1,"result":{}}'), "outcome_unknown"),
         (Odd(b"{}", status=401, headers=[*JSON, (b"www-authenticate", b"Basic realm=inner")]), "error"),
         (Odd(b"oops", status=500, headers=[(b"content-type", b"text/plain")]), "outcome_unknown"),
         (Odd(json.dumps([json.loads(response(DONE))]).encode()), "outcome_unknown"),
-        (Odd(b'{"jsonrpc":"2.0","id":2,"result":{}}'), "error"),
+        (Odd(b'{"jsonrpc":"2.0","id":2,"result":{}}'), "outcome_unknown"),
         (Odd(b'{"jsonrpc":"2.0","id":1,"result":{"a":NaN}}'), "outcome_unknown"),
-        (Odd(response(DONE), headers=[*JSON, (b"content-encoding", b"gzip")]), "error"),
+        (Odd(response(DONE), headers=[*JSON, (b"content-encoding", b"gzip")]), "outcome_unknown"),
         (Odd(response({"resultType": "input_required", "inputRequests": {}})), "error"),
         (Odd(event(b"nonsense"), headers=EVENTS), "outcome_unknown"),
         (Odd(headers=EVENTS), "outcome_unknown"),
@@ -97,8 +99,24 @@ def test_what_a_server_should_not_answer(play: Play, app: Odd, outcome: str) -> 
         await odd(world, app)
         answer = await call(world)
         assert answer.json()["error"]["code"] == -32603
+        assert ("may have had an effect" in answer.text) == (outcome == "outcome_unknown")
         assert "inner" not in answer.text + str(answer.headers)
         assert await world.outcomes() == [outcome]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
+def test_a_redirect_is_neither_read_nor_followed(play: Play, status: int) -> None:
+    async def scenario(world: World) -> None:
+        elsewhere = await world.server("elsewhere", Odd(response({**DONE, "there": 1})), imported=False)
+        headers = [*JSON, (b"location", elsewhere.encode())]
+        await odd(world, Odd(response({**DONE, "here": 1}), status=status, headers=headers))
+        answer = await call(world)
+        assert answer.json()["error"]["code"] == -32603
+        assert "here" not in answer.text
+        assert [seen.server for seen in world.seen] == ["odd"]
+        assert await world.outcomes() == ["error"]
 
     play(scenario)
 
@@ -185,16 +203,11 @@ def test_sizes_of_answers_are_bounded() -> None:
 def test_a_server_that_is_not_there(play: Play) -> None:
     async def scenario(world: World) -> None:
         await odd(world, Odd())
-        server = world.source.all_servers["odd"]
-        world.source.all_servers["odd"] = type(server)(
-            **{f: getattr(server, f) for f in server.__dataclass_fields__} | {"url": "http://127.0.0.1:9/mcp"}
-        )
-        world.change("server:odd")
+        world.move("odd", 9)
         world.agent("bot", rule("odd/tool", budget=budget("n", "5")))
-        world.outbound.allow = {*world.outbound.allow, ("127.0.0.1", 9)}
         for _ in range(3):
             answer = await world.modern("odd", "tools/call", {"name": "tool", "arguments": {"n": 4}})
-            assert answer.json()["error"]["message"] == "The server could not be reached"
+            assert answer.json()["error"]["message"] == "The server could not be reached; the call was not sent"
             await world.pipeline.drain()
         # Nothing was spent: what was reserved came back each time.
         assert await world.outcomes() == ["not_sent"] * 3
@@ -203,16 +216,105 @@ def test_a_server_that_is_not_there(play: Play) -> None:
     play(scenario)
 
 
-def test_a_failed_call_gives_its_budget_back(play: Play) -> None:
+FAILED = {"content": [], "isError": True, "resultType": "complete"}
+CANCELLED = json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"code": 0, "message": "Request cancelled"}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("app", "outcome"),
+    [
+        (Odd(response(FAILED)), "error"),
+        (Odd(CANCELLED), "error"),
+        (Odd(b"no", status=403), "error"),
+        (Odd(b"not json"), "outcome_unknown"),
+    ],
+)
+def test_a_call_that_was_sent_is_spent_however_it_ended(play: Play, app: Odd, outcome: str) -> None:
     async def scenario(world: World) -> None:
-        failed = {"content": [], "isError": True, "resultType": "complete"}
-        await odd(world, Odd(response(failed)))
+        await odd(world, app)
         world.agent("bot", rule("odd/tool", budget=budget("n", "5")))
-        for _ in range(3):
-            answer = await world.modern("odd", "tools/call", {"name": "tool", "arguments": {"n": 4}})
-            assert answer.json()["result"]["isError"] is True
-            await world.pipeline.drain()
-        assert await world.outcomes() == ["error"] * 3
+        params = {"name": "tool", "arguments": {"n": 4}}
+        await world.modern("odd", "tools/call", params)
+        await world.pipeline.drain()
+        again = await world.modern("odd", "tools/call", params)
+        assert again.json()["result"]["structuredContent"]["code"] == "budget_exhausted"
+        assert await world.outcomes() == [outcome]
+        assert len(world.calls()) == 1
+
+    play(scenario)
+
+
+def test_a_call_that_is_cancelled_in_time_is_spent(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        class Cancellable(Odd):
+            async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                if scope["type"] != "http":
+                    raise RuntimeError("no lifespan")
+                body = json.loads((await receive()).get("body") or b"{}")
+                asked = body["method"] == "tools/call"
+                if asked:
+                    self.began = True  # the work is done; the answer waits
+                    await cancelled.wait()
+                else:
+                    cancelled.set()
+                await send({"type": "http.response.start", "status": 200 if asked else 202, "headers": JSON})
+                await send({"type": "http.response.body", "body": CANCELLED if asked else b""})
+
+        cancelled, app = asyncio.Event(), Cancellable()
+        await odd(world, app)
+        world.agent("bot", rule("odd/tool", budget=budget("n", "5")))
+        params = {"name": "tool", "arguments": {"n": 4}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        task = asyncio.create_task(world.post("odd", body))
+        await until(lambda: app.began)
+        cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+        assert (await world.post("odd", cancel)).status_code == 202
+        assert (await asyncio.wait_for(task, 5)).json()["error"]["message"] == "Request cancelled"
+        await world.pipeline.drain()
+        assert (await world.post("odd", body)).json()["result"]["structuredContent"]["code"] == "budget_exhausted"
+        assert max(world.writer.counters.values()) == 40_000
+
+    play(scenario)
+
+
+def test_a_server_that_goes_silent_after_it_was_asked_may_have_done_it(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(hangs_up, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            await odd(world, Odd())
+            world.move("odd", port)
+            answer = await call(world)
+        assert "was sent" in answer.json()["error"]["message"]
+        assert "may have had an effect" in answer.json()["error"]["message"]
+        assert await world.outcomes() == ["outcome_unknown"]
+
+    play(scenario)
+
+
+def test_a_list_that_carries_the_credential_goes_no_further(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        class Leaking(Odd):
+            async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                if scope["type"] != "http":
+                    raise RuntimeError("no lifespan")
+                body = json.loads((await receive()).get("body") or b"{}")
+                tools = [{**TOOL, "description": f"uses {SECRET}"}]
+                answer = {"jsonrpc": "2.0", "id": body["id"], "result": {"tools": tools, "resultType": "complete"}}
+                await send({"type": "http.response.start", "status": 200, "headers": JSON})
+                await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+        await odd(world, Leaking(), credential=True)
+        answer = await world.modern("odd", "tools/list")
+        assert answer.json()["error"]["code"] == -32603
+        assert SECRET not in answer.text
+        assert await world.outcomes() == ["cut"]
+        assert [e["what"] for e in world.entries("incident")] == ["secret_echoed"]
+        assert SECRET not in str(world.source.all_servers["odd"].tools)
 
     play(scenario)
 

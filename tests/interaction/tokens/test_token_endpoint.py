@@ -211,6 +211,14 @@ def test_a_frozen_instance_gets_no_token_and_others_do(world: Any) -> None:
     assert world.token(key=world.new_key())
 
 
+def test_a_frozen_client_key_gets_no_token(world: Any) -> None:
+    world.change("invoice-bot", frozen_credentials=frozenset({world.client_key.public.thumbprint}))
+    refused(world.post(), 400, "unauthorized_client")
+    refused(world.post(proof=world.proof(key=world.new_key())), 400, "unauthorized_client")  # whatever copy it is
+    world.change("invoice-bot", frozen_credentials=frozenset({world.new_key().public.thumbprint, "payments-key"}))
+    assert world.token()
+
+
 def test_a_freeze_that_comes_while_the_request_waits_is_seen(world: Any) -> None:
     """Standing is asked again on the writer's thread."""
     answers: list[Any] = []
@@ -284,7 +292,7 @@ def test_another_run_can_be_asked_for(world: Any) -> None:
     first = claims_of(world, world.token())
     wanted = [{"type": "remit_purpose", "run": "new"}]
     answer = world.post(world.form(authorization_details=json.dumps(wanted)))
-    assert answer.json()["authorization_details"] == wanted
+    assert answer.json()["authorization_details"] == [{**wanted[0], "purpose": "pay-invoices"}]
     second = claims_of(world, answer.json()["access_token"])
     world.clock.at += SECOND
     third = claims_of(world, world.token())

@@ -44,6 +44,13 @@ def test_an_agent_is_read() -> None:
     assert (agent.keys, agent.state) == ((PUBLIC,), AgentState.ACTIVE)
 
 
+def test_several_ways_to_attest_stand_side_by_side() -> None:
+    methods = [{"local_process": {"uid": 1000}}, *BOT["attest"], {"local_process": {"uid": 0}}]
+    agent = spec.agent(BOT | {"attest": methods})
+    assert (agent.keys, agent.uids) == ((PUBLIC,), (1000, 0))
+    assert (spec.agent(BOT | {"attest": methods[:1]}).keys, spec.agent(BOT).uids) == ((), ())
+
+
 def test_what_may_be_left_out() -> None:
     agent = spec.agent({key: BOT[key] for key in ("agent", "owner", "purposes", "not_after", "attest")})
     assert (agent.version, agent.sender_constraint) == ("1", SenderConstraint.DPOP)
@@ -64,7 +71,18 @@ def test_what_may_be_left_out() -> None:
         ({"max_run": "8 hours"}, "max_run", "duration"),
         ({"max_run": "999999999d"}, "max_run", "too long"),
         ({"delegates": ["x"]}, "delegates", "not available in this version"),
-        ({"attest": [{"local_process": {"uid": 1000}}]}, "attest.0", "not available in this version"),
+        ({"attest": [{"local_process": {}}]}, "attest.0.local_process.uid", "is missing"),
+        ({"attest": [{"local_process": {"uid": "1000"}}]}, "attest.0.local_process.uid", "whole number"),
+        ({"attest": [{"local_process": {"uid": True}}]}, "attest.0.local_process.uid", "whole number"),
+        ({"attest": [{"local_process": {"uid": -1}}]}, "attest.0.local_process.uid", "whole number"),
+        ({"attest": [{"local_process": {"uid": 2**32 - 1}}]}, "attest.0.local_process.uid", "whole number"),
+        ({"attest": [{"local_process": {"uid": 1, "gid": 1}}]}, "attest.0.local_process.gid", "unknown key"),
+        ({"attest": [{"local_process": {"uid": 1000}}] * 2}, "attest", "a uid stands here twice"),
+        (
+            {"attest": [{"local_process": {"uid": 1}, "private_key_jwt": {"jwk": PUBLIC}}]},
+            "attest.0.local_process",
+            "an item of its own",
+        ),
         ({"attest": []}, "attest", "items"),
         ({"attest": [{"magic": {}}]}, "attest.0.magic", "unknown key"),
         ({"attest": [{"private_key_jwt": {"jwk_file": "x"}}]}, "attest.0.private_key_jwt", "public key as jwk"),

@@ -10,11 +10,12 @@ import pytest
 from remit.audit.log import Log
 from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
+from remit.audit.states import States
 from remit.kernel.clock import FixedClock, Instant
 from remit.keys.seal import KEY_BYTES, seal_bytes, unseal_bytes
 from remit.keys.service import KeyRing
 from remit.storage.database import Database, open_database
-from remit.storage.model import Entry, Work
+from remit.storage.model import Entry
 from remit.storage.ports import Transaction
 
 NOON = 1_795_521_600_000_000  # 2026-11-24T12:00:00Z
@@ -46,6 +47,9 @@ class Ledger:
         self.database.feed.subscribe(self.keys.follow)
         self.recorder = Recorder(self.keys, self.clock, lambda: self.database.epoch)
         self.log = Log(self.database.reader, self.keys)
+        self.states = States(self.keys, self.database.reader)
+        self.database.writer.complete = self.states.complete
+        self.database.writer.change(self.states.begin)
         self.sequencer = self.new_sequencer()
 
     def _first(self, tx: Transaction) -> None:
@@ -59,7 +63,12 @@ class Ledger:
 
     def record(self, *entries: Entry) -> None:
         """One bundle."""
-        self.database.writer.submit(Work(entries)).result(10)
+
+        def apply(tx: Transaction) -> None:
+            for entry in entries:
+                tx.record(entry)
+
+        self.database.writer.change(apply)
 
     def change(self, text: str) -> Entry:
         return self.recorder.entry("change", {"what": "test", "name": text})

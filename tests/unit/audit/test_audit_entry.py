@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.audit.entry import KINDS, entry, header_bytes, payload_bytes, place
+from remit.audit.entry import KINDS, entry, header_bytes, payload_bytes
+from remit.audit.stored import place
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed

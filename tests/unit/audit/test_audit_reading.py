@@ -171,7 +171,7 @@ def client(ledger: Ledger, *, allowed: bool = True) -> TestClient:
         status = {NotFound: 404, Malformed: 400, Forbidden: 403}[type(error)]
         return Response(status_code=status)
 
-    app = Starlette(routes=routes(ledger.log, authorize), exception_handlers={RemitError: problem})
+    app = Starlette(routes=routes(ledger.log, ledger.states, authorize), exception_handlers={RemitError: problem})
     return TestClient(app)
 
 

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def nothing(_: Transaction) -> None:
+    """What else is kept with a heartbeat: not here."""
+
+
 class Crash(Exception):
     """The machine stops here."""
 
@@ -56,6 +60,9 @@ class NoKeys:
         raise AssertionError(owner)
 
     def load_data_key(self, connection: Connection, owner: str) -> bytes:
+        raise AssertionError(owner, connection)
+
+    def erased(self, connection: Connection, owner: str) -> bool:
         raise AssertionError(owner, connection)
 
 
@@ -162,7 +169,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def beat(self) -> None:
         queued = [entry for work in self.disk.queue for entry in work.entries]
-        heartbeat(self.disk, self.recorder, self.calls, {})
+        heartbeat(self.disk, self.recorder, self.calls, {}, nothing)
         self._close(queued)
 
     @rule(before_recovery_ends=st.none() | st.integers(0, 2))
@@ -193,7 +200,7 @@ class Machine(RuleBasedStateMachine):
     def an_idle_mark_is_at_the_end(self) -> None:
         self.commit()
         newest = self.disk.read(lambda connection: SqlLog(connection).newest_bundle())
-        heartbeat(self.disk, self.recorder, self.calls, {})
+        heartbeat(self.disk, self.recorder, self.calls, {}, nothing)
         assert self.disk.read(lambda connection: SqlLog(connection).mark(MARK)) == newest + 1
 
 
@@ -207,16 +214,48 @@ def test_a_killed_servers_calls_become_unknown(either: Ledger) -> None:
     either.close()
     either.open()
     reader, writer = either.database.reader, either.database.writer
-    assert [recover(writer, reader, either.recorder) for _ in range(2)] == [1, 0]
+    assert [recover(writer, reader, either.recorder).lost for _ in range(2)] == [1, 0]
     outcome = either.log.outcome_of(forwarded.id) or {}
     assert (outcome["outcome"], outcome["agent"], outcome["action"]) == ("outcome_unknown", "bot", "crm/read")
+
+
+def test_the_call_of_an_enforcement_point_was_not_observed(either: Ledger) -> None:
+    own = either.recorder.entry("decision", {"forwarded": True, "agent": "bot", "action": "crm/read"})
+    asked = either.recorder.entry("decision", {"forwarded": True, "agent": "bot", "action": "crm/read", "pep": "edge"})
+    either.record(own, asked)
+    either.close()
+    either.open()
+    assert recover(either.database.writer, either.database.reader, either.recorder).lost == 1
+    outcome = either.log.outcome_of(asked.id) or {}
+    assert (outcome["outcome"], outcome["pep"]) == ("not_observed", "edge")
+    assert (either.log.outcome_of(own.id) or {})["outcome"] == "outcome_unknown"
+
+
+def test_the_oldest_of_many_open_calls_holds_the_mark() -> None:
+    disk, recorder, calls = Disk(), Recorder(NoKeys(), FixedClock(1), lambda: 1), OpenCalls()
+    for _ in range(300):
+        calls.note_open("dec_never_recorded_" + str(len(calls)))
+    for number in range(3):
+        entries_ = [recorder.entry("decision", {"forwarded": True}) for _ in range(300)]
+        for entry in entries_:
+            calls.note_open(entry.id)
+        disk.submit(Work(tuple(entries_)))
+        disk.commit(lambda _tx: None)
+        if number == 0:
+            first = entries_
+    heartbeat(disk, recorder, calls, {}, nothing)
+    assert disk.read(lambda connection: SqlLog(connection).mark(MARK)) == 1
+    for entry in first:
+        calls.note_closed(entry.id)
+    heartbeat(disk, recorder, calls, {}, nothing)
+    assert disk.read(lambda connection: SqlLog(connection).mark(MARK)) == 2
 
 
 def test_a_finished_call_gets_no_second_outcome(ledger: Ledger) -> None:
     done = ledger.recorder.entry("decision", {"forwarded": True})
     ledger.record(done)
     ledger.record(ledger.recorder.entry("outcome", {"decision": done.id, "outcome": "ok"}))
-    assert recover(ledger.database.writer, ledger.database.reader, ledger.recorder) == 0
+    assert recover(ledger.database.writer, ledger.database.reader, ledger.recorder).lost == 0
     assert len(ledger.log.recent(5, kind="outcome")) == 1
 
 
@@ -227,7 +266,7 @@ def test_a_damaged_bundle_is_an_incident_and_keeps_nobody_from_starting(ledger: 
     ledger.database.writer.change(
         lambda tx: tx.connection.execute(text("UPDATE bundles SET headers = x'00' WHERE bundle = 1"))
     )
-    assert recover(ledger.database.writer, ledger.database.reader, ledger.recorder) == 1
+    assert recover(ledger.database.writer, ledger.database.reader, ledger.recorder).lost == 1
     assert (ledger.log.outcome_of(lost.id) or {})["outcome"] == "outcome_unknown"
     (incident,) = ledger.log.recent(5, kind="incident")
     assert (incident.header["what"], incident.header["bundle"]) == ("log_damaged", 1)
@@ -239,7 +278,7 @@ def test_many_lost_calls_are_recorded_in_bounded_transactions() -> None:
         lost = tuple(recorder.entry("decision", {"forwarded": True}) for _ in range(900))
         disk.submit(Work(lost))
         disk.commit(lambda _tx: None)
-    assert recover(disk, disk, recorder) == 2700
+    assert recover(disk, disk, recorder).lost == 2700
     sizes = disk.read(lambda connection: list(connection.execute(select(bundles.c.count)).scalars()))
     assert sizes == [900, 900, 900, 1000, 1000, 700]
 

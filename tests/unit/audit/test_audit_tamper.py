@@ -138,15 +138,17 @@ def edited(header: bytes) -> bytes:
 
 def test_a_whole_log_verifies(kept: Kept) -> None:
     report = offline(kept.folder, kept.old)
-    assert (report.ok, failed(report), unchecked(report)) == (True, [], [])
+    assert (report.ok, failed(report), unchecked(report)) == (True, [], [8, 9])
+    assert "only the log's own key vouches for them" in report.steps[7].detail
+    assert unchecked(offline(kept.folder, kept.new)) == [9]
     assert (report.size, report.first_bad_index, report.checkpoint) == (270, None, kept.new)
     assert report.root == parse(kept.new).root
-    assert [step.number for step in report.steps] == list(range(1, 11))
+    assert [step.number for step in report.steps] == list(range(1, 12))
 
 
 def test_without_a_kept_checkpoint_rollback_and_fork_are_said_to_be_unchecked(kept: Kept) -> None:
     report = offline(kept.folder)
-    assert (report.ok, unchecked(report)) == (True, [1, 7])
+    assert (report.ok, unchecked(report)) == (True, [1, 7, 9])
     assert "(7) rollback and fork: NOT CHECKED" in str(report.steps[6])
 
 
@@ -376,7 +378,7 @@ def _base64url(raw: bytes) -> str:
 def test_a_pinned_key_is_enough_to_see_another(kept: Kept, ledger: Ledger) -> None:
     source = open_offline(kept.folder)
     report = verify(source, key=ledger.log.key.text())
-    assert (report.ok, unchecked(report)) == (True, [7])
+    assert (report.ok, unchecked(report)) == (True, [7, 9])
     report = verify(source, key=VerifierKey(ledger.log.key.name, bytes(32)).text())
     source.close()
     assert 1 in failed(report)
@@ -477,7 +479,10 @@ def live(ledger: Ledger) -> LiveSource:
         return Response(status_code=404)
 
     client = TestClient(
-        Starlette(routes=routes(ledger.log, lambda _request, _action: None), exception_handlers={RemitError: problem})
+        Starlette(
+            routes=routes(ledger.log, ledger.states, lambda _request, _action: None),
+            exception_handlers={RemitError: problem},
+        )
     )
 
     def get(where: str) -> bytes:
@@ -500,7 +505,7 @@ def test_a_server_is_verified_over_http(ledger: Ledger) -> None:
     ledger.grow(5)
     ledger.record(ledger.change("waits"))
     report = verify(live(ledger), kept=old)
-    assert (report.ok, report.size, unchecked(report)) == (True, 1208, [6, 8, 9])
+    assert (report.ok, report.size, unchecked(report)) == (True, 1208, [6, 8])
 
 
 def test_a_server_with_an_edited_entry_is_named_over_http(ledger: Ledger) -> None:
@@ -564,7 +569,7 @@ def test_no_answer_of_a_server_breaks_the_verifier(ledger: Ledger, page: str) ->
 
 
 def exported(ledger: Ledger) -> dict[str, Any]:
-    client = TestClient(Starlette(routes=routes(ledger.log, lambda _request, _action: None)))
+    client = TestClient(Starlette(routes=routes(ledger.log, ledger.states, lambda _request, _action: None)))
     body: dict[str, Any] = client.get("/v1/audit/export?first=2&count=6").json()
     return body
 
@@ -648,4 +653,4 @@ def test_offline_verification_imports_only_kernel_and_audit(kept: Kept) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(kept.folder)], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "True ['audit', 'kernel'] False False False"
+    assert done.stdout.strip() == "True ['audit', 'kernel', 'keys'] False False False"

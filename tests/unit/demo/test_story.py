@@ -20,6 +20,7 @@ LOWERED = {"result": "ok", "arguments": {"amount": 500}}
 PAID = {"tool": "transfer", "arguments": {"amount": 500.0}}
 OK = {"result": "ok"}
 SPENT = {"result": "denied", "code": "budget_exhausted"}
+EXPORT = {"tool": "export_customers"}
 REVOKED = {"result": "refused", "code": "revoked"}
 
 
@@ -31,6 +32,7 @@ class Bot:
 
     def tell(self, **_: Any) -> None:
         self._scene.lines += self._scene.arrive
+        self._scene.arrive = []
 
     def hear(self) -> dict[str, Any]:
         return self._scene.heard.pop(0)
@@ -52,7 +54,7 @@ class Scene:
         return KEY
 
     def remit(self, *_: str, **__: Any) -> str:
-        return "{}"
+        return '{"cut": ["the export"]}'
 
 
 def play(step: Callable[[Story], Iterator[str]], heard: list[dict[str, Any]], arrive: list[dict[str, Any]]) -> None:
@@ -65,7 +67,7 @@ def play(step: Callable[[Story], Iterator[str]], heard: list[dict[str, Any]], ar
         (Story.read, [OK], [READ]),
         (Story.bound, [DENIED, LOWERED], [PAID]),
         (Story.budget, [OK, SPENT, OK], [PAID, PAID]),
-        (Story.freeze, [REVOKED], []),
+        (Story.freeze, [REVOKED, REVOKED], [EXPORT]),
     ],
 )
 def test_what_was_seen_is_told(step: Any, heard: Any, arrive: Any) -> None:
@@ -87,8 +89,9 @@ def test_what_was_seen_is_told(step: Any, heard: Any, arrive: Any) -> None:
         (Story.budget, [OK, OK, OK], [PAID, PAID], "two pass"),
         (Story.budget, [OK, SPENT, SPENT], [PAID], "two pass"),
         (Story.budget, [OK, SPENT, OK], [PAID, PAID, PAID], "not 3"),
-        (Story.freeze, [OK], [], "hears revoked"),
-        (Story.freeze, [REVOKED], [READ], "nothing arrived"),
+        (Story.freeze, [OK], [EXPORT], "is cut"),
+        (Story.freeze, [REVOKED, OK], [EXPORT], "hears revoked"),
+        (Story.freeze, [REVOKED, REVOKED], [READ], "is under way"),
         (Story.why, [], [], "names the argument"),
     ],
 )

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp_types import methods
 
 from remit.enforcement import parse
 from remit.enforcement.model import BadMessage, Message
 from remit.kernel import canonical
+from remit.policy.schema import PASSING
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text()
 VALUES = st.recursive(
@@ -107,4 +109,75 @@ def test_meta_goes_upstream_only_as_far_as_the_protocol_defines_it() -> None:
 def test_a_server_is_not_told_that_it_may_ask() -> None:
     params = {"protocolVersion": "2025-11-25", "capabilities": {"sampling": {}, "roots": {}, "tasks": {}, "other": {}}}
     out = canonical.parse(parse.forwarded(Message("initialize", 1, params), modern=False))
-    assert out["params"]["capabilities"] == {"other": {}}
+    assert out["params"]["capabilities"] == {}
+
+
+CLIENT = {"name": "a", "title": "A", "version": "1", "description": "d", "websiteUrl": "https://a.test"}
+ICON = {"src": "https://a.test/i.png", "mimeType": "image/png", "theme": "dark"}
+META = {"_meta": {"progressToken": "t"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "goes"),
+    [
+        ("ping", {**META, "exfil": "customer data"}, META),
+        ("ping", {"name": "transfer"}, {}),
+        ("server/discover", {"exfil": 1}, {}),
+        ("notifications/initialized", {"exfil": 1}, {}),
+        ("notifications/roots/list_changed", {"exfil": 1}, {}),
+        ("tools/list", {"cursor": "c", "exfil": 1}, {"cursor": "c"}),
+        ("notifications/cancelled", {"requestId": 1, "reason": "r", "exfil": 1}, {"requestId": 1, "reason": "r"}),
+        (
+            "notifications/progress",
+            {"progressToken": 1, "progress": 1, "total": 2, "message": "m", "exfil": {"a": 1}},
+            {"progressToken": 1, "progress": 1, "total": 2, "message": "m"},
+        ),
+        (
+            "initialize",
+            {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {"other": {"exfil": 1}},
+                "clientInfo": {**CLIENT, "icons": [{**ICON, "exfil": "x"}, "exfil"], "exfil": "x"},
+                "exfil": 1,
+            },
+            {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "clientInfo": {**CLIENT, "icons": [ICON]},
+            },
+        ),
+        ("prompts/get", {"name": "p", "arguments": {"a": "b"}}, {}),
+    ],
+)
+@pytest.mark.parametrize("modern", [True, False])
+def test_only_what_the_protocol_defines_for_a_method_goes_upstream(
+    method: str,
+    params: dict[str, Any],
+    goes: dict[str, Any],
+    modern: bool,  # noqa: FBT001 - a case
+) -> None:
+    out = canonical.parse(parse.forwarded(Message(method, 1, params), modern=modern))["params"]
+    if modern and "_meta" in goes:
+        goes = {"_meta": {**goes["_meta"], "io.modelcontextprotocol/clientCapabilities": {}}}
+    assert out == goes
+    assert "exfil" not in str(out)
+
+
+def test_meta_holds_no_more_than_its_members_may() -> None:
+    meta = {"progressToken": {"exfil": 1}, "io.modelcontextprotocol/clientInfo": {**CLIENT, "exfil": 1}}
+    params = {"name": "t", "arguments": {}, "_meta": meta}
+    out = canonical.parse(parse.forwarded(Message("tools/call", 1, params), modern=True))["params"]
+    assert out["_meta"] == {
+        "io.modelcontextprotocol/clientInfo": CLIENT,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+
+
+def test_the_members_are_those_of_the_protocols_own_schema() -> None:
+    for (method, _), model in [*methods.CLIENT_REQUESTS.items(), *methods.CLIENT_NOTIFICATIONS.items()]:
+        if method in PASSING | {"tools/call"}:
+            annotation: Any = model.model_fields["params"].annotation
+            shape: Any = next((each for each in get_args(annotation) if each is not type(None)), annotation)
+            known = {field.alias or name for name, field in shape.model_fields.items()} - {"_meta"}
+            # What no decision covers: tasks, and answers to a server's questions.
+            assert known - {"task", "inputResponses", "requestState"} == parse.DEFINED.get(method, set()), method

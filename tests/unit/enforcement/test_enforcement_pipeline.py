@@ -13,13 +13,13 @@ from remit.audit.recovery import OpenCalls
 from remit.catalog.model import Server
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.pipeline import Pipeline
-from remit.enforcement.streams import Streams
+from remit.enforcement.streams import Streams, with_tokens
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import InDoubt, StorageUnavailable
 from remit.kernel.names import ActionName, AgentName, DecisionId, InstanceId, PurposeName, RunId, ServerName, ToolName
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.memory import MemoryWriter
-from remit.storage.model import Committed, ConsumeProof, Entry, Release, Reserve, Work
+from remit.storage.model import Activate, ActivationRow, Committed, ConsumeProof, Entry, Release, Reserve, Work
 
 _numbers = itertools.count()
 NOON = 1_795_521_600_000_000
@@ -37,6 +37,9 @@ class Facts:
         self.is_fresh = True
         self.proposal: Proposal | Exception = Proposal(answer=ALLOW)
         self.noted: list[Any] = []
+        self.prepared: list[str] = []
+        self.anew: Proposal | None = None
+        self.uses: list[tuple[str, Instant]] = []
 
     def view(self) -> Facts:
         return self
@@ -52,6 +55,26 @@ class Facts:
         if isinstance(self.proposal, Exception):
             raise self.proposal
         return self.proposal
+
+    def frozen(self, _call: Call) -> Answer | None:
+        return None
+
+    def narrowed(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("lists are not the pipeline's")
+
+    def ready(self, call: Call) -> bool:
+        return call.caller.agent in self.prepared
+
+    def prepare(self, agent: str, *, again: bool = False) -> None:
+        self.prepared.append(agent)
+        if again and self.anew is not None:
+            self.proposal = self.anew
+
+    def started(self, activation: Any) -> None:
+        self.noted.append(activation)
+
+    def justified(self, call: Call, at: Instant) -> None:
+        self.uses.append((call.id, at))
 
     def spent(self, _reserve: Reserve, _call: Call, *, now: Instant) -> Denial:
         return Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")
@@ -300,7 +323,7 @@ def test_a_failed_reservation_makes_the_matching_denial() -> None:
     ("outcome", "left"),
     [
         (Outcome.OK, {"budget": 4, "rate": 1}),
-        (Outcome.ERROR, {"budget": 0, "rate": 1}),
+        (Outcome.ERROR, {"budget": 4, "rate": 1}),
         (Outcome.NOT_SENT, {"budget": 0, "rate": 0}),
         (Outcome.OUTCOME_UNKNOWN, {"budget": 4, "rate": 1}),
         (Outcome.CUT, {"budget": 4, "rate": 1}),
@@ -358,5 +381,71 @@ def test_running_calls_are_cut_once() -> None:
         streams.changed()
         await task
         assert cut == [REVOKED]
+
+    play(scenario)
+
+
+START = Activate(("bot", "work", "s/t", "s"), 0, ActivationRow(1, "{}", NOON * 2, NOON, 0, 0, ""))
+
+
+def test_a_start_that_somebody_made_first_is_decided_once_more_on_what_they_made() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.pipeline.admit(question("p", number=1))
+        desk.facts.proposal = Proposal(answer=ALLOW, effects=(START,), verdicts=({"verdict": "start"},))
+        assert (await desk.pipeline.admit(question("q", number=2))).answer.allowed
+        desk.facts.anew = Proposal(answer=ALLOW)
+        admitted = await desk.pipeline.admit(question("r", number=3))
+        assert admitted.answer.allowed
+        assert [e["kind"] for e in desk.disk.said()] == ["decision", "decision", "verdict", "decision"]
+        assert desk.disk.said()[2]["decision"] == "dec_2"
+        assert desk.facts.prepared == ["bot", "bot"]
+        assert "r" in desk.disk.proofs
+        assert len(desk.open) == 3
+
+    play(scenario)
+
+
+def test_a_start_that_never_succeeds_is_no_decision() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.facts.proposal = Proposal(answer=ALLOW, effects=(START,))
+        await desk.pipeline.admit(question(number=1))
+        with pytest.raises(EnforcementUnavailable):
+            await desk.pipeline.admit(question(number=2))
+        assert len(desk.open) == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_only_a_use_that_came_to_something_justifies(outcome: Outcome) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.pipeline.outcome(await desk.pipeline.admit(question()), outcome)
+        assert desk.facts.uses == []
+        await desk.pipeline.drain()
+        assert desk.facts.uses == ([("dec_1", NOON)] if outcome is Outcome.OK else [])
+
+    play(scenario)
+
+
+def test_a_revoked_token_ends_what_it_started() -> None:
+    async def scenario(desk: Desk) -> None:
+        revoked: set[str] = set()
+        streams = Streams(
+            with_tokens(revoked.__contains__, desk.pipeline.again),
+            desk.pipeline.epoch,
+            with_tokens(revoked.__contains__, lambda _: None),
+        )
+        admitted = await desk.pipeline.admit(question())
+        with streams.running(admitted.call, epoch=admitted.epoch) as running:
+            running.task = None
+            streams.recheck(("token:other",))
+            assert running.cut is None
+            revoked.add("tok_1")
+            streams.recheck(("token:tok_1",))
+            assert running.cut is not None
+            assert running.cut.denial is not None
+            assert running.cut.denial.code is Code.REVOKED
+        with streams.running(admitted.call, epoch=0) as late:
+            assert late.cut is not None
 
     play(scenario)

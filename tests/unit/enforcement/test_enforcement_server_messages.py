@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp_types import CallToolResult
 
 from remit.enforcement.model import Outcome
 from remit.enforcement.server_messages import Kind, finish, notification, read
@@ -27,6 +28,10 @@ def of(**parts: Any) -> bytes:
         (of(id=1, result={}, error={}), Kind.GARBAGE),
         (of(id=1, method="ping", result={}), Kind.GARBAGE),
         (of(id=1), Kind.GARBAGE),
+        (b'{"jsonrpc":"2.0","id":2,"id":1,"result":{}}', Kind.GARBAGE),
+        (b'{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{}}', Kind.GARBAGE),
+        (b'{"jsonrpc":"2.0","id":1,"error":{},"error":{"code":1,"message":"x"}}', Kind.GARBAGE),
+        (b'{"jsonrpc":"2.0","id":1,"result":{},"extra":{},"more":"{}"}', Kind.RESPONSE),
         (of(id=[], result={}), Kind.GARBAGE),
         (b'{"id":1,"result":{}}', Kind.GARBAGE),
         (b"[]", Kind.GARBAGE),
@@ -62,7 +67,8 @@ def test_how_a_call_ended() -> None:
     assert (outcome, body["error"]) == (Outcome.ERROR, {"code": -32602, "message": "m", "data": {"k": 1}})
     for wrong in (of(id=2, result={}), of(id="1", result={}), of(id=1, result=[]), of(id=1, error="text")):
         outcome, body = done(wrong)
-        assert (outcome, body["error"]["code"]) == (Outcome.ERROR, -32603)
+        assert (outcome, body["error"]["code"]) == (Outcome.OUTCOME_UNKNOWN, -32603)
+        assert "may have had an effect" in body["error"]["message"]
     assert done(of(id=1, result={"resultType": "input_required", "requestState": "s"}))[1]["error"]["code"] == -32603
     assert done(of(id=1, result={"resultType": "task"}))[0] is Outcome.ERROR
 
@@ -72,6 +78,11 @@ def test_a_server_does_not_speak_for_remit(key: str) -> None:
     meta = f'"{key}":{{"code":"revoked"}},"a":1'
     body = f'{{"jsonrpc":"2.0","id":1,"result":{{"n":1.0,"_meta":{{{meta}}}}}}}'
     assert done(body.encode())[1]["result"]["_meta"] == {"a": 1}
+    # The official client reads `meta` as if it were `_meta`.
+    read_by_client = CallToolResult.model_validate(
+        done(body.replace("_meta", "meta").replace('"n":1.0', '"content":[]').encode())[1]["result"]
+    )
+    assert read_by_client.meta == {"a": 1}
     assert done(of(id=1, error={"code": -32010, "message": "m"}))[1]["error"]["code"] == -32000
 
 
@@ -89,14 +100,14 @@ def test_lists_of_the_modern_era_are_not_kept() -> None:
     ("capabilities", "offered"),
     [
         ({"tools": {"listChanged": True}, "logging": {}, "prompts": {}}, {"tools": {"listChanged": True}}),
-        ({"logging": {}}, {}),
+        ({"logging": {}, "resources": {"subscribe": True}}, {}),
         ([], {}),
     ],
 )
 def test_a_server_offers_what_can_be_granted(method: str, modern: bool, capabilities: Any, offered: Any) -> None:  # noqa: FBT001 - a parameter of the test
     result = {"serverInfo": {"name": "x"}, "capabilities": capabilities}
     said = done(of(id=1, result=result), method=method, modern=modern)[1]["result"]
-    assert said["capabilities"] == offered
+    assert said["capabilities"] == offered | {"resources": {}}  # the mandate, whatever the server has
     assert said["serverInfo"] == {"name": "x"}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -83,16 +85,36 @@ def server(*tools: Tool) -> Server:
     )
 
 
+def whole(_action: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A boundary that bounds nothing."""
+    return schema
+
+
+def test_what_is_shown_is_narrowed_after_the_marks_were_judged() -> None:
+    marked = {"type": "object", "properties": {"r": {"type": ["string", "null"], "x-mcp-header": "Region"}}}
+    asked = []
+
+    def narrow(action: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.append((action, schema))
+        return {"type": "object", "properties": {"r": {"type": "string"}}}
+
+    (shown,) = lists.shown(server(tool("a", inputSchema=marked)), {tool_action("s", "a")}, narrow)
+    # The pinned annotation is not valid there, so it is gone before narrowing could make it valid.
+    assert asked == [("s/a", {"type": "object", "properties": {"r": {"type": ["string", "null"]}}})]
+    assert shown["inputSchema"] == {"type": "object", "properties": {"r": {"type": "string"}}}
+
+
 @pytest.mark.requirement("gateway:list-filter")
 def test_only_what_is_approved_and_visible_is_shown() -> None:
     states = [tool(state.value, state) for state in PinState]
     everything = {tool_action("s", each.name) for each in states}
-    assert [t["name"] for t in lists.shown(server(*states), everything)] == ["approved"]
-    assert lists.shown(server(*states), {tool_action("other", "approved")}) == []
+    assert [t["name"] for t in lists.shown(server(*states), everything, whole)] == ["approved"]
+    assert lists.shown(server(*states), {tool_action("other", "approved")}, whole) == []
 
 
 def test_what_the_pin_does_not_cover_is_not_shown() -> None:
-    (shown,) = lists.shown(server(tool("a", icons=[{"src": "http://evil.example"}])), {tool_action("s", "a")})
+    made = server(tool("a", icons=[{"src": "http://evil.example"}]))
+    (shown,) = lists.shown(made, {tool_action("s", "a")}, whole)
     assert shown == {"name": "a", "inputSchema": {"type": "object"}}
 
 
@@ -105,5 +127,5 @@ def test_header_marks_are_kept_only_where_they_are_valid() -> None:
         (bad, {"type": "object", "properties": {"r": {"type": "string"}}}),
         (named, named),
     ):
-        (shown,) = lists.shown(server(tool("a", inputSchema=schema)), {tool_action("s", "a")})
+        (shown,) = lists.shown(server(tool("a", inputSchema=schema)), {tool_action("s", "a")}, whole)
         assert shown["inputSchema"] == kept

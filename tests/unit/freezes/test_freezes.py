@@ -5,7 +5,7 @@ import pytest
 
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.agents.sql import SqlAgents
-from remit.catalog.model import Server
+from remit.catalog.model import Injection, PinState, Server, Tier, Tool
 from remit.catalog.sql import SqlServers
 from remit.freezes import spec
 from remit.freezes.model import FreezeKind
@@ -13,9 +13,11 @@ from remit.freezes.service import FreezeService
 from remit.freezes.sql import in_force
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import FixedClock, Instant, Micros
-from remit.kernel.errors import ConfigInvalid, Malformed, NotFound
-from remit.kernel.names import AgentName, OwnerName, ServerName
+from remit.kernel.errors import Malformed, NotFound
+from remit.kernel.names import AgentName, OwnerName, SecretName, ServerName, ToolName
 from remit.people.change import Actor
+from remit.people.model import Owner
+from remit.people.sql import SqlOwners
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Entry
 from remit.storage.ports import Transaction
@@ -36,10 +38,19 @@ def people_the_world(tx: Transaction) -> None:
         state=AgentState.ACTIVE,
     )  # fmt: skip
     SqlAgents(tx.connection).put(agent)
+    transfer = Tool(name=ToolName("transfer"), tier=Tier.HIGH, pin="", definition={}, seen=None, state=PinState.PENDING)
     server = Server(
-        server=ServerName("pay"), url="http://x", credential=None, tiers=(), review="quarantine", tools={}, set_pin=""
-    )
+        server=ServerName("pay"), url="http://x",
+        credential=Injection(secret=SecretName("awaited-key"), header="Authorization", format="{}"), tiers=(),
+        review="quarantine", tools={transfer.name: transfer}, set_pin="",
+    )  # fmt: skip
     SqlServers(tx.connection).put(server)
+    SqlOwners(tx.connection).put(Owner(owner=OwnerName("dana"), name="Dana", email="dana@example.test"))
+
+
+class Vault:
+    def names(self, _connection: Any) -> list[str]:
+        return ["pay-key"]
 
 
 @pytest.fixture
@@ -51,12 +62,16 @@ def writer() -> MemoryWriter:
 
 @pytest.fixture
 def freezes(writer: MemoryWriter) -> FreezeService:
-    return FreezeService(writer=writer, reader=writer, records=Records(), clock=FixedClock(7))
+    return FreezeService(writer=writer, reader=writer, records=Records(), clock=FixedClock(7), secrets=Vault())
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("agent", "bot"), ("server", "pay"), ("instance", THUMBPRINT), ("all", "*")]
-)
+    ("kind", "name"),
+    [
+        ("agent", "bot"), ("server", "pay"), ("instance", THUMBPRINT), ("all", "*"), ("owner", "dana"),
+        ("tool", "pay/transfer"), ("credential", "pay-key"), ("credential", "awaited-key"), ("credential", THUMBPRINT),
+    ],
+)  # fmt: skip
 def test_freeze_and_unfreeze_are_idempotent_and_recorded(
     freezes: FreezeService, writer: MemoryWriter, kind: str, name: str
 ) -> None:
@@ -77,21 +92,53 @@ def test_freeze_and_unfreeze_are_idempotent_and_recorded(
     assert freezes.freeze(kind, name, "", by=BY).id != freeze.id
 
 
-def test_a_misspelt_freeze_is_no_stop(freezes: FreezeService) -> None:
-    with pytest.raises(NotFound):
-        freezes.freeze("agent", "bto", "", by=BY)
-    with pytest.raises(NotFound):
-        freezes.freeze("server", "bot", "", by=BY)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("agent", "bto"), ("server", "bot"), ("owner", "bot"), ("tool", "pay/refund"), ("tool", "bot/transfer"),
+        ("credential", "dana"), ("credential", "A" * 42),
+    ],
+)  # fmt: skip
+def test_a_misspelt_freeze_is_no_stop(freezes: FreezeService, kind: str, name: str) -> None:
+    with pytest.raises((NotFound, Malformed)):
+        freezes.freeze(kind, name, "", by=BY)
     assert freezes.listing() == []
 
 
-@pytest.mark.parametrize("kind", ["owner", "tool", "credential"])
-def test_what_this_version_cannot_freeze_is_refused(freezes: FreezeService, kind: str) -> None:
-    with pytest.raises(ConfigInvalid, match="not available in this version"):
-        freezes.freeze(kind, "x", "", by=BY)
+def test_what_a_freeze_cut_is_named_in_entries_of_its_own(freezes: FreezeService, writer: MemoryWriter) -> None:
+    freeze = freezes.freeze("agent", "bot", "odd", by=BY)
+    epoch = writer.epoch
+    calls = [{"decision": f"dec_{n}", "agent": "bot", "action": "pay/transfer", "outcome": "cut"} for n in range(501)]
+    freezes.note_cut(freeze, calls, by=BY)
+    freezes.note_cut(freeze, [], by=BY)
+    said = [parse(entry.header) for entry in writer.entries[1:]]
+    assert [(each["what"], each["name"], each["change"], len(each["cut"])) for each in said] == [
+        ("freeze", freeze.id, "cut", 500), ("freeze", freeze.id, "cut", 1),
+    ]  # fmt: skip
+    assert said[0]["cut"] + said[1]["cut"] == calls
+    assert writer.epoch == epoch  # what was cut changes nothing
 
 
-@pytest.mark.parametrize(("kind", "name"), [("agent", "B"), ("instance", "short"), ("all", "x"), ("instance", None)])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("agent", "B"),
+        ("instance", "short"),
+        ("all", "x"),
+        ("instance", None),
+        ("owner", "B"),
+        ("owner", None),
+        ("tool", "pay"),
+        ("tool", "pay:tools/list"),
+        ("tool", "B/x"),
+        ("tool", "pay/"),
+        ("tool", "pay/a b"),
+        ("tool", None),
+        ("credential", ""),
+        ("credential", "A" * 44),
+        ("credential", None),
+    ],
+)
 def test_a_bad_name_is_refused(kind: str, name: Any) -> None:
     with pytest.raises(Malformed):
         spec.target(FreezeKind(kind), name)

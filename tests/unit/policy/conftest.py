@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
@@ -27,9 +28,12 @@ from remit.kernel.names import (
     RunId,
     ServerName,
     ToolName,
+    split_action,
 )
+from remit.keys.jwk import thumbprint
 from remit.people.model import Owner
 from remit.policy import organisation
+from remit.policy.activations import Activations
 from remit.policy.cedar import CedarEngine
 from remit.policy.decide import decide
 from remit.policy.model import Call, Proposal
@@ -40,6 +44,8 @@ from remit.storage.model import ConsumeProof
 NOON = Instant(parse_date_end("2026-11-23") + 12 * HOUR)
 END = parse_date_end("2027-03-31")
 ENGINE = CedarEngine()
+CALLER = ("agent", "purpose", "instance", "credential", "bound", "run_ends", "pep")
+KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037 appendix A
 TRANSFER_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -99,7 +105,7 @@ class Build:
             "sender_constraint": SenderConstraint.DPOP,
             "not_after": END,
             "max_run": Micros(8 * HOUR),
-            "keys": (),
+            "keys": (KEY,),
             "state": AgentState.ACTIVE,
         }
         return Agent(**(parts | changes))
@@ -116,6 +122,8 @@ class Build:
         return Purpose(**(parts | changes))
 
     def rule(self, action: str = "payments/transfer", *when: Bound, **parts: Any) -> Rule:
+        """A rule whose owner chose that it needs no approval for each call."""
+        parts.setdefault("first_use", "auto")
         return Rule(action=ActionName(action), when=when, **parts)
 
     def bound(self, argument: str = "amount", **parts: Any) -> Bound:
@@ -152,8 +160,8 @@ class Build:
     def freeze(self, kind: FreezeKind = FreezeKind.AGENT, name: str = "invoice-bot") -> Freeze:
         return Freeze(id="frz_1", kind=kind, name=name, reason="drill", by="sam", since=NOON)
 
-    def record(self, *boundaries: Boundary, agent: Agent | None = None) -> AgentRecord:
-        return agent_record(agent or self.agent(), boundaries or (self.boundary(),))
+    def record(self, *boundaries: Boundary, agent: Agent | None = None, risk: int = 0) -> AgentRecord:
+        return agent_record(agent or self.agent(), boundaries or (self.boundary(),), risk)
 
     def view(
         self,
@@ -167,14 +175,22 @@ class Build:
         contact: int = NOON,
         engine: Any = None,
         counters: Counters | None = None,
+        activations: Iterable[Activation] | None = None,
+        covered: int = 0,
+        risk: int = 0,
     ) -> View:
+        """By default everything that a boundary names was started at noon, so that step 9 passes."""
+        record = self.record(*boundaries, agent=agent, risk=risk)
+        known = Activations(lambda: Micros(covered))
+        started = [self.activation(key) for key in self.keys(record)] if activations is None else activations
+        known.load(record.agent.agent, lambda: started)
         files = {"organisation.cedar": policies} if isinstance(policies, str) else policies
         default_owners = [Owner(owner=OwnerName("dana"), name="Dana Reyes", email="dana@example.test")]
         default_purposes = [self.purpose(), self.purpose("report", "payments/list_*")]
         return View(
             epoch=812,
             contact=lambda: Instant(contact),
-            agents={"invoice-bot": self.record(*boundaries, agent=agent)},
+            agents={"invoice-bot": record},
             owners={owner.owner: owner for owner in (default_owners if owners is None else owners)},
             purposes={p.purpose: PurposeRecord(p) for p in (default_purposes if purposes is None else purposes)},
             servers=self._default_servers() if servers is None else {s.server: server_record(s) for s in servers},
@@ -182,7 +198,35 @@ class Build:
             organisation=organisation.read({f: t for f, t in files.items() if t}, ENGINE, serial=1),
             counters=counters or Counters(),
             slices=Slices(engine or ENGINE),
+            activations=known,
         )
+
+    def keys(self, record: AgentRecord) -> list[ActivationKey]:
+        """Every entitlement that the record's boundaries name."""
+        name = record.agent.agent
+        return [
+            ActivationKey(name, purpose, action, split_action(action)[0]) for purpose, action in record.reach.grants
+        ]
+
+    def key(self, action: str = "payments/transfer", purpose: str = "pay-invoices") -> ActivationKey:
+        return ActivationKey(
+            AgentName("invoice-bot"), PurposeName(purpose), ActionName(action), split_action(action)[0]
+        )
+
+    def activation(self, key: ActivationKey | None = None, **changes: Any) -> Activation:
+        parts: dict[str, Any] = {
+            "key": key or self.key(),
+            "boundary": BoundaryName("invoice-bot-payments"),
+            "boundary_version": 3,
+            "agent_version": "1.4",
+            "state": ActivationState.ACTIVE,
+            "since": NOON,
+            "started": NOON,
+            "by": "",
+            "serial": 1,
+            "usage": Usage(NOON, Micros(0)),
+        }
+        return Activation(**(parts | changes))
 
     @cache  # noqa: B019 - one builder for the session; compiling a schema is what takes the time
     def _default_servers(self) -> dict[ServerName, ServerRecord]:
@@ -193,18 +237,20 @@ class Build:
         parts: dict[str, Any] = {
             "agent": AgentName("invoice-bot"),
             "instance": InstanceId("thumbprint-1"),
-            "credential": "key-1",
+            "credential": thumbprint(KEY),
             "purpose": PurposeName("pay-invoices"),
             "run": RunId("run_1"),
             "token": "jti-1",
             "expires": Instant(NOON + HOUR),
             "bound": True,
+            "attested": NOON,
+            "run_ends": Instant(END + 400 * DAY),
         }
         return Caller(**(parts | changes))
 
     def call(self, arguments: Mapping[str, Any] | None = None, tool: str = "transfer", **changes: Any) -> Call:
         server = changes.pop("server", "payments")
-        caller = {key: changes.pop(key) for key in ("agent", "purpose", "instance", "credential") if key in changes}
+        caller = {key: changes.pop(key) for key in CALLER if key in changes}
         parts: dict[str, Any] = {
             "id": DecisionId("dec_1"),
             "caller": self.caller(**caller),

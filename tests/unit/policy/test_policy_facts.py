@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import Connection
 
+from remit.access.activation import Activation
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
 from remit.agents.model import Agent, AgentState
 from remit.catalog.model import PinState, Server
@@ -40,6 +41,18 @@ class Stored:
         self.held_freezes: list[Freeze] = []
         self.files: dict[str, str] = {}
         self.reads: list[str] = []
+        self.held_activations: list[Activation] = [
+            build.activation(),
+            build.activation(build.key("payments/list_invoices")),
+        ]
+        self.risk = 0
+
+    def activations(self, connection: Connection, agent: str) -> Iterable[Activation]:
+        self.reads.append(f"activations {agent}")
+        return self.held_activations
+
+    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, int]]:
+        return [("invoice-bot", self.risk)]
 
     def owners(self, connection: Connection) -> Iterable[Owner]:
         self.reads.append("owners")
@@ -80,14 +93,24 @@ class Stored:
         return self.files
 
 
+class Nothing:
+    """Implements remit.storage.ports.Reader over a source that needs no connection."""
+
+    def read(self, query: Callable[[Connection], Any]) -> Any:
+        return query(NOWHERE)
+
+
 class World:
     """Facts over a memory source, and the call that is tried."""
 
     def __init__(self, build: Build) -> None:
         self.build = build
         self.stored = Stored(build)
-        self.facts = Facts(source=self.stored, engine=build.engine, contact=lambda: Instant(build.NOON))
+        self.facts = Facts(
+            source=self.stored, engine=build.engine, contact=lambda: Instant(build.NOON), reader=Nothing()
+        )  # fmt: skip
         self.facts.load(NOWHERE, epoch=7)
+        self.facts.prepare("invoice-bot")
 
     def tell(self, *topics: str) -> None:
         self.facts.apply(self.facts.view().epoch + 1, topics, NOWHERE)

@@ -67,6 +67,7 @@ def bounds(draw: st.DrawFn) -> Bound:
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     return Rule(
+        first_use="auto",
         action=ActionName("payments/transfer"),
         when=tuple(draw(st.lists(bounds(), max_size=3))),
         rate=draw(st.none() | st.integers(1, 3).map(lambda n: Rate(count=n, per="min"))),
@@ -126,9 +127,12 @@ def test_structure_and_cedar_agree(build: Build, rule: Rule, arguments: dict[str
 def test_a_freeze_is_never_overruled(
     build: Build, rule: Rule, arguments: dict[str, Any], kind: FreezeKind, tool: str
 ) -> None:
-    names = {"agent": "invoice-bot", "instance": "thumbprint-1", "server": "payments", "all": "*"}
-    view = build.view(build.boundary(rule), freezes=[build.freeze(kind, names[kind.value])])
     call = build.method("ping") if tool == "ping" else build.call(arguments)
+    names = {
+        "agent": "invoice-bot", "instance": "thumbprint-1", "owner": "dana", "server": "payments",
+        "tool": call.action, "credential": call.caller.credential, "all": "*",
+    }  # fmt: skip
+    view = build.view(build.boundary(rule), freezes=[build.freeze(kind, names[kind.value])])
     denial = build.ask(call, view).answer.denial
     assert denial is not None
     assert denial.code is Code.REVOKED

@@ -6,7 +6,7 @@ from remit.server.operators import Authority, Operator, Role
 ACTIONS = {
     "read", "doctor", "apply", "plan", "ask", "setAgentState", "approveBoundary", "approveServer", "refreshServer",
     "setSecret", "listSecrets", "freeze", "unfreeze", "freezeAll", "unfreezeAll", "readDecisions", "readAudit",
-    "issueToken", "listTokens",
+    "issueToken", "listTokens", "revokeToken", "unfreezeOthers", "resumeOthers",
 }  # fmt: skip
 READS = {"read", "doctor"}
 # What each role may do to something that others own: the table that people can read.
@@ -14,13 +14,14 @@ MAY = {
     Role.VIEWER: READS,
     Role.OWNER: READS | {"plan"},
     Role.REVIEWER: READS | {"plan", "approveServer", "refreshServer", "ask"},
-    Role.OPERATOR: ACTIONS - {"approveBoundary", "issueToken", "listTokens"},
+    Role.OPERATOR: ACTIONS - {"approveBoundary", "issueToken", "listTokens", "revokeToken"},
     Role.SECURITY: READS
-    | {"freeze", "unfreeze", "freezeAll", "unfreezeAll", "setAgentState", "ask", "readDecisions", "readAudit"},
+    | {"freeze", "unfreeze", "freezeAll", "unfreezeAll", "setAgentState", "ask", "readDecisions", "readAudit"}
+    | {"revokeToken", "unfreezeOthers", "resumeOthers"},
     Role.AUDITOR: READS | {"readDecisions", "readAudit", "listSecrets", "listTokens"},
     Role.ADMIN: ACTIONS - {"approveBoundary"},
 }
-OF_OWN = {"apply", "ask", "setAgentState", "freeze", "unfreeze", "readDecisions", "approveBoundary"}
+OF_OWN = {"apply", "ask", "setAgentState", "freeze", "unfreeze", "readDecisions", "approveBoundary", "revokeToken"}
 
 
 @pytest.fixture(scope="module")

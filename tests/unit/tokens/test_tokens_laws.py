@@ -34,6 +34,7 @@ TOKEN = jose.sign(
         "scope": "purpose:pay-invoices",
         "purpose": "pay-invoices",
         "run": "run_1",
+        "run_exp": NOW // SECOND + 3600,
         "instance": CLIENT.public.thumbprint,
         "cred": "thumb",
         "cnf": {"jkt": CLIENT.public.thumbprint},

@@ -1,5 +1,5 @@
 import json
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b32encode, b64encode, urlsafe_b64encode
 from urllib.parse import quote_plus
 
 import pytest
@@ -16,7 +16,9 @@ texts = st.binary(max_size=12)
 def test_a_secret_is_found_wherever_it_stands_and_in_each_encoding(value: str, before: bytes, after: bytes) -> None:
     secret = value.encode()
     whole = before + secret + after
-    for sent in (whole, whole.hex().encode(), whole.hex().upper().encode(), b64encode(whole), urlsafe_b64encode(whole)):
+    plain = (whole, whole.hex().encode(), whole.hex().upper().encode(), b64encode(whole), urlsafe_b64encode(whole))
+    escaped = "".join(f"\\u{octet:04x}" for octet in whole).encode()
+    for sent in (*plain, b32encode(whole), escaped, json.dumps(escaped.decode()).encode()):
         assert Scanner(forms(secret)).feed(sent)
 
 
@@ -28,15 +30,32 @@ def test_a_secret_is_found_wherever_it_stands_and_in_each_encoding(value: str, b
         b"q=" + quote_plus(SECRET.decode()).encode(),
         b64encode(b"user:" + SECRET),
         b"data: Bearer " + SECRET + b"\n\n",
+        SECRET.replace(b"+", b"\\u002B"),  # as .NET writes it
+        SECRET.replace(b"/", b"\\/"),  # as PHP does
+        "".join(f"\\u{octet:04x}" for octet in SECRET).encode(),
+        json.dumps(json.dumps({"a": "".join(f"\\u{octet:04X}" for octet in SECRET)})).encode(),
+        "".join(f"%{octet:02X}" for octet in SECRET).encode(),
+        "".join(f"%{octet:02x}" for octet in SECRET).encode(),
+        b32encode(b"x" + SECRET).lower(),
+        json.dumps(b64encode(SECRET).decode()).replace("/", "\\/").replace("+", "\\u002b").encode(),
     ],
 )
 def test_the_ways_servers_echo_headers(sent: bytes) -> None:
     assert Scanner(forms(SECRET)).feed(sent)
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        SECRET,
+        "".join(f"\\u{octet:04x}" for octet in SECRET).encode(),
+        json.dumps("".join(f"\\u{octet:04x}" for octet in SECRET)).encode(),
+        SECRET.replace(b"a", b"\\u0061"),
+    ],
+)
 @given(st.data())
-def test_it_is_found_across_any_borders_of_chunks(data: st.DataObject) -> None:
-    sent = b"x" * data.draw(st.integers(0, 30)) + SECRET + b"y" * 10
+def test_it_is_found_across_any_borders_of_chunks(secret: bytes, data: st.DataObject) -> None:
+    sent = b"x" * data.draw(st.integers(0, 30)) + secret + b"y" * 10
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
     chunks = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     scanner = Scanner(forms(SECRET))
@@ -47,6 +66,13 @@ def test_the_chunk_that_completes_it_is_the_one_that_says_so() -> None:
     scanner = Scanner(forms(SECRET))
     assert [scanner.feed(SECRET[n : n + 1]) for n in range(len(SECRET))] == [False] * (len(SECRET) - 1) + [True]
     assert scanner.feed(b"")
+
+
+@given(st.lists(st.sampled_from([b"\\", b"\\u", b"\\U", b"0", b"00", b"d8", b"n", b"\xff", b"text"]), max_size=20))
+def test_no_escape_is_too_broken_to_be_read(parts: list[bytes]) -> None:
+    scanner = Scanner(forms(SECRET))
+    assert [scanner.feed(part) for part in parts] == [False] * len(parts)
+    assert Scanner(forms(SECRET)).feed(b"".join(parts) + b" " + SECRET)
 
 
 @given(texts)

@@ -75,15 +75,15 @@ def test_what_was_put_is_injected(vault: Vault, keys: KeyRing, connection: Conne
 
 
 def test_a_replaced_value_is_the_next_version(vault: Vault, keys: KeyRing, connection: Connection) -> None:
-    _put(vault, keys, connection, "first")
-    assert _put(vault, keys, connection, "second") == 2
-    assert vault.header(BEARER)[1] == "Bearer second"
+    _put(vault, keys, connection, "the-first")
+    assert _put(vault, keys, connection, "the-second") == 2
+    assert vault.header(BEARER)[1] == "Bearer the-second"
     assert [(s.version, s.changed) for s in vault.listing(connection)] == [(2, NOW)]
 
 
 def test_a_change_says_what_it_touched(vault: Vault, connection: Connection) -> None:
     change = Change(connection)
-    vault.put(change, NAME, Secret("value"), now=NOW)
+    vault.put(change, NAME, Secret("canary-value"), now=NOW)
     assert set(change.touched) == {"secret:payments-key"}
 
 
@@ -131,14 +131,14 @@ def test_a_sealed_value_opens_only_in_its_row_and_version(
     "value",
     [
         "",
-        "a\nb",
-        "a\r\nX-Admin: 1",
-        "value\n",
-        " value",
-        "value ",
-        "a\tb",
-        "a\0b",
-        "a\x7fb",
+        "canary-a\nb",
+        "canary-a\r\nX-Admin: 1",
+        "canary-value\n",
+        " canary-value",
+        "canary-value ",
+        "canary-a\tb",
+        "canary-a\0b",
+        "canary-a\x7fb",
         "pässword",
         "x" * 8193,
         b"\xff\xfe",
@@ -152,10 +152,16 @@ def test_a_value_that_cannot_be_a_header_is_refused(vault: Vault, connection: Co
         assert str(value) not in f"{refusal.value} {refusal.value.detail}"
 
 
+def test_a_value_too_short_to_be_looked_for_is_refused_and_says_so(vault: Vault, connection: Connection) -> None:
+    with pytest.raises(Malformed, match="at least 8 characters"):
+        vault.put(Change(connection), NAME, Secret("1234567"), now=NOW)
+    assert vault.put(Change(connection), NAME, Secret("12345678"), now=NOW) == 1
+
+
 @pytest.mark.parametrize("name", ["", "Payments", "a/b", "a b", "ä"])
 def test_an_ill_formed_name_is_refused(vault: Vault, connection: Connection, name: str) -> None:
     with pytest.raises(Malformed):
-        vault.put(Change(connection), SecretName(name), Secret("value"), now=NOW)
+        vault.put(Change(connection), SecretName(name), Secret("canary-value"), now=NOW)
 
 
 @pytest.mark.parametrize("text", ["Bearer", "{} {}", "{0}", "{secret}", ""])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
+
+from remit.storage.migrations.columns import column
 
 revision = "0001"
 down_revision = None
 
-# Column: `name type`, `*` after the name for the primary key, `?` after the type where NULL is allowed.
 # Written out and not taken from schema.py, which moves on while this stays what it was.
 _TABLES = {
     "meta": "key* text, value text",
@@ -39,36 +38,15 @@ _TABLES = {
     "operators": "token_hash* text, person text, role text, created bigint, expires bigint",
 }
 _ONE_TREE = {"counters", "proofs", "entries"}
-_TYPES: dict[str, tuple[sa.types.TypeEngine[Any], bool]] = {  # type, numbers itself
-    "text": (sa.Text(), False),
-    "int": (sa.Integer(), False),
-    "bigint": (sa.BigInteger(), False),
-    "serial": (sa.Integer(), True),
-    "bigserial": (sa.BigInteger().with_variant(sa.Integer(), "sqlite"), True),
-    "bytes": (sa.LargeBinary(), False),
-    "bool": (sa.Boolean(), False),
-}
 
 
 def upgrade() -> None:
     """Create every table, and the one row of `epoch`."""
     for table, columns in _TABLES.items():
         constraints = [sa.ForeignKeyConstraint(["server"], ["servers.server"])] if table == "tools" else []
-        made = [_column(column) for column in columns.split(",")]
+        made = [column(text) for text in columns.split(",")]
         op.create_table(table, *made, *constraints, sqlite_with_rowid=table not in _ONE_TREE)
     op.create_index("bundles_first", "bundles", ["first"], unique=True)
     op.create_index("runs_open", "runs", ["agent", "instance", "purpose"])
     op.create_index("boundaries_agent", "boundaries", ["agent"])
     op.execute("INSERT INTO epoch (id, value) VALUES (1, 0)")
-
-
-def _column(text: str) -> sa.Column[Any]:
-    name, kind = text.split()
-    type_, numbers_itself = _TYPES[kind.rstrip("?")]
-    return sa.Column(
-        name.rstrip("*"),
-        type_,
-        primary_key=name.endswith("*"),
-        nullable=kind.endswith("?"),
-        autoincrement=numbers_itself,
-    )

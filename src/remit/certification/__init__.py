@@ -1,0 +1,1 @@
+"""Certification: what the record of use says of every entitlement, and the transitions that follow."""

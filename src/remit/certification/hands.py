@@ -1,0 +1,98 @@
+"""What people do to an entitlement: start it, or suspend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from remit.access.activation import Activation, ActivationKey, ActivationState
+from remit.access.activation_sql import SqlActivations
+from remit.certification.coverage import CoverageClock
+from remit.certification.setting import setting_of
+from remit.kernel.clock import Clock
+from remit.kernel.errors import Conflict, Malformed, NotFound
+from remit.kernel.names import ActionName, AgentName, PurposeName, split_action
+from remit.people.change import Actor
+from remit.people.ports import Records
+from remit.policy.entitlement import Setting, begin, due_at, facts_of, verdict_of
+from remit.policy.view import View
+from remit.storage.ports import Transaction, Writer
+
+_NEVER = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """Transitions made by a person. Worker threads only."""
+
+    writer: Writer
+    records: Records
+    clock: Clock
+    coverage: CoverageClock
+    view: Callable[[], View]
+
+    def key(self, agent: str, action: str, purpose: str | None) -> ActivationKey:
+        """The entitlement that is meant.
+
+        Raises:
+            NotFound: No boundary in force names it.
+            Malformed: Several purposes have it, and none was named.
+        """
+        record = self.view().agents.get(AgentName(agent))
+        named = sorted(of for of, each in (record.reach.grants if record else ()) if each == action)
+        if purpose is None and len(named) > 1:
+            raise Malformed(f"name a purpose: {', '.join(named)}")
+        if not named or (purpose is not None and purpose not in named):
+            raise NotFound(f"no boundary in force lets {agent} use {action}"[:200], try_="remit boundary list")
+        server, _, _ = split_action(action)
+        return ActivationKey(AgentName(agent), PurposeName(purpose or named[0]), ActionName(action), server)
+
+    def start(self, key: ActivationKey, *, by: Actor) -> Activation:
+        """Start an entitlement by its owner's hand, whatever state it is in.
+
+        Raises:
+            NotFound, Conflict: No boundary in force names it; its agent or owner is not active.
+        """
+
+        def apply(tx: Transaction) -> Activation:
+            rows = SqlActivations(tx.connection)
+            before, setting = rows.find(key), self._setting(key)
+            if setting.boundary is None:
+                raise NotFound("no boundary in force names this", try_="remit boundary list")
+            if setting.holder.state != "active" or not setting.holder.owner_active:
+                raise Conflict(f"{key.agent} is {setting.holder.state}, or its owner is not active")
+            after = begin(key, before, setting, by=by.person)
+            rows.put(after, expected=before.serial if before else 0, due=due_at(facts_of(after, setting), setting.now))
+            self._record(tx, verdict_of(after, "start", _said(setting), before), by)
+            return after
+
+        return self.writer.change(apply)
+
+    def suspend(self, key: ActivationKey, *, by: Actor) -> Activation:
+        """Suspend an entitlement until its owner starts it again. One that was never used cannot start either then."""
+
+        def apply(tx: Transaction) -> Activation:
+            rows = SqlActivations(tx.connection)
+            before, setting = rows.find(key), self._setting(key)
+            started = before or begin(key, None, setting, by=by.person)
+            serial = before.serial + 1 if before else 1
+            after = replace(started, state=ActivationState.SUSPENDED, since=setting.now, serial=serial, by=by.person)
+            rows.put(after, expected=before.serial if before else 0, due=_NEVER)
+            self._record(tx, verdict_of(after, "suspend", _said(setting), before), by)
+            return after
+
+        return self.writer.change(apply)
+
+    def _setting(self, key: ActivationKey) -> Setting:
+        return setting_of(self.view(), key, covered=self.coverage.covered(), now=self.clock.now())
+
+    def _record(self, tx: Transaction, verdict: Mapping[str, Any], by: Actor) -> None:
+        acting = {} if by.as_ is None else {"as": by.as_}
+        tx.record(self.records.entry("verdict", {**verdict, "by": by.by, **acting}))
+        tx.touch(f"activations:{verdict['agent']}")
+
+
+def _said(setting: Setting) -> dict[str, Any]:
+    """A person's word is no function of the facts; they stand there all the same."""
+    return {"by_hand": True, "tier": setting.tier.value, "risk": setting.holder.risk}

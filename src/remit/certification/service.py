@@ -1,0 +1,125 @@
+"""Certification as it runs: what is due is judged, what changed is recorded, what was used is written down.
+
+It keeps no access alive: every decision judges for itself. What it does is record transitions,
+tell owners, and make the record of use durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from remit.access.activation import Activation, ActivationKey
+from remit.access.activation_sql import SqlActivations
+from remit.certification.coverage import CoverageClock
+from remit.certification.setting import setting_of
+from remit.certification.transition import Transition, transition
+from remit.kernel.clock import Clock, Instant, parse_date_end
+from remit.kernel.names import ActionName
+from remit.people.notices import SqlNotices
+from remit.people.ports import Records
+from remit.policy.entitlement import due_at, facts_of
+from remit.policy.view import View
+from remit.storage.ports import Reader, Transaction, Writer
+
+_STEP = 500  # activations judged in one change
+_FIRST = ("", "", "", "")
+
+
+class CertificationService:
+    """Judges activations outside of decisions. Worker threads only."""
+
+    def __init__(
+        self, *, writer: Writer, reader: Reader, records: Records, clock: Clock, coverage: CoverageClock,
+        view: Callable[[], View],
+    ) -> None:  # fmt: skip
+        self._writer = writer
+        self._reader = reader
+        self._records = records
+        self._clock = clock
+        self._coverage = coverage
+        self._view = view
+
+    def tick(self) -> int:
+        """Judge what is due by now; how many changed state."""
+        now, changed = self._clock.now(), 0
+        while found := self._reader.read(lambda connection: SqlActivations(connection).due(now, _STEP)):
+            changed += self._judged(found, now)
+            if len(found) < _STEP:
+                break
+        return changed
+
+    def sweep(self) -> tuple[int, int]:
+        """Judge everything: (how many, how many changed state). Nothing relies on it; it finds what was missed."""
+        now, seen, changed = self._clock.now(), 0, 0
+        at: tuple[str, ...] = _FIRST
+        while found := self._reader.read(lambda connection, at=at: SqlActivations(connection).after(at, _STEP)):  # type: ignore[misc]
+            seen, changed, at = seen + len(found), changed + self._judged(found, now), tuple(found[-1].key)
+        return seen, changed
+
+    def judge_agent(self, agent: str) -> int:
+        """Judge everything of one agent, because something about it changed; how many changed state."""
+        found = self._reader.read(lambda connection: SqlActivations(connection).of_agent(agent))
+        return self._judged(found, self._clock.now()) if found else 0
+
+    def flush(self, tx: Transaction) -> None:
+        """Write the use that this node has seen, within a change."""
+        self._flush(tx.connection, self._clock.now())
+
+    def replay_uses(self, tx: Transaction, uses: Iterable[Mapping[str, Any]]) -> None:
+        """Write the use that a crash kept from being written, from `ok` outcomes of the log, within a change.
+
+        Seen twice is harmless. The coverage clock's reading of that moment is lost; today's is
+        later, so the entitlement lasts a little longer, and never shorter.
+        """
+        rows, covered = SqlActivations(tx.connection), self._coverage.covered()
+        for use in uses:
+            action = str(use.get("action", ""))
+            key = ActivationKey(use["agent"], use.get("purpose", ""), ActionName(action), action.partition("/")[0])
+            if (known := rows.find(key)) is not None:
+                rows.use(key, known.usage.after(parse_date_end(use["time"]), covered), due=self._clock.now())
+
+    def _flush(self, connection: Connection, now: Instant) -> None:
+        view, rows, covered = self._view(), SqlActivations(connection), self._coverage.covered()
+        taken = view.activations.take_unwritten()
+        try:
+            for each in taken:
+                setting = setting_of(view, each.key, covered=covered, now=now, prefer=each.boundary)
+                rows.use(each.key, each.usage, due=due_at(facts_of(each, setting), now))
+        except BaseException:
+            view.activations.unwritten(taken)
+            raise
+
+    def _judged(self, found: Sequence[Activation], now: Instant) -> int:
+        return self._writer.change(lambda tx: self._apply(tx, [each.key for each in found], now))
+
+    def _apply(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant) -> int:
+        """Judge `keys` on what is committed, with the use that only this node knows yet."""
+        self._flush(tx.connection, now)
+        rows, view, covered = SqlActivations(tx.connection), self._view(), self._coverage.covered()
+        taken: list[Transition] = []
+        for key in keys:
+            stored = rows.find(key)
+            if stored is None:
+                continue
+            setting = setting_of(view, key, covered=covered, now=now, prefer=stored.boundary)
+            step = transition(stored, setting)
+            if isinstance(step, Transition):
+                taken.append(step)
+            else:
+                rows.postpone([(key, step)])
+        for step in taken:
+            self.take(tx, step)
+        return len(taken)
+
+    def take(self, tx: Transaction, step: Transition) -> None:
+        """Write one transition, its verdict and its notice, within a change."""
+        after = step.after
+        if not SqlActivations(tx.connection).put(after, expected=step.before.serial, due=step.due):
+            return
+        tx.record(self._records.entry("verdict", step.verdict))
+        if step.notice is not None:
+            SqlNotices(tx.connection).put(after.key.agent, step.notice)
+        tx.touch(f"activations:{after.key.agent}")

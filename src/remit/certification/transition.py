@@ -1,0 +1,66 @@
+"""What follows from a verdict that differs from the recorded state (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from remit.access.activation import Activation, ActivationState
+from remit.access.judge import judge, statement
+from remit.kernel.canonical import canonical
+from remit.kernel.clock import rfc3339
+from remit.policy.entitlement import Setting, due_at, facts_of, verdict_of
+
+# An owner is told of what takes something away, or asks for a person.
+_TOLD = frozenset(
+    {
+        ActivationState.LAPSED,
+        ActivationState.SUSPENDED,
+        ActivationState.NEEDS_HUMAN,
+        ActivationState.AT_RISK,
+        ActivationState.REVOKED,
+    }
+)
+_WORDS = {ActivationState.ACTIVE: "keep", ActivationState.LAPSED: "lapse", ActivationState.REVOKED: "revoke"}
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A new state, when it may change next, what the log says of it, and what its owner is told."""
+
+    before: Activation
+    after: Activation
+    due: int
+    verdict: Mapping[str, Any]
+    notice: str | None
+
+
+def transition(activation: Activation, setting: Setting) -> Transition | int:
+    """The transition that is due; or, if the state stays, when the verdict may change by itself."""
+    facts = facts_of(activation, setting)
+    found = judge(facts)
+    if found.state is activation.state:
+        return due_at(facts, setting.now)
+    after = replace(activation, state=found.state, since=setting.now, serial=activation.serial + 1)
+    word = _WORDS.get(found.state, found.state.value)
+    if activation.state is ActivationState.EXPIRING and found.state is ActivationState.ACTIVE:
+        word = "extend"
+    said = {**verdict_of(after, word, statement(facts), activation), "reason": found.reason}
+    due = due_at(facts_of(after, setting), setting.now)
+    return Transition(activation, after, due, said, _notice(after, word, found.reason, setting))
+
+
+def _notice(after: Activation, word: str, reason: str, setting: Setting) -> str | None:
+    if after.state not in _TOLD:
+        return None
+    said = {
+        "what": word,
+        "reason": reason,
+        "activation": after.id,
+        "action": after.key.action,
+        "purpose": after.key.purpose,
+        "boundary": after.boundary,
+        "at": rfc3339(setting.now),
+    }
+    return canonical(said).decode("utf-8")

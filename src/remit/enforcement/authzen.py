@@ -1,0 +1,195 @@
+"""OpenID AuthZEN Authorization API 1.0: from a request to a call, and from an answer to its body (pure).
+
+Of Remit's own types: the subject is `agent` by name, the resource `server` by name, and the
+action `server/tool` (or `server:method`). What is said of an agent or a server beyond its
+name is ignored: stored attributes win. The purpose stands in `context.purpose`, the tool's
+arguments in `context.arguments` or in `action.properties.arguments`, in one of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from remit.attestation.model import Caller
+from remit.enforcement.model import Point
+from remit.kernel.clock import Instant
+from remit.kernel.errors import Malformed
+from remit.kernel.names import (
+    ActionName,
+    AgentName,
+    DecisionId,
+    InstanceId,
+    PurposeName,
+    RunId,
+    ServerName,
+    ToolName,
+    check_name,
+    split_action,
+)
+from remit.policy.model import Call
+
+AGENT: Final = "agent"
+SERVER: Final = "server"
+_MAX_ACTION: Final = 320
+_MAX_SHOWN: Final = 200
+# Each of a decision's own; with them, two answers to one question would differ.
+_OF_ITS_OWN: Final = ("decision_id", "epoch", "evaluated_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A well-formed evaluation request: (type, id) of subject and resource, and what is asked about them."""
+
+    subject: tuple[str, str]
+    action: str
+    resource: tuple[str, str]
+    purpose: str | None = None
+    arguments: Mapping[str, Any] | None = None  # numbers as int or Decimal
+
+
+def question(body: object) -> Question:
+    """Read a request (AuthZEN 1.0, access evaluation request). Unknown members are ignored.
+
+    Raises:
+        Malformed: A member is missing or of another type, arguments stand there twice, or the action is one of
+            another server than the resource: the request contradicts itself.
+    """
+    if not isinstance(body, dict):
+        raise Malformed("a JSON object is expected")
+    subject, action, resource = (_object(body, name) for name in ("subject", "action", "resource"))
+    context = _object(body, "context", needed=False)
+    for each in (subject, resource):
+        _object(each, "properties", needed=False)
+    properties = _object(action, "properties", needed=False)
+    found = Question(
+        subject=(_text(subject, "type"), _text(subject, "id")),
+        action=_text(action, "name"),
+        resource=(_text(resource, "type"), _text(resource, "id")),
+    )
+    return _ours(found, context, properties) if _own(found) else found
+
+
+def _ours(found: Question, context: Mapping[str, Any], properties: Mapping[str, Any]) -> Question:
+    """The question with what is read about Remit's own types; in other questions those names mean anything."""
+    if _split(found.action)[0] not in ("", found.resource[1]):
+        raise Malformed("the action is one of another server than the resource")
+    if "arguments" in context and "arguments" in properties:
+        raise Malformed("arguments stand in context or in action.properties, not in both")
+    given = context if "arguments" in context else properties
+    return replace(
+        found,
+        purpose=_text(context, "purpose") if "purpose" in context else None,
+        arguments=_object(given, "arguments") if "arguments" in given else None,
+    )
+
+
+def call(asked: Question, *, id: DecisionId, point: Point, purposes: Sequence[PurposeName] | None) -> Call | None:  # noqa: A002 - the call's own word
+    """The call that is asked about, as made by the agent through this enforcement point.
+
+    Args:
+        asked: The question.
+        id: The decision's id.
+        point: Who asks.
+        purposes: The agent's; None if there is no such agent. Its only one is meant where none is named.
+
+    Returns:
+        None if it is about nothing that can exist here: types that are not declared, an unknown agent, no action.
+    """
+    server, name, is_tool = _split(asked.action)
+    if not _own(asked) or purposes is None or not server or len(asked.action) > _MAX_ACTION:
+        return None
+    purpose = asked.purpose if asked.purpose is not None else purposes[0] if len(purposes) == 1 else ""
+    return Call(
+        id=id,
+        caller=Caller(
+            agent=AgentName(asked.subject[1]),
+            instance=InstanceId(point.instance),
+            credential=point.instance,
+            purpose=PurposeName(purpose[:_MAX_SHOWN]),
+            run=RunId(""),
+            token="",
+            expires=Instant(0),
+            bound=False,
+            pep=point.name,
+        ),
+        server=ServerName(server),
+        action=ActionName(asked.action),
+        tool=ToolName(name) if is_tool else None,
+        arguments=(asked.arguments or {}) if is_tool else None,
+    )
+
+
+def recorded(asked: Question, point: Point) -> dict[str, str]:
+    """What the log says of a question about nothing that exists here."""
+    subject, resource = (":".join(each)[:_MAX_SHOWN] for each in (asked.subject, asked.resource))
+    return {
+        "agent": "",
+        "instance": point.instance,
+        "pep": point.name,
+        "purpose": (asked.purpose or "")[:_MAX_SHOWN],
+        "server": "",
+        "action": asked.action[:_MAX_ACTION],
+        "subject": subject,
+        "resource": resource,
+    }
+
+
+def denied(denial: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a denial."""
+    context = {name: value for name, value in denial.items() if name not in _OF_ITS_OWN}
+    return {"decision": False, "context": context}
+
+
+def hidden(asked: Question, *, docs: str) -> dict[str, Any]:
+    """The body for what the agent may not see and for what does not exist: made from the question alone."""
+    return {
+        "decision": False,
+        "context": {
+            "type": "urn:remit:denial:not_granted",
+            "title": "Nothing grants this",
+            "status": 403,
+            "code": "not_granted",
+            "action": asked.action,
+            "resource": ":".join(asked.resource),
+            "purpose": asked.purpose,
+            "violations": [],
+            "remedies": [{"kind": "stop"}],
+            "retryable": False,
+            "retry_after": None,
+            "docs": f"{docs}/not_granted",
+        },
+    }
+
+
+ALLOWED: Final[Mapping[str, Any]] = {"decision": True}
+
+
+def _own(asked: Question) -> bool:
+    return asked.subject[0] == AGENT and asked.resource[0] == SERVER
+
+
+def _split(action: str) -> tuple[str, str, bool]:
+    """The server, the name on it, and whether it is a tool's; empty for what is no action."""
+    try:
+        server, name, is_tool = split_action(action)
+        return check_name(server, what="a server"), name, is_tool
+    except Malformed:
+        return "", "", False
+
+
+def _object(of: Mapping[str, Any], name: str, *, needed: bool = True) -> Mapping[str, Any]:
+    value = of.get(name)
+    if isinstance(value, dict):
+        return value
+    if name not in of and not needed:
+        return {}
+    raise Malformed(f"{name} must be an object" if name in of else f"{name} is missing")
+
+
+def _text(of: Mapping[str, Any], name: str) -> str:
+    value = of.get(name)
+    if not isinstance(value, str):
+        raise Malformed(f"{name} must be a string" if name in of else f"{name} is missing")
+    return value

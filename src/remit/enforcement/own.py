@@ -1,0 +1,67 @@
+"""Remit's own resource on every server: the mandate, in which an agent reads what it may do there.
+
+Answered here and never forwarded. A server's own resource of that name is never asked for; every
+other resource was denied before this is reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from remit.enforcement import denials
+from remit.enforcement.exchange import Exchange
+from remit.enforcement.model import INVALID_PARAMS, Admitted, BadMessage, Outcome
+from remit.enforcement.ports import Mandates
+from remit.enforcement.relay import Carried, Relay
+from remit.enforcement.server_messages import Finished
+from remit.kernel import canonical
+from remit.policy.schema import MANDATE_URI
+
+LIST: Final = "resources/list"
+READ: Final = "resources/read"
+METHODS: Final = frozenset({LIST, READ})
+_JSON: Final = "application/json"
+_MANDATE: Final = {
+    "uri": MANDATE_URI,
+    "name": "mandate",
+    "title": "What you may do here",
+    "description": "Tools you may call here now, with which arguments, what is left of their limits, and until when",
+    "mimeType": _JSON,
+}
+
+
+class OwnResources:
+    """Answers admitted `resources/list`, and `resources/read` of the mandate."""
+
+    def __init__(self, relay: Relay, mandates: Mandates) -> None:
+        self._relay = relay
+        self._mandates = mandates
+
+    def check(self, x: Exchange) -> None:
+        """There is one page, so there is no cursor to give.
+
+        Raises:
+            BadMessage: -32602.
+        """
+        if x.message is not None and (x.message.params or {}).get("cursor") is not None:
+            raise BadMessage(INVALID_PARAMS, "Invalid cursor", id=x.id)
+
+    async def answer(self, x: Exchange, admitted: Admitted) -> None:
+        """Answer the agent, and record that it was answered."""
+
+        async def work() -> Carried:
+            body = {"resources": [_MANDATE]} if x.method == LIST else await self._mandate(x)
+            return Carried(Finished(denials.result(x.id, _complete(body, modern=x.modern)), Outcome.OK))
+
+        await self._relay.deliver(x, admitted, work)
+
+    async def _mandate(self, x: Exchange) -> dict[str, Any]:
+        found = await asyncio.to_thread(self._mandates.of, x.caller, server=x.server)
+        text = canonical.encode(found).decode("utf-8")
+        return {"contents": [{"uri": MANDATE_URI, "mimeType": _JSON, "text": text}]}
+
+
+def _complete(body: dict[str, Any], *, modern: bool) -> dict[str, Any]:
+    """A result, never to be kept or shared: what an agent may do can change at any moment."""
+    return {**body, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"} if modern else body

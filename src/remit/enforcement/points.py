@@ -1,0 +1,152 @@
+"""What registered enforcement points ask: a decision for an agent's call, and later what became of it.
+
+Each answer is a real decision through the one pipeline. A call that was let through is made by
+the enforcement point, so only it can say how that ended: it has 15 minutes, then the outcome
+is `not_observed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from remit.enforcement import authzen
+from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome, Point
+from remit.enforcement.pipeline import Pipeline
+from remit.kernel.clock import MINUTE, Clock, Instant
+from remit.kernel.errors import Conflict, InDoubt, Malformed, NotFound
+from remit.kernel.names import DecisionId, PurposeName, new_id
+from remit.policy.model import Code
+
+REPORT_WITHIN: Final = 15 * MINUTE
+MOST_OPEN: Final = 200_000  # about 200 MB; beyond it the oldest are given up before their time
+REPORTED: Final = (Outcome.OK, Outcome.ERROR, Outcome.NOT_SENT, Outcome.OUTCOME_UNKNOWN, Outcome.NOT_OBSERVED)
+_EVERY: Final = 1.0  # seconds
+_AT_ONCE: Final = 500
+_UNKNOWN: Final = "there is no such decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A committed answer: the decision's id, and the body that says it."""
+
+    decision: str
+    body: Mapping[str, Any]
+
+
+class Points:
+    """Decides for enforcement points, and takes their reports. Belongs to the pipeline's event loop.
+
+    Args:
+        pipeline: Decides, records and settles.
+        purposes: The purposes of an agent; None if there is no such agent.
+        header: The public header of a decision in the log. Blocks, and raises NotFound.
+        clock: Where `now` comes from.
+        docs: Where the pages about codes are.
+        most: How many outcomes may be waited for.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        purposes: Callable[[str], Sequence[PurposeName] | None],
+        header: Callable[[str], Mapping[str, Any]],
+        clock: Clock,
+        docs: str,
+        most: int = MOST_OPEN,
+    ) -> None:
+        self._pipeline = pipeline
+        self._purposes = purposes
+        self._header = header
+        self._clock = clock
+        self._docs = docs
+        self._most = most
+        self._open: dict[str, Admitted] = {}  # in the order in which they were decided
+
+    async def evaluate(self, asked: authzen.Question, point: Point) -> Evaluated:
+        """Decide durably.
+
+        Raises:
+            EnforcementUnavailable: Nothing could be decided or recorded.
+        """
+        decision = DecisionId(new_id("dec"))
+        purposes = self._purposes(asked.subject[1]) if asked.subject[0] == authzen.AGENT else None
+        call = authzen.call(asked, id=decision, point=point, purposes=purposes)
+        if call is None:
+            await self._pipeline.deny_unknown(decision, **authzen.recorded(asked, point))
+            return Evaluated(decision, authzen.hidden(asked, docs=self._docs))
+        admitted = await self._pipeline.admit(call)
+        denial = admitted.answer.denial
+        if denial is None:
+            self._await_outcome(admitted)
+            return Evaluated(decision, authzen.ALLOWED)
+        if denial.code is Code.NOT_VISIBLE:
+            return Evaluated(decision, authzen.hidden(asked, docs=self._docs))
+        return Evaluated(decision, authzen.denied(self._pipeline.told(admitted, denial)))
+
+    async def report(self, point: Point, decision: str, outcome: str) -> None:
+        """Record what became of a decision of this enforcement point's own, durably and once.
+
+        Raises:
+            Malformed: No outcome that can be reported.
+            NotFound: No decision of its own.
+            Conflict: Its outcome is recorded, or it was a denial.
+            EnforcementUnavailable: It could not be recorded.
+        """
+        if outcome not in REPORTED:
+            raise Malformed(f"an outcome is one of {', '.join(REPORTED)}")
+        held = self._open.get(decision)
+        if held is None:
+            raise await asyncio.to_thread(self._closed, point, decision)
+        if held.call.caller.pep != point.name:
+            raise NotFound(_UNKNOWN)
+        del self._open[decision]  # before anything is awaited: of two reports at once, one is a conflict
+        try:
+            await self._pipeline.settle(held, Outcome(outcome))
+        except EnforcementUnavailable as error:
+            if not isinstance(error.__cause__, InDoubt):
+                self._open[decision] = held
+            raise
+
+    async def run(self) -> None:
+        """Give up, until cancelled, what was not reported in time."""
+        while True:
+            await asyncio.sleep(_EVERY)
+            for _ in range(self._most // _AT_ONCE + 1):
+                if not self.give_up():
+                    break
+                await asyncio.sleep(0)  # other requests are served between two batches
+
+    def give_up(self) -> int:
+        """Record `not_observed` for a batch of what is due; how many it was."""
+        before = Instant(self._clock.now() - REPORT_WITHIN)
+        due = [held for held in islice(self._open.values(), _AT_ONCE) if held.evaluated_at <= before]
+        for held in due:
+            self._not_observed(held)
+        return len(due)
+
+    def _await_outcome(self, admitted: Admitted) -> None:
+        # The arguments are in the log; nothing that follows needs them, and there may be many of these.
+        self._open[admitted.call.id] = replace(admitted, call=replace(admitted.call, arguments=None))
+        while len(self._open) > self._most:
+            self._not_observed(next(iter(self._open.values())))
+
+    def _not_observed(self, held: Admitted) -> None:
+        del self._open[held.call.id]
+        self._pipeline.outcome(held, Outcome.NOT_OBSERVED)
+
+    def _closed(self, point: Point, decision: str) -> NotFound | Conflict:
+        """What to say of a decision that waits for no outcome."""
+        try:
+            header = self._header(decision)
+        except NotFound:
+            return NotFound(_UNKNOWN)
+        if header.get("kind") != "decision" or header.get("pep") != point.name:
+            return NotFound(_UNKNOWN)
+        if header.get("forwarded") is not True:
+            return Conflict("this call was denied: there is no outcome to report")
+        return Conflict("the outcome of this decision is recorded already")

@@ -1,0 +1,254 @@
+"""The mandate: what an agent may do now, with which arguments, until when, and how to ask (pure).
+
+What the agent may not see is not in it. Everything in it follows from the view; nothing is
+promised: each call is still decided, and a mandate that is a minute old may be out of date.
+`mandate.schema.json` describes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from remit.access.activation import ActivationKey, ActivationState, Usage
+from remit.access.judge import judge, usable
+from remit.access.reactivate import reactivate
+from remit.access.ttl import ttl
+from remit.attestation.model import Caller
+from remit.catalog.model import Tier, Tool
+from remit.kernel.clock import SECOND, Instant, Micros, rfc3339
+from remit.kernel.names import ActionName, DecisionId, PurposeName, ToolName, split_action
+from remit.policy import organisation
+from remit.policy.applicable import known_to, told
+from remit.policy.constraints import plain
+from remit.policy.decide import decide
+from remit.policy.entitlement import Setting, asked, facts_of, limited
+from remit.policy.limits import Limit, decimal_of, reservation
+from remit.policy.model import Call
+from remit.policy.narrow import alternatives, narrowed
+from remit.policy.schema import groups_of, input_schema
+from remit.policy.view import AgentRecord, Grant, View
+from remit.storage.model import Reserve
+
+TYPE: Final = "remit-mandate+jwt"
+LIFETIME: Final = 300 * SECOND
+_ARGUMENTS: Final = 6  # the step of a decision from which on the arguments count
+Used = Callable[[Reserve], int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """Whose mandate, for what, and from where."""
+
+    caller: Caller
+    base: str  # this deployment's URL
+    server: str | None = None  # only what is on this server
+    hypothetical: bool = False  # an operator asks: there is no token behind it
+
+
+def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None) -> dict[str, Any]:
+    """The claims of a mandate. The agent is registered, its activations are loaded, the view is fresh.
+
+    Args:
+        view: The facts.
+        issue: Whose mandate.
+        now: The time to judge at.
+        used: What a counter holds; by default what this node knows of it.
+    """
+    caller = issue.caller
+    record = view.agents[caller.agent]
+    known = used or (lambda reserve: view.counters.used(reserve.key, reserve.window))
+    trial = _Trial(view, record, caller, now, known, issue.hypothetical)
+    granted = dict(_granted(trial, issue.server))
+    boundaries = {grant.boundary.boundary: grant.boundary for grants in granted.values() for grant in grants}
+    registered = view.purposes.get(caller.purpose)
+    issued = now // SECOND
+    return {
+        "iss": issue.base,
+        "sub": caller.agent,
+        "iat": issued,
+        "exp": issued + LIFETIME // SECOND,
+        "epoch": view.epoch,
+        "agent": {"agent": caller.agent, "version": record.agent.version, "ends": rfc3339(record.agent.not_after)},
+        "purpose": {
+            "purpose": caller.purpose,
+            "statement": None if registered is None else registered.purpose.statement,
+            "data_classes": [] if registered is None else list(registered.purpose.data_classes),
+            "ends": None if registered is None else rfc3339(registered.purpose.not_after),
+        },
+        **({"instance": caller.instance} if caller.instance else {}),
+        "freeze": _freeze(trial),
+        "actions": [_action(trial, action, grants) for action, grants in sorted(granted.items())],
+        "boundaries": [
+            {"boundary": name, "version": each.version, "ends": rfc3339(each.not_after)}
+            for name, each in sorted(boundaries.items())
+        ],
+        "windows": [],
+        "policies": _policies(trial, granted),
+        "ask": {"can": f"{issue.base}/v1/me/can", "request_access": None},
+    }
+
+
+def counted(view: View, issue: Issue, *, now: Instant) -> list[Reserve]:
+    """The counters that the mandate tells of, each as a call of nothing would reserve it."""
+    trial = _Trial(view, view.agents[issue.caller.agent], issue.caller, now, lambda _: None)
+    grants = [grant for _, found in _granted(trial, issue.server) for grant in found]
+    return [_counter(limit, now) for grant in grants for limit in grant.limits]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    view: View
+    record: AgentRecord
+    caller: Caller
+    now: Instant
+    used: Used
+    hypothetical: bool = False
+
+
+def _granted(trial: _Trial, server: str | None) -> Iterator[tuple[ActionName, tuple[Grant, ...]]]:
+    """The actions that a boundary in force names for the purpose, with their rules."""
+    registered = trial.view.purposes.get(PurposeName(trial.caller.purpose))
+    if registered is None:
+        return
+    for (purpose, action), grants in trial.record.reach.grants.items():
+        live = tuple(grant for grant in grants if trial.now < grant.boundary.not_after)
+        here = server is None or split_action(action)[0] == server
+        if live and here and purpose == trial.caller.purpose and registered.covers(action):
+            yield action, live
+
+
+def _freeze(trial: _Trial) -> dict[str, Any]:
+    """What stops all of this agent's calls; a stop on a server or tool shows at its actions."""
+    caller, owner = trial.caller, trial.record.agent.owner
+    covering = (
+        ("all", "*"), ("owner", owner), ("agent", caller.agent), ("instance", caller.instance),
+        ("credential", caller.credential),
+    )  # fmt: skip
+    on = [kind for kind, name in covering if name and (kind, name) in trial.view.freezes]
+    return {"frozen": bool(on), "on": on}
+
+
+def _action(trial: _Trial, action: ActionName, grants: tuple[Grant, ...]) -> dict[str, Any]:
+    server, name, _ = split_action(action)
+    known = trial.view.servers.get(server)
+    record = known.tools.get(ToolName(name)) if known is not None else None
+    tier = Tier.HIGH if record is None else record.tier
+    return {
+        "action": action,
+        "server": server,
+        "tool": name,
+        "tier": tier.value,
+        **_standing(trial, action, grants, tier),
+        "refused": _refused(trial, action),
+        **_schemas(record.tool if record is not None else None, grants),
+        "granted_by": [_grant(trial, grant, tier) for grant in grants],
+    }
+
+
+def _standing(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier: Tier) -> dict[str, Any]:
+    """Where the entitlement stands, until when, and who starts it if it is not in force."""
+    view, caller, now = trial.view, trial.caller, trial.now
+    key = ActivationKey(caller.agent, caller.purpose, action, split_action(action)[0])
+    known = view.activations.find(key)
+    grant = next((each for each in grants if known and each.boundary.boundary == known.boundary), grants[0])
+    owner = view.owners.get(trial.record.agent.owner)
+    setting = Setting(
+        tier=tier, boundary=grant.boundary, rule=grant.rule, covered=view.activations.covered(), now=now,
+        holder=trial.record.holder(owner_active=owner is not None and owner.active),
+    )  # fmt: skip
+    state: ActivationState | None = None
+    if known is not None:
+        facts = facts_of(known, setting)
+        state = judge(facts).state
+        if usable(state, tier):
+            ends = min(now + max(0, facts.ttl - facts.idle_covered), grant.boundary.not_after)
+            return {"state": state.value, "usable": True, "until": rfc3339(ends), "starts": None}
+    refusal = reactivate(asked(known, state, setting, attested=max(0, now - caller.attested)))
+    return {
+        "state": "new" if state is None else state.value,
+        "usable": False,
+        "until": None,
+        "starts": "by_itself" if refusal is None else refusal.value,
+    }
+
+
+def _refused(trial: _Trial, action: ActionName) -> str | None:
+    """The code by which every call would be refused now, whatever its arguments; else None."""
+    server, name, _ = split_action(action)
+    probe = Call(
+        id=DecisionId(""), caller=trial.caller, server=server, action=action, tool=ToolName(name),
+        arguments={}, hypothetical=trial.hypothetical,
+    )  # fmt: skip
+    denial = decide(probe, trial.view, now=trial.now).answer.denial
+    return denial.code.value if denial is not None and denial.step < _ARGUMENTS else None
+
+
+def _schemas(tool: Tool | None, grants: tuple[Grant, ...]) -> dict[str, Any]:
+    if tool is None:
+        return {"input_schema": {"not": {}}}
+    schema, rules = input_schema(tool), [grant.rule for grant in grants]
+    others = alternatives(schema, rules)
+    return {"input_schema": narrowed(schema, rules), **({"alternatives": list(others)} if others else {})}
+
+
+def _grant(trial: _Trial, grant: Grant, tier: Tier) -> dict[str, Any]:
+    rule = grant.rule
+    return {
+        "boundary": grant.boundary.boundary,
+        "version": grant.boundary.version,
+        "limits": [_limit(trial, limit) for limit in grant.limits],
+        "approval": [{"argument": name, "above": plain(above)} for name, above in rule.approval_above],
+        "approval_each_call": tier is Tier.CRITICAL and not limited(rule),
+        "ttl_seconds": _ttl(trial, grant, tier),
+    }
+
+
+def _ttl(trial: _Trial, grant: Grant, tier: Tier) -> int:
+    action, caller = grant.rule.action, trial.caller
+    known = trial.view.activations.find(ActivationKey(caller.agent, caller.purpose, action, split_action(action)[0]))
+    usage = known.usage if known is not None else Usage(trial.now, Micros(0))
+    return ttl(tier, usage, shorter=grant.rule.ttl) // SECOND
+
+
+def _counter(limit: Limit, now: Instant) -> Reserve:
+    return reservation(limit, {} if limit.argument is None else {limit.argument: 0}, now=now)
+
+
+def _limit(trial: _Trial, limit: Limit) -> dict[str, Any]:
+    """A rate in calls, a budget in the argument's own unit. `left` is null where it is not known."""
+    reserve = _counter(limit, trial.now)
+    used = trial.used(reserve)
+    left = None if used is None else max(0, limit.most - used)
+    shared = {"per": limit.per, "resets": rfc3339(reserve.expires)}
+    if limit.argument is None:
+        return {"kind": "rate", **shared, "max": limit.most, "left": left}
+    amounts = {"max": plain(decimal_of(limit.most)), "left": None if left is None else plain(decimal_of(left))}
+    return {"kind": "budget", "argument": limit.argument, **shared, **amounts}
+
+
+def _policies(trial: _Trial, granted: Mapping[ActionName, tuple[Grant, ...]]) -> list[dict[str, Any]]:
+    """The organisation's policies whose scope can meet one of the actions."""
+    agent, record = trial.record.agent, trial.record
+    seen = known_to(
+        agent.agent, owner=agent.owner, purposes=agent.purposes, actions=record.reach.actions,
+        servers=record.reach.servers.keys(),
+    )  # fmt: skip
+    found = []
+    for policy in trial.view.organisation.policies:
+        met = [action for action in granted if _scope(trial, action).meets(policy.cedar)]
+        if met:
+            found.append(told(policy, met, agent=agent.agent, seen=seen))
+    return found
+
+
+def _scope(trial: _Trial, action: ActionName) -> organisation.Scope:
+    server, name, _ = split_action(action)
+    known = trial.view.servers.get(server)
+    record = known.tools.get(ToolName(name)) if known is not None else None
+    tier = Tier.HIGH if record is None else record.tier
+    agent = trial.record.agent
+    return organisation.scope(
+        agent=agent.agent, owner=agent.owner, server=server, action=action, groups=groups_of(server, tier)
+    )

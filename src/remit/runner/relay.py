@@ -1,0 +1,279 @@
+"""The loopback URL of one run: what the command says there goes to the gateway, with the run's token and a fresh proof.
+
+It lives on 127.0.0.1 under a path that nobody can guess and that ends with the run. Whoever
+connects must be one of the run's own processes. Nothing here leads to OAuth: no metadata,
+no challenge; the command has nothing to log in with and needs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+import h11
+
+from remit.kernel.errors import RemitError, Unauthenticated
+from remit.runner import headers
+from remit.runner.line import Line, TooLong
+from remit.runner.model import Issued, Unreachable
+from remit.runner.processes import Address
+from remit.runner.tally import Asked, Events, Tally, refused, wants_new_token
+from remit.runner.tokens import Tokens
+from remit.runner.upstream import Broken, Gateway, Upstream
+
+_PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp)\Z")
+_METHODS: Final = {"POST", "GET", "DELETE"}
+_REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
+_JUDGED: Final = 256 * 1024  # bytes of a JSON answer that are looked at
+_INTERNAL: Final = -32603
+_JSON: Final = b"application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One request of the command that may pass."""
+
+    method: str
+    path: str  # at the gateway
+    headers: headers.Headers
+    body: bytes
+    asked: Asked
+
+
+class Relay:
+    """Serves the loopback URL.
+
+    Args:
+        gateway: Where it leads.
+        tokens: The run's token.
+        servers: The only servers that can be asked for; empty for any.
+        admits: Whether a connection, told by its client's end and ours, is the run's own; asked in a thread.
+        tally: Counts what happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        tokens: Tokens,
+        servers: tuple[str, ...],
+        admits: Callable[[Address, Address], bool],
+        tally: Tally,
+    ) -> None:
+        self._gateway = gateway
+        self._tokens = tokens
+        self._servers = servers
+        self._admits = admits
+        self._tally = tally
+        self._secret = secrets.token_urlsafe(32)
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
+        self._hosts: frozenset[str] = frozenset()
+        self.base = ""
+
+    async def start(self) -> None:
+        """Listen on a free port; `base` is the URL from then on."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
+        self.base = f"http://127.0.0.1:{port}/{self._secret}"
+
+    async def close(self) -> None:
+        """Stop: no connection goes on, whoever holds it."""
+        if self._server is None:
+            return
+        self._server.close()
+        tasks = [task for task in self._open.values() if task is not None]
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def url(self, server: str) -> str:
+        """The URL of one MCP server."""
+        return f"{self.base}/mcp/{server}"
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open[writer] = asyncio.current_task()
+        line, upstream = Line(h11.SERVER, reader, writer), Upstream(self._gateway)
+        ends = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+        abort = False
+        try:
+            own = await asyncio.to_thread(self._admits, ends[0][:2], ends[1][:2])
+            while await self._exchange(line, upstream, own=own):
+                pass
+        except h11.RemoteProtocolError as error:
+            await _plain(line, error.error_status_hint, "this is not HTTP")
+        except (OSError, Broken, h11.LocalProtocolError):
+            abort = True  # what was begun is no whole answer, and must not look like one
+        finally:
+            upstream.close()
+            line.close(abort=abort)
+            del self._open[writer]
+
+    async def _exchange(self, line: Line, upstream: Upstream, *, own: bool) -> bool:
+        """Answer one request; whether the connection goes on."""
+        request = await line.event()
+        if not isinstance(request, h11.Request):
+            return False
+        try:
+            body = await line.body(_REQUEST)
+        except TooLong:
+            await _plain(line, 413, "the body is over 16 MiB")
+            return False
+        way = self._judged(request, body, own=own)
+        if isinstance(way, tuple):
+            await _plain(line, *way)
+        else:
+            await _watched(line, self._relayed(line, upstream, way))
+        if not own or line.http.our_state is not h11.DONE or line.http.their_state is not h11.DONE:
+            return False
+        line.http.start_next_cycle()
+        return True
+
+    def _judged(  # noqa: PLR0911 - one for each step
+        self, request: h11.Request, body: bytes, *, own: bool
+    ) -> Way | tuple[int, str]:
+        """The request if it may pass; else status and reason."""
+        # (1) Another process of this machine, whoever's.
+        if not own:
+            self._tally.strangers += 1
+            return 403, "this URL is for the processes of one run"
+        # (2) A web page that was led here (DNS rebinding): it does not name this address, or names its own origin.
+        found = {name: value.decode("latin-1") for name, value in request.headers}
+        origin = found.get(b"origin")
+        if found.get(b"host") not in self._hosts:
+            return 421, "Host is not this URL's"
+        if origin is not None and origin.removeprefix("http://") not in self._hosts:
+            return 403, "Origin is not this URL's"
+        # (3) The path: the run's own, of an MCP server. Anything else, OAuth discovery too, is not here.
+        match = _PATH.match(request.target.decode("latin-1").partition("?")[0])
+        if match is None or not hmac.compare_digest(match[1], self._secret):
+            return 404, "there is nothing here"
+        if self._servers and (match[3] or match[4]) not in self._servers:
+            return 404, "there is nothing here"
+        method = request.method.decode("ascii")
+        if method not in _METHODS:
+            return 405, "this path takes POST, GET and DELETE"
+        return Way(method=method, path=match[2], headers=request.headers, body=body, asked=Asked.of(body))
+
+    async def _relayed(self, line: Line, upstream: Upstream, way: Way) -> None:
+        try:
+            head, begun, whole = await self._answer(upstream, way)
+        except RemitError as error:
+            self._tally.failed(way.asked)
+            code = "enforcement_unavailable" if isinstance(error, Unreachable) else error.code
+            await _failed(line, way, code, error.public, error.detail)
+            return
+        except Broken:
+            self._tally.failed(way.asked)
+            await _failed(line, way, "outcome_unknown", "The connection to Remit broke while it was asked", "")
+            return
+        kept = headers.response(head.headers)
+        await line.send(h11.Response(status_code=head.status_code, headers=kept), *_data(begun))
+        if whole:
+            self._tally.answered(way.asked, refused(begun), status=head.status_code)
+        else:
+            await self._streamed(line, upstream, way, begun, status=head.status_code)
+        await line.send(h11.EndOfMessage())
+
+    async def _answer(self, upstream: Upstream, way: Way) -> tuple[h11.Response, bytes, bool]:
+        """The gateway's answer: its head, the beginning of its body, and whether that is all of it.
+
+        A token that is no longer good is renewed once, and so is one whose key must be proved again
+        for what lapsed to start: the command, which has no key, could do neither.
+
+        Raises:
+            RemitError: There is no token, or the gateway cannot be reached.
+            Broken: It did not answer.
+        """
+        token = await self._tokens.usable()
+        found = await self._sent(upstream, way, token)
+        if found[0].status_code == 401 or (found[2] and _again(found[1])):  # noqa: PLR2004 - HTTP's own
+            token = await self._tokens.renewed(token)
+            found = await self._sent(upstream, way, token)
+        if found[0].status_code == 401:  # noqa: PLR2004 - HTTP's own
+            raise Unauthenticated("Remit does not take this run's token", detail=_description(found[1]))
+        return found
+
+    async def _sent(self, upstream: Upstream, way: Way, token: Issued) -> tuple[h11.Response, bytes, bool]:
+        body = way.body if way.method == "POST" or way.body else None
+        head = await upstream.send(way.method, way.path, way.headers, body, token)
+        media = next((value for name, value in head.headers if name == b"content-type"), b"")
+        if media.partition(b";")[0].strip().lower() != _JSON:
+            return head, b"", False
+        return head, *await upstream.upto(_JUDGED)
+
+    async def _streamed(self, line: Line, upstream: Upstream, way: Way, begun: bytes, *, status: int) -> None:
+        events = Events()
+        events.passed(begun)
+        while (chunk := await upstream.chunk()) is not None:
+            events.passed(chunk)
+            await line.send(*_data(chunk))
+        self._tally.answered(way.asked, events.cut, status=status)
+
+
+async def _watched(line: Line, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work unless the client goes away: then it is stopped, and with it what the gateway does for it."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(line.reader.read(1 << 16))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if watch.done() and not task.done():
+            if not watch.result():
+                raise ConnectionResetError(None, "the client went away")
+            line.http.receive_data(watch.result())
+        await task
+    finally:
+        for each in (task, watch):
+            each.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await each
+
+
+def _data(body: bytes) -> list[h11.Data]:
+    return [h11.Data(data=body)] if body else []
+
+
+def _again(body: bytes) -> bool:
+    found = refused(body)
+    return found is not None and wants_new_token(found)
+
+
+def _description(body: bytes) -> str:
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    return str(said.get("error_description", "")) if isinstance(said, dict) else ""
+
+
+async def _failed(line: Line, way: Way, code: str, public: str, detail: str) -> None:
+    """Say what went wrong in MCP's own words: never with a status that would start a login."""
+    data = {"code": code, "detail": detail, "retryable": code == "enforcement_unavailable"}
+    error = {"code": _INTERNAL, "message": public, "data": data}
+    body = json.dumps({"jsonrpc": "2.0", "id": way.asked.id, "error": error}).encode("utf-8")
+    await _whole(line, 200 if way.asked.id is not None else 503, body)
+
+
+async def _plain(line: Line, status: int, reason: str) -> None:
+    """Refuse before anything was relayed."""
+    if line.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+        return
+    with contextlib.suppress(OSError, h11.LocalProtocolError):
+        await _whole(line, status, json.dumps({"error": reason}).encode("utf-8"))
+
+
+async def _whole(line: Line, status: int, body: bytes) -> None:
+    head = [
+        (b"content-type", _JSON),
+        (b"cache-control", b"no-store"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    await line.send(h11.Response(status_code=status, headers=head), h11.Data(data=body), h11.EndOfMessage())

@@ -1,0 +1,224 @@
+"""The mandate: what an agent may do now, read once, verified offline, and asked before each call.
+
+    mandate = fetch(url, auth)              # or: verify(token, jwks, issuer=url)
+    if mandate.allows("payments/transfer", {"amount": Decimal("125.50"), "currency": "EUR"}): ...
+
+It plans; it does not decide. Remit still decides each call, and may say no where this says yes:
+a freeze, a spent budget, a policy that asks for more than arguments.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import httpx2
+import jsonschema_rs
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from remit.sdk.grant import base_url
+
+TYPE: Final = "remit-mandate+jwt"
+_SECONDS: Final = 30.0
+_SKEW: Final = 60  # seconds that this machine's clock may be behind
+_COORDINATE: Final = 32
+_MAX_SIZE: Final = 8 << 20
+_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\Z")
+_OK: Final = 200
+# Beside one of these words an object's properties are not all it may have; else Remit takes no others.
+_OPEN: Final = frozenset({
+    "additionalProperties", "patternProperties", "unevaluatedProperties", "$ref", "$dynamicRef", "allOf", "anyOf",
+    "oneOf", "if", "dependentSchemas", "dependencies",
+})  # fmt: skip
+
+
+class MandateInvalid(ValueError):
+    """It is no mandate of that Remit, or not of now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """A verified mandate. `claims` keep to the schema at `/schemas/mandate.json`; numbers are exact."""
+
+    claims: Mapping[str, Any]
+    token: str = field(repr=False)
+
+    @property
+    def expires(self) -> int:
+        """When it has to be read again, in seconds since the epoch."""
+        return int(self.claims["exp"])
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """All actions in it, usable now or not."""
+        return tuple(each["action"] for each in self.claims["actions"])
+
+    def allows(self, action: str, arguments: Mapping[str, Any], *, now: float | None = None) -> bool:
+        """Whether nothing in the mandate speaks against the call."""
+        return not self.problems(action, arguments, now=now)
+
+    def problems(self, action: str, arguments: Mapping[str, Any], *, now: float | None = None) -> list[str]:
+        """What speaks against the call; empty if nothing does.
+
+        Args:
+            action: `server/tool`.
+            arguments: The call's arguments; numbers as int or Decimal.
+            now: Seconds since the epoch; None reads the clock.
+        """
+        if (time.time() if now is None else now) >= self.expires:
+            return ["the mandate has expired: read it again"]
+        if self.claims["freeze"]["frozen"]:
+            return ["frozen: " + ", ".join(self.claims["freeze"]["on"])]
+        found = next((each for each in self.claims["actions"] if each["action"] == action), None)
+        if found is None:
+            return [f"{action} is not in the mandate"]
+        if found["refused"] is not None:
+            return [f"every call is refused: {found['refused']}"]
+        if not found["usable"] and found["starts"] not in ("by_itself", "attest"):
+            return [f"the entitlement is {found['state']} and waits for: {found['starts']}"]
+        return _misfits(found, arguments) or _over(found, arguments)
+
+
+def verify(token: str, jwks: Mapping[str, Any], *, issuer: str, now: float | None = None) -> Mandate:
+    """Check a mandate with Remit's public keys, without asking anybody.
+
+    Args:
+        token: The JWS, as `GET /v1/me/mandate` answers it.
+        jwks: The keys at `/oauth2/jwks`, kept from before.
+        issuer: Remit's own URL.
+        now: Seconds since the epoch; None reads the clock.
+
+    Raises:
+        MandateInvalid: Wrong form, type, key, signature, issuer or time.
+    """
+    moment = time.time() if now is None else now
+    match = _COMPACT.match(token) if len(token) <= _MAX_SIZE else None
+    if match is None:
+        raise MandateInvalid("not a compact JWS")
+    # (1) The header: of the type asked for (RFC 8725 section 3.11), and nothing critical.
+    header = _object(match[1])
+    if header.get("typ") != TYPE or header.get("alg") != "ES256" or header.keys() - {"typ", "alg", "kid"}:
+        raise MandateInvalid("not signed as a mandate")
+    # (2) The signature, before the claims are looked at.
+    _check_signature(_key(jwks, header.get("kid")), f"{match[1]}.{match[2]}", _octets(match[3]))
+    # (3) Whose, and when.
+    claims = _object(match[2])
+    issued, expires = claims.get("iat"), claims.get("exp")
+    if claims.get("iss") != issuer:
+        raise MandateInvalid("the mandate is another Remit's")
+    if type(issued) is not int or type(expires) is not int or not issued - _SKEW <= moment < expires:
+        raise MandateInvalid("the mandate is not of now")
+    return Mandate(claims, token)
+
+
+def fetch(url: str | None, auth: httpx2.Auth) -> Mandate:
+    """Read and verify one's own mandate.
+
+    Args:
+        url: Remit's URL; None means `REMIT_URL`.
+        auth: The agent's `AgentAuth`, for no single server.
+
+    Raises:
+        MandateInvalid: What came is none.
+        httpx2.HTTPError: Remit cannot be reached, or refused.
+    """
+    base = base_url(url)
+    with httpx2.Client(auth=auth, timeout=_SECONDS, trust_env=False) as client:
+        answer = client.get(f"{base}/v1/me/mandate")
+        keys = client.get(f"{base}/oauth2/jwks")
+    answer.raise_for_status()
+    keys.raise_for_status()
+    if answer.status_code != _OK:
+        raise MandateInvalid(f"HTTP status {answer.status_code}")
+    return verify(answer.text, keys.json(), issuer=base)
+
+
+def _misfits(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    schema, others = action["input_schema"], action.get("alternatives", ())
+    said = [error.message for error in jsonschema_rs.validator_for(closed(schema), offline=True).iter_errors(arguments)]
+    fits = not others or any(jsonschema_rs.is_valid(closed(each), arguments, offline=True) for each in others)
+    return said or ([] if fits else ["the arguments fit none of the alternatives"])
+
+
+def _over(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    """What every boundary has against arguments that fit: a limit that is used up, a person who must approve."""
+    against = [list(_against(grant, arguments)) for grant in action["granted_by"]]
+    return [] if any(not found for found in against) else [text for found in against for text in found]
+
+
+def _against(grant: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[str]:
+    if grant["approval_each_call"]:
+        yield "a person must approve each call"
+    for each in grant["approval"]:
+        value = _decimal(arguments.get(each["argument"]))
+        if value is None or value > Decimal(each["above"]):
+            yield f"a person must approve {each['argument']} above {each['above']}"
+    for limit in grant["limits"]:
+        asked = Decimal(1) if limit["kind"] == "rate" else _decimal(arguments.get(limit["argument"]))
+        if limit["left"] is not None and (asked is None or asked > Decimal(limit["left"])):
+            yield f"{limit['left']} of {limit['max']} left per {limit['per']}"
+
+
+def closed(schema: Any) -> Any:  # noqa: ANN401 - any JSON Schema
+    """`schema` as Remit reads it: an object that lists its properties takes no others, unless it says so."""
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+        return schema
+    found = schema | {"properties": {name: closed(member) for name, member in schema["properties"].items()}}
+    return found | ({"additionalProperties": False} if _OPEN.isdisjoint(schema) else {})
+
+
+def _key(jwks: Mapping[str, Any], kid: object) -> ec.EllipticCurvePublicKey:
+    for jwk in jwks.get("keys", ()):
+        if jwk.get("kid") == kid and (jwk.get("kty"), jwk.get("crv")) == ("EC", "P-256"):
+            x, y = (int.from_bytes(_octets(str(jwk.get(name)))) for name in ("x", "y"))
+            try:
+                return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+            except ValueError as error:
+                raise MandateInvalid("the key is not on its curve") from error
+    raise MandateInvalid("the mandate's key is unknown: read /oauth2/jwks again")
+
+
+def _check_signature(key: ec.EllipticCurvePublicKey, signed: str, signature: bytes) -> None:
+    if len(signature) != 2 * _COORDINATE:
+        raise MandateInvalid("the signature is wrong")
+    r, s = (int.from_bytes(part) for part in (signature[:_COORDINATE], signature[_COORDINATE:]))
+    try:
+        key.verify(encode_dss_signature(r, s), signed.encode("ascii"), ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature as error:
+        raise MandateInvalid("the signature is wrong") from error
+
+
+def _object(segment: str) -> dict[str, Any]:
+    try:
+        value = json.loads(_octets(segment), parse_float=Decimal)
+    except ValueError as error:
+        raise MandateInvalid("not JSON") from error
+    if not isinstance(value, dict):
+        raise MandateInvalid("not a JSON object")
+    return value
+
+
+def _octets(segment: str) -> bytes:
+    try:
+        return base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MandateInvalid("not base64url") from error
+
+
+def _decimal(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return None
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None

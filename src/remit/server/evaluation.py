@@ -1,0 +1,122 @@
+"""What registered enforcement points ask and report: `/access/v1/evaluation`, `/v1/outcomes`. Before any router."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from remit.enforcement import authzen
+from remit.enforcement.asgi import JSON, Gone, answer, body_of
+from remit.enforcement.model import EnforcementUnavailable, Point
+from remit.enforcement.points import Points
+from remit.kernel.canonical import encode, parse
+from remit.kernel.errors import Malformed, RemitError, UnsupportedMediaType
+from remit.server import problem
+from remit.server.app import EVALUATION
+from remit.server.door import checked
+from remit.server.peps import Gatekeeper
+
+DISCOVERY: Final = "/.well-known/authzen-configuration"
+_OUTCOME_FIELDS: Final = {"decision": "string", "outcome": "string"}
+_UNAVAILABLE: Final = encode(
+    {
+        "type": "urn:remit:denial:enforcement_unavailable",
+        "title": "Remit cannot decide or record this now",
+        "status": 503,
+        "code": "enforcement_unavailable",
+        "retryable": True,
+        "retry_after": 1,
+    }
+)
+_RETRY: Final = ((b"content-type", b"application/problem+json"), (b"retry-after", b"1"))
+_MAX_REQUEST_ID: Final = 256
+_Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """An ASGI endpoint on the event loop, whose decisions wait for the disk and for nothing else."""
+
+    keeper: Gatekeeper
+    points: Points
+    body_limit: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: 200, 400, 401, 404, 405, 409, 413, 415, 503."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        echo = _echo(headers)
+        try:
+            body, more = await self._answer(scope, headers, receive)
+            await answer(send, 200, body, (*JSON, *more, *echo))
+        except EnforcementUnavailable:
+            await answer(send, 503, _UNAVAILABLE, (*_RETRY, *echo))
+        except Gone:
+            return
+        except RemitError as error:
+            await _refused(problem.of(error), echo, scope, receive, send)
+        except _NotPost:
+            refusal = problem.answer("method_not_allowed", "POST is the method here", headers={"Allow": "POST"})
+            await _refused(refusal, echo, scope, receive, send)
+
+    async def _answer(
+        self, scope: Scope, headers: list[tuple[bytes, bytes]], receive: Receive
+    ) -> tuple[bytes, _Headers]:
+        if scope["method"] != "POST":
+            raise _NotPost
+        # (1) Which enforcement point; before anything of the request is looked at.
+        point = self.keeper.point(_one(headers, b"authorization"))
+        # (2) The body: media type, size, strict JSON.
+        if (_one(headers, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
+            raise UnsupportedMediaType("this call takes application/json")
+        body = await body_of(receive, declared=_one(headers, b"content-length"), limit=self.body_limit)
+        # (3) A decision that is durable, or an outcome that is.
+        if scope["path"] == EVALUATION:
+            found = await self.points.evaluate(authzen.question(parse(body)), point)
+            return encode(found.body), ((b"remit-decision", found.decision.encode("ascii")),)
+        return await self._report(point, checked(parse(body), _OUTCOME_FIELDS)), ()
+
+    async def _report(self, point: Point, body: Mapping[str, Any]) -> bytes:
+        await self.points.report(point, body["decision"], body["outcome"])
+        return encode({"decision": body["decision"], "outcome": body["outcome"]})
+
+
+def discovery(base: str) -> Route:
+    """What there is of the AuthZEN API, for who knows this server's URL alone."""
+    found = encode({"policy_decision_point": base, "access_evaluation_endpoint": base + EVALUATION})
+
+    def configuration(_: Request) -> Response:
+        """GET /.well-known/authzen-configuration."""
+        return Response(found, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
+
+    return Route(DISCOVERY, configuration, methods=["GET"])
+
+
+class _NotPost(Exception):
+    """Another method."""
+
+
+async def _refused(refusal: Response, echo: _Headers, scope: Scope, receive: Receive, send: Send) -> None:
+    for name, value in echo:
+        refusal.headers.append(name.decode("latin-1"), value.decode("latin-1"))
+    await refusal(scope, receive, send)
+
+
+def _echo(headers: list[tuple[bytes, bytes]]) -> _Headers:
+    """AuthZEN 1.0, request identification: the caller's own id of its request comes back."""
+    for name, value in headers:
+        if name == b"x-request-id" and len(value) <= _MAX_REQUEST_ID:
+            return ((name, value),)
+    return ()
+
+
+def _one(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str | None:
+    values = [value for name, value in headers if name == wanted]
+    if len(values) > 1:
+        raise Malformed(f"the header {wanted.decode('ascii')} stands there twice")
+    return values[0].decode("latin-1") if values else None

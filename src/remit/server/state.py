@@ -1,0 +1,74 @@
+"""At the start: is the state what was recorded? If not, the server does not start."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from remit.audit.service import Recorder
+from remit.audit.states import Named, States
+from remit.kernel.clock import Clock
+from remit.kernel.errors import IntegrityFailed
+from remit.people.change import Actor, Changed, record
+from remit.server.operator_tokens import ensure_admin
+from remit.server.operators import ADMIN
+from remit.server.settings import Settings
+from remit.storage.database import Database
+from remit.storage.ports import Transaction
+
+_STEP: Final = 1000  # objects accepted in one change
+_log = structlog.get_logger("remit.server")
+
+
+def open_state(settings: Settings, database: Database, states: States, records: Recorder) -> None:
+    """Check every object against its sealed record, and keep these records from now on.
+
+    With `settings.accept_state`, what differs is recorded as it is, one entry for each object.
+
+    Raises:
+        IntegrityFailed: Something is not as its last entry left it; says what.
+    """
+    database.writer.complete = states.complete
+    if not database.reader.read(states.sealed):
+        database.writer.change(states.begin)
+    if settings.accept_state:
+        _accept(database, states, records)
+    found = database.reader.read(states.check)
+    if found.problem:
+        raise IntegrityFailed(
+            "the stored state is not what was recorded",
+            detail=found.problem,
+            try_=f"remit audit verify --data {settings.data}, then remit up --accept-state if this is how it should be",
+        )
+
+
+def _accept(database: Database, states: States, records: Recorder) -> None:
+    """One `accept` entry for each object that is not as the log says; then a new seal over all."""
+    strays = sorted(database.reader.read(states.strays).items())
+    states.accepting = True
+    try:
+        for at in range(0, len(strays), _STEP):
+            part = strays[at : at + _STEP]
+            database.writer.change(lambda tx, part=part: _record(tx, records, part))  # type: ignore[misc]
+        database.writer.change(states.reseal)
+    finally:
+        states.accepting = False
+    _log.warning("the state was accepted as it is", objects=len(strays))
+
+
+def _record(tx: Transaction, records: Recorder, strays: list[tuple[Named, tuple[str | None, str]]]) -> None:
+    for (what, name), (before, _) in strays:
+        changed = Changed(what=what, name=name, change="accept", before=None, after=None, more={"state_before": before})
+        record(tx, records, changed, by=Actor(by=ADMIN))
+
+
+def open_admin(settings: Settings, database: Database, records: Recorder, clock: Clock) -> None:
+    """Make sure that there is a working admin token; a new one is a change like any other."""
+
+    def apply(tx: Transaction) -> None:
+        if ensure_admin(tx, settings.admin_token_file, now=clock.now()):
+            changed = Changed(what="operator_token", name=ADMIN, change="create", before=None, after=None)
+            record(tx, records, changed, by=Actor(by=ADMIN))
+
+    database.writer.change(apply)

@@ -1,0 +1,143 @@
+"""Starting entitlements inside a group commit, and their rows: memory, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
+from remit.access.activation_row import row_of
+from remit.access.activation_sql import SqlActivations
+from remit.kernel.clock import DAY, Instant, Micros
+from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
+from remit.people.notices import SqlNotices
+from remit.storage.database import Database
+from remit.storage.memory import MemoryWriter
+from remit.storage.model import Activate, Committed, ConsumeProof, Effect, Entry, Reserve, Work
+
+NOON = Instant(1_700_000_000_000_000)
+FAR = Instant(4_000_000_000_000_000)
+
+
+def activation(action: str = "s/t", serial: int = 1, **changes: object) -> Activation:
+    parts: dict[str, object] = {
+        "key": ActivationKey(AgentName("bot"), PurposeName("work"), ActionName(action), "s"),
+        "boundary": BoundaryName("b"),
+        "boundary_version": 2,
+        "agent_version": "1",
+        "state": ActivationState.ACTIVE,
+        "since": NOON,
+        "started": NOON,
+        "by": "",
+        "serial": serial,
+        "usage": Usage(NOON, Micros(7), 2, (3,)),
+    }
+    return Activation(**(parts | changes))  # type: ignore[arg-type]
+
+
+def start(it: Activation, expected: int, notice: str | None = None) -> Activate:
+    return Activate(it.key, expected, row_of(it, due=NOON + DAY), notice)
+
+
+def work(name: str, *effects: Effect) -> Work:
+    return Work((Entry(f"dec_{name}", name.encode()),), effects, lambda _: (Entry(f"ref_{name}", b"no"),))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def submit(
+    request: pytest.FixtureRequest, tmp_path: Path, opened: Callable[[Path | str], Database]
+) -> Callable[..., list[Committed]]:
+    if request.param == "memory":
+        memory = MemoryWriter()
+        return lambda *works: [memory.submit(each).result() for each in works]
+    database = opened(tmp_path / "remit.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+
+    def batch(*works: Work) -> list[Committed]:
+        futures = database.writer.change(lambda _: [database.writer.submit(each) for each in works])
+        return [future.result(timeout=10) for future in futures]
+
+    return batch
+
+
+def test_of_two_that_start_the_same_the_first_has_it(submit: Callable[..., list[Committed]]) -> None:
+    one = start(activation(), 0)
+    first, second = submit(work("a", one), work("b", one))
+    assert first.failed is None
+    assert second.failed == one
+    assert submit(work("c", one))[0].failed == one
+    assert submit(work("d", start(activation(serial=2), 1)))[0].failed is None
+
+
+def test_a_start_that_fails_undoes_what_was_reserved_and_keeps_the_proof_used(
+    submit: Callable[..., list[Committed]],
+) -> None:
+    proof, reserve = ConsumeProof("p", FAR), Reserve("k", NOON, FAR, 3, 5)
+    late = start(activation(serial=9), 8)
+    assert submit(work("a", proof, reserve, late))[0].failed == late
+    assert submit(work("b", proof))[0].failed == proof
+    assert submit(work("c", Reserve("k", NOON, FAR, 5, 5)))[0].used == (5,)
+
+
+def test_a_reservation_that_fails_starts_nothing(submit: Callable[..., list[Committed]]) -> None:
+    over = Reserve("k", NOON, FAR, 9, 5)
+    assert submit(work("a", over, start(activation(), 0)))[0].failed == over
+    assert submit(work("b", start(activation(), 0)))[0].failed is None
+
+
+def test_rows_come_back_as_they_were(any_database: Database) -> None:
+    it = activation()
+    any_database.writer.submit(work("a", start(it, 0, '{"what":"start"}'))).result()
+    read = any_database.reader.read
+    assert read(lambda c: SqlActivations(c).of_agent("bot")) == [it]
+    assert read(lambda c: SqlActivations(c).of_agent("other")) == []
+    assert read(lambda c: SqlActivations(c).find(it.key)) == it
+    (notice,) = read(lambda c: SqlNotices(c).newest(["bot"], most=9, unseen=True))
+    assert notice.said == {"what": "start"}
+    assert any_database.writer.change(lambda tx: SqlNotices(tx.connection).see(["bot"], now=NOON)) == 1
+    assert read(lambda c: SqlNotices(c).newest(["bot"], most=9, unseen=True)) == []
+
+
+def test_due_and_order(any_database: Database) -> None:
+    for at, action in enumerate(("s/b", "s/a", "s/c")):
+        it = activation(action)
+        effect = Activate(it.key, 0, row_of(it, due=NOON + at))
+        any_database.writer.submit(work(action, effect)).result()
+    read = any_database.reader.read
+    assert [e.key.action for e in read(lambda c: SqlActivations(c).due(Instant(NOON + 1), 9))] == ["s/b", "s/a"]
+    assert [e.key.action for e in read(lambda c: SqlActivations(c).after(("", "", "", ""), 2))] == ["s/a", "s/b"]
+    last = activation("s/b").key
+    assert [e.key.action for e in read(lambda c: SqlActivations(c).after(last, 9))] == ["s/c"]
+
+
+def test_a_place_that_was_held_and_not_taken_is_no_activation(any_database: Database) -> None:
+    any_database.writer.submit(work("a", start(activation(serial=2), 1))).result()
+    assert any_database.reader.read(lambda c: SqlActivations(c).of_agent("bot")) == []
+
+
+def test_use_is_written_without_a_transition_and_never_backwards(any_database: Database) -> None:
+    it = activation()
+    any_database.writer.submit(work("a", start(it, 0))).result()
+    newer, older = Usage(Instant(NOON + 5), Micros(9), 3, (1, 2)), Usage(Instant(NOON - 5), Micros(1))
+    for usage in (newer, older):
+        any_database.writer.change(lambda tx, usage=usage: SqlActivations(tx.connection).use(it.key, usage, due=1))  # type: ignore[misc]
+    found = any_database.reader.read(lambda c: SqlActivations(c).find(it.key))
+    assert found is not None
+    assert (found.usage, found.serial) == (newer, 1)
+
+
+def test_a_transition_needs_the_serial_that_was_read(any_database: Database) -> None:
+    it = activation()
+
+    def put(expected: int, serial: int) -> bool:
+        return any_database.writer.change(
+            lambda tx: SqlActivations(tx.connection).put(activation(serial=serial), expected=expected, due=1)
+        )
+
+    assert put(0, 1)
+    assert not put(0, 2)
+    assert put(1, 2)
+    found = any_database.reader.read(lambda c: SqlActivations(c).find(it.key))
+    assert found is not None
+    assert found.serial == 2

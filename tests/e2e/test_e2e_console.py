@@ -1,0 +1,134 @@
+"""The console's page over a real server: the link works once, nothing inline, the button stops, in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.e2e import chromium
+from tests.e2e.running import Home, Up
+
+
+class Browser:
+    """As much of a browser as a form needs: one cookie."""
+
+    def __init__(self, base: str) -> None:
+        self.base = urlsplit(base)
+        self.cookie = ""
+
+    def ask(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
+        connection = http.client.HTTPConnection(self.base.netloc, timeout=30)
+        sent = {"Cookie": self.cookie, "Content-Type": "application/x-www-form-urlencoded", **headers}
+        connection.request(method, path, body or None, sent)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        if "set-cookie" in found:
+            self.cookie = found["set-cookie"].partition(";")[0]
+        connection.close()
+        return answer.status, found, text
+
+    def sign_in(self, link: str) -> tuple[int, dict[str, str], str]:
+        parts = urlsplit(link)
+        return self.ask("GET", f"{parts.path}?{parts.query}")
+
+
+@pytest.fixture
+def browser(served: Up) -> Browser:
+    return Browser(served.ready["api"])
+
+
+def link(home: Home) -> str:
+    done = home.remit("console", "--json")
+    assert done.code == 0, done.err
+    return str(done.json["url"])
+
+
+def applied(home: Home, files: Path) -> None:
+    assert home.remit("secret", "set", "payments-key", stdin="an-upstream-key").code == 0
+    assert home.remit("apply", str(files), "--approve", "--as", "dana").code == 0
+
+
+def csrf(page: str) -> str:
+    found = re.search(r'data-csrf="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_a_link_works_once_and_leaves_the_address_bar(home: Home, browser: Browser) -> None:
+    made = link(home)
+    status, headers, _ = browser.sign_in(made)
+    assert (status, headers["location"]) == (303, "/console")
+    cookie = headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    status, headers, page = browser.ask("GET", "/console")
+    assert status == 200
+    assert '<h2 id="agents">' in page
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script(?! src=)|<style|\son\w+=|style=", page)
+    assert Browser(home_url(browser)).sign_in(made)[0] == 401
+
+
+def home_url(browser: Browser) -> str:
+    return browser.base.geturl()
+
+
+def test_nothing_is_shown_to_somebody_who_is_not_signed_in(browser: Browser) -> None:
+    for path in ("/console", "/console/agents", "/console/live"):
+        assert browser.ask("GET", path)[0] == 401
+    for path in ("/console/freeze", "/console/unfreeze"):
+        assert browser.ask("POST", path, "agent=invoice-bot&csrf=x")[0] == 401
+    assert browser.ask("GET", "/console/static/page.html")[0] == 404
+    assert browser.ask("GET", "/console?login=guessed")[0] == 401
+
+
+def test_the_button_stops_and_needs_the_pages_own_word(home: Home, browser: Browser, files: Path) -> None:
+    applied(home, files)
+    browser.sign_in(link(home))
+    word = csrf(browser.ask("GET", "/console")[2])
+    assert browser.ask("POST", "/console/freeze", "agent=invoice-bot&csrf=other")[0] == 403
+    assert browser.ask("POST", "/console/freeze", "agent=invoice-bot")[0] == 403
+    assert home.remit("freeze", "--json").json["freezes"] == []
+    assert browser.ask("POST", "/console/freeze", f"agent=invoice-bot&csrf={word}")[0] == 303
+    assert [each["name"] for each in home.remit("freeze", "--json").json["freezes"]] == ["invoice-bot"]
+    rows = json.loads(browser.ask("GET", "/console/agents")[2])["agents"]
+    assert [(row["agent"], row["frozen"]) for row in rows] == [("invoice-bot", True)]
+    assert browser.ask("POST", "/console/unfreeze", f"agent=invoice-bot&csrf={word}")[0] == 303
+    assert home.remit("freeze", "--json").json["freezes"] == []
+    browser.ask("POST", "/console/sign-out", f"csrf={word}")
+    assert browser.ask("GET", "/console")[0] == 401
+
+
+def test_a_viewers_session_may_look_and_not_stop(home: Home, browser: Browser, files: Path) -> None:
+    applied(home, files)
+    token = home.remit("operator", "token", "vera", "--role", "viewer").out.strip()
+    made = home.remit("console", "--json", env={"REMIT_TOKEN": token}).json["url"]
+    browser.sign_in(made)
+    status, _, page = browser.ask("GET", "/console")
+    assert status == 200
+    assert browser.ask("POST", "/console/freeze", f"agent=invoice-bot&csrf={csrf(page)}")[0] == 403
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium")
+def test_a_real_browser_runs_it_under_its_own_policy(home: Home, served: Up, files: Path, tmp_path: Path) -> None:
+    assert served.ready["console"].endswith("/console")
+    applied(home, files)
+    with chromium.browser(tmp_path / "chromium") as page:
+        page.open(link(home))
+        text = page.until(lambda text: "change: " in text)
+        assert "Live decisions live" in text
+        assert "invoice-bot" in text
+        assert home.remit("agent", "risk", "invoice-bot", "600000").code == 0
+        assert "change: set" in page.until(lambda text: "change: set" in text)
+        page.run("document.querySelector('button.stop').click()")
+        assert "Unfreeze" in page.until(lambda text: "Unfreeze" in text)
+        assert "frozen" in page.text()
+        assert [each["name"] for each in home.remit("freeze", "--json").json["freezes"]] == ["invoice-bot"]
+        assert page.said == []

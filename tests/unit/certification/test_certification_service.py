@@ -1,0 +1,290 @@
+"""The sweep: transitions recorded and replayable, owners told, use written down, nothing kept alive."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
+from remit.access.activation_sql import SqlActivations
+from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState, Rule
+from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.catalog.model import PinState, Server, Tier, Tool
+from remit.certification.hands import Hands
+from remit.certification.privilege import Reach, standings, summary
+from remit.certification.replay import replay
+from remit.certification.service import CertificationService
+from remit.kernel.clock import DAY, HOUR, FixedClock, Instant, Micros
+from remit.kernel.errors import Conflict, Malformed, NotFound
+from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName, ServerName, ToolName
+from remit.people.change import Actor
+from remit.people.model import Owner
+from remit.people.notices import SqlNotices
+from remit.policy.activations import Activations
+from remit.policy.cedar import CedarEngine
+from remit.policy.organisation import Organisation
+from remit.policy.slices import Slices
+from remit.policy.view import Counters, PurposeRecord, View, agent_record, server_record
+from remit.storage.memory import MemoryWriter
+from remit.storage.model import Entry
+
+NOON = Instant(1_795_521_600_000_000)
+FAR = Instant(NOON + 900 * DAY)
+BOT, WORK, S = AgentName("bot"), PurposeName("work"), ServerName("s")
+TIERS = {"read": Tier.LOW, "write": Tier.MEDIUM, "change": Tier.HIGH, "pay": Tier.CRITICAL}
+
+
+def key(tool: str) -> ActivationKey:
+    return ActivationKey(BOT, WORK, ActionName(f"s/{tool}"), S)
+
+
+class Records:
+    def entry(self, kind: str, fields: Any, *, id: str | None = None, about: Any = None, payload: Any = None) -> Entry:  # noqa: A002 - the port's
+        assert about is payload is None
+        return Entry(id or kind, json.dumps({"kind": kind, **fields}).encode())
+
+
+class Desk:
+    """A certification service over one agent with four entitlements."""
+
+    def __init__(self) -> None:
+        self.clock = FixedClock(NOON)
+        self.covered = 0
+        self.memory = MemoryWriter()
+        self.known = Activations(lambda: Micros(self.covered))
+        self.version, self.state, self.owner_active, self.risk = "1", AgentState.ACTIVE, True, 0
+        self.rules = {
+            name: Rule(action=ActionName(f"s/{name}"), first_use="auto" if name == "pay" else None) for name in TIERS
+        }
+        coverage: Any = self
+        self.service = CertificationService(
+            writer=self.memory, reader=self.memory, records=Records(), clock=self.clock, coverage=Coverage(self),  # type: ignore[arg-type]
+            view=self.view,
+        )  # fmt: skip
+        self.hands = Hands(
+            writer=self.memory, records=Records(), clock=self.clock, coverage=Coverage(self),  # type: ignore[arg-type]
+            view=self.view,
+        )  # fmt: skip
+        assert coverage is self
+        self.memory.feed.subscribe(self.follow)
+        self.known.load(BOT, lambda: ())
+
+    def follow(self, _epoch: int, topics: tuple[str, ...], connection: Any) -> None:
+        assert topics == ("activations:bot",)
+        self.known.load(BOT, lambda: SqlActivations(connection).of_agent(BOT), again=True)
+
+    def view(self) -> View:
+        agent = Agent(
+            agent=BOT, owner=OwnerName("dana"), version=self.version, purposes=(WORK,), max_instances=1,
+            sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(HOUR), keys=(), state=self.state,
+        )  # fmt: skip
+        boundary = Boundary(
+            boundary=BoundaryName("b"), version=1, agent=BOT, purpose=WORK,
+            rules={rule.action: rule for rule in self.rules.values()}, not_after=FAR, state=BoundaryState.ACTIVE,
+            approved_by=OwnerName("dana"), approved_at=NOON,
+        )  # fmt: skip
+        tools = {
+            ToolName(name): Tool(
+                name=ToolName(name), tier=tier, pin="", definition={}, seen=None, state=PinState.APPROVED
+            )
+            for name, tier in TIERS.items()
+        }
+        server = Server(server=S, url="", credential=None, tiers=(), review="quarantine", tools=tools, set_pin="")
+        purpose = Purpose(
+            purpose=WORK, statement="", actions=("*",), data_classes=(), not_after=FAR, state=PurposeState.ACTIVE
+        )
+        return View(
+            epoch=1, contact=self.clock.now, agents={BOT: agent_record(agent, (boundary,), self.risk)},
+            owners={OwnerName("dana"): Owner(owner=OwnerName("dana"), name="", email="", active=self.owner_active)},
+            purposes={WORK: PurposeRecord(purpose)}, servers={S: server_record(server)}, freezes={},
+            organisation=Organisation(), counters=Counters(), slices=Slices(CedarEngine()), activations=self.known,
+        )  # fmt: skip
+
+    def put(self, tool: str, **changes: Any) -> None:
+        it = Activation(
+            key=key(tool), boundary=BoundaryName("b"), boundary_version=1, agent_version="1",
+            state=ActivationState.ACTIVE, since=NOON, started=NOON, by="", serial=1, usage=Usage(NOON, Micros(0), 1),
+        )  # fmt: skip
+        it = dataclasses.replace(it, **changes)
+        self.memory.change(lambda tx: SqlActivations(tx.connection).put(it, expected=0, due=NOON + DAY))
+        self.known.load(BOT, lambda: self.memory.read(lambda c: SqlActivations(c).of_agent(BOT)), again=True)
+
+    def at(self, later: int, *, covered: int | None = None) -> None:
+        self.clock.at = NOON + later
+        self.covered = later if covered is None else covered
+
+    def stored(self, tool: str) -> Activation:
+        found = self.memory.read(lambda c: SqlActivations(c).find(key(tool)))
+        assert found is not None
+        return found
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        return [said for e in self.memory.entries if (said := json.loads(e.header))["kind"] == "verdict"]
+
+    def told(self) -> list[str]:
+        return [
+            each.said["what"] for each in self.memory.read(lambda c: SqlNotices(c).newest(None, most=99, unseen=True))
+        ]
+
+
+class Coverage:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def covered(self) -> Micros:
+        return Micros(self._desk.covered)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_what_is_idle_lapses_and_its_owner_is_told(desk: Desk) -> None:
+    desk.put("write")
+    desk.at(30 * DAY)
+    assert desk.service.tick() == 1
+    assert desk.stored("write").state is ActivationState.LAPSED
+    assert desk.known.find(key("write")) == desk.stored("write")
+    (verdict,) = desk.verdicts()
+    assert (verdict["verdict"], verdict["from"], verdict["to"], verdict["reason"]) == (
+        "lapse",
+        "active",
+        "lapsed",
+        "idle",
+    )
+    assert replay(verdict).outcome == "same"
+    assert desk.told() == ["lapse"]
+    assert desk.service.tick() == 0
+
+
+def test_use_that_only_this_node_knows_keeps_it_and_is_written_down(desk: Desk) -> None:
+    desk.put("write")
+    desk.at(29 * DAY)
+    desk.known.used(key("write"), desk.clock.now())
+    desk.at(30 * DAY)
+    assert desk.service.tick() == 0
+    assert desk.stored("write").usage.last == NOON + 29 * DAY
+    assert desk.stored("write").state is ActivationState.ACTIVE
+    desk.at(59 * DAY)
+    assert desk.service.tick() == 1
+
+
+def test_use_survives_a_crash_through_the_log(desk: Desk) -> None:
+    desk.put("write")
+    use = {"agent": "bot", "purpose": "work", "action": "s/write", "time": "2026-11-25T12:00:00.000000Z"}
+    desk.at(3 * DAY)
+    for _ in range(2):
+        desk.memory.change(lambda tx: desk.service.replay_uses(tx, [use, {**use, "action": "s/never"}]))
+    assert desk.stored("write").usage.days == 2
+    assert desk.stored("write").usage.covered == 3 * DAY
+
+
+def test_a_full_sweep_equals_the_ticks(desk: Desk) -> None:
+    for tool in ("read", "write"):
+        desk.put(tool)
+    desk.at(31 * DAY)
+    assert desk.service.sweep() == (2, 2)
+    assert desk.service.sweep() == (2, 0)
+    assert desk.service.tick() == 0
+
+
+def test_most_of_its_time_gone_and_used_again(desk: Desk) -> None:
+    desk.put("write")
+    desk.at(21 * DAY)
+    desk.service.tick()
+    assert desk.stored("write").state is ActivationState.EXPIRING
+    assert desk.told() == []
+    desk.known.used(key("write"), desk.clock.now())
+    desk.service.sweep()
+    assert desk.verdicts()[-1]["verdict"] == "extend"
+    assert desk.stored("write").state is ActivationState.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        (lambda d: setattr(d, "version", "2"), ActivationState.SUSPENDED),
+        (lambda d: setattr(d, "owner_active", False), ActivationState.SUSPENDED),
+        (lambda d: setattr(d, "state", AgentState.RETIRED), ActivationState.REVOKED),
+        (lambda d: d.rules.pop("change"), ActivationState.REVOKED),
+        (lambda d: setattr(d, "risk", 700_000), ActivationState.AT_RISK),
+    ],
+)
+def test_an_event_is_judged_at_once(desk: Desk, change: Any, state: ActivationState) -> None:
+    desk.put("change")
+    change(desk)
+    assert desk.service.judge_agent(BOT) == 1
+    assert desk.stored("change").state is state
+    assert len(desk.told()) == 1
+    assert replay(desk.verdicts()[0]).outcome == "same"
+
+
+def test_a_changed_verdict_does_not_replay(desk: Desk) -> None:
+    desk.put("write")
+    desk.at(30 * DAY)
+    desk.service.tick()
+    verdict = desk.verdicts()[0]
+    verdict["statement"]["facts"]["idle_covered"] -= 1
+    assert replay(verdict).outcome == "differs"
+    verdict["statement"]["engine"] = 0
+    assert replay(verdict).outcome == "other_engine"
+
+
+def test_direct_and_latent_privilege_are_counted_apart(desk: Desk) -> None:
+    desk.put("read")
+    desk.put("write", state=ActivationState.LAPSED)
+    desk.put("change", state=ActivationState.SUSPENDED)
+    found = {
+        each.key.action: each.reach for each in standings(desk.view(), desk.view().agents[BOT], covered=0, now=NOON)
+    }
+    assert found == {
+        "s/read": Reach.DIRECT,
+        "s/write": Reach.LATENT,
+        "s/change": Reach.PERSON,
+        "s/pay": Reach.LATENT,
+    }
+    totals = summary(standings(desk.view(), desk.view().agents[BOT], covered=0, now=NOON))
+    assert totals["direct"] == {"count": 1, "weight": 1}
+    assert totals["latent"] == {"count": 2, "weight": 43}
+
+
+def test_an_owner_starts_and_suspends(desk: Desk) -> None:
+    dana = Actor(by="dana")
+    named = desk.hands.key("bot", "s/change", None)
+    assert desk.hands.start(named, by=dana).state is ActivationState.ACTIVE
+    assert desk.known.find(named) == desk.stored("change")
+    assert desk.hands.suspend(named, by=dana).serial == 2
+    desk.version = "2"
+    assert desk.hands.start(named, by=dana).agent_version == "2"
+    assert [(v["verdict"], v["by"]) for v in desk.verdicts()] == [
+        ("start", "dana"), ("suspend", "dana"), ("start", "dana"),
+    ]  # fmt: skip
+    assert replay(desk.verdicts()[0]).outcome == "by_hand"
+
+
+def test_nobody_starts_what_no_boundary_names(desk: Desk) -> None:
+    dana = Actor(by="dana")
+    with pytest.raises(NotFound):
+        desk.hands.key("bot", "s/other", None)
+    with pytest.raises(NotFound):
+        desk.hands.key("bot", "s/read", "elsewhere")
+    named = desk.hands.key("bot", "s/read", None)
+    desk.rules.pop("read")
+    with pytest.raises(NotFound):
+        desk.hands.start(named, by=dana)
+    desk.state = AgentState.SUSPENDED
+    with pytest.raises(Conflict):
+        desk.hands.start(desk.hands.key("bot", "s/write", None), by=dana)
+
+
+def test_of_several_purposes_one_must_be_named(desk: Desk) -> None:
+    view = desk.view()
+    reach = view.agents[BOT].reach
+    object.__setattr__(reach, "grants", {**reach.grants, (PurposeName("more"), ActionName("s/read")): ()})
+    hands = dataclasses.replace(desk.hands, view=lambda: view)
+    with pytest.raises(Malformed, match="more, work"):
+        hands.key("bot", "s/read", None)

@@ -1,0 +1,152 @@
+"""Step 9 inside a decision: in force, starting by itself, or waiting for a person."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from remit.access.activation import ActivationState, Usage
+from remit.catalog.model import Tier
+from remit.certification.replay import replay
+from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros
+from remit.policy.model import Call, Code
+from remit.policy.view import View
+from remit.storage.model import Activate, ConsumeProof, Reserve
+
+if TYPE_CHECKING:
+    from tests.unit.policy.conftest import Build
+
+LIST = "payments/list_invoices"
+
+
+def listing(build: Build, tier: Tier, **view: Any) -> tuple[View, Call]:
+    """The listing tool with this tier, asked for."""
+    server = build.server(build.tool("list_invoices", tier=tier))
+    rule = build.rule(LIST, first_use=view.pop("first_use", None))
+    made = build.view(build.boundary(rule), servers=[server], **view)
+    return made, build.call({}, tool="list_invoices")
+
+
+@pytest.mark.parametrize("tier", [Tier.LOW, Tier.MEDIUM])
+def test_a_first_use_starts_by_itself_and_commits_with_the_decision(build: Build, tier: Tier) -> None:
+    view, call = listing(build, tier, activations=[])
+    proposal = build.ask(call, view)
+    assert proposal.answer.allowed
+    proof, started = proposal.effects
+    assert isinstance(proof, ConsumeProof)
+    assert isinstance(started, Activate)
+    assert (started.key, started.expected, started.row.serial) == (tuple(build.key(LIST)), 0, 1)
+    assert started.row.due > build.NOON
+    assert (started.notice is None) == (tier is Tier.LOW)
+    (activation,) = proposal.starts
+    assert activation.state is ActivationState.ACTIVE
+    (verdict,) = proposal.verdicts
+    assert (verdict["verdict"], verdict["from"], verdict["to"]) == ("start", "new", "active")
+    assert replay(verdict).outcome == "same"
+
+
+def test_a_first_use_of_what_is_high_waits_for_its_owner(build: Build) -> None:
+    view, call = listing(build, Tier.HIGH, activations=[])
+    denial = build.ask(call, view).answer.denial
+    assert denial is not None
+    assert (denial.code, denial.step, denial.state) == (Code.ACTIVATION_LAPSED, 9, "new")
+    assert denial.reactivation == "owner"
+    view, call = listing(build, Tier.HIGH, activations=[], first_use="auto")
+    assert build.ask(call, view).answer.allowed
+
+
+def test_what_is_critical_and_has_no_limits_needs_a_person_for_each_call(build: Build) -> None:
+    view, call = listing(build, Tier.CRITICAL, activations=[])
+    denial = build.ask(call, view).answer.denial
+    assert denial is not None
+    assert (denial.code, denial.step, denial.state) == (Code.APPROVAL_REQUIRED, 11, "none")
+
+
+def test_use_is_no_effect_while_it_is_in_force(build: Build) -> None:
+    view, call = listing(build, Tier.MEDIUM)
+    proposal = build.ask(call, view)
+    assert [type(effect) for effect in proposal.effects] == [ConsumeProof]
+    assert (proposal.starts, proposal.verdicts) == ((), ())
+
+
+def test_after_a_lapse_it_starts_again_and_that_is_counted(build: Build) -> None:
+    old = build.activation(build.key(LIST), usage=Usage(Instant(build.NOON - 31 * DAY), Micros(0)), serial=4)
+    view, call = listing(build, Tier.MEDIUM, activations=[old], covered=31 * DAY)
+    proposal = build.ask(call, view)
+    assert proposal.answer.allowed
+    _, quota, started = proposal.effects
+    assert isinstance(quota, Reserve)
+    assert quota.limit == 5
+    assert isinstance(started, Activate)
+    assert (started.expected, started.row.serial) == (4, 5)
+    assert proposal.verdicts[0]["verdict"] == "reactivate"
+    view.counters.note(quota, 5)
+    spent = build.ask(call, view).answer.denial
+    assert spent is not None
+    assert (spent.code, spent.step) == (Code.RATE_LIMITED, 9)
+
+
+def test_a_hole_in_the_record_lets_nothing_lapse(build: Build) -> None:
+    old = build.activation(build.key(LIST), usage=Usage(Instant(build.NOON - 31 * DAY), Micros(0)))
+    view, call = listing(build, Tier.MEDIUM, activations=[old], covered=29 * DAY)
+    assert [type(effect) for effect in build.ask(call, view).effects] == [ConsumeProof]
+
+
+def test_what_lapsed_and_is_high_needs_a_key_proved_within_a_minute(build: Build) -> None:
+    old = build.activation(build.key(LIST), usage=Usage(Instant(build.NOON - 15 * DAY), Micros(0)))
+    view, call = listing(build, Tier.HIGH, activations=[old], covered=15 * DAY)
+    assert build.ask(call, view).answer.allowed
+    caller = dataclasses.replace(call.caller, attested=Instant(build.NOON - MINUTE - 1))
+    denial = build.ask(dataclasses.replace(call, caller=caller), view).answer.denial
+    assert denial is not None
+    assert (denial.code, denial.state, denial.retryable) == (Code.ACTIVATION_LAPSED, "lapsed", True)
+    assert denial.remedies[0].fields["action"] == "request_token"
+
+
+def test_what_lapsed_and_is_critical_never_comes_back_alone(build: Build) -> None:
+    old = build.activation(usage=Usage(Instant(build.NOON - 25 * HOUR), Micros(0)))
+    view = build.view(build.boundary(build.transfer_rule(rate=build.rate(9))), activations=[old], covered=25 * HOUR)
+    denial = build.transfer(view).answer.denial
+    assert denial is not None
+    assert (denial.code, denial.state, denial.reactivation) == (Code.ACTIVATION_LAPSED, "lapsed", "owner")
+
+
+def test_a_stolen_identity_at_risk_wakes_nothing_up(build: Build) -> None:
+    view, call = listing(build, Tier.LOW, activations=[], risk=500_000)
+    denial = build.ask(call, view).answer.denial
+    assert denial is not None
+    assert denial.code is Code.ACTIVATION_LAPSED
+    view, call = listing(build, Tier.LOW, risk=650_000)
+    assert build.ask(call, view).answer.allowed
+
+
+@pytest.mark.parametrize("tier", [Tier.HIGH, Tier.CRITICAL])
+def test_another_version_of_the_agent_is_not_the_one_that_was_trusted(build: Build, tier: Tier) -> None:
+    view, call = listing(build, tier, agent=build.agent(version="2.0"), first_use="auto")
+    denial = build.ask(call, view).answer.denial
+    assert denial is not None
+    assert (denial.code, denial.state) == (Code.ACTIVATION_LAPSED, "suspended")
+
+
+def test_a_boundary_approved_again_begins_anew(build: Build) -> None:
+    gone = build.activation(build.key(LIST), state=ActivationState.REVOKED, serial=7)
+    view, call = listing(build, Tier.MEDIUM, activations=[gone])
+    proposal = build.ask(call, view)
+    assert proposal.answer.allowed
+    assert proposal.verdicts[0]["verdict"] == "start"
+
+
+def test_an_agent_whose_activations_are_not_here_is_not_decided(build: Build) -> None:
+    view, call = listing(build, Tier.LOW)
+    view.activations.forget()
+    denial = build.ask(call, view).answer.denial
+    assert denial is not None
+    assert denial.code is Code.ENFORCEMENT_UNAVAILABLE
+
+
+def test_a_wall_clock_that_jumps_lets_nothing_lapse(build: Build) -> None:
+    view, call = listing(build, Tier.LOW, covered=HOUR, contact=build.NOON + 100 * DAY)
+    for now in (build.NOON + 100 * DAY, build.NOON):
+        assert [type(effect) for effect in build.ask(call, view, now).effects] == [ConsumeProof]

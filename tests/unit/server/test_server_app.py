@@ -1,0 +1,66 @@
+"""The outermost callable: nobody answers a request that a web page was led to make."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from remit.enforcement.place import Place
+from remit.server.app import EVALUATION, ME_CAN, OUTCOMES, App
+
+HERE = (b"host", b"127.0.0.1:8470")
+
+
+class Inner:
+    """Stands for everything behind."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        self.paths.append(scope["path"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def ask(path: str, *headers: tuple[bytes, bytes], server: tuple[str, int | None] | None) -> tuple[int, Any, Inner]:
+    inner, sent = Inner(), []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    app = App(place=Place("http://127.0.0.1:8470"), gateway=inner, me_can=inner, evaluation=inner, rest=inner)
+    scope = {"type": "http", "path": path, "method": "GET", "headers": list(headers), "server": server}
+    asyncio.run(app(scope, receive, send))
+    body = sent[1]["body"]
+    return sent[0]["status"], json.loads(body) if body else None, inner
+
+
+PATHS = ["/v1/agents", ME_CAN, EVALUATION, OUTCOMES, "/metrics", "/healthz", "/oauth2/token", "/oauth2/jwks", "/",
+         "/v1/me/mandate", "/.well-known/oauth-authorization-server"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_is_for_this_servers_own_name(path: str) -> None:
+    at = ("127.0.0.1", 8470)
+    for wrong in ([(b"host", b"evil.test")], [], [HERE, (b"host", b"evil.test")]):
+        status, body, inner = ask(path, *wrong, server=at)
+        assert (status, body["code"], inner.paths) == (421, "misdirected", [])
+    status, body, inner = ask(path, HERE, (b"origin", b"http://evil.test"), server=at)
+    assert (status, body["code"], inner.paths) == (403, "forbidden", [])
+    assert ask(path, HERE, server=at)[2].paths == [path]
+    assert ask(path, (b"Host", b"localhost:8470"), (b"Origin", b"http://localhost:8470"), server=at)[0] == 200
+
+
+def test_a_probe_may_call_by_the_address_it_reached() -> None:
+    probe = (b"host", b"10.0.0.5:8470")
+    assert ask("/readyz", probe, server=("10.0.0.5", 8470))[0] == 200
+    assert ask("/readyz", probe, server=("127.0.0.1", 8470))[0] == 421
+    assert ask("/readyz", probe, server=("/run/remit.sock", None))[0] == 421
+    assert ask("/readyz", probe, server=None)[0] == 421

@@ -1,0 +1,75 @@
+"""Which freezes keep an agent from a token, read from the view that calls are decided on."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.attestation.model import Attested
+from remit.freezes.model import Freeze, FreezeKind
+from remit.kernel.clock import Instant, Micros
+from remit.kernel.names import AgentName, OwnerName
+from remit.people.model import Owner
+from remit.policy.view import View, agent_record
+from remit.server.standing import ViewStanding
+from remit.tokens.checks import wish
+from remit.tokens.model import OAuthError, TokenRefused
+
+KEY, COPY = "K" * 43, "C" * 43
+BOT = Agent(
+    agent=AgentName("bot"), owner=OwnerName("dana"), version="1", purposes=(), max_instances=1,
+    sender_constraint=SenderConstraint.DPOP, not_after=Instant(99), max_run=Micros(1), keys=(), state=AgentState.ACTIVE,
+)  # fmt: skip
+
+
+class Picture:
+    """As much of a view as standing reads."""
+
+    def __init__(self, *freezes: tuple[FreezeKind, str]) -> None:
+        self.agents = {"bot": agent_record(BOT, ())}
+        self.owners = {"dana": Owner(owner=OwnerName("dana"), name="Dana", email="dana@example.test")}
+        self.purposes: dict[str, Any] = {}
+        self.freezes = {
+            (kind.value, name): Freeze(id="frz", kind=kind, name=name, reason="", by="lee", since=Instant(0))
+            for kind, name in freezes
+        }
+
+
+def refusal(*freezes: tuple[FreezeKind, str]) -> tuple[OAuthError, str]:
+    """What the token endpoint says to the bot; with nothing frozen it gets as far as its purpose."""
+    picture = cast("View", Picture(*freezes))
+    standing = ViewStanding(lambda: picture).agent_standing("bot", Instant(1))
+    attested = Attested(agent=AgentName("bot"), credential=KEY, method="private_key_jwt")
+    form = {"scope": ("purpose:work",)}
+    with pytest.raises(TokenRefused) as refused:
+        wish(form, attested=attested, jkt=COPY, standing=standing, base="http://remit.test", now=Instant(1))
+    return refused.value.error, refused.value.public
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [(FreezeKind.ALL, "*"), (FreezeKind.AGENT, "bot"), (FreezeKind.OWNER, "dana")],
+)
+def test_a_freeze_on_the_agent_or_above_it_keeps_it_from_a_token(frozen: tuple[FreezeKind, str]) -> None:
+    assert refusal(frozen)[0] is OAuthError.UNAUTHORIZED_CLIENT
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        (FreezeKind.AGENT, "other"), (FreezeKind.OWNER, "lee"), (FreezeKind.SERVER, "bot"), (FreezeKind.TOOL, "bot/x"),
+        (FreezeKind.CREDENTIAL, "bot"), (FreezeKind.CREDENTIAL, COPY), (FreezeKind.INSTANCE, KEY),
+    ],
+)  # fmt: skip
+def test_a_freeze_elsewhere_does_not(frozen: tuple[FreezeKind, str]) -> None:
+    assert refusal(frozen)[0] is OAuthError.INVALID_SCOPE
+
+
+def test_standing_names_the_frozen_keys() -> None:
+    picture = cast("View", Picture((FreezeKind.CREDENTIAL, KEY), (FreezeKind.INSTANCE, COPY)))
+    standing = ViewStanding(lambda: picture).agent_standing("bot", Instant(1))
+    assert standing is not None
+    assert (standing.frozen_credentials, standing.frozen_instances) == (frozenset({KEY}), frozenset({COPY}))
+    assert not standing.frozen
