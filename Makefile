@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all check bench lock clean
+.PHONY: browser help demo test test-all check bench lock clean
 
 help:                   ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -11,11 +11,11 @@ help:                   ## this list
 demo: $(READY)          ## live agents, governed; Ctrl-C stops everything
 	@$(BIN)/remit demo
 
-test: $(READY)          ## the tests and the demo's story
+test: $(READY) browser          ## the tests and the demo's story
 	$(BIN)/pytest -q -n 2 -m "not slow"
 	$(BIN)/remit demo --once
 
-test-all: $(READY)      ## also the long fault and peer runs; needs npm
+test-all: $(READY) browser      ## also the long fault and peer runs; needs npm
 	$(BIN)/pytest -q -n 2
 	$(BIN)/remit demo --once
 
@@ -31,6 +31,9 @@ bench: $(READY)         ## measure; fails below a floor
 lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
 	  --group dev --extra postgres pyproject.toml -o requirements.lock
+
+browser:                # the console is tested in a real one
+	@command -v chromium >/dev/null || bash scripts/browser
 
 clean:                  ## remove the virtual environment
 	rm -rf .venv
