@@ -108,3 +108,23 @@ def test_a_key_with_anothers_id_is_refused() -> None:
     text = KEY.text().replace(KEY.id.hex(), "00000000")
     with pytest.raises(CheckpointInvalid, match="id"):
         parse_key(text)
+
+
+def test_a_witnesss_line_is_read_as_strictly() -> None:
+    for name, raw in (("wit\x01ness", bytes(80)), ("witness", bytes(4)), ("witness", b"")):
+        with pytest.raises(CheckpointInvalid):
+            verify(NOTE + f"— {name} {base64.b64encode(raw).decode()}\n", KEY)
+
+
+def test_a_note_of_any_length_is_not_read() -> None:
+    line = "— witness.example " + base64.b64encode(bytes(80)).decode() + "\n"
+    assert verify(NOTE + line * 100, KEY) == POINT
+    with pytest.raises(CheckpointInvalid):
+        verify(NOTE + line * 1000, KEY)
+
+
+def test_a_key_of_another_kind_is_no_ed25519_key() -> None:
+    name, hex_id, _ = KEY.text().split("+", 2)
+    cosigning = base64.b64encode(b"\x04" + KEY.public).decode()
+    with pytest.raises(CheckpointInvalid):
+        parse_key(f"{name}+{hex_id}+{cosigning}")

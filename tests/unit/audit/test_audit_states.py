@@ -224,6 +224,31 @@ def test_the_whole_state_put_back_shows_against_the_log(ledger: Ledger) -> None:
     assert "of another time than the log" in problem(ledger)
 
 
+def test_a_record_of_an_earlier_entry_is_not_taken_for_a_later_one(ledger: Ledger) -> None:
+    """While entries wait, a record may name one of them; but not one that has a place already."""
+    put(ledger, "a", "wide")
+    old = rows(ledger, "SELECT digest, entry, seal FROM states")[0]
+    put(ledger, "a", "narrow")
+    ledger.sequence()
+    ledger.record(ledger.change("waits"))
+    behind(
+        ledger,
+        "UPDATE policies SET text = 'wide'",
+        ("UPDATE states SET digest = ?, entry = ?, seal = ?", *old),
+    )
+    source = open_offline(Path(ledger.where).parent)
+    step = verify(source).steps[-1]
+    source.close()
+    assert (step.status.value, step.detail) == ("failed", "policy a is not as entry 1 left it")
+
+
+def test_a_state_that_was_emptied_is_not_taken_for_a_new_one(ledger: Ledger) -> None:
+    put(ledger, "a", "one")
+    behind(ledger, "DELETE FROM policies", "DELETE FROM states", "DELETE FROM meta WHERE key = 'states'")
+    ledger.database.writer.change(ledger.states.begin)
+    assert problem(ledger) == "the state has no seal"
+
+
 @pytest.mark.parametrize("text", ["", "AAAA", "no base64"])
 def test_a_seal_that_is_damaged_or_gone_is_found(ledger: Ledger, text: str) -> None:
     put(ledger, "a", "one")
