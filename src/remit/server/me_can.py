@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -28,7 +29,7 @@ _FIELDS = {"action": "string", "arguments": "object?"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeCan:
-    """An ASGI endpoint on the event loop: the decision is in memory, and the proof's use is all that is written."""
+    """An ASGI endpoint; the dry run is made in a thread, and the proof's use is all that is written."""
 
     base: str
     checker: TokenChecker
@@ -71,7 +72,9 @@ class MeCan:
         if proof is not None:
             await self._use(proof)
         # (3) The same decision as a call's, with its effects dropped.
-        return Response(encode(self._told(caller, body)), media_type="application/json")
+        # In a thread: an agent's first question reads its activations, and the loop must not wait for a database.
+        told = await run_in_threadpool(self._told, caller, body)
+        return Response(encode(told), media_type="application/json")
 
     def _told(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
         return self.policy.can(caller.agent, caller.purpose, body["action"], body.get("arguments"), caller=caller)
