@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -126,11 +127,10 @@ def test_a_public_url_is_a_name_and_the_machine_itself_still_reaches_it(home: Ho
 
 def listening_port(up: Up) -> int:
     """The loopback port that the process listens on, from the kernel's own table."""
-    inodes = {
-        link.readlink().name.removeprefix("socket:[").removesuffix("]")
-        for link in Path(f"/proc/{up.process.pid}/fd").iterdir()
-        if str(link.readlink()).startswith("socket:[")
-    }
+    inodes = set()
+    for link in Path(f"/proc/{up.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            inodes.add(link.readlink().name.removeprefix("socket:[").removesuffix("]"))
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
         local, state, inode = (line.split()[n] for n in (1, 3, 9))
         if state == "0A" and inode in inodes:

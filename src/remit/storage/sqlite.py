@@ -199,10 +199,14 @@ class SqliteJournal:
         self._check_file()
 
     def probe(self) -> None:
-        """Commit a write that changes nothing: a full disk reads well."""
+        """Commit a write that leaves all as it was: a full disk reads well.
+
+        There and back: SQLite writes no page whose bytes stay the same, and then any disk would pass.
+        """
         self._execute("BEGIN IMMEDIATE")
         try:
-            self._execute("UPDATE epoch SET value = value WHERE id = 1")
+            for step in (1, -1):
+                self._execute("UPDATE epoch SET value = value + ? WHERE id = 1", (step,))
             self.commit()
         finally:
             self.rollback()
