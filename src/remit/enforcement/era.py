@@ -79,7 +79,8 @@ CACHEABLE: Final = frozenset(
 
 def warm() -> None:
     """Load what the rules below need. Takes about a second; run it in a thread after start."""
-    import mcp_types.methods  # noqa: F401, PLC0415 - takes a second, see the module
+    import mcp.shared.inbound  # noqa: F401, PLC0415 - takes a second, see the module
+    import mcp_types.methods  # noqa: F401, PLC0415 - comes with it
 
 
 def is_modern(headers: Mapping[str, str]) -> bool:

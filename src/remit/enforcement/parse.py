@@ -56,12 +56,13 @@ def header_map(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], str 
     """Headers by lower-case name, and the name of an MCP header that came twice, if one did.
 
     Any other repeated header is joined with a comma, which no single-valued field survives: two
-    tokens or two proofs are then neither.
+    tokens or two proofs are then neither. White space around a value is no part of it (RFC 9110
+    section 5.5); the HTTP parser leaves what stands after it.
     """
     headers: dict[str, str] = {}
     repeated: str | None = None
     for key, value in raw:
-        name, text = key.decode("latin-1").lower(), value.decode("latin-1")
+        name, text = key.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
         if name in headers:
             text = f"{headers[name]}, {text}"
             repeated = name if name.startswith("mcp-") else repeated

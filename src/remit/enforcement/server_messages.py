@@ -162,7 +162,7 @@ def _finish_result(raw: bytes, id: RpcId, *, method: str, modern: bool) -> Finis
     if _REMIT_META.search(raw):
         raw = _without_remit(raw)
     if method in _GREETINGS:
-        raw = _offering(raw)
+        raw = _offering(raw, modern=modern)
     if modern and method in CACHEABLE:
         raw = _uncached(raw)
     body = b'{"jsonrpc":"2.0","id":' + _encoder.encode(id) + b',"result":' + raw + b"}"
@@ -180,14 +180,18 @@ def _without_remit(raw: bytes) -> bytes:
     return canonical.encode(value) if forged else raw
 
 
-def _offering(raw: bytes) -> bytes:
+def _offering(raw: bytes, *, modern: bool) -> bytes:
     # What no boundary can grant is not offered: a client that is refused what it was offered takes
     # the server for broken (the MCP Inspector ends at a refused logging/setLevel). Resources are Remit's own: the
     # mandate, whatever the server has.
     value = canonical.parse(raw)
     capabilities = value.get("capabilities")
-    tools = {"tools": capabilities["tools"]} if isinstance(capabilities, dict) and "tools" in capabilities else {}
-    return canonical.encode({**value, "capabilities": {**tools, "resources": {}}})
+    tools = capabilities.get("tools") if isinstance(capabilities, dict) else None
+    offered: dict[str, Any] = {} if tools is None else {"tools": tools}
+    if modern and isinstance(tools, dict):
+        # A change of the list is told over `subscriptions/listen` (MCP 2026-07-28), which is not granted.
+        offered["tools"] = {name: value for name, value in tools.items() if name != "listChanged"}
+    return canonical.encode({**value, "capabilities": {**offered, "resources": {}}})
 
 
 def _uncached(raw: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -36,7 +37,6 @@ _SUSPENDED: Final = "suspended"
 # Causes whose cut calls nobody has asked for (a change made elsewhere) are forgotten after this many others.
 _CAUSES_KEPT: Final = 64
 _LOOP_SECONDS: Final = 10.0
-_AT_ONCE: Final = 8
 _FREEZE_STEP: Final = 3
 # Topics that no running call depends on.
 _ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token"})
@@ -165,16 +165,24 @@ class Streams:
             if answer is not None and ends(answer):
                 self._stop(running, answer)
 
-    async def sweep(self) -> None:
+    async def sweep(self) -> float:
         """Ask again about every running call: what ends by time alone (a run, a boundary) is announced by no change.
 
-        A few at a time, so that nothing else on the loop waits for all of them.
+        One at a time, so that nothing else on the loop waits for more than one question.
+
+        Returns:
+            Seconds that asking took, without what the loop did in between.
         """
-        for number, running in enumerate(list(self._running)):
-            if number % _AT_ONCE == _AT_ONCE - 1:
-                await asyncio.sleep(0)
-            if running.cut is None and running in self._running and ends(answer := self._again(running.call)):
-                self._stop(running, answer)
+        spent = 0.0
+        for running in list(self._running):
+            await asyncio.sleep(0)
+            if running.cut is None and running in self._running:
+                began = time.perf_counter()
+                answer = self._again(running.call)
+                spent += time.perf_counter() - began
+                if ends(answer):
+                    self._stop(running, answer)
+        return spent
 
     def cut_by(self, cause: str) -> list[Cut]:
         """From a worker thread, after the change: the calls that `cause` (a freeze's id) cut on this node; asked once.

@@ -33,6 +33,7 @@ from remit.storage.ports import Transaction
 
 _log = structlog.get_logger("remit.server")
 _SWEEP_SECONDS = 0.5  # how long a running call may outlive its run, agent, purpose or boundary
+_SWEEP_REST = 20.0  # times as long as the last sweep asked: with many streams a freeze must not wait for it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,10 +117,11 @@ class Life:
 
     async def _sweep(self) -> None:
         """Cut what time has ended. Nothing but this ends a stream whose run or boundary is over."""
+        pause = _SWEEP_SECONDS
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
+            await asyncio.sleep(pause)
             try:
-                await self.streams.sweep()
+                pause = max(_SWEEP_SECONDS, await self.streams.sweep() * _SWEEP_REST)
             except Exception:  # noqa: BLE001 - the next half second asks again
                 _log.exception("running calls could not be asked about")
 

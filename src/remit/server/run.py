@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from remit.enforcement import era
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, StorageUnavailable
 from remit.server import compose, garbage, logs
@@ -27,6 +28,9 @@ from remit.storage.lock import FileLock
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 75  # seconds; longer than common clients keep theirs, so that they close first
+# Seconds a busy thread keeps the interpreter while others wait. A freeze's transaction lets go of it at every statement
+# and would wait as long each time: with 500 open streams its slowest went from 60 to 40 ms.
+_TURN = 0.0005
 _log = structlog.get_logger("remit.server")
 
 
@@ -61,6 +65,7 @@ def serve(settings: Settings, *, as_json: bool) -> int:
         ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, StorageUnavailable: At start.
     """
     started = time.monotonic()
+    sys.setswitchinterval(_TURN)
     logs.configure()
     signal.signal(signal.SIGTERM, _leave)
     if settings.dev and not settings.loopback:
@@ -103,18 +108,27 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
         timeout_graceful_shutdown=max(1, settings.drain // SECOND),
     )
 
+    loop = asyncio.get_running_loop()
+    tasks = []
+
     def ready() -> None:
         garbage.settle()
         remit.health.ready = True
         _say_ready(settings, remit.base, as_json=as_json, seconds=time.monotonic() - started)
+        tasks.append(loop.create_task(_warm()))
 
     server = _Uvicorn(config, ready)
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.end)
     async with remit.running():
         await server.serve([listener])
         _log.info("stopping")
+
+
+async def _warm() -> None:
+    """Load what the first call would have to wait for."""
+    await asyncio.to_thread(era.warm)
+    garbage.settle()
 
 
 def _make_private(settings: Settings) -> None:

@@ -56,6 +56,11 @@ def test_ids_are_strings_or_exact_integers(identity: object) -> None:
     assert refused.value.rpc == -32600
 
 
+def test_white_space_around_a_value_is_no_part_of_it() -> None:
+    raw = [(b"Mcp-Name", b"transfer \t"), (b"mcp-param-to", b"\t a b  "), (b"x", b" \xa0")]
+    assert parse.header_map(raw)[0] == {"mcp-name": "transfer", "mcp-param-to": "a b", "x": "\xa0"}
+
+
 def test_a_repeated_header_fits_nothing() -> None:
     raw = [(b"Authorization", b"Bearer a"), (b"authorization", b"Bearer b"), (b"x", b"y")]
     assert parse.header_map(raw) == ({"authorization": "Bearer a, Bearer b", "x": "y"}, None)

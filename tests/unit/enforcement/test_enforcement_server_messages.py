@@ -95,13 +95,16 @@ def test_lists_of_the_modern_era_are_not_kept() -> None:
     assert done(of(id=1, result=result), method="resources/list", modern=False)[1]["result"] == result
 
 
-@pytest.mark.parametrize(("method", "modern"), [("initialize", False), ("server/discover", True)])
 @pytest.mark.parametrize(
-    ("capabilities", "offered"),
+    ("method", "modern", "capabilities", "offered"),
     [
-        ({"tools": {"listChanged": True}, "logging": {}, "prompts": {}}, {"tools": {"listChanged": True}}),
-        ({"logging": {}, "resources": {"subscribe": True}}, {}),
-        ([], {}),
+        ("initialize", False, {"tools": {"listChanged": True}, "logging": {}}, {"tools": {"listChanged": True}}),
+        # Its changes would come over `subscriptions/listen`, which nothing grants.
+        ("server/discover", True, {"tools": {"listChanged": True}, "prompts": {}}, {"tools": {}}),
+        ("server/discover", True, {"tools": []}, {"tools": []}),
+        ("initialize", False, {"logging": {}, "resources": {"subscribe": True}}, {}),
+        ("server/discover", True, {"logging": {}}, {}),
+        ("initialize", False, [], {}),
     ],
 )
 def test_a_server_offers_what_can_be_granted(method: str, modern: bool, capabilities: Any, offered: Any) -> None:  # noqa: FBT001 - a parameter of the test
