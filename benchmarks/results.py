@@ -30,6 +30,13 @@ HOW = {
     "is counted.",
     "scale": "`remit up` on a database with 10,000 agents and 100,000 boundaries of three rules, to its ready line and "
     "the resident memory then; and a bare process that loads only the facts and calls a tenth of the agents.",
+    "activations_scale": "A database with 10,000 agents, 100,000 boundaries of ten rules and 1,000,000 activations in "
+    "force, with up to 21 days of use each; a bare process loads the facts, then reads every agent's activations and "
+    "decides one call of each, and keeps what a server keeps of it; and `remit up` to its ready line.",
+    "reactivation": "Three processes: an MCP server, `remit up`, and a client with one call in flight for 80 agents; "
+    "400 entitlements lapse by themselves and each comes back with one timed call, beside an ordinary call of the same "
+    "agent; added is the time above the median ordinary call. Each is seen in the log (`lapse`, then one `reactivate`) "
+    "and in the server's ledger.",
     "schema_caller": "One process: a caller that draws arguments from a tool's input schema alone, uniform over the "
     "declared range (0 to 10 times the usual size where there is no maximum), strings from enum and examples; nine "
     "tools, each draw decided with its effects dropped; the same with the lists as Remit narrows them.",
@@ -51,6 +58,8 @@ NOTES = """
   of two processes cost less than one for each answer.
 - Proofs are signed before a round of the gateway's begins, because signing is the agent's work; in the freeze's loop
   the agent signs each one, as an agent does.
+- What a reactivation adds is told from the median ordinary call, so its p99 holds the machine's own noise, too: the
+  p99 of the ordinary calls beside it shows how much.
 - Python's compiled files and the page cache are warm in every start.
 """
 

@@ -22,8 +22,8 @@ from benchmarks import plot, results
 from benchmarks.report import missed
 
 HERE = Path(__file__).parent
-NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale", "start",
-         "run_start", "schema_caller")  # fmt: skip
+NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale",
+         "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
 _MOST_SECONDS = 300
 _END_SECONDS = 20
 

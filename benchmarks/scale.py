@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ START_FLOOR, START_AIM = 10.0, 3.0  # seconds
 MEMORY_FLOOR, MEMORY_AIM = 1000.0, 300.0  # MB, resident
 SERVERS = 10
 PURPOSES = 10
+READS = ("list_items", "get_item")  # a server's tools besides its `transfer`
 _SCHEMA = {
     "type": "object",
     "properties": {"to": {"type": "string"}, "amount": {"type": "number"}, "currency": {"type": "string"}},
@@ -68,8 +70,8 @@ _SCHEMA = {
 }
 
 
-def fill(tx: Transaction, *, count: int) -> None:
-    """`count` agents, each with a boundary for each of the purposes, of three rules each."""
+def fill(tx: Transaction, *, count: int, reads: Sequence[str] = READS) -> None:
+    """`count` agents, each with a boundary for each of the purposes, of a rule for each tool of its server."""
     owners, purposes, servers = SqlOwners(tx.connection), SqlPurposes(tx.connection), SqlServers(tx.connection)
     for number in range(100):
         owners.put(Owner(owner=OwnerName(f"owner-{number}"), name="N", email="n@example.test"))
@@ -85,7 +87,7 @@ def fill(tx: Transaction, *, count: int) -> None:
             )
         )
     for number in range(SERVERS):
-        tools = {ToolName(name): _tool(name) for name in ("transfer", "list_items", "get_item")}
+        tools = {ToolName(name): _tool(name) for name in ("transfer", *reads)}
         servers.put(
             Server(
                 server=ServerName(f"server-{number}"),
@@ -101,7 +103,8 @@ def fill(tx: Transaction, *, count: int) -> None:
         names = range(first, min(first + 500, count))
         tx.connection.execute(insert(agents), [_agent_row(number) for number in names])
         tx.connection.execute(
-            insert(boundaries), [_boundary_row(number, purpose) for number in names for purpose in range(PURPOSES)]
+            insert(boundaries),
+            [_boundary_row(number, purpose, reads) for number in names for purpose in range(PURPOSES)],
         )
 
 
@@ -128,7 +131,7 @@ def _agent_row(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _boundary_row(number: int, purpose: int) -> dict[str, Any]:
+def _boundary_row(number: int, purpose: int, reads: Sequence[str]) -> dict[str, Any]:
     server = f"server-{purpose}"
     # Every agent has bounds of its own: nothing here can be shared that a real estate would not share.
     transfer = Rule(
@@ -141,8 +144,8 @@ def _boundary_row(number: int, purpose: int) -> dict[str, Any]:
         rate=Rate(count=30, per="min"),
         budget=Budget(argument="amount", max=Decimal(number + 1), per="day"),
     )
-    reads = (Rule(action=ActionName(f"{server}/{name}")) for name in ("list_items", "get_item"))
-    rules = {rule.action: rule for rule in (transfer, *reads)}
+    others = (Rule(action=ActionName(f"{server}/{name}")) for name in reads)
+    rules = {rule.action: rule for rule in (transfer, *others)}
     return {
         "boundary": f"agent-{number}-{purpose}", "version": 1, "agent": f"agent-{number}",
         "purpose": f"purpose-{purpose}", "state": BoundaryState.ACTIVE.value, "source": "{}",
@@ -152,26 +155,27 @@ def _boundary_row(number: int, purpose: int) -> dict[str, Any]:
 
 def load(path: Path, *, count: int) -> dict[str, float]:
     """What one process sees when it loads the facts."""
-    before = _resident()
+    before = resident()
     clock = SystemClock()
     database = open_database(path)
     facts = Facts(source=StoredFacts(), engine=CedarEngine(), contact=clock.now, reader=database.reader)
     began = time.perf_counter()
     database.reader.read(lambda connection: facts.load(connection, epoch=database.epoch))
     seconds = time.perf_counter() - began
-    loaded = _resident()
+    loaded = resident()
     view, now = facts.view(), clock.now()
     assert len(view.agents) == count
     calling = time.perf_counter()
     for number in range(0, count, 10):
         facts.prepare(f"agent-{number}")
-        assert decide(_call(number, now), view, now=now).answer.allowed
+        assert decide(call(number, now), view, now=now).answer.allowed
     first = (time.perf_counter() - calling) / (count / 10)
     database.close()
-    return {"seconds": seconds, "before": before, "loaded": loaded, "called": _resident(), "first": first * 1e6}
+    return {"seconds": seconds, "before": before, "loaded": loaded, "called": resident(), "first": first * 1e6}
 
 
-def _call(number: int, now: Instant) -> Call:
+def call(number: int, now: Instant) -> Call:
+    """A transfer by one of the agents, which its boundary allows."""
     caller = Caller(
         agent=AgentName(f"agent-{number}"), instance=InstanceId("i"), credential=thumbprint(_jwk(number)),
         purpose=PurposeName("purpose-3"),
@@ -186,7 +190,7 @@ def _call(number: int, now: Instant) -> Call:
     )  # fmt: skip
 
 
-def _resident(process: int | str = "self") -> float:
+def resident(process: int | str = "self") -> float:
     """MB of memory that a process holds now."""
     pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 1e6
@@ -197,18 +201,23 @@ def served(data: Path, environ: dict[str, str], *more: str) -> dict[str, float]:
     began = time.perf_counter()
     with running(up("--data", str(data), "--refresh", "1h", *more), environ) as process:
         ready(process)
-        return {"up": time.perf_counter() - began, "served": _resident(process.pid)}
+        return {"up": time.perf_counter() - began, "served": resident(process.pid)}
+
+
+def prepare(data: Path, environ: dict[str, str], *fills: Callable[[Transaction], None]) -> None:
+    """Make a data directory that is filled, one change after the other, and in use: with its keys, the state sealed."""
+    data.mkdir()
+    database = open_database(data / "remit.db")
+    for each in fills:
+        database.writer.change(each)
+    database.close()
+    served(data, environ, "--accept-state")
 
 
 def measure(home: Path, *, rounds: int, count: int) -> list[dict[str, Any]]:
     """Fill once, start a few times."""
     data, environ = home / "data", environment(home)
-    data.mkdir()
-    database = open_database(data / "remit.db")
-    database.writer.change(lambda tx: fill(tx, count=count))
-    database.close()
-    # Makes the keys and seals the state, as in a data directory that is in use.
-    served(data, environ, "--accept-state")
+    prepare(data, environ, lambda tx: fill(tx, count=count))
     command = [sys.executable, __file__, "--load", str(data / "remit.db"), "--agents", str(count)]
     seen = [
         served(data, environ) | json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
