@@ -124,12 +124,12 @@ def estate(
 ) -> Iterator[Running]:
     """A server, a Remit in front of it, and the agents (with their sender constraints) with an approved boundary."""
     environ = environment(home)
-    port = _free_port()
+    port = free_port()
     upstream = [sys.executable, str(Path(__file__).with_name(server)), str(port)]
     if ledger is not None:
         upstream.append(str(ledger))
     with running(upstream, environ), running(up("--dev"), environ) as process:
-        _wait_for(port)
+        wait_for(port)
         api = ready(process)["api"]
         found = Running(direct=f"http://127.0.0.1:{port}/mcp", remit=api, home=home, environ=environ)
         _write(found, home / "estate", port, agents)
@@ -149,13 +149,15 @@ def _write(found: Running, where: Path, port: int, agents: Mapping[str, str]) ->
         key.with_name(f"{key.name}.pub.jwk").rename(where / "agents" / f"{agent}.pub.jwk")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Return once something listens there."""
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
         with socket.socket() as probe:
