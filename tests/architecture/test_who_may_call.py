@@ -56,7 +56,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     # A decision is proposed by one function and made durable by one pipeline.
     "decide": {"enforcement.pipeline", "policy.mandate", "policy.service"},
     "admit": {"enforcement.mcp", "enforcement.points"},
-    "submit_async": {"enforcement.pipeline", "server.me_can", "server.me_mandate"},
+    "submit_async": {"enforcement.pipeline", "server.me"},
     "writer.submit": {"tokens.refusals"},
     # State changes: services, and the few endpoints whose state has no room of its own.
     "writer.change": SERVICES,

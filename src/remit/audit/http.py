@@ -35,8 +35,7 @@ def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
     def checkpoint(request: Request) -> Response:
         """GET /v1/audit/checkpoint: the newest signed note; 404 while nothing was signed."""
         authorize(request, READ)
-        note = log.checkpoint()
-        if note is None:
+        if (note := log.checkpoint()) is None:
             raise NotFound("the log has no checkpoint yet")
         return PlainTextResponse(note)
 

@@ -52,7 +52,7 @@ from remit.policy.service import PolicyService
 from remit.server import http_health, me_mandate, rest
 from remit.server.accountable import Accountable
 from remit.server.announce import Announcer
-from remit.server.app import App
+from remit.server.app import ME_CAN, App
 from remit.server.apply import Applier
 from remit.server.certifying import Certifying
 from remit.server.door import Porch
@@ -72,6 +72,7 @@ from remit.server.http_secrets import Secrets
 from remit.server.http_servers import Servers
 from remit.server.life import Life, Remit
 from remit.server.local_socket import LocalSocket
+from remit.server.me import Me
 from remit.server.me_can import MeCan
 from remit.server.me_mandate import MeMandate
 from remit.server.opening import open_store
@@ -291,9 +292,14 @@ def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> tuple[Stops, E
 
 
 def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
-    return MeMandate(
-        base=ground.base, checker=gate.checker, mandates=gate.mandates, keys=ground.keys.token_keys,
-        writer=ground.database.writer, clock=ground.clock,
+    me = _me(ground, gate, me_mandate.ME_MANDATE, "GET")
+    return MeMandate(me=me, mandates=gate.mandates, keys=ground.keys.token_keys)
+
+
+def _me(ground: Ground, gate: Gate, path: str, method: str) -> Me:
+    return Me(
+        base=ground.base, path=path, method=method, checker=gate.checker, writer=ground.database.writer,
+        clock=ground.clock,
     )  # fmt: skip
 
 
@@ -367,9 +373,6 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
 def _front(ground: Ground, gate: Gate, router: ASGIApp) -> App:
     """What answers before any router: the gateway, dry runs and evaluations."""
     base, limit = ground.base, ground.settings.body_limit
-    me_can = MeCan(
-        base=base, checker=gate.checker, policy=ground.policy, writer=ground.database.writer, clock=ground.clock,
-        body_limit=limit,
-    )  # fmt: skip
+    me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
     evaluation = Evaluation(keeper=ground.gatekeeper, points=gate.points, body_limit=limit)
     return App(place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation, rest=router)

@@ -23,6 +23,8 @@ from gateway_world import (  # type: ignore[import-not-found] # beside
 from remit.enforcement.metadata import challenge
 from remit.kernel.clock import MINUTE, SystemClock
 from remit.policy import organisation
+from remit.server.app import ME_CAN
+from remit.server.me import Me
 from remit.server.me_can import MeCan
 from remit.storage.database import Database
 
@@ -141,14 +143,15 @@ class Doors:
     async def ask(self, body: bytes, headers: dict[str, str]) -> httpx2.Response:
         """POST to `/v1/me/can`."""
         world = self.world
-        app = MeCan(
+        me = Me(
             base=world.base,
+            path=ME_CAN,
+            method="POST",
             checker=self.tokens.checker,
-            policy=world.policy,
             writer=world.writer,
             clock=self.tokens.clock,
-            body_limit=1 << 20,
         )
+        app = MeCan(me=me, policy=world.policy, body_limit=1 << 20)
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url=world.base, trust_env=False) as http:
             return await http.post(self.can, content=body, headers=headers)
