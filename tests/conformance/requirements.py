@@ -204,6 +204,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("gateway:cut", "A freeze ends a running call with an error of its own request.", "design: codes"),
     # what passes between agent and server
     Requirement("gateway:progress", "What a server streams reaches the agent as it comes.", _MODERN),
+    Requirement("gateway:one-answer-each", "An id whose answer is owed is not used again.", _HANDSHAKE.format("index")),
     Requirement("gateway:server-requests", "A server's own requests to the agent are refused.", "design: servers"),
     Requirement("gateway:no-passthrough", "No token of the caller is forwarded upstream.", _PRACTICES),
     Requirement("gateway:echo", "An injected credential that comes back goes no further.", "design: invariant 6"),

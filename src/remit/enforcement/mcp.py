@@ -219,7 +219,12 @@ class Gateway:
             # Only said of a tool that was allowed: before, it would tell that there is such a tool.
             self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="header and body differ")
             raise
-        await self._relay.call(x, admitted, parse.forwarded(sent, modern=x.modern), headers)
+        if x.session is not None and not x.session.claim(sent.id):
+            self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="the id of a call that was not answered")
+            raise BadMessage(INVALID_REQUEST, "A request with this id was not answered yet", id=sent.id)
+        finished = await self._relay.call(x, admitted, parse.forwarded(sent, modern=x.modern), headers)
+        if x.session is not None:
+            x.session.settle(sent.id, finished.outcome)
 
     def _headers(self, x: Exchange, sent: Message, admitted: Admitted | None = None) -> dict[str, str]:
         if not x.modern:

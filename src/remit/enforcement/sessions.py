@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from remit.attestation.model import Caller
-from remit.enforcement.model import Limits
+from remit.enforcement.model import Limits, Outcome, RpcId
 from remit.kernel.clock import SECOND, Instant
 from remit.kernel.errors import SessionUnknown
+
+_SETTLED: Final = frozenset({Outcome.OK, Outcome.ERROR, Outcome.NOT_SENT})
+_MOST_OWED: Final = 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +32,23 @@ class Session:
     version: str
     opened: Instant
     used: Instant
+    owed: set[RpcId] = field(default_factory=set)
+
+    def claim(self, request: RpcId) -> bool:
+        """Take an id for a request; false while its server owes the answer to an earlier one (or to too many).
+
+        A server matches answers by id: a second call with the id of one that still runs there would get
+        the first one's answer, and that would be recorded as what became of it.
+        """
+        if request in self.owed or len(self.owed) >= _MOST_OWED:
+            return False
+        self.owed.add(request)
+        return True
+
+    def settle(self, request: RpcId, outcome: Outcome) -> None:
+        """Give an id back, if the call with it certainly no longer runs at the server."""
+        if outcome in _SETTLED:
+            self.owed.discard(request)
 
 
 class Sessions:

@@ -413,6 +413,46 @@ def test_every_request_of_a_server_is_refused_and_recorded(play: Play, method: s
     play(scenario)
 
 
+@pytest.mark.requirement("gateway:one-answer-each")
+def test_an_id_is_not_used_again_while_its_server_owes_an_answer(play: Play) -> None:
+    # It would get the answer of the call before, which still runs there; that would be recorded as its own.
+    async def scenario(world: World) -> None:
+        app = Slow()
+        await slow(world, app)
+        headers = await session(world)
+        first = legacy(world, headers)
+        await until(running(world, 1))
+        second = await legacy(world, headers, "other")
+        assert (second.status_code, second.json()["id"], second.json()["error"]["code"]) == (400, 7, -32600)
+        assert (await world.outcomes())[-1] == "not_sent"
+        third = legacy(world, headers, "other", 8)
+        await until(running(world, 2))
+        for task in (first, third):
+            task.cancel()
+        assert [s.json()["id"] for s in world.seen if s.json().get("method") == "tools/call"] == [7, 8]
+
+    play(scenario)
+
+
+def test_an_id_may_be_used_again_once_it_was_answered(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        app = Slow()
+        await slow(world, app)
+
+        async def answer(receive: Any, send: Any) -> None:
+            done = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {"content": []}}).encode()
+            await send({"type": "http.response.start", "status": 200, "headers": JSON})
+            await send({"type": "http.response.body", "body": done})
+
+        app._hold = answer  # type: ignore[method-assign] # this server answers
+        headers = await session(world)
+        for _ in range(2):
+            assert (await legacy(world, headers)).json()["result"] == {"content": []}
+        assert (await world.outcomes())[1:] == ["ok", "ok"]
+
+    play(scenario)
+
+
 def test_a_call_of_the_modern_era_that_its_server_answers_with_a_question_fails(play: Play) -> None:
     async def scenario(world: World) -> None:
         await slow(world, app := Slow())
