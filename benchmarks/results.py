@@ -19,8 +19,10 @@ HOW = {
     "question after the other on each.",
     "writer": "One process, 64 asyncio callers that each wait for one entry after the other; each round is divided by "
     "the rate of 4 KiB append + fdatasync just before and after it, on the same file system.",
-    "gateway": "Three processes: an MCP server of the `mcp` SDK with JSON answers, `remit up`, and an aiohttp client "
-    "with one call in flight; rounds of direct calls, calls with DPoP and calls with a plain token take turns.",
+    "gateway": "Four processes: an MCP server of the `mcp` SDK with JSON answers, `remit up`, a gateway that only puts "
+    "the same parts together (uvicorn, JSON, one ES256 verification, one cedarpy call, one durable row, aiohttp), and "
+    "an aiohttp client with one call in flight; rounds of direct calls, calls through the bare gateway, calls with "
+    "DPoP and calls with a plain token take turns.",
     "freeze": "Four processes: server, `remit up`, an agent that calls without a pause, and an operator; from just "
     "before the last bytes of the freeze request are sent until the agent has read its first refusal (`revoked`), and "
     "the server's ledger is checked for calls that began after the freeze was answered.",
@@ -53,7 +55,8 @@ NOTES = """
 - The writer without a disk that decisions are compared with exists only for tests and benchmarks.
 - An fsync is what the file system says is one: a virtual disk may answer early, which makes that unit small.
 - Client, Remit and server of the gateway's and the freeze's measurement share one machine's cores, and a direct call
-  needs fewer of them: few cores lower the gateway's share.
+  needs fewer of them: few cores lower the gateway's share. The bare gateway says how much of a direct call's rate a
+  gateway of these parts can keep at all (`docs/adr/0007-the-gateway-is-measured-against-a-bare-one.md`).
 - Over HTTP the share of durable decisions can pass 100 %: the answers of one commit leave together, and fewer wake-ups
   of two processes cost less than one for each answer.
 - Proofs are signed before a round of the gateway's begins, because signing is the agent's work; in the freeze's loop

@@ -91,9 +91,10 @@ def judge(facts: Facts) -> Verdict:  # noqa: C901, PLR0911 - one for each step
     if facts.risk >= AT_RISK or (facts.state in {_STATE.AT_RISK, _STATE.NEEDS_HUMAN} and facts.risk > CALM):
         return _risky(facts)
     # (7) Most of its time has gone.
-    if facts.idle_covered * 100 >= facts.ttl * _EXPIRING_PERCENT:
-        return Verdict(_STATE.EXPIRING, "most_of_its_time_has_gone", facts.ttl - facts.idle_covered)
-    return Verdict(_STATE.ACTIVE, "used", -(-facts.ttl * _EXPIRING_PERCENT // 100) - facts.idle_covered)
+    most = -(-facts.ttl * _EXPIRING_PERCENT // 100)
+    if facts.idle_covered >= most:
+        return Verdict(_STATE.EXPIRING, "most_of_its_time_has_gone", facts.ttl - facts.idle)
+    return Verdict(_STATE.ACTIVE, "used", min(most - facts.idle_covered, facts.ttl - facts.idle))
 
 
 def _unknown_use(facts: Facts) -> Verdict:
@@ -101,7 +102,8 @@ def _unknown_use(facts: Facts) -> Verdict:
         waited = facts.in_state if facts.state is _STATE.NEEDS_USAGE else 0
         if waited >= _GRACE_CRITICAL:
             return Verdict(_STATE.SUSPENDED, "record_incomplete_too_long")
-        return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", _GRACE_CRITICAL - waited)
+        left = min(_GRACE_CRITICAL - waited, facts.ttl - facts.idle_covered)
+        return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", left)
     return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", facts.ttl - facts.idle_covered)
 
 
@@ -111,7 +113,7 @@ def _risky(facts: Facts) -> Verdict:
     waited = facts.in_state if facts.state is _STATE.AT_RISK else 0
     if waited >= _GRACE_AT_RISK:
         return Verdict(_STATE.NEEDS_HUMAN, "at_risk_too_long")
-    return Verdict(_STATE.AT_RISK, "risk", _GRACE_AT_RISK - waited)
+    return Verdict(_STATE.AT_RISK, "risk", min(_GRACE_AT_RISK - waited, facts.ttl - facts.idle))
 
 
 def usable(state: ActivationState, tier: Tier) -> bool:

@@ -76,6 +76,13 @@ class Rule:
     first_use: str | None = None  # "auto" or None
     ttl: Micros | None = None
 
+    @property
+    def limited(self) -> bool:
+        """Whether the owner said within which limits a critical action needs no person: else each call needs one."""
+        return (
+            self.first_use == "auto" or self.rate is not None or self.budget is not None or bool(self.approval_above)
+        )
+
 
 class BoundaryState(StrEnum):
     """waiting_for_catalog and proposed wait; active is in force; superseded, revoked and ended are over."""

@@ -66,6 +66,9 @@ def rule_widens(old: Rule, new: Rule) -> Iterator[str]:
     for argument, threshold in old.approval_above:
         if argument not in thresholds or thresholds[argument] > threshold:
             yield f"the approval threshold on {argument} is raised or removed"
+    if new.limited and not old.limited:
+        # A limit looks like a narrowing, but a critical action without any needs a person for each call.
+        yield "limits take the place of a person who approves each call"
     if new.first_use is not None and new.first_use != old.first_use:
         yield "first use becomes automatic"
     if old.ttl is not None and (new.ttl is None or new.ttl > old.ttl):

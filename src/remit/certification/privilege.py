@@ -19,7 +19,7 @@ from remit.catalog.model import Tier
 from remit.certification.setting import setting_of
 from remit.kernel.clock import Instant
 from remit.kernel.names import split_action
-from remit.policy.entitlement import Setting, asked, facts_of, limited
+from remit.policy.entitlement import Setting, asked, facts_of
 from remit.policy.view import AgentRecord, View
 
 # How much one entitlement of a tier weighs when privilege is summed up.
@@ -84,7 +84,7 @@ def _without(known: Activation | None, state: ActivationState | None, setting: S
     if setting.rule is None:
         return Reach.NONE
     starts = reactivate(asked(known, state, setting, attested=0)) is None
-    alone = starts and (setting.tier is not Tier.CRITICAL or limited(setting.rule))
+    alone = starts and (setting.tier is not Tier.CRITICAL or setting.rule.limited)
     return Reach.LATENT if alone else Reach.PERSON
 
 

@@ -14,7 +14,7 @@ from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
-from remit.policy.entitlement import Setting, Start, entitled, key_of, limited
+from remit.policy.entitlement import Setting, Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Call, Denial, Proposal, Violation
 from remit.policy.ports import Ruling, Slice, Verdict
@@ -232,7 +232,7 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
     if (over := above_approval(grant.rule, arguments)) is not None:
         name, threshold = over
         return refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
-    if subject.tier is Tier.CRITICAL and not limited(grant.rule):
+    if subject.tier is Tier.CRITICAL and not grant.rule.limited:
         return refuse.approval_required(call)
     answer = Answer(boundary=boundary.boundary, boundary_version=boundary.version, policies=policies)
     return trial.allow(answer, reserved, start)

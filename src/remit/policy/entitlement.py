@@ -80,11 +80,6 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
     )
 
 
-def limited(rule: Rule) -> bool:
-    """Whether the owner said within which limits a critical action needs no person: else each call needs one."""
-    return rule.first_use == "auto" or rule.rate is not None or rule.budget is not None or bool(rule.approval_above)
-
-
 def entitled(call: Call, activation: Activation | None, setting: Setting) -> Start | Denial | None:
     """None if the entitlement is in force; what starts it; or the denial of step 9."""
     state: ActivationState | None = None

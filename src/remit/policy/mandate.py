@@ -23,7 +23,7 @@ from remit.policy import organisation
 from remit.policy.applicable import known_to, told
 from remit.policy.constraints import plain
 from remit.policy.decide import decide
-from remit.policy.entitlement import Setting, asked, facts_of, limited
+from remit.policy.entitlement import Setting, asked, facts_of
 from remit.policy.limits import Limit, decimal_of, reservation
 from remit.policy.model import Call
 from remit.policy.narrow import alternatives, narrowed
@@ -200,7 +200,7 @@ def _grant(trial: _Trial, grant: Grant, tier: Tier) -> dict[str, Any]:
         "version": grant.boundary.version,
         "limits": [_limit(trial, limit) for limit in grant.limits],
         "approval": [{"argument": name, "above": plain(above)} for name, above in rule.approval_above],
-        "approval_each_call": tier is Tier.CRITICAL and not limited(rule),
+        "approval_each_call": tier is Tier.CRITICAL and not rule.limited,
         "ttl_seconds": _ttl(trial, grant, tier),
     }
 

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from remit.access.service import AccessService
+from remit.access.sql import SqlBoundaries
 from remit.agents.service import AgentService
 from remit.catalog.model import Server
 from remit.catalog.ports import Lister, Unreached
@@ -21,11 +22,13 @@ from remit.catalog.sql import SqlServers
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Forbidden, RemitError
 from remit.people.change import Actor, Changed, record
+from remit.people.notices import SqlNotices
 from remit.people.ports import Records
 from remit.people.service import PeopleService
 from remit.policy.files import PolicyFiles
 from remit.server.documents import Document, Findings, names, read
 from remit.server.first_words import POLICIES, FirstWords
+from remit.server.lowered import notices
 from remit.server.plan import Change, Listing, Planner, PolicyChecker
 from remit.server.two_people import Word
 from remit.server.voice import SILENT, Voice
@@ -195,8 +198,12 @@ class Applier:
     # making the plan true -----------------------------------------------------------------------
 
     def _make_true(self, tx: Transaction, change: Change, *, by: Actor) -> None:
-        if change.incident is not None:
-            tx.record(self.records.entry("incident", change.incident))
+        for each in change.incidents:
+            tx.record(self.records.entry("incident", each))
+        if change.lowered:
+            boundaries = SqlBoundaries(tx.connection).open()
+            for agent, notice in notices(change.name, change.lowered, boundaries, now=self.clock.now()):
+                SqlNotices(tx.connection).put(agent, notice)
         if change.kind == "policy" and change.waits:
             return
         if change.change == "prune":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from remit.access.admission import boundary_problems, purpose_change, purpose_problems
@@ -24,6 +24,7 @@ from remit.people.model import Owner
 from remit.people.succession import answers_for
 from remit.server.documents import KINDS, Document, Findings
 from remit.server.first_words import POLICIES
+from remit.server.lowered import incident, lowered
 from remit.server.plan_policies import Saying, Widening, changed_files
 from remit.server.voice import Voice
 from remit.server.world import World
@@ -64,7 +65,8 @@ class Change:
     note: str = ""
     value: Any = None
     widening: Widening | None = None  # of policies: what two people must say
-    incident: Mapping[str, Any] | None = None  # what the log says beside the change
+    incidents: tuple[Mapping[str, Any], ...] = ()  # what the log says beside the change
+    lowered: Mapping[str, str] = field(default_factory=dict)  # tools of a server whose tier is lower now
 
     def row(self) -> dict[str, Any]:
         """As it is answered."""
@@ -169,7 +171,8 @@ class Planner:
             raise listing  # its address is never called: nothing but another file helps
         observed = observe(known, listing) if isinstance(listing, list) else Observation(known, ())
         self.world.put("server", said.server, observed.server)
-        incident = self._elsewhere(said)
+        elsewhere = self._elsewhere(said)
+        lower = lowered(before, observed.server)
         waiting = sum(tool.state is not PinState.APPROVED for tool in observed.server.tools.values())
         if not isinstance(listing, list):
             state, note = "unreachable", "not asked" if listing is None else listing.public
@@ -180,9 +183,10 @@ class Planner:
             name=said.server,
             change=_changed(before, observed.server),
             state=state,
-            note="; ".join(each for each in (note, _sent(incident)) if each),
+            note="; ".join(each for each in (note, _sent(elsewhere), _lower(lower)) if each),
             value=observed,
-            incident=incident,
+            incidents=tuple(each for each in (elsewhere, incident(said.server, lower) if lower else None) if each),
+            lowered=lower,
         )
 
     def _elsewhere(self, server: Server) -> Mapping[str, Any] | None:
@@ -322,6 +326,10 @@ def _sent(incident: Mapping[str, Any] | None) -> str:
         return ""
     before = ", ".join(incident["hosts_before"])
     return f"the secret {incident['secret']} goes to {incident['host']}, before to {before}"
+
+
+def _lower(found: Mapping[str, str]) -> str:
+    return "; ".join(f"the tier of {tool} goes down, {change}" for tool, change in found.items())
 
 
 def _changed(before: object, value: object) -> str:

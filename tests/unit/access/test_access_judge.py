@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remit.access.activation import ActivationState as State
@@ -74,17 +74,22 @@ def test_time_alone_only_takes_away(found: Facts, more: int) -> None:
         assert not usable(judge(later).state, found.tier)
 
 
+HOLE = active(tier=Tier.CRITICAL, state=State.NEEDS_USAGE, in_state=0, ttl=DAY, idle=30 * HOUR, idle_covered=20 * HOUR)
+
+
 @given(facts())
+@example(HOLE)  # its record is complete for its whole time before a person's day is over
+@example(active(idle=20 * DAY, idle_covered=0))
 def test_nothing_changes_before_it_is_due(found: Facts) -> None:
     verdict = judge(found)
-    if verdict.left is None or verdict.left <= 1 or verdict.state is not found.state:
+    if verdict.left is None or verdict.state is not found.state:
         return
+    assert verdict.left > 0
     wait = verdict.left - 1
     before = dataclasses.replace(
         found, idle=found.idle + wait, idle_covered=found.idle_covered + wait, in_state=found.in_state + wait
     )
-    if found.idle + wait < found.ttl or verdict.state is State.NEEDS_USAGE:
-        assert judge(before).state is verdict.state
+    assert judge(before).state is verdict.state
 
 
 @given(facts())

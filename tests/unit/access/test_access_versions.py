@@ -292,6 +292,7 @@ def test_what_does_not_widen_allows_nothing_new(edit: tuple[Rule, Rule]) -> None
     for limit, before in zip(counts(new), counts(old), strict=True):
         assert before is None or (limit is not None and limit[:-1] == before[:-1] and limit[-1] <= before[-1])
     assert new.first_use is None or old.first_use == "auto"
+    assert old.limited or not new.limited  # a critical action without limits needs a person for each call
     assert old.ttl is None or (new.ttl is not None and new.ttl <= old.ttl)
 
 
@@ -348,3 +349,17 @@ def bent(**bound: Any) -> Rule:
 )
 def test_each_loosening_widens(wider: Rule) -> None:
     assert list(rule_widens(BASE, wider))
+
+
+BARE = Rule(action=ACTION, when=BASE.when)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"rate": BASE.rate}, {"budget": BASE.budget}, {"approval_above": BASE.approval_above}, {"first_use": "auto"}],
+)
+def test_a_first_limit_widens_because_it_takes_the_place_of_a_person(limit: dict[str, Any]) -> None:
+    assert list(rule_widens(BARE, replace(BARE, **limit)))
+    # Beside another limit it only narrows, but for starting by itself.
+    beside = list(rule_widens(replace(BARE, rate=BASE.rate), replace(BARE, **({"rate": BASE.rate} | limit))))
+    assert bool(beside) == ("first_use" in limit)

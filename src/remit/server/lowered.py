@@ -1,0 +1,43 @@
+"""Tools whose risk tier an operator lowers: more starts by itself from then on, and the owners are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from remit.access.draft import Version
+from remit.access.model import BoundaryState
+from remit.catalog.model import Server, Tier
+from remit.kernel.canonical import canonical
+from remit.kernel.clock import Instant, rfc3339
+from remit.kernel.names import AgentName, ServerName, tool_action
+
+_RANK: Final = {Tier.LOW: 0, Tier.MEDIUM: 1, Tier.HIGH: 2, Tier.CRITICAL: 3}
+
+
+def lowered(before: Server | None, after: Server) -> dict[str, str]:
+    """Of the tools that were known before, those whose tier is lower now: by name, `critical to low`."""
+    if before is None:
+        return {}
+    pairs = [(name, before.tools[name].tier, tool.tier) for name, tool in after.tools.items() if name in before.tools]
+    return {name: f"{old.value} to {new.value}" for name, old, new in pairs if _RANK[new] < _RANK[old]}
+
+
+def incident(server: str, found: Mapping[str, str]) -> dict[str, Any]:
+    """What the log says of it."""
+    return {"what": "tier_lowered", "server": server, "tools": dict(found)}
+
+
+def notices(
+    server: str, found: Mapping[str, str], boundaries: Iterable[Version], *, now: Instant
+) -> Iterator[tuple[AgentName, str]]:
+    """What the owners of the agents are told whose boundaries in force name such a tool: agent, canonical JSON."""
+    for version in boundaries:
+        if version.state is not BoundaryState.ACTIVE:
+            continue
+        draft, rules = version.draft, version.rules or {}
+        for tool, change in found.items():
+            if (action := tool_action(ServerName(server), tool)) in rules:
+                said = {"what": "tier_lowered", "action": action, "purpose": draft.purpose,
+                        "boundary": draft.boundary, "change": change, "at": rfc3339(now)}  # fmt: skip
+                yield draft.agent, canonical(said).decode("utf-8")
