@@ -30,6 +30,7 @@ from benchmarks.scale import PURPOSES, resident
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import row_of
+from remit.access.activation_seal import UNSEALED
 from remit.access.model import Rule
 from remit.catalog.model import Tier
 from remit.certification import coverage
@@ -116,7 +117,11 @@ def load(path: Path, *, count: int) -> dict[str, float]:
     database = open_database(path)
     database.reader.read(lambda connection: covered.open(connection, clock.now()))
     facts = Facts(
-        source=StoredFacts(), engine=CedarEngine(), contact=clock.now, reader=database.reader, covered=covered.covered
+        source=StoredFacts(UNSEALED),
+        engine=CedarEngine(),
+        contact=clock.now,
+        reader=database.reader,
+        covered=covered.covered,
     )
     database.reader.read(lambda connection: facts.load(connection, epoch=database.epoch))
     garbage.settle()

@@ -26,6 +26,7 @@ from benchmarks.decisions import FAR
 from benchmarks.estate import environment, folder, ready, running, up
 from benchmarks.report import finish, options, row
 
+from remit.access.activation_seal import UNSEALED
 from remit.access.codec import rules_text
 from remit.access.model import Bound, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.access.sql import SqlPurposes
@@ -158,7 +159,7 @@ def load(path: Path, *, count: int) -> dict[str, float]:
     before = resident()
     clock = SystemClock()
     database = open_database(path)
-    facts = Facts(source=StoredFacts(), engine=CedarEngine(), contact=clock.now, reader=database.reader)
+    facts = Facts(source=StoredFacts(UNSEALED), engine=CedarEngine(), contact=clock.now, reader=database.reader)
     began = time.perf_counter()
     database.reader.read(lambda connection: facts.load(connection, epoch=database.epoch))
     seconds = time.perf_counter() - began

@@ -36,7 +36,15 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "data_key": {"audit.log", "audit.service", "audit.source_offline", "keys.service", "vault.service"},
     "load_data_key": {"audit.log"},
     "ensure_data_key": {"agents.service", "vault.service"},
-    "derive": {"audit.service", "audit.source_offline", "audit.states", "keys.derive", "keys.offline", "keys.service"},
+    "derive": {
+        "audit.service",
+        "audit.source_offline",
+        "audit.states",
+        "keys.derive",
+        "keys.offline",
+        "keys.service",
+        "server.state",
+    },
     # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK.
     "private_key": {"attestation.service", "keys.jose", "keys.service"},
     "sign": {

@@ -6,16 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import row_of
+from remit.access.activation_seal import ActivationSeal
 from remit.access.activation_sql import SqlActivations
 from remit.kernel.clock import DAY, Instant, Micros
+from remit.kernel.errors import IntegrityFailed
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.people.notices import SqlNotices
 from remit.storage.database import Database
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Activate, Committed, ConsumeProof, Effect, Entry, Reserve, Work
+from remit.storage.ports import Transaction
+from remit.storage.schema import activations
 
 NOON = Instant(1_700_000_000_000_000)
 FAR = Instant(4_000_000_000_000_000)
@@ -105,10 +110,10 @@ def test_due_and_order(any_database: Database) -> None:
         effect = Activate(it.key, 0, row_of(it, due=NOON + at))
         any_database.writer.submit(work(action, effect)).result()
     read = any_database.reader.read
-    assert [e.key.action for e in read(lambda c: SqlActivations(c).due(Instant(NOON + 1), 9))] == ["s/b", "s/a"]
-    assert [e.key.action for e in read(lambda c: SqlActivations(c).after(("", "", "", ""), 2))] == ["s/a", "s/b"]
+    assert [e.action for e in read(lambda c: SqlActivations(c).due(Instant(NOON + 1), 9))] == ["s/b", "s/a"]
+    assert [e.action for e in read(lambda c: SqlActivations(c).after(("", "", "", ""), 2))] == ["s/a", "s/b"]
     last = activation("s/b").key
-    assert [e.key.action for e in read(lambda c: SqlActivations(c).after(last, 9))] == ["s/c"]
+    assert [e.action for e in read(lambda c: SqlActivations(c).after(last, 9))] == ["s/c"]
 
 
 def test_a_place_that_was_held_and_not_taken_is_no_activation(any_database: Database) -> None:
@@ -141,3 +146,54 @@ def test_a_transition_needs_the_serial_that_was_read(any_database: Database) -> 
     found = any_database.reader.read(lambda c: SqlActivations(c).find(it.key))
     assert found is not None
     assert found.serial == 2
+
+
+SEAL = ActivationSeal(b"k" * 32)
+
+
+def test_what_the_writer_seals_is_read_with_the_seal_and_what_is_edited_is_not(any_database: Database) -> None:
+    good, bad = activation("s/a"), activation("s/b")
+    any_database.writer.seal = SEAL.close
+    for it in (good, bad):
+        any_database.writer.submit(work(it.key.action, start(it, 0))).result()
+    read = any_database.reader.read
+    assert read(lambda c: SqlActivations(c, SEAL).of_agent("bot")) == [good, bad]
+    assert read(lambda c: SqlActivations(c).unsealed()) is None
+
+    def edit(tx: Transaction) -> None:
+        of = activations.c.action == "s/b"
+        (body,) = tx.connection.execute(select(activations.c.body).where(of)).one()
+        tx.connection.execute(update(activations).where(of).values(body=body.replace('"by":""', '"by":"dana"')))
+
+    any_database.writer.change(edit)
+    for ask in (lambda c: SqlActivations(c, SEAL).of_agent("bot"), lambda c: SqlActivations(c, SEAL).find(bad.key)):
+        with pytest.raises(IntegrityFailed, match="s/b"):
+            read(ask)
+    assert read(lambda c: list(SqlActivations(c, SEAL).some([good.key, bad.key]))) == [(good, NOON + DAY)]
+    start_ = ("", "", "", "")
+    resealed = any_database.writer.change(lambda tx: SqlActivations(tx.connection, SEAL).reseal(start_, 9))
+    assert resealed == ([good.key, bad.key], 1)
+    assert [each.by for each in read(lambda c: SqlActivations(c, SEAL).of_agent("bot"))] == ["", "dana"]
+
+
+def test_a_transition_of_a_service_is_sealed_and_a_row_without_a_seal_is_found(any_database: Database) -> None:
+    it = activation()
+    any_database.writer.change(lambda tx: SqlActivations(tx.connection, SEAL).put(it, expected=0, due=1))
+    read = any_database.reader.read
+    assert read(lambda c: SqlActivations(c, SEAL).find(it.key)) == it
+    other = activation("s/z")
+    any_database.writer.change(lambda tx: SqlActivations(tx.connection).put(other, expected=0, due=1))
+    assert read(lambda c: SqlActivations(c).unsealed()) == other.key
+    with pytest.raises(IntegrityFailed):
+        read(lambda c: SqlActivations(c, SEAL).find(other.key))
+
+
+def test_many_are_postponed_at_once(any_database: Database) -> None:
+    for action in ("s/a", "s/b", "s/c"):
+        any_database.writer.submit(work(action, start(activation(action), 0))).result()
+    later = [(activation("s/a").key, 5), (activation("s/c").key, 7)]
+    any_database.writer.change(lambda tx: SqlActivations(tx.connection).postpone(later))
+    keys = [activation(action).key for action in ("s/a", "s/b", "s/c")]
+    found = any_database.reader.read(lambda c: {a.key.action: due for a, due in SqlActivations(c).some(keys)})
+    assert found == {"s/a": 5, "s/b": NOON + DAY, "s/c": 7}
+    assert any_database.reader.read(lambda c: SqlActivations(c).keys_of("bot")) != []

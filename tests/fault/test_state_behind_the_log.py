@@ -18,6 +18,7 @@ from tests.fault.lived import Estate, lived
 from tests.fault.serving import Server
 
 INTEGRITY = 8
+INTEGRITY_CODE = "integrity_failed"
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,38 @@ def test_a_server_does_not_start_with_it_and_verification_names_it(made: Estate,
     assert "--accept-state" in error["try"]
     if "record" not in edit and "never was" not in edit:
         assert objects[0] in error["detail"], error
+
+
+FORGED = (
+    "INSERT INTO activations SELECT agent, purpose, 'crm/delete_customer', scope, 1, "
+    "{body}, due, last, covered, days, gaps FROM activations WHERE agent = 'support-bot' LIMIT 1"
+)
+
+
+def test_an_entitlement_that_nobody_started_keeps_a_server_from_starting(made: Estate, tmp_path: Path) -> None:
+    # Else one row would stand for an owner's word on an action that needs it.
+    home = made.copy(tmp_path / "home")
+    sql(home, FORGED.format(body="""'{"by":"dana","state":"active"}'"""))
+    done = home.remit("up", "--listen", "127.0.0.1:0", "--json")
+    assert done.code == INTEGRITY, done.out + done.err
+    error = json.loads(done.out)["error"]
+    assert "the entitlement of support-bot to crm/delete_customer carries no seal" in error["detail"]
+    assert "--accept-state" in error["try"]
+
+
+@pytest.mark.parametrize("body", ["body", 'replace(body, \'"by":""\', \'"by":"dana"\')'])
+def test_an_entitlement_with_a_seal_that_is_not_its_own_allows_nothing(made: Estate, tmp_path: Path, body: str) -> None:
+    home = made.copy(tmp_path / "home")
+    sql(home, "DELETE FROM freezes WHERE 0", FORGED.format(body=body))
+    with Server(home) as server:
+        server.start()
+        assert server.remit("unfreeze", "agent", "support-bot").code == 0
+        done = server.remit("can", "support-bot", "crm/list_customers", "--json")
+        assert done.json["error"]["code"] == INTEGRITY_CODE, done.out
+        assert server.end() == 0
+    with home.up("--accept-state"):
+        entries = home.remit("audit", "tail", "--count", "50", "--json").json["entries"]
+        assert [entry["count"] for entry in entries if entry.get("what") == "entitlements_accepted"] == [1]
 
 
 def test_what_is_accepted_is_recorded_and_starts(made: Estate, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 import msgspec
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.kernel.canonical import canonical
+from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.storage.model import ActivationRow
 
 
@@ -40,17 +42,23 @@ def gaps_text(usage: Usage) -> str:
 
 
 def activation_of(row: Any) -> Activation:  # noqa: ANN401 - a row of the table
-    """What `row_of` stored."""
+    """What `row_of` stored. There may be a million in memory, so equal names are one object."""
     said = msgspec.json.decode(row.body)
+    since, started = said["since"], said["started"]
     return Activation(
-        key=ActivationKey(row.agent, row.purpose, row.action, row.scope),
-        boundary=said["boundary"],
+        key=ActivationKey(
+            AgentName(intern(row.agent)),
+            PurposeName(intern(row.purpose)),
+            ActionName(intern(row.action)),
+            intern(row.scope),
+        ),
+        boundary=BoundaryName(intern(said["boundary"])),
         boundary_version=said["boundary_version"],
-        agent_version=said["agent_version"],
+        agent_version=intern(said["agent_version"]),
         state=ActivationState(said["state"]),
-        since=said["since"],
-        started=said["started"],
-        by=said["by"],
+        since=since,
+        started=since if started == since else started,
+        by=intern(said["by"]),
         serial=row.serial,
         usage=Usage(row.last, row.covered, row.days, tuple(map(int, row.gaps.split(","))) if row.gaps else ()),
     )

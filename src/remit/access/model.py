@@ -79,9 +79,7 @@ class Rule:
     @property
     def limited(self) -> bool:
         """Whether the owner said within which limits a critical action needs no person: else each call needs one."""
-        return (
-            self.first_use == "auto" or self.rate is not None or self.budget is not None or bool(self.approval_above)
-        )
+        return self.first_use == "auto" or self.rate is not None or self.budget is not None or bool(self.approval_above)
 
 
 class BoundaryState(StrEnum):

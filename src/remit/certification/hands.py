@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from remit.access.activation import Activation, ActivationKey, ActivationState
+from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.certification.coverage import CoverageClock
 from remit.certification.setting import setting_of
@@ -31,6 +32,7 @@ class Hands:
     clock: Clock
     coverage: CoverageClock
     view: Callable[[], View]
+    seal: Unsealed = UNSEALED
 
     def key(self, agent: str, action: str, purpose: str | None) -> ActivationKey:
         """The entitlement that is meant.
@@ -56,7 +58,7 @@ class Hands:
         """
 
         def apply(tx: Transaction) -> Activation:
-            rows = SqlActivations(tx.connection)
+            rows = SqlActivations(tx.connection, self.seal)
             before, setting = rows.find(key), self._setting(key)
             if setting.boundary is None:
                 raise NotFound("no boundary in force names this", try_="remit boundary list")
@@ -73,7 +75,7 @@ class Hands:
         """Suspend an entitlement until its owner starts it again. One that was never used cannot start either then."""
 
         def apply(tx: Transaction) -> Activation:
-            rows = SqlActivations(tx.connection)
+            rows = SqlActivations(tx.connection, self.seal)
             before, setting = rows.find(key), self._setting(key)
             started = before or begin(key, None, setting, by=by.person)
             serial = before.serial + 1 if before else 1

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from remit.access.activation import Activation, ActivationKey
+from remit.access.activation import ActivationKey
+from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.certification.coverage import CoverageClock
 from remit.certification.setting import setting_of
@@ -33,7 +34,7 @@ class CertificationService:
 
     def __init__(
         self, *, writer: Writer, reader: Reader, records: Records, clock: Clock, coverage: CoverageClock,
-        view: Callable[[], View],
+        view: Callable[[], View], seal: Unsealed = UNSEALED,
     ) -> None:  # fmt: skip
         self._writer = writer
         self._reader = reader
@@ -41,27 +42,34 @@ class CertificationService:
         self._clock = clock
         self._coverage = coverage
         self._view = view
+        self._seal = seal
 
-    def tick(self) -> int:
-        """Judge what is due by now; how many changed state."""
+    def tick(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Judge what is due by now; how many changed state. `stop` is asked between steps."""
         now, changed = self._clock.now(), 0
-        while found := self._reader.read(lambda connection: SqlActivations(connection).due(now, _STEP)):
+        while not stop() and (found := self._reader.read(lambda connection: self._rows(connection).due(now, _STEP))):
             changed += self._judged(found, now)
             if len(found) < _STEP:
                 break
         return changed
 
-    def sweep(self) -> tuple[int, int]:
+    def sweep(self, stop: Callable[[], bool] = lambda: False) -> tuple[int, int]:
         """Judge everything: (how many, how many changed state). Nothing relies on it; it finds what was missed."""
         now, seen, changed = self._clock.now(), 0, 0
         at: tuple[str, ...] = _FIRST
-        while found := self._reader.read(lambda connection, at=at: SqlActivations(connection).after(at, _STEP)):  # type: ignore[misc]
-            seen, changed, at = seen + len(found), changed + self._judged(found, now), tuple(found[-1].key)
+        while not stop() and (found := self._after(at)):
+            seen, changed, at = seen + len(found), changed + self._judged(found, now), tuple(found[-1])
         return seen, changed
+
+    def _after(self, at: tuple[str, ...]) -> list[ActivationKey]:
+        return self._reader.read(lambda connection: self._rows(connection).after(at, _STEP))
+
+    def _rows(self, connection: Connection) -> SqlActivations:
+        return SqlActivations(connection, self._seal)
 
     def judge_agent(self, agent: str) -> int:
         """Judge everything of one agent, because something about it changed; how many changed state."""
-        found = self._reader.read(lambda connection: SqlActivations(connection).of_agent(agent))
+        found = self._reader.read(lambda connection: self._rows(connection).keys_of(agent))
         return self._judged(found, self._clock.now()) if found else 0
 
     def flush(self, tx: Transaction) -> None:
@@ -74,7 +82,7 @@ class CertificationService:
         Seen twice is harmless. The coverage clock's reading of that moment is lost; today's is
         later, so the entitlement lasts a little longer, and never shorter.
         """
-        rows, covered = SqlActivations(tx.connection), self._coverage.covered()
+        rows, covered = self._rows(tx.connection), self._coverage.covered()
         for use in uses:
             action = str(use.get("action", ""))
             key = ActivationKey(use["agent"], use.get("purpose", ""), ActionName(action), action.partition("/")[0])
@@ -82,7 +90,7 @@ class CertificationService:
                 rows.use(key, known.usage.after(parse_date_end(use["time"]), covered), due=self._clock.now())
 
     def _flush(self, connection: Connection, now: Instant) -> None:
-        view, rows, covered = self._view(), SqlActivations(connection), self._coverage.covered()
+        view, rows, covered = self._view(), self._rows(connection), self._coverage.covered()
         taken = view.activations.take_unwritten()
         try:
             for each in taken:
@@ -92,24 +100,23 @@ class CertificationService:
             view.activations.unwritten(taken)
             raise
 
-    def _judged(self, found: Sequence[Activation], now: Instant) -> int:
-        return self._writer.change(lambda tx: self._apply(tx, [each.key for each in found], now))
+    def _judged(self, found: Sequence[ActivationKey], now: Instant) -> int:
+        return self._writer.change(lambda tx: self._apply(tx, found, now))
 
     def _apply(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant) -> int:
         """Judge `keys` on what is committed, with the use that only this node knows yet."""
         self._flush(tx.connection, now)
-        rows, view, covered = SqlActivations(tx.connection), self._view(), self._coverage.covered()
+        rows, view, covered = self._rows(tx.connection), self._view(), self._coverage.covered()
         taken: list[Transition] = []
-        for key in keys:
-            stored = rows.find(key)
-            if stored is None:
-                continue
-            setting = setting_of(view, key, covered=covered, now=now, prefer=stored.boundary)
+        later: list[tuple[ActivationKey, int]] = []
+        for stored, due in rows.some(keys):
+            setting = setting_of(view, stored.key, covered=covered, now=now, prefer=stored.boundary)
             step = transition(stored, setting)
             if isinstance(step, Transition):
                 taken.append(step)
-            else:
-                rows.postpone([(key, step)])
+            elif step != due:
+                later.append((stored.key, step))
+        rows.postpone(later)
         for step in taken:
             self.take(tx, step)
         return len(taken)
@@ -117,7 +124,7 @@ class CertificationService:
     def take(self, tx: Transaction, step: Transition) -> None:
         """Write one transition, its verdict and its notice, within a change."""
         after = step.after
-        if not SqlActivations(tx.connection).put(after, expected=step.before.serial, due=step.due):
+        if not self._rows(tx.connection).put(after, expected=step.before.serial, due=step.due):
             return
         tx.record(self._records.entry("verdict", step.verdict))
         if step.notice is not None:

@@ -20,7 +20,7 @@ from remit.catalog.ports import Lister, Unreached
 from remit.catalog.service import CatalogService
 from remit.catalog.sql import SqlServers
 from remit.kernel.clock import Clock
-from remit.kernel.errors import Forbidden, RemitError
+from remit.kernel.errors import Forbidden, Overloaded, RemitError
 from remit.people.change import Actor, Changed, record
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
@@ -89,6 +89,7 @@ class Applier:
             TreeInvalid: Documents with problems; nothing was changed.
             Conflict: A retired name, a purpose that would widen; nothing was changed.
             Forbidden: Asked to approve by somebody who may approve nothing; the admin token never may.
+            Overloaded: Remit is stopping; nothing was changed.
         """
         findings = Findings()
         found = read(documents, findings)
@@ -187,6 +188,8 @@ class Applier:
             except Unreached as error:
                 if not error.again or time.monotonic() + pause > deadline:
                     return error
+            except Overloaded:
+                raise  # Remit's own word, not the server's: it is stopping, and plans nothing more
             except RemitError as error:
                 return error
             except Exception as error:  # noqa: BLE001 - one server's surprise must not end the apply of all

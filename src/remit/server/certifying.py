@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Connection
 
 from remit.certification.service import CertificationService
-from remit.kernel.clock import DAY, Clock
+from remit.kernel.clock import DAY, HOUR, Clock
 from remit.kernel.errors import RemitError
 
 _EVERY = 1.0  # seconds
+_FIRST_SWEEP = HOUR  # after the start, which has enough to do; what is due is judged from the first second
 _log = structlog.get_logger("remit.certification")
 
 
@@ -23,7 +25,8 @@ class Certifying:
     service: CertificationService
     clock: Clock
     _changed: dict[str, None] = field(default_factory=dict)
-    _swept: int = 0
+    _next: int = 0  # when everything is swept; 0: not since the start
+    _ending: threading.Event = field(default_factory=threading.Event)
 
     def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
         """Take note of agents about whom something changed (remit.storage.ports.Feed)."""
@@ -34,21 +37,31 @@ class Certifying:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await asyncio.sleep(_EVERY)
-            try:
-                await asyncio.to_thread(self.once)
-            except RemitError as error:
-                _log.warning("not certified", error=error.public, detail=error.detail)
+        try:
+            while True:
+                await asyncio.sleep(_EVERY)
+                await self._tried()
+        finally:
+            self._ending.set()  # a thread cannot be cancelled: it stops before its next step
+
+    async def _tried(self) -> None:
+        try:
+            await asyncio.to_thread(self.once)
+        except RemitError as error:
+            _log.warning("not certified", error=error.public, detail=error.detail)
+        except Exception:  # noqa: BLE001 - whatever it was, without this loop nothing would lapse on the record
+            _log.exception("not certified")
 
     def once(self) -> None:
         """What is to be done now."""
         changed, self._changed = self._changed, {}
         for agent in changed:
             self.service.judge_agent(agent)
-        self.service.tick()
+        self.service.tick(self._ending.is_set)
         now = self.clock.now()
-        if now - self._swept >= DAY:
-            self._swept = now
-            seen, moved = self.service.sweep()
+        if self._next == 0:
+            self._next = now + _FIRST_SWEEP
+        elif now >= self._next:
+            self._next = now + DAY
+            seen, moved = self.service.sweep(self._ending.is_set)
             _log.info("swept", entitlements=seen, changed=moved)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
+from remit.access.activation_seal import ActivationSeal
 from remit.access.service import AccessService
 from remit.agents.service import AgentService
 from remit.audit import http as audit_http
@@ -49,7 +50,7 @@ from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.mandates import Mandates
 from remit.policy.service import PolicyService
-from remit.server import http_health, me_mandate, rest
+from remit.server import http_health, me_mandate, published, rest
 from remit.server.accountable import Accountable
 from remit.server.announce import Announcer
 from remit.server.app import ME_CAN, App
@@ -83,7 +84,7 @@ from remit.server.reach import Reach
 from remit.server.refresh import Refresher
 from remit.server.settings import Settings
 from remit.server.standing import ViewStanding
-from remit.server.state import open_admin, open_state
+from remit.server.state import entitlement_seal, open_admin, open_state
 from remit.server.stops import Stops
 from remit.server.stored import StoredFacts
 from remit.storage.database import Database
@@ -105,6 +106,7 @@ class Ground:
     database: Database
     keys: KeyRing
     states: States
+    seal: ActivationSeal
     records: Recorder
     vault: Vault
     keeper: Doorkeeper
@@ -158,11 +160,11 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     engine, vault = CedarEngine(), Vault(keys)
     keeper, gatekeeper, revoked = Doorkeeper(clock=clock, dev=settings.dev), Gatekeeper(), Revoked(clock)
     records = Recorder(keys, clock, lambda: database.epoch)
-    states = States(keys, database.reader)
-    open_state(settings, database, states, records)
+    states, seal = States(keys, database.reader), entitlement_seal(keys)
+    open_state(settings, database, states, records, seal)
     coverage = CoverageClock()
     facts = Facts(
-        source=StoredFacts(), engine=engine, contact=_contact(database, clock), reader=database.reader,
+        source=StoredFacts(seal), engine=engine, contact=_contact(database, clock), reader=database.reader,
         covered=coverage.covered,
     )  # fmt: skip
     # In the order in which a change becomes known: keys before what they open, facts before who relies on them.
@@ -182,10 +184,10 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
         facts.load(connection, epoch=database.epoch)
 
     database.reader.read(load)
-    policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=f"{base}/errors")
+    policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=base + published.ERRORS)
     return Ground(
-        settings=settings, base=base, clock=clock, database=database, keys=keys, states=states, records=records,
-        vault=vault, keeper=keeper, gatekeeper=gatekeeper, revoked=revoked, facts=facts, engine=engine,
+        settings=settings, base=base, clock=clock, database=database, keys=keys, states=states, seal=seal,
+        records=records, vault=vault, keeper=keeper, gatekeeper=gatekeeper, revoked=revoked, facts=facts, engine=engine,
         policy=policy, coverage=coverage,
     )  # fmt: skip
 
@@ -218,7 +220,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     log = Log(database.reader, ground.keys)
     points = Points(
         pipeline=pipeline, purposes=policy.purposes, header=lambda decision: log.find(decision).header, clock=clock,
-        docs=f"{ground.base}/errors",
+        docs=ground.base + published.ERRORS,
     )  # fmt: skip
     revoked = ground.revoked.has
     streams = Streams(with_tokens(revoked, pipeline.again), pipeline.epoch, with_tokens(revoked, pipeline.frozen))
@@ -257,7 +259,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 def _certifying(ground: Ground) -> Certifying:
     service = CertificationService(
         writer=ground.database.writer, reader=ground.database.reader, records=ground.records, clock=ground.clock,
-        coverage=ground.coverage, view=ground.facts.view,
+        coverage=ground.coverage, view=ground.facts.view, seal=ground.seal,
     )  # fmt: skip
     return Certifying(service=service, clock=ground.clock)
 
@@ -325,7 +327,10 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         records=records,
     )  # fmt: skip
     accountable, authority, log, life = Accountable(reader), Authority.shipped(), Log(reader, ground.keys), gate.life
-    hands = Hands(writer=writer, records=records, clock=clock, coverage=ground.coverage, view=ground.facts.view)
+    hands = Hands(
+        writer=writer, records=records, clock=clock, coverage=ground.coverage, view=ground.facts.view,
+        seal=ground.seal,
+    )  # fmt: skip
     frozen = Freezes(
         freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer, records=records,
         clock=clock,
@@ -366,6 +371,7 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         *enforcement.routes(),
         *console.routes(),
         *http_health.routes(gate.health, gate.metrics.registry),
+        *published.routes(doors),
     ]
     return _front(ground, gate, rest.rest(routes))
 

@@ -20,7 +20,7 @@ from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.points import Points
 from remit.enforcement.streams import Streams
 from remit.kernel.clock import SECOND, Clock
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import Overloaded, RemitError
 from remit.outbound.session import Outbound
 from remit.server import garbage
 from remit.server.announce import Announcer
@@ -54,14 +54,25 @@ class Life:
     coverage: CoverageClock
     certifying: Certifying
     _loop: asyncio.AbstractEventLoop | None = None
+    _leaving: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that requests run on."""
+        """The event loop that requests run on.
+
+        Raises:
+            Overloaded: The server is stopping: nothing new begins on it, and who waits for another server goes home.
+        """
         if self._loop is None:
             raise RuntimeError("the server does not run yet")
+        if self._leaving:
+            raise Overloaded("Remit is stopping", try_="ask again once it runs again")
         return self._loop
+
+    def leave(self) -> None:
+        """From now on the server is stopping. Requests under way have until the end of the drain."""
+        self._leaving = True
 
     def recover(self) -> None:
         """Before any call is taken: settle what a crash left open, and say that this process starts."""
@@ -152,6 +163,7 @@ class Remit:
             yield
         finally:
             self.health.ready = False
+            self.life.leave()
             await self.local.close()
             await self.life.end()
 

@@ -51,6 +51,8 @@ ELSEWHERE: Final = (
     ("post", "/v1/me/can", "What the answer to a call of mine would be", "agent"),
     ("get", "/v1/me/mandate", "What I may do now, signed (?format=json: plain)", "agent"),
     ("get", "/schemas/mandate.json", "The JSON Schema of mandates", "anyone"),
+    ("get", "/errors/{code}", "What a code means, and what to do about it", "anyone"),
+    ("get", "/openapi.json", "This description", "anyone"),
     ("get", "/healthz", "The process runs", "anyone"),
     ("get", "/readyz", "Calls are taken", "anyone"),
     ("get", "/metrics", "Prometheus metrics", "anyone"),

@@ -47,7 +47,7 @@ async def _http(_: Request, error: Exception) -> Response:
     if status == _METHOD_NOT_ALLOWED:
         headers = getattr(error, "headers", None)
         return problem.answer("method_not_allowed", "this path takes another method", headers=headers)
-    return problem.answer("not_found", "there is nothing here", try_="the API is described in docs/openapi.json")
+    return problem.answer("not_found", "there is nothing here", try_="GET /openapi.json says what there is")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

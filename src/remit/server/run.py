@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Never
 
@@ -64,7 +65,6 @@ def serve(settings: Settings, *, as_json: bool) -> int:
         Conflict: Another server uses the same data directory.
         ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, StorageUnavailable: At start.
     """
-    started = time.monotonic()
     sys.setswitchinterval(_TURN)
     logs.configure()
     signal.signal(signal.SIGTERM, _leave)
@@ -79,7 +79,7 @@ def serve(settings: Settings, *, as_json: bool) -> int:
             try:
                 remit.life.recover()
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    runner.run(_serve(settings, remit, listener, as_json=as_json, started=started))
+                    runner.run(_serve(settings, remit, listener, as_json=as_json))
             finally:
                 settings.instance_file.unlink(missing_ok=True)
                 remit.close()
@@ -92,7 +92,7 @@ def _leave(_number: int, _frame: FrameType | None) -> Never:
     raise SystemExit(0)  # SIGTERM before the loop runs: what is open is closed on the way out
 
 
-async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, as_json: bool, started: float) -> None:
+async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, as_json: bool) -> None:
     config = uvicorn.Config(
         remit.app,
         loop="none",
@@ -114,12 +114,17 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
     def ready() -> None:
         garbage.settle()
         remit.health.ready = True
-        _say_ready(settings, remit.base, as_json=as_json, seconds=time.monotonic() - started)
+        _say_ready(settings, remit.base, as_json=as_json)
         tasks.append(loop.create_task(_warm()))
 
     server = _Uvicorn(config, ready)
+
+    def leave() -> None:
+        remit.life.leave()  # who waits for another server hears of it now, while it can still be answered
+        server.end()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.end)
+        loop.add_signal_handler(number, leave)
     async with remit.running():
         await server.serve([listener])
         _log.info("stopping")
@@ -161,7 +166,7 @@ def _base_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _say_ready(settings: Settings, base: str, *, as_json: bool, seconds: float) -> None:
+def _say_ready(settings: Settings, base: str, *, as_json: bool) -> None:
     instance = {"url": base, "pid": os.getpid(), "admin_token_file": str(settings.admin_token_file)}
     beside = settings.instance_file.with_name("instance.json.new")
     beside.write_text(json.dumps(instance) + "\n", encoding="utf-8")
@@ -170,15 +175,26 @@ def _say_ready(settings: Settings, base: str, *, as_json: bool, seconds: float) 
         ready = {"api": base, "console": f"{base}/console", "gateway": f"{base}/mcp"}
         lines = [json.dumps({**ready, "admin_token_file": str(settings.admin_token_file)})]
     else:
-        lines = _block(settings, base, seconds)
+        lines = _block(settings, base, _age())
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
-def _block(settings: Settings, base: str, seconds: float) -> list[str]:
+def _age() -> float | None:
+    """Seconds since this process began, with what Python took to load; None where the kernel does not tell."""
+    try:
+        # proc(5): `pid (name) state ...`, where a name may have a ")"; field 22 is the start, in ticks since the boot.
+        after_name = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        began = int(after_name.split()[22 - 3]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - began
+    except (OSError, AttributeError, IndexError, ValueError):
+        return None
+
+
+def _block(settings: Settings, base: str, seconds: float | None) -> list[str]:
+    took = "" if seconds is None else f" ({seconds:.1f} s)"
     lines = [
-        f"Remit is ready ({seconds:.1f} s), listening on {settings.host}"
-        + (", this machine only" if settings.loopback else ""),
+        f"Remit is ready{took}, listening on {settings.host}" + (", this machine only" if settings.loopback else ""),
         "",
         f"  API          {base}",
         f"  Gateway      {base}/mcp/SERVER",

@@ -131,8 +131,14 @@ def _injection(value: Injection | None) -> str | None:
 
 
 def tool(value: Tool) -> dict[str, Any]:
-    """A tool."""
-    return {"tool": value.name, "tier": value.tier.value, "state": value.state.value, "pin": value.pin}
+    """A tool, with the schema that its arguments are checked against."""
+    return {
+        "tool": value.name,
+        "tier": value.tier.value,
+        "state": value.state.value,
+        "pin": value.pin,
+        "input_schema": value.definition.get("inputSchema"),
+    }
 
 
 def freeze(value: Freeze) -> dict[str, Any]:

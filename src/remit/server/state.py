@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
+from remit.access.activation import ActivationKey
+from remit.access.activation_seal import LABEL, ActivationSeal
+from remit.access.activation_sql import SqlActivations
 from remit.audit.service import Recorder
 from remit.audit.states import Named, States
 from remit.kernel.clock import Clock
 from remit.kernel.errors import IntegrityFailed
+from remit.keys.service import KeyRing
 from remit.people.change import Actor, Changed, record
 from remit.server.operator_tokens import ensure_admin
 from remit.server.operators import ADMIN
@@ -21,7 +27,12 @@ _STEP: Final = 1000  # objects accepted in one change
 _log = structlog.get_logger("remit.server")
 
 
-def open_state(settings: Settings, database: Database, states: States, records: Recorder) -> None:
+def entitlement_seal(keys: KeyRing) -> ActivationSeal:
+    """What seals entitlements under a key of this deployment's own."""
+    return ActivationSeal(keys.derive(LABEL))
+
+
+def open_state(settings: Settings, database: Database, states: States, records: Recorder, seal: ActivationSeal) -> None:
     """Check every object against its sealed record, and keep these records from now on.
 
     With `settings.accept_state`, what differs is recorded as it is, one entry for each object.
@@ -29,18 +40,25 @@ def open_state(settings: Settings, database: Database, states: States, records: 
     Raises:
         IntegrityFailed: Something is not as its last entry left it; says what.
     """
-    database.writer.complete = states.complete
+    database.writer.complete, database.writer.seal = states.complete, seal.close
     if not database.reader.read(states.sealed):
         database.writer.change(states.begin)
     if settings.accept_state:
         _accept(database, states, records)
-    found = database.reader.read(states.check)
-    if found.problem:
+        _accept_entitlements(database, records, seal)
+    problem = database.reader.read(lambda connection: states.check(connection).problem or _unsealed(connection))
+    if problem:
         raise IntegrityFailed(
             "the stored state is not what was recorded",
-            detail=found.problem,
+            detail=problem,
             try_=f"remit audit verify --data {settings.data}, then remit up --accept-state if this is how it should be",
         )
+
+
+def _unsealed(connection: Connection) -> str:
+    # A forged seal is found when the entitlement is read; that there is none at all, here.
+    found = SqlActivations(connection).unsealed()
+    return "" if found is None else f"the entitlement of {found.agent} to {found.action} carries no seal"
 
 
 def _accept(database: Database, states: States, records: Recorder) -> None:
@@ -55,6 +73,25 @@ def _accept(database: Database, states: States, records: Recorder) -> None:
     finally:
         states.accepting = False
     _log.warning("the state was accepted as it is", objects=len(strays))
+
+
+def _accept_entitlements(database: Database, records: Recorder, seal: ActivationSeal) -> None:
+    """Seal every activation as it is; how many were not is recorded."""
+    at: Sequence[str] = ("", "", "", "")
+    while True:
+        keys = database.writer.change(lambda tx, at=at: _resealed(tx, records, seal, at))  # type: ignore[misc]
+        if not keys:
+            return
+        at = keys[-1]
+
+
+def _resealed(tx: Transaction, records: Recorder, seal: ActivationSeal, at: Sequence[str]) -> list[ActivationKey]:
+    keys, wrong = SqlActivations(tx.connection, seal).reseal(at, _STEP)
+    if wrong:
+        said = {"what": "entitlements_accepted", "count": wrong, "from": "/".join(keys[0]), "to": "/".join(keys[-1])}
+        tx.record(records.entry("incident", said))
+        _log.warning("entitlements were accepted as they are", count=wrong)
+    return keys
 
 
 def _record(tx: Transaction, records: Recorder, strays: list[tuple[Named, tuple[str | None, str]]]) -> None:

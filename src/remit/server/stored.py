@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from remit.access import sql as access_sql
 from remit.access.activation import Activation
+from remit.access.activation_seal import Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.access.model import Boundary, Purpose
 from remit.access.sql import SqlPurposes
@@ -26,6 +27,9 @@ from remit.policy.sql import SqlPolicies
 
 class StoredFacts:
     """Implements remit.policy.ports.FactSource over the rooms' repositories."""
+
+    def __init__(self, seal: Unsealed) -> None:
+        self._seal = seal
 
     def owners(self, connection: Connection) -> Iterable[Owner]:
         """Every owner."""
@@ -69,7 +73,7 @@ class StoredFacts:
 
     def activations(self, connection: Connection, agent: str) -> Iterable[Activation]:
         """One agent's activations."""
-        return SqlActivations(connection).of_agent(agent)
+        return SqlActivations(connection, self._seal).of_agent(agent)
 
     def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, int]]:
         """Agents' risks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, tuple_, update
@@ -15,6 +15,8 @@ from remit.storage.schema import activations, notices
 
 _NAMES = ("agent", "purpose", "action", "scope")
 _KEY = [activations.c[name] for name in _NAMES]
+Seal = Callable[[RowKey, int, str], str]
+"""Makes of the body of a row with this key and serial what is stored."""
 _NOT_YET = {"serial": 0, "body": "", "due": 2**62, "last": 0, "covered": 0, "days": 0, "gaps": ""}
 
 
@@ -30,12 +32,17 @@ def serials(connection: Connection, keys: Collection[RowKey]) -> dict[RowKey, in
     return {(row.agent, row.purpose, row.action, row.scope): row.serial for row in connection.execute(query)}
 
 
-def write(connection: Connection, changed: Iterable[Activate], told: Iterable[Activate]) -> None:
-    """Write rows that `serials` has locked, and the notices to their owners."""
+def as_it_is(_key: RowKey, _serial: int, body: str) -> str:
+    """A body needs no sealing."""
+    return body
+
+
+def write(connection: Connection, changed: Iterable[Activate], told: Iterable[Activate], seal: Seal = as_it_is) -> None:
+    """Write rows that `serials` has locked, their bodies sealed, and the notices to their owners."""
     for each in changed:
         row = each.row
         values = {
-            "serial": row.serial, "body": row.body, "due": row.due,
+            "serial": row.serial, "body": seal(each.key, row.serial, row.body), "due": row.due,
             "last": row.last, "covered": row.covered, "days": row.days, "gaps": row.gaps,
         }  # fmt: skip
         connection.execute(update(activations).where(tuple_(*_KEY) == tuple_(*each.key)).values(values))

@@ -83,10 +83,12 @@ def commit(
     *,
     allow: Callable[[float], None],
     complete: Complete = as_it_is,
+    seal: activate.Seal = activate.as_it_is,
 ) -> Result:
     """Commit `works` and `changes` in one transaction, durable when this returns.
 
-    `complete` sees the entries of each change, within it, and may write what belongs to them.
+    `complete` sees the entries of each change, within it, and may write what belongs to them. `seal` makes of an
+    activation's body what is stored.
 
     `allow(seconds)` is told before each stage how long it may take. Works come first: they were
     decided without these changes, and no caller has been answered yet, so either order is true.
@@ -99,7 +101,7 @@ def commit(
     try:
         due = _due(journal, works)
         wants = wanted(due)
-        settled = _settle(journal, due, wants)
+        settled = _settle(journal, due, wants, seal)
         answers = settled.answers if due is works else _in_place(works, due, settled.answers)
         result = Result(answers, len(wants.proofs) + len(wants.reserved))
         for change in changes:
@@ -131,7 +133,7 @@ def _in_place(
     return [found.get(id(work), NOTHING_FAILED) for work in works]
 
 
-def _settle(journal: Journal, works: Sequence[Work], wants: Wanted) -> Settled:
+def _settle(journal: Journal, works: Sequence[Work], wants: Wanted, seal: activate.Seal) -> Settled:
     fresh = journal.consume(wants.proofs) if wants.proofs else set()
     counting = wants.reserved or wants.released
     used = journal.used(wants) if counting else {}
@@ -140,7 +142,7 @@ def _settle(journal: Journal, works: Sequence[Work], wants: Wanted) -> Settled:
     if settled.counters:
         journal.keep(settled.counters, wants)
     if settled.activations:
-        activate.write(journal.connection, settled.activations.values(), settled.notices)
+        activate.write(journal.connection, settled.activations.values(), settled.notices, seal)
     return settled
 
 

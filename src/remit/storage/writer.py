@@ -14,6 +14,8 @@ import structlog
 from remit.kernel.clock import Clock
 from remit.kernel.errors import StorageUnavailable
 from remit.storage import intake
+from remit.storage.activate import Seal
+from remit.storage.activate import as_it_is as unsealed
 from remit.storage.commit import (
     CHANGE_SECONDS,
     STAGE_SECONDS,
@@ -72,6 +74,8 @@ class GroupCommitWriter:
         self.last_contact = 0.0
         self.complete: Complete = as_it_is
         """What is done at the end of each change, within it, with the entries that it recorded."""
+        self.seal: Seal = unsealed
+        """What makes of an activation's body what is stored."""
 
     # what callers see -----------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class GroupCommitWriter:
     def _commit(self, journal: Journal, batch: Batch) -> Result:
         changes = [change.apply for change in batch.changes]
         try:
-            return commit(journal, batch.works, changes, allow=self._allow, complete=self.complete)
+            return commit(journal, batch.works, changes, allow=self._allow, complete=self.complete, seal=self.seal)
         except journal.content_errors as error:
             # One work with rows the database will not have must not take the others with it.
             _log.warning("a batch was refused by the database; recording its works one by one", error=repr(error))
@@ -182,7 +186,7 @@ class GroupCommitWriter:
         result = Result([], changed=[(None, intake.unavailable(repr(why)[:500])) for _ in batch.changes])
         for work in batch.works:
             try:
-                result.answers += commit(journal, [work], [], allow=self._allow).answers
+                result.answers += commit(journal, [work], [], allow=self._allow, seal=self.seal).answers
             except journal.content_errors as error:
                 result.answers.append(intake.unavailable(repr(error)[:500]))
         return result

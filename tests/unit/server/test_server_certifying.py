@@ -1,0 +1,100 @@
+"""The loop that certifies in the background: no failure ends it, and it ends when the server does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from remit.kernel.clock import DAY, HOUR, FixedClock
+from remit.kernel.errors import StorageUnavailable
+from remit.server import certifying
+from remit.server.certifying import Certifying
+
+
+class Service:
+    """Fails as told, and sweeps until it is told to stop."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.ticks = 0
+        self.sweeps = 0
+        self.sweeping, self.stopped = threading.Event(), threading.Event()
+        self.endless = False
+
+    def judge_agent(self, agent: str) -> int:
+        raise AssertionError(agent)
+
+    def tick(self, _stop: Callable[[], bool]) -> int:
+        self.ticks += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return 0
+
+    def sweep(self, stop: Callable[[], bool]) -> tuple[int, int]:
+        self.sweeps += 1
+        self.sweeping.set()
+        while self.endless and not stop():
+            self.stopped.wait(0.01)
+        self.stopped.set()
+        return 0, 0
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certifying, "_EVERY", 0.01)
+
+
+def running(service: Service, until: Callable[[], bool]) -> Certifying:
+    it: Any = Certifying(service=service, clock=FixedClock(DAY))  # type: ignore[arg-type]
+
+    async def run() -> None:
+        task = asyncio.create_task(it.run())
+        async with asyncio.timeout(30):
+            while not until():  # noqa: ASYNC110 - a thread works
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    return it  # type: ignore[no-any-return]
+
+
+def test_no_failure_ends_it() -> None:
+    service = Service(ValueError("a surprise"), StorageUnavailable("gone"), KeyError("another"))
+    running(service, lambda: service.ticks >= 4)
+    assert not service.failures
+
+
+def test_a_sweep_ends_with_the_server() -> None:
+    # A thread cannot be cancelled: a sweep of a million would hold up the end for minutes.
+    service = Service()
+    service.endless = True
+    it = Certifying(service=service, clock=FixedClock(DAY))  # type: ignore[arg-type]
+    it._next = 1
+
+    async def run() -> None:
+        task = asyncio.create_task(it.run())
+        await asyncio.to_thread(service.sweeping.wait, 30)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())  # waits for its threads
+    assert service.stopped.is_set()
+
+
+def test_everything_is_swept_an_hour_after_the_start_and_then_once_a_day() -> None:
+    service, clock = Service(), FixedClock(DAY)
+    it = Certifying(service=service, clock=clock)  # type: ignore[arg-type]
+    seen = []
+    for later in (0, HOUR - 1, HOUR, HOUR + 1, HOUR + DAY - 1, HOUR + DAY):
+        clock.at = DAY + later
+        it.once()
+        seen.append(service.sweeps)
+    assert seen == [0, 0, 1, 1, 1, 2]
