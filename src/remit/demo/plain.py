@@ -6,11 +6,13 @@ issues them only to agents registered with `sender_constraint: none`, and calls 
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import httpx2
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from mcp.client.auth import TokenStorage
 from mcp.client.auth.extensions.client_credentials import PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
@@ -38,11 +40,10 @@ class _Memory(TokenStorage):
 
 def plain_auth(url: str, issuer: str, agent: str, key_file: Path, purpose: str) -> httpx2.Auth:
     """The SDK's provider for `agent` on the server at `url`, asking for scope `purpose:PURPOSE`."""
-    key = ECKey.import_key(json.loads(key_file.read_text(encoding="utf-8")))
     parameters = SignedJWTParameters(
         issuer=agent,
         subject=agent,
-        signing_key=key.as_pem(private=True).decode(),
+        signing_key=_pem(json.loads(key_file.read_text(encoding="utf-8"))),
         signing_algorithm="ES256",
     )
     return PrivateKeyJWTOAuthProvider(
@@ -53,3 +54,10 @@ def plain_auth(url: str, issuer: str, agent: str, key_file: Path, purpose: str) 
         scope=f"purpose:{purpose}",
         issuer=issuer,
     )
+
+
+def _pem(jwk: dict[str, str]) -> str:
+    """An EC key as the SDK's provider takes it."""
+    secret = base64.urlsafe_b64decode(jwk["d"] + "=" * (-len(jwk["d"]) % 4))
+    key = ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
