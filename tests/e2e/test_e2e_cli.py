@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from tests.e2e.running import BOUNDARY, SERVER, Home, Up, free_port, tree
 
+PAYMENT = '{"to": "Acme", "amount": 100, "currency": "EUR"}'
+
 
 def approved(home: Home, files: Path) -> None:
     assert home.remit("secret", "set", "payments-key", stdin="s3cret-value").code == 0
@@ -35,6 +37,40 @@ def test_the_example_directory_is_applied_and_waits_for_its_owner(home: Home, se
     assert home.remit("boundary", "approve", "invoice-bot-payments", "--as", "dana").code == 0
     assert home.remit("apply", str(files)).code == 0
     assert home.remit("diff", str(files)).code == 0
+
+
+def test_what_is_printed_to_try_works_also_for_an_agent_with_several_purposes(
+    home: Home, served: Up, files: Path
+) -> None:
+    agent = files / "agents" / "invoice-bot.yaml"
+    text = agent.read_text(encoding="utf-8")
+    agent.write_text(text.replace("[pay-invoices]", "[pay-invoices, file-invoices]"), encoding="utf-8")
+    purpose = (files / "purposes" / "pay-invoices.yaml").read_text(encoding="utf-8")
+    (files / "purposes" / "other.yaml").write_text(purpose.replace("pay-invoices", "file-invoices"), encoding="utf-8")
+    assert home.remit("secret", "set", "payments-key", stdin="s3cret-value").code == 0
+    assert home.remit("apply", str(files)).code == 11
+    assert home.remit("can", "invoice-bot", "payments/list_invoices").code == 2
+    approve = home.remit("boundary", "approve", "invoice-bot-payments", "--as", "dana")
+    mandate = home.remit("mandate", "invoice-bot", "--purpose", "pay-invoices")
+    for said in (approve.err, mandate.err):
+        typed = said.splitlines()[-1].removeprefix("  try      remit ").split()
+        assert home.remit(*typed).code == 0, said
+    # A critical one that was suspended: what is printed to try starts it again.
+    transfer = ("can", "invoice-bot", "payments/transfer", "--purpose", "pay-invoices", "--args", PAYMENT)
+    assert home.remit(*transfer).code == 0
+    assert home.remit("activation", "suspend", "invoice-bot", "payments/transfer", "--as", "dana").code == 0
+    denied = home.remit(*transfer)
+    assert denied.code == 10
+    said = next(line for line in denied.err.splitlines() if "activation start" in line)
+    typed = said.partition("as its owner: remit ")[2].split()
+    assert home.remit(*typed, "--as", "dana").code == 0, said
+    assert home.remit(*transfer).code == 0
+
+
+def test_a_servers_pinned_schemas_are_shown(home: Home, served: Up, files: Path) -> None:
+    approved(home, files)
+    tools = {each["tool"]: each for each in home.remit("server", "show", "payments", "--json").json["tools"]}
+    assert set(tools["transfer"]["input_schema"]["properties"]) == {"to", "amount", "currency"}
 
 
 def test_can_answers_with_its_exit_code(home: Home, served: Up, files: Path) -> None:

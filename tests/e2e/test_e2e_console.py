@@ -93,7 +93,17 @@ def test_the_button_stops_and_needs_the_pages_own_word(home: Home, browser: Brow
     applied(home, files)
     browser.sign_in(link(home))
     word = csrf(browser.ask("GET", "/console")[2])
-    assert browser.ask("POST", "/console/freeze", "agent=invoice-bot&csrf=other")[0] == 403
+    twin = Browser(home_url(browser))
+    twin.sign_in(link(home))
+    others = csrf(twin.ask("GET", "/console")[2])
+    # A wrong one, one that is as long, and the one of another session of the same person.
+    for wrong in ("other", "A" * len(word), others):
+        assert browser.ask("POST", "/console/freeze", f"agent=invoice-bot&csrf={wrong}")[0] == 403
+    assert len(others) == len(word)
+    kept = browser.cookie
+    browser.ask("POST", "/console/sign-out", f"csrf={others}")
+    browser.cookie = kept
+    assert browser.ask("GET", "/console")[0] == 200, "the session is not ended by another one's word"
     assert browser.ask("POST", "/console/freeze", "agent=invoice-bot")[0] == 403
     assert home.remit("freeze", "--json").json["freezes"] == []
     assert browser.ask("POST", "/console/freeze", f"agent=invoice-bot&csrf={word}")[0] == 303

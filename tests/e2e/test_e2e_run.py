@@ -286,7 +286,13 @@ def test_the_socket_is_its_owners_alone_and_gone_with_the_server(place: Place) -
     assert not path.exists()
 
 
-def test_a_server_that_is_no_boundarys_is_told_of(place: Place) -> None:
-    done = place.run("true", options=("--server", "payments", "--server", "other"))
-    assert done.code == 0
-    assert "remit run: no boundary of bot for work names the server other\n" in done.err
+def test_a_command_does_not_start_with_a_server_that_is_no_boundarys(place: Place, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    done = place.run("touch", str(started), options=("--server", "payments", "--server", "other"))
+    assert (done.code, started.exists()) == (2, False), done.err
+    assert "✗ no boundary in force of bot for work names the server other\n" in done.err
+    assert "  try      --server, one of payments\n" in done.err
+    ended = place.entries("change")[-1]
+    assert (ended["what"], ended["change"]) == ("run", "end")
+    assert place.run("touch", str(started), options=("--server", "payments")).code == 0
+    assert started.exists()

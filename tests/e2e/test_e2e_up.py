@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from tests.e2e.running import REMIT, Home, Up
+from tests.e2e.running import PATIENCE, REMIT, Home, Up
 
 
 def mode(path: Path) -> int:
@@ -34,6 +36,23 @@ def test_it_says_where_it_is_and_ends_with_zero(home: Home) -> None:
     assert not (home.data / "instance.json").exists()
     done = home.remit("agent", "list")
     assert (done.code, "remit up" in done.err) == (7, True)
+
+
+def test_it_says_how_long_it_took_since_its_process_began(home: Home) -> None:
+    before = time.monotonic()
+    process = subprocess.Popen(
+        [REMIT, "up", "--listen", "127.0.0.1:0"], env=home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    waited = time.monotonic() - before
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+    found = re.fullmatch(r"Remit is ready \((\d+\.\d) s\), listening on 127\.0\.0\.1, this machine only\n", line)
+    assert found is not None, line
+    # The kernel's tick and the rounding are a tenth; that the imports are counted is what is shown here.
+    assert waited / 2 < float(found[1]) < waited + 0.2
 
 
 def test_ctrl_c_ends_it_cleanly_too(home: Home) -> None:

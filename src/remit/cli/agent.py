@@ -76,6 +76,7 @@ def keygen(
     else:
         data_text(str(out))
         data_text(str(beside))
+        talk(f"  keep     {out} with the agent and out of git; only {beside.name} goes beside agents/{name}.yaml")
         talk(f"  try      attest: [{{private_key_jwt: {{jwk_file: {beside.name}}}}}] in agents/{name}.yaml")
     return Exit.OK
 

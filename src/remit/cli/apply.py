@@ -9,7 +9,7 @@ import typer
 from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Directory, Json, examples
-from remit.cli.output import data_json, data_text, talk
+from remit.cli.output import data_json, data_text, patiently, talk
 from remit.cli.wire import Api, Refused, connect
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def _post(api: Api, found: Tree, request: dict[str, Any]) -> Any:  # noqa: ANN40
     this side where each of its keys stands.
     """
     try:
-        return api.post("/v1/apply", request)
+        with patiently("asking the servers for their tools; one that does not answer takes ten seconds ..."):
+            return api.post("/v1/apply", request)
     except Refused as error:
         problems = [_located(problem, found) for problem in error.problem.get("problems", ())]
         if not problems:

@@ -87,5 +87,6 @@ def approve(name: Name, json: Json = False, as_: As = None) -> int:
         data_json(answer)
     else:
         data_text(f"approved: {answer['boundary']} version {answer['version']}, {len(answer['rules'])} actions")
-        talk(f"  try      remit can {answer['agent']} {answer['rules'][0]['action'] if answer['rules'] else 'ACTION'}")
+        action = answer["rules"][0]["action"] if answer["rules"] else "ACTION"
+        talk(f"  try      remit can {answer['agent']} {action} --purpose {answer['purpose']}")
     return Exit.OK

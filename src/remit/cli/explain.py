@@ -39,15 +39,15 @@ def show_answer(agent: str, action: str, answer: Mapping[str, Any]) -> None:
         return
     denial = answer["denial"]
     data_text(f"✗ {agent} may not call {action}: {denial['code']}", style="red")
-    _because(denial)
+    _because(agent, denial)
 
 
-def _because(denial: Mapping[str, Any]) -> None:
+def _because(agent: str, denial: Mapping[str, Any]) -> None:
     talk(f"  because  {denial.get('title', denial['code'])}")
     for violation in denial.get("violations") or ():
         talk(f"           {told_violation(violation)}")
     for remedy in denial.get("remedies") or ():
-        talk(f"  try      {told_remedy(remedy)}")
+        talk(f"  try      {told_remedy(remedy, agent=agent, code=denial['code'])}")
 
 
 def told_violation(violation: Mapping[str, Any]) -> str:
@@ -64,9 +64,12 @@ def told_violation(violation: Mapping[str, Any]) -> str:
     return said
 
 
-def told_remedy(remedy: Mapping[str, Any]) -> str:
-    """One remedy in words."""
+def told_remedy(remedy: Mapping[str, Any], *, agent: str, code: str) -> str:
+    """One remedy in words; what to type, where a wider boundary would not help: it is wide enough."""
     kind = str(remedy.get("kind"))
+    if (code, kind) == ("activation_lapsed", "request_access"):
+        purpose = f" --purpose {remedy['purpose']}" if remedy.get("purpose") else ""
+        return f"as its owner: remit activation start {agent} {remedy.get('action')}{purpose}"
     rest = {name: value for name, value in remedy.items() if name != "kind"}
     said = ", ".join(f"{name} {value}" for name, value in rest.items() if value not in (None, {}, []))
     return _REMEDIES.get(kind, kind) + (f": {said}" if said else "")
@@ -80,7 +83,7 @@ def show_decision(found: Mapping[str, Any]) -> None:
     data_text(f"{'✓' if found['decision'] else '✗'} {found['agent']} was {verb} {found['action']}", style=style)
     facts({f"  {name}": value for name, value in _what(found).items() if value not in (None, "", {}, [])})
     if denial:
-        _show_denial(denial)
+        _show_denial(str(found["agent"]), denial)
     elif found.get("boundary"):
         data_text(f"  because  boundary {found['boundary']} version {found.get('boundary_version')} covers the call,")
         data_text(f"           and the policies agree: {_joined(found.get('named') or ['none but the boundary'])}")
@@ -109,7 +112,7 @@ def _arguments(arguments: object) -> object:
     return arguments
 
 
-def _show_denial(denial: Mapping[str, Any]) -> None:
+def _show_denial(agent: str, denial: Mapping[str, Any]) -> None:
     step = denial.get("step")
     data_text(f"  because  {denial['code']}: {denial.get('title', '')}")
     if step in _STEPS:
@@ -120,7 +123,7 @@ def _show_denial(denial: Mapping[str, Any]) -> None:
         data_text(f"           {denial['cause']}")
     for violation in denial.get("violations") or ():
         data_text(f"           {told_violation(violation)}")
-    remedies = [told_remedy(remedy) for remedy in denial.get("remedies") or ()]
+    remedies = [told_remedy(each, agent=agent, code=denial["code"]) for each in denial.get("remedies") or ()]
     for remedy in remedies or ["nothing the agent can do"]:
         data_text(f"  allowed  if: {remedy}")
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 # C0 and C1 controls, and the Unicode characters that reorder or hide what stands beside them.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _PIPE_WIDTH = 240
+_PATIENCE = 1.0  # seconds of silence before a person is told what is waited for
 
 
 def plain(value: object) -> str:
@@ -54,6 +57,19 @@ def data_text(text: str, *, style: str | None = None) -> None:
 def talk(text: str, *, style: str | None = None) -> None:
     """Print one line of talk on stderr."""
     _console(stderr=True).print(plain(text), style=style)
+
+
+@contextmanager
+def patiently(what: str) -> Iterator[None]:
+    """Say on stderr what is waited for, if it takes longer than a person waits without wondering."""
+    timer = threading.Timer(_PATIENCE, talk, (what,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # what it says stands before what comes next
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,7 +1,8 @@
 """The directory that `remit apply` reads, as the list of documents that the server takes.
 
 Every file must be one that is understood: a file that were silently skipped would be a
-rule that its author believes in and that nobody enforces.
+rule that its author believes in and that nobody enforces. Only README.md and what begins
+with a dot are left alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _KINDS: Final = {"purposes": "purpose", "servers": "server", "agents": "agent", 
 _YAML: Final = {".yaml", ".yml"}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_FILE: Final = 1 << 20
+_FOR_PEOPLE: Final = "README.md"  # of a directory kept in git; names no rule that anybody could believe in
 _LATER: Final = "is not available in this version"
 
 
@@ -57,14 +59,18 @@ def _files(root: Path) -> Iterator[Path]:
     for entry in sorted(root.iterdir()):
         if entry.name == "entities":
             raise ConfigInvalid(f"{entry.name}/ {_LATER}")
-        if entry.name not in known and not entry.name.startswith("."):
+        if entry.name not in known and not _ignored(entry):
             raise ConfigInvalid(f"{entry.name}: unknown file", try_=f"known here are {', '.join(known)}")
     for name in known:
         path = root / name
         if path.is_file():
             yield path
         elif path.is_dir():
-            yield from sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+            yield from sorted(entry for entry in path.iterdir() if not _ignored(entry))
+
+
+def _ignored(entry: Path) -> bool:
+    return entry.name == _FOR_PEOPLE or entry.name.startswith(".")
 
 
 def _documents(root: Path, path: Path) -> list[dict[str, Any]]:

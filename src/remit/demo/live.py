@@ -43,9 +43,10 @@ def run(*, keep: bool = False) -> NoReturn:
     kept = Kept.here(os.environ) if keep else None
     with opened(kept=kept) as stage:
         _start(console, stage)
+        owed = False
         try:
             for turn in itertools.count():
-                _round(console, stage, turn)
+                owed = _round(console, stage, turn, note=owed or turn in NOTES)
         except Stopped:
             if kept is not None:
                 console.print(_kept(kept), soft_wrap=True)
@@ -53,16 +54,29 @@ def run(*, keep: bool = False) -> NoReturn:
     raise AssertionError("the work never ends")
 
 
-def _round(console: Console, stage: Stage, turn: int) -> None:
-    steps = (*WORK, ("support-bot", NOTE)) if turn in NOTES else WORK
-    for agent, step in steps:
-        for line in _results(stage.agents[agent], step):
-            console.print(_shown(line), soft_wrap=True)  # one line each, so that an id can be copied
-        time.sleep(PAUSE)
+def _round(console: Console, stage: Stage, turn: int, *, note: bool) -> bool:
+    """One round of work; whether a note is still to be written.
+
+    It is if somebody froze the agent meanwhile: the round after they unfreeze it shows its access come back.
+    """
+    for agent, step in WORK:
+        _step(console, stage.agents[agent], step)
+    written = _step(console, stage.agents["support-bot"], NOTE) if note else "ok"
     for said in _news(stage):
         console.print(said, soft_wrap=True)
     if turn == CUT_IN:
         _cut(console, stage)
+    return written != "ok"
+
+
+def _step(console: Console, worker: Worker, step: dict[str, Any]) -> str:
+    """What came of one step, after it was shown and could be read."""
+    result = ""
+    for line in _results(worker, step):
+        console.print(_shown(line), soft_wrap=True)  # one line each, so that an id can be copied
+        result = str(line["result"])
+    time.sleep(PAUSE)
+    return result
 
 
 def _news(stage: Stage) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -68,3 +68,10 @@ def refusal(answer: Mapping[str, object], *, agent: str, uid: int) -> RemitError
     if answer.get("status") == 503:  # noqa: PLR2004 - the status of what may be tried again
         return Unreachable("the server gives no token now", detail=said, try_="remit doctor")
     return Malformed(f"the server refused the request: {said}", detail=code, try_="remit doctor")
+
+
+def not_its_servers(missing: Collection[str], issued: Issued, *, agent: str) -> RemitError:
+    """The refusal to start a command with servers where each of its calls would be refused."""
+    named = ", ".join(sorted(missing))
+    try_ = f"--server, one of {', '.join(issued.servers)}" if issued.servers else "remit boundary list"
+    return Malformed(f"no boundary in force of {agent} for {issued.purpose} names the server {named}", try_=try_)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from remit.runner import clients, own_process
 from remit.runner.child import Child, digest, program
-from remit.runner.model import Issued, Plan, refusal
+from remit.runner.model import Issued, Plan, not_its_servers, refusal
 from remit.runner.processes import Address, is_own
 from remit.runner.relay import Relay
 from remit.runner.session import Session
@@ -50,13 +50,13 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
     try:
         ask = partial(_issued, plan, key, session, digest(file))
         first = await ask()
+        if missing := set(plan.servers) - set(first.servers):
+            raise not_its_servers(missing, first, agent=plan.agent)
         tokens = Tokens(first, ask)
         relay = Relay(
             gateway=Gateway(plan.base, key), tokens=tokens, servers=plan.servers, admits=_admits(), tally=tally
         )
         await relay.start()
-        for server in set(plan.servers) - set(first.servers):
-            warn(f"no boundary of {plan.agent} for {first.purpose} names the server {server}")
         servers = plan.servers or first.servers
         if not servers:
             warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no MCP server")

@@ -1,4 +1,5 @@
 import json
+import threading
 from decimal import Decimal
 
 import pytest
@@ -38,3 +39,22 @@ def test_a_table_is_not_wrapped_where_it_is_piped(capsys: pytest.CaptureFixture[
     assert len(lines) == 3
     assert "\\u001b" in lines[2]
     assert "a" * 60 in lines[1]
+
+
+def test_a_long_wait_is_explained_and_a_short_one_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with output.patiently("asking ..."):
+        pass
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(output, "_PATIENCE", 0.0)
+    talk, over = output.talk, threading.Event()
+
+    def said(text: str) -> None:
+        talk(text)
+        over.set()
+
+    monkeypatch.setattr(output, "talk", said)
+    with output.patiently("asking ..."):
+        assert over.wait(60)
+    assert capsys.readouterr() == ("", "asking ...\n")

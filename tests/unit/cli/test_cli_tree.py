@@ -28,6 +28,10 @@ def test_a_tree_becomes_documents_in_their_order(tmp_path: Path) -> None:
             "boundaries/b.yaml": "boundary: b\nallow: [{when: {amount: {max: '500.00'}}}]\n",
             "policies/x.cedar": "forbid (principal, action, resource);\n",
             ".git/HEAD": "ref\n",
+            ".gitignore": "*.swp\n",
+            "README.md": "Whose rules these are.\n",
+            "agents/README.md": "One file for each agent.\n",
+            "policies/.keep": "",
         },
     )
     found = read(tmp_path).documents
@@ -48,7 +52,8 @@ def test_a_tree_becomes_documents_in_their_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("README.md", "README.md: unknown file"),
+        ("NOTES.md", "NOTES.md: unknown file"),
+        ("agents/readme.yaml.md", "agents/readme.yaml.md: unknown file"),
         ("agents/notes.txt", "agents/notes.txt: unknown file"),
         ("agents/team/a.yaml", "agents/team: unknown file"),
         ("policies/x.txt", "policies/x.txt: unknown file"),

@@ -1,0 +1,41 @@
+"""What a refused person is told to type: what would help with this refusal, and not with another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from remit.cli.explain import show_answer, show_decision
+
+ASK = {"kind": "request_access", "action": "payments/transfer", "purpose": "pay-invoices"}
+START = "remit activation start invoice-bot payments/transfer --purpose pay-invoices"
+
+
+def denied(code: str, *remedies: dict[str, Any]) -> dict[str, Any]:
+    return {"code": code, "title": "no", "step": 9, "remedies": list(remedies)}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("activation_lapsed", f"as its owner: {START}"),
+        ("not_granted", "ask the owner for a wider boundary: action payments/transfer, purpose pay-invoices"),
+        ("constraint_violated", "ask the owner for a wider boundary: action payments/transfer, purpose pay-invoices"),
+    ],
+)
+def test_can_and_why_tell_what_helps(code: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    denial = denied(code, ASK)
+    show_answer("invoice-bot", "payments/transfer", {"decision": False, "denial": denial})
+    assert f"  try      {said}\n" in capsys.readouterr().err
+    show_decision({"decision": False, "agent": "invoice-bot", "action": "payments/transfer", "denial": denial})
+    assert f"  allowed  if: {said}\n" in capsys.readouterr().out
+
+
+def test_a_lapse_that_a_new_token_ends_needs_no_owner(capsys: pytest.CaptureFixture[str]) -> None:
+    again = {"kind": "alternative_action", "action": "request_token", "scope": "purpose:pay-invoices"}
+    answer = {"decision": False, "denial": denied("activation_lapsed", again)}
+    show_answer("invoice-bot", "payments/transfer", answer)
+    said = capsys.readouterr().err
+    assert "use another action: action request_token, scope purpose:pay-invoices" in said
+    assert "activation start" not in said
