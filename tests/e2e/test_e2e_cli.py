@@ -322,6 +322,7 @@ def test_the_log_verifies_and_says_where_it_does_not(home: Home, served: Up, fil
     out = tmp_path / "log.json"
     assert home.remit("audit", "export", "--out", str(out)).code == 0
     assert home.remit("audit", "verify", "--export", str(out)).code == 0
+    _parts_are_told_from_the_whole(home, tmp_path / "part.json")
     served.end()
     assert home.remit("audit", "verify", "--data", str(home.data)).code == 0
     text = out.read_text(encoding="utf-8")
@@ -330,6 +331,32 @@ def test_the_log_verifies_and_says_where_it_does_not(home: Home, served: Up, fil
     broken = home.remit("audit", "verify", "--export", str(out), "--json")
     assert (broken.code, broken.json["first_bad_index"]) == (8, 1)
     assert home.remit("audit", "verify", "--data", str(tmp_path / "none")).code == 2
+
+
+def _parts_are_told_from_the_whole(home: Home, part: Path) -> None:
+    done = home.remit("audit", "export", "--count", "5", "--out", str(part))
+    assert done.code == 0, done.err
+    size = int(done.err.split(" of ")[1].split(";")[0])
+    assert f"entries 0..4 of {size}; {size - 5} are left" in done.err
+    assert "  try      remit audit export --first 5 --out FILE" in done.err
+    seen = home.remit("audit", "verify", "--export", str(part))
+    assert (seen.code, f"verified: entries 0..4 of {size}, root" in seen.out) == (0, True), seen.out
+    assert f"the rest  NOT CHECKED: {size - 5} of {size} entries are not in this file: 5..{size - 1}" in seen.out
+    told = home.remit("audit", "verify", "--export", str(part), "--json").json
+    assert (told["ok"], told["first"], told["count"], told["size"]) == (True, 0, 5, size)
+    rest = home.remit("audit", "export", "--first", "5", "--out", str(part), "--json")
+    assert (rest.json["first"], rest.json["left"], "are left" in rest.err) == (5, 0, False)
+    assert rest.json["count"] == rest.json["size"] - 5
+    shown = home.remit("audit", "export", "--count", "3")
+    assert (shown.code, json.loads(shown.out)["count"], "are left" in shown.err) == (0, 3, True)
+    part.write_text(shown.out.replace("\n]}", "").rsplit(",\n", 1)[0] + "]}", encoding="utf-8")
+    cut = home.remit("audit", "verify", "--export", str(part))
+    assert (cut.code, "2 entries read; the file says that it has 3" in cut.out) == (8, True), cut.out
+    part.write_text(json.dumps(json.loads(shown.out) | {"entries": []}), encoding="utf-8")
+    empty = home.remit("audit", "verify", "--export", str(part))
+    assert (empty.code, "verified" in empty.out) == (8, False), empty.out
+    assert home.remit("audit", "export", "--first", "999999").code == 2
+    assert home.remit("audit", "export", "--out", str(part.parent / "none" / "x")).code == 3
 
 
 def test_a_rolled_back_log_is_found_by_the_kept_checkpoint(home: Home, files: Path, tmp_path: Path) -> None:

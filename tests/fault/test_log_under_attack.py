@@ -258,6 +258,7 @@ def test_an_export_that_is_changed_on_its_way_is_found(made: Estate, tmp_path: P
         assert server.remit("audit", "export", "--out", str(file)).code == 0
     assert home.remit("audit", "verify", "--export", str(file)).code == 0
     whole = json.loads(file.read_text())
+    assert whole["count"] == len(whole["entries"]) == parse(whole["checkpoint"]).size, "all of the log"
     changes: dict[str, Callable[[dict[str, Any]], object]] = {
         "edited": lambda body: body["entries"][7].update(header=body["entries"][6]["header"]),
         "deleted": lambda body: body["entries"].pop(7),
@@ -266,6 +267,9 @@ def test_an_export_that_is_changed_on_its_way_is_found(made: Estate, tmp_path: P
         "another proof": lambda body: body["entries"][7].update(proof=body["entries"][8]["proof"]),
         "without proof": lambda body: body["entries"][7].update(proof=[]),
         "another checkpoint": lambda body: body.update(checkpoint=body["checkpoint"].replace("\n", "\n1", 1)),
+        "tail cut": lambda body: body["entries"].__delitem__(slice(7, None)),
+        "empty": lambda body: body.update(entries=[]),
+        "empty, and says so": lambda body: body.update(entries=[], count=0),
     }
     for name, change in changes.items():
         body = json.loads(json.dumps(whole))
@@ -275,6 +279,16 @@ def test_an_export_that_is_changed_on_its_way_is_found(made: Estate, tmp_path: P
         assert done.code == INTEGRITY, name
         if name in {"edited", "deleted", "reordered", "another proof", "without proof"}:
             assert (done.json["first_bad_index"], done.json["exact"]) == (7, True), name
+        if name == "tail cut":
+            assert (done.json["first_bad_index"], done.json["exact"]) == (7, False), name
+    # Whoever cuts it and says so shows a part, and no more than that is called verified.
+    body = whole | {"entries": whole["entries"][:7], "count": 7}
+    file.write_text(json.dumps(body))
+    done = home.remit("audit", "verify", "--export", str(file))
+    size = len(whole["entries"])
+    assert done.code == 0, done.out
+    assert f"verified: entries 0..6 of {size}, root" in done.out
+    assert f"the rest  NOT CHECKED: {size - 7} of {size} entries are not in this file: 7..{size - 1}" in done.out
 
 
 def test_behind_the_kept_checkpoint_a_rewritten_entry_is_not_found_and_that_is_said(

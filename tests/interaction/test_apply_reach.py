@@ -11,6 +11,7 @@ from tests.interaction.apply_world import ADMIN, DANA, Rig, Tree, owner_role
 
 from remit.catalog.model import Server
 from remit.kernel.canonical import parse
+from remit.kernel.errors import Overloaded
 from remit.server.voice import Voice
 
 KEY = {"secret": "payments-key", "inject": {"header": "Authorization", "format": "Bearer {}"}}
@@ -136,3 +137,16 @@ def test_another_path_or_another_secret_is_no_incident(wired: tuple[Rig, Wire], 
     tree.server |= {"url": ELSEWHERE, "credential": OTHER_SECRET}
     rig.applier.apply(tree.documents(), by=ADMIN)
     assert not [entry for entry in rig.writer.entries if parse(entry.header)["kind"] == "incident"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_remit_that_stops_while_it_asks_plans_and_changes_nothing(rig: Rig, tree: Tree, dry_run: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    class Stopping:
+        def list_tools(self, server: Server) -> list[dict[str, Any]]:
+            raise Overloaded("Remit is stopping", detail=server.server)
+
+    applier = dataclasses.replace(rig.applier, lister=Stopping())
+    with pytest.raises(Overloaded):
+        applier.apply(tree.documents(), by=ADMIN, dry_run=dry_run)
+    said = [parse(entry.header)["what"] for entry in rig.writer.entries]
+    assert said == ([] if dry_run else ["asked_server"])

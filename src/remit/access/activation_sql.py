@@ -100,16 +100,16 @@ class SqlActivations:
 
     def reseal(self, at: Sequence[str], most: int) -> tuple[list[ActivationKey], int]:
         """Seal up to `most` rows behind `at` as they are: (their keys, how many were not sealed as they are)."""
-        keys = self.after(at, most)
-        bodies = []
-        for row in self._connection.execute(select(activations).where(_KEY.in_(keys))) if keys else ():
+        query = select(activations).where(tuple_(*at) < _KEY, _STARTED).order_by(*_COLUMNS).limit(most)
+        rows, bodies = self._connection.execute(query).all(), []
+        for row in rows:
             try:
                 self._opened(row)
             except IntegrityFailed:
                 found = activation_of(row)
                 bodies.append((found.key, self._seal.close(found.key, row.serial, row_of(found, due=row.due).body)))
         self._write("body", bodies)
-        return keys, len(bodies)
+        return _keys(rows), len(bodies)
 
     def _write(self, column: str, rows: Iterable[tuple[ActivationKey, Any]]) -> None:
         values = [{f"of_{name}": part for name, part in zip(_NAMES, key, strict=True)} | {"new": new}

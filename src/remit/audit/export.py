@@ -1,16 +1,21 @@
-"""A part of the log as one file, with proofs: what one hands to somebody who has no access to the server.
+"""The log, or a part of it, as one file with proofs: what one hands to somebody who has no access to the server.
 
-    {"format": "remit-audit-export/v1", "key": verifier key, "checkpoint": signed note, "first": N,
+    {"format": "remit-audit-export/v1", "key": verifier key, "checkpoint": signed note, "first": N, "count": N,
      "entries": [{"header": base64, "proof": [base64, ...]}, ...]}
 
 Every entry carries its inclusion proof under the one checkpoint. Names and hashes only: no
 payloads are exported.
+
+What is signed is the checkpoint, not the file. So every entry in it is shown to be the one that was
+recorded at its place, and how many there are in all. `count` tells a file that lost its end from one
+that was made so; whoever changes `count` as well is not found out, but the entries that are missing
+are counted as NOT CHECKED, whoever left them out.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +30,8 @@ from remit.kernel.errors import Malformed
 FORMAT = "remit-audit-export/v1"
 _OK, _FAILED, _NOT_CHECKED = Status.OK, Status.FAILED, Status.NOT_CHECKED
 Judged = tuple[Status, str]
+Proven = tuple[bytes, Sequence[bytes]]
+"""An entry's header, and its inclusion proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,8 @@ class Export:
     key: str
     checkpoint: str
     first: int
-    entries: Sequence[tuple[bytes, Sequence[bytes]]]  # header, inclusion proof
+    count: int  # how many entries it says it has
+    entries: Sequence[Proven]
 
     def as_json(self) -> dict[str, Any]:
         """The file's JSON."""
@@ -43,10 +51,26 @@ class Export:
             "key": self.key,
             "checkpoint": self.checkpoint,
             "first": self.first,
-            "entries": [
-                {"header": _text(entry), "proof": [_text(hash_) for hash_ in proof]} for entry, proof in self.entries
-            ],
+            "count": self.count,
+            "entries": entries_as_json(self.entries),
         }
+
+
+def entries_as_json(entries: Sequence[Proven]) -> list[dict[str, Any]]:
+    """Entries as they stand in an export."""
+    return [{"header": _text(entry), "proof": [_text(hash_) for hash_ in proof]} for entry, proof in entries]
+
+
+def entries_from_json(body: Mapping[str, Any]) -> list[Proven]:
+    """The entries of an export, or of a page of one.
+
+    Raises:
+        Malformed: There are none, or they are no entries.
+    """
+    try:
+        return [(_bytes(entry["header"]), [_bytes(hash_) for hash_ in entry["proof"]]) for entry in body["entries"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Malformed("not an export of the log", detail=repr(error)) from error
 
 
 def read_export(content: bytes) -> Export:
@@ -57,10 +81,10 @@ def read_export(content: bytes) -> Export:
     """
     body = parse(content)
     try:
-        if body["format"] != FORMAT or type(body["first"]) is not int:
+        first, count = body["first"], body["count"]
+        if body["format"] != FORMAT or type(first) is not int or type(count) is not int:
             raise Malformed("not an export of the log")
-        entries = [(_bytes(entry["header"]), [_bytes(hash_) for hash_ in entry["proof"]]) for entry in body["entries"]]
-        return Export(str(body["key"]), str(body["checkpoint"]), body["first"], entries)
+        return Export(str(body["key"]), str(body["checkpoint"]), first, count, entries_from_json(body))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Malformed("not an export of the log", detail=repr(error)) from error
 
@@ -74,20 +98,24 @@ def verify_export(export: Export, *, kept: str | None = None, key: str | None = 
         key: The log's verifier key as it was kept elsewhere.
     """
     point, first, second = _signed(export, kept, key)
-    bad: list[int] = []
+    bad: list[tuple[int, bool]] = []  # index, whether it is that one and not one behind it
     steps = [
         Step(1, "the key", *first),
         Step(2, "the checkpoint", *second),
         Step(3, "the entries", *_readable(export, bad)),
         Step(4, "the root", *_included(export, point, bad)),
         Step(7, "rollback and fork", *_same(export, point, kept, key)),
+        Step(8, "the rest", *_rest(export, point)),
     ]
+    index = min((index for index, _ in bad), default=None)
     return Report(
         steps=steps,
         size=point.size if point else 0,
+        first=export.first,
+        count=len(export.entries),
         root=point.root if point else b"",
-        first_bad_index=min(bad, default=None),
-        exact=bool(bad),
+        first_bad_index=index,
+        exact=(index, True) in bad,
         checkpoint=export.checkpoint if point else None,
     )
 
@@ -112,26 +140,34 @@ def _signed(export: Export, kept: str | None, key: str | None) -> tuple[Checkpoi
     return point, first, (_OK, f"{point.size} entries, root {point.root.hex()[:16]}...")
 
 
-def _readable(export: Export, bad: list[int]) -> Judged:
-    """(3) Every entry is a canonical header."""
+def _readable(export: Export, bad: list[tuple[int, bool]]) -> Judged:
+    """(3) Every entry is a canonical header, and there are as many as the file says. One without any shows nothing."""
+    found = len(export.entries)
+    if not found:
+        return _FAILED, "there are no entries in it, so it shows nothing"
     for index, (entry, _) in enumerate(export.entries, export.first):
         try:
             header(entry)
         except Malformed as error:
-            bad.append(index)
+            bad.append((index, True))
             return _FAILED, f"entry {index}: {error.public}"
-    return _OK, f"{len(export.entries)} entries read"
+    if found != export.count:
+        bad.append((export.first + min(found, export.count), False))
+        return _FAILED, f"{found} entries read; the file says that it has {export.count}"
+    return _OK, f"{found} entries read"
 
 
-def _included(export: Export, point: Checkpoint | None, bad: list[int]) -> Judged:
+def _included(export: Export, point: Checkpoint | None, bad: list[tuple[int, bool]]) -> Judged:
     """(4) Every entry stands at its position under the signed root."""
     if point is None:
         return _NOT_CHECKED, "there is no valid checkpoint to compare with"
+    if not export.entries:
+        return _NOT_CHECKED, "there are no entries to look for"
     for index, (entry, proof) in enumerate(export.entries, export.first):
         try:
             verify_inclusion(entry, index=index, size=point.size, proof=proof, root=point.root)
         except ProofInvalid as error:
-            bad.append(index)
+            bad.append((index, True))
             return _FAILED, f"entry {index}: {error.public}"
     return _OK, f"{len(export.entries)} inclusion proofs lead to the signed root"
 
@@ -146,6 +182,19 @@ def _same(export: Export, point: Checkpoint | None, kept: str | None, key: str |
     if other.root != point.root:
         return _FAILED, f"forked: another root was signed for {point.size} entries"
     return _OK, "the kept checkpoint is the same"
+
+
+def _rest(export: Export, point: Checkpoint | None) -> Judged:
+    """(8) What the checkpoint covers and the file does not show; who left it out, nothing can tell."""
+    if point is None:
+        return _NOT_CHECKED, "there is no valid checkpoint to say how many entries there are"
+    end = export.first + len(export.entries)
+    missing = [(0, min(export.first, point.size)), (end, point.size)] if export.entries else [(0, point.size)]
+    spans = [f"{first}..{behind - 1}" for first, behind in missing if first < behind]
+    if spans:
+        count = sum(max(behind - first, 0) for first, behind in missing)
+        return _NOT_CHECKED, f"{count} of {point.size} entries are not in this file: {', '.join(spans)}"
+    return _OK, f"all {point.size} entries under the checkpoint are in this file"
 
 
 def _text(raw: bytes) -> str:

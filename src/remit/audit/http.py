@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from remit.audit.export import Export
+from remit.audit.export import Export, entries_as_json
 from remit.audit.log import Log
 from remit.audit.merkle import HASH
 from remit.audit.source import Stretch
@@ -61,11 +61,14 @@ def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
         return _json({"first": first, **page, "waiting": log.waiting()})
 
     def export(request: Request) -> Response:
-        """GET /v1/audit/export?first=&count=: headers with inclusion proofs under the newest checkpoint."""
+        """GET /v1/audit/export?first=&count=: headers with inclusion proofs under the newest checkpoint.
+
+        With &size=: the entries alone, under the checkpoint of that size. For the pages behind a first one, which
+        shows the checkpoint: meanwhile the log may have grown.
+        """
         authorize(request, READ)
         first, count = _number(request, "first", 0), _number(request, "count", _MOST_ENTRIES)
-        proved = log.prove(first, min(count, _MOST_ENTRIES))
-        return _json(Export(log.key.text(), proved.checkpoint, proved.first, proved.entries).as_json())
+        return _json(_export(log, first, min(count, _MOST_ENTRIES), size=_number(request, "size", 0) or None))
 
     def payloads(request: Request) -> Response:
         """GET /v1/audit/payloads?first=&count=: whether the sealed payloads are those committed to."""
@@ -89,6 +92,13 @@ def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
         Route("/v1/audit/entries", entries),
         Route("/v1/audit/export", export),
     ]
+
+
+def _export(log: Log, first: int, count: int, *, size: int | None) -> dict[str, object]:
+    proved = log.prove(first, count, size=size)
+    if size is not None:
+        return {"entries": entries_as_json(proved.entries)}
+    return Export(log.key.text(), proved.checkpoint, first, len(proved.entries), proved.entries).as_json()
 
 
 def _page(stretches: list[Stretch]) -> dict[str, object]:

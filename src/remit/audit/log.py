@@ -48,7 +48,7 @@ class Recorded:
 class Proved:
     """Entries with what shows that they stand in the log under one checkpoint."""
 
-    checkpoint: str
+    checkpoint: str  # the newest
     first: int
     entries: Sequence[tuple[bytes, Sequence[bytes]]]  # header, inclusion proof
 
@@ -187,16 +187,22 @@ class Log:
         """A tile's hashes, or None."""
         return self._reader.read(lambda connection: SqlLog(connection).tile(level, index))
 
-    def prove(self, first: int, count: int) -> Proved:
+    def prove(self, first: int, count: int, *, size: int | None = None) -> Proved:
         """Up to `count` entries from position `first`, each with its inclusion proof under one checkpoint.
 
+        Args:
+            first: Position of the first.
+            count: How many.
+            size: Entries under the checkpoint that the proofs are for, if it is an older one than the newest.
+
         Raises:
-            NotFound: No checkpoint covers `first`.
+            NotFound: No checkpoint covers `first`, or none of that size can have been signed yet.
             IntegrityFailed: An entry or tile is damaged.
         """
         note = self.checkpoint()
-        size = 0 if note is None else parse(note).size
-        if note is None or first >= size:
+        newest = 0 if note is None else parse(note).size
+        size = newest if size is None else size
+        if note is None or not first < size <= newest:
             raise NotFound("no checkpoint covers that entry yet")
         headers = self.entries(first, min(count, size - first))
 

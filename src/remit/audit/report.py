@@ -39,6 +39,8 @@ class Report:
 
     steps: Sequence[Step]
     size: int  # entries under the checkpoint
+    first: int  # position of the first entry that was looked at
+    count: int  # how many were, from there on
     root: bytes  # its root hash; empty without a checkpoint
     first_bad_index: int | None
     exact: bool = False
@@ -54,6 +56,8 @@ class Report:
         return {
             "ok": self.ok,
             "size": self.size,
+            "first": self.first,
+            "count": self.count,
             "root": self.root.hex(),
             "first_bad_index": self.first_bad_index,
             "exact": self.exact,

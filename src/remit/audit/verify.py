@@ -93,6 +93,8 @@ def verify(source: Source, *, kept: str | None = None, key: str | None = None) -
     return Report(
         steps=[Step(number, name, *result) for number, (name, result) in enumerate(judged, 1)],
         size=case.point.size if case.point else 0,
+        first=0,
+        count=walked.tree.size,
         root=case.point.root if case.point else b"",
         first_bad_index=index,
         exact=(index, True) in case.bad,

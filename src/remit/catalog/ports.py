@@ -27,5 +27,6 @@ class Lister(Protocol):
         Raises:
             ConfigInvalid: Its address is never called.
             Unreached: Connection refused, timeout, not MCP, a missing secret, ...
+            Overloaded: Remit itself is stopping.
         """
         ...

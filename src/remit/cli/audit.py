@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,9 +63,16 @@ def _show(report: Report) -> None:
         said = "NOT CHECKED: " if step.status.value == "not checked" else ""
         data_text(f"{step.number:2}. {sign} {step.name}  {said}{step.detail}", style=style)
     if report.ok:
-        data_text(f"verified: {report.size} entries, root {report.root.hex() or '-'}")
+        data_text(f"verified: {_seen(report)}, root {report.root.hex() or '-'}")
         return
     data_text(f"FAILED{_where(report)}", style="bold red")
+
+
+def _seen(report: Report) -> str:
+    """What was verified; never more than what was there to be read."""
+    if (report.first, report.count) == (0, report.size):
+        return f"{report.size} entries"
+    return f"entries {report.first}..{report.first + report.count - 1} of {report.size}"
 
 
 def _where(report: Report) -> str:
@@ -90,25 +99,40 @@ def checkpoint(json: Json = False, as_: As = None) -> int:
 def export(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; else stdout.")] = None,
     first: Annotated[int, typer.Option("--first", min=0, help="Index of the first entry.")] = 0,
-    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many entries.")] = 1000,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="How many entries; else all there are.")] = None,
     json: Json = False,
     as_: As = None,
 ) -> int:
     """Export entries with their proof, for someone who does not trust this server."""
-    body = connect(as_).raw("GET", f"/v1/audit/export?first={first}&count={count}")[1].decode("utf-8")
+    from remit.audit import export_live  # noqa: PLC0415 - as above
+    from remit.cli import sources  # noqa: PLC0415 - as above
+
+    begun = export_live.begin(sources.getter(connect(as_)), first=first, count=count)
+    left = begun.size - begun.end
     if out is None:
-        data_text(body.rstrip("\n"))
-        return Exit.OK
-    try:
-        out.write_text(body, encoding="utf-8")
-    except OSError as error:
-        raise ConfigInvalid(f"{out} cannot be written", detail=str(error)) from error
-    if json:
-        data_json({"export": str(out)})
+        sys.stdout.writelines(begun.text())
+        sys.stdout.flush()
     else:
-        data_text(str(out))
+        _write(out, begun.text())
+        if json:
+            said = {"export": str(out), "first": first, "count": begun.count, "size": begun.size, "left": left}
+            data_json(said)
+        else:
+            data_text(str(out))
+    talk(f"entries {first}..{begun.end - 1} of {begun.size}" + (f"; {left} are left" if left else ""))
+    if left:
+        talk(f"  try      remit audit export --first {begun.end} --out FILE")
+    if out is not None:
         talk(f"  try      remit audit verify --export {out}")
     return Exit.OK
+
+
+def _write(out: Path, text: Iterable[str]) -> None:
+    try:
+        with out.open("w", encoding="utf-8") as file:
+            file.writelines(text)
+    except OSError as error:
+        raise ConfigInvalid(f"{out} cannot be written", detail=str(error)) from error
 
 
 @app.command("tail", epilog=examples("remit audit tail", "remit audit tail --count 50 --json"))
@@ -124,6 +148,11 @@ def tail(
     elif not answer["entries"]:
         nothing("entries", next_="remit can AGENT ACTION")
     else:
-        columns = ("time", "kind", "id", "agent", "action", "answer", "code")
-        table(columns, [[row.get(column) for column in columns] for row in answer["entries"]])
+        columns = ("time", "kind", "id", "agent", "action", "answer", "code", "outcome")
+        table(columns, [[_told(row, column) for column in columns] for row in answer["entries"]])
     return Exit.OK
+
+
+def _told(row: Mapping[str, object], column: str) -> object:
+    """One cell. What was refused without a decision has a reason in the place of a code."""
+    return row.get("code", row.get("reason")) if column == "code" else row.get(column)

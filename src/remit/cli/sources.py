@@ -22,7 +22,7 @@ def verified(*, data: Path | None, export: Path | None, keyfile: Path | None, as
     if export is not None:
         return _verified_export(export)
     if data is None:
-        return _verified(LiveSource(_get(connect(as_))))
+        return _verified(LiveSource(getter(connect(as_))))
     source = open_offline(data)
     try:
         if keyfile is not None:
@@ -56,8 +56,8 @@ def _verified_export(path: Path) -> Report:
     return verify_export(export, kept=checkpoints.kept(name), key=checkpoints.kept_key(name))
 
 
-def _get(api: Api) -> Get:
-    """GET of a path at one server, as the verifier wants it."""
+def getter(api: Api) -> Get:
+    """GET of a path at one server, as readers of a log want it."""
 
     def get(path: str) -> bytes:
         try:

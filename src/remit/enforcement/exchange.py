@@ -33,6 +33,7 @@ class Exchange:
     session: Session | None = None
     streaming: bool = False
     gone: bool = False
+    decided: bool = False  # its question went to the pipeline, which uses its proof and records what comes of it
     asked: bool = False  # its server has asked something of the agent
     opening: Callable[[str], None] | None = None  # told the server's id of the session that `initialize` opens
     ending: Callable[[], bool] | None = None  # forgets its session; false if that was done before

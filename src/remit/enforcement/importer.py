@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as OutOfTime
+from concurrent.futures import Future, wait
 from typing import Any, Final
 
 from remit.catalog.model import Server
@@ -15,15 +16,17 @@ from remit.enforcement.model import METHOD_NOT_FOUND
 from remit.enforcement.server_messages import ServerMessage, result_object
 from remit.enforcement.upstream import Upstream, UpstreamFailed, handshake_headers, modern_headers, response_to
 from remit.kernel import canonical
-from remit.kernel.errors import ConfigInvalid, RemitError
+from remit.kernel.errors import ConfigInvalid, Overloaded, RemitError
 
 _SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.1  # how often a thread that waits for a server looks whether Remit still runs
 
 
 class Importer:
     """Implements remit.catalog.ports.Lister; `tools` is for the event loop, `list_tools` for other threads."""
 
     def __init__(self, upstream: Upstream, *, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        """`loop` raises Overloaded once Remit is stopping."""
         self._upstream = upstream
         self._loop = loop
 
@@ -33,13 +36,26 @@ class Importer:
         Raises:
             ConfigInvalid: Remit never calls the server's address.
             Unreached: The server, its credential or its protocol does not work.
+            Overloaded: Remit is stopping; a server that does not answer does not hold it up.
         """
-        future = asyncio.run_coroutine_threadsafe(self.tools(server), self._loop())
+        future = self._begin(server)
+        end = time.monotonic() + _SECONDS + 1
         try:
-            return future.result(_SECONDS + 1)
-        except OutOfTime as error:
+            while not wait((future,), _LOOK_SECONDS).done:
+                self._loop()
+                if time.monotonic() > end:
+                    raise Unreached(f"the server {server.server} did not answer in time")
+            return future.result()
+        finally:
             future.cancel()
-            raise Unreached(f"the server {server.server} did not answer in time") from error
+
+    def _begin(self, server: Server) -> Future[list[dict[str, Any]]]:
+        loop, asking = self._loop(), self.tools(server)
+        try:
+            return asyncio.run_coroutine_threadsafe(asking, loop)
+        except RuntimeError as error:
+            asking.close()  # the loop was closed in between, and nobody will ever run it
+            raise Overloaded("Remit is stopping", detail=repr(error)) from error
 
     async def tools(self, server: Server) -> list[dict[str, Any]]:
         """The same on the event loop.

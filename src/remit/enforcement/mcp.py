@@ -7,7 +7,7 @@ answers alike; (2) what is asked, strictly; (3) the durable decision; (4) the re
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -29,6 +29,7 @@ from remit.enforcement.model import (
 )
 from remit.enforcement.own import OwnResources
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.refusals import Refusals
 from remit.enforcement.relay import Relay
 from remit.enforcement.server_messages import result_object
 from remit.enforcement.sessions import Sessions
@@ -78,6 +79,7 @@ class Gateway:
         self._relay = relay
         self._tools = tools
         self._own = resources
+        self._refusals = Refusals(door=door, pipeline=pipeline, relay=relay)
         self._clock = clock
         self._limits = limits
         self._sessions = Sessions(limits)
@@ -106,7 +108,7 @@ class Gateway:
         try:
             caller, proof = self._door.caller(headers, method=scope["method"], path=path, server=name)
         except TokenInvalid as error:
-            await self._unauthenticated(send, error, path)
+            await self._refusals.unauthenticated(send, error, path)
             return
         x = Exchange(
             send=send,
@@ -126,23 +128,23 @@ class Gateway:
             elif method in {"GET", "DELETE"} and not x.modern:
                 await self._session_method(x, method, repeated, path)
             else:
-                allow = b"POST" if x.modern else b"GET, POST, DELETE"
-                x.extra.append((b"allow", allow))
-                await x.finish(denials.bad_request("Method not allowed"), 405)
+                x.extra.append((b"allow", b"POST" if x.modern else b"GET, POST, DELETE"))
+                body = denials.bad_request("Method not allowed")
+                await self._refusals.refused(x, path, "method_not_allowed", body, 405)
         except BadMessage as fault:
-            self._pipeline.metrics.refused.labels("malformed").inc()
-            await x.finish(denials.refused_message(fault), fault.status)
+            body = denials.refused_message(fault)
+            await self._refusals.refused(x, path, "malformed", body, fault.status, error=str(fault.rpc))
         except TooLarge as error:
-            self._pipeline.metrics.refused.labels("too_large").inc()
-            await x.finish(denials.bad_request(error.public), 413)
+            await self._refusals.refused(x, path, "too_large", denials.bad_request(error.public), 413)
         except EnforcementUnavailable:
             await x.finish(denials.unavailable(x.id))
         except SessionUnknown as error:
             reason = "foreign_session" if error.detail else "session_unknown"
             body = denials.error(x.id, INVALID_REQUEST, denials.UNKNOWN_SESSION)
-            await self._refused(x, path, reason, body, 404, owner=error.detail)
+            await self._refusals.refused(x, path, reason, body, 404, owner=error.detail)
         except asgi.Gone:
-            return
+            x.gone = True  # nobody is there to be answered, but its proof was seen
+            await self._refusals.refused(x, path, "gone", b"")
         except RemitError as error:
             log.exception("a call failed", code=error.code, detail=error.detail)
             await x.finish(denials.error(x.id, INTERNAL_ERROR, error.public))
@@ -155,17 +157,22 @@ class Gateway:
         if x.modern:
             era.check_modern(x.headers, sent)
         if not era.known(sent, modern=x.modern):
-            await self._refused(x, path, "unknown_method", denials.unknown_method(sent.id), 404 if x.modern else 200)
+            unknown = denials.unknown_method(sent.id)
+            await self._refusals.refused(x, path, "unknown_method", unknown, 404 if x.modern else 200)
             return
-        self._join(x)
+        try:
+            self._join(x)
+        except SessionUnknown as error:
+            await self._outside(x, lambda: self._call(x, sent), path, error)
+            return
         call = self._call(x, sent)
         if call is None:
-            await self._refused(x, path, "not_visible", denials.unknown_tool(sent.id, x.named or ""))
+            await self._refusals.refused(x, path, "not_visible", denials.unknown_tool(sent.id, x.named or ""))
             return
         # (3) The durable decision.
-        admitted = await self._pipeline.admit(call)
+        admitted = await self._admit(x, call)
         if admitted.answer.denial is not None:
-            await self._denied(x, admitted, path)
+            await self._refusals.denied(x, admitted, path)
         elif sent.notification:
             await self._relay.notify(x, admitted, parse.forwarded(sent, modern=x.modern), self._headers(x, sent))
             await asgi.answer(x.send, 202, b"", ())
@@ -192,6 +199,42 @@ class Gateway:
         if not x.modern and given is not None:
             session = self._sessions.use(given, x.caller, x.server, now=self._clock.now())
             x.session, x.ending = session, lambda: self._sessions.end(session)
+
+    async def _outside(
+        self, x: Exchange, asks: Callable[[], Call | None], path: str, unknown: SessionUnknown, status: int = 200
+    ) -> None:
+        """Answer what came in a session that is not there: as frozen, if it is, because a freeze ends sessions too.
+
+        Whether it is frozen is asked of the very question, so what is hidden stays so; and a session that is
+        somebody else's looks like one that never was.
+
+        Raises:
+            SessionUnknown: It is not frozen.
+        """
+        try:
+            call = asks()
+        except BadMessage:
+            call = None
+        if call is None or not self._frozen(call):
+            raise unknown
+        admitted = await self._admit(x, call)
+        if unknown.detail:
+            # Nobody waits for this entry: a slower answer would tell that there is such a session.
+            self._pipeline.incident("foreign_session", call=call, detail=f"of {unknown.detail}")
+        if admitted.answer.allowed:
+            self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="the freeze ended meanwhile; its session is gone")
+            raise unknown
+        await self._refusals.denied(x, admitted, path, status)
+
+    def _frozen(self, call: Call) -> bool:
+        if self._pipeline.frozen(call) is None:
+            return False
+        denial = self._pipeline.again(call).denial  # what is not visible comes before a freeze
+        return denial is not None and denial.code is Code.REVOKED
+
+    async def _admit(self, x: Exchange, call: Call) -> Admitted:
+        x.decided = True
+        return await self._pipeline.admit(call)
 
     def _call(self, x: Exchange, sent: Message) -> Call | None:
         """The question to decide; None for a tool whose name no boundary can hold."""
@@ -279,10 +322,15 @@ class Gateway:
         era.check_routing(repeated, Message(method, None, None))
         if method == "GET" and not parse.accepts(x.headers)[1]:
             raise BadMessage(INVALID_REQUEST, "Accept must include text/event-stream", status=406)
-        self._join(x)
-        admitted = await self._pipeline.admit(_question(x, method_action(x.server, method)))
+        call = _question(x, method_action(x.server, method))
+        try:
+            self._join(x)
+        except SessionUnknown as error:
+            await self._outside(x, lambda: call, path, error, status=403)
+            return
+        admitted = await self._admit(x, call)
         if admitted.answer.denial is not None:
-            await self._denied(x, admitted, path, status=403)
+            await self._refusals.denied(x, admitted, path, status=403)
             return
         headers = handshake_headers(x.headers.get(era.VERSION_HEADER), x.session.upstream if x.session else None)
         if method == "GET":
@@ -292,43 +340,6 @@ class Gateway:
         if x.session is not None:
             self._sessions.end(x.session)
         await asgi.answer(x.send, 200, b"", ())
-
-    async def _denied(self, x: Exchange, admitted: Admitted, path: str, status: int = 200) -> None:
-        denial = admitted.answer.denial
-        if denial is not None and denial.code is Code.REPLAYED_PROOF:
-            await self._replayed(x, path)
-            return
-        if x.message is not None and x.message.notification:
-            status = 403
-        hidden = denial is None or denial.code is Code.NOT_VISIBLE
-        if hidden and x.modern and x.method not in denials.NAMED_UNKNOWN:
-            status = 404
-        await x.finish(self._relay.refusal(x, admitted, admitted.answer), status)
-
-    async def _refused(self, x: Exchange, path: str, reason: str, body: bytes, status: int = 200, **said: str) -> None:
-        """Answer what is refused without a decision, once that is recorded."""
-        try:
-            used = await self._pipeline.refuse(
-                x.caller, x.proof, server=x.server, reason=reason, method=x.method[:128], **said
-            )
-        except EnforcementUnavailable:
-            await x.finish(denials.unavailable(x.id))
-            return
-        if used:
-            await x.finish(body, status)
-        else:
-            await self._replayed(x, path)
-
-    async def _replayed(self, x: Exchange, path: str) -> None:
-        # RFC 9449 section 11.1: a proof is good for one request.
-        error = TokenInvalid("invalid_dpop_proof", "the proof was used before", "DPoP")
-        await self._unauthenticated(x.send, error, path)
-
-    async def _unauthenticated(self, send: asgi.Send, error: TokenInvalid, path: str) -> None:
-        self._pipeline.metrics.refused.labels(error.error or "no_token").inc()
-        headers = [*asgi.JSON, *self._door.challenge(error, path)]
-        body = {"error": error.error or "unauthenticated", "error_description": error.description}
-        await asgi.answer(send, 401, canonical.encode(body), headers)
 
     async def _metadata(self, method: str, path: str, send: asgi.Send) -> None:
         if method not in {"GET", "HEAD"} or metadata.server_in(path) is None:

@@ -15,7 +15,7 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/agents/{name}/mandate": ("purpose",),
     "/v1/me/mandate": ("format",),
     "/v1/audit/entries": ("first", "count"),
-    "/v1/audit/export": ("first", "count"),
+    "/v1/audit/export": ("first", "count", "size"),
     "/v1/audit/payloads": ("first", "count"),
 }
 # What is no door: answered by another room's routes, or before any router. (method, path, summary, who may ask)

@@ -23,7 +23,7 @@ from remit.server.settings import Settings
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 
-_STEP: Final = 1000  # objects accepted in one change
+_STEP: Final = 1000  # objects or entitlements accepted in one change
 _log = structlog.get_logger("remit.server")
 
 

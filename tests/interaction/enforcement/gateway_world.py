@@ -486,9 +486,12 @@ class Recording:
         await self.app(scope, noting, send)
 
 
-async def until(true: Callable[[], object]) -> None:
-    """Let the loop run until something is so; the test's own timeout ends it."""
-    while not true():  # noqa: ASYNC110 - what is waited for has no event
+async def until(true: Callable[[], object], *, patience: float = 20.0) -> None:
+    """Let the loop run until something is so; after `patience` seconds the test has failed."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + patience
+    while not true():
+        assert loop.time() < end, "what was waited for did not come"
         await asyncio.sleep(0)
 
 

@@ -568,9 +568,9 @@ def test_no_answer_of_a_server_breaks_the_verifier(ledger: Ledger, page: str) ->
 # exports -----------------------------------------------------------------------------------------
 
 
-def exported(ledger: Ledger) -> dict[str, Any]:
+def exported(ledger: Ledger, *, first: int = 2, count: int = 6) -> dict[str, Any]:
     client = TestClient(Starlette(routes=routes(ledger.log, ledger.states, lambda _request, _action: None)))
-    body: dict[str, Any] = client.get("/v1/audit/export?first=2&count=6").json()
+    body: dict[str, Any] = client.get(f"/v1/audit/export?first={first}&count={count}").json()
     return body
 
 
@@ -617,10 +617,37 @@ def test_any_changed_character_of_an_export_is_found(ledger: Ledger, data: st.Da
 def test_an_exports_own_key_is_not_trusted_where_one_was_kept(ledger: Ledger) -> None:
     ledger.grow(9)
     body = exported(ledger)
-    assert unchecked(checked(body)) == [1, 7]
-    assert unchecked(checked(body, kept=ledger.note())) == []
+    assert unchecked(checked(body)) == [1, 7, 8]
+    assert unchecked(checked(body, kept=ledger.note())) == [8]
     other = VerifierKey(ledger.log.key.name, bytes(32)).text()
     assert 1 in failed(checked(body, key=other))
+
+
+def test_an_export_that_lost_its_end_or_has_none_fails(ledger: Ledger) -> None:
+    ledger.grow(20)
+    body = exported(ledger)  # 2..7 of 20
+    report = checked(body)
+    assert (report.ok, report.first, report.count, report.size) == (True, 2, 6, 20)
+    cut = checked(body | {"entries": body["entries"][:4]})
+    assert (failed(cut), cut.first_bad_index, cut.exact, cut.count) == ([3], 6, False, 4)
+    longer = checked(body | {"count": 4})
+    assert (failed(longer), longer.first_bad_index, longer.exact) == ([3], 6, False)
+    assert failed(checked(body | {"entries": []})) == [3]
+    assert failed(checked(body | {"entries": [], "count": 0})) == [3]
+    for count in (None, "6", 6.0, True):
+        with pytest.raises(Malformed):
+            checked(body | {"count": count})
+
+
+def test_what_an_export_leaves_out_is_counted_and_not_checked(ledger: Ledger) -> None:
+    ledger.grow(20)
+    said = {step.number: step.detail for step in checked(exported(ledger)).steps}
+    assert said[8] == "14 of 20 entries are not in this file: 0..1, 8..19"
+    for first, count, rest in ((0, 20, "all 20 entries"), (0, 5, "15 of 20"), (19, 1, "19 of 20")):
+        report = checked(exported(ledger, first=first, count=count))
+        assert report.ok
+        assert report.steps[-1].detail.startswith(rest)
+        assert (8 in unchecked(report)) is (count < 20)
 
 
 def test_an_export_of_a_fork_shows(ledger: Ledger) -> None:
