@@ -98,3 +98,26 @@ def test_what_is_rolled_back_was_not_used(any_database: Database) -> None:
     with pytest.raises(KeyError):
         any_database.writer.change(lambda tx: refuse(SqlRuns(tx.connection)))
     assert any_database.writer.change(lambda tx: SqlRuns(tx.connection).consume(PROOF))
+
+
+def test_one_instances_end_is_no_other_ones(any_database: Database) -> None:
+    """Two commands run side by side for one agent: when one is over, the other goes on."""
+    runs = [granted(), granted("run_2", instance="j"), granted("run_3")]
+    stranger = replace(granted("run_4"), wish=replace(runs[0].wish, agent=replace(runs[0].wish.agent, agent="b")))  # type: ignore[arg-type] # a name
+    for each in (*runs, stranger):
+        any_database.writer.change(lambda tx, kept=each: SqlRuns(tx.connection).save(kept, now=NOON))  # type: ignore[misc] # bound now
+
+    def end(now: int) -> list[str]:
+        return sorted(
+            any_database.writer.change(
+                lambda tx: SqlRuns(tx.connection).end(AgentName("a"), InstanceId("i"), now=Instant(now))
+            )
+        )
+
+    assert end(NOON + MINUTE) == ["run_1", "run_3"]
+    assert end(NOON + MINUTE) == []
+    for agent, left in (("a", ["run_2"]), ("b", ["run_4"])):
+        found = any_database.reader.read(
+            lambda connection, agent=agent: SqlRuns(connection).open_runs(AgentName(agent), Instant(NOON + MINUTE))  # type: ignore[misc] # bound now
+        )
+        assert [each.run for each in found] == left

@@ -57,7 +57,8 @@ def test_a_running_call_ends_with_what_it_stands_on(play: Play, what: str) -> No
         world.pipeline._clock, world.contact = clock, clock.now
         ends(world, what, Instant(clock.at + 10))
         task = asyncio.create_task(world.post("odd", CALL))
-        await until(lambda: len(world.streams) and app.began)
+        await until(lambda: task.done() or (len(world.streams) and app.began))
+        assert not task.done(), f"it did not begin: {task.result().text}"
         clock.at = Instant(clock.at + 9)
         await world.streams.sweep()
         await asyncio.sleep(0)
@@ -82,7 +83,8 @@ def test_many_streams_are_asked_about_a_few_at_a_time(play: Play) -> None:
         app.hold = asyncio.Event()
         await odd(world, app)
         tasks = [asyncio.create_task(world.post("odd", CALL)) for _ in range(20)]
-        await until(lambda: len(world.streams) == 20)
+        await until(lambda: len(world.streams) == 20 or any(task.done() for task in tasks))
+        assert len(world.streams) == 20
         turns = 0
 
         async def others() -> None:

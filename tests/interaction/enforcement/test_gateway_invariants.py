@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +20,12 @@ from gateway_world import (  # type: ignore[import-not-found] # beside
 )
 from test_gateway_servers import DONE, JSON, Odd, call, odd, response  # type: ignore[import-not-found] # beside
 
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
+from remit.access.model import Boundary, BoundaryState
 from remit.catalog.model import Injection
+from remit.kernel.clock import HOUR, Instant, Micros
 from remit.kernel.errors import RemitError
+from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.policy.cedar import CedarEngine
 from remit.policy.ports import Ruling, Slice, Verdict
 from remit.storage.model import Committed, Work
@@ -194,5 +199,85 @@ def test_a_front_that_is_asked_for_what_it_hides_answers_as_for_what_is_not_ther
             said.append((hidden.value.code, hidden.value.public.replace(tool, "TOOL"), hidden.value.try_))
         assert said[0] == said[1]
         assert said[0][:2] == ("not_found", "Unknown tool: TOOL")
+
+    play(scenario)
+
+
+def gone(world: World, what: str, boundary: Boundary) -> list[Boundary]:
+    """What is left of the only boundary that an entitlement in force stands on."""
+    now = Instant(world.clock.now())
+    other = {ActionName("payments/list_invoices"): rule("payments/list_invoices")}
+    left: dict[str, list[Boundary]] = {
+        "never approved": [dataclasses.replace(boundary, state=BoundaryState.PROPOSED, approved_by=None)],
+        "revoked": [dataclasses.replace(boundary, state=BoundaryState.REVOKED)],
+        "superseded": [dataclasses.replace(boundary, state=BoundaryState.SUPERSEDED)],
+        "ended": [dataclasses.replace(boundary, not_after=now)],
+        "narrowed": [dataclasses.replace(boundary, rules=other, version=2)],
+        "of another agent": [dataclasses.replace(boundary, agent=AgentName("other"))],
+        "for another purpose": [dataclasses.replace(boundary, purpose=PurposeName("play"))],
+        "never existed": [],
+    }
+    return left[what]
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("never approved", "not_visible"),
+        ("revoked", "not_visible"),
+        ("superseded", "not_visible"),
+        ("narrowed", "not_visible"),
+        ("of another agent", "not_visible"),
+        ("never existed", "not_visible"),
+        ("ended", "not_granted"),
+        ("for another purpose", "not_granted"),
+    ],
+)
+def test_an_activation_in_force_allows_nothing_without_its_boundary(play: Play, what: str, code: str) -> None:
+    """No row of an activation, however active and however fresh, stands in for what a person approved."""
+
+    async def scenario(world: World) -> None:
+        await world.server("payments", streamable(payments(), json_response=True))
+        world.agent("bot", rule("payments/transfer", at_most("amount", "500.00")))
+        now = Instant(world.clock.now())
+        world.source.all_activations.append(
+            Activation(
+                key=ActivationKey(AgentName("bot"), PurposeName("work"), ActionName("payments/transfer"), "payments"),
+                boundary=BoundaryName("bot-boundary"), boundary_version=1, agent_version="1",
+                state=ActivationState.ACTIVE, since=now, started=now, by="dana", serial=7, usage=Usage(now, Micros(0)),
+            )
+        )  # fmt: skip
+        assert not (await world.modern("payments", "tools/call", TRANSFER)).json()["result"]["isError"]
+        assert world.entries("verdict") == [], "it was in force already"
+        world.source.all_boundaries = gone(world, what, *world.source.all_boundaries)
+        world.change("agent:bot")
+        for _ in range(2):
+            answer = (await world.modern("payments", "tools/call", TRANSFER)).json()
+            if code == "not_visible":
+                assert answer["error"] == {"code": -32602, "message": "Unknown tool: transfer"}
+            else:
+                assert answer["result"]["structuredContent"]["code"] == code
+            world.facts.view().activations.put(dataclasses.replace(world.source.all_activations[0], serial=8))
+        assert [entry.get("code") for entry in world.entries("decision")] == [None, code, code]
+        assert [each["params"]["name"] for each in world.calls("payments")] == ["transfer"]
+        assert world.entries("verdict") == [], "and nothing started it anew"
+
+    play(scenario)
+
+
+def test_what_started_ends_with_its_boundary_and_does_not_start_again(play: Play) -> None:
+    """A boundary that ends takes what was started under it along; the machine gives nothing back beyond it."""
+
+    async def scenario(world: World) -> None:
+        await world.server("payments", streamable(payments(), json_response=True))
+        world.agent("bot", rule("payments/transfer", at_most("amount", "500.00")))
+        assert not (await world.modern("payments", "tools/call", TRANSFER)).json()["result"]["isError"]
+        assert [entry["verdict"] for entry in world.entries("verdict")] == ["start"]
+        (boundary,) = world.source.all_boundaries
+        world.source.all_boundaries = [dataclasses.replace(boundary, not_after=Instant(world.clock.now() - HOUR))]
+        world.change("agent:bot")
+        denied = (await world.modern("payments", "tools/call", TRANSFER)).json()["result"]["structuredContent"]
+        assert denied["code"] == "not_granted"
+        assert len(world.entries("verdict")) == len(world.calls("payments")) == 1
 
     play(scenario)

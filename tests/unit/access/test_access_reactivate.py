@@ -121,3 +121,11 @@ def test_an_id_follows_from_the_key() -> None:
     assert activation_id(key) == activation_id(ActivationKey(*key))
     assert activation_id(key) != activation_id(key._replace(agent=AgentName("b")))
     assert len(activation_id(key)) == 30
+
+
+def test_the_last_use_of_a_day_is_the_one_that_counts() -> None:
+    """Idleness is measured from it on both clocks; counting days must not cost a day."""
+    begun = Usage(Instant(10 * DAY), Micros(100)).after(Instant(10 * DAY + HOUR), Micros(100 + HOUR))
+    later = begun.after(Instant(11 * DAY - 1), Micros(99 * HOUR))
+    assert (later.days, later.last, later.covered) == (1, 11 * DAY - 1, 99 * HOUR)
+    assert later.after(Instant(12 * DAY), Micros(1)).covered == 99 * HOUR  # a coverage clock never goes back

@@ -192,6 +192,48 @@ def test_a_full_sweep_equals_the_ticks(desk: Desk) -> None:
     assert desk.service.tick() == 0
 
 
+@pytest.mark.parametrize("tool", TIERS)
+def test_a_clock_that_is_set_lets_no_sweep_take_anything(desk: Desk, tool: str) -> None:
+    """The coverage clock is a monotonic one and sees an hour: a year of idleness is nothing that was on record."""
+    desk.put(tool)
+    desk.at(400 * DAY, covered=HOUR)
+    desk.service.sweep()
+    assert desk.stored(tool).state is ActivationState.NEEDS_USAGE
+    desk.at(2 * HOUR, covered=2 * HOUR)
+    desk.service.sweep()
+    assert desk.stored(tool).state is ActivationState.ACTIVE
+    desk.at(-400 * DAY, covered=3 * HOUR)
+    desk.service.sweep()
+    assert desk.stored(tool).state is ActivationState.ACTIVE
+    assert desk.told() == []
+    assert [replay(verdict).outcome for verdict in desk.verdicts()] == ["same", "same"]
+
+
+def test_a_gap_in_the_record_holds_the_sweep_back_as_long_as_it_lasted(desk: Desk) -> None:
+    desk.put("write")
+    desk.at(30 * DAY, covered=29 * DAY)
+    desk.service.sweep()
+    assert desk.stored("write").state is ActivationState.NEEDS_USAGE
+    desk.at(31 * DAY - 1, covered=30 * DAY - 1)
+    assert desk.service.sweep() == (1, 0)
+    desk.at(31 * DAY, covered=30 * DAY)
+    assert desk.service.tick() == 1
+    assert desk.stored("write").state is ActivationState.LAPSED
+
+
+def test_what_is_critical_is_not_kept_on_a_gap_for_longer_than_a_day(desk: Desk) -> None:
+    desk.put("pay")
+    desk.at(DAY, covered=HOUR)
+    desk.service.sweep()
+    assert desk.stored("pay").state is ActivationState.NEEDS_USAGE
+    desk.at(2 * DAY - 1, covered=HOUR)
+    assert desk.service.sweep() == (1, 0)
+    desk.at(2 * DAY, covered=HOUR)
+    desk.service.sweep()
+    assert desk.stored("pay").state is ActivationState.SUSPENDED
+    assert desk.told() == ["suspended"]
+
+
 def test_most_of_its_time_gone_and_used_again(desk: Desk) -> None:
     desk.put("write")
     desk.at(21 * DAY)

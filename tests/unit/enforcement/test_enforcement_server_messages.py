@@ -73,6 +73,20 @@ def test_how_a_call_ended() -> None:
     assert done(of(id=1, result={"resultType": "task"}))[0] is Outcome.ERROR
 
 
+def test_only_an_error_may_be_nobodys_answer() -> None:
+    """JSON-RPC 2.0 section 5: an id that the server could not read is null, and then the response is an error.
+
+    A result without an id could be that of any call: given to the wrong one it would be a lie about what happened.
+    """
+    error = {"code": -32700, "message": "parse error"}
+    assert done(of(id=None, error=error)) == (Outcome.ERROR, {"jsonrpc": "2.0", "id": 1, "error": error})
+    assert done(of(error=error))[0] is Outcome.ERROR
+    for result in (of(id=None, result={}), of(result={}), of(id=None, result={"content": [], "isError": False})):
+        outcome, body = done(result)
+        assert (outcome, body["id"], body["error"]["code"]) == (Outcome.OUTCOME_UNKNOWN, 1, -32603)
+        assert "result" not in body
+
+
 @pytest.mark.parametrize("key", ["dev.remit/denial", "\\u0064ev.remit/denial"])
 def test_a_server_does_not_speak_for_remit(key: str) -> None:
     meta = f'"{key}":{{"code":"revoked"}},"a":1'

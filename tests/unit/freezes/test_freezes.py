@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -154,3 +155,32 @@ def test_a_reason_is_one_line() -> None:
     assert spec.reason(None) == ""
     with pytest.raises(Malformed):
         spec.reason("a\nb")
+
+
+def test_a_freeze_of_another_kind_with_the_same_name_is_another_freeze(
+    freezes: FreezeService, writer: MemoryWriter
+) -> None:
+    def named_alike(tx: Transaction) -> None:
+        agent = SqlAgents(tx.connection).find(AgentName("bot"))
+        assert agent is not None
+        SqlAgents(tx.connection).put(dataclasses.replace(agent, agent=AgentName("pay")))
+
+    writer.change(named_alike)
+    server, agent = freezes.freeze("server", "pay", "", by=BY), freezes.freeze("agent", "pay", "", by=BY)
+    assert (server.kind, agent.kind) == ("server", "agent")
+    key, instance = (freezes.freeze(kind, THUMBPRINT, "", by=BY) for kind in ("credential", "instance"))
+    assert len(freezes.listing()) == 4
+    assert freezes.unfreeze("agent", "pay", by=BY) == agent
+    assert freezes.unfreeze("credential", THUMBPRINT, by=BY) == key
+    assert freezes.listing() == [server, instance] or freezes.listing() == [instance, server]
+
+
+def test_over_an_owners_freeze_another_takes_its_place_and_over_ones_own_none(freezes: FreezeService) -> None:
+    """Whoever stops what an owner stopped already makes it a stop that the owner cannot lift; once, not each time."""
+    owners = freezes.freeze("agent", "bot", "odd", by=Actor(by="dana"))
+    assert freezes.freeze("agent", "bot", "again", by=Actor(by="dana"), over=("dana",)) == owners
+    assert freezes.freeze("agent", "bot", "mine", by=Actor(by="sam")) == owners
+    sams = freezes.freeze("agent", "bot", "mine", by=Actor(by="sam"), over=("dana",))
+    assert (sams.by, sams.id != owners.id) == ("sam", True)
+    assert freezes.freeze("agent", "bot", "mine too", by=Actor(by="lee"), over=("dana",)) == sams
+    assert freezes.listing() == [sams]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from remit.outbound.judge import Reach, reach
 from remit.outbound.model import Endpoint, OutboundRefused, endpoint
-from remit.outbound.resolve import Rule
+from remit.outbound.resolve import Rule, _is_mine
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - dialled, not bound
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
@@ -179,3 +179,22 @@ def test_the_endpoint_of_a_url(url: str, expected: tuple[str, int]) -> None:
 def test_a_url_that_is_not_called(url: str) -> None:
     with pytest.raises(OutboundRefused):
         endpoint(url)
+
+
+@pytest.mark.parametrize("own", [EVERYWHERE, "::"])
+def test_a_listener_on_every_address_is_called_at_none_of_them(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's address on the network reaches it as loopback does."""
+    asked, mine = Endpoint("gateway.internal", 8700), {"10.1.2.3", "203.0.113.7", "2001:db8::7"}
+    monkeypatch.setattr("remit.outbound.resolve._is_mine", mine.__contains__)
+    rule = Rule({asked}, {(own, 8700)})
+    for address in mine:
+        assert _refused(rule, address, asked)
+        assert not _refused(Rule({asked}, {(own, 8701)}), address, asked)
+    assert not _refused(rule, "10.1.2.4", asked)
+
+
+def test_an_address_is_this_machines_if_a_socket_can_be_bound_to_it() -> None:
+    assert _is_mine("127.0.0.1")
+    assert _is_mine("127.8.8.8")
+    assert not _is_mine("203.0.113.7")
+    assert not _is_mine("2001:db8::7")

@@ -11,6 +11,8 @@ from remit.access.activation import ActivationState, Usage
 from remit.catalog.model import Tier
 from remit.certification.replay import replay
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros
+from remit.kernel.names import PurposeName
+from remit.policy.entitlement import quota
 from remit.policy.model import Call, Code
 from remit.policy.view import View
 from remit.storage.model import Activate, ConsumeProof, Reserve
@@ -86,6 +88,39 @@ def test_after_a_lapse_it_starts_again_and_that_is_counted(build: Build) -> None
     spent = build.ask(call, view).answer.denial
     assert spent is not None
     assert (spent.code, spent.step) == (Code.RATE_LIMITED, 9)
+
+
+def test_the_quota_is_the_agents_whatever_it_works_for(build: Build) -> None:
+    """Under two purposes it wakes up no more, and another agent's quota is another one."""
+    old = Usage(Instant(build.NOON - 31 * DAY), Micros(0))
+    purposes = ("pay-invoices", "report")
+    boundaries = [build.boundary(build.rule(LIST), name=name, purpose=PurposeName(name)) for name in purposes]
+    server = build.server(build.tool("list_invoices", tier=Tier.MEDIUM))
+    view = build.view(
+        *boundaries,
+        servers=[server],
+        covered=31 * DAY,
+        activations=[build.activation(build.key(LIST, name), usage=old, serial=4) for name in purposes],
+    )
+    charged = []
+    for name in purposes:
+        proposal = build.ask(build.call({}, tool="list_invoices", purpose=PurposeName(name)), view)
+        assert proposal.answer.allowed
+        charged.append(next(effect for effect in proposal.effects if isinstance(effect, Reserve)))
+    assert charged[0] == charged[1]
+    assert quota("invoice-bot", build.NOON) == charged[0]
+    assert quota("other-bot", build.NOON).key != charged[0].key
+
+
+def test_the_log_says_that_another_version_started_it(build: Build) -> None:
+    old = build.activation(build.key(LIST), usage=Usage(Instant(build.NOON - 31 * DAY), Micros(0)))
+    for version, same in (("1.4", True), ("2.0", False)):
+        agent = build.agent(version=version)
+        view, call = listing(build, Tier.MEDIUM, activations=[old], covered=31 * DAY, agent=agent)
+        proposal = build.ask(call, view)
+        (verdict,) = proposal.verdicts
+        assert (verdict["verdict"], verdict["statement"]["ask"]["same_version"]) == ("reactivate", same)
+        assert proposal.starts[0].agent_version == version
 
 
 def test_a_hole_in_the_record_lets_nothing_lapse(build: Build) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 from remit.kernel.errors import ConfigInvalid
 from remit.policy import organisation
+from remit.policy.model import Code
 from remit.policy.schema import for_catalog
+from remit.policy.view import PurposeRecord
 
 if TYPE_CHECKING:
     from tests.unit.policy.conftest import Build
@@ -87,3 +90,18 @@ def test_the_digest_names_the_files_and_their_text() -> None:
     assert one != organisation.digest({"a": "xb", "": "y"})
     assert organisation.Organisation().digest != one
     assert organisation.Organisation().digest == organisation.digest({})
+
+
+def test_a_purpose_that_changed_is_asked_about_as_it_is_now(build: Build) -> None:
+    """What Cedar reads of a purpose is kept between calls; it must not outlive the purpose it was read from."""
+    policy = 'forbid (principal, action, resource) when { context.purpose.data_classes.contains("personal") };'
+    view = build.view(policies=policy)
+    changed = build.purpose(data_classes=("financial", "personal"))
+    later = dataclasses.replace(view, purposes={**view.purposes, changed.purpose: PurposeRecord(changed)})
+    list_invoices, method = build.call({}, tool="list_invoices"), build.method("tools/list")
+    for _ in range(2):
+        for asked in (list_invoices, method):
+            assert build.ask(asked, view).answer.allowed
+            denial = build.ask(asked, later).answer.denial
+            assert denial is not None
+            assert denial.code is Code.FORBIDDEN_BY_POLICY

@@ -135,3 +135,28 @@ def test_instances_count_once_however_many_runs_they_have() -> None:
     with pytest.raises(TokenRefused) as caught:
         check_instances(wanted, full, now=now)
     assert caught.value.error == "unauthorized_client"
+
+
+def test_a_run_ends_by_the_max_run_of_today() -> None:
+    """Brought forward since the run was opened, it ends the run too: renewal does not keep it open."""
+    old = [a_run("r1", opened=0, ends=DAY, token_expires=10 * MINUTE)]
+    shorter = wish(agent_ends=9 * DAY, purpose_ends=9 * DAY, max_run=8 * MINUTE)
+    granted = grant(shorter, old, now=Instant(6 * MINUTE), token="t", fresh=RunId("f"))
+    assert (granted.run.run, granted.run.ends, granted.expires) == ("r1", 8 * MINUTE, 8 * MINUTE)
+    # Another token of it may still live: the run counts as in use until the last of them is over.
+    assert granted.run.token_expires == 10 * MINUTE
+    again = grant(shorter, [granted.run], now=Instant(8 * MINUTE), token="t", fresh=RunId("f"))
+    assert (again.run.run, again.run.opened) == ("f", 8 * MINUTE)
+
+
+def test_no_renewal_keeps_a_run_open() -> None:
+    """Renewed each minute for a day: eight hours after it was opened it is another run."""
+    ends, now, runs = [], 0, list[Run]()
+    wanted = wish(agent_ends=9 * DAY, purpose_ends=9 * DAY, max_run=DAY // 3)
+    while now < DAY:
+        granted = grant(wanted, runs, now=Instant(now), token="t", fresh=RunId(f"run_{now}"))
+        runs = [granted.run, *[each for each in runs if each.run != granted.run.run]]
+        assert granted.expires <= granted.run.ends <= granted.run.opened + DAY // 3
+        ends.append(granted.run.run)
+        now += MINUTE
+    assert list(dict.fromkeys(ends)) == ["run_0", f"run_{DAY // 3}", f"run_{2 * DAY // 3}"]

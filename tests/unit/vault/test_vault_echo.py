@@ -87,3 +87,21 @@ def test_a_short_secret_is_not_looked_for() -> None:
 
 def test_a_scanner_does_not_show_what_it_looks_for() -> None:
     assert "canary" not in repr(Scanner(forms(SECRET)))
+
+
+@pytest.mark.parametrize("form", sorted(forms(SECRET)))
+def test_each_form_is_found_across_every_border(form: bytes) -> None:
+    """The longest one too: what is kept of a chunk is all but its last character."""
+    for cut in range(1, len(form)):
+        scanner = Scanner(forms(SECRET))
+        first = scanner.feed(form[:cut])
+        assert scanner.feed(form[cut:]) or first
+        alone = Scanner([form])
+        assert [alone.feed(form[:cut]), alone.feed(form[cut:])] == [False, True]
+
+
+def test_what_was_seen_once_stays_seen() -> None:
+    """However much follows: a stream that carried a secret is not sent on again a little later."""
+    scanner = Scanner(forms(SECRET))
+    assert scanner.feed(SECRET)
+    assert [scanner.feed(b"x" * 4096) for _ in range(3)] == [True] * 3
