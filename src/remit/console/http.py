@@ -135,7 +135,9 @@ class Console:
     async def sign_out(self, request: Request) -> Response:
         """POST /console/sign-out."""
         session = self._session(request)
-        if session is not None and matches(session, (await _form(request)).get("csrf")):
+        if session is not None:
+            if not matches(session, (await _form(request)).get("csrf")):
+                return _problem(403, "this form is not from this page")  # another site signs nobody out
             self.sessions.end(request.cookies.get(COOKIE))
         answer = _html(page.signed_out(used=False))
         answer.delete_cookie(COOKIE, path=PATH)
