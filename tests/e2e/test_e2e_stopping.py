@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +53,12 @@ def test_who_waits_for_a_server_is_told_that_remit_is_stopping(
         assert up.end() == 0
     for word in ("Traceback", "RuntimeWarning", "never awaited", "Event loop is closed", "unexpected"):
         assert word not in up.err
+
+
+def test_who_is_asked_again_while_it_ends_still_ends_cleanly(home: Home) -> None:
+    with home.up() as up:
+        while up.process.poll() is None:
+            up.process.send_signal(signal.SIGTERM)
+            time.sleep(0.01)
+        assert up.end() == 0
+    assert home.remit("audit", "verify", "--data", str(home.data)).code == 0

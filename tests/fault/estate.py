@@ -34,7 +34,7 @@ def register(server: Server, files: Path, *, payments: int, crm: int) -> None:
     """Register and approve all of it; the agents' keys stand in `files`."""
     estate.write(files, payments=payments, crm=crm, ttl="7d")
     for name, *_ in estate.AGENTS:
-        done = server.remit("agent", "keygen", name, "--out", str(estate.key_file(files, name)))
+        done = server.remit("agent", "keygen", name, "--out", str(key_file(files, name)))
         assert done.code == 0, done.err
     done = server.remit("secret", "set", "payments-key", stdin=SECRET)
     assert done.code == 0, done.err
@@ -50,7 +50,7 @@ def set_budget(server: Server, units: int) -> None:
 
 def key_file(files: Path, agent: str) -> Path:
     """Where an agent's private key stands."""
-    return estate.key_file(files, agent)
+    return files / "agents" / f"{agent}.jwk"
 
 
 def claims(token: str) -> dict[str, Any]:

@@ -90,7 +90,7 @@ AGENTS = (
 
 
 def write(directory: Path, *, payments: int, crm: int, ttl: str) -> None:
-    """Write the files below `directory`; the agents' keys go beside their YAML with `remit agent keygen`.
+    """Write the files below `directory`; the public half of each agent's key goes beside its YAML.
 
     `ttl`: how long the one write on the CRM lasts without use, such as `20s`.
     """
@@ -104,8 +104,3 @@ def write(directory: Path, *, payments: int, crm: int, ttl: str) -> None:
     for name, _, purpose, constraint in AGENTS:
         text = AGENT.format(name=name, purpose=purpose, constraint=constraint)
         (directory / "agents" / f"{name}.yaml").write_text(text, encoding="utf-8")
-
-
-def key_file(directory: Path, agent: str) -> Path:
-    """Where the demo keeps an agent's private key."""
-    return directory / "agents" / f"{agent}.jwk"

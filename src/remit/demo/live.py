@@ -135,7 +135,7 @@ Ctrl-C stops everything.
 
 def _kept(kept: Kept) -> str:
     return f"""
-Kept. The instance is yours: data in {kept.data}, its files in {kept.files}
+Kept. The instance is yours: data in {kept.data}, its files in {kept.files}, its agents' keys in {kept.keys}
   [bold]remit up[/]                        starts it again (without --dev: acts as nobody)
   [bold]remit diff {kept.files}[/]
 The two MCP servers were the demo's and are gone; put your own into {kept.files / "servers"}.

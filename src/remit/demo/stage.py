@@ -35,6 +35,11 @@ class Kept:
     keyfile: Path
     files: Path
 
+    @property
+    def keys(self) -> Path:
+        """Its agents' private keys."""
+        return self.keyfile.parent / "demo-keys"
+
     @classmethod
     def here(cls, environ: Mapping[str, str]) -> Kept:
         """The user's own places.
@@ -43,7 +48,7 @@ class Kept:
             Conflict: There is an instance already, or the files would overwrite something.
         """
         kept = cls(data_directory(environ), keyfile_path(environ), Path.cwd() / "remit-demo")
-        for place in (kept.data / "remit.db", kept.files):
+        for place in (kept.data / "remit.db", kept.files, kept.keys):
             if place.exists():
                 raise Conflict(f"{place} is there already", try_="move it away, or run the demo without --keep")
         return kept
@@ -81,6 +86,11 @@ class Stage:
     def files(self) -> Path:
         """The organisation's files, as kept in git."""
         return self.kept.files if self.kept else self.home / "estate"
+
+    def key(self, agent: str) -> Path:
+        """An agent's private key: outside of the organisation's files, which are made to be shared."""
+        keys = self.kept.keys if self.kept else self.home / "keys"
+        return keys / f"{agent}.jwk"
 
     def ledger(self, server: str) -> list[dict[str, Any]]:
         """What an upstream server says it really did."""
@@ -145,7 +155,11 @@ class Stage:
         """Keys, the sealed upstream credential, and the files, approved by their owner."""
         estate.write(self.files, payments=self.ports["payments"], crm=self.ports["crm"], ttl=self.ttl)
         for name, *_ in estate.AGENTS:
-            self.remit("agent", "keygen", name, "--out", str(estate.key_file(self.files, name)))
+            key = self.key(name)
+            key.parent.mkdir(mode=0o700, exist_ok=True)
+            self.remit("agent", "keygen", name, "--out", str(key))
+            public = f"{key.name}.pub.jwk"
+            shutil.move(key.with_name(public), self.files / "agents" / public)
         self.remit("secret", "set", "payments-key", stdin=self.secret)
         self.remit("apply", str(self.files), "--approve", "--as", "dana", "--json")
 
@@ -153,7 +167,7 @@ class Stage:
         """Three agents; each says `ready` once it has a token and a connection."""
         for name, server, purpose, constraint in estate.AGENTS:
             arguments = ["--url", self.url, "--server", server, "--purpose", purpose]
-            arguments += ["--key", str(estate.key_file(self.files, name))]
+            arguments += ["--key", str(self.key(name))]
             if constraint == "none":
                 arguments.append("--plain")
             command = python("remit.demo.agent", name, *arguments)

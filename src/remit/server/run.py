@@ -81,6 +81,8 @@ def serve(settings: Settings, *, as_json: bool) -> int:
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     runner.run(_serve(settings, remit, listener, as_json=as_json))
             finally:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)  # the loop's handlers went with it; the end is under way
                 settings.instance_file.unlink(missing_ok=True)
                 remit.close()
     finally:
