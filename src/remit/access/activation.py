@@ -52,9 +52,13 @@ class Usage:
     gaps: tuple[int, ...] = ()  # days between neighbouring days of use, the newest last
 
     def after(self, at: Instant, covered: Micros) -> Usage:
-        """The usage with one more justified use. A use that is not newer changes nothing, so replaying is harmless."""
+        """The usage with one more justified use. A use that is not newer changes nothing, so replaying is harmless.
+
+        What is newer on the coverage clock is newer: the wall clock may have been set back since a use was seen on it,
+        and an entitlement in daily use must not lapse until it has caught up.
+        """
         if self.days and at <= self.last:
-            return self
+            return self if covered <= self.covered else Usage(self.last, covered, self.days, self.gaps)
         gap = at // DAY - self.last // DAY
         if self.days and gap <= 0:
             return Usage(at, max(covered, self.covered), self.days, self.gaps)

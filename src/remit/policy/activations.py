@@ -87,5 +87,5 @@ def _newest(found: Activation, known: Activation | None) -> Activation:
     if known is None:
         return found
     newer = found if found.serial >= known.serial else known
-    usage: Usage = max(found.usage, known.usage, key=lambda usage: (usage.last, usage.days))
+    usage: Usage = max(found.usage, known.usage, key=lambda usage: (usage.last, usage.days, usage.covered))
     return newer if newer.usage == usage else replace(newer, usage=usage)

@@ -129,3 +129,11 @@ def test_the_last_use_of_a_day_is_the_one_that_counts() -> None:
     later = begun.after(Instant(11 * DAY - 1), Micros(99 * HOUR))
     assert (later.days, later.last, later.covered) == (1, 11 * DAY - 1, 99 * HOUR)
     assert later.after(Instant(12 * DAY), Micros(1)).covered == 99 * HOUR  # a coverage clock never goes back
+
+
+def test_a_use_on_a_clock_that_was_set_back_counts_on_the_coverage_clock() -> None:
+    # Seen once while the clock was a year ahead: until it has caught up, no use would be newer than that one.
+    ahead = Usage(Instant(0), Micros(0)).after(Instant(365 * DAY), Micros(HOUR))
+    assert ahead.after(Instant(2 * DAY), Micros(2 * HOUR)) == Usage(Instant(365 * DAY), Micros(2 * HOUR), 1)
+    assert ahead.after(Instant(2 * DAY), Micros(HOUR)) == ahead
+    assert ahead.after(Instant(2 * DAY), Micros(0)) == ahead
