@@ -137,8 +137,8 @@ def test_an_old_database_starts_only_with_its_own_keyfile(home: Home, harm: str,
         (("--no-such-option",), 2),
         (("--dev", "--listen", "0.0.0.0:0"), 3),
         (("--listen", "203.0.113.7:0"), 3),
-        (("--database", "mysql://localhost/x"), 3),
-        (("--database", "postgresql://remit@127.0.0.1:1/none"), 7),
+        (("--listen", "127.0.0.1:0", "--database", "mysql://localhost/x"), 3),
+        (("--listen", "127.0.0.1:0", "--database", "postgresql://remit@127.0.0.1:1/none"), 7),
     ],
 )
 def test_a_start_that_cannot_work_says_why(home: Home, arguments: tuple[str, ...], code: int) -> None:
