@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ _STATIC: Final = {
     "console.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
 }
-_LONGEST_FORM = 4096
+_LONGEST_FORM, _FORM_SECONDS = 4096, 30.0
 # Nothing inline, nothing from elsewhere, nobody frames it, and no script can make HTML from text.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
@@ -124,6 +125,8 @@ class Console:
         if session is None:
             return _problem(401, "sign in again")
         form = await _form(request)
+        if self._session(request) is None:
+            return _problem(401, "sign in again")  # it ended while the form came
         if not matches(session, form.get("csrf")):
             return _problem(403, "this form is not from this page")
         verb = request.url.path.rpartition("/")[2]
@@ -160,10 +163,14 @@ class Console:
 
 async def _form(request: Request) -> dict[str, str]:
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_FORM:
-            return {}
+    try:
+        async with asyncio.timeout(_FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _LONGEST_FORM:
+                    return {}
+    except TimeoutError:
+        return {}
     pairs = parse_qsl(body.decode("utf-8", "replace"))
     return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else {}
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
-from remit.kernel.errors import TooLarge
+from remit.kernel.errors import Malformed, TooLarge
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,6 +19,8 @@ EVENTS: Final = (
     (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
+# How long a body may take: who asks was judged by the headers, and a proof's use is not remembered for ever.
+BODY_SECONDS: Final = 30.0
 # A call that is answered at once needs nobody to watch its connection.
 _WATCH_AFTER: Final = 0.05
 
@@ -32,8 +34,17 @@ async def body_of(receive: Receive, *, declared: str | None, limit: int) -> byte
 
     Raises:
         TooLarge: Over `limit` bytes, declared or sent.
+        Malformed: It did not come in time.
         Gone: The client went away.
     """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _whole(receive, declared=declared, limit=limit)
+    except TimeoutError as error:
+        raise Malformed("the body did not come in time") from error
+
+
+async def _whole(receive: Receive, *, declared: str | None, limit: int) -> bytes:
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise TooLarge("the body is over the limit")
     chunks, size = [], 0

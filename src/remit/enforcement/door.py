@@ -50,6 +50,14 @@ class Door:
             now=self._clock.now(),
         )
 
+    def still(self, caller: Caller, proof: ConsumeProof | None) -> None:
+        """See that what a request showed at its beginning holds now.
+
+        Raises:
+            TokenInvalid: 401, see `challenge`.
+        """
+        self._tokens.still(caller, proof, now=self._clock.now())
+
     def challenge(self, error: TokenInvalid, path: str) -> list[tuple[bytes, bytes]]:
         """The headers of a 401."""
         values = metadata.challenge(

@@ -138,6 +138,8 @@ class Gateway:
             await self._refusals.refused(x, path, "too_large", denials.bad_request(error.public), 413)
         except EnforcementUnavailable:
             await x.finish(denials.unavailable(x.id))
+        except TokenInvalid as error:
+            await self._refusals.unauthenticated(x.send, error, path)
         except SessionUnknown as error:
             reason = "foreign_session" if error.detail else "session_unknown"
             body = denials.error(x.id, INVALID_REQUEST, denials.UNKNOWN_SESSION)
@@ -191,7 +193,15 @@ class Gateway:
         json, stream = parse.accepts(x.headers)
         if not json or not stream:
             raise BadMessage(INVALID_REQUEST, "Accept must include application/json and text/event-stream", status=406)
-        return await asgi.body_of(x.receive, declared=x.headers.get("content-length"), limit=self._limits.request)
+        declared = x.headers.get("content-length")
+        try:
+            body = await asgi.body_of(x.receive, declared=declared, limit=self._limits.request)
+        except Malformed as error:
+            x.extra.append((b"connection", b"close"))  # the rest of it may still come
+            raise BadMessage(INVALID_REQUEST, "The body did not come in time", status=408) from error
+        # It may have come long after its headers: what was shown there must hold to this moment.
+        self._door.still(x.caller, x.proof)
+        return body
 
     def _join(self, x: Exchange) -> None:
         """Find the session a handshake request belongs to; a modern one has none."""

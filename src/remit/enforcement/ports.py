@@ -145,6 +145,10 @@ class Tokens(Protocol):
         """The caller, and the proof to consume with its decision. Raises TokenInvalid."""
         ...
 
+    def still(self, caller: Caller, proof: ConsumeProof | None, *, now: Instant) -> None:
+        """See that what `check` accepted holds at this later moment. Raises TokenInvalid."""
+        ...
+
 
 class Scanner(Protocol):
     """Looks for a secret in one response, chunk by chunk; best effort."""

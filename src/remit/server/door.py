@@ -6,6 +6,7 @@ reads the body and writes the answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from remit.server.operators import Authority, Operator
 
 _log = structlog.get_logger("remit.api")
 _JSON = "application/json"
+BODY_SECONDS = 30.0  # how long a body may take: who asks was judged by the headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +98,18 @@ class Porch:
 
     async def _serve(self, door: Door, request: Request) -> Response:
         # (1) Who asks; before anything of the request is looked at.
-        operator = self.keeper.operator(
-            authorization=request.headers.get("authorization"), act_as=request.headers.get("remit-act-as")
-        )
+        self._operator(request)
         # (2) The body: size, media type, strict JSON, the fields of this door and no others.
         body = await self._body(door, request)
+        # It may have come long after the headers, and a token be revoked since.
+        operator = self._operator(request)
         ask = Ask(operator=operator, path=request.path_params, query=_query(request), body=body)
         return await run_in_threadpool(self._answer, door, ask)
+
+    def _operator(self, request: Request) -> Operator:
+        return self.keeper.operator(
+            authorization=request.headers.get("authorization"), act_as=request.headers.get("remit-act-as")
+        )
 
     def _answer(self, door: Door, ask: Ask) -> Response:
         # (3) May this operator do this, to something of these owners?
@@ -127,18 +134,23 @@ class Porch:
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:
-    """The request's body; refused as soon as it is known to be over `limit` bytes."""
+    """The request's body; refused as soon as it is known to be over `limit` bytes, and when it takes too long."""
     length = request.headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and int(length[:20]) > limit:
         raise TooLarge(f"the body is over {limit} bytes", try_="send less at once, or start with --max-body")
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise TooLarge(f"the body is over {limit} bytes", try_="send less at once, or start with --max-body")
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise TooLarge(
+                        f"the body is over {limit} bytes", try_="send less at once, or start with --max-body"
+                    )
     except ClientDisconnect as error:
         raise Malformed("the request ended early") from error
+    except TimeoutError as error:
+        raise Malformed("the body did not come in time") from error
     return bytes(body)
 
 

@@ -70,11 +70,12 @@ class Evaluation:
         if scope["method"] != "POST":
             raise _NotPost
         # (1) Which enforcement point; before anything of the request is looked at.
-        point = self.keeper.point(_one(headers, b"authorization"))
+        self.keeper.point(_one(headers, b"authorization"))
         # (2) The body: media type, size, strict JSON.
         if (_one(headers, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType("this call takes application/json")
         body = await body_of(receive, declared=_one(headers, b"content-length"), limit=self.body_limit)
+        point = self.keeper.point(_one(headers, b"authorization"))  # the body may have come long after the headers
         # (3) A decision that is durable, or an outcome that is.
         if scope["path"] == EVALUATION:
             found = await self.points.evaluate(authzen.question(parse(body)), point)

@@ -60,10 +60,11 @@ class EnforcementStream:
 
     async def ack(self, request: Request) -> Response:
         """What a point has applied: 200, 400, 401, 413, 415."""
-        point = self.points.point(request.headers.get("authorization"))
+        self.points.point(request.headers.get("authorization"))
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType("this call takes application/json")
         body = checked(parse(await read_body(request, limit=_MOST_BYTES)), {"epoch": "integer"})
+        point = self.points.point(request.headers.get("authorization"))  # the body may have come long after the headers
         newest = self.epoch()
         if not 0 <= body["epoch"] <= newest:
             raise Malformed("no such epoch has been announced", try_="acknowledge the epoch of the last event")

@@ -115,6 +115,23 @@ class TokenChecker:
         # (5) The proof, made now, for this request and this token, by the key the token is bound to.
         return verified.caller, _proved(verified, dpop, method=method, url=url, now=now).use
 
+    def still(self, caller: Caller, proof: ConsumeProof | None, *, now: Instant) -> None:
+        """See that what `check` accepted holds at this later moment: a body may come long after its headers.
+
+        A proof's use is remembered for somewhat longer than the proof is good for. Held back until after that, it
+        could be used once more.
+
+        Raises:
+            TokenInvalid: The token has ended or was revoked since, or the proof is too old by now.
+        """
+        scheme = "DPoP" if proof is not None else "Bearer"
+        if caller.expires <= now:
+            raise TokenInvalid("invalid_token", "the token has expired", scheme)
+        if self._revoked(caller.token):
+            raise TokenInvalid("invalid_token", "the token was revoked", scheme)
+        if proof is not None and proof.expires <= now:
+            raise TokenInvalid("invalid_dpop_proof", "the proof is too old", scheme)
+
     def read(self, token: str, *, now: Instant) -> Presented | None:
         """What a token says that is neither expired nor revoked, whoever holds it and wherever it is for; else None."""
         try:

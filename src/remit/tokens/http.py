@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from remit.tokens.status import TokenStatus
 # RFC 6749 section 5.1: no answer of the token endpoint may be stored, refusals included.
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _SHORT: Final = {"Cache-Control": "public, max-age=300"}
+_BODY_SECONDS: Final = 30.0
 
 
 def routes(service: TokenService) -> list[Route]:
@@ -117,10 +119,13 @@ async def _body(request: Request) -> bytes:
     """The body, read no further than the limit."""
     chunks = bytearray()
     try:
-        async for chunk in request.stream():
-            chunks += chunk
-            if len(chunks) > MAX_BODY:
-                raise TokenRefused(OAuthError.INVALID_REQUEST, "the body is over 64 KiB", status=413)
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                chunks += chunk
+                if len(chunks) > MAX_BODY:
+                    raise TokenRefused(OAuthError.INVALID_REQUEST, "the body is over 64 KiB", status=413)
+    except TimeoutError as error:
+        raise TokenRefused(OAuthError.INVALID_REQUEST, "the body did not come in time", status=408) from error
     except ClientDisconnect as error:
         raise TokenRefused(OAuthError.INVALID_REQUEST, "the body ended early") from error
     return bytes(chunks)

@@ -160,6 +160,7 @@ class PlainTokens:
     def __init__(self) -> None:
         self.urls: list[tuple[str, str]] = []
         self.run_ends = FAR
+        self.ended = False  # since it was checked
 
     def check(
         self,
@@ -189,6 +190,10 @@ class PlainTokens:
             run_ends=self.run_ends,
         )
         return caller, None if dpop is None else ConsumeProof(f"dpop:{dpop}", FAR)
+
+    def still(self, caller: Caller, proof: ConsumeProof | None, *, now: Instant) -> None:  # noqa: ARG002 - the port's
+        if self.ended:
+            raise TokenInvalid("invalid_token", "the token was revoked", "Bearer")
 
 
 class OneSecret:
