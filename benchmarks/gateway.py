@@ -24,13 +24,21 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.estate import HEADERS, SERVER, Running, body, estate, folder, free_port, running, wait_for
-from benchmarks.report import finish, options, row
+from benchmarks.report import Wish, finish, options, row, wished_row
 
 from remit.sdk import keyfile
 from remit.sdk.grant import Grant, Token
 from remit.sdk.token import token
 
 FLOOR, AIM = 60.0, 90.0  # of the bare gateway, which is about as fast as a gateway of these parts can be
+# What was wished for at first, of direct calls: more than a gateway of these parts can keep, so it judges nothing.
+WISH = Wish(
+    floor=45.0,
+    aim=75.0,
+    why="a direct call is one HTTP exchange and a call through a gateway two; as measured then, the barest "
+    "gateway of the same parts kept 39 %",
+    where="docs/adr/0007-the-gateway-is-measured-against-a-bare-one.md",
+)
 BODY = body(2)
 
 
@@ -106,7 +114,7 @@ def rows(rates: dict[str, list[float]]) -> list[dict[str, Any]]:
             "MCP calls/s through the gateway, DPoP, of a bare gateway", share("dpop", "bare"), "%", floor=FLOOR, aim=AIM
         ),
         row("  the same with plain tokens", share("none", "bare"), "%"),
-        row("  DPoP, of direct", share("dpop", "direct"), "%"),
+        wished_row("  DPoP, of direct", share("dpop", "direct"), "%", wish=WISH),
         row("  plain token, of direct", share("none", "direct"), "%"),
         row("  the bare gateway, of direct", share("bare", "direct"), "%"),
         row("  direct", rates["direct"], "/s", digits=0),

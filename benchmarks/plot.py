@@ -35,8 +35,8 @@ def reach(row: dict[str, Any]) -> float:
 
 def svg(rows: list[dict[str, Any]]) -> str:
     """The picture."""
-    judged = [row for row in rows if row["floor"] is not None]
-    height = _TOP + _LINE * len(judged) + 16
+    shown = [row for row in rows if row["floor"] is not None]
+    height = _TOP + _LINE * len(shown) + 16
     size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title">',
@@ -44,7 +44,7 @@ def svg(rows: list[dict[str, Any]]) -> str:
         f"<style>{_STYLE}</style>",
         f'<rect class="paper" width="{_WIDTH}" height="{height}"/>',
         f'<text class="small" x="16" y="24">{_LEGEND}</text>',
-        *(part for at, row in enumerate(judged) for part in _bar(row, _TOP + _LINE * at)),
+        *(part for at, row in enumerate(shown) for part in _bar(row, _TOP + _LINE * at)),
         *(part for name, at in (("floor", 0.0), ("aim", 1.0)) for part in _mark(name, _x(at), height)),
         "</svg>",
     ]
@@ -58,7 +58,7 @@ def _x(reached: float) -> float:
 
 def _bar(row: dict[str, Any], top: int) -> list[str]:
     reached = reach(row)
-    kind = "best" if reached >= 1 else "good" if row["ok"] else "bad"
+    kind = "best" if reached >= 1 else "good" if row["met"] else "bad"
     length = max(2.0, _x(reached) - _LEFT)
     more = " ▸" if reached > _BEST else ""
     middle = top + _LINE // 2 + 4

@@ -9,7 +9,18 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A floor and an aim that are shown and judge nothing, why they are missed, and where that is written down."""
+
+    floor: float
+    aim: float
+    why: str
+    where: str
 
 
 def spread(values: Sequence[float], *, digits: int = 2) -> dict[str, float]:
@@ -39,6 +50,12 @@ def row(
     return _judged(told, statistics.median(values), less_is_better=less_is_better)
 
 
+def wished_row(what: str, values: Sequence[float], unit: str, *, wish: Wish) -> dict[str, Any]:
+    """One measurement beside a floor that no exit code depends on: `ok` is None, and `met` says how it stands."""
+    found = row(what, values, unit, floor=wish.floor, aim=wish.aim)
+    return {**found, "ok": None, "why": wish.why, "where": wish.where}
+
+
 def tail_row(
     what: str, times: Sequence[float], unit: str, *, part: float, parts: int, floor: float | None = None,
     aim: float | None = None,
@@ -54,7 +71,7 @@ def tail_row(
 def _judged(told: dict[str, Any], value: float, *, less_is_better: bool) -> dict[str, Any]:
     floor = told["floor"]
     ok = None if floor is None else holds(value, floor, less_is_better=less_is_better)
-    return {**told, "less_is_better": less_is_better, "ok": ok}
+    return {**told, "less_is_better": less_is_better, "met": ok, "ok": ok}
 
 
 def holds(value: float, limit: float, *, less_is_better: bool) -> bool:
@@ -63,8 +80,13 @@ def holds(value: float, limit: float, *, less_is_better: bool) -> bool:
 
 
 def missed(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that are below their floor."""
+    """The rows that are below the floor they are judged by."""
     return [each for each in rows if each["ok"] is False]
+
+
+def wished(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that are below a floor that judges nothing (`Wish`)."""
+    return [each for each in rows if each["ok"] is None and each["met"] is False]
 
 
 def told(report: dict[str, Any]) -> str:
@@ -72,6 +94,7 @@ def told(report: dict[str, Any]) -> str:
     return "\n".join(
         f"{row['what']:<58} {row['median']:>12,.2f} {row['unit']:<8} ({row['low']:,.2f} to {row['high']:,.2f})"
         + ("" if row["floor"] is None else f"  floor {row['floor']:g}, aim {row['aim']:g}")
+        + (f"; missed and not judged, see {row['where']}" if wished([row]) else "")
         for row in report["rows"]
     )
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.report import holds, missed
+from benchmarks.report import holds, missed, wished
 
 HOW = {
     "decide": "One process: a whole decision and one `cedarpy.is_authorized` on the same parsed policies, entities and "
@@ -63,6 +63,8 @@ NOTES = """
   the agent signs each one, as an agent does.
 - What a reactivation adds is told from the median ordinary call, so its p99 holds the machine's own noise, too: the
   p99 of the ordinary calls beside it shows how much.
+- That an agent's question (`can`) and the decision of the same call agree is no measurement but a test, over 5,000
+  random pairs: `tests/interaction/enforcement/test_can_is_the_decision.py`.
 - Python's compiled files and the page cache are warm in every start.
 """
 
@@ -70,7 +72,6 @@ NOTES = """
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """A row of the table; numbers with three significant digits or all before the point."""
     floor, aim = row["floor"], row["aim"]
-    ok = "" if row["ok"] is None else "below floor" if not row["ok"] else "aim" if _at_aim(row) else "floor"
     return (
         row["what"],
         number(row["median"]),
@@ -78,8 +79,16 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["unit"],
         "" if floor is None else f"{floor:g}",
         "" if aim is None else f"{aim:g}",
-        ok,
+        _reached(row),
     )
+
+
+def _reached(row: dict[str, Any]) -> str:
+    if row["met"] is None:
+        return ""
+    if wished([row]):
+        return f"missed, see `{row['where']}`"
+    return "below floor" if not row["met"] else "aim" if _at_aim(row) else "floor"
 
 
 def number(value: float) -> str:
@@ -114,12 +123,16 @@ def _indented(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _short(rows: list[dict[str, Any]]) -> list[str]:
-    """What is below its floor, and what is short of its aim, said outright."""
+    """What is below its floor, what misses a floor that judges nothing, and what is short of its aim, said outright."""
     below = [each["what"].strip() for each in missed(rows)]
     between = [each["what"].strip() for each in rows if each["ok"] and not _at_aim(each)]
     lines = []
     if below:
         lines += [f"Below the floor: {'; '.join(below)}.", ""]
+    for each in wished(rows):
+        share = f"{number(each['median'])} {each['unit']}, floor {each['floor']:g}, aim {each['aim']:g}"
+        said = f"{each['what'].strip()} ({share}): {each['why']} (`{each['where']}`)."
+        lines += [f"Missed, and not judged by `make bench`: {said}", ""]
     if between:
         lines += [f"Above the floor, short of the aim: {'; '.join(between)}.", ""]
     return lines

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import row_of
-from remit.access.activation_seal import ActivationSeal
-from remit.access.activation_sql import SqlActivations
+from remit.access.activation_seal import ActivationSeal, Unsealed
+from remit.access.activation_sql import Resealed, SqlActivations
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.errors import IntegrityFailed
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
@@ -172,7 +172,7 @@ def test_what_the_writer_seals_is_read_with_the_seal_and_what_is_edited_is_not(a
     assert read(lambda c: list(SqlActivations(c, SEAL).some([good.key, bad.key]))) == [(good, NOON + DAY)]
     start_ = ("", "", "", "")
     resealed = any_database.writer.change(lambda tx: SqlActivations(tx.connection, SEAL).reseal(start_, 9))
-    assert resealed == ([good.key, bad.key], 1)
+    assert resealed == ([good.key, bad.key], [(bad.key, "sealed")])
     assert [each.by for each in read(lambda c: SqlActivations(c, SEAL).of_agent("bot"))] == ["", "dana"]
 
 
@@ -197,3 +197,57 @@ def test_many_are_postponed_at_once(any_database: Database) -> None:
     found = any_database.reader.read(lambda c: {a.key.action: due for a, due in SqlActivations(c).some(keys)})
     assert found == {"s/a": 5, "s/b": NOON + DAY, "s/c": 7}
     assert any_database.reader.read(lambda c: SqlActivations(c).keys_of("bot")) != []
+
+
+BODY = '{"agent_version":"1","boundary":"b","boundary_version":2,"by":"","since":1,"started":1,"state":"active"}'
+DAMAGE: dict[str, dict[str, str]] = {
+    "gaps": {"gaps": "x"},
+    "an empty body": {"body": ""},
+    "no JSON": {"body": "{"},
+    "no object": {"body": "[]"},
+    "an unknown state": {"body": BODY.replace("active", "asleep")},
+    "a missing member": {"body": BODY.replace('"by":"",', "")},
+    "another type": {"body": BODY.replace('"since":1', '"since":"1"')},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("seal", [Unsealed(), SEAL], ids=["unsealed", "sealed"])
+def test_a_damaged_row_is_named_and_accepted_as_suspended(any_database: Database, damage: str, seal: Unsealed) -> None:
+    good, bad = activation("s/a"), activation("s/b")
+    any_database.writer.seal = seal.close
+    for it in (good, bad):
+        any_database.writer.submit(work(it.key.action, start(it, 0))).result()
+    edit = update(activations).where(activations.c.action == "s/b").values(DAMAGE[damage])
+    any_database.writer.change(lambda tx: tx.connection.execute(edit) and None)
+    read = any_database.reader.read
+    for ask in (lambda c: SqlActivations(c, seal).of_agent("bot"), lambda c: SqlActivations(c, seal).find(bad.key)):
+        with pytest.raises(IntegrityFailed, match="s/b"):
+            read(ask)
+    assert read(lambda c: [it for it, _ in SqlActivations(c, seal).some([good.key, bad.key])]) == [good]
+
+    def accept(tx: Transaction) -> tuple[list[ActivationKey], list[Resealed]]:
+        return SqlActivations(tx.connection, seal).reseal(("", "", "", ""), 9)
+
+    assert any_database.writer.change(accept) == ([good.key, bad.key], [(bad.key, "suspended")])
+    assert any_database.writer.change(accept)[1] == []
+    found = read(lambda c: SqlActivations(c, seal).find(bad.key))
+    assert found is not None
+    assert (found.state, found.serial, found.by) == (ActivationState.SUSPENDED, 1, "")
+    assert read(lambda c: SqlActivations(c).due(Instant(1), 9)) == [bad.key]
+
+
+@pytest.mark.parametrize("serial", [0, -1])
+def test_a_held_place_that_says_something_is_found_and_emptied(any_database: Database, serial: int) -> None:
+    it = activation()
+    any_database.writer.submit(work("a", start(activation(serial=2), 1))).result()
+    read = any_database.reader.read
+    assert read(lambda c: SqlActivations(c).unsealed()) is None, "a place that is only held is none"
+    edit = update(activations).values(serial=serial, body=SEAL.close(it.key, 1, BODY))
+    any_database.writer.change(lambda tx: tx.connection.execute(edit) and None)
+    assert read(lambda c: SqlActivations(c).unsealed()) == it.key
+    first = ("", "", "", "")
+    resealed = any_database.writer.change(lambda tx: SqlActivations(tx.connection, SEAL).reseal(first, 9))
+    assert resealed == ([it.key], [(it.key, "emptied")])
+    assert read(lambda c: SqlActivations(c).unsealed()) is None
+    assert any_database.writer.submit(work("b", start(it, 0))).result().failed is None

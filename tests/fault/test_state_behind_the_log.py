@@ -158,7 +158,24 @@ def test_an_entitlement_with_a_seal_that_is_not_its_own_allows_nothing(made: Est
         assert server.end() == 0
     with home.up("--accept-state"):
         entries = home.remit("audit", "tail", "--count", "50", "--json").json["entries"]
-        assert [entry["count"] for entry in entries if entry.get("what") == "entitlements_accepted"] == [1]
+        accepted = [entry for entry in entries if entry.get("what") == "entitlement_accepted"]
+        assert [(each["agent"], each["action"], each["how"]) for each in accepted] == [
+            ("support-bot", "crm/delete_customer", "sealed")
+        ]
+
+
+def test_an_entitlement_that_cannot_be_read_is_accepted_as_suspended_and_named(made: Estate, tmp_path: Path) -> None:
+    home = made.copy(tmp_path / "home")
+    sql(home, FORGED.format(body="''"))
+    assert home.remit("up", "--listen", "127.0.0.1:0", "--json").code == INTEGRITY
+    with home.up("--accept-state"):
+        entries = home.remit("audit", "tail", "--count", "50", "--json").json["entries"]
+        accepted = [entry for entry in entries if entry.get("what") == "entitlement_accepted"]
+        assert [(each["agent"], each["action"], each["how"]) for each in accepted] == [
+            ("support-bot", "crm/delete_customer", "suspended")
+        ]
+    with home.up():
+        pass
 
 
 def test_what_is_accepted_is_recorded_and_starts(made: Estate, tmp_path: Path) -> None:

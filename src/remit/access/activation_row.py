@@ -9,8 +9,24 @@ import msgspec
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.kernel.canonical import canonical
+from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.storage.model import ActivationRow
+
+
+class _Said(msgspec.Struct):
+    """The body of a row. Typed, because what is stored may have been changed by somebody else."""
+
+    boundary: str
+    boundary_version: int
+    agent_version: str
+    state: ActivationState
+    since: int
+    started: int
+    by: str
+
+
+_said = msgspec.json.Decoder(_Said).decode
 
 
 def row_of(activation: Activation, *, due: int) -> ActivationRow:
@@ -42,9 +58,16 @@ def gaps_text(usage: Usage) -> str:
 
 
 def activation_of(row: Any) -> Activation:  # noqa: ANN401 - a row of the table
-    """What `row_of` stored. There may be a million in memory, so equal names are one object."""
-    said = msgspec.json.decode(row.body)
-    since, started = said["since"], said["started"]
+    """What `row_of` stored. There may be a million in memory, so equal names are one object.
+
+    Raises:
+        ValueError, TypeError, msgspec.DecodeError: It is nothing that `row_of` made.
+    """
+    said = _said(row.body)
+    since = Instant(said.since)
+    serial, last, covered, days = msgspec.convert(
+        (row.serial, row.last, row.covered, row.days), tuple[int, int, int, int]
+    )
     return Activation(
         key=ActivationKey(
             AgentName(intern(row.agent)),
@@ -52,13 +75,33 @@ def activation_of(row: Any) -> Activation:  # noqa: ANN401 - a row of the table
             ActionName(intern(row.action)),
             intern(row.scope),
         ),
-        boundary=BoundaryName(intern(said["boundary"])),
-        boundary_version=said["boundary_version"],
-        agent_version=intern(said["agent_version"]),
-        state=ActivationState(said["state"]),
+        boundary=BoundaryName(intern(said.boundary)),
+        boundary_version=said.boundary_version,
+        agent_version=intern(said.agent_version),
+        state=said.state,
         since=since,
-        started=since if started == since else started,
-        by=intern(said["by"]),
-        serial=row.serial,
-        usage=Usage(row.last, row.covered, row.days, tuple(map(int, row.gaps.split(","))) if row.gaps else ()),
+        started=since if said.started == since else Instant(said.started),
+        by=intern(said.by),
+        serial=serial,
+        usage=Usage(Instant(last), Micros(covered), days, _gaps(row.gaps)),
     )
+
+
+def suspended(row: Any) -> Activation:  # noqa: ANN401 - a row of the table
+    """What stands for a row that cannot be read: only a person starts it again, so that damage takes nobody's place."""
+    return Activation(
+        key=ActivationKey(AgentName(row.agent), PurposeName(row.purpose), ActionName(row.action), row.scope),
+        boundary=BoundaryName(""),
+        boundary_version=0,
+        agent_version="",
+        state=ActivationState.SUSPENDED,
+        since=Instant(0),
+        started=Instant(0),
+        by="",
+        serial=row.serial if isinstance(row.serial, int) else 1,
+        usage=Usage(Instant(0), Micros(0)),
+    )
+
+
+def _gaps(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(","))) if text else ()

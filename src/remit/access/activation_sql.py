@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
+import msgspec
 import structlog
-from sqlalchemy import Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, tuple_, update
 
 from remit.access.activation import Activation, ActivationKey, Usage
-from remit.access.activation_row import activation_of, gaps_text, row_of
+from remit.access.activation_row import activation_of, gaps_text, row_of, suspended
 from remit.access.activation_seal import MEMBER, UNSEALED, Unsealed
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
@@ -22,7 +24,17 @@ _NAMES = ("agent", "purpose", "action", "scope")
 _COLUMNS = [activations.c[name] for name in _NAMES]
 _KEY = tuple_(*_COLUMNS)
 _STARTED = activations.c.serial > 0  # serial 0: a place that was held and not taken
+_FORGED_PLACE = and_(activations.c.serial <= 0, activations.c.body != "")  # what is only held says nothing
+_EMPTY = {"serial": 0, "body": "", "due": 2**62}
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, msgspec.DecodeError)
 _log = structlog.get_logger("remit.access")
+
+
+class Resealed(NamedTuple):
+    """An activation that was not as it was recorded, and what was made of it."""
+
+    key: ActivationKey
+    how: str  # sealed: as it is; suspended: it could not be read; emptied: it was never started
 
 
 class SqlActivations:
@@ -94,22 +106,42 @@ class SqlActivations:
         self._write("due", keys)
 
     def unsealed(self) -> ActivationKey | None:
-        """One that carries no seal at all, if there is any: from before there were seals, or made by somebody else."""
-        query = select(*_COLUMNS).where(_STARTED, activations.c.body.not_like(f"%{MEMBER}%")).limit(1)
+        """One that carries no seal at all, if there is any: from before there were seals, or made by somebody else.
+
+        A place that is only held has none and says nothing; if it says something, that is somebody else's.
+        """
+        bare = and_(_STARTED, activations.c.body.not_like(f"%{MEMBER}%"))
+        query = select(*_COLUMNS).where(or_(bare, _FORGED_PLACE)).limit(1)
         return next(iter(_keys(self._connection.execute(query))), None)
 
-    def reseal(self, at: Sequence[str], most: int) -> tuple[list[ActivationKey], int]:
-        """Seal up to `most` rows behind `at` as they are: (their keys, how many were not sealed as they are)."""
-        query = select(activations).where(tuple_(*at) < _KEY, _STARTED).order_by(*_COLUMNS).limit(most)
-        rows, bodies = self._connection.execute(query).all(), []
+    def reseal(self, at: Sequence[str], most: int) -> tuple[list[ActivationKey], list[Resealed]]:
+        """Seal up to `most` rows behind `at` as they are: (their keys, those that were not as they were recorded)."""
+        query = select(activations).where(tuple_(*at) < _KEY, or_(_STARTED, _FORGED_PLACE))
+        rows, strays = self._connection.execute(query.order_by(*_COLUMNS).limit(most)).all(), []
         for row in rows:
             try:
                 self._opened(row)
             except IntegrityFailed:
-                found = activation_of(row)
-                bodies.append((found.key, self._seal.close(found.key, row.serial, row_of(found, due=row.due).body)))
-        self._write("body", bodies)
-        return _keys(rows), len(bodies)
+                strays.append(self._resealed(row))
+        return _keys(rows), strays
+
+    def _resealed(self, row: Any) -> Resealed:  # noqa: ANN401 - a row of the table
+        """Seal one row as it is. What cannot be read grants nothing, and only a person starts it again."""
+        (key,) = _keys([row])
+        if isinstance(row.serial, int) and row.serial <= 0:
+            self._rewrite(key, _EMPTY)
+            return Resealed(key, "emptied")
+        try:
+            found, how = activation_of(row), "sealed"
+        except _UNREADABLE:
+            found, how = suspended(row), "suspended"
+        stored = row_of(found, due=0)  # judged at once
+        body = self._seal.close(key, stored.serial, stored.body)
+        self._rewrite(key, asdict(stored) | {"body": body})
+        return Resealed(key, how)
+
+    def _rewrite(self, key: ActivationKey, values: Mapping[str, Any]) -> None:
+        self._connection.execute(update(activations).where(tuple_(*key) == _KEY).values(dict(values)))
 
     def _write(self, column: str, rows: Iterable[tuple[ActivationKey, Any]]) -> None:
         values = [{f"of_{name}": part for name, part in zip(_NAMES, key, strict=True)} | {"new": new}
@@ -119,8 +151,15 @@ class SqlActivations:
             self._connection.execute(update(activations).where(*of).values({column: bindparam("new")}), values)
 
     def _opened(self, row: Any) -> Activation:  # noqa: ANN401 - a row of the table
-        self._seal.check((row.agent, row.purpose, row.action, row.scope), row.serial, row.body)
-        return activation_of(row)
+        try:
+            self._seal.check((row.agent, row.purpose, row.action, row.scope), row.serial, row.body)
+            return activation_of(row)
+        except _UNREADABLE as error:
+            raise IntegrityFailed(
+                f"the entitlement of {row.agent} to {row.action} cannot be read",
+                detail=repr(error),
+                try_="remit audit verify, then remit up --accept-state, which suspends what cannot be read",
+            ) from error
 
 
 def _keys(rows: Iterable[Any]) -> list[ActivationKey]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from remit.audit.checkpoint import Checkpoint, CheckpointInvalid, parse_key
 from remit.audit.checkpoint import verify as verify_note
@@ -28,6 +28,7 @@ from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
 
 FORMAT = "remit-audit-export/v1"
+_MEMBERS: Final = frozenset({"format", "key", "checkpoint", "first", "count", "entries"})
 _OK, _FAILED, _NOT_CHECKED = Status.OK, Status.FAILED, Status.NOT_CHECKED
 Judged = tuple[Status, str]
 Proven = tuple[bytes, Sequence[bytes]]
@@ -68,6 +69,8 @@ def entries_from_json(body: Mapping[str, Any]) -> list[Proven]:
         Malformed: There are none, or they are no entries.
     """
     try:
+        if any(set(entry) != {"header", "proof"} for entry in body["entries"]):
+            raise Malformed("not an export of the log")
         return [(_bytes(entry["header"]), [_bytes(hash_) for hash_ in entry["proof"]]) for entry in body["entries"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Malformed("not an export of the log", detail=repr(error)) from error
@@ -77,12 +80,14 @@ def read_export(content: bytes) -> Export:
     """Read an export file.
 
     Raises:
-        Malformed: It is none.
+        Malformed: It is none, or has a member of another name: nothing in it is unread.
     """
     body = parse(content)
     try:
         first, count = body["first"], body["count"]
-        if body["format"] != FORMAT or type(first) is not int or type(count) is not int:
+        if body["format"] != FORMAT or set(body) != _MEMBERS:
+            raise Malformed("not an export of the log")
+        if type(first) is not int or type(count) is not int or first < 0 or count < 0:
             raise Malformed("not an export of the log")
         return Export(str(body["key"]), str(body["checkpoint"]), first, count, entries_from_json(body))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

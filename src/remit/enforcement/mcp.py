@@ -274,7 +274,11 @@ class Gateway:
             raise
         if x.session is not None and not x.session.claim(sent.id):
             self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="the id of a call that was not answered")
-            raise BadMessage(INVALID_REQUEST, "A request with this id was not answered yet", id=sent.id)
+            raise BadMessage(
+                INVALID_REQUEST,
+                "The server owes this session an answer: take another id, or begin a session",
+                id=sent.id,
+            )
         finished = await self._relay.call(x, admitted, parse.forwarded(sent, modern=x.modern), headers)
         if x.session is not None:
             x.session.settle(sent.id, finished.outcome)

@@ -35,7 +35,10 @@ class Session:
     owed: set[RpcId] = field(default_factory=set)
 
     def claim(self, request: RpcId) -> bool:
-        """Take an id for a request; false while its server owes the answer to an earlier one (or to too many).
+        """Take an id for a request; false while its server owes the answer to an earlier one with it.
+
+        A session whose server owes `_MOST_OWED` answers takes no other id either, so that it cannot grow
+        without end: what was cut never comes back, and then only a new session does.
 
         A server matches answers by id: a second call with the id of one that still runs there would get
         the first one's answer, and that would be recorded as what became of it.

@@ -45,6 +45,11 @@ class Activations:
             unwritten = {key.agent for key in self._dirty}
             self._agents = {agent: held for agent, held in self._agents.items() if agent in unwritten}
 
+    def let_go(self, agent: str) -> None:
+        """Forget one agent's: what is stored of it cannot be read."""
+        with self._lock:
+            self._agents.pop(agent, None)
+
     def find(self, key: ActivationKey) -> Activation | None:
         """The activation, or None if it was never started (or its agent's are not loaded)."""
         held = self._agents.get(key.agent)

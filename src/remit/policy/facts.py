@@ -21,7 +21,7 @@ from remit.access.activation import Activation
 from remit.access.model import Boundary, BoundaryState, Rule
 from remit.freezes.model import Freeze
 from remit.kernel.clock import Instant, Micros
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
@@ -171,7 +171,12 @@ class Facts:
         _put(changes, "servers", self._view.servers, name, record)
 
     def _activations(self, connection: Connection, name: str, _changes: dict[str, Any]) -> None:
-        self._view.activations.load(name, lambda: self._source.activations(connection, name), again=True)
+        try:
+            self._view.activations.load(name, lambda: self._source.activations(connection, name), again=True)
+        except IntegrityFailed:
+            # A damaged row must not keep a change from the view, for then nothing at all is decided. This agent's
+            # entitlements are loaded anew by its next call, which is refused with what is wrong.
+            self._view.activations.let_go(name)
 
     def _freezes(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["freezes"] = _by_target(self._source.freezes(connection))

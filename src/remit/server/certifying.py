@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -27,13 +28,15 @@ class Certifying:
     _changed: dict[str, None] = field(default_factory=dict)
     _next: int = 0  # when everything is swept; 0: not since the start
     _ending: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # `follow` runs on the writer's thread
 
     def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
         """Take note of agents about whom something changed (remit.storage.ports.Feed)."""
         for topic in topics:
             kind, _, name = topic.partition(":")
             if kind == "agent":
-                self._changed[name] = None
+                with self._lock:
+                    self._changed[name] = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -54,9 +57,28 @@ class Certifying:
 
     def once(self) -> None:
         """What is to be done now."""
-        changed, self._changed = self._changed, {}
-        for agent in changed:
-            self.service.judge_agent(agent)
+        try:
+            self._judge_changed()
+        finally:  # one agent that cannot be judged keeps nothing else from lapsing
+            self._judge_due()
+
+    def _judge_changed(self) -> None:
+        with self._lock:
+            changed, self._changed = list(self._changed), {}
+        done = 0
+        try:
+            for agent in changed:
+                self.service.judge_agent(agent, self._ending.is_set)
+                done += 1
+        finally:
+            self._again(changed[done + 1 :] + changed[done : done + 1])
+
+    def _again(self, agents: Iterable[str]) -> None:
+        """Judge these in the next second. Who failed comes last: it must not keep the others waiting for ever."""
+        with self._lock:
+            self._changed |= dict.fromkeys(agents)
+
+    def _judge_due(self) -> None:
         self.service.tick(self._ending.is_set)
         now = self.clock.now()
         if self._next == 0:

@@ -301,7 +301,7 @@ def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
 def _me(ground: Ground, gate: Gate, path: str, method: str) -> Me:
     return Me(
         base=ground.base, path=path, method=method, checker=gate.checker, writer=ground.database.writer,
-        clock=ground.clock,
+        records=ground.records, clock=ground.clock,
     )  # fmt: skip
 
 

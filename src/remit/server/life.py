@@ -32,8 +32,17 @@ from remit.storage.database import Database
 from remit.storage.ports import Transaction
 
 _log = structlog.get_logger("remit.server")
-_SWEEP_SECONDS = 0.5  # how long a running call may outlive its run, agent, purpose or boundary
+_SWEEP_SECONDS = 0.5  # between two sweeps of running calls; with many of them it is longer (`sweep_pause`)
 _SWEEP_REST = 20.0  # times as long as the last sweep asked: with many streams a freeze must not wait for it
+_SWEEP_LATEST = 4.0  # but no longer: what time has ended is cut within the staleness bound (policy.view.STALE_AFTER)
+
+
+def sweep_pause(asked: float) -> float:
+    """Seconds until running calls are swept again, after a sweep that asked for `asked` seconds.
+
+    A running call outlives its run, agent, purpose or boundary by this, and by the sweep itself.
+    """
+    return min(max(_SWEEP_SECONDS, asked * _SWEEP_REST), _SWEEP_LATEST)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,16 +141,18 @@ class Life:
         while True:
             await asyncio.sleep(pause)
             try:
-                pause = max(_SWEEP_SECONDS, await self.streams.sweep() * _SWEEP_REST)
+                pause = sweep_pause(await self.streams.sweep())
             except Exception:  # noqa: BLE001 - the next half second asks again
                 _log.exception("running calls could not be asked about")
 
     def _heartbeat(self) -> None:
-        def keep(tx: Transaction) -> None:
-            self.certifying.service.flush(tx)
-            self.coverage.beat(tx.connection, self.clock.now())
+        with self.certifying.service.flushing() as flush:
 
-        heartbeat(self.database.writer, self.records, self.calls, {}, keep)
+            def keep(tx: Transaction) -> None:
+                flush(tx)
+                self.coverage.beat(tx.connection, self.clock.now())
+
+            heartbeat(self.database.writer, self.records, self.calls, {}, keep)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from remit.attestation.model import Caller
+from remit.audit.service import Recorder
 from remit.enforcement.metadata import challenge
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Malformed, RemitError
@@ -28,6 +29,7 @@ class Me:
     method: str
     checker: TokenChecker
     writer: Writer
+    records: Recorder
     clock: Clock
 
     async def serve(
@@ -53,7 +55,7 @@ class Me:
         await response(scope, receive, send)
 
     async def caller(self, request: Request, audiences: Collection[str]) -> Caller:
-        """Who asks, with a token for one of `audiences`; its proof is used up.
+        """Who asks, with a token for one of `audiences`; its proof is used up, and one used before is recorded.
 
         Raises:
             TokenInvalid: 401.
@@ -69,7 +71,9 @@ class Me:
         )
         if proof is not None:
             # RFC 9449 section 11.1: a proof is used once, also for a question.
-            done = await self.writer.submit_async(Work((), (proof,), lambda _: ()))
+            fields = {"agent": caller.agent, "instance": caller.instance, "door": self.path, "reason": "replayed_proof"}
+            work = Work((), (proof,), lambda _: (self.records.entry("refused", fields),))
+            done = await self.writer.submit_async(work)
             if done.failed is not None:
                 raise TokenInvalid("invalid_dpop_proof", "the proof was used before", "DPoP")
         return caller

@@ -26,7 +26,6 @@ ELSEWHERE: Final = (
     ("get", "/v1/audit/entries", "Consecutive entries of the log", "operator"),
     ("get", "/v1/audit/export", "Entries of the log, each with its inclusion proof", "operator"),
     ("get", "/v1/audit/payloads", "Whether sealed payloads are those that entries commit to", "operator"),
-    ("get", "/v1/audit/state", "Whether every object is as its newest entry left it", "operator"),
     ("get", "/v1/audit/state", "Whether the current state is what the log's newest entries say", "operator"),
     ("get", "/oauth2/authorize", "Refused: no grant here involves a person at a browser", "anyone"),
     ("post", "/oauth2/introspect", "What a token is worth now (RFC 7662)", "pep"),

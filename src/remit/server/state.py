@@ -76,7 +76,7 @@ def _accept(database: Database, states: States, records: Recorder) -> None:
 
 
 def _accept_entitlements(database: Database, records: Recorder, seal: ActivationSeal) -> None:
-    """Seal every activation as it is; how many were not is recorded."""
+    """Seal every activation as it is, with one entry for each that was not as it was recorded."""
     at: Sequence[str] = ("", "", "", "")
     while True:
         keys = database.writer.change(lambda tx, at=at: _resealed(tx, records, seal, at))  # type: ignore[misc]
@@ -86,11 +86,11 @@ def _accept_entitlements(database: Database, records: Recorder, seal: Activation
 
 
 def _resealed(tx: Transaction, records: Recorder, seal: ActivationSeal, at: Sequence[str]) -> list[ActivationKey]:
-    keys, wrong = SqlActivations(tx.connection, seal).reseal(at, _STEP)
-    if wrong:
-        said = {"what": "entitlements_accepted", "count": wrong, "from": "/".join(keys[0]), "to": "/".join(keys[-1])}
-        tx.record(records.entry("incident", said))
-        _log.warning("entitlements were accepted as they are", count=wrong)
+    keys, strays = SqlActivations(tx.connection, seal).reseal(at, _STEP)
+    for key, how in strays:
+        said = dict(zip(ActivationKey._fields, map(str, key), strict=True))
+        tx.record(records.entry("incident", {"what": "entitlement_accepted", **said, "how": how}))
+        _log.warning("an entitlement was accepted", **said, how=how)
     return keys
 
 

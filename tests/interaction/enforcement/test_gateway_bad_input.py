@@ -149,6 +149,7 @@ class Doors:
             method="POST",
             checker=self.tokens.checker,
             writer=world.writer,
+            records=world.recorder,
             clock=self.tokens.clock,
         )
         app = MeCan(me=me, policy=world.policy, body_limit=1 << 20)
@@ -282,6 +283,11 @@ def test_a_replayed_proof_is_refused_where_the_first_was_served(knocking: Any, d
         assert again.status_code == 401
         assert 'error="invalid_dpop_proof"' in again.headers["www-authenticate"]
         assert len(doors.world.calls()) == calls
+        (entry,) = doors.world.entries("refused")
+        where = {"server": "payments"} if door == "gateway" else {"door": "/v1/me/can"}
+        told = {"agent": "invoice-bot", "reason": "replayed_proof", **where}
+        assert {name: entry[name] for name in told} == told
+        assert entry["instance"]
 
     knocking(scenario)
 

@@ -663,6 +663,18 @@ def test_what_is_no_export_is_refused(content: str) -> None:
         read_export(content.encode())
 
 
+@pytest.mark.parametrize("changed", [{"count": -1}, {"first": -1}, {"count": True}, {"note": "all is well"}])
+def test_an_export_with_impossible_numbers_or_other_members_is_none(ledger: Ledger, changed: dict[str, Any]) -> None:
+    ledger.grow(20)
+    body = exported(ledger)
+    assert read_export(json.dumps(body).encode()).as_json() == body
+    with pytest.raises(Malformed):
+        read_export(json.dumps(body | changed).encode())
+    body["entries"][0]["note"] = "all is well"
+    with pytest.raises(Malformed):
+        read_export(json.dumps(body).encode())
+
+
 # the verifier itself -----------------------------------------------------------------------------
 
 _PROGRAM = """

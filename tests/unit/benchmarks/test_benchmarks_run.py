@@ -10,12 +10,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # `benchmarks` is no installed package
 
-from benchmarks import plot, results, run
-from benchmarks.report import row
+from benchmarks import gateway, plot, results, run
+from benchmarks.report import Wish, row, wished_row
 
 GOOD = row("good", [50.0, 60.0], "%", floor=45, aim=65)
 BAD = row("bad <&>", [150.0], "ms", floor=100, aim=20, less_is_better=True)
 ONLY_TOLD = row("  told", [1.0], "us")
+WISH = Wish(floor=45, aim=75, why="two are more than one", where="docs/adr/some.md")
+WISHED = wished_row("  wished", [26.1], "%", wish=WISH)
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> int:
@@ -27,6 +29,43 @@ def test_a_missed_floor_fails_the_run(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert outcome(monkeypatch, [GOOD, BAD]) == 1
     assert "bad <&>" in capsys.readouterr().err
     assert outcome(monkeypatch, [GOOD, ONLY_TOLD]) == 0
+
+
+def test_a_wish_that_is_missed_is_said_and_does_not_fail_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(monkeypatch, [GOOD, WISHED]) == 0
+    assert "missed, see `docs/adr/some.md`" in capsys.readouterr().out
+    page = results.page([{"name": "gateway", "rows": [GOOD, WISHED]}], load=0.1, seconds=60)
+    assert "| 26.1 | 26.1 .. 26.1 | % | 45 | 75 | missed, see `docs/adr/some.md` |" in page
+    assert "wished (26.1 %, floor 45, aim 75): two are more than one (`docs/adr/some.md`)." in page
+    assert "Below the floor" not in page
+    assert 'class="bad"' in plot.svg([WISHED])
+
+
+def test_a_wish_that_is_met_is_no_miss() -> None:
+    for value, reached in ((46.0, "floor"), (75.0, "aim")):
+        met = wished_row("  wished", [value], "%", wish=WISH)
+        assert results.cells(met)[-1] == reached
+        page = results.page([{"name": "gateway", "rows": [met]}], load=0.1, seconds=60)
+        assert "Missed" not in page
+
+
+def test_the_share_of_direct_calls_shows_its_floor_and_the_share_of_a_bare_gateway_is_judged() -> None:
+    found = gateway.rows({"direct": [1000.0], "bare": [400.0], "dpop": [260.0], "none": [300.0]})
+    judged = [(each["what"], each["ok"]) for each in found if each["ok"] is not None]
+    assert judged == [("MCP calls/s through the gateway, DPoP, of a bare gateway", True)]
+    (of_direct,) = (each for each in found if each["what"] == "  DPoP, of direct")
+    assert (of_direct["floor"], of_direct["aim"], of_direct["met"]) == (45.0, 75.0, False)
+    assert (run.HERE.parent / of_direct["where"]).is_file()
+
+
+def test_the_page_that_is_checked_in_says_what_the_generator_says() -> None:
+    page = (run.HERE / "RESULTS.md").read_text(encoding="utf-8")
+    assert page.endswith(f"## What to know about them\n{results.NOTES}")
+    assert f"{gateway.WISH.why} (`{gateway.WISH.where}`)." in page
+    for name, how in results.HOW.items():
+        assert f"- **{name}**: {how}\n" in page
 
 
 def test_a_benchmark_without_a_report_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_sql import SqlActivations
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.catalog.model import PinState, Server, Tier, Tool
+from remit.certification import service
 from remit.certification.hands import Hands
 from remit.certification.privilege import Reach, standings, summary
 from remit.certification.replay import replay
 from remit.certification.service import CertificationService
 from remit.kernel.clock import DAY, HOUR, FixedClock, Instant, Micros
-from remit.kernel.errors import Conflict, Malformed, NotFound
+from remit.kernel.errors import Conflict, Malformed, NotFound, StorageUnavailable
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName, ServerName, ToolName
 from remit.people.change import Actor
 from remit.people.model import Owner
@@ -30,6 +33,7 @@ from remit.policy.slices import Slices
 from remit.policy.view import Counters, PurposeRecord, View, agent_record, server_record
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Entry
+from remit.storage.schema import activations
 
 NOON = Instant(1_795_521_600_000_000)
 FAR = Instant(NOON + 900 * DAY)
@@ -330,3 +334,127 @@ def test_of_several_purposes_one_must_be_named(desk: Desk) -> None:
     hands = dataclasses.replace(desk.hands, view=lambda: view)
     with pytest.raises(Malformed, match="more, work"):
         hands.key("bot", "s/read", None)
+
+
+Break = Callable[[pytest.MonkeyPatch, Desk], None]
+
+
+def full(*_: Any, **__: Any) -> Any:
+    raise StorageUnavailable("the disk is full")
+
+
+def no_commit(patch: pytest.MonkeyPatch, desk: Desk) -> None:
+    change = desk.memory.change
+
+    def undone(apply: Callable[[Any], Any]) -> Any:
+        def then_full(tx: Any) -> None:
+            apply(tx)
+            full()
+
+        return change(then_full)
+
+    patch.setattr(desk.memory, "change", undone)
+
+
+BREAKS: dict[str, Break] = {
+    "a use": lambda patch, _: patch.setattr(SqlActivations, "use", full),
+    "a notice": lambda patch, _: patch.setattr(SqlNotices, "put", full),
+    "a record": lambda patch, _: patch.setattr(Records, "entry", full),
+    "the commit": no_commit,
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_use_is_kept_when_anything_of_its_change_fails(
+    desk: Desk, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be gone, and an entitlement in daily use would lapse as idle, on the record."""
+    desk.put("write")
+    desk.put("read")
+    desk.at(29 * DAY)
+    desk.known.used(key("write"), desk.clock.now())
+    desk.at(30 * DAY)
+    with monkeypatch.context() as patch:
+        BREAKS[broken](patch, desk)
+        desk.state = AgentState.RETIRED
+        with pytest.raises(StorageUnavailable):
+            desk.service.tick()
+        desk.state = AgentState.ACTIVE
+    assert desk.stored("write").usage.last == NOON
+    desk.service.tick()
+    assert desk.stored("write").usage.last == NOON + 29 * DAY
+    assert desk.stored("write").state is ActivationState.ACTIVE
+    assert "idle" not in [each["reason"] for each in desk.verdicts() if each["action"] == "s/write"]
+
+
+def damage(desk: Desk, tool: str) -> None:
+    of = activations.c.action == f"s/{tool}"
+    desk.memory.change(lambda tx: tx.connection.execute(update(activations).where(of).values(gaps="x")) and None)
+
+
+def asked_often(most: int) -> Callable[[], bool]:
+    """Says stop after `most` questions, so that a loop for ever fails instead."""
+    asked = iter([False] * most)
+    return lambda: next(asked, True)
+
+
+def test_damaged_rows_keep_nothing_else_from_being_judged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_STEP", 2)
+    for tool in ("change", "pay", "read", "write"):
+        desk.put(tool)
+    desk.at(31 * DAY)
+    damage(desk, "change")
+    damage(desk, "pay")
+    desk.known.forget()  # no view reads them again
+    steps: list[int] = []
+
+    def stop() -> bool:
+        steps.append(1)
+        return len(steps) > 9
+
+    assert desk.service.tick(stop) == 2
+    assert len(steps) <= 4
+    assert {desk.stored(tool).state for tool in ("read", "write")} == {ActivationState.LAPSED}
+    assert desk.memory.read(lambda c: SqlActivations(c).due(desk.clock.now(), 9)) == []
+    desk.at(31 * DAY + HOUR)
+    assert len(desk.memory.read(lambda c: SqlActivations(c).due(desk.clock.now(), 9))) == 2
+
+
+def test_a_tick_ends_though_judging_moves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_STEP", 1)
+    monkeypatch.setattr(SqlActivations, "postpone", lambda *_: None)
+    desk.put("write")
+    damage(desk, "write")
+    desk.at(31 * DAY)
+    steps: list[int] = []
+
+    def stop() -> bool:
+        steps.append(1)
+        return len(steps) > 9
+
+    assert desk.service.tick(stop) == 0
+    assert len(steps) == 2
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_it_asks_whether_to_stop_between_steps(desk: Desk, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_STEP", 1)
+    for tool in TIERS:
+        desk.put(tool)
+    desk.at(31 * DAY)
+    assert desk.service.tick(asked_often(steps)) == steps
+    assert desk.service.sweep(asked_often(steps))[0] == steps
+    desk.state = AgentState.RETIRED
+    assert desk.service.judge_agent(BOT, asked_often(steps)) == steps
+
+
+def test_an_agent_with_many_entitlements_is_judged_in_steps(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_STEP", 3)
+    for tool in TIERS:
+        desk.put(tool)
+    changes: list[int] = []
+    change = desk.memory.change
+    monkeypatch.setattr(desk.memory, "change", lambda apply: changes.append(1) or change(apply))  # type: ignore[func-returns-value]
+    desk.state = AgentState.RETIRED
+    assert desk.service.judge_agent(BOT) == 4
+    assert len(changes) == 2

@@ -291,6 +291,22 @@ def test_what_cannot_be_decided_is_never_an_allow(broken: str) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("error", [ValueError("gaps"), KeyError("state"), StorageUnavailable("gone")])
+def test_what_cannot_be_loaded_is_recorded_and_refused(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whatever is wrong with a stored row: a 500 would leave no trace of the call in the log.
+    def damaged(*_: object, **__: object) -> None:
+        raise error
+
+    async def scenario(desk: Desk) -> None:
+        monkeypatch.setattr(desk.facts, "ready", lambda _call: False)
+        monkeypatch.setattr(desk.facts, "prepare", damaged)
+        with pytest.raises(EnforcementUnavailable):
+            await desk.pipeline.admit(question("p"))
+        assert [(e["kind"], e["reason"]) for e in desk.disk.said()] == [("unavailable", "storage")]
+
+    play(scenario)
+
+
 def test_a_replayed_proof_is_a_refusal_and_no_decision() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.pipeline.admit(question("p"))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from remit.attestation.model import Caller
-from remit.enforcement.model import Limits
-from remit.enforcement.sessions import Session, Sessions
+from remit.enforcement.model import Limits, Outcome
+from remit.enforcement.sessions import _MOST_OWED, Session, Sessions
 from remit.kernel.clock import SECOND, Instant
 from remit.kernel.errors import SessionUnknown
 from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
@@ -75,3 +75,22 @@ def test_over_the_cap_the_least_used_ends() -> None:
         sessions.use(second.id, caller("b"), "payments", now=NOON)
     sessions.end(second)
     assert len(sessions) == 2
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_an_id_comes_back_only_if_its_call_no_longer_runs_at_the_server(outcome: Outcome) -> None:
+    session = opened(Sessions(Limits()), caller())
+    assert session.claim(7)
+    assert not session.claim(7)
+    session.settle(7, outcome)
+    # A call that was cut, or of which nothing is known, may still be answered there: with the new call's id.
+    assert session.claim(7) is (outcome in {Outcome.OK, Outcome.ERROR, Outcome.NOT_SENT})
+
+
+def test_a_server_owes_a_session_so_many_answers_and_no_more() -> None:
+    session = opened(Sessions(Limits()), caller())
+    assert all(session.claim(each) for each in range(_MOST_OWED))
+    assert not session.claim("fresh")
+    assert len(session.owed) == _MOST_OWED
+    session.settle(0, Outcome.OK)
+    assert session.claim("fresh")

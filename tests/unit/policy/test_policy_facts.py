@@ -17,6 +17,7 @@ from remit.agents.model import Agent, AgentState
 from remit.catalog.model import PinState, Server
 from remit.freezes.model import Freeze
 from remit.kernel.clock import Instant
+from remit.kernel.errors import IntegrityFailed
 from remit.kernel.names import OwnerName
 from remit.people.model import Owner
 from remit.policy.facts import Facts
@@ -237,3 +238,17 @@ def test_counters_survive_a_change_of_facts(build: Build) -> None:
     assert world.code() is Code.RATE_LIMITED
     world.facts.released([Release(reserve.key, reserve.window, 1)])
     assert world.code() is None
+
+
+def test_an_entitlement_that_cannot_be_read_refuses_its_agent_and_keeps_no_change_from_the_view(world: World) -> None:
+    # A view that does not follow decides nothing at all: one damaged row would stop every agent.
+    def damaged(connection: Connection, agent: str) -> Iterable[Activation]:
+        raise IntegrityFailed(f"the entitlement of {agent} cannot be read")
+
+    world.stored.activations = damaged  # type: ignore[method-assign]
+    world.tell("activations:invoice-bot", "freezes")
+    assert world.facts.view().epoch == 8
+    assert not world.facts.view().activations.knows("invoice-bot")
+    assert world.code() is Code.ENFORCEMENT_UNAVAILABLE
+    with pytest.raises(IntegrityFailed):
+        world.facts.prepare("invoice-bot")

@@ -21,13 +21,18 @@ class Service:
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
+        self.asked: list[str] = []
+        self.broken: set[str] = set()
         self.ticks = 0
         self.sweeps = 0
         self.sweeping, self.stopped = threading.Event(), threading.Event()
         self.endless = False
 
-    def judge_agent(self, agent: str) -> int:
-        raise AssertionError(agent)
+    def judge_agent(self, agent: str, _stop: Callable[[], bool]) -> int:
+        self.asked.append(agent)
+        if agent in self.broken:
+            raise StorageUnavailable(agent)
+        return 1
 
     def tick(self, _stop: Callable[[], bool]) -> int:
         self.ticks += 1
@@ -98,3 +103,51 @@ def test_everything_is_swept_an_hour_after_the_start_and_then_once_a_day() -> No
         it.once()
         seen.append(service.sweeps)
     assert seen == [0, 0, 1, 1, 1, 2]
+
+
+def changed(it: Certifying, *agents: str) -> None:
+    it.follow(1, (*(f"agent:{agent}" for agent in agents), "freezes"), None)  # type: ignore[arg-type]
+
+
+def test_what_changed_is_judged_once() -> None:
+    service = Service()
+    it = Certifying(service=service, clock=FixedClock(DAY))  # type: ignore[arg-type]
+    changed(it, "a", "b", "a")
+    it.once()
+    it.once()
+    assert service.asked == ["a", "b"]
+
+
+def test_a_failure_forgets_no_agent_and_holds_up_nothing_else() -> None:
+    service = Service()
+    it = Certifying(service=service, clock=FixedClock(DAY))  # type: ignore[arg-type]
+    service.broken = {"b"}
+    changed(it, "a", "b", "c")
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            it.once()
+    assert service.asked == ["a", "b", "c", "b"]
+    assert service.ticks == 2
+    service.broken = set()
+    it.once()
+    it.once()
+    assert service.asked == ["a", "b", "c", "b", "b"]
+
+
+def test_an_agent_that_changes_while_others_are_judged_is_judged_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service()
+    it = Certifying(service=service, clock=FixedClock(DAY))  # type: ignore[arg-type]
+    judge = service.judge_agent
+
+    def meanwhile(agent: str, stop: Callable[[], bool]) -> int:
+        if agent == "a":
+            changed(it, "z", "a")
+        return judge(agent, stop)
+
+    monkeypatch.setattr(service, "judge_agent", meanwhile)
+    changed(it, "a", "b")
+    it.once()
+    assert service.asked == ["a", "b"]
+    monkeypatch.setattr(service, "judge_agent", judge)
+    it.once()
+    assert service.asked == ["a", "b", "z", "a"]
