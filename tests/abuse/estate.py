@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -213,3 +213,14 @@ class Estate:
     def notices(self) -> list[dict[str, Any]]:
         """What the owner was told."""
         return [each.said for each in self.reader.read(lambda c: SqlNotices(c).newest([BOT], most=999, unseen=True))]
+
+
+def played(estate: Estate, scenario: Callable[[Estate], Coroutine[Any, Any, None]]) -> Estate:
+    """The estate after a scenario, with all of it recorded."""
+
+    async def main() -> None:
+        await scenario(estate)
+        await estate.pipeline.drain()
+
+    asyncio.run(main())
+    return estate

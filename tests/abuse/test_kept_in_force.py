@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from tests.abuse.estate import IDLE, Estate, Held
+from tests.abuse.estate import IDLE, Estate, Held, played
 
 from remit.access.activation import ActivationState
 from remit.catalog.model import Tier
@@ -21,17 +20,7 @@ USELESS = [outcome for outcome in Outcome if outcome is not Outcome.OK]
 
 @pytest.fixture
 def play(world: Any) -> Callable[[Scenario, dict[str, Held]], Estate]:
-    def run(scenario: Scenario, held: dict[str, Held]) -> Estate:
-        estate = Estate(world, held)
-
-        async def main() -> None:
-            await scenario(estate)
-            await estate.pipeline.drain()
-
-        asyncio.run(main())
-        return estate
-
-    return run
+    return lambda scenario, held: played(Estate(world, held), scenario)
 
 
 Play = Callable[[Scenario, dict[str, Held]], Estate]

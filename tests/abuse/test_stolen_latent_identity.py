@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from tests.abuse.estate import IDLE, Estate, Held
+from tests.abuse.estate import IDLE, Estate, Held, played
 
 from remit.access.activation import ActivationState
 from remit.access.reactivate import QUOTA_PER_HOUR
@@ -61,17 +61,7 @@ Scenario = Callable[[Estate], Coroutine[Any, Any, None]]
 
 @pytest.fixture
 def play(world: Any) -> Callable[[Scenario], Estate]:
-    def run(scenario: Scenario) -> Estate:
-        estate = Estate(world, ALL)
-
-        async def main() -> None:
-            await scenario(estate)
-            await estate.pipeline.drain()
-
-        asyncio.run(main())
-        return estate
-
-    return run
+    return lambda scenario: played(Estate(world, ALL), scenario)
 
 
 def test_the_count_of_privilege_tells_the_same(play: Callable[[Scenario], Estate]) -> None:

@@ -31,6 +31,11 @@ Authorize = Callable[[Request, str], None]
 
 def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
     """The routes under `/v1/audit`. RemitErrors that they raise become problems in the server."""
+    return [*_tree(log, authorize), *_contents(log, states, authorize)]
+
+
+def _tree(log: Log, authorize: Authorize) -> list[Route]:
+    """What is signed, and the hashes under it."""
 
     def checkpoint(request: Request) -> Response:
         """GET /v1/audit/checkpoint: the newest signed note; 404 while nothing was signed."""
@@ -53,11 +58,21 @@ def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
             raise NotFound("there is no such tile")
         return Response(hashes[: width * HASH] if width else hashes, media_type="application/octet-stream")
 
+    return [
+        Route("/v1/audit/checkpoint", checkpoint),
+        Route("/v1/audit/key", key),
+        Route("/v1/audit/tile/{path:path}", tile),
+    ]
+
+
+def _contents(log: Log, states: States, authorize: Authorize) -> list[Route]:
+    """What was recorded, and whether what it speaks of is as it says."""
+
     def entries(request: Request) -> Response:
         """GET /v1/audit/entries?first=&count=: consecutive headers, then how many behind them cannot be read."""
         authorize(request, READ)
-        first, count = _number(request, "first", 0), _number(request, "count", _MOST_ENTRIES)
-        page = _page(log.stretches(first, min(count, _MOST_ENTRIES)))
+        first, count = _range(request)
+        page = _page(log.stretches(first, count))
         return _json({"first": first, **page, "waiting": log.waiting()})
 
     def export(request: Request) -> Response:
@@ -67,14 +82,14 @@ def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
         shows the checkpoint: meanwhile the log may have grown.
         """
         authorize(request, READ)
-        first, count = _number(request, "first", 0), _number(request, "count", _MOST_ENTRIES)
-        return _json(_export(log, first, min(count, _MOST_ENTRIES), size=_number(request, "size", 0) or None))
+        first, count = _range(request)
+        return _json(_export(log, first, count, size=_number(request, "size", 0) or None))
 
     def payloads(request: Request) -> Response:
         """GET /v1/audit/payloads?first=&count=: whether the sealed payloads are those committed to."""
         authorize(request, READ)
-        first, count = _number(request, "first", 0), _number(request, "count", _MOST_ENTRIES)
-        found = log.contents(first, min(count, _MOST_ENTRIES))
+        first, count = _range(request)
+        found = log.contents(first, count)
         return _json({"opened": found.opened, "erased": found.erased, "wrong": found.wrong})
 
     def state(request: Request) -> Response:
@@ -86,9 +101,6 @@ def routes(log: Log, states: States, authorize: Authorize) -> list[Route]:
     return [
         Route("/v1/audit/payloads", payloads),
         Route("/v1/audit/state", state),
-        Route("/v1/audit/checkpoint", checkpoint),
-        Route("/v1/audit/key", key),
-        Route("/v1/audit/tile/{path:path}", tile),
         Route("/v1/audit/entries", entries),
         Route("/v1/audit/export", export),
     ]
@@ -123,6 +135,11 @@ def _tile(path: str) -> tuple[int, int, int]:
         return int(parts[0]), int(parts[1]), 0
     level, index, width = parse_path(f"tile/{path}")
     return level, index, width % WIDTH
+
+
+def _range(request: Request) -> tuple[int, int]:
+    """(first, count) of the entries that are asked for; no more than one page."""
+    return _number(request, "first", 0), min(_number(request, "count", _MOST_ENTRIES), _MOST_ENTRIES)
 
 
 def _number(request: Request, name: str, default: int) -> int:

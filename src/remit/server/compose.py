@@ -313,6 +313,17 @@ def _console(ground: Ground, freezes: Freezes, accountable: Accountable, authori
     )  # fmt: skip
 
 
+def _activations(ground: Ground, life: Life, agents: AgentService, accountable: Accountable, log: Log) -> Activations:
+    writer, view, clock = ground.database.writer, ground.facts.view, ground.clock
+    hands = Hands(
+        writer=writer, records=ground.records, clock=clock, coverage=ground.coverage, view=view, seal=ground.seal
+    )  # fmt: skip
+    return Activations(
+        view=view, policy=ground.policy, hands=hands, service=life.certifying.service, agents=agents, log=log,
+        coverage=ground.coverage, clock=clock, accountable=accountable, writer=writer, reader=ground.database.reader,
+    )  # fmt: skip
+
+
 def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
     settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
     writer, reader, policy, base = database.writer, database.reader, ground.policy, ground.base
@@ -327,10 +338,6 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         records=records,
     )  # fmt: skip
     accountable, authority, log, life = Accountable(reader), Authority.shipped(), Log(reader, ground.keys), gate.life
-    hands = Hands(
-        writer=writer, records=records, clock=clock, coverage=ground.coverage, view=ground.facts.view,
-        seal=ground.seal,
-    )  # fmt: skip
     frozen = Freezes(
         freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer, records=records,
         clock=clock,
@@ -346,10 +353,7 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         *console.doors(),
         *Decisions(policy=policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
-        *Activations(
-            view=ground.facts.view, policy=policy, hands=hands, service=life.certifying.service, agents=agents, log=log,
-            coverage=ground.coverage, clock=clock, accountable=accountable, writer=writer, reader=reader,
-        ).doors(),
+        *_activations(ground, life, agents, accountable, log).doors(),
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
         *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
         *Applying(

@@ -60,7 +60,7 @@ def unescaped(text: bytes) -> str:
         return text.decode("latin-1")
     while b"\\\\" in text:
         text = text.replace(b"\\\\", b"\\")
-    # Python's own \\U is none of JSON's; \\uXXXX is the same.
+    # Python's own \\U is none of JSON's; \\u and four digits mean the same in both.
     return text.replace(b"\\U", b"U").decode("raw_unicode_escape", "replace").replace("\\", "")
 
 

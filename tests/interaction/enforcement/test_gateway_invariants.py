@@ -190,7 +190,12 @@ def test_a_front_that_is_asked_for_what_it_hides_answers_as_for_what_is_not_ther
         await world.server("payments", streamable(payments(), json_response=True))
         world.agent("bot", rule("payments/list_invoices"))
         caller, _ = world.tokens.check(
-            authorization="Bearer bot/work/i1", dpop=None, method="POST", url="", audiences=(), now=world.clock.now()
+            authorization=world.headers()["Authorization"],
+            dpop=None,
+            method="POST",
+            url="",
+            audiences=(),
+            now=world.clock.now(),
         )
         said = []
         for tool in ("delete_all", "no_such_tool"):
