@@ -83,7 +83,7 @@ def fill(tx: Transaction, *, agents: range, now: Instant) -> None:
     for number in agents:
         for at in range(EACH):
             activation = _activation(number, at, usages[(number + at) % HISTORIES], now)
-            stored = row_of(activation, due=due_at(facts_of(activation, settings), now))
+            stored = row_of(activation, due=due_at(facts_of(activation, settings), settings))
             rows.append(
                 dict(zip(names, activation.key, strict=True)) | {name: getattr(stored, name) for name in columns}
             )

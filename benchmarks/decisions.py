@@ -31,6 +31,7 @@ from benchmarks.report import finish, options, row
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.agents.risk import Risk
 from remit.attestation.model import Caller
 from remit.audit.recovery import OpenCalls
 from remit.audit.service import Recorder
@@ -139,7 +140,19 @@ class Estate:
             usage=Usage(now, Micros(0), 3, (1, 1)),
         )  # fmt: skip
 
-    def risks(self, _connection: Connection, _agent: str | None = None) -> Iterable[tuple[str, int]]:
+    def together(self, _connection: Connection, _agent: str) -> dict[Any, Any]:
+        return {}
+
+    def coverage(self, _connection: Connection) -> dict[str, Any]:
+        return {}
+
+    def doubts(self, _connection: Connection) -> dict[str, Any]:
+        return {}
+
+    def openings(self, _connection: Connection) -> dict[Any, Any]:
+        return {}
+
+    def risks(self, _connection: Connection, _agent: str | None = None) -> Iterable[tuple[str, Risk]]:
         return ()
 
     def read(self, query: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is read

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from remit.kernel.errors import Conflict
 from remit.storage import migrate
 from remit.storage.database import Database
-from remit.storage.schema import metadata
+from remit.storage.every_table import metadata
 
 
 def engine(where: Path | str) -> Engine:

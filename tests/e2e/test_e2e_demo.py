@@ -62,7 +62,7 @@ class Demo:
 
     def rest(self) -> str:
         """What it still prints until it ends."""
-        out, _ = self.process.communicate(timeout=PATIENCE)
+        out, _ = self.process.communicate(timeout=3 * PATIENCE)  # a whole story, and perhaps another beside it
         return out
 
     def children(self) -> dict[int, int]:
@@ -106,6 +106,7 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.timeout(400)
 def test_two_demos_at_once_tell_the_whole_story(home: Home) -> None:
     demos = [Demo(home, "--once"), Demo(home, "--once")]
     for running in demos:

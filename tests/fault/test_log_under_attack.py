@@ -7,6 +7,7 @@ verify`, offline, of a server that runs on what was left, and of what that serve
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -372,6 +373,26 @@ def test_a_verdict_is_derived_again_from_the_data_directory(made: Estate, tmp_pa
     with Server(home) as server:
         server.start()
         assert server.remit("certify", "replay", verdict, "--json").json == done.json, "the server says the same"
+
+
+def test_all_verdicts_are_derived_again_in_another_process_and_what_was_changed_beside_them_is_named(
+    made: Estate, tmp_path: Path
+) -> None:
+    home = made.copy(tmp_path / "home")
+    verdict, index = _verdict(home)
+    done = home.remit("certify", "replay", "--all", "--data", str(home.data), "--json")
+    assert (done.code, done.json["differs"]) == (0, []), done.err
+    assert done.json["counts"]["same"] >= 1
+    with Server(home) as server:
+        server.start()
+        assert server.remit("certify", "replay", "--all", "--json").json == done.json, "the server says the same"
+    with contextlib.closing(sqlite3.connect(home.data / "remit.db", isolation_level=None)) as database:
+        database.execute("UPDATE boundaries SET purpose = 'other'")
+    done = home.remit("certify", "replay", "--all", "--data", str(home.data), "--json")
+    assert done.code == INTEGRITY
+    assert (verdict, index, "policy") in [(each["id"], each["index"], each["cause"]) for each in done.json["differs"]]
+    assert "cause:    policy" in home.remit("certify", "replay", verdict, "--data", str(home.data)).out
+    assert home.remit("certify", "replay", verdict, "--all").code == home.remit("certify", "replay").code == 2
 
 
 def test_a_verdict_that_was_changed_does_not_come_out_the_same(made: Estate, tmp_path: Path) -> None:

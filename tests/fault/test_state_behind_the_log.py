@@ -216,7 +216,7 @@ def test_while_a_server_runs_it_says_so_itself(made: Estate, tmp_path: Path) -> 
         checks = {check["check"]: check for check in json.loads(server.remit("doctor", "--json").out)["checks"]}
         assert checks["state"]["status"] == "fail"
         # Nothing is recorded over it, so that no later change makes it look as if a person had approved it.
-        sql(home, "INSERT INTO risks VALUES ('invoice-bot', 1, 1)")
+        sql(home, "INSERT INTO risks VALUES ('invoice-bot', 1, 1, NULL)")
         status, said = server.ask("POST", "/v1/agents/invoice-bot/risk", {"risk": 5})
         assert (status, said["code"]) == (500, "integrity_failed"), said
         # A stop works all the same.

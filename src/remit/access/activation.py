@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from remit.kernel.clock import DAY, Instant, Micros
+from remit.kernel.clock import DAY, EPOCH, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 
+MOST_CYCLES = 3  # as many as say that it comes and goes
 MOST_GAPS = 20  # the newest gaps between days of use; enough for a 95th percentile of what is usual now
 
 
@@ -80,6 +81,9 @@ class Activation:
     by: str  # who started it: a person's name, or "" for the machine
     serial: int
     usage: Usage
+    why: str = ""  # the reason of that state
+    cycles: tuple[int, ...] = ()  # UTC days since 1970 on which it came back after a lapse, the newest last
+    vouched: Instant = EPOCH  # a person looked at what spoke against it and said keep, until then
 
     @property
     def id(self) -> str:

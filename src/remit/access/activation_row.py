@@ -24,6 +24,9 @@ class _Said(msgspec.Struct):
     since: int
     started: int
     by: str
+    why: str = ""
+    cycles: tuple[int, ...] = ()
+    vouched: int = 0
 
 
 _said = msgspec.json.Decoder(_Said).decode
@@ -31,7 +34,7 @@ _said = msgspec.json.Decoder(_Said).decode
 
 def row_of(activation: Activation, *, due: int) -> ActivationRow:
     """How `activation` is stored; `due` is when its verdict may change by itself."""
-    said = {
+    said: dict[str, Any] = {
         "boundary": activation.boundary,
         "boundary_version": activation.boundary_version,
         "agent_version": activation.agent_version,
@@ -40,6 +43,13 @@ def row_of(activation: Activation, *, due: int) -> ActivationRow:
         "started": activation.started,
         "by": activation.by,
     }
+    # There may be a million: what is not said is not there.
+    if activation.why:
+        said["why"] = activation.why
+    if activation.cycles:
+        said["cycles"] = list(activation.cycles)
+    if activation.vouched:
+        said["vouched"] = activation.vouched
     usage = activation.usage
     return ActivationRow(
         serial=activation.serial,
@@ -84,6 +94,9 @@ def activation_of(row: Any) -> Activation:  # noqa: ANN401 - a row of the table
         by=intern(said.by),
         serial=serial,
         usage=Usage(Instant(last), Micros(covered), days, _gaps(row.gaps)),
+        why=intern(said.why),
+        cycles=said.cycles,
+        vouched=Instant(said.vouched),
     )
 
 

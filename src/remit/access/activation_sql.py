@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, and_, bindparam, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, tuple_, update
 
 from remit.access.activation import Activation, ActivationKey, Usage
 from remit.access.activation_row import activation_of, gaps_text, row_of, suspended
@@ -85,6 +85,15 @@ class SqlActivations:
         """Up to `most` activations with higher keys than `key`, in order: for a full sweep."""
         query = select(*_COLUMNS).where(tuple_(*key) < _KEY, _STARTED).order_by(*_COLUMNS).limit(most)
         return _keys(self._connection.execute(query))
+
+    def count(self) -> int:
+        """How many there are that were ever started."""
+        return self._connection.execute(select(func.count()).select_from(activations).where(_STARTED)).scalar_one()
+
+    def counts(self, agents: Sequence[str]) -> dict[str, int]:
+        """The same, of each of `agents`."""
+        query = select(activations.c.agent, func.count().label("many")).where(activations.c.agent.in_(agents), _STARTED)
+        return {row.agent: row.many for row in self._connection.execute(query.group_by(activations.c.agent))}
 
     def put(self, activation: Activation, *, expected: int, due: int) -> bool:
         """Write a transition, if the stored serial still is `expected` (0: there is none); whether it was."""

@@ -48,6 +48,8 @@ def draft_text(draft: Draft) -> str:
         "purpose": draft.purpose,
         "allow": [_clause(clause, clause.pattern) for clause in draft.allow],
         "not_after": draft.not_after,
+        **({"break_glass": True} if draft.break_glass else {}),
+        **({"review_every": draft.review_every} if draft.review_every is not None else {}),
     }
     return canonical(said).decode("utf-8")
 
@@ -61,6 +63,8 @@ def draft_from(text: str) -> Draft:
         purpose=PurposeName(said["purpose"]),
         allow=tuple(Clause(pattern=clause["action"], **_bounds(clause)) for clause in said["allow"]),
         not_after=said["not_after"],
+        break_glass=said.get("break_glass", False),
+        review_every=said.get("review_every"),
     )
 
 
@@ -92,6 +96,8 @@ def _clause(clause: Clause | Rule, action: str) -> dict[str, Any]:
         said["first_use"] = clause.first_use
     if clause.ttl is not None:
         said["ttl"] = clause.ttl
+    if clause.cadence is not None:
+        said["cadence"] = clause.cadence
     return said
 
 
@@ -118,6 +124,7 @@ def _bounds(said: Mapping[str, Any]) -> dict[str, Any]:
         "approval_above": tuple((name, Decimal(most)) for name, most in said.get("approval_above", ())),
         "first_use": said.get("first_use"),
         "ttl": said.get("ttl"),
+        "cadence": said.get("cadence"),
     }
 
 

@@ -22,6 +22,7 @@ class Clause:
     approval_above: tuple[tuple[str, Decimal], ...] = ()
     first_use: str | None = None
     ttl: Micros | None = None
+    cadence: Micros | None = None
 
     @property
     def exact(self) -> bool:
@@ -38,6 +39,7 @@ class Clause:
             approval_above=self.approval_above,
             first_use=self.first_use,
             ttl=self.ttl,
+            cadence=self.cadence,
         )
 
 
@@ -50,6 +52,8 @@ class Draft:
     purpose: PurposeName
     allow: tuple[Clause, ...]
     not_after: Instant
+    break_glass: bool = False
+    review_every: Micros | None = None  # a person looks at it at least this often; else as its tiers say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,7 @@ class Version:
             state=self.state,
             approved_by=self.approved_by,
             approved_at=self.approved_at,
+            break_glass=self.draft.break_glass,
         )
 
 

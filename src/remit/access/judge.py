@@ -7,36 +7,46 @@ sweep was late. Steps in order, first match wins (codes: verdicts and states of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from remit.access.activation import ActivationState
+from remit.access.parameters import SHIPPED, Parameters
+from remit.access.ttl import Habit, ttl
 from remit.catalog.model import Tier
-from remit.kernel.clock import HOUR
 
-ENGINE = 1  # raised with every change of these rules: a verdict is replayed by the rules it was made by
-AT_RISK, CALM = 700_000, 500_000  # millionths; entering and leaving differ, so that a signal does not flutter
-_GRACE_CRITICAL = 24 * HOUR  # a critical entitlement is not kept on an incomplete record for longer
-_GRACE_AT_RISK = 72 * HOUR
-_EXPIRING_PERCENT = 70
+ENGINE: Final = 2  # raised with every change of these rules: a verdict is replayed by the rules it was made by
+AT_RISK, CALM = SHIPPED.at_risk, SHIPPED.calm
+EXPOSED, TOXIC = "credential_exposed", "toxic_combination"  # reasons that can end by themselves
 _STATE = ActivationState
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of an activation. Times are microseconds, risk is millionths, `idle` counts since its last use."""
+    """What is known of an activation. Times are microseconds, risk is millionths, `idle` counts since its last use.
+
+    What is used together lapses together: `idle` is that of the newest use in its group.
+    """
 
     tier: Tier
     state: ActivationState  # as last recorded
     in_state: int  # for how long
     idle: int  # on the wall clock
     idle_covered: int  # of that, how long the record of use is complete
-    ttl: int
+    habit: Habit
     risk: int
     granted: bool  # its boundary is in force and still names the action
     agent: str  # the agent's lifecycle state
     owner_active: bool
     same_version: bool  # the agent's version is the one it was started for
+    why: str = ""  # the reason of the recorded state
+    calm: int = 2**62  # for how long the risk has been low
+    exposed: bool = False  # a credential of the agent is known to others, and was not rotated yet
+    critical: bool = False  # a detector is sure that the agent is not itself
+    toxic: bool = False  # held together with what nobody should hold with it
+    doubt: bool = False  # the purpose drifts, or agents of its kind do not use this
+    vouched: bool = False  # a person looked at the last two and said keep, and that still holds
+    held: bool = False  # a run that was open when its time was over is open still
 
     def body(self) -> dict[str, Any]:
         """As it stands in a verdict's entry."""
@@ -46,12 +56,20 @@ class Facts:
             "in_state": self.in_state,
             "idle": self.idle,
             "idle_covered": self.idle_covered,
-            "ttl": self.ttl,
+            "habit": self.habit.body(),
             "risk": self.risk,
             "granted": self.granted,
             "agent": self.agent,
             "owner_active": self.owner_active,
             "same_version": self.same_version,
+            "why": self.why,
+            "calm": min(self.calm, 2**53 - 1),  # what every reader of JSON reads exactly
+            "exposed": self.exposed,
+            "critical": self.critical,
+            "toxic": self.toxic,
+            "doubt": self.doubt,
+            "vouched": self.vouched,
+            "held": self.held,
         }
 
 
@@ -64,16 +82,54 @@ class Verdict:
     left: int | None = None
 
 
-def judge(facts: Facts) -> Verdict:  # noqa: C901, PLR0911 - one for each step
+def judge(facts: Facts, parameters: Parameters = SHIPPED) -> Verdict:  # noqa: PLR0911 - one for each step
     """What state the activation is in."""
+    # (1) to (3) What people, or what happened around it, have ended.
+    ended = _ended(facts)
+    if ended is not None:
+        return ended
+    lasts = ttl(facts.tier, facts.habit, parameters)
+    # (4) Idle for its whole time, and the record of that time is complete. A run is not robbed while it works: what it
+    # began under goes when it ends, and a day later at the latest.
+    if facts.idle_covered >= lasts:
+        if _waits(facts, lasts, parameters):
+            return Verdict(_STATE.EXPIRING, "held_by_a_run", parameters.held_again)
+        return Verdict(_STATE.LAPSED, "idle")
+    # (5) Idle, but the record has a hole: non-use may not be asserted. The clock stands still.
+    if facts.idle >= lasts:
+        return _unknown_use(facts, lasts, parameters)
+    # (6) What only a person can weigh.
+    if facts.toxic and not facts.vouched:
+        return Verdict(_STATE.NEEDS_HUMAN, TOXIC, lasts - facts.idle)
+    if facts.state is _STATE.NEEDS_HUMAN and not _over(facts):
+        return Verdict(_STATE.NEEDS_HUMAN, facts.why or "at_risk_too_long", lasts - facts.idle)
+    # (7) Risk.
+    risky = _risky(facts, lasts, parameters)
+    if risky is not None:
+        return risky
+    # (8) Most of its time has gone.
+    most = -(-lasts * parameters.expiring_percent // 100)
+    if facts.idle_covered >= most:
+        return Verdict(_STATE.EXPIRING, "most_of_its_time_has_gone", lasts - facts.idle)
+    return Verdict(_STATE.ACTIVE, "used", min(most - facts.idle_covered, lasts - facts.idle))
+
+
+def _ended(facts: Facts) -> Verdict | None:  # noqa: PLR0911 - one for each step
     # (1) Nothing outlives its boundary or its agent (invariant 4).
     if facts.agent == "retired":
         return Verdict(_STATE.REVOKED, "agent_retired")
     if not facts.granted:
         return Verdict(_STATE.REVOKED, "boundary_ended")
-    # (2) What a person must look at first. A retrained or replaced agent is not the one that was trusted.
-    if facts.state is _STATE.SUSPENDED:
-        return Verdict(_STATE.SUSPENDED, "suspended")
+    # (2) What a person must look at first. A retrained or replaced agent is not the one that was trusted; an exposed
+    # key may be used by anybody until it is rotated.
+    if facts.exposed:
+        return Verdict(_STATE.SUSPENDED, EXPOSED)
+    if facts.critical:
+        return Verdict(_STATE.SUSPENDED, "critical_signal")
+    if facts.toxic and not facts.vouched and facts.tier is Tier.CRITICAL:
+        return Verdict(_STATE.SUSPENDED, TOXIC)
+    if facts.state is _STATE.SUSPENDED and not _over(facts):
+        return Verdict(_STATE.SUSPENDED, facts.why or "suspended")
     if not facts.owner_active:
         return Verdict(_STATE.SUSPENDED, "owner_gone")
     if not facts.same_version and facts.tier in _SERIOUS:
@@ -81,39 +137,47 @@ def judge(facts: Facts) -> Verdict:  # noqa: C901, PLR0911 - one for each step
     # (3) What has ended stays ended until it is reactivated.
     if facts.state in {_STATE.LAPSED, _STATE.REVOKED}:
         return Verdict(facts.state, "ended")
-    # (4) Idle for its whole time, and the record of that time is complete.
-    if facts.idle_covered >= facts.ttl:
-        return Verdict(_STATE.LAPSED, "idle")
-    # (5) Idle, but the record has a hole: non-use may not be asserted. The clock stands still.
-    if facts.idle >= facts.ttl:
-        return _unknown_use(facts)
-    # (6) Risk.
-    if facts.risk >= AT_RISK or (facts.state in {_STATE.AT_RISK, _STATE.NEEDS_HUMAN} and facts.risk > CALM):
-        return _risky(facts)
-    # (7) Most of its time has gone.
-    most = -(-facts.ttl * _EXPIRING_PERCENT // 100)
-    if facts.idle_covered >= most:
-        return Verdict(_STATE.EXPIRING, "most_of_its_time_has_gone", facts.ttl - facts.idle)
-    return Verdict(_STATE.ACTIVE, "used", min(most - facts.idle_covered, facts.ttl - facts.idle))
+    return None
 
 
-def _unknown_use(facts: Facts) -> Verdict:
+def _waits(facts: Facts, lasts: int, parameters: Parameters) -> bool:
+    """Whether a run keeps it a little longer: not what is critical (a thief has runs too), nor past the owner's word."""
+    meant = facts.tier is Tier.CRITICAL or lasts == facts.habit.shorter
+    return facts.held and not meant and facts.idle_covered - lasts < parameters.held_most
+
+
+def _over(facts: Facts) -> bool:
+    """Whether the reason of the recorded state has gone by itself: rotated, or no longer held together."""
+    return (facts.why == EXPOSED and not facts.exposed) or (facts.why == TOXIC and not facts.toxic)
+
+
+def _unknown_use(facts: Facts, lasts: int, parameters: Parameters) -> Verdict:
     if facts.tier is Tier.CRITICAL:
         waited = facts.in_state if facts.state is _STATE.NEEDS_USAGE else 0
-        if waited >= _GRACE_CRITICAL:
+        if waited >= parameters.usage_grace:
             return Verdict(_STATE.SUSPENDED, "record_incomplete_too_long")
-        left = min(_GRACE_CRITICAL - waited, facts.ttl - facts.idle_covered)
+        left = min(parameters.usage_grace - waited, lasts - facts.idle_covered)
         return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", left)
-    return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", facts.ttl - facts.idle_covered)
+    return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", lasts - facts.idle_covered)
 
 
-def _risky(facts: Facts) -> Verdict:
-    if facts.state is _STATE.NEEDS_HUMAN:
-        return Verdict(_STATE.NEEDS_HUMAN, "at_risk_too_long")
-    waited = facts.in_state if facts.state is _STATE.AT_RISK else 0
-    if waited >= _GRACE_AT_RISK:
-        return Verdict(_STATE.NEEDS_HUMAN, "at_risk_too_long")
-    return Verdict(_STATE.AT_RISK, "risk", min(_GRACE_AT_RISK - waited, facts.ttl - facts.idle))
+def _risky(facts: Facts, lasts: int, parameters: Parameters) -> Verdict | None:
+    """At risk from the upper threshold on, until the risk has been low for long enough."""
+    doubt = facts.doubt and not facts.vouched
+    was, high = facts.state is _STATE.AT_RISK, facts.risk >= parameters.at_risk or doubt
+    if not high and not was:
+        return None
+    low = facts.risk <= parameters.calm and not doubt
+    if low and facts.calm >= parameters.calm_for:
+        return None
+    waited = facts.in_state if was else 0
+    if low:
+        return Verdict(_STATE.AT_RISK, "risk", min(parameters.calm_for - facts.calm, lasts - facts.idle))
+    if waited >= parameters.at_risk_most:
+        return Verdict(_STATE.NEEDS_HUMAN, "at_risk_too_long", lasts - facts.idle)
+    return Verdict(
+        _STATE.AT_RISK, "doubt" if doubt else "risk", min(parameters.at_risk_most - waited, lasts - facts.idle)
+    )
 
 
 def usable(state: ActivationState, tier: Tier) -> bool:
@@ -123,7 +187,14 @@ def usable(state: ActivationState, tier: Tier) -> bool:
     return state in {_STATE.ACTIVE, _STATE.EXPIRING, _STATE.NEEDS_USAGE, _STATE.AT_RISK}
 
 
-def statement(facts: Facts) -> dict[str, Any]:
+def statement(facts: Facts, parameters: Parameters = SHIPPED) -> dict[str, Any]:
     """A verdict with everything it was made from: what is recorded, and what a replay must come to again."""
-    found = judge(facts)
-    return {"engine": ENGINE, "facts": facts.body(), "state": found.state.value, "reason": found.reason}
+    found = judge(facts, parameters)
+    return {
+        "engine": ENGINE,
+        "parameters": parameters.sha256,
+        "facts": facts.body(),
+        "ttl": ttl(facts.tier, facts.habit, parameters),
+        "state": found.state.value,
+        "reason": found.reason,
+    }

@@ -75,6 +75,7 @@ class Rule:
     approval_above: tuple[tuple[str, Decimal], ...] = ()  # (argument, threshold)
     first_use: str | None = None  # "auto" or None
     ttl: Micros | None = None
+    cadence: Micros | None = None  # its owner says that it is used this often; it lasts half as long again
 
     @property
     def limited(self) -> bool:
@@ -105,3 +106,4 @@ class Boundary:
     state: BoundaryState
     approved_by: OwnerName | None
     approved_at: Instant | None
+    break_glass: bool = False  # for emergencies: usable only while a person holds it open (`access/opening.py`)

@@ -7,6 +7,7 @@ from functools import cache
 
 from sqlalchemy import Connection
 
+from remit.access.added import check_limit, tiers
 from remit.access.admission import boundary_problems
 from remit.access.codec import draft_text, purpose_text, rules_text
 from remit.access.draft import Draft, History, Version
@@ -143,7 +144,8 @@ class AccessService:
 
         Raises:
             NotFound, Forbidden: There is no such boundary; not the agent's owner or an active backup.
-            Conflict: Another version waits, there are no pins yet, a tool waits for review, or it no longer fits.
+            Conflict: Another version waits, there are no pins yet, a tool waits for review, it no longer fits, or
+                it adds more than is left of the agent's `max_widening` this year.
         """
 
         def apply(tx: Transaction) -> Boundary:
@@ -183,10 +185,17 @@ class AccessService:
         self.take(tx, Step(change="revoke", writes=tuple(ended), now=ended[0]), history, by=by)
 
     def take(self, tx: Transaction, step: Step, history: History, *, by: Actor) -> None:
-        """Write a step, within a change; what it says was decided by the rules on `history`."""
+        """Write a step, within a change; what it says was decided by the rules on `history`.
+
+        Raises:
+            Conflict: An approval that adds more than is left of its agent's `max_widening` this year. Here,
+                because whoever approves, by whatever door, comes through here.
+        """
         if not step.writes:
             return
         rows = SqlBoundaries(tx.connection)
+        if step.change == "approve":
+            self._check_limit(tx.connection, step)
         # What ends is written first: at no moment are two versions in force.
         for version in sorted(step.writes, key=lambda each: each.state is BoundaryState.ACTIVE):
             rows.put(version)
@@ -207,6 +216,12 @@ class AccessService:
             },
         )
         record(tx, self._records, changed, by=by)
+
+    def _check_limit(self, connection: Connection, step: Step) -> None:
+        agent = SqlAgents(connection).find(step.now.draft.agent)
+        if agent is not None:
+            earlier = SqlBoundaries(connection).of_agent(agent.agent)
+            check_limit(agent, earlier, step.writes, tiers(_finder(connection)), now=self._clock.now())
 
 
 def _shown(version: Version, find: FindServer) -> Boundary:

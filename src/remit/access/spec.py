@@ -23,6 +23,7 @@ _MAX_STATEMENT = 1000
 _MAX_TEXT = 1000
 _MAX_LENGTH = 1_000_000
 _LONGEST_TTL = Micros(3660 * DAY)
+_LONGEST_CADENCE = Micros(366 * DAY)  # what is needed less than once a year is better approved anew
 _SCOPE_LATER = frozenset({"scope", "window", "windows", "sequence", "requires"})
 
 
@@ -56,12 +57,15 @@ def boundary(spec: object) -> Draft:
     Raises:
         SpecInvalid: The document has problems; no end is one of them.
     """
-    fields = Fields(spec, known={"boundary", "agent", "purpose", "allow", "not_after"}, later={"delegates"})
+    known = {"boundary", "agent", "purpose", "allow", "not_after", "break_glass", "review_every"}
+    fields = Fields(spec, known=known, later={"delegates"})
     name = fields.take("boundary", document.name("a boundary"))
     agent = fields.take("agent", document.name("an agent"))
     for_purpose = fields.take("purpose", document.name("a purpose"))
     allow = fields.take("allow", document.items(_clause))
     not_after = fields.take("not_after", document.end)
+    break_glass = fields.maybe("break_glass", _yes_or_no, missing=False)
+    review_every = fields.maybe("review_every", document.duration(most=_LONGEST_CADENCE), None)
     seen: set[str] = set()
     for at, clause in enumerate(allow or ()):
         if clause.pattern in seen:
@@ -74,7 +78,15 @@ def boundary(spec: object) -> Draft:
         purpose=PurposeName(for_purpose),
         allow=allow,
         not_after=not_after,
+        break_glass=break_glass,
+        review_every=review_every,
     )
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Malformed("true or false is expected")
+    return value
 
 
 def _purpose_pattern(value: object) -> str:
@@ -86,7 +98,7 @@ def _purpose_pattern(value: object) -> str:
 
 
 def _clause(value: object) -> Clause:
-    known = {"action", "when", "limits", "approval", "first_use", "ttl"}
+    known = {"action", "when", "limits", "approval", "first_use", "ttl", "cadence"}
     fields = Fields(value, known=known, later=_SCOPE_LATER)
     pattern = fields.take("action", _action)
     when = fields.maybe("when", _by_argument(_bound), ())
@@ -94,6 +106,7 @@ def _clause(value: object) -> Clause:
     approval = fields.maybe("approval", _approval, ())
     first_use = fields.maybe("first_use", document.choice("auto"), None)
     ttl = fields.maybe("ttl", document.duration(most=_LONGEST_TTL), None)
+    cadence = fields.maybe("cadence", document.duration(most=_LONGEST_CADENCE), None)
     fields.finish()
     return Clause(
         pattern=pattern,
@@ -103,6 +116,7 @@ def _clause(value: object) -> Clause:
         approval_above=approval,
         first_use=first_use,
         ttl=ttl,
+        cadence=cadence,
     )
 
 

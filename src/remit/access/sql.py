@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Row, insert, select, update
 from remit.access.codec import draft_from, draft_text, purpose_from, purpose_text, rules_from, rules_text
 from remit.access.draft import History, Version
 from remit.access.model import Boundary, BoundaryState, Purpose
+from remit.kernel.clock import Instant
 from remit.kernel.names import AgentName, BoundaryName, PurposeName
 from remit.storage.schema import boundaries, purposes
 
+_BREAK_GLASS = "break_glass"
 _WAITING = frozenset({BoundaryState.PROPOSED, BoundaryState.WAITING_FOR_CATALOG})
 _OPEN = frozenset({BoundaryState.ACTIVE, *_WAITING})
 # What a decision reads; the documents as written, which are many, stay on disk.
@@ -25,6 +27,7 @@ _IN_FORCE = select(
     boundaries.c.not_after,
     boundaries.c.approved_by,
     boundaries.c.approved_at,
+    boundaries.c.kind,
 ).where(boundaries.c.state == BoundaryState.ACTIVE.value)
 
 
@@ -72,6 +75,18 @@ class SqlBoundaries:
         query = select(boundaries).where(boundaries.c.boundary == name).order_by(boundaries.c.version.desc())
         return [_version(row) for row in self._connection.execute(query)]
 
+    def of_agent(self, agent: AgentName) -> list[Version]:
+        """Every version in any state of the boundaries of one agent, by name and version."""
+        query = select(boundaries).where(boundaries.c.agent == agent)
+        found = [_version(row) for row in self._connection.execute(query)]
+        return sorted(found, key=lambda each: (each.draft.boundary, each.version))
+
+    def approved_between(self, start: Instant, end: Instant) -> list[AgentName]:
+        """The agents of whose boundaries a version was approved in that time, in order."""
+        when = boundaries.c.approved_at
+        query = select(boundaries.c.agent).where(when >= start, when < end).distinct()
+        return sorted(AgentName(name) for name in self._connection.execute(query).scalars())
+
     def open(self) -> list[Version]:
         """Every version that is in force or waits, by name and version."""
         states = [state.value for state in _OPEN]
@@ -102,6 +117,7 @@ class SqlBoundaries:
                 "purpose": version.draft.purpose,
                 "source": draft_text(version.draft),
                 "not_after": version.draft.not_after,
+                "kind": _BREAK_GLASS if version.draft.break_glass else None,
             }
             self._connection.execute(insert(boundaries).values(**fixed, **values))
 
@@ -128,6 +144,7 @@ def _boundary(row: Any) -> Boundary:  # noqa: ANN401 - a row of _IN_FORCE
         state=BoundaryState.ACTIVE,
         approved_by=row.approved_by,
         approved_at=row.approved_at,
+        break_glass=row.kind == _BREAK_GLASS,
     )
 
 

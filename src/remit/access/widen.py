@@ -32,6 +32,10 @@ def widenings(active: Version, draft: Draft, expansion: Expansion) -> list[str]:
     ]
     if draft.not_after > old.not_after:
         reasons.append("it ends later")
+    if old.break_glass and not draft.break_glass:
+        reasons.append("it is no longer for emergencies only")
+    if old.review_every is not None and (draft.review_every is None or draft.review_every > old.review_every):
+        reasons.append("people look at it less often")
     patterns = [clause.pattern for clause in old.allow]
     reasons += [f"{each.pattern} is added" for each in draft.allow if not covered(patterns, each.pattern)]
     return reasons + list(rules_widen(active.rules or {}, restricted(active, expansion)))
@@ -54,6 +58,11 @@ def rules_widen(old: Mapping[ActionName, Rule], new: Mapping[ActionName, Rule]) 
 
 def rule_widens(old: Rule, new: Rule) -> Iterator[str]:
     """Why `new` allows what `old` does not."""
+    yield from _limits_widen(old, new)
+    yield from _times_widen(old, new)
+
+
+def _limits_widen(old: Rule, new: Rule) -> Iterator[str]:
     bounds = {bound.argument: bound for bound in new.when}
     for bound in old.when:
         if not _within(bound, bounds.get(bound.argument)):
@@ -69,10 +78,15 @@ def rule_widens(old: Rule, new: Rule) -> Iterator[str]:
     if new.limited and not old.limited:
         # A limit looks like a narrowing, but a critical action without any needs a person for each call.
         yield "limits take the place of a person who approves each call"
+
+
+def _times_widen(old: Rule, new: Rule) -> Iterator[str]:
     if new.first_use is not None and new.first_use != old.first_use:
         yield "first use becomes automatic"
     if old.ttl is not None and (new.ttl is None or new.ttl > old.ttl):
         yield "the ttl is longer"
+    if new.cadence is not None and (old.cadence is None or new.cadence > old.cadence):
+        yield "the cadence is longer"
 
 
 def _within(old: Bound, new: Bound | None) -> bool:

@@ -42,3 +42,5 @@ class Agent:
     keys: tuple[Mapping[str, Any], ...]  # public JWKs that may sign its client assertions
     state: AgentState
     uids: tuple[int, ...] = ()  # users of the server's own machine whose processes may be this agent
+    max_children: int = 0  # agents that may act for it at once; nothing makes a child of another agent yet
+    max_widening: int | None = None  # points that approvals may add to its boundaries in a UTC year; None: no limit

@@ -1,15 +1,32 @@
-"""How risky an agent is now, in millionths, as a person or a signal said."""
+"""How risky an agent is now, in millionths: what a person said, and what was noticed."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, delete, insert, select
 
-from remit.kernel.clock import Instant
+from remit.agents.signals import MOST, Noticed, Signal, risk_of
+from remit.kernel.clock import EPOCH, Instant
 from remit.kernel.errors import Malformed
 from remit.kernel.names import AgentName
-from remit.storage.schema import risks
+from remit.storage.schema import risks, signals
 
-MOST = 1_000_000
+CALM = 500_000  # at most this is little (access/parameters: the two are one number, held together by a test)
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What is known against an agent."""
+
+    value: int = 0  # millionths, all together
+    said: int = 0  # a person's word in it
+    calm: Instant = EPOCH  # since when the value is little; without meaning while it is not
+    noticed: tuple[Noticed, ...] = ()
+
+
+QUIET = Risk()
 
 
 def checked(value: object) -> int:
@@ -23,20 +40,67 @@ def checked(value: object) -> int:
     return value
 
 
+def signal_of(name: object) -> Signal:
+    """A signal by its name.
+
+    Raises:
+        Malformed: There is none of that name.
+    """
+    try:
+        return Signal(str(name))
+    except ValueError as error:
+        raise Malformed(f"there is no signal {name}"[:200], try_=f"one of: {', '.join(Signal)}") from error
+
+
+def moved(before: Risk, *, said: int, noticed: tuple[Noticed, ...], now: Instant) -> Risk:
+    """What is known after a change (pure). It is calm from the moment on at which the value became little."""
+    value = risk_of(noticed, said)
+    calm = before.calm if before.value <= CALM or value > CALM else now
+    return Risk(value, said, calm, noticed)
+
+
 class SqlRisks:
-    """Risks, on one connection."""
+    """Risks and signals, on one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def all(self, agent: str | None = None) -> list[tuple[str, int]]:
-        """Agents with a risk: all of them, or one."""
-        query = select(risks.c.agent, risks.c.risk)
-        rows = self._connection.execute(query if agent is None else query.where(risks.c.agent == agent))
-        return [(row.agent, row.risk) for row in rows]
+    def all(self, agent: str | None = None) -> list[tuple[str, Risk]]:
+        """Agents about whom something is known: all of them, or one."""
+        said, noticed = select(risks), select(signals).order_by(signals.c.agent, signals.c.signal, signals.c.about)
+        if agent is not None:
+            said, noticed = said.where(risks.c.agent == agent), noticed.where(signals.c.agent == agent)
+        words = {row.agent: row for row in self._connection.execute(said)}
+        found: dict[str, list[Noticed]] = defaultdict(list)
+        for row in self._connection.execute(noticed):
+            found[row.agent].append(Noticed(Signal(row.signal), row.about, Instant(row.since)))
+        known = []
+        for name in sorted(words.keys() | found.keys()):
+            word, seen = words.get(name), tuple(found.get(name, ()))
+            risk = word.risk if word is not None else 0
+            calm = Instant(word.calm or 0) if word is not None else EPOCH
+            known.append((name, Risk(risk_of(seen, risk), risk, calm, seen)))
+        return known
 
-    def put(self, agent: AgentName, risk: int, *, now: Instant) -> None:
-        """Say how risky an agent is; 0 takes the word back."""
+    def find(self, agent: str) -> Risk:
+        """What is known against one agent."""
+        return dict(self.all(agent)).get(agent, QUIET)
+
+    def put(self, agent: AgentName, risk: Risk, *, now: Instant) -> None:
+        """Keep a person's word, and since when the risk is little."""
         self._connection.execute(delete(risks).where(risks.c.agent == agent))
-        if risk:
-            self._connection.execute(insert(risks).values(agent=agent, risk=risk, since=now))
+        if risk.said or risk.calm:
+            row = {"agent": agent, "risk": risk.said, "since": now, "calm": risk.calm or None}
+            self._connection.execute(insert(risks).values(row))
+
+    def on(self, agent: AgentName, noticed: Noticed, *, by: str) -> None:
+        """A signal is on."""
+        row = {
+            "agent": agent, "signal": noticed.signal.value, "about": noticed.about, "since": noticed.since, "by": by,
+        }  # fmt: skip
+        self._connection.execute(insert(signals).values(row))
+
+    def off(self, agent: AgentName, signal: Signal, about: str) -> None:
+        """A signal is over."""
+        which = (signals.c.agent == agent, signals.c.signal == signal.value, signals.c.about == about)
+        self._connection.execute(delete(signals).where(*which))

@@ -10,7 +10,8 @@ from remit.agents import lifecycle
 from remit.agents.admission import end_problems, owner_problems
 from remit.agents.model import Agent, AgentState
 from remit.agents.ports import DataKeys
-from remit.agents.risk import SqlRisks, checked
+from remit.agents.risk import Risk, SqlRisks, checked, moved, signal_of
+from remit.agents.signals import Noticed
 from remit.agents.sql import SqlAgents, body
 from remit.agents.suspended import SqlSuspensions
 from remit.kernel.clock import Clock
@@ -122,17 +123,56 @@ class AgentService:
         risk = checked(value)
 
         def apply(tx: Transaction) -> None:
-            agent = _found(SqlAgents(tx.connection), name)
-            before = dict(SqlRisks(tx.connection).all(name)).get(name, 0)
-            SqlRisks(tx.connection).put(agent.agent, risk, now=self._clock.now())
-            tx.touch(f"agent:{name}")
-            changed = Changed(
-                what="risk", name=name, change="set", before=str(before), after=str(risk), more={"risk": risk}
-            )
-            record(tx, self._records, changed, by=by)
+            rows, agent = SqlRisks(tx.connection), _found(SqlAgents(tx.connection), name)
+            before, now = rows.find(agent.agent), self._clock.now()
+            after = moved(before, said=risk, noticed=before.noticed, now=now)
+            rows.put(agent.agent, after, now=now)
+            self._risk_changed(tx, agent.agent, "set", before, after, {"risk": risk}, by=by)
 
         self._writer.change(apply)
         return risk
+
+    def risk(self, name: str) -> Risk:
+        """What is known against an agent."""
+        return self._reader.read(lambda connection: SqlRisks(connection).find(name))
+
+    def signal(self, name: str, signal: object, *, about: str = "", on: bool = True, by: Actor) -> Risk:
+        """Say that something was noticed about an agent, or that it is over; what is known against it then.
+
+        Raises:
+            NotFound, Malformed: There is no agent, or no signal, of that name.
+        """
+        return self._writer.change(lambda tx: self.signal_within(tx, name, signal, about=about, on=on, by=by))
+
+    def signal_within(
+        self, tx: Transaction, name: str, signal: object, *, about: str = "", on: bool = True, by: Actor
+    ) -> Risk:
+        """The same, within a change. What is on already stays as it is."""
+        kind, rows, agent = signal_of(signal), SqlRisks(tx.connection), _found(SqlAgents(tx.connection), name)
+        before, now = rows.find(agent.agent), self._clock.now()
+        others = tuple(each for each in before.noticed if (each.signal, each.about) != (kind, about))
+        if on is (len(others) < len(before.noticed)):
+            return before
+        if on:
+            rows.on(agent.agent, Noticed(kind, about, now), by=by.person)
+        else:
+            rows.off(agent.agent, kind, about)
+        noticed = tuple(sorted((*others, Noticed(kind, about, now)))) if on else others
+        after = moved(before, said=before.said, noticed=noticed, now=now)
+        rows.put(agent.agent, after, now=now)
+        said = {"signal": kind.value, "about": about, "on": on, "risk": after.value}
+        self._risk_changed(tx, agent.agent, "signal", before, after, said, by=by)
+        return after
+
+    def _risk_changed(
+        self, tx: Transaction, name: AgentName, change: str, before: Risk, after: Risk, more: dict[str, Any], *,
+        by: Actor,
+    ) -> None:  # fmt: skip
+        tx.touch(f"agent:{name}")
+        changed = Changed(
+            what="risk", name=name, change=change, before=str(before.value), after=str(after.value), more=more
+        )
+        record(tx, self._records, changed, by=by)
 
     def owner_gone(self, tx: Transaction, owner: OwnerName, successor: OwnerName | None, *, by: Actor) -> None:
         """Give the agents of `owner` to `successor`; with none, suspend those that are active."""
@@ -171,7 +211,7 @@ class AgentService:
 
 
 def _notable(before: Agent | None, after: Agent) -> dict[str, Any]:
-    """What the entry says in clear: the owner, the state, and a changed version or key."""
+    """What the entry says in clear: the owner, the state, and a changed version, key or limit."""
     said: dict[str, Any] = {"owner": after.owner, "state": after.state.value}
     if before is None or before.version != after.version:
         said["version"] = after.version
@@ -180,6 +220,10 @@ def _notable(before: Agent | None, after: Agent) -> dict[str, Any]:
     if before is None or _thumbprints(before) != keys:
         said["keys"] = keys
         said["keys_before"] = [] if before is None else _thumbprints(before)
+    limit = None if before is None else before.max_widening
+    if after.max_widening != limit:
+        said["max_widening"] = after.max_widening
+        said["max_widening_before"] = limit
     if after.uids != (() if before is None else before.uids):
         said["uids"] = list(after.uids)
         said["uids_before"] = [] if before is None else list(before.uids)

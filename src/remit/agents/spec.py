@@ -20,6 +20,8 @@ _KEYS = {
     "version",
     "purposes",
     "max_instances",
+    "max_children",
+    "max_widening",
     "sender_constraint",
     "not_after",
     "max_run",
@@ -28,6 +30,8 @@ _KEYS = {
 _MEMBERS = frozenset({"kty", "crv", "x", "y", "kid", "alg", "use", "key_ops"})
 _MAX_VERSION = 64
 _MAX_INSTANCES = 100_000
+_MAX_CHILDREN = 1000
+_MAX_WIDENING = 1_000_000
 _DEFAULT_INSTANCES = 20
 _LONGEST_RUN = Micros(365 * DAY)
 _DEFAULT_RUN = Micros(8 * HOUR)
@@ -39,6 +43,9 @@ _MAX_UID = 2**32 - 2  # 2**32 - 1 means "no user" to the kernel
 def agent(spec: object) -> Agent:
     """The agent that a document describes; applying it makes it active.
 
+    `max_instances` is enforced where tokens are issued, `max_widening` where boundaries are approved.
+    `max_children` is kept, and holds as it is: nothing makes a child of another agent yet.
+
     Raises:
         SpecInvalid: The document has problems.
     """
@@ -49,6 +56,8 @@ def agent(spec: object) -> Agent:
     version = fields.maybe("version", document.text(most=_MAX_VERSION), "1")
     purposes = fields.take("purposes", document.distinct(document.items(purpose, most=_MAX_PURPOSES)))
     instances = fields.maybe("max_instances", document.whole(1, _MAX_INSTANCES), _DEFAULT_INSTANCES)
+    children = fields.maybe("max_children", document.whole(0, _MAX_CHILDREN), 0)
+    widening = fields.maybe("max_widening", document.whole(0, _MAX_WIDENING), None)
     constraint = fields.maybe("sender_constraint", document.choice("dpop", "none", later={"mtls"}), "dpop")
     not_after = fields.take("not_after", document.end)
     max_run = fields.maybe("max_run", document.duration(most=_LONGEST_RUN), _DEFAULT_RUN)
@@ -72,6 +81,8 @@ def agent(spec: object) -> Agent:
         keys=keys,
         state=AgentState.ACTIVE,
         uids=uids,
+        max_children=children,
+        max_widening=widening,
     )
 
 

@@ -26,8 +26,13 @@ def body(agent: Agent) -> str:
         "keys": [dict(key) for key in agent.keys],
         "state": agent.state.value,
     }
-    if agent.uids:  # left out where there are none, so that the digests of older agents stay what the log says
+    # What is not said is left out, so that the digests of older agents stay what the log says.
+    if agent.uids:
         said["uids"] = list(agent.uids)
+    if agent.max_children:
+        said["max_children"] = agent.max_children
+    if agent.max_widening is not None:
+        said["max_widening"] = agent.max_widening
     return canonical(said).decode("utf-8")
 
 
@@ -45,6 +50,8 @@ def _agent(row: Row[Any]) -> Agent:
         keys=tuple(said["keys"]),
         state=AgentState(row.state),
         uids=tuple(said.get("uids", ())),
+        max_children=said.get("max_children", 0),
+        max_widening=said.get("max_widening"),
     )
 
 

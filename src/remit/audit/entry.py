@@ -34,6 +34,8 @@ KINDS = {
     "start": "sta",
     "stop": "sto",
     "incident": "inc",
+    "sweep": "swp",
+    "withdrawal": "wds",  # one step of one; the withdrawal's own id is wdr_...
 }
 _OWN = frozenset({"v", "kind", "id", "time", "epoch", "payload_commit", "payload_key"})
 _PLAIN = frozenset({str, bool, type(None)})

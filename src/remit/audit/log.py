@@ -122,6 +122,30 @@ class Log:
         )
         return list(islice(matches, max(limit, 0)))
 
+    def back(self, take: Callable[[Recorded], bool], **filters: object) -> bool:
+        """Hand entries to `take`, newest first, with opened payloads, until it says False or they are too far back.
+
+        Args:
+            take: Is given each entry whose header fields equal `filters`; whether it wants more.
+            filters: As in `recent`.
+
+        Returns:
+            Whether there is nothing older that was not handed over.
+
+        Raises:
+            IntegrityFailed: A payload is damaged.
+        """
+        for number, bundle in enumerate(self._downwards(_DEEP + 1)):
+            found = list(_newest_first(read_bundle(bundle.headers, bundle.count)[0], filters))
+            sealed = self._reader.read(_payloads(bundle.bundle)) if found else None
+            for slot, entry in found:
+                index = None if bundle.first is None else bundle.first + slot
+                if not take(Recorded(entry, self._payload(entry, sealed, slot), index)):
+                    return False
+            if number == _DEEP:
+                return False
+        return True
+
     def after(self, index: int, count: int = 1000) -> list[Recorded]:
         """Entries with positions above `index` (-1: from the start), up to `count`, without payloads: for following."""
         return [
@@ -277,6 +301,10 @@ def _after(number: int) -> Callable[[Connection], list[Bundle]]:
 
 def _before(number: int) -> Callable[[Connection], list[Bundle]]:
     return lambda connection: SqlLog(connection).before(number, _STEP)
+
+
+def _payloads(number: int) -> Callable[[Connection], bytes | None]:
+    return lambda connection: SqlLog(connection).payloads(number)
 
 
 def _newest_first(headers: Sequence[bytes], wanted: Mapping[str, object]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -78,24 +78,30 @@ def _part(table: str, key: str, columns: str, flag: str = "") -> Part:
 OBJECTS: Mapping[str, tuple[Part, ...]] = {
     "owner": (_part("owners", "owner", "body active", flag="active"),),
     "agent": (_part("agents", "agent", "owner state body"), _part("suspensions", "agent", "by since")),
-    "risk": (_part("risks", "agent", "risk since"),),
+    "risk": (
+        _part("risks", "agent", "risk since calm"),
+        _part("signals", "agent", "signal about since by"),
+    ),
     "purpose": (_part("purposes", "purpose", "state body"),),
     "boundary": (
         _part(
             "boundaries",
             "boundary",
-            "version agent purpose state source rules not_after approved_by approved_at",
+            "version agent purpose state source rules not_after approved_by approved_at kind",
         ),
     ),
     "server": (
         _part("servers", "server", "body set_pin"),
         _part("tools", "server", "tool tier pin definition seen state"),
     ),
+    "combination": (_part("combinations", "combination", "body"),),
     "policy": (_part("policies", "file", "text"),),
     "secret": (_part("secrets", "secret", "version sealed changed"),),
+    "opening": (_part("openings", "opening", "agent boundary by opened ends due body"),),
     "freeze": (_part("freezes", "id", "kind name reason by since ended ended_by"),),
     "operator_token": (_part("operators", "person", "token_hash role created expires"),),
     "pep": (_part("peps", "pep", "token_hash created"),),
+    "system": (_part("systems", "system", "body"),),
 }
 
 

@@ -100,6 +100,11 @@ class OfflineSource:
         self._keys: OfflineKeys | None = None
         self.close = close
 
+    @property
+    def rows(self) -> Rows:
+        """Queries on the same snapshot, with `?` for values. Each must be read to its end before the next."""
+        return self._rows
+
     def unlock(self, provider: Provider) -> None:
         """Let payloads and seals be checked too, with the key that opens this database.
 

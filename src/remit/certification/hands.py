@@ -9,9 +9,11 @@ from typing import Any
 from remit.access.activation import Activation, ActivationKey, ActivationState
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
+from remit.access.judge import TOXIC, judge
+from remit.catalog.model import Tier
 from remit.certification.coverage import CoverageClock
 from remit.certification.setting import setting_of
-from remit.kernel.clock import Clock
+from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import Conflict, Malformed, NotFound
 from remit.kernel.names import ActionName, AgentName, PurposeName, split_action
 from remit.people.change import Actor
@@ -21,6 +23,8 @@ from remit.policy.view import View
 from remit.storage.ports import Transaction, Writer
 
 _NEVER = 2**62
+_RELEASED = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.AT_RISK})  # by a person's word
+_ENDED = frozenset({ActivationState.LAPSED, ActivationState.SUSPENDED, ActivationState.REVOKED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class Hands:
             if setting.holder.state != "active" or not setting.holder.owner_active:
                 raise Conflict(f"{key.agent} is {setting.holder.state}, or its owner is not active")
             after = begin(key, before, setting, by=by.person)
-            rows.put(after, expected=before.serial if before else 0, due=due_at(facts_of(after, setting), setting.now))
+            rows.put(after, expected=before.serial if before else 0, due=due_at(facts_of(after, setting), setting))
             self._record(tx, verdict_of(after, "start", _said(setting), before), by)
             return after
 
@@ -79,12 +83,74 @@ class Hands:
             before, setting = rows.find(key), self._setting(key)
             started = before or begin(key, None, setting, by=by.person)
             serial = before.serial + 1 if before else 1
-            after = replace(started, state=ActivationState.SUSPENDED, since=setting.now, serial=serial, by=by.person)
+            after = replace(
+                started, state=ActivationState.SUSPENDED, since=setting.now, serial=serial, by=by.person,
+                why="suspended",
+            )  # fmt: skip
             rows.put(after, expected=before.serial if before else 0, due=_NEVER)
             self._record(tx, verdict_of(after, "suspend", _said(setting), before), by)
             return after
 
         return self.writer.change(apply)
+
+    def lapse(self, key: ActivationKey, *, by: Actor) -> Activation | None:
+        """Let an entitlement lapse: it comes back as its tier says. What never started or has ended stays as it is."""
+
+        def apply(tx: Transaction) -> Activation | None:
+            rows = SqlActivations(tx.connection, self.seal)
+            before, setting = rows.find(key), self._setting(key)
+            if before is None or before.state in _ENDED:
+                return before
+            after = replace(
+                before, state=ActivationState.LAPSED, since=setting.now, serial=before.serial + 1, by=by.person,
+                why="let_lapse",
+            )  # fmt: skip
+            rows.put(after, expected=before.serial, due=_NEVER)
+            self._record(tx, verdict_of(after, "lapse", _said(setting), before), by)
+            return after
+
+        return self.writer.change(apply)
+
+    def keep(self, key: ActivationKey, *, until: Instant, by: Actor) -> Activation:
+        """A person looked at what speaks against an entitlement and keeps it: that does not count until then.
+
+        What needed a person is in force again; what lapsed stays so until it is used. What is suspended for another
+        reason than what it is held with, or revoked, is started (`start`) and not kept.
+
+        Raises:
+            NotFound: No boundary in force names it; or it is critical, and was never started.
+            Conflict: It is suspended for another reason, or revoked.
+        """
+
+        def apply(tx: Transaction) -> Activation:
+            return self.keep_within(tx, key, until=until, by=by)
+
+        return self.writer.change(apply)
+
+    def keep_within(self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor) -> Activation:
+        """The same, within a change."""
+        rows = SqlActivations(tx.connection, self.seal)
+        before, setting = rows.find(key), self._setting(key)
+        if setting.boundary is None or (before is None and setting.tier is Tier.CRITICAL):
+            raise NotFound(f"{key.agent} has no entitlement to {key.action} in force"[:200])
+        known = before or self._unstarted(key, setting, by)
+        kept = replace(known, vouched=until, serial=known.serial + 1 if before else 1)
+        released = known.state in _RELEASED or (known.state is ActivationState.SUSPENDED and known.why == TOXIC)
+        if released:
+            kept = replace(kept, state=ActivationState.ACTIVE, since=setting.now, why="kept")
+        found = judge(facts_of(kept, setting)).state
+        if found in {ActivationState.SUSPENDED, ActivationState.REVOKED}:
+            raise Conflict(
+                f"{key.action} of {key.agent} is {found.value}, and keeping does not start it",
+                try_=f"remit activation start {key.agent} {key.action}",
+            )
+        rows.put(kept, expected=before.serial if before else 0, due=due_at(facts_of(kept, setting), setting))
+        self._record(tx, verdict_of(kept, "keep", {**_said(setting), "until": until}, before), by)
+        return kept
+
+    def _unstarted(self, key: ActivationKey, setting: Setting, by: Actor) -> Activation:
+        """What a person's word about something that never started stands on: not in force until it is used."""
+        return replace(begin(key, None, setting, by=by.person), state=ActivationState.LAPSED, why="never_used")
 
     def _setting(self, key: ActivationKey) -> Setting:
         return setting_of(self.view(), key, covered=self.coverage.covered(), now=self.clock.now())

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from remit.access.activation import Activation, ActivationKey, ActivationState
 from remit.access.judge import judge, usable
 from remit.access.reactivate import reactivate
+from remit.access.ttl import ttl
+from remit.access.weight import LEVELS
 from remit.catalog.model import Tier
 from remit.certification.setting import setting_of
 from remit.kernel.clock import Instant
@@ -23,7 +25,7 @@ from remit.policy.entitlement import Setting, asked, facts_of
 from remit.policy.view import AgentRecord, View
 
 # How much one entitlement of a tier weighs when privilege is summed up.
-WEIGHT: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 40, Tier.HIGH: 10, Tier.MEDIUM: 3, Tier.LOW: 1}
+WEIGHT: Final[Mapping[Tier, int]] = LEVELS
 
 
 class Reach(StrEnum):
@@ -47,6 +49,8 @@ class Standing:
     reach: Reach
     activation: Activation | None
     left: int | None  # microseconds without use until it lapses
+    idle: int = 0  # microseconds without use on a complete record; of one never used, since it was approved
+    quiet: Reach = Reach.NONE  # its reach, were nothing noticed of its agent
 
 
 def standings(view: View, agent: AgentRecord, *, covered: int, now: Instant) -> list[Standing]:
@@ -60,23 +64,50 @@ def standing(view: View, key: ActivationKey, *, covered: int, now: Instant) -> S
     """Where one entitlement stands."""
     known = view.activations.find(key)
     setting = setting_of(view, key, covered=covered, now=now, prefer=known.boundary if known else None)
-    state, reason, left, reach = None, "never used", None, None
+    state, reason, left, reach, idle = None, "never used", None, None, _never_used(setting)
     if known is not None:
         facts = facts_of(known, setting)
         verdict = judge(facts)
-        state, reason = verdict.state, verdict.reason
+        state, reason, idle = verdict.state, verdict.reason, facts.idle_covered
         if usable(state, setting.tier):
-            left, reach = max(0, facts.ttl - facts.idle_covered), Reach.DIRECT
+            left, reach = max(0, ttl(setting.tier, facts.habit) - facts.idle_covered), Reach.DIRECT
+    reach = reach or _without(known, state, setting)
     return Standing(
         key=key,
         boundary=setting.boundary.boundary if setting.boundary else "",
         tier=setting.tier,
         state=state.value if state else "new",
         reason=reason,
-        reach=reach or _without(known, state, setting),
+        reach=reach,
         activation=known,
         left=left,
+        idle=idle,
+        quiet=_quiet(known, setting, reach),
     )
+
+
+def _never_used(setting: Setting) -> int:
+    """For how long what was never started was not used, as far as the record of use is complete."""
+    approved = None if setting.boundary is None else setting.boundary.approved_at
+    if approved is None or approved >= setting.now:
+        return 0
+    if setting.windows is not None:
+        return setting.windows.measure(approved, setting.now)
+    return min(setting.now - approved, setting.covered)
+
+
+def _quiet(known: Activation | None, setting: Setting, reach: Reach) -> Reach:
+    """The reach, were nothing noticed of the agent.
+
+    A toxic combination is judged on it: it raises the risk and suspends, and would else end itself, and begin
+    again, for ever.
+    """
+    holder = setting.holder
+    if not holder.risk and not holder.noticed:
+        return reach
+    calm = replace(setting, holder=replace(holder, risk=0, calm=Instant(0), noticed=()))
+    state = None if known is None else judge(facts_of(known, calm)).state
+    return Reach.DIRECT if state is not None and usable(state, setting.tier) else _without(known, state, calm)
 
 
 def _without(known: Activation | None, state: ActivationState | None, setting: Setting) -> Reach:

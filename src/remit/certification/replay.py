@@ -8,22 +8,33 @@ from typing import Any
 
 from remit.access import judge
 from remit.access.activation import ActivationState
+from remit.access.parameters import SHIPPED, Parameters
 from remit.access.reactivate import Ask, ask_statement
+from remit.access.ttl import Habit
 from remit.catalog.model import Tier
 from remit.kernel.canonical import canonical
+
+SAME, DIFFERS, BY_HAND, OTHER_ENGINE, NOT_REPLAYABLE = "same", "differs", "by_hand", "other_engine", "not_replayable"
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay came to. `outcome`: same, differs, by_hand (a person's word), or other_engine."""
+    """What a replay came to.
+
+    `outcome`: same, differs, by_hand (a person's word), other_engine, or not_replayable. `cause` says of what is not
+    the same where that comes from: usage, coverage, policy, parameters, other_engine, statement (it contradicts
+    itself), log (the entry cannot be read), erased.
+    """
 
     outcome: str
     recorded: bytes
     derived: bytes
+    cause: str = ""
+    detail: str = ""
 
 
-def replay(verdict: Mapping[str, Any]) -> Replayed:
-    """Re-derive the statement of a verdict's entry.
+def replay(verdict: Mapping[str, Any], parameters: Parameters = SHIPPED) -> Replayed:
+    """Re-derive the statement of a verdict's entry from the facts in it.
 
     Raises:
         KeyError, ValueError, TypeError: It is no verdict.
@@ -31,16 +42,27 @@ def replay(verdict: Mapping[str, Any]) -> Replayed:
     statement = verdict["statement"]
     recorded = canonical(statement)
     if statement.get("by_hand") is True:
-        return Replayed("by_hand", recorded, recorded)
+        return Replayed(BY_HAND, recorded, recorded)
     if statement["engine"] != judge.ENGINE:
-        return Replayed("other_engine", recorded, b"")
-    derived = canonical(_asked(statement["ask"]) if "ask" in statement else _judged(statement["facts"]))
-    return Replayed("same" if derived == recorded else "differs", recorded, derived)
+        made = f"made by engine {statement['engine']}; this is {judge.ENGINE}"
+        return Replayed(OTHER_ENGINE, recorded, b"", OTHER_ENGINE, made)
+    derived = canonical(_asked(statement["ask"]) if "ask" in statement else judged(statement["facts"], parameters))
+    if derived == recorded:
+        return Replayed(SAME, recorded, derived)
+    if statement.get("parameters", parameters.sha256) != parameters.sha256:
+        return Replayed(DIFFERS, recorded, derived, "parameters", "made with other numbers than these rules have")
+    return Replayed(DIFFERS, recorded, derived, "statement", "its facts do not come to what it says")
 
 
-def _judged(facts: Mapping[str, Any]) -> dict[str, Any]:
-    given = {**facts, "tier": Tier(facts["tier"]), "state": ActivationState(facts["state"])}
-    return judge.statement(judge.Facts(**given))
+def judged(facts: Mapping[str, Any], parameters: Parameters = SHIPPED) -> dict[str, Any]:
+    """The statement on recorded facts."""
+    given = {
+        **facts,
+        "tier": Tier(facts["tier"]),
+        "state": ActivationState(facts["state"]),
+        "habit": Habit(**facts["habit"]),
+    }
+    return judge.statement(judge.Facts(**given), parameters)
 
 
 def _asked(ask: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,43 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from remit.access.activation import Activation, ActivationKey
+from remit.access.activation import Activation, ActivationKey, Usage
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
+from remit.certification.batch import Batch, Consequences, Recent
 from remit.certification.coverage import CoverageClock
+from remit.certification.recount import Counted, Recount
 from remit.certification.setting import setting_of
-from remit.certification.transition import Transition, transition
-from remit.kernel.clock import HOUR, Clock, Instant, parse_date_end
+from remit.certification.together_sql import RunUse, SqlTogether
+from remit.certification.usage_days import DayKey, UseDay, usage_of
+from remit.certification.usage_sql import SqlUseDays
+from remit.kernel.clock import DAY, Clock, Instant, parse_date_end
 from remit.kernel.names import ActionName
-from remit.people.notices import SqlNotices
-from remit.people.ports import Records
+from remit.policy.activations import Seen
 from remit.policy.entitlement import due_at, facts_of
 from remit.policy.view import View
 from remit.storage.ports import Reader, Transaction, Writer
 
 _STEP = 500  # activations judged in one change
-_UNREADABLE = HOUR  # until it is looked at again; else a damaged row would stay due, and be logged every second
 _FIRST = ("", "", "", "")
+_OWN = "remit"  # the source of what this Remit's own enforcement saw
+_NOTHING_SEEN = Seen({}, {})
 
 
 class CertificationService:
     """Judges activations outside of decisions. Worker threads only."""
 
     def __init__(
-        self, *, writer: Writer, reader: Reader, records: Records, clock: Clock, coverage: CoverageClock,
-        view: Callable[[], View], seal: Unsealed = UNSEALED,
+        self, *, writer: Writer, reader: Reader, clock: Clock, coverage: CoverageClock,
+        view: Callable[[], View], after: Consequences, seal: Unsealed = UNSEALED,
     ) -> None:  # fmt: skip
         self._writer = writer
         self._reader = reader
-        self._records = records
         self._clock = clock
         self._coverage = coverage
         self._view = view
         self._seal = seal
+        self._after_it = after
+        self._recent = Recent()
 
     def tick(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Judge what is due by now; how many changed state. `stop` is asked between steps."""
@@ -58,11 +64,14 @@ class CertificationService:
 
     def sweep(self, stop: Callable[[], bool] = lambda: False) -> tuple[int, int]:
         """Judge everything: (how many, how many changed state). Nothing relies on it; it finds what was missed."""
-        now, seen, changed = self._clock.now(), 0, 0
+        now, counted = self._clock.now(), Counted()
         at: tuple[str, ...] = _FIRST
         while not stop() and (found := self._after(at)):
-            seen, changed, at = seen + len(found), changed + self._judged(found, now), tuple(found[-1])
-        return seen, changed
+            counted.changed += self._judged(found, now, counted)
+            counted.seen += len(found)
+            at = tuple(found[-1])
+        self._writer.change(lambda tx: tx.record(self._after_it.records.entry("sweep", counted.body())))
+        return counted.seen, counted.changed
 
     def _due(self, now: Instant) -> list[ActivationKey]:
         return self._reader.read(lambda connection: self._rows(connection).due(now, _STEP))
@@ -92,18 +101,21 @@ class CertificationService:
 
         If the change fails, wherever that is (a notice, a record, the commit), the use is kept for
         the next one: else an entitlement in use would lapse as idle. After an `InDoubt` it may be
-        written twice, which is harmless.
+        written twice: a day's count of uses is then too high, and nothing is judged by that.
         """
-        known, taken = self._view().activations, list[Activation]()
+        known, taken, seen = self._view().activations, list[Activation](), _NOTHING_SEEN
 
         def flush(tx: Transaction) -> None:
+            nonlocal seen
             taken.extend(known.take_unwritten())
+            seen = known.take_seen()
+            _write_seen(tx.connection, seen)
             self._write_uses(tx.connection, taken)
 
         try:
             yield flush
         except BaseException:
-            known.unwritten(taken)
+            known.unwritten(taken, seen)
             raise
 
     def replay_uses(self, tx: Transaction, uses: Iterable[Mapping[str, Any]]) -> None:
@@ -112,53 +124,83 @@ class CertificationService:
         Seen twice is harmless. The coverage clock's reading of that moment is lost; today's is
         later, so the entitlement lasts a little longer, and never shorter.
         """
-        rows, covered = self._rows(tx.connection), self._coverage.covered()
+        rows, covered, days = self._rows(tx.connection), self._coverage.covered(), list[UseDay]()
         for use in uses:
-            action = str(use.get("action", ""))
+            action, at = str(use.get("action", "")), parse_date_end(use["time"])
             key = ActivationKey(use["agent"], use.get("purpose", ""), ActionName(action), action.partition("/")[0])
             if (known := rows.find(key)) is not None:
-                rows.use(key, known.usage.after(parse_date_end(use["time"]), covered), due=self._clock.now())
+                rows.use(key, known.usage.after(at, covered), due=self._clock.now())
+                days.append(UseDay(DayKey(*key, at // DAY, _OWN), 1, 0, 0, at, at))
+        SqlUseDays(tx.connection).add(days)
+
+    def imported(self, tx: Transaction, keys: Sequence[ActivationKey]) -> None:
+        """Bring entitlements in line with the days of use that an import told of, within its change.
+
+        What is used is worked out anew from all days, so that late, repeated and shuffled arrival come to the same.
+        """
+        rows, days, now = self._rows(tx.connection), SqlUseDays(tx.connection).days_of(keys), self._clock.now()
+        for known, _ in rows.some(keys):
+            rows.use(known.key, remade(known, days.get(known.key, ())), due=now)
+            tx.touch(f"activations:{known.key.agent}")
 
     def _write_uses(self, connection: Connection, uses: Iterable[Activation]) -> None:
+        """The usage is what the days of all nodes come to: each knows only the calls that it let through itself."""
         view, rows, covered, now = self._view(), self._rows(connection), self._coverage.covered(), self._clock.now()
-        for each in uses:
+        used = list(uses)
+        days = SqlUseDays(connection).days_of([each.key for each in used])
+        for each in used:
+            known = replace(each, usage=remade(each, days.get(each.key, ())))
             setting = setting_of(view, each.key, covered=covered, now=now, prefer=each.boundary)
-            rows.use(each.key, each.usage, due=due_at(facts_of(each, setting), now))
+            rows.use(each.key, known.usage, due=due_at(facts_of(known, setting), setting))
 
-    def _judged(self, found: Sequence[ActivationKey], now: Instant) -> int:
-        """Judge `found` on what is committed, with the use that only this node knows yet, in one change."""
+    def _judged(self, found: Sequence[ActivationKey], now: Instant, counted: Counted | None = None) -> int:
+        """Judge `found` on what is committed, with the use that only this node knows yet, in one change.
+
+        With `counted`, their use is counted anew from its days, and compared.
+        """
         with self.flushing() as flush:
 
             def apply(tx: Transaction) -> int:
                 flush(tx)
+                if counted is not None:
+                    self._recount(tx, found, now, counted)
                 return self._apply(tx, found, now)
 
             return self._writer.change(apply)
 
-    def _apply(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant) -> int:
-        rows, view, covered = self._rows(tx.connection), self._view(), self._coverage.covered()
-        taken: list[Transition] = []
-        later: list[tuple[ActivationKey, int]] = []
-        unread = set(keys)
-        for stored, due in rows.some(keys):
-            unread.discard(stored.key)
-            setting = setting_of(view, stored.key, covered=covered, now=now, prefer=stored.boundary)
-            step = transition(stored, setting)
-            if isinstance(step, Transition):
-                taken.append(step)
-            elif step != due:
-                later.append((stored.key, step))
-        rows.postpone([*later, *((key, now + _UNREADABLE) for key in sorted(unread))])
-        for step in taken:
-            self.take(tx, step)
-        return len(taken)
+    def _recount(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant, counted: Counted) -> None:
+        recount = Recount(
+            tx=tx, rows=self._rows(tx.connection), records=self._after_it.records, now=now,
+            covered=self._coverage.covered(),
+        )  # fmt: skip
+        recount.step(keys, counted)
 
-    def take(self, tx: Transaction, step: Transition) -> None:
-        """Write one transition, its verdict and its notice, within a change."""
-        after = step.after
-        if not self._rows(tx.connection).put(after, expected=step.before.serial, due=step.due):
-            return
-        tx.record(self._records.entry("verdict", step.verdict))
-        if step.notice is not None:
-            SqlNotices(tx.connection).put(after.key.agent, step.notice)
-        tx.touch(f"activations:{after.key.agent}")
+    def _apply(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant) -> int:
+        batch = Batch(
+            tx=tx, rows=self._rows(tx.connection), view=self._view(), now=now, covered=self._coverage.covered(),
+            recent=self._recent, after=self._after_it,
+        )  # fmt: skip
+        return batch.judge(keys)
+
+
+def _write_seen(connection: Connection, seen: Seen) -> None:
+    days = [
+        UseDay(DayKey(*key, day, _OWN), uses, 0, 0, first, last)
+        for (key, day), (uses, first, last) in seen.days.items()
+    ]
+    SqlUseDays(connection).add(days)
+    runs = [RunUse(key.agent, key.purpose, run, key.action, day) for (key, run), day in seen.runs.items()]
+    SqlTogether(connection).used(runs)
+
+
+def remade(known: Activation, days: Iterable[UseDay]) -> Usage:
+    """The usage of an activation from its days of use.
+
+    Days from before there was a record of them are known to the activation alone: it never ends up with less.
+    """
+    usage = known.usage
+    found = usage_of(Usage(known.started, usage.covered), list(days), lambda _at: usage.covered)
+    newest = max(found.last, usage.last)
+    if found.days < usage.days:
+        return replace(usage, last=newest)
+    return replace(found, last=newest)

@@ -11,27 +11,35 @@ from remit.catalog.model import Tier
 from remit.kernel.clock import Instant
 from remit.kernel.names import ServerName, ToolName, split_action
 from remit.policy.entitlement import Holder, Setting
+from remit.policy.setting import Moment, setting_in
 from remit.policy.view import Grant, View
 
 _GONE = Holder(version="", state=AgentState.RETIRED.value, owner_active=False, risk=0)
 
 
-def setting_of(view: View, key: ActivationKey, *, covered: int, now: Instant, prefer: str | None = None) -> Setting:
-    """The setting of one entitlement; `prefer` is the boundary it was started under, if that still names it."""
-    agent = view.agents.get(key.agent)
+def setting_of(
+    view: View,
+    key: ActivationKey,
+    *,
+    covered: int,
+    now: Instant,
+    prefer: str | None = None,
+    opened: Instant | None = None,
+) -> Setting:
+    """The setting of one entitlement.
+
+    `prefer` is the boundary it was started under, if that still names it; `opened` when the oldest run began that
+    is open for its purpose.
+    """
+    at, agent = Moment(now, covered, opened), view.agents.get(key.agent)
     if agent is None:
-        return Setting(tier=tier_of(view, key.action), boundary=None, rule=None, holder=_GONE, covered=covered, now=now)
+        tier = tier_of(view, key.action)
+        return setting_in(view, key, tier=tier, grant=None, holder=_GONE, at=at)
     owner = view.owners.get(agent.agent.owner)
     live = [grant for grant in agent.reach.grants.get((key.purpose, key.action), ()) if now < grant.boundary.not_after]
     grant: Grant | None = next((each for each in live if each.boundary.boundary == prefer), live[0] if live else None)
-    return Setting(
-        tier=tier_of(view, key.action),
-        boundary=grant.boundary if grant else None,
-        rule=grant.rule if grant else None,
-        holder=agent.holder(owner_active=owner is not None and owner.active),
-        covered=covered,
-        now=now,
-    )
+    holder = agent.holder(owner_active=owner is not None and owner.active)
+    return setting_in(view, key, tier=tier_of(view, key.action), grant=grant, holder=holder, at=at)
 
 
 def tier_of(view: View, action: str) -> Tier:

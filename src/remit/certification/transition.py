@@ -8,6 +8,7 @@ from typing import Any
 
 from remit.access.activation import Activation, ActivationState
 from remit.access.judge import judge, statement
+from remit.certification.reading import said_of
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import rfc3339
 from remit.policy.entitlement import Setting, due_at, facts_of, verdict_of
@@ -34,6 +35,7 @@ class Transition:
     due: int
     verdict: Mapping[str, Any]
     notice: str | None
+    reason: str
 
 
 def transition(activation: Activation, setting: Setting) -> Transition | int:
@@ -41,14 +43,35 @@ def transition(activation: Activation, setting: Setting) -> Transition | int:
     facts = facts_of(activation, setting)
     found = judge(facts)
     if found.state is activation.state:
-        return due_at(facts, setting.now)
-    after = replace(activation, state=found.state, since=setting.now, serial=activation.serial + 1)
+        return due_at(facts, setting)
+    after = replace(activation, state=found.state, since=setting.now, serial=activation.serial + 1, why=found.reason)
     word = _WORDS.get(found.state, found.state.value)
     if activation.state is ActivationState.EXPIRING and found.state is ActivationState.ACTIVE:
         word = "extend"
-    said = {**verdict_of(after, word, statement(facts), activation), "reason": found.reason}
-    due = due_at(facts_of(after, setting), setting.now)
-    return Transition(activation, after, due, said, _notice(after, word, found.reason, setting))
+    said = verdict_of(after, word, statement(facts), activation)
+    said |= {"reason": found.reason, "read": read_of(activation, setting)}
+    due = due_at(facts_of(after, setting), setting)
+    return Transition(activation, after, due, said, _notice(after, word, found.reason, setting), found.reason)
+
+
+def read_of(activation: Activation, setting: Setting) -> dict[str, Any]:
+    """What the facts were made from, so that they can be made again from what is stored (`rederive`)."""
+    boundary, together = setting.boundary, setting.together
+    said: dict[str, Any] = {
+        "at": setting.now,
+        "started": activation.started,
+        "since": activation.since,
+        "usage": said_of(activation.usage),
+        "covered": setting.covered,
+        "stood": None if boundary is None else [boundary.boundary, boundary.version],
+    }
+    if together is not None:
+        said["together"] = {"last": together.last, "covered": together.covered}
+    if setting.windows is not None:
+        said["windows"] = True
+        if setting.believed is not None:
+            said["believed"] = setting.believed
+    return said
 
 
 def _notice(after: Activation, word: str, reason: str, setting: Setting) -> str | None:

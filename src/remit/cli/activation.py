@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from remit.cli import recounting, replaying
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import data_json, data_text, nothing, table, talk
 from remit.cli.wire import connect, segment
-from remit.kernel.errors import IntegrityFailed, NotFound
+from remit.kernel.errors import Malformed
 
 app = group("Activations: entitlements, and whether they are in force.")
 certify = group("Verdicts on entitlements, and their replay.")
@@ -91,49 +91,21 @@ def verdicts(
     return Exit.OK
 
 
-@certify.command("replay", epilog=examples("remit certify replay ver_01...", "... --data DIR --json"))
+@certify.command("replay", epilog=examples("remit certify replay ver_01...", "remit certify replay --all --data DIR"))
 def replay(
-    verdict: Annotated[str, typer.Argument(metavar="VERDICT")],
+    verdict: Annotated[str | None, typer.Argument(metavar="VERDICT")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every verdict of the log.")] = False,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="From a data directory, with no server.")
+        str | None,
+        typer.Option("--data", metavar="DIR", help="From a data directory or a database's URL, with no server."),
     ] = None,
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Derive a verdict again; exit 8 if it comes out different."""
-    answer = _offline(data, verdict) if data else connect(as_).get(f"/v1/verdicts/{segment(verdict)}")
-    if json:
-        data_json(answer)
-    elif answer["replay"] == "same":
-        data_text(f"same: {answer['derived']}", style="green")
-    elif answer["replay"] == "by_hand":
-        data_text(f"by hand: {answer['verdict'].get('by')} decided, which no rule derives", style="yellow")
-    else:
-        data_text(f"recorded: {answer['recorded']}")
-        data_text(f"derived:  {answer['derived'] or 'by other rules: ' + answer['replay']}")
-    if answer["replay"] not in {"same", "by_hand"}:
-        raise IntegrityFailed(f"the verdict {verdict} does not come out the same", try_="remit audit verify")
-    return Exit.OK
-
-
-def _offline(data: Path, verdict: str) -> dict[str, Any]:
-    """What the server answers, from the data directory. Whether the entry is the one recorded, `audit verify` says."""
-    from remit.audit.source_offline import open_offline  # noqa: PLC0415 - loaded when it is asked for
-    from remit.certification.replay import replay  # noqa: PLC0415 - the same
-
-    source = open_offline(data)
-    try:
-        said, index = source.entry(verdict)
-    finally:
-        source.close()
-    if said["kind"] != "verdict":
-        raise NotFound(f"{verdict} is no verdict"[:200], try_="remit certify list")
-    try:
-        again = replay(said)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise IntegrityFailed("this verdict cannot be derived again", detail=repr(error)) from error
-    shown = {"recorded": again.recorded.decode(), "derived": again.derived.decode()}
-    return {"verdict": said, "index": index, "replay": again.outcome, **shown}
+    """Derive a verdict again from what is stored; exit 8 if it comes out different."""
+    if (verdict is None) is not all_:
+        raise Malformed("one verdict, or all of them", try_="remit certify replay --all")
+    return Exit.OK if replaying.show_one_or_all(verdict, data, as_, json=json) else Exit.INTEGRITY
 
 
 @certify.command("run", epilog=examples("remit certify run", "remit certify run --json"))
@@ -145,6 +117,9 @@ def sweep(json: Json = False, as_: As = None) -> int:
     else:
         data_text(f"judged {answer['seen']} entitlements, {answer['changed']} changed state")
     return Exit.OK
+
+
+recounting.add(certify)
 
 
 def add(root: typer.Typer) -> None:
@@ -188,4 +163,29 @@ def add_risk(agents: typer.Typer) -> None:
             data_json(answer)
         else:
             data_text(f"{name}: risk {answer['risk']}")
+        return Exit.OK
+
+
+def add_signal(app: typer.Typer) -> None:
+    """Add `remit agent signal`."""
+    epilog = examples("remit agent signal invoice-bot anomaly", "remit agent signal invoice-bot critical --over")
+
+    @app.command("signal", epilog=epilog)
+    def signal(
+        name: Name,
+        signal: Annotated[str, typer.Argument(metavar="SIGNAL", help="Such as anomaly: docs/certification.md.")],
+        about: Annotated[str, typer.Option("--about", metavar="WHAT", help="A purpose or an action.")] = "",
+        over: Annotated[bool, typer.Option("--over", help="It is over.")] = False,
+        json: Json = False,
+        as_: As = None,
+    ) -> int:
+        """Say that something was noticed about an agent; the next decision reads it."""
+        body = {"signal": signal, "about": about, "on": not over}
+        answer = connect(as_).post(f"/v1/agents/{segment(name)}/signals", body)
+        if json:
+            data_json(answer)
+            return Exit.OK
+        data_text(f"{name}: risk {answer['risk']}")
+        columns = ("signal", "about", "since")
+        table(columns, [[each[name] for name in columns] for each in answer["signals"]])
         return Exit.OK

@@ -15,6 +15,7 @@ from remit.cli import (
     ask,
     audit,
     boundary,
+    breakglass,
     console,
     demo,
     doctor,
@@ -22,10 +23,17 @@ from remit.cli import (
     mandate,
     operator,
     pep,
+    posture,
     registry,
+    review,
+    rightsize,
     secret,
     server,
+    simulate,
+    system,
     up,
+    usage,
+    withdrawal,
 )
 from remit.cli import (
     run as run_command,
@@ -56,10 +64,12 @@ doctor.add(app)
 run_command.add(app)
 activation.add(app)
 activation.add_risk(agent.app)
+activation.add_signal(agent.app)
 app.add_typer(agent.app, name="agent")
 app.add_typer(activation.app, name="activation")
 app.add_typer(activation.certify, name="certify")
 app.add_typer(boundary.app, name="boundary")
+app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
 app.add_typer(secret.app, name="secret")
 app.add_typer(registry.purposes, name="purpose")
@@ -67,6 +77,13 @@ app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
 app.add_typer(pep.app, name="pep")
+app.add_typer(posture.app, name="posture")
+app.add_typer(review.app, name="review")
+app.add_typer(system.app, name="system")
+app.add_typer(usage.app, name="usage")
+app.add_typer(withdrawal.app, name="withdrawal")
+rightsize.add(app)
+simulate.add(activation.certify)
 
 
 def main() -> None:

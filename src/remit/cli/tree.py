@@ -16,7 +16,13 @@ from remit.cli import yaml_text
 from remit.kernel.canonical import parse
 from remit.kernel.errors import ConfigInvalid, Malformed
 
-_KINDS: Final = {"purposes": "purpose", "servers": "server", "agents": "agent", "boundaries": "boundary"}
+_KINDS: Final = {
+    "purposes": "purpose",
+    "servers": "server",
+    "agents": "agent",
+    "boundaries": "boundary",
+    "combinations": "combination",
+}
 _YAML: Final = {".yaml", ".yml"}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_FILE: Final = 1 << 20
@@ -33,7 +39,7 @@ class Tree:
 
 
 def read(root: Path) -> Tree:
-    """Read the tree under `root`, in the order owners, purposes, servers, agents, boundaries, policies.
+    """Read the tree under `root`, in the order owners, purposes, servers, agents, boundaries, combinations, policies.
 
     Raises:
         ConfigInvalid: A file or key that is not understood, with file and line.

@@ -75,6 +75,13 @@ BOUNDARIES = """\
   not_after: 2029-12-31
 """
 
+COMBINATION = """\
+combination: export-and-write
+actions: ["crm/export_*", crm/update_note]
+why: Who can write into records and carry all of them away can sell them and hide it
+severity: high
+"""
+
 POLICY = """\
 @id("no-deletions")
 @title("No agent deletes anything on the payments server")

@@ -12,7 +12,9 @@ import signal
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
+from remit.demo.estate import COMBINATION
 from remit.demo.processes import until
 from remit.demo.stage import NotSeenError, Stage, opened
 from remit.storage.bundle import pack, unpack
@@ -119,7 +121,6 @@ class Story:
         see(until(lambda: self._verdicts()[-1:] == ["lapse"], seconds=30), f"it lapses: {self._verdicts()}")
         bot.tell(tool="update_note", arguments=note)
         see(bot.hear()["result"] == "ok", "the next use starts it again")
-        see(self.stage.activation("crm/update_note") == "active", "it is in force again")
         found = self.stage.verdicts("crm/update_note")
         words = [str(each["verdict"]) for each in found]
         see(words[0] == "start" and {"lapse", "reactivate"} < set(words), f"the verdicts say so: {words}")
@@ -127,6 +128,44 @@ class Story:
             self.stage.remit("certify", "replay", each["id"])
         yield f"crm/update_note, unused for {self.stage.ttl}: in force, lapsed, in force; no person was asked"
         yield f"verdicts {', '.join(words)}: each derived again, the same byte for byte"
+
+    def risk(self) -> Evidence:
+        """Something is wrong with the agent: what slept stays asleep, and nobody has to be quick."""
+        stage, bot, note = self.stage, self.stage.agents["support-bot"], {"customer": "c-17", "note": "called"}
+        see(until(lambda: stage.activation("crm/update_note") == "lapsed", seconds=30), "it lapsed again")
+        stage.remit("agent", "signal", "support-bot", "anomaly")
+        stage.remit("agent", "signal", "support-bot", "denied_often")
+        before = len(stage.ledger("crm"))
+        bot.tell(tool="update_note", arguments=note)
+        heard = bot.hear()
+        see(heard.get("code") == "activation_lapsed", f"it does not start by itself: {heard}")
+        see(len(stage.ledger("crm")) == before, "nothing arrived at the CRM")
+        yield f"anomaly and denied_often noticed; crm/update_note lapsed: {heard['code']}, upstream ledger: +0 lines"
+        for noticed in ("anomaly", "denied_often"):
+            stage.remit("agent", "signal", "support-bot", noticed, "--over")
+        bot.tell(tool="update_note", arguments=note)
+        see(bot.hear()["result"] == "ok", "once that is over, it does")
+        yield "over: the next call starts it again, upstream ledger: +1 line"
+
+    def question(self) -> Evidence:
+        """What only a person can weigh is asked, with what is known; the owner answers, and may take it back."""
+        stage = self.stage
+        (stage.files / "combinations").mkdir()
+        (stage.files / "combinations" / "crm.yaml").write_text(COMBINATION, encoding="utf-8")
+        stage.remit("apply", str(stage.files))
+        asked: list[dict[str, Any]] = []
+
+        def arrived() -> bool:
+            asked[:] = json.loads(stage.remit("review", "list", "--as", "dana", "--json"))["questions"]
+            return bool(asked)
+
+        see(until(arrived, seconds=30), "dana is asked")
+        first = asked[0]
+        yield f"crm/export_* and crm/update_note together: dana is asked; recommended: {first['recommendation']}"
+        keep = ("review", "keep", first["question"], "--note", "notes only", "--as", "dana", "--json")
+        said = json.loads(stage.remit(*keep))
+        stage.remit("review", "undo", said["answer"], "--as", "dana")
+        yield "dana says keep, and takes it back within the ten minutes in which she can"
 
     def _verdicts(self) -> list[str]:
         return [str(each["verdict"]) for each in self.stage.verdicts("crm/update_note")]
@@ -193,7 +232,7 @@ def change_one_byte(stage: Stage, entry: str) -> int:
 
 
 STEPS = (
-    Story.start, Story.read, Story.bound, Story.budget, Story.lapse, Story.rug_pull,
+    Story.start, Story.read, Story.bound, Story.budget, Story.lapse, Story.risk, Story.question, Story.rug_pull,
     Story.freeze, Story.why, Story.verify, Story.tamper,
 )  # fmt: skip
 

@@ -108,6 +108,8 @@ class Pipeline:
         if answer is None:
             return None
         reserved = tuple(effect for effect in proposal.effects if isinstance(effect, Reserve))
+        if answer.opening is not None:
+            call = replace(call, under=answer.opening)  # it ends with the opening, and what it uses is not renewed
         return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved)
 
     async def _load(self, call: Call, *, again: bool = False) -> None:

@@ -39,26 +39,28 @@ _CAUSES_KEPT: Final = 64
 _LOOP_SECONDS: Final = 10.0
 _FREEZE_STEP: Final = 3
 # Topics that no running call depends on.
-_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token"})
+_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token", "combinations"})
 
 
 def ends(answer: Answer) -> bool:
     """Whether this answer, had to a call that is already running, means that it must stop.
 
     An entitlement that was suspended ends what uses it. One that only lapsed for want of use
-    does not: a call that runs is use.
+    does not: a call that runs is use. What an emergency let through ends with the emergency.
     """
     denial = answer.denial
     if denial is None:
         return False
-    return denial.code in _ENDING or (denial.code is Code.ACTIVATION_LAPSED and denial.state == _SUSPENDED)
+    if denial.code is Code.ACTIVATION_LAPSED:
+        return denial.state == _SUSPENDED or denial.cause == refuse.NOT_OPEN
+    return denial.code in _ENDING
 
 
 def with_tokens(revoked: Callable[[str], bool], ask: Callable[[Call], Found]) -> Callable[[Call], Answer | Found]:
     """`ask`, but a call whose token was revoked is answered with that first (RFC 7009: what it started ends too)."""
 
     def answer(call: Call) -> Answer | Found:
-        if revoked(call.caller.token):
+        if revoked(call.caller.token) or revoked(call.caller.run):  # one, or all of a run that was ended
             return Answer(denial=refuse.withdrawn(call, cause="token revoked"))
         return ask(call)
 

@@ -16,6 +16,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+EPOCH = Instant(0)
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)\Z")
 _UNIT = {"ms": 1000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}

@@ -10,6 +10,7 @@ import time
 import unicodedata
 from typing import NewType
 
+from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed
 
 AgentName = NewType("AgentName", str)
@@ -27,6 +28,7 @@ EntryId = NewType("EntryId", str)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID_LENGTH = 26
 _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]  # two characters at a time: half the steps
 _TOOL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 _MAX_TOOL = 256
@@ -86,6 +88,20 @@ def _base32(value: int, length: int) -> str:
     return "".join(reversed(pairs))
 
 
+def made_at(id: str) -> Instant | None:  # noqa: A002 - what it is
+    """When an id of `new_id` was made, in microseconds since 1970; None of another text."""
+    _, _, rest = id.partition("_")
+    if len(rest) != _ID_LENGTH:
+        return None
+    value = 0
+    for char in rest[:10]:  # 50 bits, of which the first two are padding
+        at = _CROCKFORD.find(char)
+        if at < 0:
+            return None
+        value = value << 5 | at
+    return Instant(value * 1000)
+
+
 def new_id(prefix: str) -> str:
     """A new id `prefix_` + 26 characters: 48 bits of milliseconds, 24 of a counter, 56 random bits.
 
@@ -95,4 +111,4 @@ def new_id(prefix: str) -> str:
         count = next(_counter) & 0xFFFFFF
         millis = time.time_ns() // 1_000_000
     value = (millis << 80) | (count << 56) | int.from_bytes(os.urandom(7), "big")
-    return f"{prefix}_{_base32(value, 26)}"
+    return f"{prefix}_{_base32(value, _ID_LENGTH)}"

@@ -23,3 +23,9 @@ def answers_for(person: str, owner: Owner | None, find: Callable[[OwnerName], Ow
         return False
     found = find(OwnerName(person))
     return found is not None and found.active
+
+
+def stand_ins(owner: Owner | None, find: Callable[[OwnerName], Owner | None]) -> tuple[OwnerName, ...]:
+    """The backups who may act in the owner's place now, in their order."""
+    named = () if owner is None else owner.backup
+    return tuple(name for name in named if owner is not None and name != owner.owner and answers_for(name, owner, find))

@@ -7,11 +7,19 @@ call. What is wrong here cannot allow anything twice, because the writer checks 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from remit.access.activation import Activation, ActivationKey, Usage
-from remit.kernel.clock import Instant, Micros
+from remit.kernel.clock import DAY, Instant, Micros
+
+
+class Seen(NamedTuple):
+    """What was used, since the last time somebody asked."""
+
+    days: Mapping[tuple[ActivationKey, int], tuple[int, Instant, Instant]]  # by UTC day: uses, the first and the last
+    runs: Mapping[tuple[ActivationKey, str], int]  # by run: the UTC day of its first use
 
 
 class Activations:
@@ -24,7 +32,10 @@ class Activations:
     def __init__(self, covered: Callable[[], Micros] = lambda: Micros(0)) -> None:
         self.covered = covered
         self._agents: dict[str, dict[ActivationKey, Activation]] = {}
+        self._together: dict[str, Mapping[ActivationKey, tuple[ActivationKey, ...]]] = {}
         self._dirty: dict[ActivationKey, None] = {}
+        self._days: dict[tuple[ActivationKey, int], tuple[int, Instant, Instant]] = {}
+        self._runs: dict[tuple[ActivationKey, str], int] = {}
         self._lock = threading.Lock()
 
     def knows(self, agent: str) -> bool:
@@ -59,6 +70,21 @@ class Activations:
         """Every activation of one agent that is loaded."""
         return list(self._agents.get(agent, {}).values())
 
+    def group(self, agent: str, together: Mapping[ActivationKey, tuple[ActivationKey, ...]]) -> None:
+        """Say which of an agent's entitlements are used together: each, and the others of its group."""
+        with self._lock:
+            if together:
+                self._together[agent] = together
+            else:
+                self._together.pop(agent, None)
+
+    def together(self, key: ActivationKey) -> list[Activation]:
+        """What is used together with `key`, apart from itself."""
+        groups = self._together.get(key.agent)
+        if groups is None:
+            return []
+        return [found for each in groups.get(key, ()) if (found := self.find(each)) is not None]
+
     def put(self, activation: Activation) -> None:
         """A transition was committed."""
         with self._lock:
@@ -66,10 +92,14 @@ class Activations:
             if held is not None:
                 held[activation.key] = _newest(activation, held.get(activation.key))
 
-    def used(self, key: ActivationKey, at: Instant) -> None:
-        """A justified use was recorded."""
-        covered = self.covered()
+    def used(self, key: ActivationKey, at: Instant, run: str = "") -> None:
+        """A justified use was recorded, of a run."""
+        covered, day = self.covered(), at // DAY
         with self._lock:
+            uses, first, last = self._days.get((key, day), (0, at, at))
+            self._days[key, day] = (uses + 1, min(first, at), max(last, at))
+            if run:
+                self._runs.setdefault((key, run), day)
             held = self._agents.get(key.agent)
             if held is not None and (known := held.get(key)) is not None:
                 held[key] = replace(known, usage=known.usage.after(at, covered))
@@ -81,10 +111,21 @@ class Activations:
             keys, self._dirty = self._dirty, {}
         return [found for key in keys if (found := self.find(key)) is not None]
 
-    def unwritten(self, activations: Iterable[Activation]) -> None:
+    def take_seen(self) -> Seen:
+        """What was used since the last time, by the day and by the run; the caller writes it, or calls `unwritten`."""
+        with self._lock:
+            seen = Seen(self._days, self._runs)
+            self._days, self._runs = {}, {}
+        return seen
+
+    def unwritten(self, activations: Iterable[Activation], seen: Seen) -> None:
         """Writing failed: try again with the next ones."""
         with self._lock:
             self._dirty |= dict.fromkeys(each.key for each in activations)
+            for at, (uses, first, last) in seen.days.items():
+                more, earliest, latest = self._days.get(at, (0, first, last))
+                self._days[at] = (uses + more, min(first, earliest), max(last, latest))
+            self._runs = {**self._runs, **seen.runs}
 
 
 def _newest(found: Activation, known: Activation | None) -> Activation:

@@ -14,11 +14,12 @@ from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
-from remit.policy.entitlement import Setting, Start, entitled, key_of
+from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
-from remit.policy.model import Answer, Call, Denial, Proposal, Violation
+from remit.policy.model import Answer, Call, Code, Denial, Proposal, Violation
 from remit.policy.ports import Ruling, Slice, Verdict
 from remit.policy.schema import MANDATE_URI, METHODS, PASSING
+from remit.policy.setting import Moment, run_opened, setting_in
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
@@ -112,7 +113,8 @@ def _standing(  # noqa: PLR0911 - a list of checks
     if purpose is None or purpose.purpose.state is not PurposeState.ACTIVE or now >= purpose.purpose.not_after:
         return refuse.purpose_closed(call.caller.purpose)
     if call.tool is not None and not purpose.covers(call.action):
-        named = {name for name, action in agent.reach.grants if action == call.action}
+        reach = agent.reach
+        named = {name for name, action in (*reach.grants, *reach.emergency) if action == call.action}
         elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
         return refuse.purpose_mismatch(call, elsewhere=elsewhere)
     return None
@@ -173,17 +175,28 @@ def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: S
     passes = method in PASSING or (method == "resources/read" and call.resource == MANDATE_URI)
     if not passes or not live:
         return trial.deny(refuse.not_granted(call))
-    return trial.allow(Answer(boundary=live[0].boundary, boundary_version=live[0].version))
+    for boundary in sorted(live, key=lambda each: each.break_glass):  # as they stand, those for emergencies last
+        opening = view.opening(boundary, now) if boundary.break_glass else None
+        if opening is not None or not boundary.break_glass:
+            said = opening.opening if opening else None
+            answer = Answer(boundary=boundary.boundary, boundary_version=boundary.version, opening=said)
+            return trial.allow(answer)
+    return trial.deny(refuse.not_open(call, boundary=live[0].boundary))
 
 
 def _within(trial: _Trial, subject: Subject, about: str) -> Proposal:
-    """Steps 7-11: the organisation's policies, then each boundary in byte order of their names."""
+    """Steps 7-11: the organisation's policies, then each boundary in byte order of their names.
+
+    Those for emergencies come after all ordinary ones: what these let through is charged to none of them.
+    """
     call, view = trial.call, trial.view
-    grants = subject.agent.reach.grants.get((call.caller.purpose, call.action), ())
+    key, reach = (call.caller.purpose, call.action), subject.agent.reach
     furthest: Denial | None = None
     tried: Grant | None = None
     ruled = False
-    for grant in grants:
+    for grant in reach.grants.get(key, ()) + reach.emergency.get(key, ()):
+        if grant.boundary.break_glass and furthest is not None and furthest.code is Code.ENFORCEMENT_UNAVAILABLE:
+            break  # nobody knows whether it takes an emergency
         denial = _bounds(grant, call, trial.now)
         if denial is None:
             # (7) with (8): the structure has passed, and Cedar must agree.
@@ -199,11 +212,22 @@ def _within(trial: _Trial, subject: Subject, about: str) -> Proposal:
             if isinstance(proposal, Proposal):
                 return proposal
             denial = proposal
-        if furthest is None or denial.step > furthest.step:  # the first name wins a tie
+        # A call that runs because of an emergency ends with it, and not with what never let it through.
+        counts = grant.boundary.break_glass or call.under is None
+        if counts and _further(denial, furthest):
             furthest, tried = denial, grant
     if not ruled and (denial := _organisation(trial, subject, tried, about)) is not None:
         return trial.deny(denial)
     return trial.deny(furthest or refuse.not_granted(call))
+
+
+def _further(denial: Denial, furthest: Denial | None) -> bool:
+    """Whether this is the denial to tell of two. The first name wins a tie.
+
+    That an emergency would be needed is told only where no ordinary boundary names the action: an agent
+    that asked for too much should ask for less.
+    """
+    return furthest is None or (denial.step > furthest.step and denial.cause != refuse.NOT_OPEN)
 
 
 def _bounds(grant: Grant, call: Call, now: Instant) -> Denial | None:
@@ -218,8 +242,12 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
     """(9), (10) and (11) for a boundary that covers the call."""
     call, now, boundary = trial.call, trial.now, grant.boundary
     arguments = call.arguments or {}
-    # (9) The entitlement is in force at this moment, or starts with this call.
-    start = _entitled(trial, grant, subject)
+    # (9) The entitlement is in force at this moment, or starts with this call. Of a boundary for emergencies, a person
+    # holds it open: then no activation is looked at, started or used.
+    opening = trial.view.opening(boundary, now) if boundary.break_glass else None
+    if boundary.break_glass and opening is None:
+        return refuse.not_open(call, boundary=boundary.boundary)
+    start = None if opening is not None else _entitled(trial, grant, subject)
     if isinstance(start, Denial):
         return start
     # (10) Limits are reserved by the writer; what is known to be spent is refused here already.
@@ -234,7 +262,12 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
         return refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
     if subject.tier is Tier.CRITICAL and not grant.rule.limited:
         return refuse.approval_required(call)
-    answer = Answer(boundary=boundary.boundary, boundary_version=boundary.version, policies=policies)
+    answer = Answer(
+        boundary=boundary.boundary,
+        boundary_version=boundary.version,
+        policies=policies,
+        opening=opening.opening if opening else None,
+    )
     return trial.allow(answer, reserved, start)
 
 
@@ -243,15 +276,11 @@ def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial |
     known, agent = view.activations, subject.agent.agent
     if not known.knows(agent.agent):
         return refuse.unavailable(step=9, cause="the agent's activations are not loaded")
-    setting = Setting(
-        tier=subject.tier,
-        boundary=grant.boundary,
-        rule=grant.rule,
-        holder=subject.agent.holder(owner_active=True),  # step 4 has seen to it
-        covered=known.covered(),
-        now=now,
-    )
-    start = entitled(call, known.find(key_of(call)), setting)
+    key = key_of(call)
+    holder = subject.agent.holder(owner_active=True)  # step 4 has seen to it
+    at = Moment(now, known.covered(), run_opened(call.caller, subject.agent.agent))
+    setting = setting_in(view, key, tier=subject.tier, grant=grant, holder=holder, at=at)
+    start = entitled(call, known.find(key), setting)
     if isinstance(start, Start):
         # (9) Starting again is counted: a stolen identity must not wake up everything at once.
         for effect in start.effects:

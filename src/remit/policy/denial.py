@@ -26,6 +26,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.REPLAYED_PROOF: 401,
 }
 _FORBIDDEN = 403
+NOT_OPEN: Final = "break_glass"  # the cause of a refusal that an opening would end
 _RETRY = 1  # seconds; a view recovers, or refuses again
 
 
@@ -175,6 +176,27 @@ _LAPSED = {
     "suspended": "{action} is suspended until its owner has looked",
     "needs_human": "{action} waits for a person to look at it",
 }
+
+
+def opening_command(agent: str, boundary: str) -> str:
+    """What a person types to open a boundary for emergencies."""
+    return f"remit breakglass open {agent} {boundary} --for 30m --reason TEXT --ticket ID"
+
+
+def not_open(call: Call, *, boundary: str) -> Denial:
+    """Only a boundary for emergencies covers it, and nobody holds that open."""
+    title = f"{call.action} is for emergencies: a person opens {boundary} for an hour at the most"
+    command = opening_command(call.caller.agent, boundary)
+    asking = {"action": call.action, "purpose": call.caller.purpose, "break_glass": boundary, "ask_owner": command}
+    return Denial(
+        code=Code.ACTIVATION_LAPSED,
+        step=9,
+        title=title,
+        remedies=(Remedy(kind="request_access", fields=asking), _STOP),
+        state="new",
+        reactivation="owner",
+        cause=NOT_OPEN,
+    )
 
 
 def rate_limited(*, count: int, per: str, retry_after: int) -> Denial:

@@ -17,8 +17,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from remit.access.activation import Activation
+from remit.access.activation import Activation, ActivationKey
 from remit.access.model import Boundary, BoundaryState, Rule
+from remit.agents.risk import QUIET
 from remit.freezes.model import Freeze
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.errors import IntegrityFailed, RemitError
@@ -39,7 +40,7 @@ from remit.storage.model import Release, Reserve
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
-_ELSEWHERE = frozenset({"secret", "operators", "peps", "token"})
+_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations"})
 
 
 class Facts:
@@ -92,7 +93,14 @@ class Facts:
                 return ()
             return self._reader.read(lambda connection: list(self._source.activations(connection, agent)))
 
+        def groups() -> Mapping[ActivationKey, tuple[ActivationKey, ...]]:
+            if self._reader is None:
+                return {}
+            return self._reader.read(lambda connection: self._source.together(connection, agent))
+
         known = self._view.activations
+        if again or not known.knows(agent):
+            known.group(agent, groups())  # before they are loaded: what is known is judged with what it goes with
         known.load(agent, read, again=again and known.knows(agent))
 
     def load(self, connection: Connection, *, epoch: int) -> None:
@@ -112,13 +120,16 @@ class Facts:
         self._swap(
             epoch=epoch,
             agents={
-                agent.agent: agent_record(agent, tuple(held.pop(agent.agent, ())), risks.get(agent.agent, 0))
+                agent.agent: agent_record(agent, tuple(held.pop(agent.agent, ())), risks.get(agent.agent, QUIET))
                 for agent in source.agents(connection)
             },
             owners={owner.owner: owner for owner in source.owners(connection)},
             purposes={purpose.purpose: PurposeRecord(purpose) for purpose in source.purposes(connection)},
             servers={server.server: server_record(server) for server in source.servers(connection)},
             freezes=_by_target(source.freezes(connection)),
+            coverage=source.coverage(connection),
+            doubts=source.doubts(connection),
+            openings=source.openings(connection),
             organisation=self._organisation(connection),
         )
 
@@ -152,7 +163,7 @@ class Facts:
     def _agent(self, connection: Connection, name: str, changes: dict[str, Any]) -> None:
         agent = self._source.agent(connection, name)
         boundaries = tuple(self._source.boundaries_of(connection, name))
-        risk = dict(self._source.risks(connection, name)).get(name, 0)
+        risk = dict(self._source.risks(connection, name)).get(name, QUIET)
         record = None if agent is None else agent_record(agent, boundaries, risk)
         _put(changes, "agents", self._view.agents, name, record)
 
@@ -171,6 +182,8 @@ class Facts:
         _put(changes, "servers", self._view.servers, name, record)
 
     def _activations(self, connection: Connection, name: str, _changes: dict[str, Any]) -> None:
+        if self._view.activations.knows(name):
+            self._view.activations.group(name, self._source.together(connection, name))
         try:
             self._view.activations.load(name, lambda: self._source.activations(connection, name), again=True)
         except IntegrityFailed:
@@ -180,6 +193,15 @@ class Facts:
 
     def _freezes(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["freezes"] = _by_target(self._source.freezes(connection))
+
+    def _usage(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        changes["coverage"] = self._source.coverage(connection)
+
+    def _doubts(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        changes["doubts"] = self._source.doubts(connection)
+
+    def _openings(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        changes["openings"] = self._source.openings(connection)
 
     def _policies(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["organisation"] = self._organisation(connection)
@@ -200,6 +222,9 @@ _RELOADS: Mapping[str, _Reload] = {
     "purpose": Facts._purpose,  # noqa: SLF001 - as above
     "server": Facts._server,  # noqa: SLF001 - as above
     "freezes": Facts._freezes,  # noqa: SLF001 - as above
+    "usage": Facts._usage,  # noqa: SLF001 - as above
+    "doubts": Facts._doubts,  # noqa: SLF001 - as above
+    "openings": Facts._openings,  # noqa: SLF001 - as above
     "policies": Facts._policies,  # noqa: SLF001 - as above
 }
 
@@ -230,6 +255,7 @@ def _sharing(boundary: Boundary, shared: dict[Rule, Rule]) -> Boundary:
         state=boundary.state,
         approved_by=boundary.approved_by and OwnerName(sys.intern(boundary.approved_by)),
         approved_at=boundary.approved_at,
+        break_glass=boundary.break_glass,
     )
 
 

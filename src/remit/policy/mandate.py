@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from remit.access.activation import ActivationKey, ActivationState, Usage
 from remit.access.judge import judge, usable
+from remit.access.model import Boundary
+from remit.access.opening import Opening
 from remit.access.reactivate import reactivate
-from remit.access.ttl import ttl
+from remit.access.ttl import habit_of, ttl
 from remit.attestation.model import Caller
 from remit.catalog.model import Tier, Tool
 from remit.kernel.clock import SECOND, Instant, Micros, rfc3339
@@ -23,12 +25,14 @@ from remit.policy import organisation
 from remit.policy.applicable import known_to, told
 from remit.policy.constraints import plain
 from remit.policy.decide import decide
-from remit.policy.entitlement import Setting, asked, facts_of
+from remit.policy.denial import opening_command
+from remit.policy.entitlement import asked, facts_of
 from remit.policy.limits import Limit, decimal_of, reservation
 from remit.policy.model import Call
 from remit.policy.narrow import alternatives, narrowed
 from remit.policy.schema import groups_of, input_schema
-from remit.policy.view import AgentRecord, Grant, View
+from remit.policy.setting import Moment, run_opened, setting_in
+from remit.policy.view import AgentRecord, Grant, View, usable_grants
 from remit.storage.model import Reserve
 
 TYPE: Final = "remit-mandate+jwt"
@@ -84,6 +88,7 @@ def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None)
             {"boundary": name, "version": each.version, "ends": rfc3339(each.not_after)}
             for name, each in sorted(boundaries.items())
         ],
+        **({"emergencies": emergencies} if (emergencies := _emergencies(trial, issue.server)) else {}),
         "windows": [],
         "policies": _policies(trial, granted),
         "ask": {"can": f"{issue.base}/v1/me/can", "request_access": None},
@@ -108,15 +113,43 @@ class _Trial:
 
 
 def _granted(trial: _Trial, server: str | None) -> Iterator[tuple[ActionName, tuple[Grant, ...]]]:
-    """The actions that a boundary in force names for the purpose, with their rules."""
-    registered = trial.view.purposes.get(PurposeName(trial.caller.purpose))
-    if registered is None:
-        return
-    for (purpose, action), grants in trial.record.reach.grants.items():
+    """The actions that a boundary in force names for the purpose, with their rules; for emergencies, if it is open."""
+    reach = trial.record.reach
+    for key in dict.fromkeys((*reach.grants, *reach.emergency)):
+        grants = usable_grants(trial.view, trial.record, key, now=trial.now)
         live = tuple(grant for grant in grants if trial.now < grant.boundary.not_after)
-        here = server is None or split_action(action)[0] == server
-        if live and here and purpose == trial.caller.purpose and registered.covers(action):
-            yield action, live
+        if live and _here(trial, *key, server):
+            yield key[1], live
+
+
+def _here(trial: _Trial, purpose: PurposeName, action: ActionName, server: str | None) -> bool:
+    """Whether this mandate is about that action for that purpose."""
+    registered = trial.view.purposes.get(PurposeName(trial.caller.purpose))
+    here = server is None or split_action(action)[0] == server
+    return here and registered is not None and purpose == trial.caller.purpose and registered.covers(action)
+
+
+def _emergencies(trial: _Trial, server: str | None) -> list[dict[str, Any]]:
+    """The boundaries for emergencies: what they are for, whether one is open, and how to have one opened."""
+    named: dict[str, tuple[Boundary, list[ActionName]]] = {}
+    for (purpose, action), grants in trial.record.reach.emergency.items():
+        for boundary in (grant.boundary for grant in grants if trial.now < grant.boundary.not_after):
+            if _here(trial, purpose, action, server):
+                named.setdefault(boundary.boundary, (boundary, []))[1].append(action)
+    return [_emergency(trial, boundary, actions) for _, (boundary, actions) in sorted(named.items())]
+
+
+def _emergency(trial: _Trial, boundary: Boundary, actions: list[ActionName]) -> dict[str, Any]:
+    opening = trial.view.opening(boundary, trial.now)
+    return {
+        "boundary": boundary.boundary,
+        "version": boundary.version,
+        "ends": rfc3339(boundary.not_after),
+        "actions": sorted(actions),
+        "opening": opening.opening if opening else None,
+        "open_until": rfc3339(opening.ends) if opening else None,
+        "ask_owner": opening_command(boundary.agent, boundary.boundary),
+    }
 
 
 def _freeze(trial: _Trial) -> dict[str, Any]:
@@ -149,21 +182,37 @@ def _action(trial: _Trial, action: ActionName, grants: tuple[Grant, ...]) -> dic
 
 def _standing(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier: Tier) -> dict[str, Any]:
     """Where the entitlement stands, until when, and who starts it if it is not in force."""
+    ordinary = tuple(each for each in grants if not each.boundary.break_glass)
+    found = _entitled(trial, action, ordinary, tier) if ordinary else {"state": "new", "usable": False}
+    open_ = [
+        min(opening.ends, each.boundary.not_after)
+        for each in grants
+        if (opening := _opening(trial, each)) is not None
+    ]  # fmt: skip
+    if found["usable"] or not open_:
+        return found
+    return {**found, "usable": True, "until": rfc3339(max(open_)), "starts": None}
+
+
+def _opening(trial: _Trial, grant: Grant) -> Opening | None:
+    return trial.view.opening(grant.boundary, trial.now) if grant.boundary.break_glass else None
+
+
+def _entitled(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier: Tier) -> dict[str, Any]:
     view, caller, now = trial.view, trial.caller, trial.now
     key = ActivationKey(caller.agent, caller.purpose, action, split_action(action)[0])
     known = view.activations.find(key)
     grant = next((each for each in grants if known and each.boundary.boundary == known.boundary), grants[0])
     owner = view.owners.get(trial.record.agent.owner)
-    setting = Setting(
-        tier=tier, boundary=grant.boundary, rule=grant.rule, covered=view.activations.covered(), now=now,
-        holder=trial.record.holder(owner_active=owner is not None and owner.active),
-    )  # fmt: skip
+    holder = trial.record.holder(owner_active=owner is not None and owner.active)
+    at = Moment(now, view.activations.covered(), run_opened(caller, trial.record.agent))
+    setting = setting_in(view, key, tier=tier, grant=grant, holder=holder, at=at)
     state: ActivationState | None = None
     if known is not None:
         facts = facts_of(known, setting)
         state = judge(facts).state
         if usable(state, tier):
-            ends = min(now + max(0, facts.ttl - facts.idle_covered), grant.boundary.not_after)
+            ends = min(now + max(0, ttl(tier, facts.habit) - facts.idle_covered), grant.boundary.not_after)
             return {"state": state.value, "usable": True, "until": rfc3339(ends), "starts": None}
     refusal = reactivate(asked(known, state, setting, attested=max(0, now - caller.attested)))
     return {
@@ -194,10 +243,11 @@ def _schemas(tool: Tool | None, grants: tuple[Grant, ...]) -> dict[str, Any]:
 
 
 def _grant(trial: _Trial, grant: Grant, tier: Tier) -> dict[str, Any]:
-    rule = grant.rule
+    rule, opening = grant.rule, _opening(trial, grant)
     return {
         "boundary": grant.boundary.boundary,
         "version": grant.boundary.version,
+        **({"break_glass": opening.opening} if opening else {}),
         "limits": [_limit(trial, limit) for limit in grant.limits],
         "approval": [{"argument": name, "above": plain(above)} for name, above in rule.approval_above],
         "approval_each_call": tier is Tier.CRITICAL and not rule.limited,
@@ -206,10 +256,13 @@ def _grant(trial: _Trial, grant: Grant, tier: Tier) -> dict[str, Any]:
 
 
 def _ttl(trial: _Trial, grant: Grant, tier: Tier) -> int:
+    if (opening := _opening(trial, grant)) is not None:
+        return (opening.ends - trial.now) // SECOND
     action, caller = grant.rule.action, trial.caller
     known = trial.view.activations.find(ActivationKey(caller.agent, caller.purpose, action, split_action(action)[0]))
     usage = known.usage if known is not None else Usage(trial.now, Micros(0))
-    return ttl(tier, usage, shorter=grant.rule.ttl) // SECOND
+    cycles = known.cycles if known is not None else ()
+    return ttl(tier, habit_of(usage, cycles, cadence=grant.rule.cadence, shorter=grant.rule.ttl)) // SECOND
 
 
 def _counter(limit: Limit, now: Instant) -> Reserve:

@@ -80,6 +80,7 @@ class Answer:
     boundary: BoundaryName | None = None
     boundary_version: int | None = None
     policies: tuple[str, ...] = ()  # ids of the policies Cedar named
+    opening: str | None = None  # by which the boundary, one for emergencies, is open
 
     @property
     def allowed(self) -> bool:
@@ -100,6 +101,7 @@ class Call:
     hypothetical: bool = False  # an operator's question: no credential, token or run stands behind it
     proof: ConsumeProof | None = None
     resource: str | None = None  # the URI that resources/read is about
+    under: str | None = None  # once it was let through: the opening of a boundary for emergencies that it stands on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,17 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from remit.access.activation import Activation
+from remit.access.activation import Activation, ActivationKey
+from remit.access.doubt import Doubt
 from remit.access.model import Boundary, Purpose
+from remit.access.opening import Opening
 from remit.agents.model import Agent
+from remit.agents.risk import Risk
 from remit.catalog.model import Server
 from remit.freezes.model import Freeze
+from remit.kernel.names import AgentName, BoundaryName
 from remit.people.model import Owner
+from remit.policy.entitlement import Covered
 
 Handle = Any  # what an engine has parsed; only that engine knows what it is
 
@@ -123,8 +128,24 @@ class FactSource(Protocol):
         """Every activation of one agent that was ever started."""
         ...
 
-    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, int]]:
-        """Agents with a risk, in millionths: all of them, or one."""
+    def together(self, connection: Connection, agent: str) -> Mapping[ActivationKey, tuple[ActivationKey, ...]]:
+        """For each entitlement of an agent that is used together with others, these."""
+        ...
+
+    def coverage(self, connection: Connection) -> Mapping[str, Covered]:
+        """Of each server whose use other sources tell of, when all of them told everything."""
+        ...
+
+    def doubts(self, connection: Connection) -> Mapping[str, tuple[Doubt, ...]]:
+        """By server, whose record of use is not believed."""
+        ...
+
+    def openings(self, connection: Connection) -> Mapping[tuple[AgentName, BoundaryName], Opening]:
+        """By agent and boundary, the opening that ends last; every one that is open is there, others may be."""
+        ...
+
+    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, Risk]]:
+        """Agents about whom something is known: all of them, or one."""
         ...
 
     def freezes(self, connection: Connection) -> Iterable[Freeze]:

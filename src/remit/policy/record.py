@@ -57,6 +57,8 @@ def decision_fields(
             fields["policy"] = denial.policy
     if answer.boundary is not None:
         fields |= {"boundary": answer.boundary, "boundary_version": answer.boundary_version}
+    if answer.opening is not None:
+        fields["break_glass"] = answer.opening
     if arguments is not None and mac is not None:
         fields["arguments"] = mac(arguments)
     return fields, _payload(call, answer, arguments, facts or {}, view)
@@ -74,7 +76,8 @@ def _payload(
         "token": call.caller.token,
     }
     if arguments is not None:
-        # As text: canonical JSON has no decimals, and a replay needs the digits as they came.
+        # As text: canonical JSON has no decimals, and a replay needs the digits as they came. Whole, because what was
+        # done in an emergency is looked at afterwards.
         payload["arguments"] = arguments.decode("utf-8")
     if (denial := answer.denial) is not None:
         payload["denial"] = {

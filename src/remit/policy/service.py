@@ -31,7 +31,7 @@ from remit.policy.narrow import narrowed
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.schema import for_catalog
-from remit.policy.view import View
+from remit.policy.view import View, usable_grants
 from remit.policy.widen import widenings
 from remit.storage.model import Release, Reserve
 
@@ -76,8 +76,10 @@ class PolicyService:
         self._facts.view().activations.put(activation)
 
     def justified(self, call: Call, at: Instant) -> None:
-        """A call came to something: its entitlement is in use."""
-        self._facts.view().activations.used(key_of(call), at)
+        """A call came to something: its entitlement is in use. What was done in an emergency keeps nothing in force."""
+        if call.under is not None:
+            return
+        self._facts.view().activations.used(key_of(call), at, call.caller.run)
 
     def decide(self, call: Call, view: View, *, now: Instant) -> Proposal:
         """Propose an answer, and the effects that must commit with it."""
@@ -106,15 +108,20 @@ class PolicyService:
         )
 
     def shown(self, view: View, caller: Caller) -> frozenset[ActionName]:
-        """The actions that the caller may see listed under its purpose."""
-        return visible(view, caller.agent, caller.purpose)
+        """The actions that the caller may see listed under its purpose: none that is for emergencies and not open."""
+        record, now = view.agents.get(caller.agent), self._clock.now()
+        return frozenset(
+            action
+            for action in visible(view, caller.agent, caller.purpose)
+            if record is not None and usable_grants(view, record, (caller.purpose, action), now=now)
+        )
 
     def narrowed(
         self, view: View, caller: Caller, action: ActionName, schema: Mapping[str, Any], *, now: Instant
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries in force let arguments through."""
         record = view.agents.get(caller.agent)
-        granted = () if record is None else record.reach.grants.get((caller.purpose, action), ())
+        granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
         return narrowed(schema, [grant.rule for grant in granted if now < grant.boundary.not_after])
 
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
@@ -164,6 +171,7 @@ class PolicyService:
             "boundary": answer.boundary,
             "boundary_version": answer.boundary_version,
             "policies": list(answer.policies),
+            **({"break_glass": answer.opening} if answer.opening else {}),
             "epoch": view.epoch,
             "denial": None if denial is None else self.told(denial, call, epoch=view.epoch, evaluated_at=now),
         }
@@ -208,7 +216,8 @@ def visible(view: View, agent: str, purpose: str | None = None) -> frozenset[Act
     registered = view.purposes.get(PurposeName(purpose))
     if registered is None:
         return frozenset()
-    return frozenset(action for name, action in record.reach.grants if name == purpose and registered.covers(action))
+    named = (*record.reach.grants, *record.reach.emergency)
+    return frozenset(action for name, action in named if name == purpose and registered.covers(action))
 
 
 def _trial_call(

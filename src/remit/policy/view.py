@@ -10,18 +10,30 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from remit.access.doubt import Doubt
 from remit.access.glob import matches_any
 from remit.access.model import Boundary, BoundaryState, Purpose, Rule
+from remit.access.opening import Opening
 from remit.agents.credentials import credentials
 from remit.agents.model import Agent
+from remit.agents.risk import QUIET, Risk
 from remit.catalog.model import Server, Tier, Tool
 from remit.freezes.model import Freeze, FreezeKind
 from remit.kernel.clock import SECOND, Instant
-from remit.kernel.names import ActionName, OwnerName, PurposeName, ServerName, ToolName, split_action
+from remit.kernel.names import (
+    ActionName,
+    AgentName,
+    BoundaryName,
+    OwnerName,
+    PurposeName,
+    ServerName,
+    ToolName,
+    split_action,
+)
 from remit.people.model import Owner
 from remit.policy.activations import Activations
 from remit.policy.arguments import Validator, compiled
-from remit.policy.entitlement import Holder
+from remit.policy.entitlement import Covered, Holder
 from remit.policy.limits import Limit, limits_of
 from remit.policy.model import Call
 from remit.policy.organisation import Organisation
@@ -49,11 +61,16 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What an agent's boundaries name: derived once from its record."""
+    """What an agent's boundaries name: derived once from its record.
+
+    `grants` are those of ordinary boundaries, which certification is about. Those of boundaries for
+    emergencies stand apart: they are no entitlements, and are worth something only while one is open.
+    """
 
     actions: frozenset[ActionName]
     servers: Mapping[ServerName, tuple[Boundary, ...]]
     grants: Mapping[tuple[PurposeName, ActionName], tuple[Grant, ...]]
+    emergency: Mapping[tuple[PurposeName, ActionName], tuple[Grant, ...]]
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +79,7 @@ class AgentRecord:
 
     agent: Agent
     boundaries: tuple[Boundary, ...] = ()
-    risk: int = 0  # millionths
+    risk: Risk = QUIET
     serial: int = field(default_factory=_serial)
     _reach: Reach | None = None
     _credentials: frozenset[str] | None = None
@@ -76,9 +93,8 @@ class AgentRecord:
 
     def holder(self, *, owner_active: bool) -> Holder:
         """What `judge` asks of the agent."""
-        return Holder(
-            version=self.agent.version, state=self.agent.state.value, owner_active=owner_active, risk=self.risk
-        )
+        agent, risk = self.agent, self.risk
+        return Holder(agent.version, agent.state.value, owner_active, risk.value, risk.calm, risk.noticed)
 
     @property
     def reach(self) -> Reach:
@@ -88,7 +104,7 @@ class AgentRecord:
         return self._reach
 
 
-def agent_record(agent: Agent, boundaries: tuple[Boundary, ...], risk: int = 0) -> AgentRecord:
+def agent_record(agent: Agent, boundaries: tuple[Boundary, ...], risk: Risk = QUIET) -> AgentRecord:
     """The record of `agent`: only its own active boundaries count."""
     mine = (b for b in boundaries if b.agent == agent.agent and b.state is BoundaryState.ACTIVE)
     return AgentRecord(agent, tuple(sorted(mine, key=lambda b: b.boundary.encode())), risk)
@@ -96,15 +112,18 @@ def agent_record(agent: Agent, boundaries: tuple[Boundary, ...], risk: int = 0) 
 
 def _reach(boundaries: tuple[Boundary, ...]) -> Reach:
     grants: dict[tuple[PurposeName, ActionName], list[Grant]] = {}
+    emergency: dict[tuple[PurposeName, ActionName], list[Grant]] = {}
     servers: dict[ServerName, dict[str, Boundary]] = {}
     for boundary in boundaries:
+        of_kind = emergency if boundary.break_glass else grants
         for action, rule in boundary.rules.items():
-            grants.setdefault((boundary.purpose, action), []).append(Grant(boundary, rule, limits_of(boundary, rule)))
+            of_kind.setdefault((boundary.purpose, action), []).append(Grant(boundary, rule, limits_of(boundary, rule)))
             servers.setdefault(split_action(action)[0], {})[boundary.boundary] = boundary
     return Reach(
-        frozenset(action for _, action in grants),
+        frozenset(action for _, action in (*grants, *emergency)),
         {server: tuple(named.values()) for server, named in servers.items()},
         {key: tuple(found) for key, found in grants.items()},
+        {key: tuple(found) for key, found in emergency.items()},
     )
 
 
@@ -227,6 +246,14 @@ class View:
     counters: Counters
     slices: Slices
     activations: Activations = field(default_factory=Activations)
+    coverage: Mapping[str, Covered] = field(default_factory=dict)  # of servers whose use others tell of
+    doubts: Mapping[str, tuple[Doubt, ...]] = field(default_factory=dict)  # by server
+    openings: Mapping[tuple[AgentName, BoundaryName], Opening] = field(default_factory=dict)
+
+    def opening(self, boundary: Boundary, now: Instant) -> Opening | None:
+        """By what a boundary for emergencies is open now; None if it is not."""
+        found = self.openings.get((boundary.agent, boundary.boundary))
+        return found if found is not None and found.live(now) else None
 
     def server(self, name: str) -> Server | None:
         """The registered server of that name."""
@@ -261,3 +288,12 @@ class View:
             ),
             None,
         )
+
+
+def usable_grants(
+    view: View, agent: AgentRecord, key: tuple[PurposeName, ActionName], *, now: Instant
+) -> tuple[Grant, ...]:
+    """The rules for an action and purpose: ordinary ones, then those for emergencies that are open now."""
+    reach = agent.reach
+    found, emergency = reach.grants.get(key, ()), reach.emergency.get(key, ())
+    return (*found, *(each for each in emergency if view.opening(each.boundary, now))) if emergency else found

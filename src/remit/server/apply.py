@@ -19,6 +19,7 @@ from remit.catalog.model import Server
 from remit.catalog.ports import Lister, Unreached
 from remit.catalog.service import CatalogService
 from remit.catalog.sql import SqlServers
+from remit.certification.combination_sql import Combinations
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Forbidden, Overloaded, RemitError
 from remit.people.change import Actor, Changed, record
@@ -240,6 +241,7 @@ class Applier:
             "purpose": self.access.put_purpose,
             "server": self.catalog.put,
             "agent": self.agents.put,
+            "combination": Combinations(self.records).put,
             "policy": partial(_put_policy, self.policies, change.name),
         }
         put[change.kind](tx, change.value, by=by)
@@ -251,6 +253,7 @@ class Applier:
             "server": self.catalog.remove,
             "agent": self.agents.retire_within,
             "boundary": self.access.revoke_within,
+            "combination": Combinations(self.records).remove,
             "policy": self.policies.remove,
         }
         end[change.kind](tx, change.name, by=by)

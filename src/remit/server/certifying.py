@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,14 +17,28 @@ from remit.kernel.errors import RemitError
 _EVERY = 1.0  # seconds
 _FIRST_SWEEP = HOUR  # after the start, which has enough to do; what is due is judged from the first second
 _log = structlog.get_logger("remit.certification")
+Stop = Callable[[], bool]
+"""Asked between steps: whether the server ends."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Certifying:
-    """The loop. One failure does not end it."""
+    """The loop. One failure ends neither it nor what comes after.
+
+    Args:
+        service: Judges.
+        clock: Says when.
+        noticing: Looks at one agent before it is judged, because something about it changed.
+        ticks: What else is asked each second, by name; cheap when nothing is due.
+        daily: What is done once a day, after everything was judged.
+    """
 
     service: CertificationService
     clock: Clock
+    noticing: Callable[[str], object] = lambda _agent: None
+    ticks: Mapping[str, Callable[[Stop], object]] = field(default_factory=dict)
+    daily: Mapping[str, Callable[[Stop], object]] = field(default_factory=dict)
+    everyone: Callable[[], Iterable[str]] = tuple  # the agents there are
     _changed: dict[str, None] = field(default_factory=dict)
     _next: int = 0  # when everything is swept; 0: not since the start
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -35,40 +49,46 @@ class Certifying:
         for topic in topics:
             kind, _, name = topic.partition(":")
             if kind == "agent":
-                with self._lock:
-                    self._changed[name] = None
+                self._again([name])
+            elif kind == "combinations":
+                self._again(self.everyone())
 
     async def run(self) -> None:
         """Until cancelled."""
         try:
             while True:
                 await asyncio.sleep(_EVERY)
-                await self._tried()
+                await asyncio.to_thread(self.once)
         finally:
             self._ending.set()  # a thread cannot be cancelled: it stops before its next step
 
-    async def _tried(self) -> None:
-        try:
-            await asyncio.to_thread(self.once)
-        except RemitError as error:
-            _log.warning("not certified", error=error.public, detail=error.detail)
-        except Exception:  # noqa: BLE001 - whatever it was, without this loop nothing would lapse on the record
-            _log.exception("not certified")
-
     def once(self) -> None:
-        """What is to be done now."""
-        try:
-            self._judge_changed()
-        finally:  # one agent that cannot be judged keeps nothing else from lapsing
-            self._judge_due()
+        """What is to be done now. One agent that cannot be judged keeps nothing else from lapsing."""
+        self._tried("changed", self._judge_changed)
+        self._tried("due", self.service.tick)
+        for name, tick in self.ticks.items():
+            self._tried(name, tick)
+        if self._sweeps():
+            self._tried("sweep", self._sweep)
+            for name, work in self.daily.items():
+                self._tried(name, work)
 
-    def _judge_changed(self) -> None:
+    def _tried(self, name: str, work: Callable[[Stop], object]) -> None:
+        try:
+            work(self._ending.is_set)
+        except RemitError as error:
+            _log.warning("not certified", what=name, error=error.public, detail=error.detail)
+        except Exception:  # noqa: BLE001 - whatever it was, without this loop nothing would lapse on the record
+            _log.exception("not certified", what=name)
+
+    def _judge_changed(self, stop: Stop) -> None:
         with self._lock:
             changed, self._changed = list(self._changed), {}
         done = 0
         try:
             for agent in changed:
-                self.service.judge_agent(agent, self._ending.is_set)
+                self.noticing(agent)
+                self.service.judge_agent(agent, stop)
                 done += 1
         finally:
             self._again(changed[done + 1 :] + changed[done : done + 1])
@@ -78,12 +98,15 @@ class Certifying:
         with self._lock:
             self._changed |= dict.fromkeys(agents)
 
-    def _judge_due(self) -> None:
-        self.service.tick(self._ending.is_set)
+    def _sweeps(self) -> bool:
         now = self.clock.now()
         if self._next == 0:
             self._next = now + _FIRST_SWEEP
-        elif now >= self._next:
-            self._next = now + DAY
-            seen, moved = self.service.sweep(self._ending.is_set)
-            _log.info("swept", entitlements=seen, changed=moved)
+        if now < self._next:
+            return False
+        self._next = now + DAY
+        return True
+
+    def _sweep(self, stop: Stop) -> None:
+        seen, moved = self.service.sweep(stop)
+        _log.info("swept", entitlements=seen, changed=moved)

@@ -9,20 +9,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
-from remit.access.activation_seal import ActivationSeal
-from remit.access.service import AccessService
-from remit.agents.service import AgentService
 from remit.audit import http as audit_http
 from remit.audit.log import Log
 from remit.audit.recovery import OpenCalls
 from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
 from remit.audit.states import States
-from remit.catalog.model import Server
 from remit.catalog.service import CatalogService
 from remit.certification.coverage import CoverageClock
-from remit.certification.hands import Hands
-from remit.certification.service import CertificationService
+from remit.connectors.systems import Directory
 from remit.console.sessions import Sessions
 from remit.enforcement.door import Door as GatewayDoor
 from remit.enforcement.importer import Importer
@@ -55,9 +50,10 @@ from remit.server.accountable import Accountable
 from remit.server.announce import Announcer
 from remit.server.app import ME_CAN, App
 from remit.server.apply import Applier
-from remit.server.certifying import Certifying
+from remit.server.compose_governance import Governance, govern
 from remit.server.door import Porch
 from remit.server.evaluation import Evaluation, discovery
+from remit.server.ground import Ground
 from remit.server.http_activations import Activations
 from remit.server.http_apply import Applying
 from remit.server.http_console import ConsoleDoors
@@ -97,32 +93,6 @@ from remit.vault.service import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What everything stands on: settings, time, the database, the keys, the recorder and the facts."""
-
-    settings: Settings
-    base: str
-    clock: Clock
-    database: Database
-    keys: KeyRing
-    states: States
-    seal: ActivationSeal
-    records: Recorder
-    vault: Vault
-    keeper: Doorkeeper
-    gatekeeper: Gatekeeper
-    revoked: Revoked
-    facts: Facts
-    engine: CedarEngine
-    policy: PolicyService
-    coverage: CoverageClock
-
-    def servers(self) -> list[Server]:
-        """Every registered server, from the newest view."""
-        return [record.server for record in self.facts.view().servers.values()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """What serves agents."""
 
@@ -135,6 +105,7 @@ class Gate:
     gateway: Gateway
     mandates: Mandates
     points: Points
+    governance: Governance
 
 
 def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
@@ -162,7 +133,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     records = Recorder(keys, clock, lambda: database.epoch)
     states, seal = States(keys, database.reader), entitlement_seal(keys)
     open_state(settings, database, states, records, seal)
-    coverage = CoverageClock()
+    coverage, systems = CoverageClock(), Directory()
     facts = Facts(
         source=StoredFacts(seal), engine=engine, contact=_contact(database, clock), reader=database.reader,
         covered=coverage.covered,
@@ -173,6 +144,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     database.feed.subscribe(keeper.follow)
     database.feed.subscribe(gatekeeper.follow)
     database.feed.subscribe(revoked.follow)
+    database.feed.subscribe(systems.follow)
     database.feed.subscribe(facts.apply)
     open_admin(settings, database, records, clock)
 
@@ -181,6 +153,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
         keeper.reload(connection)
         gatekeeper.reload(connection)
         revoked.reload(connection)
+        systems.reload(connection)
         facts.load(connection, epoch=database.epoch)
 
     database.reader.read(load)
@@ -188,7 +161,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     return Ground(
         settings=settings, base=base, clock=clock, database=database, keys=keys, states=states, seal=seal,
         records=records, vault=vault, keeper=keeper, gatekeeper=gatekeeper, revoked=revoked, facts=facts, engine=engine,
-        policy=policy, coverage=coverage,
+        policy=policy, coverage=coverage, systems=systems,
     )  # fmt: skip
 
 
@@ -209,7 +182,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         outbound, ground.vault, limits,
         frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
     )  # fmt: skip
-    reach = Reach(outbound, ground.servers)
+    reach = Reach(outbound, ground.servers, written=ground.systems.endpoints)
     reach.renew()
     feed.subscribe(reach.follow)
     catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach)
@@ -234,8 +207,10 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
     )  # fmt: skip
 
-    certifying = _certifying(ground)
+    governance = govern(ground, outbound, lambda: life.loop)
+    certifying = governance.certifying
     feed.subscribe(certifying.follow)
+    feed.subscribe(governance.reviews.follow)
     life = Life(
         coverage=ground.coverage, certifying=certifying, clock=clock, database=database, records=records,
         outbound=outbound, calls=calls, pipeline=pipeline, points=points, announcer=announcer,
@@ -253,15 +228,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         gateway=gateway,
         mandates=mandates,
         points=points,
+        governance=governance,
     )
-
-
-def _certifying(ground: Ground) -> Certifying:
-    service = CertificationService(
-        writer=ground.database.writer, reader=ground.database.reader, records=ground.records, clock=ground.clock,
-        coverage=ground.coverage, view=ground.facts.view, seal=ground.seal,
-    )  # fmt: skip
-    return Certifying(service=service, clock=ground.clock)
 
 
 def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:
@@ -313,23 +281,21 @@ def _console(ground: Ground, freezes: Freezes, accountable: Accountable, authori
     )  # fmt: skip
 
 
-def _activations(ground: Ground, life: Life, agents: AgentService, accountable: Accountable, log: Log) -> Activations:
-    writer, view, clock = ground.database.writer, ground.facts.view, ground.clock
-    hands = Hands(
-        writer=writer, records=ground.records, clock=clock, coverage=ground.coverage, view=view, seal=ground.seal
-    )  # fmt: skip
+def _activations(ground: Ground, gate: Gate, accountable: Accountable, log: Log) -> Activations:
+    governance = gate.governance
     return Activations(
-        view=view, policy=ground.policy, hands=hands, service=life.certifying.service, agents=agents, log=log,
-        coverage=ground.coverage, clock=clock, accountable=accountable, writer=writer, reader=ground.database.reader,
+        view=ground.facts.view, policy=ground.policy, hands=governance.hands, service=governance.certifying.service,
+        agents=governance.agents, log=log, coverage=ground.coverage, clock=ground.clock, accountable=accountable,
+        writer=ground.database.writer, reader=ground.database.reader,
     )  # fmt: skip
 
 
 def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
     settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
     writer, reader, policy, base = database.writer, database.reader, ground.policy, ground.base
-    agents = AgentService(writer=writer, reader=reader, records=records, data_keys=ground.keys, clock=clock)
+    governance = gate.governance
+    agents, access = governance.agents, governance.access
     people = PeopleService(writer=writer, reader=reader, records=records, suspender=agents)
-    access = AccessService(writer=writer, reader=reader, records=records, clock=clock)
     freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
     stops, enforcement = _stops(ground, gate, freezes)
     applier = Applier(
@@ -353,7 +319,8 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         *console.doors(),
         *Decisions(policy=policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
-        *_activations(ground, life, agents, accountable, log).doors(),
+        *_activations(ground, gate, accountable, log).doors(),
+        *governance.doors(ground, accountable, authority, log),
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
         *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
         *Applying(

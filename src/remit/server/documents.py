@@ -9,17 +9,20 @@ from typing import Any, Final
 from remit.access import spec as access
 from remit.agents import spec as agents
 from remit.catalog import spec as catalog
+from remit.certification import combination_spec as combinations
 from remit.kernel.errors import ConfigInvalid, Conflict, Malformed, RemitError
 from remit.people import spec as people
 from remit.people.document import SpecInvalid
 
-KINDS: Final = ("owner", "purpose", "server", "agent", "boundary", "policy")  # what stands later may name the earlier
+# What stands later may name the earlier.
+KINDS: Final = ("owner", "purpose", "server", "agent", "boundary", "combination", "policy")
 _READ: Final[Mapping[str, Callable[[object], Any]]] = {
     "owner": people.owner,
     "purpose": access.purpose,
     "server": catalog.server,
     "agent": agents.agent,
     "boundary": access.boundary,
+    "combination": combinations.combination,
 }
 _MAX_FILE = 500
 

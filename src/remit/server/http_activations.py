@@ -6,12 +6,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from remit.agents.service import AgentService
 from remit.audit.log import Log, Recorded
+from remit.audit.states import rows_of
 from remit.certification.coverage import CoverageClock
 from remit.certification.hands import Hands
+from remit.certification.kept import Kept
 from remit.certification.privilege import Standing, standing, standings, summary
-from remit.certification.replay import replay
+from remit.certification.rederive import rederive
+from remit.certification.replays import Summary, lines
 from remit.certification.service import CertificationService
 from remit.kernel.clock import Clock, rfc3339
 from remit.kernel.errors import IntegrityFailed, NotFound
@@ -23,6 +28,7 @@ from remit.server.door import Ask, Door, actor
 from remit.storage.ports import Reader, Writer
 
 _MOST = 1000
+_PART = 10_000  # entries of the log that one answer is about
 _FIELDS = {"agent": "string", "action": "string", "purpose": "string?"}
 
 
@@ -73,6 +79,11 @@ class Activations:
             Door(
                 method="GET", path="/v1/verdicts/{id}", summary="One verdict, derived again from what it was made from",
                 action="read", handle=self.verdict,
+            ),
+            Door(
+                method="GET", path="/v1/certification/replay",
+                summary="Derive the verdicts of up to 10,000 entries again (?from=INDEX)",
+                action="read", handle=self.replays,
             ),
             Door(
                 method="GET", path="/v1/notices", summary="What owners are told, newest first (?owner=NAME)",
@@ -133,16 +144,32 @@ class Activations:
         """The verdict and its replay."""
         found = self._verdict(ask.path["id"])
         try:
-            again = replay(found.header)
-        except (KeyError, ValueError, TypeError) as error:
+            again = self.reader.read(lambda connection: rederive(found.header, Kept(rows_of(connection))))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise IntegrityFailed("this verdict cannot be derived again", detail=repr(error)) from error
         return {
             "verdict": found.header,
             "index": found.index,
             "replay": again.outcome,
+            "cause": again.cause,
+            "detail": again.detail,
             "recorded": again.recorded.decode("utf-8"),
             "derived": again.derived.decode("utf-8"),
         }
+
+    def replays(self, ask: Ask) -> dict[str, Any]:
+        """A part of the log; `next` is where to go on, or null at its end."""
+        start = ask.number("from", default=0, most=2**53)
+        found, stretches = Summary(), self.log.stretches(start, _PART)
+
+        def derive(connection: Connection) -> None:
+            for line in lines(stretches, Kept(rows_of(connection))):
+                if line is not None:
+                    found.take(line)
+
+        self.reader.read(derive)
+        read = sum(each.count for each in stretches)
+        return {**found.body(), "from": start, "read": read, "next": start + read if read == _PART else None}
 
     def _verdict(self, id: str) -> Recorded:  # noqa: A002 - what it is
         found = self.log.find(id)

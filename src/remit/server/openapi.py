@@ -13,6 +13,13 @@ _PATH_PARAMETER = re.compile(r"\{([a-z]+)(?::[a-z]+)?\}")
 _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/decisions": ("limit", "agent", "kind"),
     "/v1/agents/{name}/mandate": ("purpose",),
+    "/v1/agents/{name}/rightsize": ("dial", "headroom", "hold_out"),
+    "/v1/reviews": ("person", "all", "limit"),
+    "/v1/usage/coverage": ("server",),
+    "/v1/withdrawals": ("agent", "open", "limit"),
+    "/v1/posture": ("after", "limit"),
+    "/v1/posture/series": ("agent", "days"),
+    "/v1/posture/widenings": ("year",),
     "/v1/me/mandate": ("format",),
     "/v1/audit/entries": ("first", "count"),
     "/v1/audit/export": ("first", "count", "size"),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from remit.access.added import check_limit, tiers
 from remit.access.admission import boundary_problems, purpose_change, purpose_problems
 from remit.access.draft import Draft, History
 from remit.access.model import Purpose
@@ -16,6 +17,8 @@ from remit.agents.admission import purpose_problems as agent_purpose_problems
 from remit.agents.model import Agent, AgentState
 from remit.catalog.model import PinState, Server
 from remit.catalog.observe import Observation, observe, retier
+from remit.certification.combination_spec import servers_of
+from remit.certification.combinations import Combination
 from remit.kernel.clock import Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, RemitError
 from remit.kernel.names import AgentName, OwnerName, split_action
@@ -37,6 +40,7 @@ _PRUNED = {
     "server": "removed",
     "agent": "retired",
     "boundary": "revoked",
+    "combination": "removed",
     "policy": "removed",
 }
 
@@ -137,6 +141,8 @@ class Planner:
             return self._server(document.value)
         if document.kind == "agent":
             return self._agent(document.value)
+        if document.kind == "combination":
+            return self._combination(document.value)
         return self._boundary(document.value)
 
     def _owner_after(self, owner: Owner) -> Owner:
@@ -236,6 +242,8 @@ class Planner:
                 note = error.public
             else:
                 steps.append((approved, standing))
+        for planned, _ in steps:
+            self.world.take(planned.writes)
         last = steps[-1][0]
         change = "update" if step.change == "unchanged" and last is not step else step.change
         return Change(
@@ -248,6 +256,16 @@ class Planner:
             value=Taken(steps=tuple(steps)),
         )
 
+    def _combination(self, value: Combination) -> Change:
+        before: Combination | None = self.world.stored("combination", value.combination)
+        _raise(
+            Problem(f"actions.{at}", f"there is no server {server}")
+            for at, server in servers_of(value)
+            if self.world.server(server) is None
+        )
+        change = _changed(before, value)
+        return Change(kind="combination", name=value.combination, change=change, state="watched", value=value)
+
     def _approve(self, draft: Draft, agent: Agent | None, history: History) -> Step:
         owner = None if agent is None else self.world.owner(agent.owner)
         person, approves = self.person, self.voice.approves
@@ -258,7 +276,11 @@ class Planner:
                 f"{person} may not approve it with what this same apply makes of {draft.agent} and its owner:"
                 f" apply first, then remit boundary approve {draft.boundary}"
             )
-        return approve(history, self.world.server, by=OwnerName(person), now=self.now)
+        step = approve(history, self.world.server, by=OwnerName(person), now=self.now)
+        if agent is not None:
+            earlier = self.world.versions(agent.agent)
+            check_limit(agent, earlier, step.writes, tiers(self.world.server), now=self.now)
+        return step
 
     def _answering(self, name: AgentName, planned: Owner | None) -> set[str]:
         """Who answered for the agent before this apply: else it would make itself the approver of what it asks for.

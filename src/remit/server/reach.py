@@ -1,4 +1,4 @@
-"""Which private addresses may be dialled: those that stand in a registered server's URL, and no others."""
+"""Which private addresses may be dialled: those in the URL of a registered server or a declared system, no others."""
 
 from __future__ import annotations
 
@@ -33,19 +33,20 @@ class Reach:
     outbound: Allowing
     servers: Callable[[], Iterable[Server]]
     lister: Lister | None = None
+    written: Callable[[], Iterable[Endpoint]] = tuple  # of declared systems, which are no servers
     _asked: Counter[Endpoint] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
         """What to subscribe to the feed, after the view."""
-        if any(topic.startswith("server:") for topic in topics):
+        if any(topic.startswith("server:") or topic == "systems" for topic in topics):
             self.renew()
 
     def renew(self) -> None:
         """Open what is registered or being asked, and close the rest."""
         with self._lock:
             registered = {endpoint(server.url) for server in self.servers()}
-            self.outbound.allow = frozenset(registered | set(+self._asked))
+            self.outbound.allow = frozenset(registered | set(self.written()) | set(+self._asked))
 
     def list_tools(self, server: Server) -> list[dict[str, Any]]:
         """Ask a server for its tools, registered or not."""

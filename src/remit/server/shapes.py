@@ -46,6 +46,8 @@ def agent(value: Agent) -> dict[str, Any]:
         "purposes": list(value.purposes),
         "sender_constraint": value.sender_constraint.value,
         "max_instances": value.max_instances,
+        "max_children": value.max_children,
+        "max_widening": value.max_widening,
         "max_run_seconds": value.max_run // 1_000_000,
         "not_after": rfc3339(value.not_after),
         "keys": [public_key(jwk).thumbprint for jwk in value.keys],
@@ -64,6 +66,7 @@ def boundary(value: Boundary) -> dict[str, Any]:
         "not_after": rfc3339(value.not_after),
         "approved_by": value.approved_by,
         "approved_at": None if value.approved_at is None else rfc3339(value.approved_at),
+        **({"break_glass": True} if value.break_glass else {}),
     }
 
 
@@ -87,6 +90,8 @@ def rule(value: Rule) -> dict[str, Any]:
         found["approval_above"] = {argument: str(threshold) for argument, threshold in value.approval_above}
     if value.first_use:
         found["first_use"] = value.first_use
+    if value.cadence:
+        found["cadence_seconds"] = value.cadence // 1_000_000
     if value.ttl:
         found["ttl_seconds"] = value.ttl // 1_000_000
     return found

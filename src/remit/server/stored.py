@@ -7,21 +7,28 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from remit.access import sql as access_sql
-from remit.access.activation import Activation
+from remit.access.activation import Activation, ActivationKey
 from remit.access.activation_seal import Unsealed
 from remit.access.activation_sql import SqlActivations
+from remit.access.doubt import Doubt
 from remit.access.model import Boundary, Purpose
+from remit.access.opening import Opening
+from remit.access.openings_sql import SqlOpenings
 from remit.access.sql import SqlPurposes
 from remit.agents.model import Agent
-from remit.agents.risk import SqlRisks
+from remit.agents.risk import Risk, SqlRisks
 from remit.agents.sql import SqlAgents
 from remit.catalog.model import Server
 from remit.catalog.sql import SqlServers
+from remit.certification.doubts_sql import SqlDoubts
+from remit.certification.together_sql import SqlTogether
+from remit.certification.usage_sql import SqlUsage
 from remit.freezes.model import Freeze
 from remit.freezes.sql import SqlFreezes
-from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
+from remit.kernel.names import AgentName, BoundaryName, OwnerName, PurposeName, ServerName
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
+from remit.policy.entitlement import Covered
 from remit.policy.sql import SqlPolicies
 
 
@@ -75,7 +82,23 @@ class StoredFacts:
         """One agent's activations."""
         return SqlActivations(connection, self._seal).of_agent(agent)
 
-    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, int]]:
+    def together(self, connection: Connection, agent: str) -> Mapping[ActivationKey, tuple[ActivationKey, ...]]:
+        """What is used together."""
+        return SqlTogether(connection).of_agent(agent)
+
+    def coverage(self, connection: Connection) -> Mapping[str, Covered]:
+        """When each server's record of use is complete."""
+        return SqlUsage(connection).coverage()
+
+    def doubts(self, connection: Connection) -> Mapping[str, tuple[Doubt, ...]]:
+        """Whose record of use is not believed."""
+        return SqlDoubts(connection).by_server()
+
+    def openings(self, connection: Connection) -> Mapping[tuple[AgentName, BoundaryName], Opening]:
+        """Which boundaries for emergencies are open."""
+        return SqlOpenings(connection).standing()
+
+    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, Risk]]:
         """Agents' risks."""
         return SqlRisks(connection).all(agent)
 

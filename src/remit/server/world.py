@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
-from remit.access.draft import History
+from remit.access.draft import History, Version
 from remit.access.model import Purpose, PurposeState
 from remit.access.sql import SqlBoundaries, SqlPurposes
 from remit.agents.model import Agent, AgentState
 from remit.agents.sql import SqlAgents
 from remit.catalog.model import Server
 from remit.catalog.sql import SqlServers
-from remit.kernel.names import BoundaryName
+from remit.certification.combination_sql import SqlCombinations
+from remit.kernel.names import AgentName, BoundaryName
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
 from remit.policy.sql import SqlPolicies
@@ -37,6 +38,7 @@ class World:
     _known: dict[tuple[str, str], Any] = field(default_factory=dict)
     _planned: dict[tuple[str, str], Any] = field(default_factory=dict)
     _hosts: dict[str, set[str]] | None = None
+    _versions: dict[tuple[str, int], Version] = field(default_factory=dict)
 
     def put(self, kind: str, name: str, value: Any) -> None:  # noqa: ANN401 - the domain value of that kind
         """What will be there."""
@@ -90,6 +92,16 @@ class World:
         """Where a boundary stands."""
         return SqlBoundaries(self.connection).history(BoundaryName(name))
 
+    def versions(self, agent: AgentName) -> list[Version]:
+        """Every version of an agent's boundaries, as they will be."""
+        known = {(each.draft.boundary, each.version): each for each in SqlBoundaries(self.connection).of_agent(agent)}
+        planned = {name: each for name, each in self._versions.items() if each.draft.agent == agent}
+        return list((known | planned).values())
+
+    def take(self, writes: Iterable[Version]) -> None:
+        """Versions of boundaries that will be written."""
+        self._versions |= {(each.draft.boundary, each.version): each for each in writes}
+
     def policies(self) -> dict[str, str]:
         """The policy files in force, those that a prune takes apart."""
         stored = SqlPolicies(self.connection).all()
@@ -124,6 +136,7 @@ _FIND: Mapping[str, Callable[[Connection, Any], Any]] = {
     "purpose": lambda connection, name: SqlPurposes(connection).find(name),
     "server": lambda connection, name: SqlServers(connection).find(name),
     "agent": lambda connection, name: SqlAgents(connection).find(name),
+    "combination": lambda connection, name: SqlCombinations(connection).find(name),
 }
 _IN_FORCE: Mapping[str, Callable[[Connection], list[Any]]] = {
     "owner": lambda connection: [each.owner for each in SqlOwners(connection).all()],
@@ -135,5 +148,6 @@ _IN_FORCE: Mapping[str, Callable[[Connection], list[Any]]] = {
         each.agent for each in SqlAgents(connection).all() if each.state is not AgentState.RETIRED
     ],
     "boundary": lambda connection: SqlBoundaries(connection).open_names(),
+    "combination": lambda connection: [each.combination for each in SqlCombinations(connection).all()],
     "policy": lambda connection: list(SqlPolicies(connection).all()),
 }

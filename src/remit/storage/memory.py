@@ -14,10 +14,10 @@ from sqlalchemy.pool import StaticPool
 
 from remit.storage.commit import ChangeTransaction
 from remit.storage.effects import NOTHING_FAILED, CounterKey, RowKey, settle, wanted
+from remit.storage.every_table import metadata
 from remit.storage.feed import LocalFeed
 from remit.storage.model import Committed, Entry, Work
 from remit.storage.ports import Transaction
-from remit.storage.schema import metadata
 
 T = TypeVar("T")
 

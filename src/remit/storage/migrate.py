@@ -10,9 +10,10 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select, text
 
 from remit.kernel.errors import Conflict
-from remit.storage.schema import epoch, metadata
+from remit.storage.every_table import metadata
+from remit.storage.schema import epoch
 
-HEAD = "0005"
+HEAD = "0006"
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Alembic's own table, as Alembic makes it.
 _version = Table(

@@ -13,12 +13,11 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
 )
 
-metadata = MetaData()
+from remit.storage.tables import metadata
 
 # storage ---------------------------------------------------------------------------------
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -202,6 +201,7 @@ boundaries = Table(
     Column("not_after", BigInteger, nullable=False),
     Column("approved_by", Text),
     Column("approved_at", BigInteger),
+    Column("kind", Text),  # break_glass; NULL for an ordinary one
 )
 Index("boundaries_agent", boundaries.c.agent)
 policies = Table(  # the organisation's policies in force, one row per file
@@ -241,6 +241,16 @@ risks = Table(  # agents: a person's or a signal's word on how risky an agent is
     Column("agent", Text, primary_key=True),
     Column("risk", Integer, nullable=False),  # millionths
     Column("since", BigInteger, nullable=False),
+    Column("calm", BigInteger),  # since when all that is known of it comes to little; NULL while it does not
+)
+signals = Table(  # agents: what was noticed about one and is not over
+    "signals",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("signal", Text, primary_key=True),
+    Column("about", Text, primary_key=True),  # an action, a purpose, a credential; "" for the agent as a whole
+    Column("since", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
 )
 suspensions = Table(  # agents: who suspended one
     "suspensions",

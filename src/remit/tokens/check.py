@@ -60,7 +60,7 @@ class TokenChecker:
     Args:
         keys: The keys that tokens are signed with.
         issuer: This deployment's own URL.
-        revoked: Whether the token of that id was revoked (RFC 7009). In memory and quick.
+        revoked: Whether the token of that id was revoked (RFC 7009), or the run of that id. In memory and quick.
     """
 
     def __init__(self, keys: TokenKeys, *, issuer: str, revoked: Callable[[str], bool] = lambda _token: False) -> None:
@@ -101,7 +101,7 @@ class TokenChecker:
         if verified.caller.expires <= now:
             self._forget(token)
             raise TokenInvalid("invalid_token", "the token has expired", scheme)
-        if self._revoked(verified.caller.token):
+        if self._ended(verified.caller):
             raise TokenInvalid("invalid_token", "the token was revoked", scheme)
         if verified.audience.isdisjoint(audiences):
             raise TokenInvalid("invalid_token", "the token is for another resource", scheme)
@@ -127,7 +127,7 @@ class TokenChecker:
         scheme = "DPoP" if proof is not None else "Bearer"
         if caller.expires <= now:
             raise TokenInvalid("invalid_token", "the token has expired", scheme)
-        if self._revoked(caller.token):
+        if self._ended(caller):
             raise TokenInvalid("invalid_token", "the token was revoked", scheme)
         if proof is not None and proof.expires <= now:
             raise TokenInvalid("invalid_dpop_proof", "the proof is too old", scheme)
@@ -138,7 +138,11 @@ class TokenChecker:
             found = self._verified(_credentials(f"Bearer {token}")[1], "Bearer")
         except TokenInvalid:
             return None
-        return None if found.caller.expires <= now or self._revoked(found.caller.token) else found
+        return None if found.caller.expires <= now or self._ended(found.caller) else found
+
+    def _ended(self, caller: Caller) -> bool:
+        """Whether the token was revoked, or its whole run ended before its time (`tokens/ending`)."""
+        return self._revoked(caller.token) or self._revoked(caller.run)
 
     def _verified(self, token: str, scheme: str) -> Presented:
         digest = hashlib.sha256(token.encode("ascii")).digest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -42,6 +44,12 @@ class SqlRuns:
             )
             for row in self._connection.execute(query)
         ]
+
+    def oldest_open(self, agents: Sequence[str], now: Instant) -> dict[tuple[str, str], Instant]:
+        """For each agent and purpose with an open run at `now`, when the oldest began."""
+        open_ = (runs.c.ends > now, runs.c.token_expires > now - RUN_IDLE)
+        query = select(runs).where(runs.c.agent.in_(agents), *open_).order_by(runs.c.opened.desc())
+        return {(row.agent, row.purpose): Instant(row.opened) for row in self._connection.execute(query)}
 
     def end(self, agent: AgentName, instance: InstanceId, *, now: Instant) -> list[RunId]:
         """End the open runs of one instance at `now`; their ids."""

@@ -24,6 +24,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from remit.access.activation import Activation
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.agents.risk import Risk
 from remit.attestation.model import Caller
 from remit.audit.recovery import OpenCalls
 from remit.audit.service import Recorder
@@ -86,6 +87,7 @@ class Source:
         self.all_activations: list[Activation] = []
         self.all_risks: dict[str, int] = {}
         self.all_policies: dict[str, str] = {}
+        self.all_openings: dict[Any, Any] = {}  # by agent and boundary
 
     def read(self, query: Callable[[Any], Any]) -> Any:
         """Implements remit.storage.ports.Reader: nothing here needs a connection."""
@@ -124,8 +126,20 @@ class Source:
     def activations(self, _connection: Any, agent: str) -> Iterable[Activation]:
         return [each for each in self.all_activations if each.key.agent == agent]
 
-    def risks(self, _connection: Any, agent: str | None = None) -> Iterable[tuple[str, int]]:
-        return [each for each in self.all_risks.items() if agent in (None, each[0])]
+    def together(self, _connection: Any, _agent: str) -> dict[Any, Any]:
+        return {}
+
+    def coverage(self, _connection: Any) -> dict[str, Any]:
+        return {}
+
+    def doubts(self, _connection: Any) -> dict[str, Any]:
+        return {}
+
+    def openings(self, _connection: Any) -> dict[Any, Any]:
+        return self.all_openings
+
+    def risks(self, _connection: Any, agent: str | None = None) -> Iterable[tuple[str, Risk]]:
+        return [(name, Risk(risk, risk)) for name, risk in self.all_risks.items() if agent in (None, name)]
 
     def freezes(self, _connection: Any) -> Iterable[Freeze]:
         return self.all_freezes

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from remit.access.activation import ActivationKey, ActivationState, Usage, activation_id
 from remit.access.reactivate import ATTESTED_WITHIN, Ask, Refusal, counts, reactivate
-from remit.access.ttl import q95, ttl
+from remit.access.ttl import habit_of, q95, ttl
 from remit.catalog.model import Tier
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, PurposeName
@@ -79,9 +79,29 @@ def test_a_first_use_is_not_charged_and_starting_again_is() -> None:
     ],
 )
 def test_the_window_follows_the_tier_and_the_habit(tier: Tier, usage: Usage, days: int) -> None:
-    assert ttl(tier, usage) == days * DAY
-    assert ttl(tier, usage, shorter=Micros(HOUR)) == HOUR
-    assert ttl(tier, usage, shorter=Micros(9999 * DAY)) == days * DAY
+    assert ttl(tier, habit_of(usage)) == days * DAY
+    assert ttl(tier, habit_of(usage, shorter=Micros(HOUR))) == HOUR
+    assert ttl(tier, habit_of(usage, shorter=Micros(9999 * DAY))) == days * DAY
+
+
+@pytest.mark.parametrize(
+    ("tier", "cycles", "cadence", "days"),
+    [
+        (Tier.HIGH, (), 31, 46.5),  # a declared month is 46 days and a half
+        (Tier.HIGH, (), 5, 14),  # and never shortens
+        (Tier.HIGH, (100, 130, 190), None, 28),  # three times back within 90 days: twice as long, once
+        (Tier.HIGH, (100, 130, 191), None, 14),
+        (Tier.HIGH, (130, 190), None, 14),
+        (Tier.HIGH, (1, 100, 130, 190), None, 28),
+        (Tier.MEDIUM, (100, 130, 190), 100, 150),
+        (Tier.CRITICAL, (100, 130, 190), 31, 1),  # money does not last for being needed now and then
+    ],
+)
+def test_what_comes_and_goes_lasts_longer(
+    tier: Tier, cycles: tuple[int, ...], cadence: int | None, days: float
+) -> None:
+    micros = None if cadence is None else cadence * DAY
+    assert ttl(tier, habit_of(Usage(Instant(0), Micros(0)), cycles, cadence=micros)) == int(days * DAY)
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=20))

@@ -24,8 +24,9 @@ from remit.kernel.errors import StorageUnavailable
 from remit.keys.model import LogKey
 from remit.storage import bundle
 from remit.storage.commit import ChangeTransaction
+from remit.storage.every_table import metadata
 from remit.storage.model import Committed, Entry, Work
-from remit.storage.schema import bundles, entries, metadata
+from remit.storage.schema import bundles, entries
 
 if TYPE_CHECKING:
     import asyncio

@@ -19,7 +19,8 @@ from remit.audit.standing import Standing
 from remit.audit.verify import verify
 from remit.audit.walk import Said, Walked
 from remit.kernel.errors import IntegrityFailed
-from remit.storage.schema import metadata, policies
+from remit.storage.every_table import metadata
+from remit.storage.schema import policies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +154,7 @@ EDITS = {
     ),
     "a new row": ("INSERT INTO policies VALUES ('c', 'permit')", "policy c stands there"),
     "a row taken out": ("DELETE FROM policies WHERE file = 'b'", "policy b is missing"),
-    "a risk nobody set": ("INSERT INTO risks VALUES ('bot', 1, 1)", "risk bot stands there"),
+    "a risk nobody set": ("INSERT INTO risks VALUES ('bot', 1, 1, NULL)", "risk bot stands there"),
     "an operator's token": ("INSERT INTO operators VALUES ('x', 'dana', 'owner', 0, 1)", "operator_token dana"),
 }
 

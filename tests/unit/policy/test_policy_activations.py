@@ -74,7 +74,7 @@ def test_what_is_let_go_of_keeps_what_was_not_written(build: Build) -> None:
     known.used(stored.key, Instant(build.NOON + HOUR))
     known.forget()
     assert known.knows(BOT)
-    known.unwritten(known.take_unwritten())
+    known.unwritten(known.take_unwritten(), known.take_seen())
     assert len(known.take_unwritten()) == 1
     known.forget()
     assert not known.knows(BOT)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from remit.access.activation import Activation
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
 from remit.agents.model import Agent, AgentState
+from remit.agents.risk import Risk
 from remit.catalog.model import PinState, Server
 from remit.freezes.model import Freeze
 from remit.kernel.clock import Instant
@@ -52,8 +53,20 @@ class Stored:
         self.reads.append(f"activations {agent}")
         return self.held_activations
 
-    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, int]]:
-        return [("invoice-bot", self.risk)]
+    def together(self, _connection: Any, _agent: str) -> dict[Any, Any]:
+        return {}
+
+    def coverage(self, _connection: Any) -> dict[str, Any]:
+        return {}
+
+    def doubts(self, _connection: Any) -> dict[str, Any]:
+        return {}
+
+    def openings(self, _connection: Any) -> dict[Any, Any]:
+        return {}
+
+    def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, Risk]]:
+        return [("invoice-bot", Risk(self.risk, self.risk))]
 
     def owners(self, connection: Connection) -> Iterable[Owner]:
         self.reads.append("owners")
@@ -203,6 +216,14 @@ def test_an_unknown_topic_reloads_everything(world: World) -> None:
     world.tell("something-new:x")
     assert world.code() is Code.REVOKED
     assert world.facts.view().epoch == 8
+
+
+def test_an_opening_reloads_the_openings_and_nothing_else(world: World) -> None:
+    world.stored.reads.clear()
+    before = world.facts.view()
+    world.tell("openings")
+    assert world.stored.reads == []
+    assert world.facts.view() == dataclasses.replace(before, epoch=8)
 
 
 def test_topics_of_other_rooms_only_move_the_epoch(world: World) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remit.kernel.clock import DAY, HOUR, FixedClock
+from remit.kernel.clock import DAY, HOUR, FixedClock, Instant
 from remit.kernel.errors import StorageUnavailable
 from remit.server import certifying
 from remit.server.certifying import Certifying
@@ -123,9 +123,8 @@ def test_a_failure_forgets_no_agent_and_holds_up_nothing_else() -> None:
     it = Certifying(service=service, clock=FixedClock(DAY))  # type: ignore[arg-type]
     service.broken = {"b"}
     changed(it, "a", "b", "c")
-    for _ in range(2):
-        with pytest.raises(StorageUnavailable):
-            it.once()
+    it.once()
+    it.once()
     assert service.asked == ["a", "b", "c", "b"]
     assert service.ticks == 2
     service.broken = set()
@@ -151,3 +150,32 @@ def test_an_agent_that_changes_while_others_are_judged_is_judged_next(monkeypatc
     monkeypatch.setattr(service, "judge_agent", judge)
     it.once()
     assert service.asked == ["a", "b", "z", "a"]
+
+
+def test_what_else_is_done_goes_on_when_one_of_it_fails() -> None:
+    done: list[str] = []
+
+    def fails(_stop: Callable[[], bool]) -> None:
+        raise ValueError("broken")
+
+    clock = FixedClock(Instant(DAY))
+    it = Certifying(
+        service=Service(), clock=clock,  # type: ignore[arg-type]
+        ticks={"first": fails, "second": lambda _stop: done.append("tick")},
+        daily={"first": fails, "second": lambda _stop: done.append("day")},
+    )  # fmt: skip
+    it.once()
+    clock.at = Instant(DAY + HOUR)
+    it.once()
+    assert done == ["tick", "tick", "day"]
+
+
+def test_an_agent_is_looked_at_before_it_is_judged_and_all_are_when_combinations_change() -> None:
+    service, looked = Service(), list[tuple[str, int]]()
+    it = Certifying(
+        service=service, clock=FixedClock(Instant(DAY)),  # type: ignore[arg-type]
+        noticing=lambda agent: looked.append((agent, len(service.asked))), everyone=lambda: ["a", "b"],
+    )  # fmt: skip
+    it.follow(1, ("combinations",), None)  # type: ignore[arg-type]
+    it.once()
+    assert looked == [("a", 0), ("b", 1)]

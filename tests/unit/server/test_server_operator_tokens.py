@@ -9,8 +9,8 @@ from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import Malformed, Unauthenticated
 from remit.server.operator_tokens import Doorkeeper, ensure_admin, issue, load
 from remit.server.operators import Role
+from remit.storage.every_table import metadata
 from remit.storage.model import Entry
-from remit.storage.schema import metadata
 
 
 @dataclass

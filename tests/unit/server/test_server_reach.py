@@ -56,3 +56,13 @@ def test_a_url_that_is_none_opens_nothing() -> None:
     with pytest.raises(Unreached):
         Reach(out, list, Seeing(out)).list_tools(replace(CRM, url="file:///etc/passwd"))
     assert out.allow == frozenset()
+
+
+def test_what_an_operator_declared_is_open_for_as_long_as_it_is_declared() -> None:
+    out, declared = Out(), [Endpoint("crm.example", 443)]
+    reach = Reach(out, list, written=lambda: declared)
+    reach.renew()
+    assert out.allow == {("crm.example", 443)}
+    declared.clear()
+    reach.follow(2, ("systems",), None)  # type: ignore[arg-type]  # the connection is not used
+    assert out.allow == frozenset()

@@ -23,7 +23,7 @@ PROOF = ConsumeProof("dpop:x", Instant(NOW + 1))
 
 
 def test_what_still_holds_goes_on() -> None:
-    checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda token: token != "tok_1")
+    checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda name: name not in {"tok_1", "r"})
     checker.still(CALLER, PROOF, now=NOW)
     checker.still(replace(CALLER, bound=False), None, now=NOW)
 
@@ -43,3 +43,9 @@ def test_what_ended_meanwhile_does_not(caller: Caller, proof: ConsumeProof | Non
     checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda _: revoked)
     with pytest.raises(TokenInvalid, match=why):
         checker.still(caller, proof, now=NOW)
+
+
+def test_a_run_that_was_ended_ends_every_token_of_it() -> None:
+    checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda name: name == "r")
+    with pytest.raises(TokenInvalid, match="the token was revoked"):
+        checker.still(CALLER, PROOF, now=NOW)

@@ -14,8 +14,9 @@ from remit.kernel.names import SecretName
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
+from remit.storage.every_table import metadata
 from remit.storage.model import Entry
-from remit.storage.schema import metadata, secrets
+from remit.storage.schema import secrets
 from remit.vault.model import SecretUnavailable
 from remit.vault.service import Vault
 

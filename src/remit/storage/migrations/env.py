@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from remit.storage.schema import metadata
+from remit.storage.every_table import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, compare_type=True)
 context.run_migrations()

@@ -1,0 +1,58 @@
+"""What was noticed about an agent, and how risky that makes it: a fixed table, in millionths (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from remit.kernel.clock import Instant
+
+
+class Signal(StrEnum):
+    """Kinds of notice. Each is on until whoever raised it, or a person, says that it is over."""
+
+    CREDENTIAL_EXPOSED = "credential_exposed"  # a key or secret of the agent is known to others
+    CRITICAL = "critical"  # a detector is sure: its entitlements are suspended at once
+    ANOMALY = "anomaly"  # it behaves as it never did
+    PURPOSE_DRIFT = "purpose_drift"  # `about` a purpose: it does other work under that name
+    PEER_OUTLIER = "peer_outlier"  # `about` an action that agents of its kind do not use
+    TOXIC_COMBINATION = "toxic_combination"  # `about` the combination that it holds
+    KEEP_ALIVE = "keep_alive"  # `about` an action that is used like a clock and comes to nothing
+    DENIED_OFTEN = "denied_often"  # it tries what it may not
+    OWNER_ON_LEAVE = "owner_on_leave"
+    UNAPPROVED_VERSION = "unapproved_version"  # its model, prompt or tools changed and nobody said yes
+    BREAKGLASS_UNREVIEWED = "breakglass_unreviewed"  # an emergency opening was not looked at in time
+
+
+# Published in docs/certification.md. What is noticed adds up, to at most 1,000,000.
+RISKS: Final[Mapping[Signal, int]] = {
+    Signal.CREDENTIAL_EXPOSED: 900_000,
+    Signal.CRITICAL: 1_000_000,
+    Signal.ANOMALY: 450_000,
+    Signal.PURPOSE_DRIFT: 300_000,
+    Signal.PEER_OUTLIER: 150_000,
+    Signal.TOXIC_COMBINATION: 200_000,
+    Signal.KEEP_ALIVE: 250_000,
+    Signal.DENIED_OFTEN: 300_000,
+    Signal.OWNER_ON_LEAVE: 100_000,
+    Signal.UNAPPROVED_VERSION: 400_000,
+    Signal.BREAKGLASS_UNREVIEWED: 250_000,
+}
+MOST: Final = 1_000_000
+
+
+class Noticed(NamedTuple):
+    """One signal that is on."""
+
+    signal: Signal
+    about: str
+    since: Instant
+
+
+def risk_of(noticed: Iterable[Noticed], said: int = 0) -> int:
+    """How risky an agent is, in millionths: the sum over the kinds that are on, or a person's word if that is higher.
+
+    One kind counts once, however often it was noticed: ten alarms of one detector are one alarm.
+    """
+    return max(said, min(MOST, sum(RISKS[kind] for kind in {each.signal for each in noticed})))

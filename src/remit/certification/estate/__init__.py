@@ -1,0 +1,1 @@
+"""Whole estates at once: use rolled up by the day, habits, and verdicts on everything, for up to millions."""

@@ -1,0 +1,86 @@
+"""The posture is read: today, as time series, person by person, and what approvals widened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from sqlalchemy import Connection
+
+from remit.access.added import tiers
+from remit.access.sql import SqlBoundaries
+from remit.agents.sql import SqlAgents
+from remit.catalog.sql import SqlServers
+from remit.certification.posture_row import Row
+from remit.certification.posture_sql import ALL, Dated, SqlPosture
+from remit.certification.reach import Person, people
+from remit.certification.widening import Widened, widened
+from remit.kernel.clock import DAY, Clock, Instant, parse_date_end
+from remit.storage.ports import Reader
+
+COMPARED: Final = 90  # days between the two rows that people's reach is compared on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostureReport:
+    """Reads the posture. Worker threads only."""
+
+    reader: Reader
+    clock: Clock
+
+    def newest(self, *, after: str = ALL, most: int) -> tuple[int, Row, list[Dated]] | None:
+        """(day, the row of all, up to `most` agents' rows behind `after`) of the newest day; None before the first."""
+
+        def query(connection: Connection) -> tuple[int, Row, list[Dated]] | None:
+            rows = SqlPosture(connection)
+            day = rows.newest(until=self.clock.now() // DAY)
+            total = None if day is None else rows.find(day, ALL)
+            return None if day is None or total is None else (day, total, rows.page(day, after=after, most=most))
+
+        return self.reader.read(query)
+
+    def series(self, agent: str, *, days: int) -> list[Dated]:
+        """The rows of an agent (or of all, "") over the last `days` days, today among them, the oldest first."""
+        until = self.clock.now() // DAY
+        return self.reader.read(
+            lambda connection: SqlPosture(connection).series(agent, since=until - days + 1, until=until)
+        )
+
+    def people(self) -> tuple[int, int, list[Person]] | None:
+        """(today, the day it is compared with, everybody); None before the first snapshot.
+
+        Compared is with the row of 90 days before, or the newest before that, or else the oldest there is.
+        """
+
+        def query(connection: Connection) -> tuple[int, int, list[Person]] | None:
+            rows = SqlPosture(connection)
+            day = rows.newest(until=self.clock.now() // DAY)
+            if day is None:
+                return None
+            then = rows.newest(until=day - COMPARED)
+            then = (rows.oldest() or day) if then is None else then
+            return day, then, people((each.row for each in rows.day(day)), (each.row for each in rows.day(then)))
+
+        return self.reader.read(query)
+
+    def widenings(self, year: int) -> list[Widened]:
+        """Each agent that was given anything in a UTC year, and what is left of its limit; by name."""
+
+        def query(connection: Connection) -> list[Widened]:
+            start, end = _year(year), _year(year + 1)
+            tier = tiers(cache(SqlServers(connection).find))
+            boundaries, agents = SqlBoundaries(connection), SqlAgents(connection)
+            found = []
+            for name in boundaries.approved_between(start, end):
+                agent = agents.find(name)
+                limit = None if agent is None else agent.max_widening
+                found.append(widened(boundaries.of_agent(name), tier, agent=name, year=year, limit=limit))
+            return found
+
+        return self.reader.read(query)
+
+
+def _year(year: int) -> Instant:
+    """The first moment of a UTC year."""
+    return Instant(parse_date_end(f"{year:04d}-01-01") - DAY)

@@ -1,0 +1,114 @@
+"""Use counted anew from its days, to be compared with what was kept up to date with every use.
+
+Both must be the same. Where they are not, that is an incident, and the later use stands: nothing is withdrawn
+because a counter was wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from remit.access.activation import Activation, ActivationKey, Usage
+from remit.access.activation_sql import SqlActivations
+from remit.certification.reading import older, said_of
+from remit.certification.usage_days import UseDay, usage_of
+from remit.certification.usage_sql import SqlUseDays
+from remit.kernel.clock import DAY, Instant, Micros
+from remit.people.ports import Records
+from remit.storage.governance_schema import use_days
+from remit.storage.ports import Transaction
+
+OWN: Final = "remit"
+_NAMED: Final = 100  # activations that an entry of a sweep names
+_NEVER: Final = 2**31
+
+
+@dataclass(slots=True)
+class Counted:
+    """What a sweep found, step by step: the fields of its entry."""
+
+    seen: int = 0
+    changed: int = 0  # in another state
+    compared: int = 0  # the others are from before use was written down by the day
+    differences: list[str] = field(default_factory=list)  # activations
+
+    def body(self) -> dict[str, Any]:
+        """As it stands in the log."""
+        return {
+            "seen": self.seen,
+            "changed": self.changed,
+            "compared": self.compared,
+            "differences": len(self.differences),
+            "activations": self.differences[:_NAMED],
+        }
+
+
+def recounted(known: Activation, days: Sequence[UseDay], *, since: int) -> Usage | None:
+    """The use of one activation by its days (pure); None if some of it is from before days were written down.
+
+    The coverage clock's reading at its last use is not written down by the day, so the known one is taken over.
+
+    Args:
+        known: As it was kept up to date.
+        days: Its days of use, of all sources.
+        since: The first day of use that this Remit wrote down of anything. A use on an older day has no row,
+            and one of that day may have none; of each newer day there is one.
+    """
+    usage = known.usage
+    if older(usage, {row.key.day for row in days if row.uses}, since):
+        return None
+    # Without a day of use it tells only when it was started, which no day says.
+    start = Usage(usage.last if not usage.days else Instant(0), usage.covered)
+    return usage_of(start, days, lambda _at: usage.covered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recount:
+    """One step of a sweep, within its change, after what this node saw was written down."""
+
+    tx: Transaction
+    rows: SqlActivations
+    records: Records
+    now: Instant
+    covered: Micros
+
+    def step(self, keys: Sequence[ActivationKey], found: Counted) -> None:
+        """Compare the use of `keys`, and note in `found` what differs."""
+        days = SqlUseDays(self.tx.connection).days_of(keys)
+        since = first_day(self.tx)
+        for known, due in self.rows.some(keys):
+            mine = days.get(known.key, [])
+            again = recounted(known, mine, since=since)
+            if again is None:
+                continue
+            found.compared += 1
+            if again != known.usage:
+                found.differences.append(known.id)
+                self._differs(known, again, due)
+
+    def _differs(self, known: Activation, again: Usage, due: int) -> None:
+        stands = _later(again, known.usage)
+        said = {"kept": said_of(known.usage), "counted": said_of(again), "stands": "counted" if stands else "kept"}
+        about = {"activation": known.id, "agent": known.key.agent, "action": known.key.action}
+        self.tx.record(self.records.entry("incident", {"what": "usage_differs", **about, **said}))
+        if stands:
+            # When on the coverage clock that was is lost; today's reading lasts a little longer, never shorter.
+            newer = again.last // DAY > known.usage.last // DAY
+            usage = Usage(again.last, self.covered if newer else again.covered, again.days, again.gaps)
+            self.rows.use(known.key, usage, due=min(due, self.now))
+            self.tx.touch(f"activations:{known.key.agent}")
+
+
+def first_day(tx: Transaction) -> int:
+    """The first UTC day on which this Remit's own use was written down; one that never comes, if none was."""
+    query = select(func.min(use_days.c.day)).where(use_days.c.source == OWN)
+    found = tx.connection.execute(query).scalar_one()
+    return _NEVER if found is None else int(found)
+
+
+def _later(counted: Usage, kept: Usage) -> bool:
+    return (counted.last, counted.days) > (kept.last, kept.days)

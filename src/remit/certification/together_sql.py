@@ -1,0 +1,84 @@
+"""Which actions are used together, in the database: what runs used, and the groups as last found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from remit.access.activation import ActivationKey
+from remit.certification.together import groups_of, others_of
+from remit.kernel.names import ActionName, AgentName, PurposeName, split_action
+from remit.storage.governance_schema import run_uses, together
+
+
+class RunUse(NamedTuple):
+    """An action that a run used; `day` is the UTC day, since 1970, of its first use."""
+
+    agent: str
+    purpose: str
+    run: str
+    action: str
+    day: int
+
+
+class SqlTogether:
+    """Runs' actions and groups, on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def used(self, rows: Iterable[RunUse]) -> None:
+        """Keep what runs used; seen twice is harmless."""
+        values = [row._asdict() for row in sorted(set(rows))]
+        if values:
+            dialect: Any = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+            self._connection.execute(dialect.insert(run_uses).on_conflict_do_nothing(), values)
+
+    def forget(self, *, before: int) -> None:
+        """Let go of runs that began before a UTC day: habits change."""
+        self._connection.execute(delete(run_uses).where(run_uses.c.day < before))
+
+    def find(self, agent: str) -> bool:
+        """Work out an agent's groups anew; whether they changed."""
+        runs: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        query = select(run_uses).where(run_uses.c.agent == agent)
+        for row in self._connection.execute(query):
+            runs[row.purpose][row.run].add(row.action)
+        found = {
+            (purpose, action): group for purpose, seen in runs.items() for action, group in groups_of(seen).items()
+        }
+        query = select(together).where(together.c.agent == agent)
+        known = {(row.purpose, row.action): row.group for row in self._connection.execute(query)}
+        if found == known:
+            return False
+        self._connection.execute(delete(together).where(together.c.agent == agent))
+        rows = [
+            {"agent": agent, "purpose": purpose, "action": action, "group": group}
+            for (purpose, action), group in sorted(found.items())
+        ]
+        if rows:
+            self._connection.execute(insert(together), rows)
+        return True
+
+    def of_agent(self, agent: str) -> Mapping[ActivationKey, tuple[ActivationKey, ...]]:
+        """For each entitlement in a group, the others of the group."""
+        groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for row in self._connection.execute(select(together).where(together.c.agent == agent)):
+            groups[row.purpose].append((row.action, row.group))
+        return {
+            _key(agent, purpose, action): tuple(_key(agent, purpose, each) for each in others)
+            for purpose, found in groups.items()
+            for action, others in others_of(found).items()
+        }
+
+    def agents(self) -> list[str]:
+        """Agents whose runs are known."""
+        return sorted(self._connection.execute(select(run_uses.c.agent).distinct()).scalars())
+
+
+def _key(agent: str, purpose: str, action: str) -> ActivationKey:
+    return ActivationKey(AgentName(agent), PurposeName(purpose), ActionName(action), split_action(action)[0])

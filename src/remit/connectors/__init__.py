@@ -1,0 +1,1 @@
+"""Connectors: records that other systems keep, read into Remit's own words."""

@@ -1,0 +1,208 @@
+"""Asking: one open question about one matter, with what is known, a recommendation, and a person to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from remit.access.model import BoundaryState
+from remit.access.sql import SqlBoundaries
+from remit.catalog.model import Tier
+from remit.kernel.clock import HOUR, Instant, Micros, rfc3339
+from remit.kernel.errors import Malformed
+from remit.kernel.names import new_id
+from remit.reviews import renewal
+from remit.reviews.assign import assignee, heir
+from remit.reviews.canaries import follows, made_up
+from remit.reviews.ground import Ground
+from remit.reviews.model import Kind, Question, QuestionState, Stage
+from remit.reviews.recommend import recommend
+from remit.reviews.renewal import highest
+from remit.reviews.schedule import Course, ends
+from remit.reviews.sql import SqlQuestions
+from remit.reviews.subject import Subject, Subjects, names_of
+from remit.reviews.telling import REMIT, log, notify
+from remit.storage.ports import Transaction
+
+OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC, Kind.BOUNDARY_DUE})
+_TOGETHER: Final = HOUR  # what comes to need a person within it, for one reason, is one question
+MOST_RENEWALS: Final = 200  # boundaries asked about in one change
+
+
+@dataclass(frozen=True, slots=True)
+class _Matter:
+    """What is asked about, before there is a question."""
+
+    kind: Kind
+    agent: str
+    about: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Implements remit.certification.ports.Asker."""
+
+    ground: Ground
+
+    def ask(self, tx: Transaction, *, kind: str, agent: str, about: str, why: str, facts: Mapping[str, Any]) -> None:
+        """Ask, within a change, unless the same is asked already, or answered and not carried out yet.
+
+        Args:
+            tx: The change.
+            kind: One of `Kind`.
+            agent: Whose access it is about; "" for what concerns several.
+            about: An activation's id, `PURPOSE ACTION`, a boundary, a server, an opening; or anything else, if
+                `entitlements` of the facts lists the ids.
+            why: The machine's reason, one word.
+            facts: What the person is shown. `requested_by` is who may not answer; `tier` overrides how long it may
+                wait.
+
+        Raises:
+            Malformed: No such kind, or facts that have no canonical form.
+        """
+        try:
+            matter = _Matter(Kind(kind), agent, about, dict(facts))
+        except ValueError as error:
+            raise Malformed(f"no question is of the kind {kind}"[:120]) from error
+        rows, now = SqlQuestions(tx.connection), self.ground.clock.now()
+        # Only what needs a person is gathered into one question, and may stand in one about something else.
+        standing = rows.standing(matter.kind, agent, None if matter.kind is Kind.NEEDS_HUMAN else about)
+        if any(about in names_of(each) for each in standing):
+            return
+        if (same := next((each for each in standing if _goes_with(matter, why, each, now)), None)) is not None:
+            # Its figures follow with the next tick: a thousand entitlements may be at risk in one moment.
+            rows.put(replace(same, facts={**same.facts, "entitlements": sorted({*names_of(same), about})}))
+            tx.touch(f"activations:{agent}")
+            return
+        question = self._question(self.ground.subjects(tx.connection, now), matter, why)
+        real, made = rows.put_to(question.assigned)
+        self._put(tx, question)
+        planted = follows(self.ground.secret, question.id, ordinal=real + 1, planted=made)
+        if planted and question.assigned and not question.general:
+            self._put(tx, made_up(self.ground.secret, question, now=now))
+
+    def settle(self, tx: Transaction, *, kind: str, agent: str, about: str) -> None:
+        """What was asked about is over by itself; an open question about it and nothing else is, too."""
+        for found in SqlQuestions(tx.connection).standing(Kind(kind), agent):
+            if found.state is QuestionState.OPEN and names_of(found) == {about}:
+                self.close(tx, found, QuestionState.SETTLED, "settle")
+
+    def close(self, tx: Transaction, question: Question, state: QuestionState, change: str) -> None:
+        """End a question without an answer."""
+        SqlQuestions(tx.connection).put(replace(question, state=state))
+        log(tx, self.ground.records, question, change, by=REMIT, more={})
+
+    def _question(self, subjects: Subjects, matter: _Matter, why: str) -> Question:
+        subject = subjects.of(matter, wide=False)
+        facts = dict(matter.facts) if subject.gone else {**subject.facts(), **matter.facts}
+        tier = _tier(matter, subject, facts)
+        recommendation, reason = recommend(matter.kind, tier, facts)
+        question = Question(
+            id=new_id("qst"), kind=matter.kind, agent=matter.agent, about=matter.about, why=why, tier=tier,
+            asked=subjects.now, moved=subjects.now, assigned="", facts={**facts, "tier": tier.value},
+            recommendation=recommendation, reason=reason,
+        )  # fmt: skip
+        if question.general:
+            return question
+        owner = subjects.owner(matter.agent)
+        return replace(question, assigned=assignee(owner, subjects.person, without={question.requester}))
+
+    def _put(self, tx: Transaction, question: Question) -> None:
+        SqlQuestions(tx.connection).put(question)
+        due = rfc3339(ends(Course(question.tier, question.asked, question.stage, question.moved)))
+        more = {"why": question.why, "to": question.assigned, "recommendation": question.recommendation.value}
+        log(tx, self.ground.records, question, "ask", by=REMIT, more=more)
+        notify(tx, question, "question", now=question.asked, more={"due": due})
+
+    def overdue(self, connection: Connection) -> list[tuple[str, str]]:
+        """(agent, boundary) of those that no person has looked at for their cadence, by name; some at once."""
+        now, rows = self.ground.clock.now(), SqlQuestions(connection)
+        tier = self.ground.subjects(connection, now).tiers()
+        late: dict[str, tuple[str, Instant, Micros]] = {}
+        for each in SqlBoundaries(connection).open():
+            draft, approved = each.draft, each.approved_at or Instant(0)
+            if each.state is not BoundaryState.ACTIVE or draft.not_after <= now:
+                continue
+            every = renewal.cadence(highest(map(tier, each.rules or ())), draft.review_every)
+            if renewal.due(every, approved=approved, renewed=None) <= now:
+                late[draft.boundary] = (draft.agent, approved, every)
+        seen = rows.renewed(late.keys()) if late else {}
+        found = (
+            (agent, name)
+            for name, (agent, approved, every) in sorted(late.items())
+            if renewal.due(every, approved=approved, renewed=seen.get(name)) <= now
+            and not rows.standing(Kind.BOUNDARY_DUE, agent, name)
+        )
+        return list(islice(found, MOST_RENEWALS))
+
+    def renew(self, tx: Transaction, overdue: Iterable[tuple[str, str]]) -> None:
+        """Ask about these boundaries."""
+        for agent, name in overdue:
+            self.ask(tx, kind=Kind.BOUNDARY_DUE.value, agent=agent, about=name, why="cadence", facts={})
+
+    def moved(self, connection: Connection, agents: Collection[str]) -> list[tuple[Question, Question]]:
+        """Open questions about these agents that are not as they were: (before, after).
+
+        Settled, because what needed a person does not any more; somebody else's, because people came or
+        went; or about more than when their figures were made.
+        """
+        subjects = self.ground.subjects(connection, self.ground.clock.now())
+        found = ((each, self._now(subjects, each)) for each in SqlQuestions(connection).open_of(agents))
+        return [(before, after) for before, after in found if after != before]
+
+    def _now(self, subjects: Subjects, question: Question) -> Question:
+        to = heir(question, subjects.owner(question.agent), subjects.person)
+        after = replace(question, assigned=to)
+        if question.canary or question.kind not in OF_ENTITLEMENTS:
+            return after
+        subject = subjects.of(question, wide=False)
+        if subject.gone:
+            return replace(after, state=QuestionState.SETTLED)
+        many = len(names_of(question))
+        if many == question.facts.get("counted", 1):
+            return after
+        facts = {**question.facts, **subject.facts(), "counted": many}
+        recommendation, reason = recommend(question.kind, question.tier, facts)
+        return replace(after, facts=facts, recommendation=recommendation, reason=reason)
+
+    def move(self, tx: Transaction, moved: Iterable[tuple[Question, Question]]) -> int:
+        """Write what `moved` found, where nobody was faster; how many."""
+        rows, done = SqlQuestions(tx.connection), 0
+        for before, after in moved:
+            if rows.find(before.id) != before:
+                continue
+            done += 1
+            if after.state is QuestionState.SETTLED:
+                self.close(tx, before, QuestionState.SETTLED, "settle")
+                continue
+            rows.put(after)
+            more = {"from": before.assigned, "to": after.assigned, "entitlements": len(names_of(after))}
+            log(tx, self.ground.records, after, "move", by=REMIT, more=more)
+            if after.assigned != before.assigned:
+                notify(tx, after, "question_handed_over", now=self.ground.clock.now(), more={})
+        return done
+
+
+def _tier(matter: _Matter, subject: Subject, facts: Mapping[str, Any]) -> Tier:
+    said = facts.get("tier")
+    if isinstance(said, str) and said in {each.value for each in Tier}:
+        return Tier(said)
+    if matter.kind is Kind.BREAKGLASS_REVIEW:
+        return Tier.CRITICAL  # looked at within a day
+    if subject.gone:
+        return Tier.HIGH
+    return highest(subject.tier(key) for key in subject.keys)
+
+
+def _goes_with(matter: _Matter, why: str, question: Question, now: Instant) -> bool:
+    """Whether it is asked in one question with this one: of one agent and boundary, for one reason, just now."""
+    same = all(matter.facts.get(name) == question.facts.get(name) for name in ("boundary", "tier", "state"))
+    fresh = question.state is QuestionState.OPEN and question.stage is Stage.ASKED and now < question.asked + _TOGETHER
+    told = "boundary" in matter.facts and "requested_by" not in matter.facts and not question.requester
+    asked = matter.kind is Kind.NEEDS_HUMAN and not (question.canary or question.handed or question.barred)
+    return asked and told and same and fresh and question.why == why

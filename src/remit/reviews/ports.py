@@ -1,0 +1,72 @@
+"""What reviews need of other rooms."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from remit.access.activation import ActivationKey
+from remit.access.draft import Draft
+from remit.access.propose import Step
+from remit.kernel.clock import Instant
+from remit.people.change import Actor
+
+
+class Hands(Protocol):
+    """What is done to one entitlement (bound to `certification/hands`). Each is a change of its own; again is harmless.
+
+    Raises:
+        NotFound, Conflict: No boundary in force names it; its agent is not active.
+    """
+
+    def keep(self, key: ActivationKey, *, until: Instant, by: Actor) -> object:
+        """A person vouches for it until then; a time that has passed ends an earlier word."""
+        ...
+
+    def suspend(self, key: ActivationKey, *, by: Actor) -> object:
+        """Suspend it until its owner starts it; one that was never started too."""
+        ...
+
+    def lapse(self, key: ActivationKey, *, by: Actor) -> object:
+        """Let it lapse: it comes back as its tier says. One that was never started stays so."""
+        ...
+
+
+class Boundaries(Protocol):
+    """Changes of boundaries (bound to `access/service`)."""
+
+    def propose(self, draft: Draft, *, by: Actor) -> Step:
+        """Bring a boundary in line with its document: a narrowing at once, a widening waits for its owner."""
+        ...
+
+    def revoke(self, name: str, *, by: Actor) -> None:
+        """End a boundary at once. Raises NotFound: nothing of that name is in force or waits."""
+        ...
+
+
+class Doubts(Protocol):
+    """Whether a server's record of use is believed (bound to certification)."""
+
+    def doubted(self, connection: Connection, server: str, agent: str) -> bool:
+        """Whether it is not believed now of this agent."""
+        ...
+
+    def believe(self, name: str, *, trusted: bool, by: Actor) -> None:
+        """A person says whether what is doubted under this name is to be believed; again is harmless."""
+        ...
+
+
+class Openings(Protocol):
+    """Emergencies: boundaries that were opened for a short time (bound to whoever opens them)."""
+
+    def reviewed(self, opening: str, *, accepted: bool, by: Actor) -> None:
+        """Somebody looked at it, or its term is over and nobody did. A change of its own; again is harmless."""
+        ...
+
+
+class NoOpenings:
+    """Where nothing is opened in emergencies, there is nothing to tell."""
+
+    def reviewed(self, opening: str, *, accepted: bool, by: Actor) -> None:
+        """Nothing."""

@@ -1,0 +1,175 @@
+"""The part of the composition root that certifies access: plain lines, as in `compose`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from remit.access.service import AccessService
+from remit.agents.service import AgentService
+from remit.audit.log import Log
+from remit.certification.batch import Consequences
+from remit.certification.breakglass import BreakGlass
+from remit.certification.cascade import Cascade
+from remit.certification.doubting import Doubting
+from remit.certification.grouping import Grouping
+from remit.certification.hands import Hands
+from remit.certification.importing import UsageService
+from remit.certification.observed_sql import SqlObservedUses
+from remit.certification.own import NoDelegation, StaticSecrets
+from remit.certification.posture import Posture
+from remit.certification.posture_report import PostureReport
+from remit.certification.service import CertificationService
+from remit.certification.toxic import MACHINE, Toxic
+from remit.certification.usable import Usable
+from remit.certification.usage import UsageEvent
+from remit.certification.withdrawing import Withdrawing
+from remit.connectors.system_http import HttpSystems
+from remit.freezes.model import FreezeKind
+from remit.kernel.clock import Instant, parse_date_end
+from remit.outbound.session import Outbound
+from remit.reviews.believing import Believing
+from remit.reviews.ground import Ground as ReviewGround
+from remit.reviews.service import ReviewService
+from remit.server.accountable import Accountable
+from remit.server.certifying import Certifying
+from remit.server.door import Door
+from remit.server.ground import Ground
+from remit.server.http_breakglass import BreakGlassDoors
+from remit.server.http_posture import PostureDoors
+from remit.server.http_reviews import Reviews
+from remit.server.http_rightsize import Rightsizing
+from remit.server.http_signals import Signals
+from remit.server.http_systems import SystemDoors
+from remit.server.http_usage import UsageDoors
+from remit.server.http_withdrawals import Withdrawals
+from remit.server.operators import Authority
+from remit.storage.ports import Transaction
+
+_CANARIES = "reviews/canaries"  # what the secret is derived for that says where made-up questions stand
+_LOOKED_AT = 1000  # newest decisions of an agent on which a record was tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governance:
+    """What certifies access, asks people and takes away."""
+
+    agents: AgentService
+    access: AccessService
+    hands: Hands
+    certifying: Certifying
+    reviews: ReviewService
+    breakglass: BreakGlass
+    usage: UsageService
+
+    def doors(self, ground: Ground, accountable: Accountable, authority: Authority, log: Log) -> list[Door]:
+        """Their doors."""
+        writer, reader, clock, view = ground.database.writer, ground.database.reader, ground.clock, ground.facts.view
+        uses = SqlObservedUses(reader)
+        return [
+            *Signals(agents=self.agents, accountable=accountable).doors(),
+            *UsageDoors(usage=self.usage).doors(),
+            *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
+            *BreakGlassDoors(breakglass=self.breakglass, accountable=accountable, clock=clock).doors(),
+            *Reviews(reviews=self.reviews, authority=authority).doors(),
+            *Rightsizing(view=view, log=log, uses=uses, clock=clock, accountable=accountable).doors(),
+            *SystemDoors(writer=writer, records=ground.records, directory=ground.systems).doors(),
+            *Withdrawals(reader=reader, clock=clock).doors(),
+        ]
+
+
+def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.AbstractEventLoop]) -> Governance:
+    """Put it together; nothing runs yet. `loop` is where calls to other systems run."""
+    writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
+    view, coverage, seal = ground.facts.view, ground.coverage, ground.seal
+    agents = AgentService(writer=writer, reader=reader, records=records, data_keys=ground.keys, clock=clock)
+    access = AccessService(writer=writer, reader=reader, records=records, clock=clock)
+    hands = Hands(writer=writer, records=records, clock=clock, coverage=coverage, view=view, seal=seal)
+    log = Log(reader, ground.keys)
+    breakglass = BreakGlass(
+        writer=writer, reader=reader, records=records, clock=clock, signals=agents, questions=lambda: reviews,
+        uses=lambda opening: len(log.recent(_LOOKED_AT, kind="decision", decision="allow", break_glass=opening)),
+    )  # fmt: skip
+    reviews = ReviewService(
+        ReviewGround(
+            writer=writer, reader=reader, records=records, clock=clock, hands=hands, boundaries=access,
+            doubts=Believing(doubting=lambda: doubting, reader=reader, view=view), openings=breakglass,
+            secret=ground.keys.derive(_CANARIES), seal=seal,
+        )
+    )  # fmt: skip
+    doubting = Doubting(
+        writer=writer, reader=reader, records=records, clock=clock, asker=reviews,
+        refused=lambda agents, since: _refused(log, agents, since),
+    )  # fmt: skip
+    withdrawing = _withdrawing(ground, outbound, loop)
+    after = Consequences(records=records, asker=reviews, withdrawer=withdrawing, doubting=doubting)
+    service = CertificationService(
+        writer=writer, reader=reader, clock=clock, coverage=coverage, view=view, after=after, seal=seal
+    )
+    certifying = _certifying(ground, service, agents, reviews)
+    certifying.ticks = {
+        "doubts": doubting.tick,
+        "breakglass": lambda _stop: breakglass.tick(),
+        "withdrawals": withdrawing.tick,
+        "reviews": lambda stop: reviews.tick(clock.now(), stop),
+    }
+    certifying.daily = {**certifying.daily, "withdrawals": lambda _stop: withdrawing.forget()}
+    usage = UsageService(
+        writer=writer, reader=reader, records=records, clock=clock, view=view, dirty=service.imported,
+        noticed=lambda tx, event: _noticed(agents, tx, event),
+    )  # fmt: skip
+    return Governance(
+        agents=agents, access=access, hands=hands, breakglass=breakglass, certifying=certifying,
+        reviews=reviews, usage=usage,
+    )  # fmt: skip
+
+
+def _certifying(
+    ground: Ground, service: CertificationService, agents: AgentService, reviews: ReviewService
+) -> Certifying:
+    writer, reader, clock, view = ground.database.writer, ground.database.reader, ground.clock, ground.facts.view
+    toxic = Toxic(
+        writer=writer, reader=reader, view=view, clock=clock, coverage=ground.coverage, signaller=agents,
+        asker=reviews, prepare=ground.policy.prepare,
+    )  # fmt: skip
+    grouping = Grouping(writer=writer, reader=reader, clock=clock)
+    posture = Posture(
+        writer=writer, reader=reader, clock=clock, coverage=ground.coverage, view=view, seal=ground.seal
+    )  # fmt: skip
+    return Certifying(
+        service=service, clock=clock, noticing=toxic.check, everyone=lambda: view().agents,
+        daily={"together": grouping.regroup, "posture": posture.snapshot},
+    )  # fmt: skip
+
+
+def _withdrawing(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.AbstractEventLoop]) -> Withdrawing:
+    writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
+    systems = HttpSystems(
+        directory=ground.systems, dialer=outbound, credentials=ground.vault, loop=loop,
+        frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
+    )  # fmt: skip
+    stands = Usable(view=ground.facts.view, prepare=ground.policy.prepare, coverage=ground.coverage, clock=clock)
+    cascade = Cascade(
+        reader=reader, records=records, clock=clock, stands=stands, brokered=StaticSecrets(ground.facts.view),
+        children=NoDelegation(), systems=systems,
+    )  # fmt: skip
+    return Withdrawing(writer=writer, reader=reader, records=records, clock=clock, cascade=cascade)
+
+
+def _refused(log: Log, agents: Sequence[str], since: Instant) -> int:
+    """How many calls of these agents were refused since then because only a person starts what they need."""
+    found = (entry for agent in agents for entry in log.recent(_LOOKED_AT, kind="decision", agent=agent))
+    return sum(
+        1 for each in found
+        if each.header.get("code") == "activation_lapsed" and parse_date_end(each.header["time"]) >= since
+    )  # fmt: skip
+
+
+def _noticed(agents: AgentService, tx: Transaction, event: UsageEvent) -> None:
+    """A source noticed something about an agent, or says that it is over."""
+    said = msgspec.json.decode(event.body)
+    about, on = str(said.get("about", "")), bool(said.get("on", True))
+    agents.signal_within(tx, event.agent, said.get("signal"), about=about, on=on, by=MACHINE)

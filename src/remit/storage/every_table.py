@@ -1,0 +1,8 @@
+"""All tables: `metadata` knows them once both modules that describe them are loaded."""
+
+from __future__ import annotations
+
+from remit.storage import governance_schema, schema
+from remit.storage.tables import metadata
+
+__all__ = ["governance_schema", "metadata", "schema"]

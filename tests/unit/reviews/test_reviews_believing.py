@@ -1,0 +1,94 @@
+"""What a person says of a record of use reaches certification, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from remit.access.doubt import DoubtState
+from remit.certification.doubting import Doubting
+from remit.certification.doubts_sql import SqlDoubts
+from remit.certification.limiter import Place
+from remit.certification.ports import Nobody
+from remit.kernel.canonical import canonical
+from remit.kernel.clock import FixedClock, Instant, Micros
+from remit.kernel.errors import NotFound
+from remit.people.change import Actor
+from remit.reviews.believing import Believing
+from remit.storage.memory import MemoryWriter
+from remit.storage.model import Entry
+
+NOON = 1_700_000_000_000_000
+SAM = Actor(by="sam")
+
+
+class Records:
+    def entry(self, kind: str, fields: Mapping[str, Any], **_: Any) -> Entry:
+        return Entry(f"{kind}_1", canonical(dict(fields)))
+
+
+def view() -> Any:
+    def record(*servers: str) -> Any:
+        return SimpleNamespace(reach=SimpleNamespace(servers=dict.fromkeys(servers)))
+
+    return SimpleNamespace(agents={"b": record("crm"), "a": record("crm", "erp"), "c": record("erp")})
+
+
+@pytest.fixture
+def writer() -> MemoryWriter:
+    return MemoryWriter()
+
+
+@pytest.fixture
+def doubting(writer: MemoryWriter) -> Doubting:
+    return Doubting(writer=writer, reader=writer, records=Records(), clock=FixedClock(NOON), asker=Nobody())
+
+
+@pytest.fixture
+def believing(writer: MemoryWriter, doubting: Doubting) -> Believing:
+    return Believing(doubting=lambda: doubting, reader=writer, view=view)
+
+
+def doubt(writer: MemoryWriter, doubting: Doubting, agent: str = "") -> None:
+    place = Place("crm", agent)
+    writer.change(lambda tx: doubting.raise_within(tx, place, since=Instant(NOON), covered=Micros(0), many=9, of=99))
+
+
+def states(writer: MemoryWriter) -> dict[str, tuple[DoubtState, tuple[str, ...]]]:
+    return {each.name: (each.state, each.canary) for each in writer.read(lambda c: SqlDoubts(c).all())}
+
+
+def test_trust_begins_with_a_few_of_those_who_use_the_server(
+    writer: MemoryWriter, doubting: Doubting, believing: Believing
+) -> None:
+    doubt(writer, doubting)
+    assert writer.read(lambda c: believing.doubted(c, "crm", "b"))
+    assert not writer.read(lambda c: believing.doubted(c, "erp", "b"))
+    believing.believe("crm", trusted=True, by=SAM)
+    state, canary = states(writer)["crm"]
+    assert state is DoubtState.CANARY
+    assert len(canary) == 1
+    assert set(canary) < {"a", "b"}
+    believing.believe("crm", trusted=True, by=SAM)
+    assert states(writer)["crm"] == (state, canary), "said again, as after a crash"
+    believing.believe("crm", trusted=False, by=SAM)
+    assert states(writer)["crm"] == (DoubtState.DOUBTED, ())
+
+
+def test_a_doubt_about_one_agent_is_about_that_agent(
+    writer: MemoryWriter, doubting: Doubting, believing: Believing
+) -> None:
+    doubt(writer, doubting, "c")
+    assert writer.read(lambda c: believing.doubted(c, "crm", "c"))
+    assert not writer.read(lambda c: believing.doubted(c, "crm", "a"))
+    believing.believe("crm c", trusted=True, by=SAM)
+    assert states(writer)["crm c"] == (DoubtState.CANARY, ("c",))
+
+
+def test_what_nobody_doubts_is_not_decided(believing: Believing) -> None:
+    for trusted in (True, False):
+        with pytest.raises(NotFound):
+            believing.believe("crm", trusted=trusted, by=SAM)
