@@ -253,7 +253,9 @@ class Pipeline:
         except RemitError as error:
             self._not_committed(call, proposal, riders, error)
             raise self._unavailable("storage", error) from error
-        self._closed(riders)
+        if riders:
+            # What is durable is closed while this call is on its way: nobody waits for that.
+            asyncio.get_running_loop().call_soon(self._closed, riders)
         if isinstance(committed.failed, Activate):
             return None
         if committed.failed is not None:

@@ -46,9 +46,11 @@ from remit.outbound.model import Endpoint, endpoint
 from remit.outbound.session import Outbound
 from remit.people.service import PeopleService
 from remit.policy.cedar import CedarEngine
+from remit.policy.compiled import CompiledEngine
 from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.mandates import Mandates
+from remit.policy.ports import Engine
 from remit.policy.service import PolicyService
 from remit.server import http_health, me_mandate, published, rest
 from remit.server.accountable import Accountable
@@ -113,7 +115,7 @@ class Ground:
     gatekeeper: Gatekeeper
     revoked: Revoked
     facts: Facts
-    engine: CedarEngine
+    engine: Engine
     policy: PolicyService
     coverage: CoverageClock
 
@@ -157,7 +159,7 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
 
 
 def _ground(settings: Settings, base: str, clock: Clock, database: Database, keys: KeyRing) -> Ground:
-    engine, vault = CedarEngine(), Vault(keys)
+    engine, vault = CompiledEngine(CedarEngine()), Vault(keys)
     keeper, gatekeeper, revoked = Doorkeeper(clock=clock, dev=settings.dev), Gatekeeper(), Revoked(clock)
     records = Recorder(keys, clock, lambda: database.epoch)
     states, seal = States(keys, database.reader), entitlement_seal(keys)
