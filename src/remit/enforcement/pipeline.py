@@ -163,7 +163,7 @@ class Pipeline:
 
         `cause` is what cut it: a freeze's id, or the code that it would be denied with now.
         """
-        self.metrics.outcomes.labels(outcome.value).inc()
+        self.metrics.outcomes[outcome].inc()
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
@@ -188,7 +188,7 @@ class Pipeline:
             if isinstance(error, InDoubt):
                 self._doubt([Doubt(waiting)])
             raise self._unavailable("storage", error) from error
-        self.metrics.outcomes.labels(outcome.value).inc()
+        self.metrics.outcomes[outcome].inc()
         self._closed([waiting])
         self._decider.released(releases)
 

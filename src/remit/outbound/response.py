@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import aiohttp
@@ -94,10 +95,7 @@ def written(method: str, path: str, host: str, headers: Headers, data: bytes | N
         raise ValueError("not an HTTP method")
     lines = [f"{method} {path} HTTP/1.1\r\nHost: {host}"]
     pairs: Iterable[tuple[str, str]] = headers.items() if isinstance(headers, Mapping) else headers
-    for name, value in pairs:
-        if not _TOKEN.match(name) or name.lower() in _OURS:
-            raise ValueError("a header that a caller cannot set")
-        lines.append(f"{name}: {value}")
+    lines += [_field(name) + value for name, value in pairs]
     if data is not None or method not in _WITHOUT_BODY:
         lines.append(f"Content-Length: {len(data or b'')}")
     head = "\r\n".join(lines)
@@ -105,6 +103,13 @@ def written(method: str, path: str, host: str, headers: Headers, data: bytes | N
     if _CONTROL.search("".join(lines[1:])) or _CONTROL.search(path) or _CONTROL.search(host):
         raise ValueError("a header with a control character")
     return head.encode() + b"\r\n\r\n" + (data or b"")
+
+
+@lru_cache(maxsize=256)  # the same few names are in every request
+def _field(name: str) -> str:
+    if not _TOKEN.match(name) or name.lower() in _OURS:
+        raise ValueError("a header that a caller cannot set")
+    return f"{name}: "
 
 
 async def exchange(connection: Connection, request: bytes, method: str, *, silence: float | None) -> Response:

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 from remit.kernel.errors import Conflict
 from remit.storage.schema import epoch, metadata
 
-HEAD = "0005"
+HEAD = "0006"
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Alembic's own table, as Alembic makes it.
 _version = Table(
