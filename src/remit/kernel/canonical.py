@@ -56,6 +56,7 @@ def _only_fraction(literal: str) -> Decimal:
     return Decimal(literal)
 
 
+_squeezed = msgspec.json.format
 _quick = msgspec.json.Decoder(float_hook=_only_fraction).decode
 _decoder = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_fraction, parse_int=_integer, parse_constant=_constant
@@ -74,7 +75,7 @@ def parse(body: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _plain(body: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of a text that comes out byte for byte when it is written again, as most programs' JSON does.
+    """The value of a text that comes out, but for white space, byte for byte when it is written again: most do.
 
     Such a text has no key twice (it would have lost one), no number in another spelling, and nothing before or
     after it. Then a quick parser reads it as the strict one does, which a test holds it to.
@@ -84,7 +85,8 @@ def _plain(body: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
         return _UNSURE
     try:
         value = _quick(octets)
-        return value if _wire.encode(value) == octets else _UNSURE
+        again = _wire.encode(value)
+        return value if again == octets or again == _squeezed(octets, indent=-1) else _UNSURE
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
         return _UNSURE
 

@@ -57,13 +57,27 @@ def test_both_ways_read_alike(text: str, space: str) -> None:
     assert outcome(canonical.parse, octets) == outcome(canonical._strictly, octets)
 
 
-@pytest.mark.parametrize("text", ['{"a":1.50,"b":[1,"x",null,true],"c":{"d":-2}}', "[]", '"é"', "12"])
+@pytest.mark.parametrize(
+    "text", ['{"a":1.50,"b":[1,"x",null,true],"c":{"d":-2}}', "[]", '"é"', "12", ' { "a" : [1, "b c"] }\n']
+)
 def test_what_programs_write_is_read_the_quick_way(text: str) -> None:
     assert canonical._plain(text) is not canonical._UNSURE
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a":1,"a":1}', '{"a":{"b":1,"b":2}}', "[1, 2]", "1e5", "-0", '"\\u0041"', "[" * 65 + "]" * 65, "1 2", ""]
+    "text",
+    [
+        '{"a":1,"a":1}',
+        '{"a":{"b":1,"b":2}}',
+        '{"a": 1, "b": 2, "a": 3}',
+        "1e5",
+        "-0",
+        '"\\u0041"',
+        "[" * 65 + "]" * 65,
+        "1 2",
+        "[1,]",
+        "",
+    ],
 )
 def test_what_may_be_read_in_two_ways_is_read_the_strict_way(text: str) -> None:
     assert canonical._plain(text) is canonical._UNSURE
