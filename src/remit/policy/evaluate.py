@@ -18,6 +18,7 @@ Value = Any  # str, int, a tagged tuple, a list of these (a set), or a dict (a r
 Expression = Callable[[Mapping[str, Value]], Value]
 Reader = Callable[[Any], Value]
 
+VERSION: Final = 1  # raised with every change of what it reads or how
 _LONG: Final = 1 << 63
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,4}\Z")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
