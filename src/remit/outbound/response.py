@@ -94,7 +94,7 @@ def written(method: str, path: str, host: str, headers: Headers, data: bytes | N
     if not _TOKEN.match(method):
         raise ValueError("not an HTTP method")
     lines = [f"{method} {path} HTTP/1.1\r\nHost: {host}"]
-    pairs: Iterable[tuple[str, str]] = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: Iterable[tuple[str, str]] = headers.items() if isinstance(headers, (dict, Mapping)) else headers
     lines += [_field(name) + value for name, value in pairs]
     if data is not None or method not in _WITHOUT_BODY:
         lines.append(f"Content-Length: {len(data or b'')}")

@@ -204,6 +204,7 @@ class SqliteJournal:
         if self._small and self._unfiled.store(ids, headers, payloads):
             return
         self._at_large()
+        self._unfiled.seen(ids)
         execute = self._execute
         bundle = execute(_INSERT_BUNDLE, (len(ids), headers)).lastrowid
         execute(_INSERT_ENTRIES, (bundle, _encode(ids).decode()))

@@ -26,17 +26,23 @@ INSERT_PROOFS = (
 _INSERT = "INSERT INTO bundles (count, headers, sealed, unfiled) VALUES (?, ?, ?, ?)"
 _USED = "SELECT key FROM proofs WHERE key IN (SELECT value FROM json_each(?))"
 _RECORDED = "SELECT entry FROM entries WHERE entry IN (SELECT value FROM json_each(?))"
+_HIGHEST = "SELECT max(entry) FROM entries WHERE entry >= ? AND entry < ? || char(1114111)"
 # Places are given in the order of the bundles, and only to what was filed.
 _OLDEST = """
 SELECT min(bundle), count(*) FROM bundles WHERE unfiled IS NOT NULL
 AND bundle > coalesce((SELECT bundle FROM bundles WHERE first IS NOT NULL ORDER BY first DESC LIMIT 1), 0)
 """
+# Rows that somebody else put there do not hold the writer up: they stay, and verification names them.
 _FILE = (
     """
 INSERT INTO entries (entry, bundle, slot) SELECT i.value, b.bundle, i.key
 FROM bundles AS b, json_each(b.unfiled, '$.ids') AS i WHERE b.bundle >= ? AND b.unfiled IS NOT NULL
+ON CONFLICT DO NOTHING
 """,
-    "INSERT INTO payloads (bundle, sealed) SELECT bundle, sealed FROM bundles WHERE bundle >= ? AND sealed IS NOT NULL",
+    """
+INSERT INTO payloads (bundle, sealed) SELECT bundle, sealed FROM bundles WHERE bundle >= ? AND sealed IS NOT NULL
+ON CONFLICT DO NOTHING
+""",
     """
 INSERT INTO proofs (key, expires) SELECT p.key, p.value
 FROM bundles AS b, json_each(b.unfiled, '$.proofs') AS p WHERE b.bundle >= ? AND b.unfiled IS NOT NULL
@@ -114,6 +120,11 @@ class Unfiled:
         """Those of these ids whose entries are not in the index yet."""
         return self._ids.intersection(ids)
 
+    def seen(self, ids: Iterable[str]) -> None:
+        """These ids are not certainly new any more."""
+        for each in ids:
+            self._newest[each[:_PREFIX]] = max(each, self._highest(each[:_PREFIX]))
+
     def committed(self) -> None:
         """The open transaction is durable."""
         if self._filing:
@@ -124,8 +135,7 @@ class Unfiled:
             self._rows += 1
             self._ids.update(ids)
             self._proofs.update(self._taken)
-            for each in ids:
-                self._newest[each[:_PREFIX]] = max(each, self._newest.get(each[:_PREFIX], ""))
+            self.seen(ids)
         self.undone()
 
     def undone(self) -> None:
@@ -134,9 +144,16 @@ class Unfiled:
 
     def _check(self, ids: Sequence[str]) -> None:
         """An id that is recorded twice is refused here: the index would refuse it only when it is filed."""
-        doubtful = [each for each in ids if each <= self._newest.get(each[:_PREFIX], "~")]
+        doubtful = [each for each in ids if each <= self._highest(each[:_PREFIX])]
         if len(set(ids)) != len(ids) or (doubtful and (self.known(doubtful) or self._indexed(doubtful))):
             raise sqlite3.IntegrityError("an entry is recorded already")
+
+    def _highest(self, kind: str) -> str:
+        """The highest id of a kind that was ever recorded; asked of the index once, when nothing else is known yet."""
+        known = self._newest.get(kind)
+        if known is None:
+            known = self._newest[kind] = self._execute(_HIGHEST, (kind, kind)).fetchone()[0] or ""
+        return known
 
     def _indexed(self, ids: Sequence[str]) -> bool:
         return self._execute(_RECORDED, (_encode(ids).decode(),)).fetchone() is not None

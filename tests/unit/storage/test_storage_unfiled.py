@@ -160,18 +160,50 @@ def test_an_id_is_recorded_once_filed_or_not(journal: SqliteJournal) -> None:
     commit(journal, "dec_4")  # older than what is recorded, and new all the same
 
 
+def test_an_id_of_a_large_commit_is_not_recorded_again(journal: SqliteJournal) -> None:
+    commit(journal, "dec_10")
+    commit(journal, *(f"dec_{number}" for number in range(20, 60)))
+    with pytest.raises(sqlite3.IntegrityError):
+        commit(journal, "dec_59")
+    journal.rollback()
+    commit(journal, "dec_60")
+    journal.rest(idle=True)
+    assert journal.recorded(["dec_59", "dec_60", "dec_61"]) == {"dec_59", "dec_60"}
+
+
 def test_an_id_of_an_earlier_run_is_not_recorded_again(path: Path) -> None:
-    for _ in range(2):
-        journal = SqliteJournal(path)
-        try:
-            commit(journal, "dec_5")
-        except sqlite3.IntegrityError:
-            return
-        finally:
+    before = SqliteJournal(path)
+    commit(before, "dec_5")
+    commit(before, "dec_7")
+    before.close()
+    journal = SqliteJournal(path)
+    try:
+        for ids in (("dec_5",), ("dec_6", "dec_7")):
+            with pytest.raises(sqlite3.IntegrityError):
+                commit(journal, *ids)
             journal.rollback()
-            journal.rest(idle=True)
-            journal.close()
-    raise AssertionError("it was recorded twice")
+        commit(journal, "dec_6")
+        with pytest.raises(sqlite3.IntegrityError):
+            commit(journal, "dec_7")
+        journal.rollback()
+        commit(journal, "dec_8", "out_1")
+        assert journal.recorded(["dec_6", "dec_7", "dec_8", "out_1"]) == {"dec_6", "dec_7", "dec_8", "out_1"}
+    finally:
+        journal.close()
+
+
+def test_rows_that_somebody_else_put_there_do_not_hold_the_writer_up(journal: SqliteJournal, path: Path) -> None:
+    commit(journal, "dec_1", "out_0", proofs=("a",))
+    commit(journal, "dec_2", proofs=("b",))
+    database = sqlite3.connect(path)
+    database.execute("INSERT INTO entries VALUES ('dec_1', 9, 9)")
+    database.execute("INSERT INTO payloads VALUES (2, 'forged')")
+    database.commit()
+    database.close()
+    journal.rest(idle=True)
+    assert rows(path, "SELECT bundle FROM entries WHERE entry = 'dec_1'") == [(9,)]
+    assert filed(path)[2:] == WHOLE[2:]
+    assert commit(journal, "dec_3", proofs=("a", "c")) == {"c"}
 
 
 def test_the_log_is_read_whole_whether_it_is_filed_or_not(tmp_path: Path) -> None:
