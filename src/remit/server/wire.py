@@ -11,6 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _START, _END = b"HTTP/1.1 ", b"\r\n\r\n"
+_MOST = 1 << 16  # bytes
 
 
 class Joined:
@@ -26,8 +27,10 @@ class Joined:
 
     def write(self, data: bytes) -> None:
         """Write `data`, behind what was kept back."""
-        if self._held:
+        if self._held and len(data) <= _MOST:
             data, self._held = self._held + data, b""
+        elif self._held:
+            self.flush()  # a large body is not copied for the sake of its head
         elif data.startswith(_START) and data.endswith(_END):
             self._held = data
             self._loop.call_soon(self.flush)

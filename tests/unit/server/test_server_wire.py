@@ -44,6 +44,16 @@ def test_a_head_and_its_body_are_one_write() -> None:
     assert transport.seen == [HEAD + b"ok", b"more"]
 
 
+def test_a_large_body_is_not_copied() -> None:
+    wire, transport, loop = joined()
+    large = b"x" * 100_000
+    wire.write(HEAD)
+    wire.write(large)
+    turn(loop)
+    assert transport.seen == [HEAD, large]
+    assert transport.seen[1] is large
+
+
 def test_a_head_whose_body_is_not_there_yet_leaves_with_the_turn_of_the_loop() -> None:
     wire, transport, loop = joined()
     wire.write(HEAD)
