@@ -39,6 +39,7 @@ from remit.kernel.canonical import canonical
 from remit.kernel.clock import DAY, Instant, Micros, SystemClock
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.policy.cedar import CedarEngine
+from remit.policy.compiled import CompiledEngine
 from remit.policy.decide import decide
 from remit.policy.entitlement import Holder, Setting, due_at, facts_of, key_of
 from remit.policy.facts import Facts
@@ -118,7 +119,7 @@ def load(path: Path, *, count: int) -> dict[str, float]:
     database.reader.read(lambda connection: covered.open(connection, clock.now()))
     facts = Facts(
         source=StoredFacts(UNSEALED),
-        engine=CedarEngine(),
+        engine=CompiledEngine(CedarEngine()),
         contact=clock.now,
         reader=database.reader,
         covered=covered.covered,

@@ -2,7 +2,8 @@
 
 `bare_gateway.py PORT UPSTREAM_URL DATABASE`: uvicorn takes the call, msgspec reads it, one ES256 signature is verified,
 cedarpy is asked once, one row is committed by a writer thread (SQLite, synchronous=FULL), aiohttp carries the call on.
-It knows no agents, no boundaries, no limits and no log: what Remit adds to this is Remit's own cost.
+It knows no agents, no boundaries, no limits and no log: what Remit adds to this is Remit's own cost. It takes the parts
+as they come (aiohttp's session, cedarpy asked each time), where Remit has since left out what it does not need of them.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from remit.kernel.clock import HOUR, Instant, SystemClock
 from remit.kernel.names import ActionName, DecisionId, InstanceId, RunId, ToolName
 from remit.keys.jwk import thumbprint
 from remit.policy.cedar import CedarEngine
+from remit.policy.compiled import CompiledEngine
 from remit.policy.decide import decide
 from remit.policy.facts import Facts
 from remit.policy.model import Call
@@ -71,7 +72,7 @@ def subject(now: Instant) -> tuple[Call, View, Slice, str]:
     )  # fmt: skip
     assert decide(call, facts.view(), now=now).answer.allowed
     view = facts.view()
-    quiet = Facts(source=estate, engine=CedarEngine(), contact=lambda: now, reader=estate)
+    quiet = Facts(source=estate, engine=CompiledEngine(CedarEngine()), contact=lambda: now, reader=estate)
     quiet.load(cast("Connection", None), epoch=1)
     quiet.prepare(AGENT)
     assert view.organisation.digest == quiet.view().organisation.digest

@@ -58,6 +58,7 @@ from remit.keys.keyfile import KeyfileProvider
 from remit.keys.service import KeyRing
 from remit.people.model import Owner
 from remit.policy.cedar import CedarEngine
+from remit.policy.compiled import CompiledEngine
 from remit.policy.facts import Facts
 from remit.policy.model import Call
 from remit.policy.service import PolicyService
@@ -198,7 +199,7 @@ class Bench:
 
     def pipeline(self, writer: Writer) -> Pipeline:
         """A pipeline over `writer`, with facts of its own."""
-        engine = CedarEngine()
+        engine = CompiledEngine(CedarEngine())
         estate = Estate()
         facts = Facts(source=estate, engine=engine, contact=self._contact, reader=estate)
         self.database.reader.read(lambda connection: facts.load(connection, epoch=self.database.epoch))

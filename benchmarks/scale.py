@@ -51,6 +51,7 @@ from remit.keys.jwk import thumbprint
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
 from remit.policy.cedar import CedarEngine
+from remit.policy.compiled import CompiledEngine
 from remit.policy.decide import decide
 from remit.policy.facts import Facts
 from remit.policy.model import Call
@@ -159,7 +160,9 @@ def load(path: Path, *, count: int) -> dict[str, float]:
     before = resident()
     clock = SystemClock()
     database = open_database(path)
-    facts = Facts(source=StoredFacts(UNSEALED), engine=CedarEngine(), contact=clock.now, reader=database.reader)
+    facts = Facts(
+        source=StoredFacts(UNSEALED), engine=CompiledEngine(CedarEngine()), contact=clock.now, reader=database.reader
+    )
     began = time.perf_counter()
     database.reader.read(lambda connection: facts.load(connection, epoch=database.epoch))
     seconds = time.perf_counter() - began

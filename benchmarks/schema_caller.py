@@ -32,6 +32,7 @@ from remit.enforcement import lists
 from remit.kernel.clock import Instant, SystemClock
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, OwnerName, ServerName, ToolName
 from remit.policy.cedar import CedarEngine
+from remit.policy.compiled import CompiledEngine
 from remit.policy.facts import Facts
 from remit.policy.model import Call, Code
 from remit.policy.service import PolicyService
@@ -172,7 +173,7 @@ class Office:
 
     @classmethod
     def open(cls) -> Office:
-        clock, estate, engine = SystemClock(), Estate(), CedarEngine()
+        clock, estate, engine = SystemClock(), Estate(), CompiledEngine(CedarEngine())
         now = clock.now()
         facts = Facts(source=estate, engine=engine, contact=lambda: now, reader=estate)
         facts.load(cast("Connection", None), epoch=1)

@@ -74,7 +74,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     # State changes: services, and the few endpoints whose state has no room of its own.
     "writer.change": SERVICES,
     # The way out: one client, one connector, one look-up of names.
-    "ClientSession": {"outbound.session"},
+    "ClientSession": set(),  # it follows redirects, keeps cookies and reads the environment
     "TCPConnector": {"outbound.session"},
     "Outbound": {"server.compose", "server.compose_governance", "server.life"},
     "HTTPConnection": {"cli.wire"},

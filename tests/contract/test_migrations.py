@@ -27,6 +27,11 @@ def engine(where: Path | str) -> Engine:
     return create_engine(where.replace("postgresql://", "postgresql+psycopg://"))
 
 
+def _index(found: Any) -> dict[str, Any]:
+    """An index, with the condition of a partial one as text."""
+    return {**found, "dialect_options": {name: str(value) for name, value in found.get("dialect_options", {}).items()}}
+
+
 def described(connection: Connection) -> dict[str, Any]:
     """Everything the database knows about its tables."""
     found = inspect(connection)
@@ -34,7 +39,7 @@ def described(connection: Connection) -> dict[str, Any]:
         table: {
             "columns": [{**column, "type": str(column["type"])} for column in found.get_columns(table)],
             "key": found.get_pk_constraint(table),
-            "indexes": sorted(found.get_indexes(table), key=lambda index: str(index["name"])),
+            "indexes": sorted(map(_index, found.get_indexes(table)), key=lambda index: str(index["name"])),
             "foreign": found.get_foreign_keys(table),
             "options": found.get_table_options(table),
         }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
+from tests.contract.ids import entry_ids
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import InDoubt, StorageUnavailable
@@ -17,7 +18,6 @@ from remit.storage.journal import Journal
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Committed, Entry, Reserve, Work
 from remit.storage.ports import Transaction, Writer
-from remit.storage.schema import entries
 
 BUDGET = Reserve("budget", Instant(0), Instant(2**52), 1, 9)
 
@@ -32,9 +32,7 @@ def writer(
         return memory, lambda: [entry.id for entry in memory.entries]
     where = tmp_path / "remit.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     database = opened(where)
-    return database.writer, lambda: database.reader.read(
-        lambda connection: list(connection.execute(select(entries.c.entry)).scalars())
-    )
+    return database.writer, lambda: database.reader.read(entry_ids)
 
 
 def work(name: str, *, unless: str | None = None, given: str | None = None, effects: tuple[Reserve, ...] = ()) -> Work:

@@ -13,13 +13,14 @@ from time import monotonic
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from tests.contract.ids import entry_ids
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, Overloaded, StorageUnavailable
 from remit.storage.database import Database, open_database
 from remit.storage.model import Committed, ConsumeProof, Entry, Work
 from remit.storage.ports import Transaction
-from remit.storage.schema import entries, meta
+from remit.storage.schema import meta
 
 FAR = Instant(4_000_000_000_000_000)
 
@@ -43,7 +44,7 @@ def keys(database: Database) -> set[str]:
 
 
 def recorded(database: Database) -> set[str]:
-    return database.reader.read(lambda c: set(c.execute(select(entries.c.entry)).scalars()))
+    return set(database.reader.read(entry_ids))
 
 
 def works_again(database: Database) -> float:

@@ -127,7 +127,10 @@ class Thief:
                 database.execute(f"DELETE FROM {table}")  # noqa: S608 - names from this line
             for index, row in enumerate(rows):
                 packed = bundle.compress(bundle.pack([row.header]))
-                database.execute("INSERT INTO bundles VALUES (?, 1, ?, ?)", (index + 1, packed, index))
+                database.execute(
+                    "INSERT INTO bundles (bundle, count, headers, first) VALUES (?, 1, ?, ?)",
+                    (index + 1, packed, index),
+                )
                 database.execute("INSERT INTO entries VALUES (?, ?, 0)", (row.said["id"], index + 1))
                 if row.payload:
                     database.execute("INSERT INTO payloads VALUES (?, ?)", (index + 1, bundle.pack([row.payload])))

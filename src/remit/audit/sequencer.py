@@ -25,7 +25,7 @@ from remit.kernel.clock import Clock
 from remit.kernel.errors import Conflict, IntegrityFailed, RemitError
 from remit.storage.ports import Reader, Transaction, Writer
 
-_INTERVAL = 0.25  # seconds between looks; a checkpoint follows growth well within a second
+_INTERVAL = 0.5  # seconds between looks: a checkpoint follows growth within a second, and each look holds up calls
 _MOST_BUNDLES = 512  # in one transaction, with the next: bounds how long it holds up decisions
 _MOST_ENTRIES = 16_384
 _PATIENCE = 10.0  # seconds that stopping waits for the last checkpoint

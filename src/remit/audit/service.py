@@ -23,7 +23,7 @@ class Recorder:
         self._keys = keys
         self._clock = clock
         self._epoch = epoch
-        self._mac_key = keys.derive("audit/arguments")
+        self._mac = hmac.new(keys.derive("audit/arguments"), digestmod="sha256")  # copied: its key is set up once
 
     def entry(
         self,
@@ -68,4 +68,6 @@ class Recorder:
 
     def mac(self, value: bytes) -> str:
         """HMAC-SHA256 of `value` in hex: equal arguments show as equal, and amounts cannot be guessed from it."""
-        return hmac.digest(self._mac_key, value, "sha256").hex()
+        mac = self._mac.copy()
+        mac.update(value)
+        return mac.hexdigest()

@@ -26,6 +26,7 @@ from remit.keys.ports import Provider
 
 DATABASE = "remit.db"
 _CHUNK = 500
+_UNFILED = "first IS NULL AND unfiled IS NOT NULL"
 Rows = Callable[[str, Sequence[Any]], Iterator[tuple[Any, ...]]]
 
 
@@ -197,7 +198,7 @@ class OfflineSource:
             "SELECT b.count, b.headers, b.first, e.slot FROM entries AS e"
             " LEFT JOIN bundles AS b ON b.bundle = e.bundle WHERE e.entry = ?"
         )
-        found = next(iter(self._rows(query, (entry_id,))), None)
+        found = next(iter(self._rows(query, (entry_id,))), None) or self._unfiled(entry_id)
         if found is None:
             raise NotFound("there is no such entry", detail=entry_id)
         count, stored, first, slot = found
@@ -214,7 +215,26 @@ class OfflineSource:
 
     def index_rows(self) -> int:
         """How many index rows there are, without those of entries that wait for a position."""
-        return int(self._one("SELECT count(*) FROM entries")) - self.waiting()
+        filed = int(self._one("SELECT count(*) FROM entries"))
+        if self._files_later():
+            filed += int(self._one(f"SELECT coalesce(sum(count), 0) FROM bundles WHERE {_UNFILED}"))  # noqa: S608 - a constant
+        return filed - self.waiting()
+
+    def _unfiled(self, entry_id: str) -> tuple[Any, ...] | None:
+        """The same of an entry that its server has not filed yet (SQLite; a server that runs, or was killed)."""
+        query = f"SELECT count, headers, first, unfiled FROM bundles WHERE {_UNFILED}"  # noqa: S608 - a constant
+        for count, stored, first, unfiled in self._rows(query, ()) if self._files_later() else ():
+            try:
+                ids = parse(unfiled)["ids"]
+                if entry_id in ids:
+                    return count, stored, first, ids.index(entry_id)
+            except (Malformed, KeyError, TypeError, ValueError, AttributeError):
+                continue  # its row is damaged, and its headers will say so
+        return None
+
+    def _files_later(self) -> bool:
+        """Whether the database is of a version that knows entries which are not filed yet."""
+        return bool(self._one("SELECT count(*) FROM alembic_version WHERE version_num >= '0007'"))
 
     def _one(self, query: str, *values: object) -> Any:  # noqa: ANN401 - any column
         rows = list(self._rows(query, values))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, text
+from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, text
 
 from remit.audit.checkpoint import parse
 from remit.audit.tiles import Tile
@@ -19,10 +20,17 @@ from remit.kernel.errors import Conflict
 from remit.storage.schema import bundles, checkpoints, entries, meta, payloads, tiles
 
 _LOCK = 0x52656D6A  # one sequencer at a time on PostgreSQL
-_WAITING = text("""
+# On SQLite places are given in the order of the bundles: what has none stands behind the last that has one.
+_BEHIND = "bundle > coalesce((SELECT bundle FROM bundles WHERE first IS NOT NULL ORDER BY first DESC LIMIT 1), 0)"
+_WAITING = text(f"""
 SELECT group_concat(bundle || ' ' || count || ' ' || hex(headers), char(10)) FROM (
-  SELECT bundle, count, headers FROM bundles WHERE first IS NULL ORDER BY bundle LIMIT :most)
-""")
+  SELECT bundle, count, headers FROM bundles WHERE first IS NULL AND {_BEHIND} ORDER BY bundle LIMIT :most)
+""")  # noqa: S608 - constants only
+# There, what a small commit wrote stands in its bundle's row until the writer files it: see storage/unfiled.py.
+_UNFILED = text(f"""
+SELECT i.value AS entry, b.bundle AS bundle, i.key AS slot FROM bundles AS b, json_each(b.unfiled, '$.ids') AS i
+WHERE b.unfiled IS NOT NULL AND b.{_BEHIND} AND i.value IN (SELECT value FROM json_each(:entries))
+""")  # noqa: S608 - constants only
 _PLACE = {
     "sqlite": text("""
 UPDATE bundles SET first = p.value ->> 1 FROM json_each(:rows) AS p
@@ -83,6 +91,8 @@ class SqlLog:
     def waiting_entries(self) -> int:
         """How many entries have no position yet."""
         query = select(func.coalesce(func.sum(bundles.c.count), 0)).where(bundles.c.first.is_(None))
+        if self._dialect == "sqlite":
+            query = query.where(text(_BEHIND))
         return int(self._connection.execute(query).scalar_one())
 
     def lock(self) -> None:
@@ -168,7 +178,7 @@ class SqlLog:
     def place_of(self, entry: str) -> tuple[int, int] | None:
         """(bundle, slot) where the index says that an entry stands."""
         query = select(entries.c.bundle, entries.c.slot).where(entries.c.entry == entry)
-        row = self._connection.execute(query).one_or_none()
+        row = self._connection.execute(query).one_or_none() or next(iter(self._unfiled([entry])), None)
         return None if row is None else (row.bundle, row.slot)
 
     def places_of(self, ids: Sequence[str]) -> dict[str, int]:
@@ -177,11 +187,22 @@ class SqlLog:
         for at in range(0, len(ids), 500):
             query = select(entries.c.entry, entries.c.bundle).where(entries.c.entry.in_(ids[at : at + 500]))
             found.update({row.entry: row.bundle for row in self._connection.execute(query)})
+        missing = [entry for entry in ids if entry not in found]
+        found.update({row.entry: row.bundle for row in self._unfiled(missing)})
         return found
+
+    def _unfiled(self, ids: Sequence[str]) -> Sequence[Row[Any]]:
+        """Where those of these entries stand that are not in the index yet."""
+        if self._dialect != "sqlite" or not ids:
+            return ()
+        return self._connection.execute(_UNFILED, {"entries": msgspec.json.encode(ids).decode()}).all()
 
     def payloads(self, number: int) -> bytes | None:
         """The sealed payloads of a bundle, framed; None if it has none."""
-        query = select(payloads.c.sealed).where(payloads.c.bundle == number)
+        here = select(bundles.c.sealed).where(bundles.c.bundle == number).scalar_subquery()
+        query = select(
+            func.coalesce(select(payloads.c.sealed).where(payloads.c.bundle == number).scalar_subquery(), here)
+        )
         found = self._connection.execute(query).scalar_one_or_none()
         return None if found is None else bytes(found)
 

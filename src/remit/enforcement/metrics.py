@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from remit.enforcement.model import Outcome
+
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -25,7 +27,8 @@ class Metrics:
         self.refused = Counter(
             "remit_refused", "Requests refused before a decision, by reason", ("reason",), registry=registry
         )
-        self.outcomes = Counter("remit_outcomes", "What became of allowed calls", ("outcome",), registry=registry)
+        outcomes = Counter("remit_outcomes", "What became of allowed calls", ("outcome",), registry=registry)
+        self.outcomes = {outcome: outcomes.labels(outcome.value) for outcome in Outcome}
         self.seconds = Histogram(
             "remit_decision_seconds", "From a parsed call to its durable decision", buckets=_SECONDS, registry=registry
         )

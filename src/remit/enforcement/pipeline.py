@@ -165,7 +165,7 @@ class Pipeline:
 
         `cause` is what cut it: a freeze's id, or the code that it would be denied with now.
         """
-        self.metrics.outcomes.labels(outcome.value).inc()
+        self.metrics.outcomes[outcome].inc()
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
@@ -190,7 +190,7 @@ class Pipeline:
             if isinstance(error, InDoubt):
                 self._doubt([Doubt(waiting)])
             raise self._unavailable("storage", error) from error
-        self.metrics.outcomes.labels(outcome.value).inc()
+        self.metrics.outcomes[outcome].inc()
         self._closed([waiting])
         self._decider.released(releases)
 
@@ -255,7 +255,9 @@ class Pipeline:
         except RemitError as error:
             self._not_committed(call, proposal, riders, error)
             raise self._unavailable("storage", error) from error
-        self._closed(riders)
+        if riders:
+            # What is durable is closed while this call is on its way: nobody waits for that.
+            asyncio.get_running_loop().call_soon(self._closed, riders)
         if isinstance(committed.failed, Activate):
             return None
         if committed.failed is not None:

@@ -12,6 +12,7 @@ from remit.attestation.model import Caller
 from remit.catalog.model import Injection, Server
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName
+from remit.outbound.response import Response
 from remit.policy.model import Answer, Call, Denial, Proposal
 from remit.storage.model import ConsumeProof, Entry, Release, Reserve
 
@@ -181,7 +182,7 @@ class Dialer(Protocol):
         headers: Mapping[str, str],
         data: bytes | None = None,
         timeout: aiohttp.ClientTimeout = ...,  # noqa: ASYNC109 - aiohttp's own kind of timeout
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
         ...
 

@@ -20,6 +20,7 @@ from remit.enforcement.ports import Dialer, Scanner, Secrets
 from remit.enforcement.server_messages import Kind, ServerMessage, read
 from remit.kernel.errors import RemitError, TooLarge
 from remit.outbound.model import OutboundFailed, OutboundRefused
+from remit.outbound.response import Response
 
 _OK: Final = 200
 _BOTH: Final = "application/json, text/event-stream"
@@ -64,7 +65,7 @@ class CredentialFrozen(RemitError):
 class Reply:
     """A server's HTTP response whose body is yet to be read. Use as an async context manager."""
 
-    def __init__(self, response: aiohttp.ClientResponse, limits: Limits, scanner: Scanner | None) -> None:
+    def __init__(self, response: Response, limits: Limits, scanner: Scanner | None) -> None:
         self._response = response
         self._limits = limits
         self._scanner = scanner

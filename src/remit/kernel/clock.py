@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import time
+from functools import lru_cache
 from typing import NewType, Protocol
 
 from remit.kernel.errors import Malformed
@@ -56,7 +57,12 @@ class FixedClock:
 def rfc3339(instant: int) -> str:
     """`instant` as RFC 3339 in UTC with microseconds: `2026-11-24T10:00:00.000000Z`."""
     seconds, micros = divmod(instant, SECOND)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06d}Z"
+    return f"{_to_the_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=64)  # several entries are made within one second, each with its time
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def parse_date_end(text: object) -> Instant:

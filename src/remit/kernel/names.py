@@ -29,6 +29,7 @@ EntryId = NewType("EntryId", str)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID_LENGTH = 26
+_SIXTY = (1 << 60) - 1
 _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]  # two characters at a time: half the steps
 _TOOL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 _MAX_TOOL = 256
@@ -80,14 +81,6 @@ def well_formed_tool(name: object) -> bool:
     )
 
 
-def _base32(value: int, length: int) -> str:
-    pairs = []
-    for _ in range(0, length, 2):
-        pairs.append(_PAIRS[value & 1023])
-        value >>= 10
-    return "".join(reversed(pairs))
-
-
 def made_at(id: str) -> Instant | None:  # noqa: A002 - what it is
     """When an id of `new_id` was made, in microseconds since 1970; None of another text."""
     _, _, rest = id.partition("_")
@@ -110,5 +103,14 @@ def new_id(prefix: str) -> str:
     with _lock:
         count = next(_counter) & 0xFFFFFF
         millis = time.time_ns() // 1_000_000
-    value = (millis << 80) | (count << 56) | int.from_bytes(os.urandom(7), "big")
-    return f"{prefix}_{_base32(value, _ID_LENGTH)}"
+    # Twice 60 bits and the 10 in front: Python's small integers are quicker to shift than large ones.
+    noise = int.from_bytes(os.urandom(7), "big")
+    front, low = (millis << 20) | (count >> 4), ((count & 15) << 56) | noise
+    middle, p = front & _SIXTY, _PAIRS
+    return (
+        f"{prefix}_{p[front >> 60]}"
+        f"{p[middle >> 50]}{p[middle >> 40 & 1023]}{p[middle >> 30 & 1023]}"
+        f"{p[middle >> 20 & 1023]}{p[middle >> 10 & 1023]}{p[middle & 1023]}"
+        f"{p[low >> 50]}{p[low >> 40 & 1023]}{p[low >> 30 & 1023]}"
+        f"{p[low >> 20 & 1023]}{p[low >> 10 & 1023]}{p[low & 1023]}"
+    )

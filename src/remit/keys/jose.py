@@ -26,6 +26,7 @@ __all__ = [
     "SigningKey",
     "generate",
     "private_key",
+    "proof_key",
     "public_key",
     "sign",
     "thumbprint",
@@ -103,6 +104,18 @@ def verify(
     if not signer.verifies(_octets(signature), signed.encode("ascii")):
         raise JoseInvalid("the token's signature is wrong")
     return header.members, _claims(_octets(body))
+
+
+def proof_key(proof: str) -> PublicKey:
+    """The key that a verified proof carries; read once, as `verify` reads it.
+
+    Raises:
+        JoseInvalid: It is no proof.
+    """
+    embedded = _header(proof.partition(".")[0]).embedded
+    if embedded is None:
+        raise JoseInvalid("the proof has no key")
+    return embedded
 
 
 @lru_cache(maxsize=2048)  # one per key and type in use; a sender's other headers only push each other out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -17,11 +18,15 @@ from remit.kernel.errors import IntegrityFailed
 KEY_BYTES = 32
 _FORMAT = b"\x01"  # the first byte of every sealed value, so that a later format can be told apart
 _NONCE = 12
+_SMALL = 1 << 32
 _TAG = 16
+_encode = msgspec.json.Encoder().encode
 
 
 def bind(*place: str | int) -> bytes:
     """The additional data for a place: table, row, version and whatever else must not change."""
+    if all(type(part) is str or (type(part) is int and 0 <= part < _SMALL) for part in place):
+        return _encode(["remit/v1", *place])  # such values have one form, and need no further looking at
     return canonical(["remit/v1", *place])
 
 

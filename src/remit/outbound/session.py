@@ -7,8 +7,8 @@ no headers of its own, and no request is ever sent twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from contextvars import ContextVar
+from collections.abc import Collection
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest
@@ -18,28 +18,24 @@ from aiohttp.tracing import Trace
 from remit.outbound.judge import reach
 from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, target
 from remit.outbound.resolve import PinnedResolver, Rule
-
-Headers = Mapping[str, str] | Collection[tuple[str, str]]
+from remit.outbound.response import FAILURES, Headers, Response, exchange, written
 
 ORDINARY = aiohttp.ClientTimeout(total=None, connect=5, sock_connect=5, sock_read=60)
-_OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 # Shorter than the 5 s after which uvicorn and Node close idle connections: a request written
 # while the peer closes may or may not have been read, and could not be repeated.
 _KEEPALIVE = 4.0
 _CONNECTIONS = 4096
 _DNS_SECONDS = 10
+_ROUTES = 1024  # URLs whose parts are kept
 
 
-class _Attempt:
-    """How far one request came."""
+class _Route(NamedTuple):
+    """What stays the same in every request to a URL."""
 
-    __slots__ = ("connected",)
-
-    def __init__(self) -> None:
-        self.connected = False
-
-
-_attempt: ContextVar[_Attempt] = ContextVar("outbound_attempt")
+    asked: Endpoint
+    path: str
+    host: str
+    dialled: ClientRequest  # what a connector is asked for; nothing of a single request is in it
 
 
 class _JudgingConnector(aiohttp.TCPConnector):
@@ -70,7 +66,6 @@ class _JudgingConnector(aiohttp.TCPConnector):
         except BaseException:
             connection.close()
             raise
-        _attempt.get().connected = True
         return connection
 
     def _judge(self, connection: Connection, asked: Endpoint) -> None:
@@ -94,7 +89,8 @@ class Outbound:
         self, *, allow: Collection[tuple[str, int]] = frozenset(), refuse: Collection[tuple[str, int]] = frozenset()
     ) -> None:
         self._resolver = PinnedResolver(Rule(allow, refuse))
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: _JudgingConnector | None = None
+        self._routes: dict[str, _Route] = {}
 
     @property
     def allow(self) -> frozenset[Endpoint]:
@@ -122,8 +118,8 @@ class Outbound:
         headers: Headers = (),
         data: bytes | None = None,
         timeout: aiohttp.ClientTimeout = ORDINARY,  # noqa: ASYNC109 - handed to aiohttp, which knows connect from read
-    ) -> aiohttp.ClientResponse:
-        """Send one request and return the response with its body unread; release or close it.
+    ) -> Response:
+        """Send one request and return the answer with its body unread; release or close it.
 
         A redirect is returned as it is.
 
@@ -131,26 +127,29 @@ class Outbound:
             OutboundRefused: The destination may not be called. Nothing was sent.
             OutboundFailed: No answer; `sent` says whether bytes may have left.
         """
-        parsed, asked = target(url)
-        self._refuse_literal(asked)
-        attempt = _Attempt()
-        token = _attempt.set(attempt)
+        connector, route = self._open(), self._route(url)
+        self._refuse_literal(route.asked)
+        connected = False
         try:
-            return await self._open().request(
-                method, parsed, headers=headers, data=data, timeout=timeout, allow_redirects=False
-            )
+            request = written(method, route.path, route.host, headers, data)
+            connection = await connector.connect(route.dialled, [], timeout)
+            connected = True
+            try:
+                return await exchange(connection, request, method, silence=timeout.sock_read)
+            except BaseException:
+                connection.close()
+                raise
         except OutboundRefused:
             raise
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise _failed(error, asked, attempt) from error
-        finally:
-            _attempt.reset(token)
+        except FAILURES as error:
+            raise _failed(error, route.asked, connected=connected) from error
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._connector is not None:
+            await self._connector.close()
+            self._connector = None
+            self._routes.clear()
 
     def _refuse_literal(self, asked: Endpoint) -> None:
         """An address written in the URL does not pass the resolver, so it is judged here, before the dial."""
@@ -160,24 +159,26 @@ class Outbound:
             return  # a name: the resolver judges what it stands for
         self._resolver.rule.check(asked.host, asked)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            session = aiohttp.ClientSession(
-                connector=_JudgingConnector(self._resolver),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                skip_auto_headers=_OWN_HEADERS,
-            )
-            # aiohttp repeats GET, PUT and DELETE on a stale pooled connection; one decision is one request.
-            session._retry_connection = False  # noqa: SLF001 - aiohttp has no public setting for it
-            self._session = session
-        return self._session
+    def _open(self) -> _JudgingConnector:
+        if self._connector is None:
+            self._connector = _JudgingConnector(self._resolver)
+        return self._connector
+
+    def _route(self, url: str) -> _Route:
+        found = self._routes.get(url)
+        if found is None:
+            parsed, asked = target(url)
+            dialled = ClientRequest("POST", parsed, loop=asyncio.get_running_loop())
+            found = _Route(asked, parsed.raw_path_qs, dialled.headers["Host"], dialled)
+            if len(self._routes) >= _ROUTES:
+                self._routes.clear()
+            self._routes[url] = found
+        return found
 
 
-def _failed(error: Exception, asked: Endpoint, attempt: _Attempt) -> OutboundFailed:
+def _failed(error: Exception, asked: Endpoint, *, connected: bool) -> OutboundFailed:
     detail = f"{asked.host}:{asked.port}: {type(error).__name__}: {error}"[:500]
-    if not attempt.connected:
+    if not connected:
         reason = "timed out" if isinstance(error, asyncio.TimeoutError) else "could not be reached"
         return OutboundFailed(f"the server {reason}", sent=False, detail=detail)
     reason = "did not answer in time" if isinstance(error, asyncio.TimeoutError) else "closed the connection"

@@ -29,6 +29,12 @@ class CedarEngine:
             _json({"staticPolicies": policies, "templates": {}, "templateLinks": []})
         )
 
+    def text(self, policies: Mapping[str, Any]) -> str:
+        """Policies as Cedar text."""
+        return str(
+            cedarpy.policies_from_json_str(_json({"staticPolicies": policies, "templates": {}, "templateLinks": []}))
+        )
+
     def ask(self, question: Slice, context: str) -> Verdict:
         """Decide. Anything but `Decision.Allow` itself is no allow: `bool(Decision.NoDecision)` is True."""
         result = cedarpy.is_authorized(

@@ -11,11 +11,13 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from remit.kernel.canonical import encode
+from remit.policy import evaluate
 from remit.policy.denial import violation_body
 from remit.policy.model import Answer, Call
 from remit.policy.view import View
 
-ENGINE: Final = f"cedarpy {version('cedarpy')}"
+# Which of the two answered does not show: where both may, they agree, or Cedar alone is asked.
+ENGINE: Final = f"cedarpy {version('cedarpy')}, evaluator {evaluate.VERSION}"
 _MAX_ACTION = 320  # a tool that does not exist may be called anything
 
 

@@ -41,6 +41,7 @@ from remit.outbound.model import Endpoint, endpoint
 from remit.outbound.session import Outbound
 from remit.people.service import PeopleService
 from remit.policy.cedar import CedarEngine
+from remit.policy.compiled import CompiledEngine
 from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.mandates import Mandates
@@ -128,7 +129,7 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
 
 
 def _ground(settings: Settings, base: str, clock: Clock, database: Database, keys: KeyRing) -> Ground:
-    engine, vault = CedarEngine(), Vault(keys)
+    engine, vault = CompiledEngine(CedarEngine()), Vault(keys)
     keeper, gatekeeper, revoked = Doorkeeper(clock=clock, dev=settings.dev), Gatekeeper(), Revoked(clock)
     records = Recorder(keys, clock, lambda: database.epoch)
     states, seal = States(keys, database.reader), entitlement_seal(keys)

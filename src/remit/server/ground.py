@@ -12,8 +12,8 @@ from remit.certification.coverage import CoverageClock
 from remit.connectors.systems import Directory
 from remit.kernel.clock import Clock
 from remit.keys.service import KeyRing
-from remit.policy.cedar import CedarEngine
 from remit.policy.facts import Facts
+from remit.policy.ports import Engine
 from remit.policy.service import PolicyService
 from remit.server.operator_tokens import Doorkeeper
 from remit.server.peps import Gatekeeper
@@ -40,7 +40,7 @@ class Ground:
     gatekeeper: Gatekeeper
     revoked: Revoked
     facts: Facts
-    engine: CedarEngine
+    engine: Engine
     policy: PolicyService
     coverage: CoverageClock
     systems: Directory

@@ -25,6 +25,7 @@ from remit.kernel.errors import ConfigInvalid, StorageUnavailable
 from remit.server import compose, garbage, logs
 from remit.server.life import Remit
 from remit.server.settings import Settings, data_directory
+from remit.server.wire import Protocol
 from remit.storage.lock import FileLock
 
 _BACKLOG = 2048
@@ -98,7 +99,7 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
     config = uvicorn.Config(
         remit.app,
         loop="none",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from remit.kernel.errors import RemitError
 from remit.storage import activate, bundle
-from remit.storage.effects import NOTHING_FAILED, Settled, Wanted, settle, wanted
+from remit.storage.effects import NOTHING_FAILED, RowKey, Settled, Wanted, settle, wanted
 from remit.storage.journal import Journal
 from remit.storage.model import Committed, Entry, Work
 
@@ -137,7 +137,10 @@ def _settle(journal: Journal, works: Sequence[Work], wants: Wanted, seal: activa
     fresh = journal.consume(wants.proofs) if wants.proofs else set()
     counting = wants.reserved or wants.released
     used = journal.used(wants) if counting else {}
-    rows = activate.serials(journal.connection, wants.activations)
+    rows: dict[RowKey, int] = {}
+    if wants.activations:
+        journal.hold()
+        rows = activate.serials(journal.connection, wants.activations)
     settled = settle(works, fresh=fresh, used=used, serials=rows)
     if settled.counters:
         journal.keep(settled.counters, wants)

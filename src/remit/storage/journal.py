@@ -29,7 +29,14 @@ class Journal(Protocol):
         ...
 
     def begin(self, *, changes: bool) -> None:
-        """Open the write transaction; with `changes`, also take the turn to change state (all nodes)."""
+        """Open the write transaction; with `changes`, also take the turn to change state (all nodes).
+
+        Without, it may be opened only when something is held or written.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Hold on to what is read from here on until the end of the transaction."""
         ...
 
     def commit(self) -> None:

@@ -101,6 +101,9 @@ class PostgresJournal:
         self._changes = changes
         self._execute("BEGIN ISOLATION LEVEL READ COMMITTED")
 
+    def hold(self) -> None:
+        """Nothing to do: `begin` has opened the transaction, and rows are locked as they are read."""
+
     def commit(self) -> None:
         """Commit and wait for the flush."""
         if self._execute("COMMIT").statusmessage != "COMMIT":

@@ -52,8 +52,13 @@ bundles = Table(  # one row per group commit: the headers of its entries, compre
     Column("count", Integer, nullable=False),
     Column("headers", LargeBinary, nullable=False),
     Column("first", BigInteger),  # log index of its first entry; NULL until sequenced
+    # SQLite: what a small commit writes besides, kept in its one row until the writer files it (see `unfiled`).
+    Column("sealed", LargeBinary),  # the payloads
+    Column("unfiled", Text),  # {"ids": of its entries, "proofs": key to expires}; NULL once filed
 )
-Index("bundles_first", bundles.c.first, unique=True)  # finds what waits for a place, and what stands at one
+# Finds what stands at a place and, on PostgreSQL, what waits for one. SQLite's one writer gives places in order, so
+# there what waits are the last rows, and a commit has one page less to write.
+Index("bundles_first", bundles.c.first, unique=True, sqlite_where=bundles.c.first.is_not(None))
 entries = Table(  # the slim index: where an entry stands
     "entries",
     metadata,

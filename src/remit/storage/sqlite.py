@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from remit.storage.effects import CounterKey, Wanted
+from remit.storage.unfiled import INSERT_PROOFS, Unfiled
 from remit.storage.wal import WalKeeper
 
 VERSION = sqlite3.sqlite_version_info
@@ -30,9 +31,6 @@ _MOVE_BYTES = 16 << 20  # a log that stays small is overwritten in place, which 
 _FAR_BEHIND = 8 * _MOVE_BYTES  # then commits wait for it after all, so that the disk does not fill
 _PAGES_PER_COMMIT = 8 * 4096  # index and table pages a commit rewrites besides its bundle, roughly
 
-_INSERT_PROOFS = (
-    "INSERT INTO proofs (key, expires) SELECT key, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
-)
 _READ_COUNTERS = """
 SELECT c.key, c.window, c.used FROM json_each(?) AS w
 CROSS JOIN counters AS c ON c.key = w.value ->> 0 AND c.window = w.value ->> 1
@@ -114,6 +112,10 @@ class SqliteJournal:
         assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - for the type checker
         self._raw = raw
         self._execute = raw.execute
+        self._unfiled = Unfiled(raw)
+        self._small = False  # whether the open transaction may be one row
+        if self._unfiled.found():
+            self._file_alone()
         self._keeper = WalKeeper(lambda: connect(path))
         self._unmoved = 0  # bytes in the write-ahead log that are not in the database yet, roughly
         self._nudge_at = _MOVE_BYTES
@@ -123,17 +125,31 @@ class SqliteJournal:
         """SQLAlchemy's face of the connection."""
         return self._connection
 
-    def begin(self, *, changes: bool) -> None:  # noqa: ARG002 - one process, so changes need no turn
-        """Take the write lock at once: a lock taken later could fail after work was done."""
-        self._execute("BEGIN IMMEDIATE")
+    def begin(self, *, changes: bool) -> None:
+        """Begin. A change takes the write lock at once, and finds every table complete.
+
+        Works wait with it: most of them are one row and with it one statement, which SQLite commits by itself.
+        """
+        self._small = True
+        if changes:
+            self._at_large()
+
+    def hold(self) -> None:
+        """Take the write lock: what is read from here on must not change until the commit."""
+        if not self._raw.in_transaction:
+            self._execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """Commit and flush; then make sure it went into the file that is still there."""
-        self._execute("COMMIT")
+        self._unfiled.settle()
+        if self._raw.in_transaction:
+            self._execute("COMMIT")
+        self._unfiled.committed()
         self._check_file()
 
     def rollback(self) -> None:
         """End the transaction, unless SQLite has (disk full rolls back by itself)."""
+        self._unfiled.undone()
         if self._raw.in_transaction:
             self._execute("ROLLBACK")
 
@@ -151,21 +167,28 @@ class SqliteJournal:
         self._execute("RELEASE change")
 
     def recorded(self, ids: Sequence[str]) -> set[str]:
-        """Look the ids up in the index."""
-        return {entry for (entry,) in self._execute(_RECORDED, (_encode(list(ids)).decode(),))}
+        """Look the ids up in the index, and among what is not in it yet."""
+        indexed = {entry for (entry,) in self._execute(_RECORDED, (_encode(list(ids)).decode(),))}
+        return indexed | self._unfiled.known(ids)
 
     def consume(self, proofs: Mapping[str, int]) -> set[str]:
-        """Insert all at once; only if some were there already, ask which."""
+        """Take few into the commit's one row; else insert all, and only if some were there already ask which."""
+        if self._small and (fresh := self._unfiled.take(proofs)) is not None:
+            return fresh
+        self._at_large()
         rows = _encode(proofs).decode()
-        if self._execute(_INSERT_PROOFS, (rows,)).rowcount == len(proofs):
+        if self._execute(INSERT_PROOFS, (rows,)).rowcount == len(proofs):
             return set(proofs)
-        # A replay. Nothing else has happened in this transaction yet, so it simply starts again.
+        # A replay. Nothing else but filing has happened in this transaction yet, so it simply starts again.
         self._execute("ROLLBACK")
+        self._unfiled.undone()
         self._execute("BEGIN IMMEDIATE")
-        return {key for (key,) in self._execute(_INSERT_PROOFS + " RETURNING key", (rows,))}
+        self._unfiled.file()
+        return {key for (key,) in self._execute(INSERT_PROOFS + " RETURNING key", (rows,))}
 
     def used(self, wanted: Wanted) -> dict[CounterKey, int]:
-        """Read the counters; BEGIN IMMEDIATE holds the only write lock there is."""
+        """Read the counters under the only write lock there is."""
+        self.hold()
         rows = _encode([*wanted.reserved, *(key for key in wanted.released if key not in wanted.reserved)])
         return {(key, window): used for key, window, used in self._execute(_READ_COUNTERS, (rows.decode(),))}
 
@@ -176,14 +199,17 @@ class SqliteJournal:
         self._execute(_WRITE_COUNTERS, (_encode(rows).decode(),))
 
     def store(self, ids: Sequence[str], headers: bytes, payloads: bytes | None) -> None:
-        """Append one bundle."""
+        """Append one bundle; a small one is one row with all that belongs to it."""
+        self._unmoved += len(headers) + len(payloads or b"")
+        if self._small and self._unfiled.store(ids, headers, payloads):
+            return
+        self._at_large()
+        self._unfiled.seen(ids)
         execute = self._execute
         bundle = execute(_INSERT_BUNDLE, (len(ids), headers)).lastrowid
         execute(_INSERT_ENTRIES, (bundle, _encode(ids).decode()))
         if payloads is not None:
             execute(_INSERT_PAYLOADS, (bundle, payloads))
-            self._unmoved += len(payloads)
-        self._unmoved += len(headers)
 
     def epoch(self) -> int:
         """The number of the last change."""
@@ -212,9 +238,13 @@ class SqliteJournal:
             self.rollback()
 
     def rest(self, *, idle: bool) -> None:
-        """Have the write-ahead log moved into the database, when nothing waits or it has grown."""
+        """File what small commits left, and have the write-ahead log moved into the database: when nothing waits, or
+        when there is much of it.
+        """
         if not idle:
             self._unmoved += _PAGES_PER_COMMIT
+        if self._unfiled.many or (idle and len(self._unfiled)):
+            self._file_alone()
         if self._keeper.caught_up or self._unmoved >= _FAR_BEHIND:
             self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._keeper.caught_up = False
@@ -232,6 +262,20 @@ class SqliteJournal:
             self._connection.close()
         with contextlib.suppress(Exception):
             self._raw.close()
+
+    def _at_large(self) -> None:
+        """The open transaction is not one row: it files what was left for later, and leaves nothing itself."""
+        if self._small:
+            self._small = False
+            self.hold()
+            self._unfiled.file()
+            self._unfiled.settle()
+
+    def _file_alone(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+        self._unfiled.file()
+        self._execute("COMMIT")
+        self._unfiled.committed()
 
     def _check_file(self) -> None:
         """Refuse to acknowledge into a file that was deleted or replaced under us; its name leads elsewhere now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -133,6 +134,8 @@ class GroupCommitWriter:
             stopping = self._turn()
         self._intake.fail(intake.CLOSING)
         if self._journal is not None:
+            with contextlib.suppress(Exception):  # whatever it leaves is found when it is opened again
+                self._journal.rest(idle=True)
             self._journal.close()
 
     def _turn(self) -> bool:

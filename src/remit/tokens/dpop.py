@@ -55,7 +55,7 @@ def check_proof(proof: str, *, method: str, url: str, now: Instant, token_hash: 
     """
     # (2)-(7) One well-formed JWT, typ dpop+jwt, a signature algorithm we take, a public key in `jwk`, its signature.
     try:
-        header, claims = jose.verify(proof, typ=jose.PROOF, algorithms=ALGORITHMS, key=_never, max_size=_MAX_PROOF)
+        _, claims = jose.verify(proof, typ=jose.PROOF, algorithms=ALGORITHMS, key=_never, max_size=_MAX_PROOF)
     except jose.JoseInvalid as error:
         raise ProofInvalid("the proof is not a DPoP proof, or its signature is wrong", detail=error.public) from error
     # (3) All required claims are there.
@@ -74,7 +74,7 @@ def check_proof(proof: str, *, method: str, url: str, now: Instant, token_hash: 
     # (12) Made for this token: else a proof seen with one token would open another.
     if token_hash is not None and claims.get("ath") != token_hash:
         raise ProofInvalid("the proof is for another token")
-    jkt = jose.public_key(header["jwk"]).thumbprint
+    jkt = jose.proof_key(proof).thumbprint
     digest = hashlib.sha256(jti.encode("utf-8", "surrogatepass")).hexdigest()
     return Proof(jkt, ConsumeProof(f"dpop:{jkt}:{digest}", Instant(made + PROOF_WINDOW)))
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
@@ -122,7 +123,7 @@ def test_a_loopback_server_that_an_operator_wrote_answers() -> None:
     async def scenario() -> None:
         async with upstream() as server, going_out(allow={("127.0.0.1", server.port)}) as out:
             response = await out.request("POST", server.url(), headers={"X-A": "1"}, data=b"hello")
-            assert (response.status, await response.json()) == (200, {"got": "hello"})
+            assert (response.status, json.loads(await response.read())) == (200, {"got": "hello"})
             (request,) = server.requests
             assert request.headers["X-A"] == "1"
             assert set(request.headers) == {"Host", "X-A", "Content-Length"}
@@ -467,5 +468,96 @@ def test_no_error_shows_the_credential_it_carried() -> None:
                 await out.request("POST", f"http://127.0.0.1:{port}/", headers={"Authorization": "Bearer canary"})
             shown = f"{failure.value} {failure.value.detail} {failure.value!r} {failure.value.__cause__!r}"
             assert "canary" not in shown
+
+    run(scenario)
+
+
+# What a server's answer looks like
+
+
+def _read_twice(*parts: bytes) -> tuple[list[bytes], int]:
+    """What two requests to a server bring that answers every one with `parts`, and how many connections it took."""
+    connections = 0
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+
+    read: list[bytes] = []
+
+    async def scenario() -> None:
+        async with peer(answers) as port, going_out(allow={("127.0.0.1", port)}) as out:
+            for _ in range(2):
+                response = await out.request("GET", f"http://127.0.0.1:{port}/")
+                read.append(await response.read())
+                response.close()
+            await out.close()
+
+    run(scenario)
+    return read, connections
+
+
+def test_an_interim_answer_is_not_the_answer() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    assert _read_twice(early, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") == ([b"ok", b"ok"], 1)
+
+
+def test_an_answer_in_chunks_is_put_together() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+    assert _read_twice(head, b"1\r\nc\r\n0\r\n\r\n") == ([b"abc", b"abc"], 1)
+
+
+def test_a_connection_that_its_server_ends_is_not_used_again() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+    assert _read_twice(answer) == ([b"ok", b"ok"], 2)
+
+
+def test_what_stands_behind_an_answer_is_not_the_next_one() -> None:
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    assert _read_twice(answer + forged) == ([b"ok", b"ok"], 2)
+
+
+def test_a_request_that_is_given_up_takes_its_connection_with_it() -> None:
+    async def scenario() -> None:
+        came, ended = asyncio.Event(), asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            came.set()
+            await reader.read()
+            ended.set()
+
+        async with peer(silent) as port, going_out(allow={("127.0.0.1", port)}) as out:
+            asked = asyncio.create_task(out.request("GET", f"http://127.0.0.1:{port}/"))
+            await came.wait()
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+            await ended.wait()
+
+    run(scenario)
+
+
+def test_an_answer_that_is_closed_half_read_is_not_read_on() -> None:
+    async def scenario() -> None:
+        async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+            await reader.read()
+
+        async with peer(half) as port, going_out(allow={("127.0.0.1", port)}) as out:
+            response = await out.request("GET", f"http://127.0.0.1:{port}/")
+            reading = asyncio.create_task(response.read())
+            await asyncio.sleep(0)
+            response.close()
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await reading
 
     run(scenario)
