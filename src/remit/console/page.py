@@ -37,7 +37,7 @@ def agents(view: View, *, covered: int, now: Instant) -> list[dict[str, Any]]:
                 "direct": held["direct"],
                 "latent": held["latent"],
                 "person": held["person"],
-                "risk": record.risk,
+                "risk": record.risk.value,
             }
         )
     return rows
