@@ -34,6 +34,9 @@ class NotedHands:
     def keep(self, key: ActivationKey, *, until: Instant, by: Actor) -> None:
         self.done.append((f"keep by {by.person}", key.action, until))
 
+    def unkeep(self, key: ActivationKey, *, by: Actor) -> None:
+        self.done.append((f"unkeep by {by.person}", key.action, 0))
+
     def suspend(self, key: ActivationKey, *, by: Actor) -> None:
         self.done.append((f"suspend by {by.person}", key.action, 0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
@@ -13,7 +14,8 @@ from remit.access.activation import ActivationState
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
 from remit.kernel.errors import Conflict, Forbidden, Malformed, NotFound, StorageUnavailable
 from remit.people.change import Actor
-from remit.reviews.model import AnswerState, QuestionState, Stage
+from remit.reviews.model import AnswerState, QuestionState, Said, Stage
+from remit.reviews.sql import SqlAnswers
 
 MO = Actor(by="mo")
 
@@ -147,8 +149,22 @@ def test_a_keep_that_is_taken_back_ends(world: World) -> None:
     answer = world.answer(question, "keep")
     world.later(10 * MINUTE)
     world.reviews.undo(answer.id, by=Actor(by="dana"))
-    assert world.hands.done[-1] == ("keep by dana", "payments/list_payees", world.now)
+    assert world.hands.done[-1] == ("unkeep by dana", "payments/list_payees", 0)
     assert world.find(question).state is QuestionState.OPEN
+
+
+def test_an_answer_that_nobody_gave_is_not_carried_out(world: World) -> None:
+    """Somebody who can write the database answers in dana's place, or turns what she said into something else."""
+    question = world.ask("list_payees")
+    answer = world.answer(question, "end")
+    forged = replace(answer, said=Said.KEEP)
+    world.rig.writer.change(lambda tx: SqlAnswers(tx.connection).put(forged))
+    before = list(world.hands.done)
+    world.later(10 * MINUTE)
+    assert world.hands.done == before
+    assert world.reviews.answer_of(answer.id).state is AnswerState.VOIDED
+    assert world.find(question).state is QuestionState.OPEN
+    assert len(world.rig.entries("answer_forged")) == 1
 
 
 def test_asking_somebody_hands_it_to_them_and_the_term_runs_on(world: World) -> None:

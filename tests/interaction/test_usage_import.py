@@ -78,7 +78,7 @@ class Estate:
             records=Records(), clock=self.clock, view=view,
             dirty=lambda _tx, keys: self.dirty.extend(keys), noticed=lambda _tx, event: self.signals.append(event),
         )  # fmt: skip
-        self.usage.register("src", ["s"], by=OPS)
+        self.usage.register("src", ["s", "elsewhere"], by=OPS)
 
     def take(self, events: Iterable[UsageEvent], covers: Sequence[tuple[int, int]] = ()) -> Imported:
         lines = [Line(number, event) for number, event in enumerate(events, 1)]
@@ -227,7 +227,7 @@ def test_who_is_told_of_what() -> None:
     assert [(key.purpose, key.action, key.scope) for key in estate.dirty] == [("work", "s/one", "s")]
     assert set(estate.dirty) == found.moved
     assert dict(found.unattributed) == {("bot", "s/two"): 1}
-    assert estate.topics == [("activations:bot",), ("usage:s",)]
+    assert estate.topics == [("activations:bot",), ("usage:elsewhere", "usage:s")]
 
 
 def test_an_import_is_recorded_with_the_digest_of_what_was_new() -> None:
@@ -291,7 +291,7 @@ def test_the_servers_of_a_source_may_change() -> None:
     estate.topics.clear()
     estate.usage.register("src", ["t"], by=OPS)
     estate.usage.register("src", ["t", "t"], by=OPS)
-    assert estate.topics == [("usage:s", "usage:t")]
+    assert estate.topics == [("usage:elsewhere", "usage:s", "usage:t")]
     assert estate.usage.coverage() == {"t": windows([(FIRST, NOW)])}
     ((source, told),) = estate.usage.sources()
     assert (source.servers, source.batch, told) == (("t",), 1, windows([(FIRST, NOW)]))

@@ -114,6 +114,11 @@ class SqlActivations:
         """Say when each is due next."""
         self._write("due", keys)
 
+    def due_now(self, scopes: Sequence[str], now: Instant) -> None:
+        """Have everything of these scopes that can still change by itself judged now."""
+        can = (_STARTED, activations.c.scope.in_(scopes), activations.c.due < _EMPTY["due"], activations.c.due > now)
+        self._connection.execute(update(activations).where(*can).values(due=now))
+
     def unsealed(self) -> ActivationKey | None:
         """One that carries no seal at all, if there is any: from before there were seals, or made by somebody else.
 

@@ -141,7 +141,9 @@ def _ended(facts: Facts) -> Verdict | None:  # noqa: PLR0911 - one for each step
 
 
 def _waits(facts: Facts, lasts: int, parameters: Parameters) -> bool:
-    """Whether a run keeps it a little longer: not what is critical (thieves have runs too), nor past the owner's word."""
+    """Whether a run keeps it a little longer: not what is critical, for thieves have runs too, nor past the owner's
+    word.
+    """
     meant = facts.tier is Tier.CRITICAL or lasts == facts.habit.shorter
     return facts.held and not meant and facts.idle_covered - lasts < parameters.held_most
 

@@ -100,6 +100,11 @@ class SqlRisks:
         }  # fmt: skip
         self._connection.execute(insert(signals).values(row))
 
+    def raised_by(self, agent: AgentName, signal: Signal, about: str) -> str | None:
+        """Who said that a signal is on; None if it is not."""
+        which = (signals.c.agent == agent, signals.c.signal == signal.value, signals.c.about == about)
+        return self._connection.execute(select(signals.c.by).where(*which)).scalar_one_or_none()
+
     def off(self, agent: AgentName, signal: Signal, about: str) -> None:
         """A signal is over."""
         which = (signals.c.agent == agent, signals.c.signal == signal.value, signals.c.about == about)

@@ -145,13 +145,20 @@ class AgentService:
         return self._writer.change(lambda tx: self.signal_within(tx, name, signal, about=about, on=on, by=by))
 
     def signal_within(
-        self, tx: Transaction, name: str, signal: object, *, about: str = "", on: bool = True, by: Actor
-    ) -> Risk:
-        """The same, within a change. What is on already stays as it is."""
+        self, tx: Transaction, name: str, signal: object, *, about: str = "", on: bool = True, by: Actor,
+        own: bool = False,
+    ) -> Risk:  # fmt: skip
+        """The same, within a change. What is on already stays as it is.
+
+        With `own`, only what the same actor raised is ended: a feed says nothing against a person's word, and a line
+        of last winter nothing against today's.
+        """
         kind, rows, agent = signal_of(signal), SqlRisks(tx.connection), _found(SqlAgents(tx.connection), name)
         before, now = rows.find(agent.agent), self._clock.now()
         others = tuple(each for each in before.noticed if (each.signal, each.about) != (kind, about))
         if on is (len(others) < len(before.noticed)):
+            return before
+        if not on and own and rows.raised_by(agent.agent, kind, about) != by.person:
             return before
         if on:
             rows.on(agent.agent, Noticed(kind, about, now), by=by.person)

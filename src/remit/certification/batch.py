@@ -162,6 +162,12 @@ class Batch:
         if after.state in _WITHDRAWN:
             what = {"purpose": key.purpose, "action": key.action, "scope": key.scope, "state": after.state.value}
             self.after.withdrawer.begin(self.tx, agent=key.agent, cause=after.why, what=what)
+        habit = facts_of(step.taken.before, step.setting).habit
+        if after.state is ActivationState.LAPSED and habit.flaps and habit.cadence is None:
+            facts = {**asked(after, step.setting), "cycles": list(after.cycles)}
+            self.after.asker.ask(
+                self.tx, kind="cadence_wanted", agent=key.agent, about=after.id, why="comes_and_goes", facts=facts
+            )
         asks = after.state in {ActivationState.NEEDS_HUMAN, ActivationState.SUSPENDED}
         if asks and after.why not in {EXPOSED, TOXIC}:  # the one ends by itself, of the other is asked as a whole
             facts = {**asked(after, step.setting)}

@@ -83,13 +83,8 @@ class Signals:
     off: tuple[str, ...]
 
 
-def signals(holdings: Iterable[Holding], before: Collection[str]) -> Signals:
-    """What must change, if the signals about `before` (names of combinations) are on now."""
-    return moved({each.combination.combination for each in holdings}, before)
-
-
 def signals_by_entitlement(holdings: Iterable[Holding], before: Collection[str]) -> Signals:
-    """The same for signals that are about one entitlement each: `PURPOSE ACTION`."""
+    """What must change, if the signals about `before` (each one entitlement: `PURPOSE ACTION`) are on now."""
     return moved({f"{key.purpose} {key.action}" for key in toxic_keys(holdings)}, before)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from remit.access.activation_sql import SqlActivations
 from remit.certification.together_sql import SqlTogether
 from remit.kernel.clock import DAY, Clock
 from remit.storage.ports import Reader, Transaction, Writer
@@ -35,5 +36,8 @@ class Grouping:
     def _find(self, tx: Transaction, agent: str) -> int:
         if not SqlTogether(tx.connection).find(agent):
             return 0
+        rows = SqlActivations(tx.connection)
+        # What left a group, or joined one, has another idle time: it is judged with the next tick.
+        rows.postpone((key, self.clock.now()) for key in rows.keys_of(agent))
         tx.touch(f"activations:{agent}")
         return 1

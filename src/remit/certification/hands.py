@@ -12,8 +12,9 @@ from remit.access.activation_sql import SqlActivations
 from remit.access.judge import TOXIC, judge
 from remit.catalog.model import Tier
 from remit.certification.coverage import CoverageClock
+from remit.certification.ports import Nobody, Withdrawer
 from remit.certification.setting import setting_of
-from remit.kernel.clock import Clock, Instant
+from remit.kernel.clock import EPOCH, Clock, Instant
 from remit.kernel.errors import Conflict, Malformed, NotFound
 from remit.kernel.names import ActionName, AgentName, PurposeName, split_action
 from remit.people.change import Actor
@@ -23,6 +24,7 @@ from remit.policy.view import View
 from remit.storage.ports import Transaction, Writer
 
 _NEVER = 2**62
+_INSTEAD = "what speaks against it first: remit agent signal AGENT SIGNAL --over, or remit review list"
 _RELEASED = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.AT_RISK})  # by a person's word
 _ENDED = frozenset({ActivationState.LAPSED, ActivationState.SUSPENDED, ActivationState.REVOKED})
 
@@ -37,6 +39,7 @@ class Hands:
     coverage: CoverageClock
     view: Callable[[], View]
     seal: Unsealed = UNSEALED
+    withdrawer: Withdrawer = Nobody()  # noqa: RUF009 - it has no state
 
     def key(self, agent: str, action: str, purpose: str | None) -> ActivationKey:
         """The entitlement that is meant.
@@ -69,6 +72,9 @@ class Hands:
             if setting.holder.state != "active" or not setting.holder.owner_active:
                 raise Conflict(f"{key.agent} is {setting.holder.state}, or its owner is not active")
             after = begin(key, before, setting, by=by.person)
+            found = judge(facts_of(after, setting))
+            if found.state is ActivationState.SUSPENDED:
+                raise Conflict(f"{key.action} of {key.agent} would be suspended again: {found.reason}", try_=_INSTEAD)
             rows.put(after, expected=before.serial if before else 0, due=due_at(facts_of(after, setting), setting))
             self._record(tx, verdict_of(after, "start", _said(setting), before), by)
             return after
@@ -89,6 +95,7 @@ class Hands:
             )  # fmt: skip
             rows.put(after, expected=before.serial if before else 0, due=_NEVER)
             self._record(tx, verdict_of(after, "suspend", _said(setting), before), by)
+            self._taken(tx, after)
             return after
 
         return self.writer.change(apply)
@@ -107,6 +114,7 @@ class Hands:
             )  # fmt: skip
             rows.put(after, expected=before.serial, due=_NEVER)
             self._record(tx, verdict_of(after, "lapse", _said(setting), before), by)
+            self._taken(tx, after)
             return after
 
         return self.writer.change(apply)
@@ -118,7 +126,7 @@ class Hands:
         reason than what it is held with, or revoked, is started (`start`) and not kept.
 
         Raises:
-            NotFound: No boundary in force names it; or it is critical, and was never started.
+            NotFound: No boundary in force names it; or it was never started, and only a person starts it.
             Conflict: It is suspended for another reason, or revoked.
         """
 
@@ -131,7 +139,7 @@ class Hands:
         """The same, within a change."""
         rows = SqlActivations(tx.connection, self.seal)
         before, setting = rows.find(key), self._setting(key)
-        if setting.boundary is None or (before is None and setting.tier is Tier.CRITICAL):
+        if setting.boundary is None or (before is None and not _starts_alone(setting)):
             raise NotFound(f"{key.agent} has no entitlement to {key.action} in force"[:200])
         known = before or self._unstarted(key, setting, by)
         kept = replace(known, vouched=until, serial=known.serial + 1 if before else 1)
@@ -148,6 +156,32 @@ class Hands:
         self._record(tx, verdict_of(kept, "keep", {**_said(setting), "until": until}, before), by)
         return kept
 
+    def unkeep(self, key: ActivationKey, *, by: Actor) -> Activation | None:
+        """A person's word is taken back: what speaks against it counts again, at once."""
+
+        def apply(tx: Transaction) -> Activation | None:
+            rows = SqlActivations(tx.connection, self.seal)
+            before, setting = rows.find(key), self._setting(key)
+            if before is None or not before.vouched:
+                return before
+            after = replace(before, vouched=EPOCH, serial=before.serial + 1)
+            found = judge(facts_of(after, setting))
+            if found.state is not after.state:
+                after = replace(after, state=found.state, since=setting.now, why=found.reason)
+            rows.put(after, expected=before.serial, due=due_at(facts_of(after, setting), setting))
+            self._record(tx, verdict_of(after, "unkeep", _said(setting), before), by)
+            self._taken(tx, after)
+            return after
+
+        return self.writer.change(apply)
+
+    def _taken(self, tx: Transaction, after: Activation) -> None:
+        """What a person took away is withdrawn everywhere, as what the machine takes is."""
+        if after.state in _ENDED:
+            key = after.key
+            what = {"purpose": key.purpose, "action": key.action, "scope": key.scope, "state": after.state.value}
+            self.withdrawer.begin(tx, agent=key.agent, cause=after.why, what=what)
+
     def _unstarted(self, key: ActivationKey, setting: Setting, by: Actor) -> Activation:
         """What a person's word about something that never started stands on: not in force until it is used."""
         return replace(begin(key, None, setting, by=by.person), state=ActivationState.LAPSED, why="never_used")
@@ -159,6 +193,12 @@ class Hands:
         acting = {} if by.as_ is None else {"as": by.as_}
         tx.record(self.records.entry("verdict", {**verdict, "by": by.by, **acting}))
         tx.touch(f"activations:{verdict['agent']}")
+
+
+def _starts_alone(setting: Setting) -> bool:
+    """Whether a first use needs no person: else a word about something that never started would start it."""
+    chosen = setting.rule is not None and setting.rule.first_use == "auto"
+    return setting.tier in {Tier.LOW, Tier.MEDIUM} or (setting.tier is Tier.HIGH and chosen)
 
 
 def _said(setting: Setting) -> dict[str, Any]:

@@ -31,6 +31,8 @@ _TAKEN: Final = frozenset({OWN, "sources", "coverage"})  # Remit's own enforceme
 
 Dirty = Callable[[Transaction, Sequence[ActivationKey]], None]
 """Told, within the change, of the entitlements whose use changed, in order."""
+Covered = Callable[[Transaction, Sequence[str]], None]
+"""Told, within the change, of the servers whose record of use is complete for another time than before."""
 Noticed = Callable[[Transaction, UsageEvent], None]
 """Told, within the change, of the newest `signal` event about something, when one about it came in."""
 
@@ -49,6 +51,7 @@ class UsageService:
     clock: Clock
     view: Callable[[], View]
     dirty: Dirty = _nobody
+    covered: Covered = _nobody
     noticed: Noticed = _nobody
 
     def register(self, name: str, servers: Collection[str], *, by: Actor) -> Source:
@@ -127,13 +130,14 @@ class UsageService:
 
     def _apply(self, tx: Transaction, *, source: str, lines: Sequence[Line], by: Actor) -> tuple[Taken, int]:
         rows, now = SqlUsage(tx.connection), self.clock.now()
-        known = Known(
-            agents=self.view().agents, purposes=_purposes(self.view(), now),
-            stored=rows.stored(source, [line.event.id for line in lines]),
-        )  # fmt: skip
-        taken, registered = take(lines, known, now=now), rows.source(source)
+        registered = rows.source(source)
         if registered is None:
             raise NotFound(f"there is no source {source}")
+        known = Known(
+            agents=self.view().agents, purposes=_purposes(self.view(), now),
+            stored=rows.stored(source, [line.event.id for line in lines]), servers=frozenset(registered.servers),
+        )  # fmt: skip
+        taken = take(lines, known, now=now)
         moved = self._cover(tx, registered, taken)
         if not taken.rows and not moved:
             return taken, 0
@@ -156,6 +160,7 @@ class UsageService:
         rows.keep_windows(name, before, after)
         if after != before:
             tx.touch(*(f"usage:{server}" for server in source.servers))
+            self.covered(tx, source.servers)
         return (claims, numbers, after) != (claimed, told, before)
 
     def _tell(self, tx: Transaction, taken: Taken) -> None:
@@ -166,7 +171,7 @@ class UsageService:
         came = newest_signals(event for event in taken.rows if event.kind is Kind.SIGNAL)
         stored = newest_signals(SqlUsage(tx.connection).signals_of({agent for agent, _, _ in came}))
         for about in sorted(came):
-            self.noticed(tx, stored[about])
+            self.noticed(tx, stored.get(about, came[about]))
 
 
 def _purposes(view: View, now: Instant) -> Callable[[str, str], Sequence[str]]:

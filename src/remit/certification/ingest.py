@@ -17,6 +17,7 @@ from remit.certification.usage import CALLS, HISTORY, OLDEST, SKEW, Kind, Refuse
 from remit.certification.usage_days import UseDay, added_up, day_of
 from remit.certification.windows import Span
 from remit.kernel.clock import Instant
+from remit.kernel.names import split_action
 
 UNKNOWN_AGENT: Final = "the agent {} is not registered"
 
@@ -36,11 +37,13 @@ class Known:
         agents: The names that are registered.
         purposes: The purposes for which a boundary in force lets an agent do an action.
         stored: Of the batch's ids, those that are stored, with their events.
+        servers: Whose use the source tells of.
     """
 
     agents: Container[str]
     purposes: Callable[[str, str], Sequence[str]]
     stored: Mapping[str, UsageEvent]
+    servers: Container[str]
 
 
 @dataclass(slots=True)
@@ -93,6 +96,10 @@ def _refusal(line: int, event: UsageEvent, known: Known, now: Instant) -> Refuse
         return RefusedLine(line, "older than 400 days", told=True)
     if event.agent and event.agent not in known.agents:
         return RefusedLine(line, UNKNOWN_AGENT.format(event.agent), told=True)
+    server = split_action(event.action)[0] if event.action else ""
+    if server and server not in known.servers:
+        # Else whoever may write one server's record keeps entitlements to all others in force.
+        return RefusedLine(line, f"this source does not tell of the use of {server}", told=True)
     return None
 
 

@@ -1,9 +1,8 @@
 """How much may lapse in a day before a person is asked (pure).
 
 A feed that is broken and claims that nothing is used any more would withdraw everything. What it
-cannot imitate is that habits rarely end together: so what is counted is the lapse of entitlements
-that had a habit (three days of use). One that was never or hardly used lapses uncounted; a broken
-feed reaches those later (30 days) than habits (14), and by then is stopped.
+cannot imitate is that habits rarely end together: so what is counted is the lapse of entitlements that
+were ever used. One that never was lapses uncounted.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from remit.access.activation import Activation, ActivationState
-from remit.access.parameters import SHIPPED
 
 _OF_ALL_PERCENT: Final = 1
 _OF_AGENT_PERCENT: Final = 5
@@ -40,7 +38,7 @@ class Estate:
 
 def counted(before: Activation, after: Activation, reason: str) -> bool:
     """Whether a transition counts: the end of a habit for want of use."""
-    return after.state is ActivationState.LAPSED and reason == "idle" and before.usage.days >= SHIPPED.enough
+    return after.state is ActivationState.LAPSED and reason == "idle" and before.usage.days > 0
 
 
 def too_many(lapses: Iterable[Place], estate: Estate) -> set[Place]:

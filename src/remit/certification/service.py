@@ -143,6 +143,14 @@ class CertificationService:
             rows.use(known.key, remade(known, days.get(known.key, ())), due=now)
             tx.touch(f"activations:{known.key.agent}")
 
+    def covered(self, tx: Transaction, servers: Sequence[str]) -> None:
+        """The record of use of some servers is complete for another time than before, within that change.
+
+        What is idle by it is judged with the next tick: else decisions would go by it before anybody is told, or
+        the limiter has looked.
+        """
+        self._rows(tx.connection).due_now(servers, self._clock.now())
+
     def _write_uses(self, connection: Connection, uses: Iterable[Activation]) -> None:
         """The usage is what the days of all nodes come to: each knows only the calls that it let through itself."""
         view, rows, covered, now = self._view(), self._rows(connection), self._coverage.covered(), self._clock.now()

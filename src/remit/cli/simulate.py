@@ -162,7 +162,7 @@ def _show(said: Mapping[str, Any], played: History, out: Path | None) -> None:
             "lapses": said["lapses"],
             "given back": f"{said['reactivations']} by the use that needed it, within the boundary",
             "would refuse": ", ".join(f"{many} {why}" for why, many in said["would_be_refused"].items()) or "nothing",
-            "questions": said["questions"],
+            "records doubted": said["questions"],
         }
     )
     table(

@@ -14,7 +14,7 @@ from remit.access.activation import MOST_CYCLES, Activation, ActivationKey, Acti
 from remit.access.activation_row import row_of
 from remit.access.judge import Facts, judge, usable
 from remit.access.model import Boundary, Rule
-from remit.access.reactivate import QUOTA_PER_HOUR, Ask, ask_statement, counts, reactivate
+from remit.access.reactivate import QUOTA_PER_HOUR, Ask, Refusal, ask_statement, counts, reactivate
 from remit.access.ttl import Habit, habit_of, ttl
 from remit.agents.signals import Noticed, Signal
 from remit.catalog.model import Tier
@@ -167,8 +167,12 @@ def entitled(call: Call, activation: Activation | None, setting: Setting) -> Sta
     refusal = reactivate(ask)
     if refusal is not None:
         return refuse.activation_lapsed(call, state=ask.state.value if ask.state else "new", refusal=refusal.value)
-    change = "reactivate" if counts(ask) else "start"
     started = begin(key_of(call), activation, setting, by="", lapsed=state is ActivationState.LAPSED)
+    # What starts is judged too: else a call would be let through for what the next one is refused for.
+    would = judge(facts_of(started, setting)).state
+    if not usable(would, setting.tier):
+        return refuse.activation_lapsed(call, state=would.value, refusal=Refusal.OWNER.value)
+    change = "reactivate" if counts(ask) else "start"
     told = _notice(started, change, setting.now) if setting.tier is not Tier.LOW else None
     effects: tuple[Effect, ...] = (effect_of(started, activation, setting, notice=told),)
     if counts(ask) and not setting.woken:  # what is used together is charged once

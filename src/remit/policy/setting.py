@@ -40,7 +40,9 @@ def setting_in(
         holder: What is asked of the agent.
         at: When.
     """
-    server, others = key.scope, view.activations.together(key)
+    server = key.scope
+    # An agent chooses what its runs do together, so that nothing critical lasts longer for it.
+    others = [] if tier is Tier.CRITICAL else view.activations.together(key)
     setting = Setting(
         tier=tier,
         boundary=grant.boundary if grant else None,

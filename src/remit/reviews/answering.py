@@ -17,6 +17,7 @@ from remit.reviews.model import CHOICES, NEVER, Answer, AnswerState, Kind, Quest
 from remit.reviews.quality import Given
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.telling import log, notify
+from remit.reviews.word import seal_of
 from remit.storage.ports import Transaction
 
 _FEW: Final = 50
@@ -107,6 +108,7 @@ class Answering:
             note=note, due=now if at_once else Instant(now + self.ground.undo), asked=question.asked,
             canary=question.canary,
         )  # fmt: skip
+        answer = replace(answer, seal=seal_of(self.ground.secret, answer, question))
         answers = SqlAnswers(tx.connection)
         answers.put(answer)
         SqlQuestions(tx.connection).put(replace(question, state=QuestionState.ANSWERED))

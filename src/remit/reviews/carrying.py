@@ -24,6 +24,7 @@ from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, Ques
 from remit.reviews.narrowing import without
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.telling import REMIT, log, notify
+from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
 
 KEPT: Final = 90 * DAY  # how long a person's keep of an entitlement holds
@@ -62,6 +63,9 @@ class Carrying:
         if pair is None:
             return None
         answer, question = pair
+        if not given_so(self.ground.secret, answer, question):
+            self._forged(tx, answer, question)
+            return None
         if "claimed" not in answer.done:
             done: dict[str, Any] = {"claimed": now}
             if answer.said in {Said.NARROW, Said.END} and not answer.canary:
@@ -69,6 +73,13 @@ class Carrying:
             answer = replace(answer, done=done)
             SqlAnswers(tx.connection).put(answer)
         return answer, question
+
+    def _forged(self, tx: Transaction, answer: Answer, question: Question) -> None:
+        """Nobody said this: it is not carried out, and the question is open again."""
+        said = {"what": "answer_forged", "answer": answer.id, "question": question.id, "agent": question.agent}
+        tx.record(self.ground.records.entry("incident", said))
+        SqlAnswers(tx.connection).put(replace(answer, state=AnswerState.VOIDED))
+        SqlQuestions(tx.connection).put(replace(question, state=QuestionState.OPEN))
 
     def _plan(self, tx: Transaction, question: Question, said: Said, now: Instant) -> dict[str, Any]:
         """What will be taken from which boundary, and what each of them is before: an undo needs it."""
@@ -114,7 +125,10 @@ class Carrying:
         for key in subject.keys:
             time = KEPT_CRITICAL if subject.tier(key) is Tier.CRITICAL else KEPT
             try:
-                self.ground.hands.keep(key, until=now if ended else Instant(now + time), by=by)
+                if ended:
+                    self.ground.hands.unkeep(key, by=by)
+                else:
+                    self.ground.hands.keep(key, until=Instant(now + time), by=by)
             except (NotFound, Conflict) as error:  # it ended meanwhile; the others are kept
                 refused.append(error)
         if refused and len(refused) == len(subject.keys) and not ended:
@@ -195,7 +209,7 @@ class Carrying:
         return answer, question
 
     def _undone(self, tx: Transaction, answer: Answer, question: Question, by: Actor, waits: Collection[str]) -> Answer:
-        after = replace(answer, state=AnswerState.UNDONE, due=NEVER)
+        after = replace(answer, state=AnswerState.UNDONE, seal="", due=NEVER)
         SqlAnswers(tx.connection).put(after)
         if not answer.done.get("before") and question.state is QuestionState.ANSWERED:
             SqlQuestions(tx.connection).put(replace(question, state=QuestionState.OPEN))

@@ -126,6 +126,7 @@ class Answer:
     asked: Instant  # when the question was
     canary: bool = False
     done: Mapping[str, Any] = field(default_factory=dict)  # what carrying it out did; what an undo needs
+    seal: str = ""  # that it was given so (`word`); gone once it was taken back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,11 @@ class Hands(Protocol):
     """
 
     def keep(self, key: ActivationKey, *, until: Instant, by: Actor) -> object:
-        """A person vouches for it until then; a time that has passed ends an earlier word."""
+        """A person vouches for it until then."""
+        ...
+
+    def unkeep(self, key: ActivationKey, *, by: Actor) -> object:
+        """That word is taken back: what speaks against it counts again, at once."""
         ...
 
     def suspend(self, key: ActivationKey, *, by: Actor) -> object:

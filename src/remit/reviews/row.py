@@ -91,6 +91,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "asked": answer.asked,
         "canary": answer.canary,
         "done": dict(answer.done),
+        "seal": answer.seal,
     }
     return {
         "answer": answer.id,
@@ -118,6 +119,7 @@ def answer_of(row: Any) -> Answer:  # noqa: ANN401 - a row of the table
         state=AnswerState(row.state),
         due=Instant(row.due),
         asked=Instant(said["asked"]),
+        seal=said.get("seal", ""),
         canary=said["canary"],
         done=said["done"],
     )

@@ -23,7 +23,7 @@ from remit.certification.own import NoDelegation, StaticSecrets
 from remit.certification.posture import Posture
 from remit.certification.posture_report import PostureReport
 from remit.certification.service import CertificationService
-from remit.certification.toxic import MACHINE, Toxic
+from remit.certification.toxic import Toxic
 from remit.certification.usable import Usable
 from remit.certification.usage import UsageEvent
 from remit.certification.withdrawing import Withdrawing
@@ -31,6 +31,7 @@ from remit.connectors.system_http import HttpSystems
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import Instant, parse_date_end
 from remit.outbound.session import Outbound
+from remit.people.change import Actor
 from remit.reviews.believing import Believing
 from remit.reviews.ground import Ground as ReviewGround
 from remit.reviews.service import ReviewService
@@ -87,7 +88,10 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
     view, coverage, seal = ground.facts.view, ground.coverage, ground.seal
     agents = AgentService(writer=writer, reader=reader, records=records, data_keys=ground.keys, clock=clock)
     access = AccessService(writer=writer, reader=reader, records=records, clock=clock)
-    hands = Hands(writer=writer, records=records, clock=clock, coverage=coverage, view=view, seal=seal)
+    withdrawing = _withdrawing(ground, outbound, loop)
+    hands = Hands(
+        writer=writer, records=records, clock=clock, coverage=coverage, view=view, seal=seal, withdrawer=withdrawing
+    )  # fmt: skip
     log = Log(reader, ground.keys)
     breakglass = BreakGlass(
         writer=writer, reader=reader, records=records, clock=clock, signals=agents, questions=lambda: reviews,
@@ -104,13 +108,13 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
         writer=writer, reader=reader, records=records, clock=clock, asker=reviews,
         refused=lambda agents, since: _refused(log, agents, since),
     )  # fmt: skip
-    withdrawing = _withdrawing(ground, outbound, loop)
     after = Consequences(records=records, asker=reviews, withdrawer=withdrawing, doubting=doubting)
     service = CertificationService(
         writer=writer, reader=reader, clock=clock, coverage=coverage, view=view, after=after, seal=seal
     )
     certifying = _certifying(ground, service, agents, reviews)
     certifying.ticks = {
+        **certifying.ticks,
         "doubts": doubting.tick,
         "breakglass": lambda _stop: breakglass.tick(),
         "withdrawals": withdrawing.tick,
@@ -119,6 +123,7 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
     certifying.daily = {**certifying.daily, "withdrawals": lambda _stop: withdrawing.forget()}
     usage = UsageService(
         writer=writer, reader=reader, records=records, clock=clock, view=view, dirty=service.imported,
+        covered=service.covered,
         noticed=lambda tx, event: _noticed(agents, tx, event),
     )  # fmt: skip
     return Governance(
@@ -141,7 +146,7 @@ def _certifying(
     )  # fmt: skip
     return Certifying(
         service=service, clock=clock, noticing=toxic.check, everyone=lambda: view().agents,
-        daily={"together": grouping.regroup, "posture": posture.snapshot},
+        ticks={"posture": posture.snapshot}, daily={"together": grouping.regroup},
     )  # fmt: skip
 
 
@@ -172,4 +177,5 @@ def _noticed(agents: AgentService, tx: Transaction, event: UsageEvent) -> None:
     """A source noticed something about an agent, or says that it is over."""
     said = msgspec.json.decode(event.body)
     about, on = str(said.get("about", "")), bool(said.get("on", True))
-    agents.signal_within(tx, event.agent, said.get("signal"), about=about, on=on, by=MACHINE)
+    by = Actor(by=f"source:{event.source}")
+    agents.signal_within(tx, event.agent, said.get("signal"), about=about, on=on, by=by, own=True)

@@ -7,12 +7,14 @@ from typing import Any
 
 from remit.agents.risk import Risk
 from remit.agents.service import AgentService
+from remit.agents.signals import Signal
 from remit.kernel.clock import rfc3339
 from remit.kernel.errors import Malformed
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door, actor
 
 _MOST_ABOUT = 300
+_SERIOUS = frozenset({Signal.CRITICAL.value, Signal.CREDENTIAL_EXPOSED.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Signals:
             Door(
                 method="POST", path="/v1/agents/{name}/signals",
                 summary="Say that something was noticed about an agent, or that it is over",
-                action="setRisk", handle=self.signal, body="json",
+                action=_action, handle=self.signal, body="json",
                 fields={"signal": "string", "about": "string?", "on": "boolean?"},
                 owners=lambda ask: self.accountable.for_agent(ask.path["name"]),
             ),
@@ -52,6 +54,12 @@ class Signals:
             raise Malformed(f"what it is about is at most {_MOST_ABOUT} printable characters")
         found = self.agents.signal(name, body["signal"], about=about, on=body.get("on", True), by=actor(ask))
         return _shape(name, found)
+
+
+def _action(ask: Ask) -> str:
+    """What stops an agent at once is ended by those who stop agents, and not by who answers for it."""
+    over = ask.body.get("on", True) is False
+    return "endSignal" if over and ask.body.get("signal") in _SERIOUS else "setRisk"
 
 
 def _shape(name: str, risk: Risk) -> dict[str, Any]:

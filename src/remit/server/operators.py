@@ -104,6 +104,7 @@ _WORDS = {
     "startActivation": "start this: only its agent's owner or backup may",
     "suspendActivation": "suspend this entitlement",
     "setRisk": "set an agent's risk",
+    "endSignal": "end a signal that stops an agent",
     "sweep": "start a sweep",
     "seeNotices": "mark these notices as seen",
     "answerQuestion": "answer this question: only the agent's owner, a backup, or whom one of them asked may",
@@ -128,5 +129,6 @@ _ADVICE = {
     "answerQuestion": "ask the owner; an owner's token is made with: remit operator token PERSON --role owner",
     "acknowledge": "a named manager does, with a token of role owner or reviewer",
     "unfreezeOthers": "ask security or an operator",
+    "endSignal": "ask security or an operator",
     "resumeOthers": "ask security or an operator",
 }

@@ -17,7 +17,6 @@ from remit.certification.combinations import (
     Signals,
     held,
     moved,
-    signals,
     signals_by_entitlement,
     toxic_keys,
 )
@@ -81,9 +80,6 @@ def test_what_the_signal_itself_took_away_is_still_held() -> None:
 def test_signals_start_and_end() -> None:
     both = held([LEAK, PAY], [holds("bank/pay"), holds("bank/add_payee"), holds("crm/export"), holds("mail/send")])
     assert [each.combination.combination for each in both] == ["leak", "pay-and-payee"]
-    assert signals(both, {"leak", "old"}) == Signals(on=("pay-and-payee",), off=("old",))
-    assert signals(both, {"leak", "pay-and-payee"}) == Signals((), ())
-    assert signals([], {"leak"}) == Signals((), ("leak",))
     assert toxic_keys(both) == {key(name) for name in ("bank/pay", "bank/add_payee", "crm/export", "mail/send")}
     assert signals_by_entitlement(both[:1], {"work mail/send", "work x/y"}) == Signals(
         on=("work crm/export",), off=("work x/y",)

@@ -25,7 +25,9 @@ def purposes(agent: str, action: str) -> list[str]:
 
 
 def known(**stored: UsageEvent) -> Known:
-    return Known(agents={"bot", "other"}, purposes=purposes, stored={each.id: each for each in stored.values()})
+    return Known(
+        agents={"bot", "other"}, purposes=purposes, stored={each.id: each for each in stored.values()}, servers={"s"}
+    )  # fmt: skip
 
 
 def use(id_: str, at: int = NOW - HOUR, **more: Any) -> UsageEvent:
@@ -57,6 +59,7 @@ def test_another_event_under_a_known_id_is_refused() -> None:
         (use("a", NOW + SKEW + 1), "future"),
         (use("a", NOW - OLDEST - 1), "older than 400 days"),
         (use("a", agent="stranger"), "the agent stranger is not registered"),
+        (use("a", action="t/one"), "this source does not tell of the use of t"),
         (UsageEvent("src", "a", NOW, Kind.OWNER, body="{}"), "for a history"),
         (claim("src", (NOW - DAY, NOW + SKEW + 1)).event, "future"),
         (claim("src", (NOW - OLDEST - 1, NOW)).event, "older than 400 days"),

@@ -31,14 +31,15 @@ def habit(days: int) -> Activation:
     ("days", "state", "reason", "counts"),
     [
         (3, LAPSED, "idle", True),
-        (2, LAPSED, "idle", False),
+        (2, LAPSED, "idle", True),
+        (1, LAPSED, "idle", True),
         (0, LAPSED, "idle", False),
         (3, LAPSED, "ended", False),
         (3, ActivationState.REVOKED, "boundary_ended", False),
         (3, ActivationState.EXPIRING, "idle", False),
     ],
 )
-def test_what_counts_is_the_end_of_a_habit(days: int, state: ActivationState, reason: str, *, counts: bool) -> None:
+def test_what_counts_is_the_end_of_use(days: int, state: ActivationState, reason: str, *, counts: bool) -> None:
     before = habit(days)
     assert counted(before, dataclasses.replace(before, state=state), reason) is counts
 

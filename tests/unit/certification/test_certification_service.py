@@ -12,10 +12,11 @@ from sqlalchemy import update
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_sql import SqlActivations
-from remit.access.doubt import Doubt
+from remit.access.doubt import Doubt, DoubtState
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.agents.risk import Risk
+from remit.agents.signals import Noticed, Signal
 from remit.catalog.model import PinState, Server, Tier, Tool
 from remit.certification import service
 from remit.certification.batch import Consequences
@@ -25,7 +26,7 @@ from remit.certification.hands import Hands
 from remit.certification.privilege import Reach, standings, summary
 from remit.certification.replay import replay
 from remit.certification.service import CertificationService
-from remit.kernel.clock import DAY, HOUR, FixedClock, Instant, Micros
+from remit.kernel.clock import DAY, EPOCH, HOUR, FixedClock, Instant, Micros
 from remit.kernel.errors import Conflict, Malformed, NotFound, StorageUnavailable
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName, ServerName, ToolName
 from remit.people.change import Actor
@@ -81,6 +82,7 @@ class Desk:
         self.memory = MemoryWriter()
         self.known = Activations(lambda: Micros(self.covered))
         self.version, self.state, self.owner_active, self.risk = "1", AgentState.ACTIVE, True, 0
+        self.noticed: tuple[Noticed, ...] = ()
         self.rules = {
             name: Rule(action=ActionName(f"s/{name}"), first_use="auto" if name == "pay" else None) for name in TIERS
         }
@@ -126,14 +128,15 @@ class Desk:
             ToolName(name): Tool(
                 name=ToolName(name), tier=tier, pin="", definition={}, seen=None, state=PinState.APPROVED
             )
-            for name, tier in TIERS.items()
+            for name, tier in (TIERS | dict.fromkeys(self.rules.keys() - TIERS.keys(), Tier.MEDIUM)).items()
         }
         server = Server(server=S, url="", credential=None, tiers=(), review="quarantine", tools=tools, set_pin="")
         purpose = Purpose(
             purpose=WORK, statement="", actions=("*",), data_classes=(), not_after=FAR, state=PurposeState.ACTIVE
         )
         return View(
-            epoch=1, contact=self.clock.now, agents={BOT: agent_record(agent, (boundary,), Risk(self.risk, self.risk))},
+            epoch=1, contact=self.clock.now,
+            agents={BOT: agent_record(agent, (boundary,), Risk(self.risk, self.risk, EPOCH, self.noticed))},
             owners={OwnerName("dana"): Owner(owner=OwnerName("dana"), name="", email="", active=self.owner_active)},
             purposes={WORK: PurposeRecord(purpose)}, servers={S: server_record(server)}, freezes={},
             organisation=Organisation(), counters=Counters(), slices=Slices(CedarEngine()), activations=self.known,
@@ -491,3 +494,119 @@ def test_an_agent_with_many_entitlements_is_judged_in_steps(desk: Desk, monkeypa
     desk.state = AgentState.RETIRED
     assert desk.service.judge_agent(BOT) == 4
     assert len(changes) == 2
+
+
+# taken away, given back, and stopped ------------------------------------------------------------
+
+
+def test_what_is_taken_away_is_withdrawn_everywhere(desk: Desk) -> None:
+    desk.put("write")
+    desk.at(30 * DAY)
+    desk.service.tick()
+    (begun,) = desk.people.begun
+    assert (begun["agent"], begun["cause"]) == (BOT, "idle")
+    assert begun["what"] == {"purpose": WORK, "action": "s/write", "scope": S, "state": "lapsed"}
+
+
+def many(desk: Desk, count: int, *, days: int) -> list[str]:
+    """Entitlements that were all used on their last day, and since then not."""
+    names = [f"t{at:03}" for at in range(count)]
+    desk.rules |= {name: Rule(action=ActionName(f"s/{name}")) for name in names}
+    for name in names:
+        desk.put(name, usage=Usage(NOON, Micros(0), days, (1,) * (days - 1)))
+    return names
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_where_too_much_would_end_at_once_the_record_is_doubted_instead(desk: Desk, days: int) -> None:
+    names = many(desk, 40, days=days)
+    desk.at(30 * DAY)
+    assert desk.service.tick() == 0
+    assert {desk.stored(name).state for name in names} == {ActivationState.ACTIVE}
+    (doubt,) = desk.doubts["s"]
+    assert (doubt.agent, doubt.state) == ("", DoubtState.DOUBTED)
+    assert [each["kind"] for each in desk.people.asked] == ["usage_doubted"]
+    assert (desk.people.asked[0]["facts"]["would_lapse"], desk.people.asked[0]["facts"]["of"]) == (40, 40)
+    # Neither a decision nor the next sweep goes by that record: the idle clocks stand still.
+    found = standings(desk.view(), desk.view().agents[BOT], covered=desk.covered, now=desk.clock.now())
+    assert {each.state for each in found if each.activation} == {"needs_usage"}
+    desk.at(60 * DAY)
+    desk.service.sweep()
+    assert {desk.stored(name).state for name in names} == {ActivationState.NEEDS_USAGE}
+    assert len(desk.people.asked) == 1
+
+
+def test_what_lapsed_earlier_in_the_day_counts(desk: Desk) -> None:
+    early = many(desk, 5, days=1)
+    late = Usage(Instant(NOON + HOUR), Micros(HOUR), 1)
+    desk.put("read", usage=late)
+    desk.put("write", usage=late)
+    desk.at(30 * DAY)
+    assert desk.service.tick() == 7  # these five, and most of the others' time has gone
+    desk.at(30 * DAY + HOUR)
+    assert desk.service.tick() == 0, "the sixth and the seventh of one agent on one server within a day"
+    assert [(each.server, each.agent) for each in desk.doubts["s"]] == [("s", BOT)]
+    assert {desk.stored(name).state for name in early} == {ActivationState.LAPSED}
+    assert desk.stored("write").state is ActivationState.EXPIRING
+
+
+def test_what_is_trusted_is_tried_on_a_few_and_then_holds_for_all(desk: Desk) -> None:
+    names = many(desk, 40, days=3)
+    desk.at(30 * DAY)
+    desk.service.tick()
+    doubting = desk.doubting()
+    doubting.trust("s", agents=["a", BOT, "c"], by=Actor(by="sam"))
+    (few,) = desk.doubts["s"][0].canary
+    assert few in {"a", BOT, "c"}
+    with pytest.raises(Conflict):
+        doubting.trust("s", agents=[BOT], by=Actor(by="sam"))
+    assert doubting.tick() == 0, "an hour has to pass"
+    desk.at(30 * DAY + HOUR)
+    assert doubting.tick() == 1
+    assert desk.doubts["s"][0].state is DoubtState.OVER
+    desk.service.sweep()
+    assert {desk.stored(name).state for name in names} == {ActivationState.LAPSED}
+    desk.at(31 * DAY + 2 * HOUR)
+    assert doubting.tick() == 1
+    assert desk.doubts == {}
+
+
+def test_work_that_was_refused_meanwhile_brings_the_doubt_back(desk: Desk) -> None:
+    many(desk, 40, days=3)
+    desk.at(30 * DAY)
+    desk.service.tick()
+    doubting = dataclasses.replace(desk.doubting(), refused=lambda _agents, _since: 2)
+    doubting.trust("s", agents=[BOT], by=Actor(by="sam"))
+    desk.at(30 * DAY + HOUR)
+    assert doubting.tick() == 1
+    assert desk.doubts["s"][0].state is DoubtState.DOUBTED
+    assert desk.people.asked[-1]["why"] == "work_was_refused"
+
+
+def test_a_word_that_is_taken_back_counts_no_longer(desk: Desk) -> None:
+    about = Noticed(Signal.TOXIC_COMBINATION, f"{WORK} s/pay", NOON)
+    desk.put("pay", state=ActivationState.SUSPENDED, why="toxic_combination")
+    desk.noticed = (about,)
+    kept = desk.hands.keep(key("pay"), until=Instant(NOON + 30 * DAY), by=Actor(by="dana"))
+    assert (kept.state, kept.vouched) == (ActivationState.ACTIVE, NOON + 30 * DAY)
+    taken = desk.hands.unkeep(key("pay"), by=Actor(by="dana"))
+    assert taken is not None
+    assert (taken.state, taken.vouched) == (ActivationState.SUSPENDED, 0)
+    assert desk.stored("pay").state is ActivationState.SUSPENDED
+
+
+@pytest.mark.parametrize("state", [ActivationState.SUSPENDED, ActivationState.REVOKED])
+def test_a_keep_starts_nothing_that_was_stopped(desk: Desk, state: ActivationState) -> None:
+    desk.put("write", state=state, why="suspended")
+    if state is ActivationState.REVOKED:
+        desk.rules.pop("write")
+    with pytest.raises((Conflict, NotFound)):
+        desk.hands.keep(key("write"), until=Instant(NOON + DAY), by=Actor(by="dana"))
+    assert desk.stored("write").state is state
+
+
+def test_nothing_starts_that_would_be_suspended_at_once(desk: Desk) -> None:
+    desk.put("write", state=ActivationState.SUSPENDED, why="critical_signal")
+    desk.noticed = (Noticed(Signal.CRITICAL, "", NOON),)
+    with pytest.raises(Conflict, match="would be suspended again"):
+        desk.hands.start(key("write"), by=Actor(by="dana"))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remit.access.activation import ActivationState, Usage
+from remit.agents.risk import Risk
+from remit.agents.signals import Noticed, Signal
 from remit.catalog.model import Tier
 from remit.certification.replay import replay
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros
@@ -185,3 +187,31 @@ def test_a_wall_clock_that_jumps_lets_nothing_lapse(build: Build) -> None:
     view, call = listing(build, Tier.LOW, covered=HOUR, contact=build.NOON + 100 * DAY)
     for now in (build.NOON + 100 * DAY, build.NOON):
         assert [type(effect) for effect in build.ask(call, view, now).effects] == [ConsumeProof]
+
+
+@pytest.mark.parametrize("tier", [Tier.HIGH, Tier.CRITICAL])
+@pytest.mark.parametrize("state", [None, ActivationState.LAPSED])
+def test_nothing_starts_that_could_not_be_used_a_moment_later(
+    build: Build, tier: Tier, state: ActivationState | None
+) -> None:
+    """Held with what nobody should hold with it: the risk of that alone would let it start."""
+    held = [] if state is None else [build.activation(build.key(LIST), state=state)]
+    view, call = listing(build, tier, activations=held, first_use="auto")
+    record = view.agents[call.caller.agent]
+    about = f"{call.caller.purpose} {LIST}"
+    record.risk = Risk(200_000, 0, Instant(0), (Noticed(Signal.TOXIC_COMBINATION, about, build.NOON),))
+    denial = build.ask(call, view).answer.denial
+    assert denial is not None
+    assert (denial.code, denial.step) == (Code.ACTIVATION_LAPSED, 9)
+
+
+@pytest.mark.parametrize(("tier", "allowed"), [(Tier.CRITICAL, False), (Tier.HIGH, True)])
+def test_no_company_keeps_what_is_critical(build: Build, tier: Tier, *, allowed: bool) -> None:
+    """What is used together has one idle time. An agent chooses what its runs do: nothing critical lasts for that."""
+    before = Usage(Instant(build.NOON - 20 * DAY), Micros(0), 5)
+    idle = build.activation(build.key(LIST), usage=before, started=0, since=0)
+    other = build.key("payments/transfer")
+    used = build.activation(other, usage=Usage(build.NOON, Micros(20 * DAY), 5))
+    view, call = listing(build, tier, activations=[idle, used], covered=20 * DAY)
+    view.activations.group(call.caller.agent, {idle.key: (other,)})
+    assert build.ask(call, view).answer.allowed is allowed

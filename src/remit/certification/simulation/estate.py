@@ -169,6 +169,8 @@ class Estate:
                 yield self.doubts[place]
 
     def _together(self, agent: VirtualAgent, key: ActivationKey) -> Usage | None:
+        if self.held[key].tier is Tier.CRITICAL:
+            return None
         others = (self.held[each].activation.usage for each in agent.together.get(key, ()) if each in self.held)
         return max(others, key=lambda usage: usage.last, default=None)
 
@@ -200,6 +202,9 @@ class Estate:
         found = reactivate(ask)
         if found is not None:
             return "never" if held.tier is Tier.CRITICAL else found.value
+        started = begin(held.key, held.activation, replace(setting, boundary=_BOUNDARY), by="")
+        if not usable(judge(facts_of(started, setting), self.parameters).state, held.tier):
+            return "owner"
         return "quota" if counts(ask) and not self._charge(held) else None
 
     def _charge(self, held: Held) -> bool:

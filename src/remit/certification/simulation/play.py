@@ -24,6 +24,7 @@ from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, PurposeName, split_action
 from remit.policy.entitlement import facts_of
 
+_STANDS: Final = frozenset({ActivationState.NEEDS_USAGE, ActivationState.EXPIRING})
 _REGROUP: Final = 7  # days between looks at what is used together
 _REMEMBER: Final = 90  # days of runs that these looks see
 
@@ -255,8 +256,11 @@ class Play:
 
     def _coverage(self, line: Line) -> None:
         self.estate.cover(line.source, line.said["from"], line.said["to"])
-        stands = {ActivationState.NEEDS_USAGE, ActivationState.EXPIRING}
-        self._judge([key for key, held in self.estate.held.items() if held.activation.state in stands])
+        self._judge(self._standing())
+
+    def _standing(self) -> list[ActivationKey]:
+        """What the passing of time alone may soon take away."""
+        return [key for key, held in self.estate.held.items() if held.activation.state in _STANDS]
 
     def _use(self, line: Line) -> None:
         estate, said = self.estate, line.said
@@ -312,6 +316,7 @@ class Play:
     def _day_over(self, day: int) -> None:
         if day % _REGROUP == 0:
             self._regroup(day)
+        self._judge(self._standing())  # what is looked at again within the hour stands at the day's end as it is
         self.out.days.append(self.each_day(self.estate, day))
 
     def _regroup(self, day: int) -> None:
@@ -321,7 +326,11 @@ class Play:
                 del runs[run]
             groups[agent][purpose] = groups_of(runs)
         for name, found in groups.items():
-            self.estate.group(self.estate.agent(name), found)
+            holder = self.estate.agent(name)
+            before = holder.together
+            self.estate.group(holder, found)
+            moved = (key for key in {*before, *holder.together} if before.get(key) != holder.together.get(key))
+            self._judge(sorted(key for key in moved if key in self.estate.held))
 
 
 def simulate(
