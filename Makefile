@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: browser help demo test test-all check bench lock clean
+.PHONY: browser help demo test test-all check bench bench-estate lock clean
 
 help:                   ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,11 @@ check: $(READY)         ## lint, types, import contracts
 
 bench: $(READY)         ## measure; fails below a floor
 	$(BIN)/python benchmarks/run.py
+
+bench-estate: $(READY)  ## a million entitlements and 100 million uses; 100,000 replays; withdrawals; six minutes
+	$(BIN)/python benchmarks/withdrawal.py
+	$(BIN)/python benchmarks/replay_scale.py
+	$(BIN)/python benchmarks/estate_scale.py
 
 lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \

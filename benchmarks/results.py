@@ -35,15 +35,6 @@ HOW = {
     "activations_scale": "A database with 10,000 agents, 100,000 boundaries of ten rules and 1,000,000 activations in "
     "force, with up to 21 days of use each; a bare process loads the facts, then reads every agent's activations and "
     "decides one call of each, and keeps what a server keeps of it; and `remit up` to its ready line.",
-    "withdrawal": "Three processes: an MCP server, `remit up`, and an agent that calls without a pause; 200 times "
-    "access is withdrawn (a critical signal, a boundary removed, the agent suspended, an entitlement suspended), and "
-    "from just before the last bytes of that request are sent until the agent has read its first refusal; the server's "
-    "ledger is checked.",
-    "estate_scale": "One process and DuckDB with two threads: 100,000,000 uses, shuffled and with duplicates, are "
-    "rolled up to days, made into the habits of 1,000,000 entitlements and judged; then one day's uses of a hundredth "
-    "of them; and the incremental result is compared with a full one.",
-    "replay_scale": "100,000 verdicts derived again from what is stored, by one and by two processes, after shuffled "
-    "imports; then one use, one number and one rule are changed, and which verdicts differ is counted.",
     "reactivation": "Three processes: an MCP server, `remit up`, and a client with one call in flight for 80 agents; "
     "400 entitlements lapse by themselves and each comes back with one timed call, beside an ordinary call of the same "
     "agent; added is the time above the median ordinary call. Each is seen in the log (`lapse`, then one `reactivate`) "

@@ -23,8 +23,7 @@ from benchmarks.report import missed
 
 HERE = Path(__file__).parent
 NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale",
-         "activations_scale", "reactivation", "start", "run_start", "schema_caller", "withdrawal", "estate_scale",
-         "replay_scale")  # fmt: skip
+         "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
 _MOST_SECONDS = 600
 _END_SECONDS = 20
 
