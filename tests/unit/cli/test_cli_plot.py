@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
@@ -9,7 +10,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from remit.cli import plot_png
 from remit.cli.plot import line_plot
 
 VALUES = st.lists(st.none() | st.integers(0, 10**9) | st.floats(0, 1e6), max_size=20)
@@ -74,3 +77,13 @@ def test_it_is_made_for_light_and_dark_and_loads_nothing() -> None:
     assert "prefers-color-scheme: dark" in picture
     assert re.search(r"url\((?!#)|@import|href=|<script|<image", picture) is None
     assert picture == line_plot({"a": [1, 2]}, title="t", labels=["x", "y"], y="")
+
+
+def test_the_same_picture_as_png() -> None:
+    series: dict[str, list[float | None]] = {"one": [1.0, None, 3.0, 2.0], "two": [4.0, 4.0, 4.0, 4.0]}
+    picture = plot_png.line_plot(series, title="Privilege", labels=["a", "b", "c", "d"], y="per cent")
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    image = Image.open(io.BytesIO(picture))
+    assert image.size == (1920, 880)
+    colours = {pixel for _, pixel in image.getcolors(maxcolors=1 << 20) or ()}
+    assert {(255, 255, 255), (9, 105, 218), (188, 76, 0)} <= colours, "the paper and both lines"
