@@ -23,6 +23,8 @@ STEPS = [
     "A transfer above its bound is refused",
     "Three transfers at once against a budget that fits two",
     "An access that nobody uses lapses by itself",
+    "Something is wrong with the agent",
+    "What only a person can weigh is asked",
     "A server changes a tool's definition",
     "A person freezes an agent",
     "Why was it refused?",
