@@ -89,9 +89,9 @@ class Batch:
                 steps.append(step)
             elif step != due:
                 later.append((stored.key, step))
-        allowed = self._allowed(steps)
+        allowed, stopped = self._allowed(steps)
         # What is held back is judged again when the doubt has become known; nothing else would ask for it.
-        held = [(each.taken.before.key, self.now + 1) for each in steps if each not in allowed]
+        held = [(each.taken.before.key, self.now + 1) for each in stopped]
         self.rows.postpone([*later, *held, *((key, self.now + _UNREADABLE) for key in sorted(unread))])
         read = marks(self.tx.connection, [each.taken.before.key for each in allowed], self.now)
         for each in allowed:
@@ -112,15 +112,18 @@ class Batch:
         found = transition(stored, setting)
         return _Step(found, setting) if isinstance(found, Transition) else found
 
-    def _allowed(self, steps: Sequence[_Step]) -> list[_Step]:
-        """The steps that may be taken. Where too many habits would end in a day, the record is doubted instead."""
+    def _allowed(self, steps: Sequence[_Step]) -> tuple[list[_Step], list[_Step]]:
+        """The steps that may be taken, and the others: where too much would end in a day, the record is doubted."""
         ends = [each for each in steps if counted(each.taken.before, each.taken.after, each.taken.reason)]
         places = [Place(each.taken.before.key.scope, each.taken.before.key.agent) for each in ends]
         doubted = self._too_many(places) if places else set()
         for place in sorted(doubted):
             self._doubt(place, [each for each in steps if _idle(each) and _at(each, place)])
         self.recent.note(self.now, (each for each in places if not _covered_by(each, doubted)))
-        return [each for each in steps if not (_idle(each) and any(_at(each, place) for place in doubted))]
+        allowed, stopped = list[_Step](), list[_Step]()
+        for each in steps:
+            (stopped if _idle(each) and any(_at(each, place) for place in doubted) else allowed).append(each)
+        return allowed, stopped
 
     def _too_many(self, places: Sequence[Place]) -> set[Place]:
         settled = {
