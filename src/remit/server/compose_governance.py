@@ -32,6 +32,7 @@ from remit.freezes.model import FreezeKind
 from remit.kernel.clock import Instant, parse_date_end
 from remit.outbound.session import Outbound
 from remit.people.change import Actor
+from remit.policy.view import View
 from remit.reviews.believing import Believing
 from remit.reviews.ground import Ground as ReviewGround
 from remit.reviews.service import ReviewService
@@ -146,8 +147,13 @@ def _certifying(
     )  # fmt: skip
     return Certifying(
         service=service, clock=clock, noticing=toxic.check, everyone=lambda: view().agents,
-        ticks={"posture": posture.snapshot}, daily={"together": grouping.regroup},
+        ticks={"posture": lambda stop: _snapshot(posture, view(), stop)}, daily={"together": grouping.regroup},
     )  # fmt: skip
+
+
+def _snapshot(posture: Posture, view: View, stop: Callable[[], bool]) -> int:
+    """The day's figures, from the first boundary on: a row of noughts would stand for the whole first day."""
+    return posture.snapshot(stop) if any(each.boundaries for each in view.agents.values()) else 0
 
 
 def _withdrawing(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.AbstractEventLoop]) -> Withdrawing:
