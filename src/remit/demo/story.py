@@ -197,7 +197,8 @@ class Story:
         text = json.dumps(record)
         see("constraint_violated" in text and "/amount" in text, f"why names the argument: {text}")
         said = self.stage.remit("why", self.denied).strip().splitlines()
-        yield from (line.rstrip() for line in said[:6])
+        reason = next(at for at, line in enumerate(said) if line.startswith("  because"))
+        yield from (line.rstrip() for line in [*said[:2], *said[reason : reason + 5]])
 
     def verify(self) -> Evidence:
         """The log proves itself."""
