@@ -52,9 +52,10 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
     data_text("")
     table(("fact", "value"), sorted((name, value) for name, value in answer["facts"].items() if value is not None))
     data_text("")
-    columns = ("answer", "takes away", "uses in 90 d", "would be denied in 30 d", "days since last use")
-    table(columns, [_effect(said, effect) for said, effect in answer["preview"].items() if said in answer["choices"]])
-    data_text("")
+    effects = [_effect(said, effect) for said, effect in answer["preview"].items() if said in answer["choices"]]
+    if effects:  # of a doubted record nothing is taken away
+        table(("answer", "takes away", "uses in 90 d", "would be denied in 30 d", "days since last use"), effects)
+        data_text("")
     data_text(f"recommended: {answer['recommendation']} ({answer['reason']})", style="bold")
     for each in answer["answers"]:
         data_text(f"  {each['at']}  {each['by']} said {each['said']} ({each['state']}) {each['note']}")

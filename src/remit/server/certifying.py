@@ -11,11 +11,11 @@ import structlog
 from sqlalchemy import Connection
 
 from remit.certification.service import CertificationService
-from remit.kernel.clock import DAY, HOUR, Clock
+from remit.kernel.clock import DAY, EPOCH, MINUTE, Clock, Instant
 from remit.kernel.errors import RemitError
 
 _EVERY = 1.0  # seconds
-_FIRST_SWEEP = HOUR  # after the start, which has enough to do; what is due is judged from the first second
+_FIRST_SWEEP = 10 * MINUTE  # after the start, which has enough to do; what is due is judged from the first second
 _log = structlog.get_logger("remit.certification")
 Stop = Callable[[], bool]
 """Asked between steps: whether the server ends."""
@@ -31,6 +31,7 @@ class Certifying:
         noticing: Looks at one agent before it is judged, because something about it changed.
         ticks: What else is asked each second, by name; cheap when nothing is due.
         daily: What is done once a day, after everything was judged.
+        swept: When that was last, as far as it is known.
     """
 
     service: CertificationService
@@ -38,6 +39,7 @@ class Certifying:
     noticing: Callable[[str], object] = lambda _agent: None
     ticks: Mapping[str, Callable[[Stop], object]] = field(default_factory=dict)
     daily: Mapping[str, Callable[[Stop], object]] = field(default_factory=dict)
+    swept: Callable[[], Instant] = lambda: EPOCH  # when everything was swept last, by the log
     everyone: Callable[[], Iterable[str]] = tuple  # the agents there are
     _changed: dict[str, None] = field(default_factory=dict)
     _next: int = 0  # when everything is swept; 0: not since the start
@@ -101,7 +103,8 @@ class Certifying:
     def _sweeps(self) -> bool:
         now = self.clock.now()
         if self._next == 0:
-            self._next = now + _FIRST_SWEEP
+            # A server that starts anew every few hours must not be one that never sweeps.
+            self._next = max(now + _FIRST_SWEEP, self.swept() + DAY)
         if now < self._next:
             return False
         self._next = now + DAY

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from remit.kernel.clock import DAY, HOUR, FixedClock, Instant
+from remit.kernel.clock import DAY, HOUR, MINUTE, FixedClock, Instant
 from remit.kernel.errors import StorageUnavailable
 from remit.server import certifying
 from remit.server.certifying import Certifying
+
+SOON = 10 * MINUTE
 
 
 class Service:
@@ -94,15 +96,27 @@ def test_a_sweep_ends_with_the_server() -> None:
     assert service.stopped.is_set()
 
 
-def test_everything_is_swept_an_hour_after_the_start_and_then_once_a_day() -> None:
+def test_everything_is_swept_soon_after_the_start_and_then_once_a_day() -> None:
     service, clock = Service(), FixedClock(DAY)
     it = Certifying(service=service, clock=clock)  # type: ignore[arg-type]
     seen = []
-    for later in (0, HOUR - 1, HOUR, HOUR + 1, HOUR + DAY - 1, HOUR + DAY):
+    for later in (0, SOON - 1, SOON, SOON + 1, SOON + DAY - 1, SOON + DAY):
         clock.at = DAY + later
         it.once()
         seen.append(service.sweeps)
     assert seen == [0, 0, 1, 1, 1, 2]
+
+
+def test_a_start_neither_puts_the_days_sweep_off_nor_repeats_it() -> None:
+    for last, due in ((9 * DAY + HOUR, HOUR), (9 * DAY - HOUR, SOON)):
+        service, clock = Service(), FixedClock(10 * DAY)
+        it = Certifying(service=service, clock=clock, swept=lambda last=last: Instant(last))  # type: ignore[arg-type, misc]
+        seen = []
+        for later in (0, due - 1, due):
+            clock.at = 10 * DAY + later
+            it.once()
+            seen.append(service.sweeps)
+        assert seen == [0, 0, 1]
 
 
 def changed(it: Certifying, *agents: str) -> None:
