@@ -109,6 +109,7 @@ def listening(port: int) -> bool:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow  # `make test` tells one story after the tests
 def test_two_demos_at_once_tell_the_whole_story(home: Home) -> None:
     demos = [Demo(home, "--once"), Demo(home, "--once")]
     for running in demos:
@@ -170,7 +171,15 @@ def test_the_commands_it_prints_work_from_a_second_terminal(demo: Demo) -> None:
     demo.line("support-bot", "✓ allowed")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+        signal.SIGKILL,
+    ],
+)
 def test_however_it_ends_nothing_keeps_running(demo: Demo, number: signal.Signals) -> None:
     demo.lines(NEXT)
     children, used = demo.children(), ports(demo.folder)

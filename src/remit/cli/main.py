@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
@@ -40,7 +41,7 @@ from remit.cli import (
 )
 from remit.cli.exits import Exit, for_error
 from remit.cli.options import examples
-from remit.cli.output import complain, data_json, error_object
+from remit.cli.output import complain, data_json, data_text, error_object
 from remit.cli.wire import Refused
 from remit.kernel.errors import RemitError
 
@@ -53,6 +54,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - a tenth of what every command waits for
+
+        data_text(f"remit {version('remit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_all(
+    _wanted: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass
+
+
 up.add(app)
 demo.add(app)
 apply.add(app)

@@ -52,7 +52,7 @@ class _ShowsByItself(TyperGroup):
 
 
 app = typer.Typer(
-    help="Privilege over time: direct, latent, unused; people; what approvals added.",
+    help="Privilege over time: direct, latent, unused; people; clockwork; what approvals added.",
     cls=_ShowsByItself,
     rich_markup_mode=None,
     add_completion=False,
@@ -160,6 +160,34 @@ def _person(each: Mapping[str, Any]) -> list[object]:
     owns, other = each["owns"], each["stands_in"]
     parts = [part[name] for part in (owns, other) for name in ("agents", "direct", "latent")]
     return [each["person"], *parts, f"{each['gained']:+}"]
+
+
+@app.command("clockwork", epilog=examples("remit posture clockwork", "remit posture clockwork invoice-bot --json"))
+def clockwork(agent: Agent = None, json: Json = False, as_: As = None) -> int:
+    """Show what is used like a clock though its boundary declares no cadence: an honest job, or use for show.
+
+    Looked at are the last 60 days. A machine cannot tell them apart; whoever knows the job can.
+    """
+    answer = connect(as_).get("/v1/posture/clockwork" + (f"?agent={segment(agent)}" if agent else ""))
+    rows = [(each["agent"], one) for each in answer["agents"] for one in each["activations"]]
+    if json:
+        data_json(answer)
+    elif not rows:
+        talk("nothing is used like a clock without a declared cadence")
+    else:
+        columns = ("agent", "purpose", "action", "boundary", "days", "every", "last")
+        table(columns, [_clockwork(agent, one) for agent, one in rows])
+        talk("used like a clock: declare `cadence` in its boundary, or ask what it is for")
+        if answer["more"]:
+            talk(f"agents behind {answer['more']} were not looked at: remit posture clockwork AGENT")
+    return Exit.OK
+
+
+def _clockwork(agent: str, each: Mapping[str, Any]) -> list[object]:
+    hours, minutes = divmod(each["every_seconds"] // 60, 60)
+    every = f"{hours} h {minutes:02} min"
+    said = [each["purpose"], each["action"], ", ".join(each["boundaries"]), each["days"], every, each["last"]]
+    return [agent, *said]
 
 
 @app.command("widenings", epilog=examples("remit posture widenings", "remit posture widenings --year 2026 --json"))

@@ -149,12 +149,66 @@ def sources(json: Json = False, as_: As = None) -> int:
     elif not answer["sources"]:
         nothing("sources", next_="remit usage register NAME --server SERVER")
     else:
-        table(("source", "servers", "imports", "complete until"), [_row(row) for row in answer["sources"]])
+        columns = ("source", "servers", "imports", "complete until", "state", "since", "expected by")
+        table(columns, [_row(row) for row in answer["sources"]])
+        for row in answer["sources"]:
+            _silent(row)
     return Exit.OK
 
 
 def _row(row: dict[str, Any]) -> list[object]:
-    return [row["source"], row["servers"], row["batch"], row["windows"][-1][1] if row["windows"] else None]
+    until = row["windows"][-1][1] if row["windows"] else None
+    said = [row[name] for name in ("state", "silent_since", "expected")]
+    return [row["source"], row["servers"], row["batch"], until, *said]
+
+
+def _silent(row: dict[str, Any]) -> None:
+    if row["state"] == "silent":
+        name = row["source"]
+        talk(f"{name} is silent: nothing on {', '.join(row['servers'])} lapses for want of use until it tells more")
+        talk(f"  try      remit usage import FILE --source {name} --covers FROM..UNTIL")
+        talk(f"  or       remit usage unregister {name}, if it will never speak again")
+
+
+@app.command(
+    "unregister",
+    epilog=examples("remit usage unregister gateway", "remit usage unregister gateway --yes"),
+)
+def unregister(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without it only what hangs on the source is shown.")
+    ] = False,
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Take a source that will never speak again off its servers: idle clocks no longer wait for it.
+
+    What it told stays. What has been idle while it was silent may lapse at once, on its whole servers. A source that
+    comes back is registered again.
+    """
+    api, path = connect(as_), f"/v1/usage/sources/{segment(name)}"
+    answer = api.delete(path) if yes else api.get(path)
+    if json:
+        data_json(answer)
+        return Exit.OK
+    count, whose = answer["entitlements"], answer["agents"]
+    data_text(
+        f"{name} {'told' if yes else 'tells'} of {', '.join(answer['servers'])}: {count} entitlements, {whose} agents"
+    )
+    for line in _left(answer):
+        talk(f"  then     {line}")
+    talk("  try      remit certify run" if yes else f"  try      remit usage unregister {name} --yes")
+    return Exit.OK
+
+
+def _left(answer: dict[str, Any]) -> list[str]:
+    """By what use is measured without the source."""
+    alone = answer["alone"]
+    others = [server for server in answer["servers"] if server not in alone]
+    by_own = f"use of {', '.join(alone)} is measured by Remit's own record: what goes past Remit counts no more"
+    by_others = f"use of {', '.join(others)} is measured by the sources that are left"
+    return [line for line, said in ((by_own, alone), (by_others, others)) if said]
 
 
 @app.command("coverage", epilog=examples("remit usage coverage", "remit usage coverage --server aws-s3 --json"))

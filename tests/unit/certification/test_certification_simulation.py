@@ -12,7 +12,7 @@ import pytest
 from remit.certification.simulation.history import History, history
 from remit.certification.simulation.play import Outcome, simulate
 from remit.certification.simulation.series import RULES, compared, moved_line, of_day, refused_line, report
-from remit.cli.simulate import curves
+from remit.cli.simulated import curves
 from remit.kernel.clock import DAY, HOUR
 
 START = 20_000 * DAY
