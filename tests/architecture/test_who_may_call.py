@@ -19,8 +19,9 @@ NOBODY: frozenset[str] = frozenset()
 SERVICES = {
     "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service", "certification.hands",
     "certification.breakglass", "certification.doubting", "certification.grouping", "certification.importing",
-    "certification.posture", "reviews.acknowledging", "reviews.answering", "reviews.carrying",
-    "reviews.service", "reviews.terms",
+    "certification.own_signals", "certification.posture", "reviews.acknowledging", "reviews.answering",
+    "reviews.carrying", "reviews.service", "reviews.terms",
+    "certification.listening", "certification.sources",
     "certification.service", "certification.toxic", "certification.withdrawing", "freezes.service",
     "people.service", "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators",
     "server.http_peps",

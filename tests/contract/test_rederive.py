@@ -104,7 +104,7 @@ def stored(connection: Connection) -> None:
         connection.execute(insert(coverage_windows).values(source="far-log", start=start, until=until))
 
 
-def verdict_on(connection: Connection, action: str, *, granted: bool = True) -> Verdict:
+def verdict_on(connection: Connection, action: str, *, granted: bool = True, told: bool = True) -> Verdict:
     """As the sweep records it."""
     start = Usage(Instant(FIRST * DAY), Micros(0))
     mine = SqlUseDays(connection).days_of([key(action)])[key(action)]
@@ -113,7 +113,7 @@ def verdict_on(connection: Connection, action: str, *, granted: bool = True) -> 
         key=key(action), boundary=BOUNDARY.boundary, boundary_version=3, agent_version="1",
         state=ActivationState.ACTIVE, since=start.last, started=start.last, by="", serial=1, usage=usage,
     )  # fmt: skip
-    seen: Windows | None = WINDOWS if action == "far/read" else None
+    seen: Windows | None = WINDOWS if action == "far/read" and told else None
     setting = Setting(
         tier=TIERS[action], boundary=BOUNDARY if granted else None,
         rule=RULES[ActionName(action)] if granted else None, holder=HOLDER,
@@ -218,6 +218,24 @@ def test_other_windows_are_coverage_until_more_was_told(world: World) -> None:
     assert world.odd() == {"far/read": "coverage"}
     world.change(lambda connection: SqlUsage(connection).put(Source("far-log", ("far",), 5, Instant(0))))
     assert world.odd() == {}
+
+
+def test_a_source_that_was_registered_since_makes_no_verdict_differ(world: World) -> None:
+    """It has told nothing yet: the windows that all sources told are none now, and were not when it was judged."""
+    world.change(lambda connection: SqlUsage(connection).put(Source("late-log", ("far",), 0, Instant(0))))
+    assert world.odd() == {}
+
+
+def test_a_source_that_was_taken_off_makes_no_verdict_differ(world: World) -> None:
+    world.change(lambda connection: SqlUsage(connection).put(Source("far-log", (), 5, Instant(0))))
+    assert world.odd() == {}
+    # Nor one that was made since, from what it told and Remit's own record.
+    found: list[Verdict] = []
+    world.change(lambda connection: found.append(verdict_on(connection, "far/read", told=False)))
+    world.verdicts = found
+    assert (found[0]["read"]["usage"]["days"], world.odd()) == (len(USED["far/read"]), {})
+    world.change(lambda connection: connection.execute(update(use_days).where(row("far/read", 0)).values(uses=9)))
+    assert world.odd() == {"far/read": "usage"}
 
 
 def test_what_was_told_later_of_earlier_days_is_left_out(world: World) -> None:

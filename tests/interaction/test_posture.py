@@ -283,7 +283,8 @@ def test_each_door_answers_whoever_may_read(world: World) -> None:
     desk.app = Starlette(routes=[porch.route(door) for door in world.doors.doors()])
     token = desk.token("vic", Role.VIEWER)
     world.posture.snapshot()
-    for path, member in (("", "agents"), ("/series?days=2", "series"), ("/people", "people"), ("/widenings", "year")):
+    doors = (("", "agents"), ("/series?days=2", "series"), ("/people", "people"), ("/widenings", "year"))
+    for path, member in (*doors, ("/clockwork?agent=invoice-bot", "agents")):
         status, answer = desk.ask(token, "GET", f"/v1/posture{path}")
         assert (status, member in answer) == (200, True)
     assert desk.ask("nobody", "GET", "/v1/posture")[0] == 401

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.interaction.desk import Desk
 
 from remit.certification.importing import UsageService
+from remit.certification.sources import Sources
 from remit.cli import usage as command
 from remit.cli import usage_send
 from remit.cli.exits import Exit
@@ -39,8 +40,9 @@ def ask(bare: Desk) -> Ask:
     service = UsageService(
         writer=rig.writer, reader=rig.writer, records=rig.records, clock=rig.clock, view=lambda: view
     )  # fmt: skip
+    known = Sources(writer=rig.writer, reader=rig.writer, records=rig.records, clock=rig.clock, view=lambda: view)
     porch = Porch(keeper=desk.keeper, authority=Authority.shipped(), body_limit=60_000, dev=False)
-    app = Starlette(routes=[porch.route(door) for door in UsageDoors(usage=service).doors()])
+    app = Starlette(routes=[porch.route(door) for door in UsageDoors(usage=service, known=known).doors()])
     tokens = {role: desk.token("ops", role) for role in ("operator", "viewer", "owner", "security")}
 
     def answer(method: str, path: str, body: object = None, *, role: str = "operator") -> tuple[int, dict[str, Any]]:
@@ -106,6 +108,33 @@ def test_what_is_not_understood_is_refused(ask: Ask, path: str, body: object, st
 def test_only_an_operator_says_what_was_used(ask: Ask, role: str) -> None:
     assert ask("POST", "/v1/usage/src", {"events": []}, role=role)[0] == 403
     assert ask("POST", "/v1/usage/sources", {"source": "x", "servers": ["s"]}, role=role)[0] == 403
+    assert ask("DELETE", "/v1/usage/sources/src", role=role)[0] == 403
+
+
+@pytest.mark.parametrize(("name", "status"), [("other", 404), ("remit", 409), ("No Name", 404), ("%00", 404)])
+def test_what_is_no_source_is_not_taken_off(ask: Ask, name: str, status: int) -> None:
+    assert ask("DELETE", f"/v1/usage/sources/{name}")[0] == status
+    assert ask("GET", f"/v1/usage/sources/{name}", role="viewer")[0] == 404
+    assert [each["source"] for each in ask("GET", "/v1/usage/sources")[1]["sources"]] == ["src"]
+
+
+def test_a_source_is_taken_off_once_and_may_come_back(ask: Ask, now: int) -> None:
+    ask("POST", "/v1/usage/src", {"events": [], "covers": [[now - DAY, now]]})
+    status, shown = ask("GET", "/v1/usage/sources/src", role="viewer")
+    hangs = {"entitlements": 1, "agents": 1, "alone": ["s", "t"]}
+    assert (status, {name: shown[name] for name in hangs}) == (200, hangs)
+    ask("POST", "/v1/usage/sources", {"source": "beside", "servers": ["t"]})
+    status, found = ask("DELETE", "/v1/usage/sources/src")
+    assert (status, found) == (200, {"source": "src", "servers": ["s", "t"], **hangs, "alone": ["s"]})
+    status, problem = ask("DELETE", "/v1/usage/sources/src")
+    assert (status, problem["code"]) == (404, "not_found")
+    assert ask("POST", "/v1/usage/src", {"events": []})[0] == 404
+    assert [each["source"] for each in ask("GET", "/v1/usage/sources")[1]["sources"]] == ["beside"]
+    assert [each["server"] for each in ask("GET", "/v1/usage/coverage")[1]["servers"]] == ["t"]
+    ask("POST", "/v1/usage/sources", {"source": "src", "servers": ["s"]})
+    (again,) = (each for each in ask("GET", "/v1/usage/sources")[1]["sources"] if each["source"] == "src")
+    assert (again["servers"], again["windows"]) == (["s"], [[rfc3339(now - DAY), rfc3339(now)]])
+    assert again["batch"] > shown["batch"]
 
 
 # the command ------------------------------------------------------------------------------
@@ -123,7 +152,13 @@ def remit(ask: Ask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
         def post(self, path: str, body: object) -> Any:
             Api.posts += 1
-            status, found = ask("POST", path, body)
+            return self.done("POST", path, body)
+
+        def delete(self, path: str) -> Any:
+            return self.done("DELETE", path)
+
+        def done(self, *said: Any) -> Any:
+            status, found = ask(*said)
             if status != 200:
                 raise Refused(found)
             return found
@@ -244,6 +279,35 @@ def test_a_source_is_registered(remit: Any) -> None:
     _, out, err = remit("register", "aws", "--server", "aws-s3", "--server", "aws-sqs")
     assert "aws tells of aws-s3, aws-sqs" in out
     assert "--source aws" in err
+
+
+def test_a_silent_source_is_shown_with_what_to_do(remit: Any, bare: Desk, now: int) -> None:
+    _, out, err = remit("sources")
+    assert ("heard" in out, "unregister" in err) == (True, False)
+    bare.rig.clock.at += 26 * HOUR
+    _, out, err = remit("sources")
+    assert ("silent" in out, rfc3339(now) in out) == (True, True)
+    assert "nothing on s, t lapses for want of use" in err
+    assert "remit usage unregister src" in err
+    _, found, _ = remit("sources", "--json")
+    (source,) = found["sources"]
+    assert (source["state"], source["silent_since"]) == ("silent", rfc3339(now))
+
+
+def test_what_hangs_on_a_source_is_shown_before_it_is_taken_off(remit: Any, ask: Ask) -> None:
+    ask("POST", "/v1/usage/sources", {"source": "beside", "servers": ["t"]})
+    code, out, err = remit("unregister", "src")
+    assert (code, out) == (Exit.OK, "src tells of s, t: 1 entitlements, 1 agents\n")
+    assert "use of s is measured by Remit's own record" in err
+    assert "use of t is measured by the sources that are left" in err
+    assert "remit usage unregister src --yes" in err
+    assert remit("unregister", "src", "--json")[1]["alone"] == ["s"]
+    assert len(ask("GET", "/v1/usage/sources")[1]["sources"]) == 2
+    code, out, err = remit("unregister", "src", "--yes")
+    assert (code, out) == (Exit.OK, "src told of s, t: 1 entitlements, 1 agents\n")
+    assert "use of s is measured by Remit's own record" in err
+    with pytest.raises(Refused):
+        remit("unregister", "src", "--yes")
 
 
 def test_a_timeline_shows_cells_and_names_gaps() -> None:

@@ -16,6 +16,7 @@ from remit.certification import importing
 from remit.certification.imported import Imported
 from remit.certification.importing import UsageService
 from remit.certification.ingest import Line
+from remit.certification.sources import told
 from remit.certification.usage import Kind, RefusedLine, UsageEvent, digest
 from remit.certification.usage_days import usage_of
 from remit.certification.usage_line import event_of
@@ -293,8 +294,10 @@ def test_the_servers_of_a_source_may_change() -> None:
     estate.usage.register("src", ["t", "t"], by=OPS)
     assert estate.topics == [("usage:elsewhere", "usage:s", "usage:t")]
     assert estate.usage.coverage() == {"t": windows([(FIRST, NOW)])}
-    ((source, told),) = estate.usage.sources()
-    assert (source.servers, source.batch, told) == (("t",), 1, windows([(FIRST, NOW)]))
+    (found,) = estate.read(lambda connection: told(connection, NOW))
+    assert (found.source.servers, found.windows) == (("t",), windows([(FIRST, NOW)]))
+    # The import is one step, and that it tells of another server is one too.
+    assert found.source.batch == 2
 
 
 def test_a_history_is_refused_whole() -> None:

@@ -98,6 +98,8 @@ def _clause(clause: Clause | Rule, action: str) -> dict[str, Any]:
         said["ttl"] = clause.ttl
     if clause.cadence is not None:
         said["cadence"] = clause.cadence
+    if clause.needs:
+        said["needs"] = list(clause.needs)
     return said
 
 
@@ -125,6 +127,7 @@ def _bounds(said: Mapping[str, Any]) -> dict[str, Any]:
         "first_use": said.get("first_use"),
         "ttl": said.get("ttl"),
         "cadence": said.get("cadence"),
+        "needs": tuple(ActionName(each) for each in said.get("needs", ())),
     }
 
 

@@ -23,6 +23,7 @@ class Clause:
     first_use: str | None = None
     ttl: Micros | None = None
     cadence: Micros | None = None
+    needs: tuple[ActionName, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -40,6 +41,7 @@ class Clause:
             first_use=self.first_use,
             ttl=self.ttl,
             cadence=self.cadence,
+            needs=tuple(each for each in self.needs if each != action),  # a pattern may cover what it needs
         )
 
 

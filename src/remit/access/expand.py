@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from remit.access.draft import Clause, Draft
 from remit.access.fit import misfits
 from remit.access.model import Rule
+from remit.access.needs import circle
 from remit.catalog.model import PinState, Server, Tool
 from remit.catalog.pattern import matches
 from remit.kernel.names import ActionName, ServerName, split_action, tool_action
@@ -63,12 +64,26 @@ def expand(draft: Draft, find: FindServer, *, keep: Collection[ActionName] = ())
                     unreviewed.append(action)
             elif not draft.allow[other].exact:
                 problems.append(Problem(f"allow.{at}.action", f"{action} is matched by allow.{other} as well"))
+    waiting = tuple(name for name, server in catalog.items() if server is not None and not _pinned(server))
+    if not (problems or waiting):
+        problems += _needs(draft, rules, unreviewed)
     return Expansion(
         rules=dict(sorted(rules.items())),
         problems=tuple(problems),
-        waiting=tuple(name for name, server in catalog.items() if server is not None and not _pinned(server)),
+        waiting=waiting,
         unreviewed=tuple(unreviewed),
     )
+
+
+def _needs(draft: Draft, rules: Mapping[ActionName, Rule], unreviewed: Collection[ActionName]) -> Iterator[Problem]:
+    """What is needed stands in the same boundary, and nothing needs itself: else nothing would ever go first."""
+    for at, clause in enumerate(draft.allow):
+        missing = [each for each in clause.needs if each not in rules and each not in unreviewed]
+        for each in missing:
+            yield Problem(f"allow.{at}.needs", f"{each} is not allowed by this boundary, so nothing can need it")
+    found = circle({action: rule.needs for action, rule in rules.items()})
+    if found is not None:
+        yield Problem("allow", f"{found} needs itself, by itself or through what it needs")
 
 
 def _named(clause: Clause, server: Server) -> Iterator[tuple[ActionName, Tool]]:

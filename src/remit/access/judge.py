@@ -14,9 +14,10 @@ from remit.access.parameters import SHIPPED, Parameters
 from remit.access.ttl import Habit, ttl
 from remit.catalog.model import Tier
 
-ENGINE: Final = 2  # raised with every change of these rules: a verdict is replayed by the rules it was made by
+ENGINE: Final = 3  # raised with every change of these rules: a verdict is replayed by the rules it was made by
 AT_RISK, CALM = SHIPPED.at_risk, SHIPPED.calm
-EXPOSED, TOXIC = "credential_exposed", "toxic_combination"  # reasons that can end by themselves
+# Reasons that can end by themselves.
+EXPOSED, TOXIC, SEVERED = "credential_exposed", "toxic_combination", "what_it_needs_is_suspended"
 _STATE = ActivationState
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
 
@@ -47,6 +48,8 @@ class Facts:
     doubt: bool = False  # the purpose drifts, or agents of its kind do not use this
     vouched: bool = False  # a person looked at the last two and said keep, and that still holds
     held: bool = False  # a run that was open when its time was over is open still
+    needed: bool = False  # something in force needs it, by its owner's word
+    severed: bool = False  # something that it needs, by its owner's word, is suspended
 
     def body(self) -> dict[str, Any]:
         """As it stands in a verdict's entry."""
@@ -70,6 +73,8 @@ class Facts:
             "doubt": self.doubt,
             "vouched": self.vouched,
             "held": self.held,
+            "needed": self.needed,
+            "severed": self.severed,
         }
 
 
@@ -90,10 +95,11 @@ def judge(facts: Facts, parameters: Parameters = SHIPPED) -> Verdict:  # noqa: P
         return ended
     lasts = ttl(facts.tier, facts.habit, parameters)
     # (4) Idle for its whole time, and the record of that time is complete. A run is not robbed while it works: what it
-    # began under goes when it ends, and a day later at the latest.
+    # began under goes when it ends, and a day later at the latest. What something in force needs goes after that.
     if facts.idle_covered >= lasts:
-        if _waits(facts, lasts, parameters):
-            return Verdict(_STATE.EXPIRING, "held_by_a_run", parameters.held_again)
+        waits = _waits(facts, lasts, parameters)
+        if waits:
+            return Verdict(_STATE.EXPIRING, waits, parameters.held_again)
         return Verdict(_STATE.LAPSED, "idle")
     # (5) Idle, but the record has a hole: non-use may not be asserted. The clock stands still.
     if facts.idle >= lasts:
@@ -114,14 +120,24 @@ def judge(facts: Facts, parameters: Parameters = SHIPPED) -> Verdict:  # noqa: P
     return Verdict(_STATE.ACTIVE, "used", min(most - facts.idle_covered, lasts - facts.idle))
 
 
-def _ended(facts: Facts) -> Verdict | None:  # noqa: PLR0911 - one for each step
+def _ended(facts: Facts) -> Verdict | None:
     # (1) Nothing outlives its boundary or its agent (invariant 4).
     if facts.agent == "retired":
         return Verdict(_STATE.REVOKED, "agent_retired")
     if not facts.granted:
         return Verdict(_STATE.REVOKED, "boundary_ended")
+    stopped = _stopped(facts)
+    if stopped is not None:
+        return stopped
+    # (3) What has ended stays ended until it is reactivated.
+    if facts.state in {_STATE.LAPSED, _STATE.REVOKED}:
+        return Verdict(facts.state, "ended")
+    return None
+
+
+def _stopped(facts: Facts) -> Verdict | None:  # noqa: PLR0911 - one for each step
     # (2) What a person must look at first. A retrained or replaced agent is not the one that was trusted; an exposed
-    # key may be used by anybody until it is rotated.
+    # key may be used by anybody until it is rotated; what is of no use alone is a loose end that somebody may find.
     if facts.exposed:
         return Verdict(_STATE.SUSPENDED, EXPOSED)
     if facts.critical:
@@ -130,27 +146,31 @@ def _ended(facts: Facts) -> Verdict | None:  # noqa: PLR0911 - one for each step
         return Verdict(_STATE.SUSPENDED, TOXIC)
     if facts.state is _STATE.SUSPENDED and not _over(facts):
         return Verdict(_STATE.SUSPENDED, facts.why or "suspended")
+    if facts.severed:
+        return Verdict(_STATE.SUSPENDED, SEVERED)
     if not facts.owner_active:
         return Verdict(_STATE.SUSPENDED, "owner_gone")
     if not facts.same_version and facts.tier in _SERIOUS:
         return Verdict(_STATE.SUSPENDED, "version_changed")
-    # (3) What has ended stays ended until it is reactivated.
-    if facts.state in {_STATE.LAPSED, _STATE.REVOKED}:
-        return Verdict(facts.state, "ended")
     return None
 
 
-def _waits(facts: Facts, lasts: int, parameters: Parameters) -> bool:
-    """Whether a run keeps it a little longer: not what is critical, for thieves have runs too, nor past the owner's
-    word.
+def _waits(facts: Facts, lasts: int, parameters: Parameters) -> str:
+    """Why it is kept although its time is over, or nothing: not what is critical, for thieves have runs too, nor past
+    the owner's word.
     """
-    meant = facts.tier is Tier.CRITICAL or lasts == facts.habit.shorter
-    return facts.held and not meant and facts.idle_covered - lasts < parameters.held_most
+    shorter = facts.habit.shorter
+    if facts.tier is Tier.CRITICAL or (shorter is not None and facts.idle_covered >= shorter):
+        return ""
+    if facts.needed:
+        return "needed"
+    return "held_by_a_run" if facts.held and facts.idle_covered - lasts < parameters.held_most else ""
 
 
 def _over(facts: Facts) -> bool:
-    """Whether the reason of the recorded state has gone by itself: rotated, or no longer held together."""
-    return (facts.why == EXPOSED and not facts.exposed) or (facts.why == TOXIC and not facts.toxic)
+    """Whether the reason of the recorded state has gone by itself: rotated, no longer held together, whole again."""
+    ongoing = {EXPOSED: facts.exposed, TOXIC: facts.toxic, SEVERED: facts.severed}
+    return not ongoing.get(facts.why, True)
 
 
 def _unknown_use(facts: Facts, lasts: int, parameters: Parameters) -> Verdict:

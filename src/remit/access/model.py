@@ -76,6 +76,7 @@ class Rule:
     first_use: str | None = None  # "auto" or None
     ttl: Micros | None = None
     cadence: Micros | None = None  # its owner says that it is used this often; it lasts half as long again
+    needs: tuple[ActionName, ...] = ()  # its owner says that it is of no use without these (`access/needs.py`)
 
     @property
     def limited(self) -> bool:

@@ -11,7 +11,15 @@ from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate
 from remit.kernel.clock import DAY, Micros
 from remit.kernel.errors import ConfigInvalid, Malformed
-from remit.kernel.names import AgentName, BoundaryName, PurposeName, check_name, split_action, well_formed_tool
+from remit.kernel.names import (
+    ActionName,
+    AgentName,
+    BoundaryName,
+    PurposeName,
+    check_name,
+    split_action,
+    well_formed_tool,
+)
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid, unavailable
 
@@ -98,7 +106,7 @@ def _purpose_pattern(value: object) -> str:
 
 
 def _clause(value: object) -> Clause:
-    known = {"action", "when", "limits", "approval", "first_use", "ttl", "cadence"}
+    known = {"action", "when", "limits", "approval", "first_use", "ttl", "cadence", "needs"}
     fields = Fields(value, known=known, later=_SCOPE_LATER)
     pattern = fields.take("action", _action)
     when = fields.maybe("when", _by_argument(_bound), ())
@@ -107,6 +115,7 @@ def _clause(value: object) -> Clause:
     first_use = fields.maybe("first_use", document.choice("auto"), None)
     ttl = fields.maybe("ttl", document.duration(most=_LONGEST_TTL), None)
     cadence = fields.maybe("cadence", document.duration(most=_LONGEST_CADENCE), None)
+    needs = fields.maybe("needs", document.distinct(document.items(_exact_action)), ())
     fields.finish()
     return Clause(
         pattern=pattern,
@@ -117,6 +126,7 @@ def _clause(value: object) -> Clause:
         first_use=first_use,
         ttl=ttl,
         cadence=cadence,
+        needs=tuple(sorted(needs or ())),
     )
 
 
@@ -133,6 +143,13 @@ def _action(value: object) -> str:
     if not well_formed_tool(tool):
         raise Malformed("the tool in an action is not well formed")
     return value
+
+
+def _exact_action(value: object) -> ActionName:
+    action = _action(value)
+    if "*" in action:
+        raise Malformed("what is needed is one action, not a pattern")
+    return ActionName(action)
 
 
 def _by_argument(read: Callable[[object], T]) -> Callable[[Any], tuple[tuple[str, T], ...]]:

@@ -54,6 +54,15 @@ def rules_widen(old: Mapping[ActionName, Rule], new: Mapping[ActionName, Rule]) 
             yield f"{action} is added"
         else:
             yield from (f"{action}: {reason}" for reason in rule_widens(before, rule))
+            # What it needs lasts as long as it does; and it may no longer go on without.
+            yield from (f"{action}: it needs {each}, which lasts longer" for each in _missing(rule, before))
+            dropped = (each for each in _missing(before, rule) if each in new)
+            yield from (f"{action}: it no longer needs {each}" for each in dropped)
+
+
+def _missing(one: Rule, other: Rule) -> list[ActionName]:
+    """What `one` needs and `other` does not."""
+    return [each for each in one.needs if each not in other.needs]
 
 
 def rule_widens(old: Rule, new: Rule) -> Iterator[str]:

@@ -11,11 +11,11 @@ from remit.agents.admission import end_problems, owner_problems
 from remit.agents.model import Agent, AgentState
 from remit.agents.ports import DataKeys
 from remit.agents.risk import Risk, SqlRisks, checked, moved, signal_of
-from remit.agents.signals import Noticed
+from remit.agents.signals import OWN, Noticed, is_own
 from remit.agents.sql import SqlAgents, body
 from remit.agents.suspended import SqlSuspensions
 from remit.kernel.clock import Clock
-from remit.kernel.errors import Conflict, NotFound
+from remit.kernel.errors import Conflict, Malformed, NotFound
 from remit.kernel.names import AgentName, OwnerName
 from remit.keys.jose import public_key
 from remit.people.change import Actor, Changed, record
@@ -140,8 +140,11 @@ class AgentService:
         """Say that something was noticed about an agent, or that it is over; what is known against it then.
 
         Raises:
-            NotFound, Malformed: There is no agent, or no signal, of that name.
+            NotFound, Malformed: There is no agent, or no signal, of that name; or it is said the way in which only
+                Remit itself says it (a person may end that).
         """
+        if on and is_own(about):
+            raise Malformed(f"what Remit itself noticed begins with {OWN}", try_="say in other words what it is about")
         return self._writer.change(lambda tx: self.signal_within(tx, name, signal, about=about, on=on, by=by))
 
     def signal_within(

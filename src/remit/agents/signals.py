@@ -10,7 +10,11 @@ from remit.kernel.clock import Instant
 
 
 class Signal(StrEnum):
-    """Kinds of notice. Each is on until whoever raised it, or a person, says that it is over."""
+    """Kinds of notice. Each is on until whoever raised it, or a person, says that it is over.
+
+    Remit itself raises toxic_combination, keep_alive, denied_often and breakglass_unreviewed. Detectors and people may
+    raise these too: `own` tells apart what is whose.
+    """
 
     CREDENTIAL_EXPOSED = "credential_exposed"  # a key or secret of the agent is known to others
     CRITICAL = "critical"  # a detector is sure: its entitlements are suspended at once
@@ -40,6 +44,19 @@ RISKS: Final[Mapping[Signal, int]] = {
     Signal.BREAKGLASS_UNREVIEWED: 250_000,
 }
 MOST: Final = 1_000_000
+
+
+OWN: Final = "remit"  # what a keep_alive or denied_often is about that Remit itself raised begins with it
+
+
+def own(*about: str) -> str:
+    """What a signal of Remit's own is about: `remit`, or `remit: ` and what."""
+    return f"{OWN}: {' '.join(filter(None, about))}" if any(about) else OWN
+
+
+def is_own(about: str) -> bool:
+    """Whether it is said the way in which only Remit says it, so that nobody ends what somebody else raised."""
+    return about == OWN or about.startswith(f"{OWN}: ")
 
 
 class Noticed(NamedTuple):

@@ -10,9 +10,10 @@ from typing import Any, Final
 from remit.access.activation import Activation, ActivationKey, ActivationState
 from remit.access.activation_sql import SqlActivations
 from remit.access.doubt import DoubtState
-from remit.access.judge import EXPOSED, TOXIC
+from remit.access.judge import EXPOSED, SEVERED, TOXIC
 from remit.access.ttl import ttl
 from remit.certification.doubting import Doubting
+from remit.certification.kin import depth, kin_of
 from remit.certification.limiter import EVERYONE, Estate, Place, counted, too_many
 from remit.certification.marks_sql import marks
 from remit.certification.ports import Asker, Withdrawer
@@ -94,9 +95,14 @@ class Batch:
         held = [(each.taken.before.key, self.now + 1) for each in stopped]
         self.rows.postpone([*later, *held, *((key, self.now + _UNREADABLE) for key in sorted(unread))])
         read = marks(self.tx.connection, [each.taken.before.key for each in allowed], self.now)
-        for each in allowed:
+        for each in sorted(allowed, key=self._depth):  # leaf first: what needs another goes before it
             self._take(each, read[each.taken.before.key])
+        kin = {other for each in allowed for other in kin_of(self.view, each.taken.before.key)}
+        self.rows.postpone((key, self.now + 1) for key in sorted(kin))
         return len(allowed)
+
+    def _depth(self, step: _Step) -> tuple[int, ActivationKey]:
+        return depth(self.view, step.taken.before.key)
 
     def _runs(self, keys: Sequence[ActivationKey]) -> Mapping[tuple[str, str], Instant]:
         """When the oldest open run began of each agent and purpose."""
@@ -172,7 +178,7 @@ class Batch:
                 self.tx, kind="cadence_wanted", agent=key.agent, about=after.id, why="comes_and_goes", facts=facts
             )
         asks = after.state in {ActivationState.NEEDS_HUMAN, ActivationState.SUSPENDED}
-        if asks and after.why not in {EXPOSED, TOXIC}:  # the one ends by itself, of the other is asked as a whole
+        if asks and after.why not in {EXPOSED, SEVERED, TOXIC}:  # they end by themselves, or are asked as a whole
             facts = {**asked(after, step.setting)}
             self.after.asker.ask(
                 self.tx, kind="needs_human", agent=key.agent, about=after.id, why=after.why, facts=facts

@@ -51,9 +51,11 @@ def _clause(rule: Rule) -> dict[str, Any]:
     if rule.first_use is not None:
         said["first_use"] = rule.first_use
     if rule.ttl is not None:
-        said["ttl"] = _duration(rule.ttl)
+        said["ttl"] = duration(rule.ttl)
     if rule.cadence is not None:
-        said["cadence"] = _duration(rule.cadence)
+        said["cadence"] = duration(rule.cadence)
+    if rule.needs:
+        said["needs"] = list(rule.needs)
     return said
 
 
@@ -72,6 +74,7 @@ def bound_object(bound: Bound) -> dict[str, Any]:
     return said
 
 
-def _duration(span: Micros) -> str:
+def duration(span: Micros) -> str:
+    """A time in the greatest unit that says it exactly."""
     word, unit = next((word, unit) for word, unit in _UNITS if span % unit == 0)
     return f"{span // unit}{word}"

@@ -12,6 +12,7 @@ from remit.access.activation_sql import SqlActivations
 from remit.access.judge import TOXIC, judge
 from remit.catalog.model import Tier
 from remit.certification.coverage import CoverageClock
+from remit.certification.kin import kin_of
 from remit.certification.ports import Nobody, Withdrawer
 from remit.certification.setting import setting_of
 from remit.kernel.clock import EPOCH, Clock, Instant
@@ -193,6 +194,10 @@ class Hands:
         acting = {} if by.as_ is None else {"as": by.as_}
         tx.record(self.records.entry("verdict", {**verdict, "by": by.by, **acting}))
         tx.touch(f"activations:{verdict['agent']}")
+        # What depends on it, or it on that, is judged with the next tick.
+        key = ActivationKey(verdict["agent"], verdict["purpose"], verdict["action"], split_action(verdict["action"])[0])
+        due = Instant(self.clock.now() + 1)
+        SqlActivations(tx.connection, self.seal).postpone((each, due) for each in kin_of(self.view(), key))
 
 
 def _starts_alone(setting: Setting) -> bool:

@@ -6,18 +6,18 @@ The shipped table is a prior, not a measurement. What was measured (twelve years
 are the marginals P(used again within 90 d | idle just reached d) of `MARGINALS`; no table was published cell by
 cell. So a row takes the mean of the marginals at its two edges, with certainty at day 0 and nothing at the end
 of time, and a column takes the share of `SHARES` of it: chosen by hand, so that more days of use never make
-a further use less likely. `refit` replaces the prior by one's own outcomes once there are enough of them.
+a further use less likely. Nothing is learned from an organisation's own use: the same table holds everywhere.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from remit.kernel.canonical import canonical
 
@@ -31,24 +31,13 @@ IDLE: Final = tuple(MARGINALS)  # a row begins at each of these days, and one at
 USES: Final = (1, 2, 3, 6, 11, 31)  # a column begins at each of these days of use, and one at none
 SHARES: Final = (100, 500, 700, 850, 1_000, 1_150, 1_300)  # thousandths of the marginal, by column
 _CERTAIN: Final = 990_000  # nothing is
-STRENGTH: Final = 5  # outcomes that the prior counts for in each cell
-ENOUGH: Final = 500  # outcomes, before which the prior stands
-
-
-class Outcome(NamedTuple):
-    """What became of one entitlement that was looked at 90 days ago."""
-
-    idle: int  # days without use then
-    uses: int  # distinct days of use until then
-    again: bool  # it was used within the 90 days
 
 
 @dataclass(frozen=True)
 class Hazard:
-    """One table, and from how many outcomes it was made; 0: the prior."""
+    """One table: ten rows of seven cells."""
 
     cells: tuple[tuple[int, ...], ...]
-    outcomes: int = 0
 
     def again(self, *, idle: int, uses: int) -> int:
         """Millionths: it is used again within 90 days.
@@ -79,29 +68,3 @@ def _prior() -> Hazard:
 
 
 SHIPPED: Final = _prior()
-
-
-def refit(outcomes: Iterable[Outcome], prior: Hazard = SHIPPED) -> Hazard:
-    """The table that one's own outcomes give: (k + 5m) / (n + 5) in each cell, m being the prior's.
-
-    n entitlements were seen in the cell and k of them were used again. With fewer than 500 outcomes in all
-    the prior is returned as it is. A cell that was seen seldom stays near the prior.
-    """
-    seen: dict[tuple[int, int], int] = {}
-    again: dict[tuple[int, int], int] = {}
-    total = 0
-    for each in outcomes:
-        at = cell(idle=each.idle, uses=each.uses)
-        seen[at] = seen.get(at, 0) + 1
-        again[at] = again.get(at, 0) + each.again
-        total += 1
-    if total < ENOUGH:
-        return prior
-    cells = tuple(
-        tuple(
-            (again.get((row, column), 0) * MILLION + STRENGTH * before) // (seen.get((row, column), 0) + STRENGTH)
-            for column, before in enumerate(cells)
-        )
-        for row, cells in enumerate(prior.cells)
-    )
-    return Hazard(cells, total)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from remit.access.activation import ActivationKey
 from remit.certification.imported import Imported, claim, entitlements, refuse_history
 from remit.certification.ingest import Known, Line, Taken, newest_signals, take
+from remit.certification.silence import waited
+from remit.certification.silence_sql import SqlHabits
 from remit.certification.usage import OWN, Kind, RefusedLine, UsageEvent, digest
 from remit.certification.usage_sql import Source, SqlUsage, SqlUseDays
 from remit.certification.windows import Span, Windows, holes, stretched, windows
@@ -71,25 +75,23 @@ class UsageService:
 
     def _register(self, tx: Transaction, *, name: str, servers: tuple[str, ...], by: Actor) -> Source:
         rows = SqlUsage(tx.connection)
-        before = rows.source(name)
-        after = Source(name, servers, 0, self.clock.now()) if before is None else before._replace(servers=servers)
-        if after != before:
-            rows.put(after)
-            tx.touch(*(f"usage:{server}" for server in sorted({*servers, *(before.servers if before else ())})))
-            changed = Changed(
-                what="usage_source", name=name, change="create" if before is None else "update",
-                before=before and before.body(), after=after.body(), more={"servers": list(servers)},
-            )  # fmt: skip
-            record(tx, self.records, changed, by=by)
+        row = rows.source(name)
+        before = row if row is not None and row.servers else None  # one that was taken off is no source
+        if before is not None and before.servers == servers:
+            return before
+        created, batch = (self.clock.now() if before is None else before.created), (0 if row is None else row.batch + 1)
+        # Other servers are a step of their own: what a verdict read of the source until then was read of others.
+        after = Source(name, servers, batch, created)
+        rows.put(after)
+        touched = sorted({*servers, *(before.servers if before else ())})
+        tx.touch(*(f"usage:{server}" for server in touched))
+        self.covered(tx, touched)
+        changed = Changed(
+            what="usage_source", name=name, change="create" if before is None else "update",
+            before=before and before.body(), after=after.body(), more={"servers": list(servers)},
+        )  # fmt: skip
+        record(tx, self.records, changed, by=by)
         return after
-
-    def sources(self) -> list[tuple[Source, Windows]]:
-        """Every source, with when it told everything."""
-        return self.reader.read(
-            lambda connection: [
-                (source, SqlWindows(connection).windows(source.source)) for source in SqlUsage(connection).sources()
-            ]
-        )
 
     def coverage(self) -> Mapping[str, Windows]:
         """For each server that sources tell of: when all of them told everything."""
@@ -108,8 +110,7 @@ class UsageService:
             NotFound: No source of that name is registered.
             Malformed: A line of a kind that is for a history only, or a window that is none; nothing is written.
         """
-        if self.reader.read(lambda connection: SqlUsage(connection).source(source)) is None:
-            raise NotFound(f"there is no source {source}", try_=f"remit usage register {source} --server SERVER")
+        self.reader.read(lambda connection: _registered(connection, source))
         refuse_history(lines)
         claims = [claim(source, span) for span in covers]
         found = Imported(source)
@@ -130,9 +131,7 @@ class UsageService:
 
     def _apply(self, tx: Transaction, *, source: str, lines: Sequence[Line], by: Actor) -> tuple[Taken, int]:
         rows, now = SqlUsage(tx.connection), self.clock.now()
-        registered = rows.source(source)
-        if registered is None:
-            raise NotFound(f"there is no source {source}")
+        registered = _registered(tx.connection, source)
         known = Known(
             agents=self.view().agents, purposes=_purposes(self.view(), now),
             stored=rows.stored(source, [line.event.id for line in lines]), servers=frozenset(registered.servers),
@@ -161,7 +160,17 @@ class UsageService:
         if after != before:
             tx.touch(*(f"usage:{server}" for server in source.servers))
             self.covered(tx, source.servers)
+            self._waited(tx, source, before, after)
         return (claims, numbers, after) != (claimed, told, before)
+
+    def _waited(self, tx: Transaction, source: Source, before: Windows, after: Windows) -> None:
+        """Write down how long Remit waited for it, if it told further than ever before."""
+        if not before.spans or not after.spans or after.spans[-1][1] <= before.spans[-1][1]:
+            return
+        habits = SqlHabits(tx.connection)
+        known = habits.of(source.source)
+        ended = max(before.spans[-1][1], source.created)
+        habits.put(source.source, known._replace(waits=waited(known.waits, ended=ended, now=self.clock.now())))
 
     def _tell(self, tx: Transaction, taken: Taken) -> None:
         keys = entitlements(taken.days)
@@ -172,6 +181,18 @@ class UsageService:
         stored = newest_signals(SqlUsage(tx.connection).signals_of({agent for agent, _, _ in came}))
         for about in sorted(came):
             self.noticed(tx, stored.get(about, came[about]))
+
+
+def _registered(connection: Connection, source: str) -> Source:
+    """The source; one that was taken off is none.
+
+    Raises:
+        NotFound: No source of that name is registered.
+    """
+    found = SqlUsage(connection).source(source)
+    if found is None or not found.servers:
+        raise NotFound(f"there is no source {source}", try_=f"remit usage register {source} --server SERVER")
+    return found
 
 
 def _purposes(view: View, now: Instant) -> Callable[[str, str], Sequence[str]]:

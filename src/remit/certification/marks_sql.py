@@ -18,10 +18,16 @@ def marks(connection: Connection, keys: Sequence[ActivationKey], at: Instant) ->
     if not keys:
         return {}
     sources, days = SqlUsage(connection).sources(), SqlUseDays(connection).days_of(keys)
+    # One that was taken off tells no more, and what it told of these is read still.
+    told = {key: {row.key.source for row in rows} for key, rows in days.items()}
     return {
         key: {
             "days_sha256": digest(days.get(key, ()), at),
-            "upto": {each.source: each.batch for each in sources if key.scope in each.servers},
+            "upto": {
+                each.source: each.batch
+                for each in sources
+                if key.scope in each.servers or each.source in told.get(key, ())
+            },
         }
         for key in keys
     }

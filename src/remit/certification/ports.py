@@ -32,9 +32,13 @@ class Signaller(Protocol):
     """Keeps what was noticed about agents (bound to the agents room)."""
 
     def signal_within(
-        self, tx: Transaction, name: str, signal: object, *, about: str = "", on: bool = True, by: Actor
-    ) -> object:
-        """Say that something was noticed about an agent, or that it is over; what is so already stays so."""
+        self, tx: Transaction, name: str, signal: object, *, about: str = "", on: bool = True, by: Actor,
+        own: bool = False,
+    ) -> object:  # fmt: skip
+        """Say that something was noticed about an agent, or that it is over; what is so already stays so.
+
+        With `own`, only what the same actor raised is ended.
+        """
         ...
 
 

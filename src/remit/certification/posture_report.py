@@ -1,25 +1,37 @@
-"""The posture is read: today, as time series, person by person, and what approvals widened."""
+"""The posture is read: today, as time series, person by person, what is used like a clock, what approvals widened."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Final
+from functools import cache, partial
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from remit.access.activation import ActivationKey
 from remit.access.added import tiers
-from remit.access.sql import SqlBoundaries
+from remit.access.sql import SqlBoundaries, load_of_agent
 from remit.agents.sql import SqlAgents
 from remit.catalog.sql import SqlServers
+from remit.certification.clockwork import Clockwork
+from remit.certification.clockwork_sql import used_evenly_of
 from remit.certification.posture_row import Row
 from remit.certification.posture_sql import ALL, Dated, SqlPosture
 from remit.certification.reach import Person, people
 from remit.certification.widening import Widened, widened
 from remit.kernel.clock import DAY, Clock, Instant, parse_date_end
+from remit.kernel.names import split_action
 from remit.storage.ports import Reader
 
 COMPARED: Final = 90  # days between the two rows that people's reach is compared on
+
+
+class LikeAClock(NamedTuple):
+    """An entitlement that is used like a clock, and the boundaries that name it without a `cadence`."""
+
+    key: ActivationKey
+    boundaries: tuple[str, ...]
+    how: Clockwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +76,22 @@ class PostureReport:
 
         return self.reader.read(query)
 
+    def clockwork(self, agent: str, *, after: str, most: int) -> tuple[list[LikeAClock], str | None]:
+        """What is used like a clock though no owner said that it would be, and the agent to go on behind, or None.
+
+        Args:
+            agent: Of one agent; "" for all.
+            after: Only agents behind this name.
+            most: After so many rows no further agent is looked at.
+        """
+        names = self.reader.read(lambda connection: [each.agent for each in SqlAgents(connection).all()])
+        found: list[LikeAClock] = []
+        for name in sorted(each for each in names if each > after and agent in {"", each}):
+            found += self.reader.read(partial(_like_a_clock, agent=name, now=self.clock.now()))
+            if len(found) >= most:
+                return found, name
+        return found, None
+
     def widenings(self, year: int) -> list[Widened]:
         """Each agent that was given anything in a UTC year, and what is left of its limit; by name."""
 
@@ -79,6 +107,21 @@ class PostureReport:
             return found
 
         return self.reader.read(query)
+
+
+def _like_a_clock(connection: Connection, *, agent: str, now: Instant) -> list[LikeAClock]:
+    granted: dict[ActivationKey, list[str]] = {}
+    declared: set[ActivationKey] = set()
+    for boundary in load_of_agent(connection, agent):
+        if boundary.break_glass or now >= boundary.not_after:
+            continue
+        for action, rule in boundary.rules.items():
+            key = ActivationKey(boundary.agent, boundary.purpose, action, split_action(action)[0])
+            granted.setdefault(key, []).append(boundary.boundary)
+            if rule.cadence is not None:
+                declared.add(key)
+    found = used_evenly_of(connection, agent, granted.keys() - declared, now=now)
+    return [LikeAClock(key, tuple(granted[key]), how) for key, how in found.items()]
 
 
 def _year(year: int) -> Instant:

@@ -9,7 +9,7 @@ from typing import Any
 from remit.access.draft import Draft
 from remit.access.model import Bound
 from remit.catalog.model import Tier
-from remit.kernel.clock import Instant
+from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.policy.model import Violation
 
@@ -35,6 +35,7 @@ class Target:
     agent: AgentName
     purpose: PurposeName
     ends: Instant
+    review_every: Micros | None = None  # as the one in force says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,9 @@ def _coverage(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -
         complete = max(0, read["covered"] - covered)
     else:
         told = kept.sources()
+        telling = {name for name, (_, servers) in told.items() if server in servers}
+        if telling - read.get("upto", {}).keys():
+            return None  # a source was registered since, and the windows that all of them told are fewer
         if any(told.get(name, (0, ()))[0] != batch for name, batch in read.get("upto", {}).items()):
             return None  # more was told since, of whatever time
         start, until = max(usage["last"], read["started"], together["last"]), read.get("believed", read["at"])

@@ -17,8 +17,9 @@ from remit.access import spec
 from remit.access.draft import Clause
 from remit.access.fit import misfits
 from remit.access.model import Bound, Boundary, Rule
+from remit.access.needs import closure
 from remit.catalog.model import Tier
-from remit.certification.boundary_document import boundary_document
+from remit.certification.boundary_document import boundary_document, duration
 from remit.certification.generalise import Dial, Scope, bounds
 from remit.certification.privilege import WEIGHT
 from remit.certification.proposal import Observed, Proposal, Refusal, Row, Target
@@ -76,6 +77,8 @@ def rightsize(  # noqa: PLR0913 - each is one input of the rule
     proposed = _rules(learned, rules, dial, schema=schema, known=known)
     ends = target.ends if boundary is None else min(target.ends, boundary.not_after)
     document = boundary_document(target.boundary, target.agent, target.purpose, proposed.values(), ends)
+    if target.review_every is not None:
+        document["review_every"] = duration(target.review_every)
     draft = spec.boundary(document) if proposed else None
     after = (
         {} if draft is None else {ActionName(each.pattern): each.rule(ActionName(each.pattern)) for each in draft.allow}
@@ -112,6 +115,9 @@ def _rules(
     for call in learned:
         by_action[call.action].append(call.arguments)
     actions = set(by_action)
+    if rules is not None:  # what is used stays with what it needs
+        around = closure({action: rule.needs for action, rule in rules.items()})
+        actions |= {each for action in by_action for each in around.get(action, ()) if each in rules}
     if dial.scope is Scope.SERVER:
         servers = {split_action(action)[0] for action in actions}
         actions |= {action for action in (known if rules is None else rules) if split_action(action)[0] in servers}

@@ -33,16 +33,18 @@ from remit.storage.ports import Reader, Transaction, Writer
 _STEP = 500  # activations judged in one change
 _FIRST = ("", "", "", "")
 _OWN = "remit"  # the source of what this Remit's own enforcement saw
-_NOTHING_SEEN = Seen({}, {})
+_NOTHING_SEEN = Seen({}, {}, {})
 
 
 class CertificationService:
     """Judges activations outside of decisions. Worker threads only."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self, *, writer: Writer, reader: Reader, clock: Clock, coverage: CoverageClock,
         view: Callable[[], View], after: Consequences, seal: Unsealed = UNSEALED,
+        prepare: Callable[[str], None] = lambda _agent: None,
     ) -> None:  # fmt: skip
+        """Put it together. `prepare` loads an agent's activations into the view."""
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -50,6 +52,7 @@ class CertificationService:
         self._view = view
         self._seal = seal
         self._after_it = after
+        self._prepare = prepare
         self._recent = Recent()
 
     def tick(self, stop: Callable[[], bool] = lambda: False) -> int:
@@ -166,6 +169,7 @@ class CertificationService:
 
         With `counted`, their use is counted anew from its days, and compared.
         """
+        self._load_kin(found)
         with self.flushing() as flush:
 
             def apply(tx: Transaction) -> int:
@@ -175,6 +179,15 @@ class CertificationService:
                 return self._apply(tx, found, now)
 
             return self._writer.change(apply)
+
+    def _load_kin(self, keys: Sequence[ActivationKey]) -> None:
+        """Load whose entitlements hang together: what one is judged with must be known, called lately or not."""
+        agents, known = sorted({key.agent for key in keys}), self._view().agents
+        grouped = self._reader.read(lambda connection: SqlTogether(connection).grouped(agents))
+        for agent in agents:
+            record = known.get(agent)
+            if agent in grouped or (record is not None and record.reach.needs):
+                self._prepare(agent)
 
     def _recount(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant, counted: Counted) -> None:
         recount = Recount(
@@ -195,6 +208,11 @@ def _write_seen(connection: Connection, seen: Seen) -> None:
     days = [
         UseDay(DayKey(*key, day, _OWN), uses, 0, 0, first, last)
         for (key, day), (uses, first, last) in seen.days.items()
+    ]
+    # Beside the uses, whose day, first and last they leave as they are (`usage_days.together`).
+    days += [
+        UseDay(DayKey(*key, day, _OWN), 0, vain.denied, vain.errors, vain.first, vain.last)
+        for (key, day), vain in seen.vain.items()
     ]
     SqlUseDays(connection).add(days)
     runs = [RunUse(key.agent, key.purpose, run, key.action, day) for (key, run), day in seen.runs.items()]

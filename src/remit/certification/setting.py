@@ -7,12 +7,10 @@ from typing import Any
 
 from remit.access.activation import Activation, ActivationKey
 from remit.agents.model import AgentState
-from remit.catalog.model import Tier
 from remit.kernel.clock import Instant
-from remit.kernel.names import ServerName, ToolName, split_action
 from remit.policy.entitlement import Holder, Setting
-from remit.policy.setting import Moment, setting_in
-from remit.policy.view import Grant, View
+from remit.policy.setting import Moment, live_grant, setting_in, tier_of
+from remit.policy.view import View
 
 _GONE = Holder(version="", state=AgentState.RETIRED.value, owner_active=False, risk=0)
 
@@ -36,18 +34,9 @@ def setting_of(
         tier = tier_of(view, key.action)
         return setting_in(view, key, tier=tier, grant=None, holder=_GONE, at=at)
     owner = view.owners.get(agent.agent.owner)
-    live = [grant for grant in agent.reach.grants.get((key.purpose, key.action), ()) if now < grant.boundary.not_after]
-    grant: Grant | None = next((each for each in live if each.boundary.boundary == prefer), live[0] if live else None)
+    grant = live_grant(view, key, now=now, prefer=prefer)
     holder = agent.holder(owner_active=owner is not None and owner.active)
     return setting_in(view, key, tier=tier_of(view, key.action), grant=grant, holder=holder, at=at)
-
-
-def tier_of(view: View, action: str) -> Tier:
-    """The risk tier of a tool's action; what is not known is high."""
-    server, name, is_tool = split_action(action)
-    record = view.servers.get(ServerName(server))
-    tool = record.tools.get(ToolName(name)) if record is not None and is_tool else None
-    return Tier.HIGH if tool is None else tool.tier
 
 
 def shown(activation: Activation) -> Mapping[str, Any]:

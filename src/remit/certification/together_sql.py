@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
@@ -74,6 +74,11 @@ class SqlTogether:
             for purpose, found in groups.items()
             for action, others in others_of(found).items()
         }
+
+    def grouped(self, agents: Sequence[str]) -> set[str]:
+        """Those of `agents` that have groups."""
+        query = select(together.c.agent).where(together.c.agent.in_(agents)).distinct()
+        return set(self._connection.execute(query).scalars())
 
     def agents(self) -> list[str]:
         """Agents whose runs are known."""

@@ -67,6 +67,10 @@ def read_of(activation: Activation, setting: Setting) -> dict[str, Any]:
     }
     if together is not None:
         said["together"] = {"last": together.last, "covered": together.covered}
+    if setting.needed_by:
+        said["needed_by"] = setting.needed_by
+    if setting.severed_by:
+        said["severed_by"] = setting.severed_by
     if setting.windows is not None:
         said["windows"] = True
         if setting.believed is not None:

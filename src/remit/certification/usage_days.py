@@ -37,6 +37,19 @@ class UseDay(NamedTuple):
     last: int
 
 
+class Calls(NamedTuple):
+    """How many calls, by what they came to. What nobody saw the end of is not among them."""
+
+    uses: int
+    denied: int
+    errors: int
+
+    @property
+    def all(self) -> int:
+        """All of them."""
+        return self.uses + self.denied + self.errors
+
+
 def day_of(event: UsageEvent, purpose: str) -> UseDay:
     """The row of one call for `purpose`."""
     server, _, _ = split_action(event.action)

@@ -7,19 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, func, insert, select, tuple_, update
 
 from remit.access.activation import ActivationKey
 from remit.certification.usage import Kind, UsageEvent
-from remit.certification.usage_days import DayKey, UseDay, added_up
+from remit.certification.usage_days import Calls, DayKey, UseDay, added_up
 from remit.certification.windows import Windows
 from remit.certification.windows_sql import SqlWindows
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
+from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.storage.governance_schema import usage_events, usage_sources, use_days
 
 _SOME = 400  # ids or keys named in one statement
 _ENTITLEMENT = tuple_(use_days.c.agent, use_days.c.purpose, use_days.c.action, use_days.c.scope)
+_SUMS = [func.sum(use_days.c[name]) for name in Calls._fields]
 _APPEND = (
     "INSERT INTO usage_events (batch, source, id, at, kind, agent, purpose, action, run, body)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, id) DO NOTHING"
@@ -128,18 +130,36 @@ class SqlUseDays:
         """Add to what is stored: counts add up, the first and last times widen."""
         _many(self._connection, _ADD, [(*row.key, *row[1:]) for row in added_up(rows)])
 
-    def days_of(self, keys: Iterable[ActivationKey]) -> dict[ActivationKey, list[UseDay]]:
-        """The days of each of `keys`, in order; a key without any has none."""
+    def days_of(self, keys: Iterable[ActivationKey], *, since: int = 0) -> dict[ActivationKey, list[UseDay]]:
+        """The days of each of `keys` from the UTC day `since` on, in order; a key without any has none."""
         found: dict[ActivationKey, list[UseDay]] = defaultdict(list)
         wanted = {tuple(key): key for key in keys}
         for some in _parts(sorted(wanted)):
-            for row in self._connection.execute(select(use_days).where(_ENTITLEMENT.in_(some))):
+            query = select(use_days).where(_ENTITLEMENT.in_(some), use_days.c.day >= since)
+            for row in self._connection.execute(query):
                 found[wanted[row.agent, row.purpose, row.action, row.scope]].append(_day(row))
         return {key: sorted(days) for key, days in found.items()}
 
     def of_agent(self, agent: str) -> list[UseDay]:
         """Every day of one agent, in order of the keys."""
         return sorted(map(_day, self._connection.execute(select(use_days).where(use_days.c.agent == agent))))
+
+    def calls_of(self, agent: str, *, since: int) -> dict[int, Calls]:
+        """Everything that an agent called on each UTC day from `since` on."""
+        query = select(use_days.c.day, *_SUMS).where(use_days.c.agent == agent, use_days.c.day >= since)
+        found = self._connection.execute(query.group_by(use_days.c.day))
+        return {day: Calls(*map(int, sums)) for day, *sums in found}
+
+    def called_on(self, agent: str, *, least: int, since: int) -> dict[ActivationKey, Calls]:
+        """What an agent called on at least so many UTC days from `since` on, in order of the keys."""
+        names = (use_days.c.agent, use_days.c.purpose, use_days.c.action, use_days.c.scope)
+        query = select(*names, *_SUMS).where(use_days.c.agent == agent, use_days.c.day >= since).group_by(*names)
+        rows = self._connection.execute(query.having(func.count(use_days.c.day.distinct()) >= least))
+        found = {
+            ActivationKey(AgentName(name), PurposeName(purpose), ActionName(action), scope): Calls(*map(int, sums))
+            for name, purpose, action, scope, *sums in rows
+        }
+        return {key: found[key] for key in sorted(found)}
 
 
 def _many(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -12,11 +12,15 @@ from remit.storage.model import Entry, Release, Reserve
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An outcome that is not durable yet; `used` is the call, if the outcome justifies its entitlement."""
+    """An outcome that is not durable yet.
+
+    `used` is the call, if the outcome justifies its entitlement; `failed`, if it is an error.
+    """
 
     decision: str
     entry: Entry
     used: Call | None = None
+    failed: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Pipeline:
             self.metrics.allowed.inc()
         else:
             self.metrics.decisions.labels("deny", denial.code.value).inc()
+            self._decider.refused(call, denial, admitted.evaluated_at)
         return admitted
 
     async def _attempt(self, call: Call) -> Admitted | None:
@@ -293,7 +294,8 @@ class Pipeline:
         }
         # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
         used = call if outcome is Outcome.OK and call.tool is not None else None
-        return Waiting(call.id, self._records.entry("outcome", fields), used)
+        failed = call if outcome is Outcome.ERROR and call.tool is not None else None
+        return Waiting(call.id, self._records.entry("outcome", fields), used, failed)
 
     def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
         fields, payload = self._decider.recorded(call, proposal, view)
@@ -379,6 +381,8 @@ class Pipeline:
             if rider.used is not None:
                 # Before it is closed: what is neither noted nor open would be missing after a crash.
                 self._decider.justified(rider.used, self._clock.now())
+            if rider.failed is not None:
+                self._decider.failed(rider.failed, self._clock.now())
             self._recovery.note_closed(rider.decision)
 
     def _keep(self, future: asyncio.Future[Any]) -> None:

@@ -57,6 +57,14 @@ class Decider(Protocol):
         """A call came to something, and that is recorded: its entitlement is in use."""
         ...
 
+    def refused(self, call: Call, denial: Denial, at: Instant) -> None:
+        """A call was denied, and that is recorded. It justifies nothing."""
+        ...
+
+    def failed(self, call: Call, at: Instant) -> None:
+        """A call that was let through came to an error, and that is recorded. It justifies nothing."""
+        ...
+
     def decide(self, call: Call, view: Any, *, now: Instant) -> Proposal:  # noqa: ANN401 - the view's own type is policy's
         """Propose an answer, and the effects that must commit with it."""
         ...

@@ -15,11 +15,21 @@ from remit.access.activation import Activation, ActivationKey, Usage
 from remit.kernel.clock import DAY, Instant, Micros
 
 
+class Vain(NamedTuple):
+    """Calls of one entitlement on one day that came to nothing, and the first and the last of them."""
+
+    denied: int
+    errors: int
+    first: Instant
+    last: Instant
+
+
 class Seen(NamedTuple):
-    """What was used, since the last time somebody asked."""
+    """What was used, and what came to nothing, since the last time somebody asked."""
 
     days: Mapping[tuple[ActivationKey, int], tuple[int, Instant, Instant]]  # by UTC day: uses, the first and the last
     runs: Mapping[tuple[ActivationKey, str], int]  # by run: the UTC day of its first use
+    vain: Mapping[tuple[ActivationKey, int], Vain]  # by UTC day
 
 
 class Activations:
@@ -36,6 +46,7 @@ class Activations:
         self._dirty: dict[ActivationKey, None] = {}
         self._days: dict[tuple[ActivationKey, int], tuple[int, Instant, Instant]] = {}
         self._runs: dict[tuple[ActivationKey, str], int] = {}
+        self._vain: dict[tuple[ActivationKey, int], Vain] = {}
         self._lock = threading.Lock()
 
     def knows(self, agent: str) -> bool:
@@ -105,6 +116,18 @@ class Activations:
                 held[key] = replace(known, usage=known.usage.after(at, covered))
                 self._dirty[key] = None
 
+    def denied(self, key: ActivationKey, at: Instant) -> None:
+        """A call was refused. It is counted for its day and is no use: nothing that `used` keeps is changed."""
+        self._in_vain((key, at // DAY), Vain(1, 0, at, at))
+
+    def failed(self, key: ActivationKey, at: Instant) -> None:
+        """A call was let through and came to an error. It is no use either."""
+        self._in_vain((key, at // DAY), Vain(0, 1, at, at))
+
+    def _in_vain(self, of: tuple[ActivationKey, int], more: Vain) -> None:
+        with self._lock:
+            self._vain[of] = _both(self._vain.get(of), more)
+
     def take_unwritten(self) -> list[Activation]:
         """The activations whose use is not in the database yet; the caller writes it, or calls `unwritten`."""
         with self._lock:
@@ -112,10 +135,10 @@ class Activations:
         return [found for key in keys if (found := self.find(key)) is not None]
 
     def take_seen(self) -> Seen:
-        """What was used since the last time, by the day and by the run; the caller writes it, or calls `unwritten`."""
+        """What was called since the last time, by day and by run; the caller writes it, or calls `unwritten`."""
         with self._lock:
-            seen = Seen(self._days, self._runs)
-            self._days, self._runs = {}, {}
+            seen = Seen(self._days, self._runs, self._vain)
+            self._days, self._runs, self._vain = {}, {}, {}
         return seen
 
     def unwritten(self, activations: Iterable[Activation], seen: Seen) -> None:
@@ -126,6 +149,15 @@ class Activations:
                 more, earliest, latest = self._days.get(at, (0, first, last))
                 self._days[at] = (uses + more, min(first, earliest), max(last, latest))
             self._runs = {**self._runs, **seen.runs}
+            for of, vain in seen.vain.items():
+                self._vain[of] = _both(self._vain.get(of), vain)
+
+
+def _both(known: Vain | None, more: Vain) -> Vain:
+    if known is None:
+        return more
+    denied, errors = known.denied + more.denied, known.errors + more.errors
+    return Vain(denied, errors, min(known.first, more.first), max(known.last, more.last))
 
 
 def _newest(found: Activation, known: Activation | None) -> Activation:

@@ -77,6 +77,8 @@ class Setting:
     together: Usage | None = None  # the newest use of what is used together with it
     woken: bool = False  # whether what is used together with it started within this UTC hour
     opened: Instant | None = None  # when the run that calls began, or the oldest that is open for its purpose
+    needed_by: str = ""  # an action in force that needs this one
+    severed_by: str = ""  # an action that this one needs, and that is suspended
 
 
 def facts_of(activation: Activation, setting: Setting) -> Facts:
@@ -107,6 +109,8 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
         toxic=against.toxic,
         doubt=against.doubt,
         vouched=now < activation.vouched,
+        needed=setting.needed_by != "",
+        severed=setting.severed_by != "",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
@@ -34,6 +34,15 @@ from remit.policy.schema import for_catalog
 from remit.policy.view import View, usable_grants
 from remit.policy.widen import widenings
 from remit.storage.model import Release, Reserve
+
+# Where a person, a server or Remit itself stopped something, or a person is waited for: a denial that says nothing of
+# what the agent tries, or what it may do a little later. Else a freeze of everything would speak against every agent.
+_STOPPED: Final = frozenset(
+    {
+        Code.REVOKED, Code.AGENT_SUSPENDED, Code.PURPOSE_CLOSED, Code.TOOL_DEFINITION_CHANGED, Code.APPROVAL_REQUIRED,
+        Code.ENFORCEMENT_UNAVAILABLE, Code.REPLAYED_PROOF, Code.RATE_LIMITED, Code.BUDGET_EXHAUSTED,
+    }
+)  # fmt: skip
 
 
 class PolicyService:
@@ -80,6 +89,23 @@ class PolicyService:
         if call.under is not None:
             return
         self._facts.view().activations.used(key_of(call), at, call.caller.run)
+
+    def refused(self, call: Call, denial: Denial, at: Instant) -> None:
+        """A call was denied: it is counted, if it is about what the agent tries, and keeps nothing in force."""
+        if denial.code not in _STOPPED and self._named(call):
+            self._facts.view().activations.denied(key_of(call), at)
+
+    def failed(self, call: Call, at: Instant) -> None:
+        """A call that was let through came to an error: it is counted, and keeps nothing in force."""
+        if call.under is None and self._named(call):
+            self._facts.view().activations.failed(key_of(call), at)
+
+    def _named(self, call: Call) -> bool:
+        """Whether a boundary of the agent names what was called. Names that it makes up must not fill the memory."""
+        record = self._facts.view().agents.get(call.caller.agent)
+        if record is None or call.tool is None:
+            return False
+        return call.action in record.reach.actions and call.caller.purpose in record.agent.purposes
 
     def decide(self, call: Call, view: View, *, now: Instant) -> Proposal:
         """Propose an answer, and the effects that must commit with it."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from remit.access.activation import ActivationKey
+from remit.access.activation import ActivationKey, ActivationState
+from remit.access.judge import SEVERED, Verdict, judge, usable
 from remit.agents.model import Agent
 from remit.attestation.model import Caller
 from remit.catalog.model import Tier
 from remit.kernel.clock import Instant, window_start
-from remit.policy.entitlement import Holder, Setting
+from remit.kernel.names import ActionName, ServerName, ToolName, split_action
+from remit.policy.entitlement import Holder, Setting, facts_of
 from remit.policy.view import Grant, View
 
 
@@ -27,6 +30,22 @@ def run_opened(caller: Caller, agent: Agent) -> Instant | None:
     return Instant(caller.run_ends - agent.max_run) if caller.run_ends else None
 
 
+def tier_of(view: View, action: str) -> Tier:
+    """The risk tier of a tool's action; what is not known is high."""
+    server, name, is_tool = split_action(action)
+    record = view.servers.get(ServerName(server))
+    tool = record.tools.get(ToolName(name)) if record is not None and is_tool else None
+    return Tier.HIGH if tool is None else tool.tier
+
+
+def live_grant(view: View, key: ActivationKey, *, now: Instant, prefer: str | None = None) -> Grant | None:
+    """The rule of an ordinary boundary in force that names it: of several that of `prefer`, or else the first."""
+    agent = view.agents.get(key.agent)
+    found = () if agent is None else agent.reach.grants.get((key.purpose, key.action), ())
+    live = [grant for grant in found if now < grant.boundary.not_after]
+    return next((each for each in live if each.boundary.boundary == prefer), live[0] if live else None)
+
+
 def setting_in(
     view: View, key: ActivationKey, *, tier: Tier, grant: Grant | None, holder: Holder, at: Moment
 ) -> Setting:
@@ -40,6 +59,47 @@ def setting_in(
         holder: What is asked of the agent.
         at: When.
     """
+    setting = _alone(view, key, tier=tier, grant=grant, holder=holder, at=at)
+    agent = view.agents.get(key.agent)
+    kin = None if agent is None else agent.reach.needs.get(key.purpose)
+    if kin is None:
+        return setting
+    needed_by = _first(view, key, kin.needed_by.get(key.action, ()), setting, at, _in_force)
+    severed_by = _first(view, key, kin.needs.get(key.action, ()), setting, at, _taken)
+    return replace(setting, needed_by=needed_by, severed_by=severed_by)
+
+
+def _in_force(found: Verdict, tier: Tier) -> bool:
+    return usable(found.state, tier)
+
+
+def _taken(found: Verdict, _tier: Tier) -> bool:
+    """Whether it is suspended for its own sake: what is so only because of another is not what must be waited for."""
+    return found.state is ActivationState.SUSPENDED and found.reason != SEVERED
+
+
+def _first(
+    view: View,
+    key: ActivationKey,
+    actions: Iterable[ActionName],
+    setting: Setting,
+    at: Moment,
+    so: Callable[[Verdict, Tier], bool],
+) -> str:
+    """The first of `actions` of the same agent and purpose of which `so` is true, judged for itself; or nothing."""
+    for action in actions:
+        other = ActivationKey(key.agent, key.purpose, action, split_action(action)[0])
+        known, tier = view.activations.find(other), tier_of(view, action)
+        if known is not None:
+            grant = live_grant(view, other, now=at.now, prefer=known.boundary)
+            alone = _alone(view, other, tier=tier, grant=grant, holder=setting.holder, at=at)
+            if so(judge(facts_of(known, alone)), tier):
+                return action
+    return ""
+
+
+def _alone(view: View, key: ActivationKey, *, tier: Tier, grant: Grant | None, holder: Holder, at: Moment) -> Setting:
+    """The setting without what it depends on."""
     server = key.scope
     # An agent chooses what its runs do together, so that nothing critical lasts longer for it.
     others = [] if tier is Tier.CRITICAL else view.activations.together(key)

@@ -7,12 +7,13 @@ schema) is worked out when it is first asked for and kept with the record.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from remit.access.doubt import Doubt
 from remit.access.glob import matches_any
 from remit.access.model import Boundary, BoundaryState, Purpose, Rule
+from remit.access.needs import closure, turned
 from remit.access.opening import Opening
 from remit.agents.credentials import credentials
 from remit.agents.model import Agent
@@ -71,6 +72,15 @@ class Reach:
     servers: Mapping[ServerName, tuple[Boundary, ...]]
     grants: Mapping[tuple[PurposeName, ActionName], tuple[Grant, ...]]
     emergency: Mapping[tuple[PurposeName, ActionName], tuple[Grant, ...]]
+    needs: Mapping[PurposeName, Kin]  # what depends on what, where an owner said so
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """Of the actions of one purpose: what each needs, and what needs each; both reach through."""
+
+    needs: Mapping[ActionName, tuple[ActionName, ...]]
+    needed_by: Mapping[ActionName, tuple[ActionName, ...]]
 
 
 @dataclass(slots=True, eq=False)
@@ -124,7 +134,17 @@ def _reach(boundaries: tuple[Boundary, ...]) -> Reach:
         {server: tuple(named.values()) for server, named in servers.items()},
         {key: tuple(found) for key, found in grants.items()},
         {key: tuple(found) for key, found in emergency.items()},
+        _kin(grants),
     )
+
+
+def _kin(grants: Mapping[tuple[PurposeName, ActionName], Collection[Grant]]) -> dict[PurposeName, Kin]:
+    edges: dict[PurposeName, dict[ActionName, set[ActionName]]] = {}
+    for (purpose, action), found in grants.items():
+        for grant in found:
+            if grant.rule.needs:
+                edges.setdefault(purpose, {}).setdefault(action, set()).update(grant.rule.needs)
+    return {purpose: Kin(closure(said), closure(turned(said))) for purpose, said in edges.items()}
 
 
 @dataclass(slots=True, eq=False)

@@ -17,8 +17,9 @@ _BOUNDS: Final = tuple(each.name for each in fields(Rule) if each.name != "actio
 def without(version: Version, taken: Collection[ActionName]) -> Draft | None:
     """The document of the version in force without the actions `taken`; None if none would be left.
 
-    A clause none of whose actions goes stays as it was written. A pattern that loses one becomes
-    the actions that are left of it, each by its name: a pattern would bring the lost one back.
+    A clause none of whose actions goes stays as it was written, but for what it needs of them. A pattern
+    that loses one becomes the actions that are left of it, each by its name: a pattern would bring the
+    lost one back.
     """
     rules = version.rules or {}
     left = [action for action in sorted(rules) if action not in taken]
@@ -30,12 +31,17 @@ def without(version: Version, taken: Collection[ActionName]) -> Draft | None:
         mine = [action for action in rules if _stands_for(clause, action, exact)]
         # One that is taken by its own name may match a pattern as well, which would then let it in.
         if mine and not any(_matched(clause, action) for action in taken):
-            clauses[clause.pattern] = clause
+            clauses[clause.pattern] = _freed(clause, taken)
             continue
         for action in mine:
             if action not in taken:
-                clauses.setdefault(action, _named(rules[action]))
+                clauses.setdefault(action, _freed(_named(rules[action]), taken))
     return replace(version.draft, allow=tuple(clauses.values()))
+
+
+def _freed(clause: Clause, taken: Collection[ActionName]) -> Clause:
+    """What is gone is needed no more."""
+    return replace(clause, needs=tuple(each for each in clause.needs if each not in taken))
 
 
 def _matched(clause: Clause, action: ActionName) -> bool:

@@ -13,10 +13,12 @@ from remit.access.activation import Activation, ActivationKey, ActivationState, 
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.access.model import Boundary
+from remit.access.needs import closure
 from remit.access.sql import load_of_agent
 from remit.agents.sql import SqlAgents
 from remit.catalog.model import Tier
 from remit.catalog.sql import SqlServers
+from remit.certification.clockwork_sql import used_evenly
 from remit.certification.usage_sql import SqlUseDays
 from remit.certification.windows_sql import SqlWindows
 from remit.kernel.clock import DAY, Instant
@@ -27,6 +29,7 @@ from remit.reviews.effect import LONG_DAYS, Used, UseDay, facts_of, least, shown
 from remit.reviews.model import Kind
 from remit.reviews.ports import Doubts
 
+_SHOWN = 20  # actions that are used like a clock
 _CALM = frozenset({ActivationState.ACTIVE, ActivationState.EXPIRING, ActivationState.NEEDS_USAGE})
 _ENDED = frozenset({ActivationState.SUSPENDED, ActivationState.LAPSED, ActivationState.REVOKED})
 
@@ -66,6 +69,7 @@ class Subject:
     started: Mapping[ActivationKey, Activation]
     whole: bool  # whether the record of use has no holes
     this_day: int
+    evenly: tuple[ActionName, ...] = ()  # of a boundary: used like a clock, and no `cadence` says that it would be
 
     @property
     def gone(self) -> bool:
@@ -104,7 +108,17 @@ class Subject:
             return [] if found is None else [found]
         if self.emergency:
             return []
-        return taken_by_narrowing(self.used, this_day=self.this_day, whole=self.whole)
+        taken = taken_by_narrowing(self.used, this_day=self.this_day, whole=self.whole)
+        needed = self._needed_without({each.action for each in taken})
+        return [each for each in taken if each.action not in needed]
+
+    def _needed_without(self, taken: Collection[ActionName]) -> set[ActionName]:
+        """What the actions that stay cannot do without."""
+        edges: dict[ActionName, set[ActionName]] = {}
+        for each in self.boundaries:
+            for action, rule in each.rules.items():
+                edges.setdefault(action, set()).update(rule.needs)
+        return {each for action, found in closure(edges).items() if action not in taken for each in found}
 
     def preview(self) -> dict[str, Any]:
         """What each answer would take away."""
@@ -120,6 +134,8 @@ class Subject:
             found["break_glass"] = True
         if self.kind is Kind.TOXIC and (part := least(self.ending())) is not None:
             found["least_used"] = part.action
+        if self.evenly:
+            found["used_like_a_clock"] = [*self.evenly[:_SHOWN]]
         if self.kind is not Kind.BOUNDARY_DUE and len(self.keys) == 1:
             (key,) = self.keys
             for name in ("actions", "unused", "unused_actions"):
@@ -154,12 +170,18 @@ class Subjects:
         keys = _asked(question, boundaries)
         mine = [each for each in boundaries if any(_gives(each, key) for key in keys)]
         scope = {_key(each, action) for each in mine for action in each.rules} if wide else keys
+        evenly = self._evenly(mine) if question.kind is Kind.BOUNDARY_DUE else ()
         started = self._started(scope)
         return Subject(
             kind=question.kind, boundaries=tuple(mine), keys=tuple(sorted(keys)),
             used=tuple(self._used(scope, mine, started)), started=started,
-            whole=self._whole(question.agent, scope, mine, started.values()), this_day=self.now // DAY,
+            whole=self._whole(question.agent, scope, mine, started.values()), this_day=self.now // DAY, evenly=evenly,
         )  # fmt: skip
+
+    def _evenly(self, boundaries: Iterable[Boundary]) -> tuple[ActionName, ...]:
+        rules = ((each, rule) for each in boundaries if not each.break_glass for rule in each.rules.values())
+        keys = {_key(each, rule.action) for each, rule in rules if rule.cadence is None}
+        return tuple(key.action for key in used_evenly(self.connection, keys, now=self.now))
 
     def _started(self, keys: Collection[ActivationKey]) -> Mapping[ActivationKey, Activation]:
         rows = SqlActivations(self.connection, self.seal)

@@ -330,6 +330,7 @@ def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
         *Doctor(
             settings=settings, database=database, clock=clock, agents=agents, access=access, catalog=gate.catalog,
             refresher=life.refresher, log_failure=lambda: life.sequencer.failure, states=ground.states,
+            sources=governance.sources,
         ).doors(),
     ]  # fmt: skip
     porch = Porch(keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev)

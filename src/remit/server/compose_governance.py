@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import msgspec
 
 from remit.access.service import AccessService
+from remit.access.sql import SqlBoundaries
 from remit.agents.service import AgentService
+from remit.agents.signals import is_own
 from remit.audit.log import Log
 from remit.certification.batch import Consequences
 from remit.certification.breakglass import BreakGlass
@@ -18,18 +20,22 @@ from remit.certification.doubting import Doubting
 from remit.certification.grouping import Grouping
 from remit.certification.hands import Hands
 from remit.certification.importing import UsageService
+from remit.certification.listening import Listening
 from remit.certification.observed_sql import SqlObservedUses
 from remit.certification.own import NoDelegation, StaticSecrets
+from remit.certification.own_signals import OwnSignals
 from remit.certification.posture import Posture
 from remit.certification.posture_report import PostureReport
 from remit.certification.service import CertificationService
+from remit.certification.sources import Sources
 from remit.certification.toxic import Toxic
 from remit.certification.usable import Usable
 from remit.certification.usage import UsageEvent
 from remit.certification.withdrawing import Withdrawing
 from remit.connectors.system_http import HttpSystems
 from remit.freezes.model import FreezeKind
-from remit.kernel.clock import Instant, parse_date_end
+from remit.kernel.clock import EPOCH, Instant, Micros, parse_date_end
+from remit.kernel.names import BoundaryName
 from remit.outbound.session import Outbound
 from remit.people.change import Actor
 from remit.policy.view import View
@@ -49,7 +55,7 @@ from remit.server.http_systems import SystemDoors
 from remit.server.http_usage import UsageDoors
 from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
-from remit.storage.ports import Transaction
+from remit.storage.ports import Reader, Transaction
 
 _CANARIES = "reviews/canaries"  # what the secret is derived for that says where made-up questions stand
 _LOOKED_AT = 1000  # newest decisions of an agent on which a record was tried
@@ -66,6 +72,7 @@ class Governance:
     reviews: ReviewService
     breakglass: BreakGlass
     usage: UsageService
+    sources: Sources
 
     def doors(self, ground: Ground, accountable: Accountable, authority: Authority, log: Log) -> list[Door]:
         """Their doors."""
@@ -73,11 +80,18 @@ class Governance:
         uses = SqlObservedUses(reader)
         return [
             *Signals(agents=self.agents, accountable=accountable).doors(),
-            *UsageDoors(usage=self.usage).doors(),
+            *UsageDoors(usage=self.usage, known=self.sources).doors(),
             *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
             *BreakGlassDoors(breakglass=self.breakglass, accountable=accountable, clock=clock).doors(),
             *Reviews(reviews=self.reviews, authority=authority).doors(),
-            *Rightsizing(view=view, log=log, uses=uses, clock=clock, accountable=accountable).doors(),
+            *Rightsizing(
+                view=view,
+                log=log,
+                uses=uses,
+                clock=clock,
+                accountable=accountable,
+                reviewed=lambda name: _reviewed(reader, name),
+            ).doors(),
             *SystemDoors(writer=writer, records=ground.records, directory=ground.systems).doors(),
             *Withdrawals(reader=reader, clock=clock).doors(),
         ]
@@ -111,17 +125,23 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
     )  # fmt: skip
     after = Consequences(records=records, asker=reviews, withdrawer=withdrawing, doubting=doubting)
     service = CertificationService(
-        writer=writer, reader=reader, clock=clock, coverage=coverage, view=view, after=after, seal=seal
-    )
+        writer=writer, reader=reader, clock=clock, coverage=coverage, view=view, after=after, seal=seal,
+        prepare=ground.policy.prepare,
+    )  # fmt: skip
     certifying = _certifying(ground, service, agents, reviews)
+    certifying.swept = lambda: _swept(log)
     certifying.ticks = {
         **certifying.ticks,
         "doubts": doubting.tick,
+        "usage": Listening(writer=writer, reader=reader, records=records, clock=clock, view=view).tick,
         "breakglass": lambda _stop: breakglass.tick(),
         "withdrawals": withdrawing.tick,
         "reviews": lambda stop: reviews.tick(clock.now(), stop),
     }
     certifying.daily = {**certifying.daily, "withdrawals": lambda _stop: withdrawing.forget()}
+    sources = Sources(
+        writer=writer, reader=reader, records=records, clock=clock, view=view, covered=service.covered
+    )  # fmt: skip
     usage = UsageService(
         writer=writer, reader=reader, records=records, clock=clock, view=view, dirty=service.imported,
         covered=service.covered,
@@ -129,7 +149,7 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
     )  # fmt: skip
     return Governance(
         agents=agents, access=access, hands=hands, breakglass=breakglass, certifying=certifying,
-        reviews=reviews, usage=usage,
+        reviews=reviews, usage=usage, sources=sources,
     )  # fmt: skip
 
 
@@ -142,12 +162,14 @@ def _certifying(
         asker=reviews, prepare=ground.policy.prepare,
     )  # fmt: skip
     grouping = Grouping(writer=writer, reader=reader, clock=clock)
+    own = OwnSignals(writer=writer, reader=reader, view=view, clock=clock, signaller=agents)
     posture = Posture(
         writer=writer, reader=reader, clock=clock, coverage=ground.coverage, view=view, seal=ground.seal
     )  # fmt: skip
     return Certifying(
         service=service, clock=clock, noticing=toxic.check, everyone=lambda: view().agents,
-        ticks={"posture": lambda stop: _snapshot(posture, view(), stop)}, daily={"together": grouping.regroup},
+        ticks={"posture": lambda stop: _snapshot(posture, view(), stop)},
+        daily={"together": grouping.regroup, "signals": own.check},
     )  # fmt: skip
 
 
@@ -170,6 +192,18 @@ def _withdrawing(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.
     return Withdrawing(writer=writer, reader=reader, records=records, clock=clock, cascade=cascade)
 
 
+def _reviewed(reader: Reader, name: BoundaryName) -> Micros | None:
+    """How often a boundary is looked at, where its document says so."""
+    active = reader.read(lambda connection: SqlBoundaries(connection).history(name)).active
+    return None if active is None else active.draft.review_every
+
+
+def _swept(log: Log) -> Instant:
+    """When everything was judged last; nothing known is long ago."""
+    found = log.recent(1, kind="sweep")
+    return Instant(parse_date_end(found[0].header["time"])) if found else EPOCH
+
+
 def _refused(log: Log, agents: Sequence[str], since: Instant) -> int:
     """How many calls of these agents were refused since then because only a person starts what they need."""
     found = (entry for agent in agents for entry in log.recent(_LOOKED_AT, kind="decision", agent=agent))
@@ -183,5 +217,7 @@ def _noticed(agents: AgentService, tx: Transaction, event: UsageEvent) -> None:
     """A source noticed something about an agent, or says that it is over."""
     said = msgspec.json.decode(event.body)
     about, on = str(said.get("about", "")), bool(said.get("on", True))
+    if is_own(about):  # it is no word of Remit's own for being said like one
+        about = f"{event.source}: {about}"
     by = Actor(by=f"source:{event.source}")
     agents.signal_within(tx, event.agent, said.get("signal"), about=about, on=on, by=by, own=True)

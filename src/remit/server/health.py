@@ -9,6 +9,7 @@ from typing import Any
 
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
 from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.certification.sources import Told
 from remit.kernel.clock import DAY, SECOND, Instant, rfc3339
 
 _SOON = 30 * DAY
@@ -102,6 +103,23 @@ def server(name: str, *, failed_since: Instant | None, error: str, waiting: int,
     if waiting:
         return warn(f"server {name}", f"{waiting} of {tools} tools wait for review", f"remit server review {name}")
     return ok(f"server {name}", f"{tools} tools, as approved")
+
+
+def usage(sources: Iterable[Told]) -> list[Check]:
+    """Does every source of usage still tell what it is registered for."""
+    known = list(sources)
+    found = [_silent(each) for each in known if not each.hearing.heard]
+    return found or ([ok("usage", f"every source is heard ({len(known)})")] if known else [])
+
+
+def _silent(each: Told) -> Check:
+    name, servers, until = each.source.source, _some(each.source.servers), each.hearing.told
+    since = "it never said that its record is complete" if until is None else f"its record ends at {rfc3339(until)}"
+    return warn(
+        f"usage {name}",
+        f"silent: {since}; idle clocks of {servers} stand still, and what is critical there stops a day later",
+        f"remit usage import FILE --source {name} --covers FROM..UNTIL; if it is gone: remit usage unregister {name}",
+    )
 
 
 def posture(

@@ -19,6 +19,7 @@ from remit.audit.checkpoint import parse
 from remit.audit.states import States
 from remit.catalog.model import PinState
 from remit.catalog.service import CatalogService
+from remit.certification.sources import Sources
 from remit.kernel.canonical import encode
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError
@@ -91,6 +92,7 @@ class Doctor:
     refresher: Refresher
     log_failure: Callable[[], RemitError | None]
     states: States
+    sources: Sources
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -100,6 +102,7 @@ class Doctor:
         """Every check, worst first."""
         now = self.clock.now()
         checks = [*self._process(now), self._keyfile(), self._state(), *self._servers(now)]
+        checks += health.usage(self.sources.listing())
         checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
         order = [health.Status.FAIL, health.Status.WARN, health.Status.OK]
         checks.sort(key=lambda check: order.index(check.status))

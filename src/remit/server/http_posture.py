@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from remit.access.added import Approval, year_of
 from remit.certification.growth import figures
-from remit.certification.posture_report import PostureReport
+from remit.certification.posture_report import LikeAClock, PostureReport
 from remit.certification.posture_row import Row
 from remit.certification.reach import Person, Through
 from remit.certification.widening import Widened
-from remit.kernel.clock import DAY, Clock, rfc3339
+from remit.kernel.clock import DAY, SECOND, Clock, rfc3339
 from remit.kernel.errors import Malformed
 from remit.server.door import Ask, Door
 
@@ -43,6 +44,11 @@ class PostureDoors:
                 action="read", handle=self.people,
             ),
             Door(
+                method="GET", path="/v1/posture/clockwork",
+                summary="What is used like a clock and declares no cadence (?agent=NAME, ?after=NAME)",
+                action="read", handle=self.clockwork,
+            ),
+            Door(
                 method="GET", path="/v1/posture/widenings", summary="What approvals added to each agent (?year=YYYY)",
                 action="read", handle=self.widenings,
             ),
@@ -72,6 +78,16 @@ class PostureDoors:
             return {"day": None, "since": None, "people": []}
         day, since, everybody = found
         return {"day": date(day), "since": date(since), "people": [_person(each) for each in everybody]}
+
+    def clockwork(self, ask: Ask) -> dict[str, Any]:
+        """Agent by agent, for people to ask what it is for: `more` is the name to go on behind, or null."""
+        most = ask.number("limit", default=_AGENTS, most=_MOST_AGENTS)
+        found, more = self.report.clockwork(ask.query.get("agent", ""), after=ask.query.get("after", ""), most=most)
+        agents = [
+            {"agent": name, "activations": [_like_a_clock(each) for each in mine]}
+            for name, mine in groupby(found, key=lambda each: each.key.agent)
+        ]
+        return {"agents": agents, "more": more}
 
     def widenings(self, ask: Ask) -> dict[str, Any]:
         """Of this year, or of another."""
@@ -107,6 +123,18 @@ def _person(each: Person) -> dict[str, Any]:
 
 def _through(each: Through) -> dict[str, int]:
     return {"agents": each.agents, "direct": each.direct, "latent": each.latent}
+
+
+def _like_a_clock(each: LikeAClock) -> dict[str, Any]:
+    return {
+        "purpose": each.key.purpose,
+        "action": each.key.action,
+        "boundaries": list(each.boundaries),
+        "days": each.how.days,
+        "every_seconds": each.how.every // SECOND,
+        "first": rfc3339(each.how.first),
+        "last": rfc3339(each.how.last),
+    }
 
 
 def _widened(each: Widened) -> dict[str, Any]:

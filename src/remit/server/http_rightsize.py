@@ -10,9 +10,9 @@ from remit.audit.log import Log
 from remit.certification.boundary_document import bound_object
 from remit.certification.generalise import Dial, Scope
 from remit.certification.ports import ObservedUses
-from remit.kernel.clock import Clock, rfc3339
+from remit.kernel.clock import Clock, Micros, rfc3339
 from remit.kernel.errors import Malformed, NotFound
-from remit.kernel.names import AgentName, PurposeName
+from remit.kernel.names import AgentName, BoundaryName, PurposeName
 from remit.policy.denial import violation_body
 from remit.policy.view import View
 from remit.server.accountable import Accountable
@@ -34,6 +34,7 @@ class Rightsizing:
     uses: ObservedUses
     clock: Clock
     accountable: Accountable
+    reviewed: Callable[[BoundaryName], Micros | None] = lambda _name: None  # how often its document says
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -57,7 +58,10 @@ class Rightsizing:
         logged, imported = used(self.log, name), list(self.uses.of(name, most=MOST_ENTRIES))
         known, unclear = with_purposes(imported, record, wish.purpose)
         now = self.clock.now()
-        found = [*narrower(view, record, logged, known, wish, now), *first(view, record, known, wish, now)]
+        found = [
+            *narrower(view, record, logged, known, wish, now, self.reviewed),
+            *first(view, record, known, wish, now),
+        ]
         return {
             "agent": name,
             "dial": wish.dial.scope.value,

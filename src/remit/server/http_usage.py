@@ -9,9 +9,9 @@ from typing import Any, Final
 from remit.access.activation import activation_id
 from remit.certification.imported import Imported
 from remit.certification.importing import UsageService
+from remit.certification.sources import Sources, Standing, Told
 from remit.certification.usage import RefusedLine
 from remit.certification.usage_line import instant_of
-from remit.certification.usage_sql import Source
 from remit.certification.windows import Span, Windows
 from remit.connectors.lines import parsed
 from remit.kernel.clock import rfc3339
@@ -27,6 +27,7 @@ class UsageDoors:
     """Usage over HTTP."""
 
     usage: UsageService
+    known: Sources
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -41,6 +42,15 @@ class UsageDoors:
                 fields={"source": "string", "servers": "array"},
             ),
             Door(
+                method="GET", path="/v1/usage/sources/{source}", summary="One source, and what hangs on it",
+                action="read", handle=self.source,
+            ),
+            Door(
+                method="DELETE", path="/v1/usage/sources/{source}",
+                summary="Take a source off its servers; what it told stays", action="unregisterSource",
+                handle=self.unregister,
+            ),
+            Door(
                 method="GET", path="/v1/usage/coverage", summary="When the record of use is complete (?server=NAME)",
                 action="read", handle=self.coverage,
             ),
@@ -52,7 +62,17 @@ class UsageDoors:
 
     def sources(self, _ask: Ask) -> dict[str, Any]:
         """Every source."""
-        return {"sources": [_source(source, windows) for source, windows in self.usage.sources()]}
+        return {"sources": [_source(each) for each in self.known.listing()]}
+
+    def source(self, ask: Ask) -> dict[str, Any]:
+        """One, and what would be judged without it."""
+        found, stands = self.known.find(ask.path["source"])
+        return {**_source(found), **_standing(stands)}
+
+    def unregister(self, ask: Ask) -> dict[str, Any]:
+        """Idle clocks no longer wait for it."""
+        source, stands = self.known.unregister(ask.path["source"], by=actor(ask))
+        return {"source": source.source, "servers": list(source.servers), **_standing(stands)}
 
     def register(self, ask: Ask) -> dict[str, Any]:
         """Register, or change which servers it is about."""
@@ -67,7 +87,7 @@ class UsageDoors:
         wanted, found = ask.query.get("server"), self.usage.coverage()
         if wanted is not None and wanted not in found:
             raise NotFound(f"no source tells of the server {wanted}"[:200], try_="remit usage sources")
-        tellers = [source for source, _ in self.usage.sources()]
+        tellers = [each.source for each in self.known.listing()]
         return {
             "servers": [
                 {
@@ -94,14 +114,23 @@ def _span(said: Any) -> Span:  # noqa: ANN401 - any JSON value
     return instant_of(said[0]), instant_of(said[1])
 
 
-def _source(source: Source, windows: Windows) -> dict[str, Any]:
+def _source(each: Told) -> dict[str, Any]:
+    source, hearing = each.source, each.hearing
     return {
         "source": source.source,
         "servers": list(source.servers),
         "batch": source.batch,
         "created": rfc3339(source.created),
-        "windows": _windows(windows),
+        "state": "heard" if hearing.heard else "silent",
+        "silent_since": None if hearing.heard else rfc3339(hearing.until),
+        "expected": rfc3339(hearing.expected),
+        "windows": _windows(each.windows),
     }
+
+
+def _standing(stands: Standing) -> dict[str, Any]:
+    """`alone`: the servers of which no other source tells, so that Remit's own record counts without this one."""
+    return {"entitlements": stands.entitlements, "agents": len(stands.agents), "alone": list(stands.alone)}
 
 
 def _windows(windows: Windows) -> list[list[str]]:

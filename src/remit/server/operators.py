@@ -115,6 +115,7 @@ _WORDS = {
     "acknowledge": "acknowledge the boundaries in force",
     "importUsage": "import usage",
     "registerSource": "register a source of usage",
+    "unregisterSource": "take a source of usage off",
     "addPep": "register an enforcement point",
     "listPeps": "list enforcement points",
     "removePep": "remove an enforcement point",

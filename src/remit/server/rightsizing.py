@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from remit.catalog.model import Tier
 from remit.certification.generalise import Dial
 from remit.certification.proposal import Observed, Proposal, Target
 from remit.certification.rightsize import cut_at, rightsize
-from remit.kernel.clock import DAY, Instant
+from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.errors import Malformed
 from remit.kernel.names import ActionName, BoundaryName, PurposeName, ToolName, split_action, tool_action
 from remit.policy.schema import input_schema
@@ -52,9 +52,18 @@ def with_purposes(
 
 
 def narrower(
-    view: View, record: AgentRecord, logged: Used, imported: Sequence[Observed], wish: Wish, now: Instant
+    view: View,
+    record: AgentRecord,
+    logged: Used,
+    imported: Sequence[Observed],
+    wish: Wish,
+    now: Instant,
+    reviewed: Callable[[BoundaryName], Micros | None] = lambda _name: None,
 ) -> Iterator[Sized]:
-    """For each boundary in force: what it let through, and what was used elsewhere of what it names."""
+    """For each boundary in force: what it let through, and what was used elsewhere of what it names.
+
+    `reviewed` says how often one is looked at, where its document says so.
+    """
     for boundary in record.boundaries:
         # What is for emergencies is not made narrower because there was none.
         if not boundary.break_glass and boundary.not_after > now and wish.purpose in (None, boundary.purpose):
@@ -63,8 +72,9 @@ def narrower(
                 *(call for call in imported if call.purpose == boundary.purpose and call.action in boundary.rules),
             ]
             target = Target(
-                boundary=boundary.boundary, agent=boundary.agent, purpose=boundary.purpose, ends=boundary.not_after
-            )
+                boundary=boundary.boundary, agent=boundary.agent, purpose=boundary.purpose, ends=boundary.not_after,
+                review_every=reviewed(boundary.boundary),
+            )  # fmt: skip
             yield _sized(view, calls, target, boundary, wish)
 
 

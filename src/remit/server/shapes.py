@@ -92,6 +92,8 @@ def rule(value: Rule) -> dict[str, Any]:
         found["first_use"] = value.first_use
     if value.cadence:
         found["cadence_seconds"] = value.cadence // 1_000_000
+    if value.needs:
+        found["needs"] = list(value.needs)
     if value.ttl:
         found["ttl_seconds"] = value.ttl // 1_000_000
     return found

@@ -53,6 +53,13 @@ usage_stretches = Table(  # numbers of a source that came without a gap
     Column("first", BigInteger, nullable=False),  # when what has the lowest number happened
     Column("last", BigInteger, nullable=False),  # and the highest
 )
+usage_habits = Table(  # how sources speak, and whether somebody was told that one has stopped
+    "usage_habits",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("waits", Text, nullable=False),  # JSON: [UTC day, the longest wait that ended on it], by day
+    Column("silent", BigInteger, nullable=False),  # when its silence was told; 0: it is heard
+)
 use_days = Table(  # use, a row for each UTC day and source: what features are made from
     "use_days",
     metadata,

@@ -1,4 +1,4 @@
-"""The table of further use: monotone both ways, made of what was measured, refitted towards what is seen."""
+"""The table of further use: monotone both ways, made of what was measured, and told apart by its digest."""
 
 from __future__ import annotations
 
@@ -10,25 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.certification.hazard import (
-    ENOUGH,
     IDLE,
     MARGINALS,
     MILLION,
     SHIPPED,
     USES,
     Hazard,
-    Outcome,
     cell,
-    refit,
 )
 
 DAYS = st.integers(0, 2_000)
-OUTCOMES = st.lists(st.builds(Outcome, DAYS, DAYS, st.booleans()), max_size=60)
 
 
 def test_ten_rows_of_seven() -> None:
     assert [len(row) for row in SHIPPED.cells] == [7] * 10
-    assert SHIPPED.outcomes == 0
+    assert (len(IDLE), len(USES)) == (9, 6)
 
 
 @given(DAYS, DAYS, DAYS, DAYS)
@@ -61,40 +57,5 @@ def test_its_digest_is_of_what_it_says() -> None:
     assert len(SHIPPED.sha256) == len(hashlib.sha256().hexdigest())
     other = Hazard((*SHIPPED.cells[:9], (1, *SHIPPED.cells[9][1:])))
     assert other.sha256 != SHIPPED.sha256
-    assert Hazard(SHIPPED.cells, 7).sha256 == SHIPPED.sha256
+    assert Hazard(SHIPPED.cells).sha256 == SHIPPED.sha256
     assert SHIPPED.sha256 == "523606d1b3154987ad88202dfe21d4e0e1bcd08b709671a1268d781af91722af"
-
-
-def test_few_outcomes_change_nothing() -> None:
-    assert refit([Outcome(0, 40, again=False)] * (ENOUGH - 1)) is SHIPPED
-
-
-@given(OUTCOMES, st.booleans())
-def test_a_cell_moves_from_the_prior_towards_what_was_seen_and_no_further(seen: list[Outcome], again: bool) -> None:  # noqa: FBT001 - drawn
-    seen = [*seen, *[Outcome(45, 20, again)] * ENOUGH]
-    table = refit(seen)
-    assert table.outcomes == len(seen)
-    for row, cells in enumerate(table.cells):
-        for column, value in enumerate(cells):
-            here = [each for each in seen if cell(idle=each.idle, uses=each.uses) == (row, column)]
-            prior = SHIPPED.cells[row][column]
-            if not here:
-                assert value == prior
-                continue
-            share = MILLION * sum(each.again for each in here) // len(here)
-            assert min(prior, share) <= value <= max(prior, share) + 1
-
-
-def test_one_outcome_shrinks_to_the_prior_and_many_leave_it() -> None:
-    prior = SHIPPED.again(idle=0, uses=40)
-    elsewhere = [Outcome(400, 0, again=False)] * ENOUGH
-    once = refit([*elsewhere, Outcome(0, 40, again=False)]).again(idle=0, uses=40)
-    often = refit([*elsewhere, *[Outcome(0, 40, again=False)] * 95]).again(idle=0, uses=40)
-    assert once == 5 * prior // 6
-    assert often == 5 * prior // 100
-
-
-def test_the_order_of_outcomes_is_nothing() -> None:
-    seen = [Outcome(at % 400, at % 40, again=at % 3 == 0) for at in range(ENOUGH + 50)]
-    assert refit(seen) == refit(seen[::-1])
-    assert (len(IDLE), len(USES)) == (9, 6)

@@ -48,6 +48,9 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
                 "day": "2026-11-24", "since": "2026-08-26",
                 "people": [{"person": "dana", "owns": person, "stands_in": person, "weight": 86, "gained": 5}],
             },
+            "/v1/posture/clockwork": {
+                "agents": [{"agent": "bot", "activations": [CLOCK, {**CLOCK, "every_seconds": 3_600}]}], "more": "bot",
+            },
             "/v1/posture/widenings": {
                 "year": 2026,
                 "agents": [
@@ -59,6 +62,12 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     )  # fmt: skip
     monkeypatch.setattr(posture, "connect", lambda _as: found)
     return found
+
+
+CLOCK = {
+    "purpose": "work", "action": "s/read", "boundaries": ["b", "c"], "days": 9, "every_seconds": 86_399,
+    "first": "2026-11-16T00:00:00.000000Z", "last": "2026-11-24T00:00:00.000000Z",
+}  # fmt: skip
 
 
 def run(*arguments: str) -> Any:
@@ -98,6 +107,24 @@ def test_widenings(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     for said in ("bot", "pay", "lee", "1 > 41", "10 of 50", "payments/transfer is added"):
         assert said in line
     assert api.asked == ["/v1/posture/widenings?year=2026"]
+
+
+def test_clockwork(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("clockwork") == Exit.OK
+    said = capsys.readouterr()
+    _, daily, hourly = said.out.splitlines()
+    for what in ("bot", "work", "s/read", "b, c", "9", "23 h 59 min", "2026-11-24"):
+        assert what in daily
+    assert "1 h 00 min" in hourly
+    assert "declare `cadence` in its boundary, or ask what it is for" in said.err
+    assert "behind bot" in said.err
+    run("clockwork", "bot", "--json")
+    assert api.asked == ["/v1/posture/clockwork", "/v1/posture/clockwork?agent=bot"]
+    assert json.loads(capsys.readouterr().out)["agents"][0]["activations"][0] == CLOCK
+    api.answers = {"/v1/posture/clockwork": {"agents": [], "more": None}}
+    assert run("clockwork") == Exit.OK
+    said = capsys.readouterr()
+    assert (said.out, "nothing is used like a clock" in said.err) == ("", True)
 
 
 def test_a_picture_with_a_gap_for_each_day_without_figures(

@@ -40,6 +40,7 @@ class Facts:
         self.prepared: list[str] = []
         self.anew: Proposal | None = None
         self.uses: list[tuple[str, Instant]] = []
+        self.vain: list[tuple[str, str, Instant]] = []
 
     def view(self) -> Facts:
         return self
@@ -75,6 +76,12 @@ class Facts:
 
     def justified(self, call: Call, at: Instant) -> None:
         self.uses.append((call.id, at))
+
+    def refused(self, call: Call, denial: Denial, at: Instant) -> None:
+        self.vain.append((call.id, denial.code.value, at))
+
+    def failed(self, call: Call, at: Instant) -> None:
+        self.vain.append((call.id, "error", at))
 
     def spent(self, _reserve: Reserve, _call: Call, *, now: Instant) -> Denial:
         return Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")
@@ -439,6 +446,16 @@ def test_only_a_use_that_came_to_something_justifies(outcome: Outcome) -> None:
         assert desk.facts.uses == []
         await desk.pipeline.drain()
         assert desk.facts.uses == ([("dec_1", NOON)] if outcome is Outcome.OK else [])
+        assert desk.facts.vain == ([("dec_1", "error", NOON)] if outcome is Outcome.ERROR else [])
+
+    play(scenario)
+
+
+def test_a_denial_is_told_once_it_is_recorded() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.facts.proposal = Proposal(answer=REVOKED)
+        await desk.pipeline.admit(question())
+        assert desk.facts.vain == [("dec_1", "revoked", NOON)]
 
     play(scenario)
 

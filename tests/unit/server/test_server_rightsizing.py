@@ -23,7 +23,7 @@ from remit.access.model import Boundary
 from remit.audit.log import Recorded
 from remit.certification.proposal import Observed
 from remit.kernel.canonical import encode
-from remit.kernel.clock import DAY, HOUR, FixedClock, Instant
+from remit.kernel.clock import DAY, HOUR, FixedClock, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.policy.view import View
 from remit.server import used as used_module
@@ -63,6 +63,7 @@ class Bench:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger, self.build, self.imported = ledger, Build(), Imported()
         self.boundaries: list[Boundary] = [self.build.boundary()]
+        self.reviewed: Micros | None = None
         ledger.owner(f"agent:{BOT}")
 
     def view(self) -> View:
@@ -102,7 +103,7 @@ class Bench:
         }
         doors = Rightsizing(
             view=self.view, log=self.ledger.log, uses=self.imported, clock=FixedClock(NOON),
-            accountable=cast("Accountable", Answerable()),
+            accountable=cast("Accountable", Answerable()), reviewed=lambda _name: self.reviewed,
         ).doors()  # fmt: skip
         porch = Porch(keeper=keeper, authority=Authority.shipped(), body_limit=1000, dev=False)
         return TestClient(
@@ -137,6 +138,10 @@ def test_what_was_used_makes_the_boundary_narrower(bench: Bench) -> None:
         }
     ]
     assert spec.boundary(found["document"]).boundary == MINE
+    assert "review_every" not in found["document"]
+    bench.reviewed = Micros(90 * DAY)
+    (reviewed,) = bench.ask()["proposals"]
+    assert spec.boundary(reviewed["document"]).review_every == 90 * DAY, "else applying it would be a widening"
     assert found["calls"] == {"learned": 7, "held_out": 3, "outside": 0, "arguments_unknown": 0}
     assert (found["actions"], found["weight"]) == ({"before": 2, "after": 1}, {"before": 41, "after": 40})
     assert [(each["code"], each["violations"][0]["actual"]) for each in found["denials"]] == [
