@@ -33,8 +33,8 @@ from remit.access.activation_row import row_of
 from remit.access.activation_seal import UNSEALED
 from remit.access.model import Rule
 from remit.catalog.model import Tier
-from remit.certification import coverage
-from remit.certification.coverage import CoverageClock
+from remit.certification.usage import coverage
+from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import DAY, Instant, Micros, SystemClock
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName

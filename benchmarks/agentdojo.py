@@ -43,9 +43,9 @@ from benchmarks.agentdojo_tasks import Needed, Package, Task, read_wheel
 
 from remit.access.model import Rule
 from remit.catalog.model import Tier
-from remit.certification.generalise import Dial, Scope
-from remit.certification.proposal import Observed, Refusal, Target
-from remit.certification.rightsize import refusal, rightsize
+from remit.certification.rightsizing.generalise import Dial, Scope
+from remit.certification.rightsizing.proposal import Observed, Refusal, Target
+from remit.certification.rightsizing.rightsize import refusal, rightsize
 from remit.kernel.clock import DAY, Instant
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName, tool_action
 

@@ -30,7 +30,7 @@ from remit.certification.estate.duck import DuckEstate
 from remit.certification.estate.judging import Bench, Terms
 from remit.certification.estate.verdicts import Verdicts, changed, differences, full, incremental, judging
 from remit.certification.transition import Transition, transition
-from remit.certification.windows import windows
+from remit.certification.usage.windows import windows
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.policy.entitlement import Holder

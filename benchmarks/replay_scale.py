@@ -41,13 +41,13 @@ from remit.certification.estate.model import Event, Start
 from remit.certification.estate.plain import PlainEstate
 from remit.certification.estate.ports import Estate
 from remit.certification.estate.verdicts import full, judging
-from remit.certification.kept import Kept
-from remit.certification.reading import digest
-from remit.certification.rederive import rederive
+from remit.certification.replaying.kept import Kept
+from remit.certification.replaying.reading import digest
+from remit.certification.replaying.rederive import rederive
 from remit.certification.transition import Transition, transition
-from remit.certification.usage_days import DayKey, UseDay, usage_of
-from remit.certification.usage_sql import SqlUseDays
-from remit.certification.windows import windows
+from remit.certification.usage.days import DayKey, UseDay, usage_of
+from remit.certification.usage.sql import SqlUseDays
+from remit.certification.usage.windows import windows
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import DAY, HOUR, Instant, Micros, rfc3339
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName

@@ -22,7 +22,7 @@ from remit.agents.model import AgentState
 from remit.audit.recovery import OpenCalls
 from remit.audit.service import Recorder
 from remit.catalog.model import PinState, Server, Tier, Tool
-from remit.certification.privilege import Reach, standings
+from remit.certification.posture.privilege import Reach, standings
 from remit.enforcement.model import Outcome
 from remit.enforcement.pipeline import Pipeline
 from remit.kernel.clock import DAY, Instant, Micros

@@ -13,7 +13,7 @@ from remit.audit.service import Recorder
 from remit.catalog.model import Tier
 from remit.certification.batch import Consequences
 from remit.certification.doubting import Doubting
-from remit.certification.own_signals import OwnSignals
+from remit.certification.noticing.own_signals import OwnSignals
 from remit.certification.ports import Nobody
 from remit.certification.service import CertificationService
 from remit.enforcement.model import Outcome

@@ -18,7 +18,7 @@ from tests.abuse.estate import IDLE, Estate, Held, played
 from remit.access.activation import ActivationState
 from remit.access.reactivate import QUOTA_PER_HOUR
 from remit.catalog.model import Tier
-from remit.certification.replay import replay
+from remit.certification.replaying.replay import replay
 from remit.kernel.clock import HOUR, MINUTE, SECOND
 
 LAPSED = ActivationState.LAPSED

@@ -17,14 +17,13 @@ SRC = Path(__file__).parents[2] / "src"
 NOBODY: frozenset[str] = frozenset()
 
 SERVICES = {
-    "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service", "certification.hands",
-    "certification.breakglass", "certification.doubting", "certification.grouping", "certification.importing",
-    "certification.own_signals", "certification.posture", "reviews.acknowledging", "reviews.answering",
-    "reviews.carrying", "reviews.service", "reviews.terms",
-    "certification.listening", "certification.sources",
-    "certification.service", "certification.toxic", "certification.withdrawing", "freezes.service",
-    "people.service", "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators",
-    "server.http_peps",
+    "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service",
+    "certification.breakglass", "certification.doubting", "certification.grouping", "certification.hands",
+    "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",
+    "certification.service", "certification.usage.importing", "certification.usage.listening",
+    "certification.usage.sources", "certification.withdrawal.withdrawing", "freezes.service", "people.service",
+    "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service", "reviews.terms",
+    "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_secrets", "server.http_systems", "server.life", "server.opening", "server.state", "tokens.service",
     "tokens.status",
 }  # fmt: skip

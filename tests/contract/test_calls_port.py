@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from remit.access.activation import ActivationKey
-from remit.certification.clockwork_sql import called_in_vain, used_evenly, used_evenly_of
-from remit.certification.usage_days import Calls, DayKey, UseDay
-from remit.certification.usage_sql import SqlUseDays
+from remit.certification.noticing.clockwork_sql import called_in_vain, used_evenly, used_evenly_of
+from remit.certification.usage.days import Calls, DayKey, UseDay
+from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, HOUR, Instant
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.storage.database import Database

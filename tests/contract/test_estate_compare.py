@@ -16,8 +16,8 @@ from remit.audit.source_offline import open_offline
 from remit.certification.estate.compare import Comparison, compare
 from remit.certification.estate.duck import DuckEstate
 from remit.certification.estate.plain import PlainEstate
-from remit.certification.usage_days import DayKey, UseDay, usage_of
-from remit.certification.usage_sql import SqlUseDays
+from remit.certification.usage.days import DayKey, UseDay, usage_of
+from remit.certification.usage.sql import SqlUseDays
 from remit.cli.activation import certify
 from remit.cli.exits import Exit
 from remit.kernel.clock import DAY, HOUR, Instant, Micros

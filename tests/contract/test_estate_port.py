@@ -18,7 +18,7 @@ from remit.certification.estate.duck import DuckEstate
 from remit.certification.estate.model import Day, Event, Start
 from remit.certification.estate.plain import PlainEstate
 from remit.certification.estate.ports import Estate
-from remit.certification.usage_days import DayKey, UseDay, added_up, usage_of
+from remit.certification.usage.days import DayKey, UseDay, added_up, usage_of
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 
 FIRST = 20_000  # a day

@@ -17,7 +17,7 @@ from remit.certification.estate.model import Event, Start
 from remit.certification.estate.plain import PlainEstate
 from remit.certification.estate.ports import Estate
 from remit.certification.estate.verdicts import Verdicts, changed, differences, full, incremental, judging
-from remit.certification.windows import windows
+from remit.certification.usage.windows import windows
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.policy.entitlement import Holder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remit.certification.silence_sql import Habit, SqlHabits
+from remit.certification.usage.silence_sql import Habit, SqlHabits
 from remit.kernel.clock import DAY, Instant
 from remit.storage.database import Database
 

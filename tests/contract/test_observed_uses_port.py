@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from remit.certification.observed_sql import SqlObservedUses
 from remit.certification.ports import ObservedUses
-from remit.certification.proposal import Observed
-from remit.certification.usage import Kind, UsageEvent
-from remit.certification.usage_sql import SqlUsage
+from remit.certification.rightsizing.proposal import Observed
+from remit.certification.usage.model import Kind, UsageEvent
+from remit.certification.usage.observed_sql import SqlObservedUses
+from remit.certification.usage.sql import SqlUsage
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.storage.database import Database

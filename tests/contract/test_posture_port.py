@@ -7,11 +7,11 @@ from dataclasses import replace
 from remit.access.draft import Clause, Draft, Version
 from remit.access.model import BoundaryState
 from remit.access.sql import SqlBoundaries
-from remit.certification.combination_sql import SqlCombinations
-from remit.certification.combinations import Combination, Severity
-from remit.certification.growth import Tally
-from remit.certification.posture_row import Row
-from remit.certification.posture_sql import ALL, SqlPosture
+from remit.certification.noticing.combination_sql import SqlCombinations
+from remit.certification.noticing.combinations import Combination, Severity
+from remit.certification.posture.growth import Tally
+from remit.certification.posture.row import Row
+from remit.certification.posture.sql import ALL, SqlPosture
 from remit.kernel.clock import DAY, Instant
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
 from remit.storage.database import Database

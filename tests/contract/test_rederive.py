@@ -20,16 +20,16 @@ from remit.audit.source import Stretch
 from remit.audit.source_offline import open_offline
 from remit.audit.states import rows_of
 from remit.catalog.model import Tier
-from remit.certification.kept import Kept
-from remit.certification.marks_sql import marks
-from remit.certification.rederive import rederive
-from remit.certification.replay import Replayed
-from remit.certification.replays import Summary, lines
+from remit.certification.replaying.kept import Kept
+from remit.certification.replaying.marks_sql import marks
+from remit.certification.replaying.rederive import rederive
+from remit.certification.replaying.replay import Replayed
+from remit.certification.replaying.replays import Summary, lines
 from remit.certification.transition import Transition, transition
-from remit.certification.usage import Kind, UsageEvent
-from remit.certification.usage_days import DayKey, UseDay, added_up, day_of, usage_of
-from remit.certification.usage_sql import Source, SqlUsage, SqlUseDays
-from remit.certification.windows import Windows, windows
+from remit.certification.usage.days import DayKey, UseDay, added_up, day_of, usage_of
+from remit.certification.usage.model import Kind, UsageEvent
+from remit.certification.usage.sql import Source, SqlUsage, SqlUseDays
+from remit.certification.usage.windows import Windows, windows
 from remit.cli.activation import certify
 from remit.cli.exits import Exit
 from remit.kernel.canonical import canonical

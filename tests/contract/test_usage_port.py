@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import select
 
 from remit.access.activation import ActivationKey
-from remit.certification.usage import Kind, UsageEvent
-from remit.certification.usage_days import DayKey, UseDay, added_up
-from remit.certification.usage_sql import Source, SqlUsage, SqlUseDays
-from remit.certification.windows import Stretch, Windows, windows
-from remit.certification.windows_sql import SqlWindows
+from remit.certification.usage.days import DayKey, UseDay, added_up
+from remit.certification.usage.model import Kind, UsageEvent
+from remit.certification.usage.sql import Source, SqlUsage, SqlUseDays
+from remit.certification.usage.windows import Stretch, Windows, windows
+from remit.certification.usage.windows_sql import SqlWindows
 from remit.kernel.clock import DAY, Instant
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.storage.database import Database

@@ -14,7 +14,8 @@ from remit.access.activation import Activation, ActivationKey, ActivationState, 
 from remit.access.activation_sql import SqlActivations
 from remit.access.codec import rules_text
 from remit.access.model import BoundaryState, Rule
-from remit.certification.withdraw import (
+from remit.certification.withdrawal.sql import SqlWithdrawals, Stored, known
+from remit.certification.withdrawal.withdraw import (
     KEPT,
     Asked,
     Entitlement,
@@ -25,7 +26,6 @@ from remit.certification.withdraw import (
     Withdrawal,
     advanced,
 )
-from remit.certification.withdrawals_sql import SqlWithdrawals, Stored, known
 from remit.kernel.clock import HOUR, MINUTE, SECOND, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.storage.database import Database

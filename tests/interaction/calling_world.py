@@ -18,12 +18,12 @@ from remit.attestation.model import Caller
 from remit.audit.recovery import OpenCalls
 from remit.certification.batch import Consequences
 from remit.certification.doubting import Doubting
-from remit.certification.own_signals import OwnSignals
+from remit.certification.noticing.own_signals import OwnSignals
 from remit.certification.ports import Nobody
-from remit.certification.posture_report import PostureReport
+from remit.certification.posture.report import PostureReport
 from remit.certification.service import CertificationService
-from remit.certification.usage_days import UseDay
-from remit.certification.usage_sql import SqlUseDays
+from remit.certification.usage.days import UseDay
+from remit.certification.usage.sql import SqlUseDays
 from remit.enforcement.model import Outcome
 from remit.enforcement.pipeline import Pipeline
 from remit.kernel.canonical import parse

@@ -9,8 +9,8 @@ from tests.interaction.apply_world import Rig, Tree
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage, activation_id
 from remit.access.activation_sql import SqlActivations
-from remit.certification.usage_days import DayKey, UseDay
-from remit.certification.usage_sql import SqlUseDays
+from remit.certification.usage.days import DayKey, UseDay
+from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, SECOND, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.people.change import Actor

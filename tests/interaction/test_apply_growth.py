@@ -9,9 +9,9 @@ import pytest
 from tests.interaction.apply_world import ADMIN, DANA, LEE, Rig, Tree
 
 from remit.audit.objects import OBJECTS
-from remit.certification.combination_sql import SqlCombinations
-from remit.certification.combinations import Combination
-from remit.certification.posture_report import PostureReport
+from remit.certification.noticing.combination_sql import SqlCombinations
+from remit.certification.noticing.combinations import Combination
+from remit.certification.posture.report import PostureReport
 from remit.kernel.clock import DAY
 from remit.kernel.errors import ConfigInvalid, Conflict, Malformed
 from remit.server.door import Ask

@@ -13,11 +13,11 @@ from tests.interaction.calling_world import BOT, TOO_MUCH, CallingWorld
 
 from remit.agents.signals import RISKS, Signal, own
 from remit.audit.states import rows_of
-from remit.certification import own_signals
-from remit.certification.kept import Kept
-from remit.certification.rederive import rederive
-from remit.certification.refusals import LEAST_DENIED, QUIET_DAYS
-from remit.certification.usage_days import DayKey
+from remit.certification.noticing import own_signals
+from remit.certification.noticing.refusals import LEAST_DENIED, QUIET_DAYS
+from remit.certification.replaying.kept import Kept
+from remit.certification.replaying.rederive import rederive
+from remit.certification.usage.days import DayKey
 from remit.enforcement.model import Outcome
 from remit.kernel.canonical import parse
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, rfc3339

@@ -14,12 +14,12 @@ from tests.interaction.desk import Desk
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_seal import UNSEALED
 from remit.access.activation_sql import SqlActivations
-from remit.certification import posture as module
-from remit.certification.combinations import Combination, Severity, held, toxic_keys
-from remit.certification.hazard import SHIPPED
-from remit.certification.posture import Posture
-from remit.certification.posture_report import PostureReport
-from remit.certification.privilege import Reach, Standing, standings
+from remit.certification.noticing.combinations import Combination, Severity, held, toxic_keys
+from remit.certification.posture import snapshot as module
+from remit.certification.posture.hazard import SHIPPED
+from remit.certification.posture.privilege import Reach, Standing, standings
+from remit.certification.posture.report import PostureReport
+from remit.certification.posture.snapshot import Posture
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.kernel.errors import Malformed
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName

@@ -8,7 +8,7 @@ from typing import Any
 from tests.interaction.apply_world import DANA, Rig, Tree
 
 from remit.access.activation_seal import UNSEALED
-from remit.certification.posture_report import PostureReport
+from remit.certification.posture.report import PostureReport
 from remit.kernel.clock import Micros
 from remit.policy.cedar import CedarEngine
 from remit.policy.facts import Facts

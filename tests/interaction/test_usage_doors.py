@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.interaction.desk import Desk
 
-from remit.certification.importing import UsageService
-from remit.certification.sources import Sources
+from remit.certification.usage.importing import UsageService
+from remit.certification.usage.sources import Sources
 from remit.cli import usage as command
 from remit.cli import usage_send
 from remit.cli.exits import Exit

@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import Table, select
 
 from remit.access.activation import ActivationKey, Usage
-from remit.certification import importing
-from remit.certification.imported import Imported
-from remit.certification.importing import UsageService
-from remit.certification.ingest import Line
-from remit.certification.sources import told
-from remit.certification.usage import Kind, RefusedLine, UsageEvent, digest
-from remit.certification.usage_days import usage_of
-from remit.certification.usage_line import event_of
-from remit.certification.usage_sql import SqlUsage, SqlUseDays
-from remit.certification.windows import Windows, windows
+from remit.certification.usage import importing
+from remit.certification.usage.days import usage_of
+from remit.certification.usage.imported import Imported
+from remit.certification.usage.importing import UsageService
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.line import event_of
+from remit.certification.usage.model import Kind, RefusedLine, UsageEvent, digest
+from remit.certification.usage.sources import told
+from remit.certification.usage.sql import SqlUsage, SqlUseDays
+from remit.certification.usage.windows import Windows, windows
 from remit.kernel.clock import DAY, HOUR, FixedClock, Instant, Micros
 from remit.kernel.errors import Conflict, Malformed, NotFound
 from remit.kernel.names import ActionName, AgentName, PurposeName

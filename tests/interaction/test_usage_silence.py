@@ -10,14 +10,14 @@ from tests.interaction.apply_world import DANA, Rig, Tree
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_seal import UNSEALED
 from remit.access.activation_sql import SqlActivations
-from remit.certification.importing import UsageService
-from remit.certification.listening import Listening
-from remit.certification.marks_sql import marks
-from remit.certification.silence_sql import SqlHabits
-from remit.certification.sources import Sources
-from remit.certification.usage_days import DayKey, UseDay
-from remit.certification.usage_sql import SqlUseDays
-from remit.certification.windows import windows
+from remit.certification.replaying.marks_sql import marks
+from remit.certification.usage.days import DayKey, UseDay
+from remit.certification.usage.importing import UsageService
+from remit.certification.usage.listening import Listening
+from remit.certification.usage.silence_sql import SqlHabits
+from remit.certification.usage.sources import Sources
+from remit.certification.usage.sql import SqlUseDays
+from remit.certification.usage.windows import windows
 from remit.kernel.canonical import parse
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros, rfc3339
 from remit.kernel.errors import Conflict, NotFound

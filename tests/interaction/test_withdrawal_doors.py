@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.interaction.desk import Desk
 
-from remit.certification.withdraw import (
+from remit.certification.withdrawal.sql import SqlWithdrawals
+from remit.certification.withdrawal.withdraw import (
     PATIENCE,
     Asked,
     Entitlement,
@@ -20,7 +21,6 @@ from remit.certification.withdraw import (
     Withdrawal,
     advanced,
 )
-from remit.certification.withdrawals_sql import SqlWithdrawals
 from remit.connectors.systems import Directory
 from remit.kernel.clock import MINUTE, Instant, rfc3339
 from remit.server.door import Porch

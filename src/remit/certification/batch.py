@@ -15,8 +15,8 @@ from remit.access.ttl import ttl
 from remit.certification.doubting import Doubting
 from remit.certification.kin import depth, kin_of
 from remit.certification.limiter import EVERYONE, Estate, Place, counted, too_many
-from remit.certification.marks_sql import marks
 from remit.certification.ports import Asker, Withdrawer
+from remit.certification.replaying.marks_sql import marks
 from remit.certification.setting import setting_of
 from remit.certification.transition import Transition, transition
 from remit.kernel.clock import DAY, HOUR, Instant, Micros

@@ -11,10 +11,10 @@ from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.access.judge import TOXIC, judge
 from remit.catalog.model import Tier
-from remit.certification.coverage import CoverageClock
 from remit.certification.kin import kin_of
 from remit.certification.ports import Nobody, Withdrawer
 from remit.certification.setting import setting_of
+from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.clock import EPOCH, Clock, Instant
 from remit.kernel.errors import Conflict, Malformed, NotFound
 from remit.kernel.names import ActionName, AgentName, PurposeName, split_action

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from remit.certification.proposal import Observed
+from remit.certification.rightsizing.proposal import Observed
 from remit.kernel.names import AgentName
 from remit.people.change import Actor
 from remit.storage.ports import Transaction
@@ -53,7 +53,7 @@ class Nobody:
 
 
 class Withdrawer(Protocol):
-    """Begins the one cascade that takes access away everywhere (bound to `certification/withdraw`)."""
+    """Begins the one cascade that takes access away everywhere (bound to `certification/withdrawal/withdraw`)."""
 
     def begin(self, tx: Transaction, *, agent: str, cause: str, what: Mapping[str, Any]) -> None:
         """Begin, within the change that made the decision: from its commit on the next call is denied.

@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 
 from remit.access.activation import Activation, ActivationKey, Usage
 from remit.access.activation_sql import SqlActivations
-from remit.certification.reading import older, said_of
-from remit.certification.usage_days import UseDay, usage_of
-from remit.certification.usage_sql import SqlUseDays
+from remit.certification.replaying.reading import older, said_of
+from remit.certification.usage.days import UseDay, usage_of
+from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.people.ports import Records
 from remit.storage.governance_schema import use_days

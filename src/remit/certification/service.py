@@ -17,12 +17,12 @@ from remit.access.activation import Activation, ActivationKey, Usage
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.certification.batch import Batch, Consequences, Recent
-from remit.certification.coverage import CoverageClock
 from remit.certification.recount import Counted, Recount
 from remit.certification.setting import setting_of
 from remit.certification.together_sql import RunUse, SqlTogether
-from remit.certification.usage_days import DayKey, UseDay, usage_of
-from remit.certification.usage_sql import SqlUseDays
+from remit.certification.usage.coverage import CoverageClock
+from remit.certification.usage.days import DayKey, UseDay, usage_of
+from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, Clock, Instant, parse_date_end
 from remit.kernel.names import ActionName
 from remit.policy.activations import Seen

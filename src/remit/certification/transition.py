@@ -8,7 +8,7 @@ from typing import Any
 
 from remit.access.activation import Activation, ActivationState
 from remit.access.judge import judge, statement
-from remit.certification.reading import said_of
+from remit.certification.replaying.reading import said_of
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import rfc3339
 from remit.policy.entitlement import Setting, due_at, facts_of, verdict_of

@@ -84,8 +84,8 @@ def _told() -> Callable[[int], None]:
 
 def _all_offline(data: str) -> dict[str, Any]:
     from remit.audit.source_offline import open_offline  # noqa: PLC0415 - loaded when it is asked for
-    from remit.certification.kept import Kept  # noqa: PLC0415 - the same
-    from remit.certification.replays import Summary, lines  # noqa: PLC0415 - the same
+    from remit.certification.replaying.kept import Kept  # noqa: PLC0415 - the same
+    from remit.certification.replaying.replays import Summary, lines  # noqa: PLC0415 - the same
 
     source, found, told = open_offline(where(data)), Summary(), _told()
     try:
@@ -107,8 +107,8 @@ def where(data: str) -> Path | str:
 def _offline(data: str, verdict: str) -> dict[str, Any]:
     """What the server answers, from what is stored. Whether the entry is the one recorded, `audit verify` says."""
     from remit.audit.source_offline import open_offline  # noqa: PLC0415 - loaded when it is asked for
-    from remit.certification.kept import Kept  # noqa: PLC0415 - the same
-    from remit.certification.rederive import rederive  # noqa: PLC0415 - the same
+    from remit.certification.replaying.kept import Kept  # noqa: PLC0415 - the same
+    from remit.certification.replaying.rederive import rederive  # noqa: PLC0415 - the same
 
     source = open_offline(where(data))
     try:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from remit.certification.usage_line import instant_of
+from remit.certification.usage.line import instant_of
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
 from remit.cli.output import complain, data_json, data_text, nothing, table, talk

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from remit.certification.ingest import Line
-from remit.certification.usage_line import line_of
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.line import line_of
 from remit.cli.wire import Api, Refused, segment
 from remit.connectors.files import chunks
 from remit.connectors.formats import CONNECTORS, LOOK, Format, guess

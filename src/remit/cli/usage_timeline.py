@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from remit.certification.windows import Windows, windows
+from remit.certification.usage.windows import Windows, windows
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 
 _WIDTH = 60

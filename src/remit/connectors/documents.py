@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from remit.certification.usage import RefusedLine
+from remit.certification.usage.model import RefusedLine
 from remit.connectors.model import Read
 from remit.connectors.stream import MOST, Piece, head, lines, values
 from remit.kernel.canonical import parse

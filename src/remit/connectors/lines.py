@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from remit.certification.ingest import Line
-from remit.certification.usage import RefusedLine
-from remit.certification.usage_line import event_of
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.line import event_of
+from remit.certification.usage.model import RefusedLine
 from remit.connectors.mapping import Mapping
 from remit.connectors.model import Read, begun
 from remit.connectors.stream import MOST, lines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from remit.certification.ingest import Line
-from remit.certification.usage import RefusedLine
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.model import RefusedLine
 from remit.connectors.mapping import Mapping
 from remit.kernel.errors import Malformed, TooLarge
 

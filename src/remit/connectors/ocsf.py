@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from remit.certification.ingest import Line
-from remit.certification.usage import Kind
-from remit.certification.usage_line import event_of
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.line import event_of
+from remit.certification.usage.model import Kind
 from remit.connectors.cloudtrail import kind_of, server_of
 from remit.connectors.documents import each
 from remit.connectors.mapping import Mapping

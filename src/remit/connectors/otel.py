@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-from remit.certification.ingest import Line
-from remit.certification.usage import Kind, RefusedLine
-from remit.certification.usage_line import event_of
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.line import event_of
+from remit.certification.usage.model import Kind, RefusedLine
 from remit.connectors.documents import each
 from remit.connectors.mapping import Mapping
 from remit.connectors.model import Passed, Read, begun

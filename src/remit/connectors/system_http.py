@@ -24,8 +24,8 @@ from urllib.parse import urlencode
 import aiohttp
 
 from remit.catalog.model import Injection
-from remit.certification.withdraw import Covering, Present, Target, Withdrawal
-from remit.certification.withdraw_ports import SystemSilent
+from remit.certification.withdrawal.ports import SystemSilent
+from remit.certification.withdrawal.withdraw import Covering, Present, Target, Withdrawal
 from remit.connectors.system import System
 from remit.connectors.systems import Directory
 from remit.enforcement.ports import Dialer
@@ -59,7 +59,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSystems:
-    """Implements remit.certification.withdraw_ports.Systems. Its methods block; never call them on the event loop.
+    """Implements remit.certification.withdrawal.ports.Systems. Its methods block; never call them on the event loop.
 
     `loop` raises Overloaded once Remit is stopping; `frozen` says whether a freeze covers a secret.
     """

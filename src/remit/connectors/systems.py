@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import structlog
 from sqlalchemy import Connection, delete, insert, select
 
-from remit.certification.withdraw import Covering
+from remit.certification.withdrawal.withdraw import Covering
 from remit.connectors.system import System, stored
 from remit.kernel.errors import Conflict, Malformed, NotFound
 from remit.outbound.model import Endpoint, endpoint

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from remit.certification.ingest import Line
-from remit.certification.usage import Kind, RefusedLine
-from remit.certification.usage_line import event_of, instant_of
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.line import event_of, instant_of
+from remit.certification.usage.model import Kind, RefusedLine
 from remit.connectors.documents import each
 from remit.connectors.lines import TOO_LONG
 from remit.connectors.mapping import Mapping, Table

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from remit.certification.privilege import standings, summary
+from remit.certification.posture.privilege import standings, summary
 from remit.kernel.clock import Instant
 from remit.policy.view import View
 

@@ -18,9 +18,9 @@ from remit.access.sql import load_of_agent
 from remit.agents.sql import SqlAgents
 from remit.catalog.model import Tier
 from remit.catalog.sql import SqlServers
-from remit.certification.clockwork_sql import used_evenly
-from remit.certification.usage_sql import SqlUseDays
-from remit.certification.windows_sql import SqlWindows
+from remit.certification.noticing.clockwork_sql import used_evenly
+from remit.certification.usage.sql import SqlUseDays
+from remit.certification.usage.windows_sql import SqlWindows
 from remit.kernel.clock import DAY, Instant
 from remit.kernel.names import ActionName, AgentName, OwnerName, PurposeName, ServerName, ToolName, split_action
 from remit.people.model import Owner

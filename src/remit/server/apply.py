@@ -19,7 +19,7 @@ from remit.catalog.model import Server
 from remit.catalog.ports import Lister, Unreached
 from remit.catalog.service import CatalogService
 from remit.catalog.sql import SqlServers
-from remit.certification.combination_sql import Combinations
+from remit.certification.noticing.combination_sql import Combinations
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Forbidden, Overloaded, RemitError
 from remit.people.change import Actor, Changed, record

@@ -16,7 +16,7 @@ from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
 from remit.audit.states import States
 from remit.catalog.service import CatalogService
-from remit.certification.coverage import CoverageClock
+from remit.certification.usage.coverage import CoverageClock
 from remit.connectors.systems import Directory
 from remit.console.sessions import Sessions
 from remit.enforcement.door import Door as GatewayDoor

@@ -15,23 +15,23 @@ from remit.agents.signals import is_own
 from remit.audit.log import Log
 from remit.certification.batch import Consequences
 from remit.certification.breakglass import BreakGlass
-from remit.certification.cascade import Cascade
 from remit.certification.doubting import Doubting
 from remit.certification.grouping import Grouping
 from remit.certification.hands import Hands
-from remit.certification.importing import UsageService
-from remit.certification.listening import Listening
-from remit.certification.observed_sql import SqlObservedUses
-from remit.certification.own import NoDelegation, StaticSecrets
-from remit.certification.own_signals import OwnSignals
-from remit.certification.posture import Posture
-from remit.certification.posture_report import PostureReport
+from remit.certification.noticing.own_signals import OwnSignals
+from remit.certification.noticing.toxic import Toxic
+from remit.certification.posture.report import PostureReport
+from remit.certification.posture.snapshot import Posture
 from remit.certification.service import CertificationService
-from remit.certification.sources import Sources
-from remit.certification.toxic import Toxic
-from remit.certification.usable import Usable
-from remit.certification.usage import UsageEvent
-from remit.certification.withdrawing import Withdrawing
+from remit.certification.usage.importing import UsageService
+from remit.certification.usage.listening import Listening
+from remit.certification.usage.model import UsageEvent
+from remit.certification.usage.observed_sql import SqlObservedUses
+from remit.certification.usage.sources import Sources
+from remit.certification.withdrawal.cascade import Cascade
+from remit.certification.withdrawal.own import NoDelegation, StaticSecrets
+from remit.certification.withdrawal.usable import Usable
+from remit.certification.withdrawal.withdrawing import Withdrawing
 from remit.connectors.system_http import HttpSystems
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import EPOCH, Instant, Micros, parse_date_end

@@ -9,7 +9,7 @@ from typing import Any, Final
 from remit.access import spec as access
 from remit.agents import spec as agents
 from remit.catalog import spec as catalog
-from remit.certification import combination_spec as combinations
+from remit.certification.noticing import combination_spec as combinations
 from remit.kernel.errors import ConfigInvalid, Conflict, Malformed, RemitError
 from remit.people import spec as people
 from remit.people.document import SpecInvalid

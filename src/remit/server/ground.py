@@ -8,7 +8,7 @@ from remit.access.activation_seal import ActivationSeal
 from remit.audit.service import Recorder
 from remit.audit.states import States
 from remit.catalog.model import Server
-from remit.certification.coverage import CoverageClock
+from remit.certification.usage.coverage import CoverageClock
 from remit.connectors.systems import Directory
 from remit.kernel.clock import Clock
 from remit.keys.service import KeyRing

@@ -9,7 +9,7 @@ from typing import Any
 
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
 from remit.agents.model import Agent, AgentState, SenderConstraint
-from remit.certification.sources import Told
+from remit.certification.usage.sources import Told
 from remit.kernel.clock import DAY, SECOND, Instant, rfc3339
 
 _SOON = 30 * DAY

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from remit.agents.service import AgentService
 from remit.audit.log import Log, Recorded
 from remit.audit.states import rows_of
-from remit.certification.coverage import CoverageClock
 from remit.certification.hands import Hands
-from remit.certification.kept import Kept
-from remit.certification.privilege import Standing, standing, standings, summary
-from remit.certification.rederive import rederive
-from remit.certification.replays import Summary, lines
+from remit.certification.posture.privilege import Standing, standing, standings, summary
+from remit.certification.replaying.kept import Kept
+from remit.certification.replaying.rederive import rederive
+from remit.certification.replaying.replays import Summary, lines
 from remit.certification.service import CertificationService
+from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.clock import Clock, rfc3339
 from remit.kernel.errors import IntegrityFailed, NotFound
 from remit.people.notices import SqlNotices

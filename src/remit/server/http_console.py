@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from remit.certification.coverage import CoverageClock
+from remit.certification.usage.coverage import CoverageClock
 from remit.console import http
 from remit.console.sessions import LINK_LIFETIME, Sessions
 from remit.kernel.clock import SECOND, Clock

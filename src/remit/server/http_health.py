@@ -19,7 +19,7 @@ from remit.audit.checkpoint import parse
 from remit.audit.states import States
 from remit.catalog.model import PinState
 from remit.catalog.service import CatalogService
-from remit.certification.sources import Sources
+from remit.certification.usage.sources import Sources
 from remit.kernel.canonical import encode
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError

@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import Any
 
 from remit.access.added import Approval, year_of
-from remit.certification.growth import figures
-from remit.certification.posture_report import LikeAClock, PostureReport
-from remit.certification.posture_row import Row
-from remit.certification.reach import Person, Through
-from remit.certification.widening import Widened
+from remit.certification.posture.growth import figures
+from remit.certification.posture.reach import Person, Through
+from remit.certification.posture.report import LikeAClock, PostureReport
+from remit.certification.posture.row import Row
+from remit.certification.posture.widening import Widened
 from remit.kernel.clock import DAY, SECOND, Clock, rfc3339
 from remit.kernel.errors import Malformed
 from remit.server.door import Ask, Door

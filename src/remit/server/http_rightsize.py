@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from remit.audit.log import Log
-from remit.certification.boundary_document import bound_object
-from remit.certification.generalise import Dial, Scope
 from remit.certification.ports import ObservedUses
+from remit.certification.rightsizing.document import bound_object
+from remit.certification.rightsizing.generalise import Dial, Scope
 from remit.kernel.clock import Clock, Micros, rfc3339
 from remit.kernel.errors import Malformed, NotFound
 from remit.kernel.names import AgentName, BoundaryName, PurposeName

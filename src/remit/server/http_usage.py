@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from remit.access.activation import activation_id
-from remit.certification.imported import Imported
-from remit.certification.importing import UsageService
-from remit.certification.sources import Sources, Standing, Told
-from remit.certification.usage import RefusedLine
-from remit.certification.usage_line import instant_of
-from remit.certification.windows import Span, Windows
+from remit.certification.usage.imported import Imported
+from remit.certification.usage.importing import UsageService
+from remit.certification.usage.line import instant_of
+from remit.certification.usage.model import RefusedLine
+from remit.certification.usage.sources import Sources, Standing, Told
+from remit.certification.usage.windows import Span, Windows
 from remit.connectors.lines import parsed
 from remit.kernel.clock import rfc3339
 from remit.kernel.errors import Malformed, NotFound

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from remit.certification.withdraw import PATIENCE, Asked, Did, Entitlement, Withdrawal
-from remit.certification.withdrawals_sql import SqlWithdrawals
+from remit.certification.withdrawal.sql import SqlWithdrawals
+from remit.certification.withdrawal.withdraw import PATIENCE, Asked, Did, Entitlement, Withdrawal
 from remit.kernel.clock import Clock, rfc3339
 from remit.kernel.errors import Malformed, NotFound
 from remit.server.door import Ask, Door

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from remit.audit.recovery import OpenCalls, heartbeat, recover
 from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
-from remit.certification.coverage import BEAT_SECONDS, CoverageClock
+from remit.certification.usage.coverage import BEAT_SECONDS, CoverageClock
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.points import Points
 from remit.enforcement.streams import Streams

@@ -17,8 +17,8 @@ from remit.agents.admission import purpose_problems as agent_purpose_problems
 from remit.agents.model import Agent, AgentState
 from remit.catalog.model import PinState, Server
 from remit.catalog.observe import Observation, observe, retier
-from remit.certification.combination_spec import servers_of
-from remit.certification.combinations import Combination
+from remit.certification.noticing.combination_spec import servers_of
+from remit.certification.noticing.combinations import Combination
 from remit.kernel.clock import Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, RemitError
 from remit.kernel.names import AgentName, OwnerName, split_action

@@ -8,9 +8,9 @@ from typing import Any
 
 from remit.access.model import Boundary
 from remit.catalog.model import Tier
-from remit.certification.generalise import Dial
-from remit.certification.proposal import Observed, Proposal, Target
-from remit.certification.rightsize import cut_at, rightsize
+from remit.certification.rightsizing.generalise import Dial
+from remit.certification.rightsizing.proposal import Observed, Proposal, Target
+from remit.certification.rightsizing.rightsize import cut_at, rightsize
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.errors import Malformed
 from remit.kernel.names import ActionName, BoundaryName, PurposeName, ToolName, split_action, tool_action

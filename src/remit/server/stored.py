@@ -22,7 +22,7 @@ from remit.catalog.model import Server
 from remit.catalog.sql import SqlServers
 from remit.certification.doubts_sql import SqlDoubts
 from remit.certification.together_sql import SqlTogether
-from remit.certification.usage_sql import SqlUsage
+from remit.certification.usage.sql import SqlUsage
 from remit.freezes.model import Freeze
 from remit.freezes.sql import SqlFreezes
 from remit.kernel.names import AgentName, BoundaryName, OwnerName, PurposeName, ServerName

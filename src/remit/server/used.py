@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remit.audit.log import Log, Recorded
-from remit.certification.proposal import Observed
+from remit.certification.rightsizing.proposal import Observed
 from remit.kernel.canonical import parse
 from remit.kernel.clock import parse_date_end
 from remit.kernel.names import ActionName, AgentName, PurposeName, split_action

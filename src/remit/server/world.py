@@ -15,7 +15,7 @@ from remit.agents.model import Agent, AgentState
 from remit.agents.sql import SqlAgents
 from remit.catalog.model import Server
 from remit.catalog.sql import SqlServers
-from remit.certification.combination_sql import SqlCombinations
+from remit.certification.noticing.combination_sql import SqlCombinations
 from remit.kernel.names import AgentName, BoundaryName
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners

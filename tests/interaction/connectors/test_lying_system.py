@@ -12,12 +12,12 @@ from rights_server import Answer, Rights, serving  # type: ignore[import-not-fou
 from sqlalchemy import insert
 
 from remit.catalog.model import Injection
-from remit.certification.cascade import Cascade
-from remit.certification.own import NoDelegation
-from remit.certification.withdraw import Step, Withdrawal
-from remit.certification.withdraw_ports import Found, Standing
-from remit.certification.withdrawals_sql import SqlWithdrawals
-from remit.certification.withdrawing import Withdrawing
+from remit.certification.withdrawal.cascade import Cascade
+from remit.certification.withdrawal.own import NoDelegation
+from remit.certification.withdrawal.ports import Found, Standing
+from remit.certification.withdrawal.sql import SqlWithdrawals
+from remit.certification.withdrawal.withdraw import Step, Withdrawal
+from remit.certification.withdrawal.withdrawing import Withdrawing
 from remit.connectors import systems
 from remit.connectors.system import declared
 from remit.connectors.system_http import HttpSystems

@@ -12,8 +12,8 @@ import pytest
 from rights_server import Answer, Rights, serving  # type: ignore[import-not-found] # beside
 
 from remit.catalog.model import Injection
-from remit.certification.withdraw import Entitlement, Present, Target, Withdrawal
-from remit.certification.withdraw_ports import SystemSilent
+from remit.certification.withdrawal.ports import SystemSilent
+from remit.certification.withdrawal.withdraw import Entitlement, Present, Target, Withdrawal
 from remit.connectors import systems
 from remit.connectors.system import declared
 from remit.connectors.system_http import HttpSystems

@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 from remit.agents.model import AgentState
 from remit.audit.service import Recorder
-from remit.certification.cascade import Cascade
-from remit.certification.own import NoDelegation
-from remit.certification.withdraw import Covering, Present, Target, Withdrawal
-from remit.certification.withdraw_ports import Found, Standing
-from remit.certification.withdrawals_sql import SqlWithdrawals
-from remit.certification.withdrawing import Withdrawing
+from remit.certification.withdrawal.cascade import Cascade
+from remit.certification.withdrawal.own import NoDelegation
+from remit.certification.withdrawal.ports import Found, Standing
+from remit.certification.withdrawal.sql import SqlWithdrawals
+from remit.certification.withdrawal.withdraw import Covering, Present, Target, Withdrawal
+from remit.certification.withdrawal.withdrawing import Withdrawing
 from remit.enforcement.streams import Streams, with_tokens
 from remit.kernel.clock import MINUTE
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName

@@ -16,7 +16,7 @@ from benchmarks import agentdojo
 from benchmarks.agentdojo import MODES, Tally, blocks, judge, learn, measure, one_split, purpose_of, refused, split
 from benchmarks.agentdojo_tasks import Needed, Package, Task, read
 
-from remit.certification.generalise import Dial
+from remit.certification.rightsizing.generalise import Dial
 from remit.kernel.names import ActionName
 
 TOOLS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from remit.certification.aside import Aside
+from remit.certification.usage.aside import Aside
 from remit.kernel.errors import StorageUnavailable
 
 PATIENCE = 10

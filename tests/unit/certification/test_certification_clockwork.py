@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from remit.certification.clockwork import (
+from remit.certification.noticing.clockwork import (
     LEAST_DAYS,
     WINDOW_DAYS,
     Clockwork,
@@ -19,7 +19,7 @@ from remit.certification.clockwork import (
     keep_alive,
     used_like_a_clock,
 )
-from remit.certification.usage_days import Calls, DayKey, UseDay
+from remit.certification.usage.days import Calls, DayKey, UseDay
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
 
 TODAY = 20_700

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from remit.access.activation import ActivationKey
 from remit.catalog.model import Tier
-from remit.certification.combination_spec import body, combination, from_body, servers_of
-from remit.certification.combinations import (
+from remit.certification.noticing.combination_spec import body, combination, from_body, servers_of
+from remit.certification.noticing.combinations import (
     Combination,
     Severity,
     Signals,
@@ -20,7 +20,7 @@ from remit.certification.combinations import (
     signals_by_entitlement,
     toxic_keys,
 )
-from remit.certification.privilege import Reach, Standing
+from remit.certification.posture.privilege import Reach, Standing
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.people.document import SpecInvalid
 

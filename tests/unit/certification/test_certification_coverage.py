@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remit.certification.coverage import CoverageClock
+from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
 from remit.storage.memory import MemoryWriter
 

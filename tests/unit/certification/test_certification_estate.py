@@ -17,7 +17,7 @@ from remit.certification.estate.blocks import BITS, days_in, gaps_in
 from remit.certification.estate.judging import NEVER, STATES, Bench, Found, Held, Terms
 from remit.certification.estate.model import Row
 from remit.certification.estate.verdicts import Verdicts, changed, differences
-from remit.certification.windows import windows
+from remit.certification.usage.windows import windows
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.policy.entitlement import Holder, facts_of

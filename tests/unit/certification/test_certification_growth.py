@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.weight import LEVELS, weight
 from remit.catalog.model import Tier
-from remit.certification.growth import (
+from remit.certification.posture.growth import (
     WINDOW,
     Tally,
     creep_index,
@@ -23,9 +23,9 @@ from remit.certification.growth import (
     tally,
     used_lately,
 )
-from remit.certification.hazard import MILLION, SHIPPED
-from remit.certification.posture_row import Row, row_from, row_text
-from remit.certification.privilege import Reach, Standing
+from remit.certification.posture.hazard import MILLION, SHIPPED
+from remit.certification.posture.privilege import Reach, Standing
+from remit.certification.posture.row import Row, row_from, row_text
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.hazard import (
+from remit.certification.posture.hazard import (
     IDLE,
     MARGINALS,
     MILLION,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.imported import Imported, claim, refuse_history
-from remit.certification.ingest import Known, Line, newest_signals, span_of, take
-from remit.certification.usage import OLDEST, SKEW, Kind, UsageEvent
-from remit.certification.windows import holes, stretched
+from remit.certification.usage.imported import Imported, claim, refuse_history
+from remit.certification.usage.ingest import Known, Line, newest_signals, span_of, take
+from remit.certification.usage.model import OLDEST, SKEW, Kind, UsageEvent
+from remit.certification.usage.windows import holes, stretched
 from remit.kernel.clock import DAY, HOUR, Instant
 from remit.kernel.errors import Malformed
 

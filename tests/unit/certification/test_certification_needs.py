@@ -9,7 +9,7 @@ from tests.unit.certification.test_certification_service import NOON, Desk, key
 
 from remit.access.activation import Activation, ActivationState, Usage
 from remit.access.model import Rule
-from remit.certification.replay import replay
+from remit.certification.replaying.replay import replay
 from remit.certification.together_sql import RunUse, SqlTogether
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.names import ActionName

@@ -8,7 +8,7 @@ import sys
 _PROGRAM = """
 import sys
 from remit.audit.source_offline import open_offline
-from remit.certification.replays import lines
+from remit.certification.replaying.replays import lines
 rooms = {name.split(".")[1] for name in sys.modules if name.startswith("remit.")}
 print(sorted(rooms), sorted(name for name in sys.modules if name.startswith("remit.access.")))
 print(*(name in sys.modules for name in ("sqlalchemy", "starlette", "cedarpy", "duckdb", "remit.catalog.sql")))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.growth import Tally
-from remit.certification.posture_row import Row
-from remit.certification.reach import Through, people
+from remit.certification.posture.growth import Tally
+from remit.certification.posture.reach import Through, people
+from remit.certification.posture.row import Row
 
 
 def row(owner: str, *stand_ins: str, direct: int = 0, latent: int = 0) -> Row:

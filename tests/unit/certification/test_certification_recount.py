@@ -15,8 +15,8 @@ from remit.access.activation_sql import SqlActivations
 from remit.access.model import Boundary, BoundaryState, Rule
 from remit.catalog.model import Tier
 from remit.certification.recount import Counted, Recount, first_day, recounted
-from remit.certification.usage_days import DayKey, UseDay
-from remit.certification.usage_sql import SqlUseDays
+from remit.certification.usage.days import DayKey, UseDay
+from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
 from remit.policy.activations import Activations

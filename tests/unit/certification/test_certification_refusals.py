@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.refusals import LEAST_DENIED, LOOKED_BACK, QUIET_DAYS, denied_often, refused_day
-from remit.certification.usage_days import Calls
+from remit.certification.noticing.refusals import LEAST_DENIED, LOOKED_BACK, QUIET_DAYS, denied_often, refused_day
+from remit.certification.usage.days import Calls
 
 TODAY = 20_700
 BAD, GOOD = Calls(0, LEAST_DENIED, 0), Calls(500, 30, 2)

@@ -17,10 +17,10 @@ from remit.access.expand import Expansion
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Rate, Rule
 from remit.access.widen import rule_widens, widenings
 from remit.catalog.model import Tier
-from remit.certification.boundary_document import boundary_document
-from remit.certification.generalise import Dial, Scope, bounds
-from remit.certification.proposal import Observed, Proposal, Target
-from remit.certification.rightsize import cut_at, rightsize
+from remit.certification.rightsizing.document import boundary_document
+from remit.certification.rightsizing.generalise import Dial, Scope, bounds
+from remit.certification.rightsizing.proposal import Observed, Proposal, Target
+from remit.certification.rightsizing.rightsize import cut_at, rightsize
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.errors import ConfigInvalid
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName

@@ -23,8 +23,8 @@ from remit.certification.batch import Consequences
 from remit.certification.doubting import Doubting
 from remit.certification.doubts_sql import SqlDoubts
 from remit.certification.hands import Hands
-from remit.certification.privilege import Reach, standings, summary
-from remit.certification.replay import replay
+from remit.certification.posture.privilege import Reach, standings, summary
+from remit.certification.replaying.replay import replay
 from remit.certification.service import CertificationService
 from remit.kernel.clock import DAY, EPOCH, HOUR, FixedClock, Instant, Micros
 from remit.kernel.errors import Conflict, Malformed, NotFound, StorageUnavailable

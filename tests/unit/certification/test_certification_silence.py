@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.silence import LEAST, LONGEST, Waits, hearing, usual, waited
-from remit.certification.windows import Windows, windows
+from remit.certification.usage.silence import LEAST, LONGEST, Waits, hearing, usual, waited
+from remit.certification.usage.windows import Windows, windows
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant
 
 NOW = Instant(1_795_521_600_000_000)

@@ -11,8 +11,8 @@ from remit.access.activation import Activation, ActivationKey, ActivationState, 
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.catalog.model import PinState, Server, Tier, Tool
-from remit.certification.usable import Usable
-from remit.certification.withdraw import Entitlement
+from remit.certification.withdrawal.usable import Usable
+from remit.certification.withdrawal.withdraw import Entitlement
 from remit.kernel.clock import DAY, HOUR, FixedClock, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName, ServerName, ToolName
 from remit.people.model import Owner

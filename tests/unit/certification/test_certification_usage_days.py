@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.access.activation import Usage
-from remit.certification.usage import Kind, UsageEvent
-from remit.certification.usage_days import DayKey, UseDay, added_up, day_of, together, usage_of
+from remit.certification.usage.days import DayKey, UseDay, added_up, day_of, together, usage_of
+from remit.certification.usage.model import Kind, UsageEvent
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 
 CALLS = st.lists(

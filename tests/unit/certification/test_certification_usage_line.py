@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.usage import Kind, UsageEvent, canonical_line, digest, id_of, number_of, text_of
-from remit.certification.usage_line import event_of, instant_of, line_of
+from remit.certification.usage.line import event_of, instant_of, line_of
+from remit.certification.usage.model import Kind, UsageEvent, canonical_line, digest, id_of, number_of, text_of
 from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.windows import Coverage, Stretch, Windows, holes, stretched, windows
+from remit.certification.usage.windows import Coverage, Stretch, Windows, holes, stretched, windows
 
 EDGE = st.integers(0, 40)
 SPANS = st.lists(st.tuples(EDGE, EDGE), max_size=8)

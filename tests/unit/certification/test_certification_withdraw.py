@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.certification.withdraw import (
+from remit.certification.withdrawal.withdraw import (
     KEPT,
     LONGEST_PAUSE,
     MOST_TOGETHER,

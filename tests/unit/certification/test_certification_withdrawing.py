@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import insert, select
 
-from remit.certification.cascade import Cascade
-from remit.certification.own import NoDelegation
-from remit.certification.withdraw import ORDER, Covering, Entitlement, Present, Step, Target, Withdrawal
-from remit.certification.withdraw_ports import Found, Standing, SystemSilent
-from remit.certification.withdrawals_sql import SqlWithdrawals
-from remit.certification.withdrawing import Withdrawing
+from remit.certification.withdrawal.cascade import Cascade
+from remit.certification.withdrawal.own import NoDelegation
+from remit.certification.withdrawal.ports import Found, Standing, SystemSilent
+from remit.certification.withdrawal.sql import SqlWithdrawals
+from remit.certification.withdrawal.withdraw import ORDER, Covering, Entitlement, Present, Step, Target, Withdrawal
+from remit.certification.withdrawal.withdrawing import Withdrawing
 from remit.kernel.clock import HOUR, MINUTE, SECOND, FixedClock, Instant
 from remit.kernel.errors import IntegrityFailed
 from remit.people.notices import SqlNotices

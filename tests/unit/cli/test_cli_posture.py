@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from remit.certification.growth import Tally, figures
+from remit.certification.posture.growth import Tally, figures
 from remit.cli import posture
 from remit.cli.exits import Exit
 from remit.cli.posture import spark

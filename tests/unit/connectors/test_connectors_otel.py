@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from remit.certification.ingest import Line
-from remit.certification.usage import Kind, RefusedLine
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.model import Kind, RefusedLine
 from remit.connectors.mapping import EMPTY, Mapping
 from remit.connectors.model import Passed
 from remit.connectors.otel import read

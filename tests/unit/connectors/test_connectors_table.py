@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from remit.certification.ingest import Line
-from remit.certification.usage import Kind, RefusedLine
+from remit.certification.usage.ingest import Line
+from remit.certification.usage.model import Kind, RefusedLine
 from remit.cli.yaml_text import read as read_yaml
 from remit.connectors import lines
 from remit.connectors.formats import Format, guess

@@ -11,7 +11,7 @@ from remit.access.activation import ActivationState, Usage
 from remit.agents.risk import Risk
 from remit.agents.signals import Noticed, Signal
 from remit.catalog.model import Tier
-from remit.certification.replay import replay
+from remit.certification.replaying.replay import replay
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros
 from remit.kernel.names import PurposeName
 from remit.policy.entitlement import quota

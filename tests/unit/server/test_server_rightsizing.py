@@ -21,7 +21,7 @@ from tests.unit.policy.conftest import Build
 from remit.access import spec
 from remit.access.model import Boundary
 from remit.audit.log import Recorded
-from remit.certification.proposal import Observed
+from remit.certification.rightsizing.proposal import Observed
 from remit.kernel.canonical import encode
 from remit.kernel.clock import DAY, HOUR, FixedClock, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, PurposeName

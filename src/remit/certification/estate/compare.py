@@ -11,7 +11,7 @@ from remit.access.activation import MOST_GAPS, Usage
 from remit.audit.standing import Rows
 from remit.certification.estate.model import Event, Row, Start
 from remit.certification.estate.ports import Estate
-from remit.certification.reading import newest_days
+from remit.certification.replaying.reading import newest_days
 from remit.kernel.clock import Instant, Micros
 
 _KEPT: Final = "SELECT agent, purpose, action, scope, last, days, gaps FROM activations WHERE serial > 0"

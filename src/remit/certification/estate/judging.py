@@ -18,7 +18,7 @@ from remit.access.parameters import SHIPPED, Parameters
 from remit.access.ttl import ttl
 from remit.catalog.model import Tier
 from remit.certification.estate.model import Row
-from remit.certification.windows import Windows
+from remit.certification.usage.windows import Windows
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName

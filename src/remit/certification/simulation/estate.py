@@ -23,7 +23,7 @@ from remit.catalog.model import Tier
 from remit.certification.limiter import Place
 from remit.certification.simulation.history import micros_of
 from remit.certification.together import others_of
-from remit.certification.windows import Windows, windows
+from remit.certification.usage.windows import Windows, windows
 from remit.kernel.clock import EPOCH, HOUR, MINUTE, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName, split_action
 from remit.policy.entitlement import Holder, Setting, asked, begin, due_at, facts_of

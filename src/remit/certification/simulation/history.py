@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from remit.agents.signals import Signal
 from remit.catalog.model import Tier
-from remit.certification.usage_line import instant_of
+from remit.certification.usage.line import instant_of
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.errors import Malformed
 from remit.kernel.names import split_action

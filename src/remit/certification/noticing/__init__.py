@@ -1,0 +1,1 @@
+"""What Remit itself notices about agents, and raises as signals."""

@@ -1,0 +1,1 @@
+"""How much privilege stands, how much of it is used, and how it grows."""

@@ -1,0 +1,1 @@
+"""Deriving recorded verdicts again."""

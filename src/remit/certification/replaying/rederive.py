@@ -1,0 +1,181 @@
+"""Re-deriving a verdict from what is stored: its facts from the days of use, the windows and the boundary's version.
+
+Steps in order; the first that comes to something else names the cause. What changed since with an entry of its
+own (a server's tiers, say) is not compared: the log tells of that by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from remit.access.parameters import SHIPPED, Parameters
+from remit.access.ttl import q95
+from remit.certification.replaying.kept import Kept, KeptRule, Key
+from remit.certification.replaying.reading import as_of, digest, older, said_of, usage_from
+from remit.certification.replaying.replay import DIFFERS, NOT_REPLAYABLE, SAME, Replayed, judged, replay
+from remit.certification.usage.days import UseDay
+from remit.kernel.canonical import canonical
+from remit.kernel.clock import SECOND, parse_date_end
+from remit.kernel.names import split_action
+
+_MOMENT: Final = SECOND  # between a change and its entry
+
+
+def rederive(verdict: Mapping[str, Any], kept: Kept, parameters: Parameters = SHIPPED) -> Replayed:
+    """Re-derive a verdict's entry, first from the facts in it and then those from what is stored.
+
+    Raises:
+        KeyError, ValueError, TypeError: It is no verdict.
+    """
+    # (1) From the facts that stand in it.
+    found = replay(verdict, parameters)
+    if found.outcome != SAME:
+        return found
+    facts = verdict["statement"].get("facts")
+    if facts is None:
+        return _policy_of_ask(verdict, kept) or found
+    if _taken(verdict) != _stated(verdict["statement"]):
+        return Replayed(DIFFERS, found.recorded, found.derived, "statement", "it says another thing than its statement")
+    read = verdict.get("read")
+    if read is None:
+        return Replayed(SAME, found.recorded, found.derived, detail="its facts alone: it does not say what was read")
+    # (2) The facts from what was read, and that from what is stored.
+    odd = _usage(verdict, read, kept, parameters) or _coverage(verdict, read, kept) or _policy(verdict, read, kept)
+    if odd is not None:
+        return odd
+    # The statement came out byte for byte in (1), and what was read in (2).
+    whole = _whole(verdict["statement"], read)
+    return Replayed(SAME, whole, whole)
+
+
+def _taken(verdict: Mapping[str, Any]) -> tuple[str, str, str]:
+    return verdict["from"], verdict["to"], verdict["reason"]
+
+
+def _stated(statement: Mapping[str, Any]) -> tuple[str, str, str]:
+    return statement["facts"]["state"], statement["state"], statement["reason"]
+
+
+def _whole(statement: Mapping[str, Any], read: Mapping[str, Any]) -> bytes:
+    return canonical({"statement": dict(statement), "read": dict(read)})
+
+
+def key_of(verdict: Mapping[str, Any]) -> Key:
+    """The entitlement that a verdict is about."""
+    server, _, _ = split_action(verdict["action"])
+    return verdict["agent"], verdict["purpose"], verdict["action"], str(server)
+
+
+def _usage(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept, parameters: Parameters) -> Replayed | None:
+    statement, at = verdict["statement"], read["at"]
+    recorded = usage_from(read["usage"])
+    rows = kept.told_by(kept.days(key_of(verdict)), read.get("upto", {}))
+    if recorded.days and not rows and kept.erased(verdict["agent"]):
+        return Replayed(NOT_REPLAYABLE, _whole(statement, read), b"", "erased", "the agent's record was erased")
+    if older(recorded, {row.key.day for row in rows if row.uses}, kept.began()):
+        return None  # from before days of use were written down: there is nothing to derive it from
+    found = as_of(rows, at, recorded)
+    again = {**read, "usage": said_of(found)}
+    if "days_sha256" in read:
+        again["days_sha256"] = digest(rows, at)
+    newest = max(found.last, read["started"], read.get("together", {"last": 0})["last"])
+    facts = statement["facts"]
+    habit = {**facts["habit"], "days": found.days, "q95": q95(found.gaps)}
+    derived = judged({**facts, "habit": habit, "idle": max(0, at - newest)}, parameters)
+    if (derived, again) == (statement, read):
+        return None
+    return Replayed(DIFFERS, _whole(statement, read), _whole(derived, again), "usage", _which(read, again, rows))
+
+
+def _which(read: Mapping[str, Any], again: Mapping[str, Any], rows: list[UseDay]) -> str:
+    if read["usage"] != again["usage"]:
+        return f"recorded {_short(read['usage'])}; the {len(rows)} rows of use say {_short(again['usage'])}"
+    if read.get("days_sha256") != again.get("days_sha256"):
+        return "a row of use of an earlier day is not what it was"
+    return "its facts are not those of the use that was read"
+
+
+def _short(usage: Mapping[str, Any]) -> str:
+    return f"{usage['days']} days, gaps {usage['gaps'][-3:]}, last {usage['last']}"
+
+
+def _coverage(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
+    """How long the record is complete of the time without use."""
+    statement, usage = verdict["statement"], read["usage"]
+    facts, together = statement["facts"], read.get("together", {"last": 0, "covered": 0})
+    server = key_of(verdict)[3]
+    if "windows" not in read:
+        covered = together["covered"] if together["last"] > max(usage["last"], read["started"]) else usage["covered"]
+        complete = max(0, read["covered"] - covered)
+    else:
+        told = kept.sources()
+        telling = {name for name, (_, servers) in told.items() if server in servers}
+        if telling - read.get("upto", {}).keys():
+            return None  # a source was registered since, and the windows that all of them told are fewer
+        if any(told.get(name, (0, ()))[0] != batch for name, batch in read.get("upto", {}).items()):
+            return None  # more was told since, of whatever time
+        start, until = max(usage["last"], read["started"], together["last"]), read.get("believed", read["at"])
+        found = kept.windows(server)
+        complete = 0 if found is None else int(found.measure(start, min(until, read["at"])))
+    if complete == facts["idle_covered"]:
+        return None
+    derived = {**statement, "facts": {**facts, "idle_covered": complete}}
+    what = f"the record is complete for {complete} of {facts['idle']} microseconds, recorded {facts['idle_covered']}"
+    return Replayed(DIFFERS, _whole(statement, read), _whole(derived, read), "coverage", what)
+
+
+def _policy(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
+    """The tier, and the version of the boundary that stood."""
+    statement, at = verdict["statement"], read["at"]
+    facts, key = statement["facts"], key_of(verdict)
+    what = _tier(kept, key, facts["tier"], at)
+    stood = read["stood"]
+    if not what and stood is None and statement["reason"] != "boundary_ended":
+        return None  # another reason came first, such as an agent that is gone
+    if not what and stood is None:
+        open_still = kept.granting(key[0], key[1], key[2], at - _MOMENT)
+        what = f"{', '.join(open_still)} granted it, and no boundary is said to have" if open_still else ""
+    elif not what:
+        rule = kept.rule(stood[0], stood[1], key[2])
+        what = _rule(rule, key, at) or _habit_of(rule, facts["habit"])
+    return _otherwise(statement, read, what)
+
+
+def _policy_of_ask(verdict: Mapping[str, Any], kept: Kept) -> Replayed | None:
+    """The same of what started by itself."""
+    statement, key = verdict["statement"], key_of(verdict)
+    ask, at = statement["ask"], int(parse_date_end(verdict["time"]))
+    rule = kept.rule(verdict["boundary"], verdict["boundary_version"], key[2])
+    what = _tier(kept, key, ask["tier"], at) or _rule(rule, key, at)
+    if not what and rule is not None and (rule.first_use == "auto") is not ask["chosen"]:
+        what = "its owner's choice that it may start by itself is not what the boundary says"
+    return _otherwise(statement, {}, what)
+
+
+def _otherwise(statement: Mapping[str, Any], read: Mapping[str, Any], what: str) -> Replayed | None:
+    return Replayed(DIFFERS, _whole(statement, read), b"", "policy", what) if what else None
+
+
+def _tier(kept: Kept, key: Key, recorded: str, at: int) -> str:
+    if kept.changed("server", key[3]) > at - _MOMENT:
+        return ""
+    found = kept.tier(key[2]) or "high"  # what is not known is high
+    return "" if found == recorded else f"{key[2]} is {found}, and was taken for {recorded}"
+
+
+def _rule(rule: KeptRule | None, key: Key, at: int) -> str:
+    if rule is None:
+        return "the version of the boundary that stood does not name the action"
+    if (rule.agent, rule.purpose) != (key[0], key[1]):
+        return "the version of the boundary that stood is another agent's, or for another purpose"
+    if rule.approved is None or rule.approved > at + _MOMENT or rule.ends <= at - _MOMENT:
+        return "the version of the boundary that stood was not in force"
+    return ""
+
+
+def _habit_of(rule: KeptRule | None, habit: Mapping[str, Any]) -> str:
+    if rule is None or (rule.ttl, rule.cadence) == (habit["shorter"], habit["cadence"]):
+        return ""
+    taken = f"{habit['shorter']} and {habit['cadence']}"
+    return f"the boundary's ttl and cadence are {rule.ttl} and {rule.cadence}, and were taken for {taken}"

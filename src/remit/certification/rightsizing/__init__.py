@@ -1,0 +1,1 @@
+"""Narrower boundaries from what was really used."""

@@ -1,0 +1,1 @@
+"""Taking access away everywhere, in one order, until it is seen to be gone."""
