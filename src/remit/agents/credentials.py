@@ -9,11 +9,11 @@ from remit.keys.jwk import JoseInvalid, thumbprint
 
 
 def credentials(agent: Agent) -> frozenset[str]:
-    """The agent's registered credentials, as a token names them: thumbprints, and `uid:N` of local users.
+    """The agent's registered credentials, as a token names them: thumbprints, `uid:N` of local users, and bindings.
 
     A stored key that is none names nothing: no token can have been had with it.
     """
-    found = {f"uid:{uid}" for uid in agent.uids}
+    found = {f"uid:{uid}" for uid in agent.uids} | {each.credential for each in agent.bindings}
     for key in agent.keys:
         with suppress(JoseInvalid):
             found.add(thumbprint(key))

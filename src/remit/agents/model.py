@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from remit.agents.binding import Binding
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import AgentName, OwnerName, PurposeName
 
@@ -42,5 +43,7 @@ class Agent:
     keys: tuple[Mapping[str, Any], ...]  # public JWKs that may sign its client assertions
     state: AgentState
     uids: tuple[int, ...] = ()  # users of the server's own machine whose processes may be this agent
-    max_children: int = 0  # agents that may act for it at once; nothing makes a child of another agent yet
+    bindings: tuple[Binding, ...] = ()  # what else may prove that a copy is this agent
+    delegates: tuple[AgentName, ...] = ()  # agents that may act for it
+    max_children: int = 0  # that may act for it at once
     max_widening: int | None = None  # points that approvals may add to its boundaries in a UTC year; None: no limit

@@ -237,6 +237,12 @@ def _notable(before: Agent | None, after: Agent) -> dict[str, Any]:
     if after.uids != (() if before is None else before.uids):
         said["uids"] = list(after.uids)
         said["uids_before"] = [] if before is None else list(before.uids)
+    if after.bindings != (() if before is None else before.bindings):
+        said["bindings"] = [each.credential for each in after.bindings]
+        said["bindings_before"] = [] if before is None else [each.credential for each in before.bindings]
+    if after.delegates != (() if before is None else before.delegates):
+        said["delegates"] = list(after.delegates)
+        said["delegates_before"] = [] if before is None else list(before.delegates)
     return said
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from remit.agents.binding import READERS, Binding
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.kernel.clock import DAY, HOUR, Micros
 from remit.kernel.errors import ConfigInvalid, Malformed
@@ -26,6 +27,7 @@ _KEYS = {
     "not_after",
     "max_run",
     "attest",
+    "delegates",
 }
 _MEMBERS = frozenset({"kty", "crv", "x", "y", "kid", "alg", "use", "key_ops"})
 _MAX_VERSION = 64
@@ -44,12 +46,12 @@ def agent(spec: object) -> Agent:
     """The agent that a document describes; applying it makes it active.
 
     `max_instances` is enforced where tokens are issued, `max_widening` where boundaries are approved.
-    `max_children` is kept, and holds as it is: nothing makes a child of another agent yet.
+    `max_children` is kept, and holds as it is: nothing counts them yet.
 
     Raises:
         SpecInvalid: The document has problems.
     """
-    fields = Fields(spec, known=_KEYS, later={"delegates"})
+    fields = Fields(spec, known=_KEYS)
     purpose = document.name("a purpose")
     name = fields.take("agent", document.name("an agent"))
     owner = fields.take("owner", document.name("an owner"))
@@ -62,12 +64,18 @@ def agent(spec: object) -> Agent:
     not_after = fields.take("not_after", document.end)
     max_run = fields.maybe("max_run", document.duration(most=_LONGEST_RUN), _DEFAULT_RUN)
     methods = fields.take("attest", document.items(_method, most=_MAX_METHODS)) or ()
-    keys = tuple(method for method in methods if not isinstance(method, int))
+    delegates = fields.maybe("delegates", document.distinct(document.items(document.name("an agent"), most=100)), ())
+    bindings = tuple(method for method in methods if isinstance(method, Binding))
+    keys = tuple(method for method in methods if not isinstance(method, (int, Binding)))
     uids = tuple(method for method in methods if isinstance(method, int))
     if len({public_key(key).thumbprint for key in keys}) != len(keys):
         fields.problem("attest", "a key stands here twice")
     if len(set(uids)) != len(uids):
         fields.problem("attest", "a uid stands here twice")
+    if len({each.credential for each in bindings}) != len(bindings):
+        fields.problem("attest", "a method stands here twice with the same conditions")
+    if name in (delegates or ()):
+        fields.problem("delegates", "an agent acts for itself without saying so")
     fields.finish()
     return Agent(
         agent=AgentName(name),
@@ -81,19 +89,26 @@ def agent(spec: object) -> Agent:
         keys=keys,
         state=AgentState.ACTIVE,
         uids=uids,
+        bindings=bindings,
+        delegates=tuple(map(AgentName, delegates or ())),
         max_children=children,
         max_widening=widening,
     )
 
 
-def _method(value: object) -> Mapping[str, Any] | int:
-    """One way to attest: `{private_key_jwt: {jwk: {...}}}`, read as the key, or `{local_process: {uid: N}}`, as N."""
-    fields = Fields(value, known={"private_key_jwt", "local_process"})
-    if fields.has("local_process") and fields.has("private_key_jwt"):
-        fields.problem("local_process", "each method is an item of its own")
-    found: Mapping[str, Any] | int
-    if fields.has("local_process"):
+def _method(value: object) -> Mapping[str, Any] | int | Binding:
+    """One way to attest: `{private_key_jwt: {jwk: {...}}}`, read as the key, `{local_process: {uid: N}}`, as N, or
+    another method, as a binding.
+    """
+    fields = Fields(value, known={"private_key_jwt", "local_process", *READERS})
+    named = [each for each in ("local_process", *READERS) if fields.has(each)]
+    if len(named) + fields.has("private_key_jwt") > 1:
+        fields.problem(named[0], "each method is an item of its own")
+    found: Mapping[str, Any] | int | Binding
+    if named and named[0] == "local_process":
         found = fields.take("local_process", _local_process)
+    elif named:
+        found = Binding(named[0], fields.take(named[0], READERS[named[0]]) or {})
     else:
         found = fields.take("private_key_jwt", _private_key_jwt)
     fields.finish()

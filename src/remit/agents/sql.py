@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from remit.agents.binding import Binding
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.names import AgentName, OwnerName
@@ -29,6 +30,10 @@ def body(agent: Agent) -> str:
     # What is not said is left out, so that the digests of older agents stay what the log says.
     if agent.uids:
         said["uids"] = list(agent.uids)
+    if agent.bindings:
+        said["bindings"] = [[each.method, dict(each.said)] for each in agent.bindings]
+    if agent.delegates:
+        said["delegates"] = list(agent.delegates)
     if agent.max_children:
         said["max_children"] = agent.max_children
     if agent.max_widening is not None:
@@ -50,6 +55,8 @@ def _agent(row: Row[Any]) -> Agent:
         keys=tuple(said["keys"]),
         state=AgentState(row.state),
         uids=tuple(said.get("uids", ())),
+        bindings=tuple(Binding(method, conditions) for method, conditions in said.get("bindings", ())),
+        delegates=tuple(AgentName(each) for each in said.get("delegates", ())),
         max_children=said.get("max_children", 0),
         max_widening=said.get("max_widening"),
     )

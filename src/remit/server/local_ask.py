@@ -10,7 +10,7 @@ from typing import Final
 from remit.kernel.errors import Malformed
 from remit.people import document
 from remit.people.document import Fields, SpecInvalid
-from remit.tokens.form import Form
+from remit.tokens.model import Form
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 _MAX_PROOF: Final = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from remit.access.model import Purpose, PurposeState
@@ -9,39 +10,51 @@ from remit.agents.model import AgentState, SenderConstraint
 from remit.attestation.model import Attested
 from remit.kernel.clock import Instant
 from remit.kernel.names import InstanceId
+from remit.tokens.clients.ports import ClientMethod
 from remit.tokens.details import details
-from remit.tokens.form import Form, one
-from remit.tokens.model import AgentStanding, OAuthError, TokenRefused, Wish
+from remit.tokens.form import one
+from remit.tokens.grants.ports import Grant
+from remit.tokens.model import AgentStanding, Asked, Form, OAuthError, TokenRefused, Wish
 from remit.tokens.resources import audience
 
-ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _SCOPE_PREFIX: Final = "purpose:"
 
 
-def check_grant_type(form: Form) -> None:
-    """RFC 6749 section 4.4.2: the grant type is there, and is the one we have."""
+def chosen_grant(form: Form, grants: Mapping[str, Grant]) -> Grant:
+    """RFC 6749 section 5.2: the grant type is there, and is one of ours."""
     grant = one(form, "grant_type")
     if grant is None:
         raise TokenRefused(OAuthError.INVALID_REQUEST, "grant_type is missing")
-    if grant != "client_credentials":
-        raise TokenRefused(OAuthError.UNSUPPORTED_GRANT_TYPE, "the grant type is client_credentials")
+    if grant not in grants:
+        raise TokenRefused(OAuthError.UNSUPPORTED_GRANT_TYPE, f"the grant type is {' or '.join(sorted(grants))}")
+    return grants[grant]
 
 
-def client_assertion(form: Form, *, authorization: str | None) -> str:
-    """RFC 7523 section 2.2: the one way to authenticate. No shared secrets."""
-    # RFC 6749 section 2.3: one method per request; two could name two clients.
-    if authorization is not None or "client_secret" in form:
-        raise TokenRefused(OAuthError.INVALID_CLIENT, "clients authenticate with private_key_jwt")
-    assertion = one(form, "client_assertion")
-    if assertion is None or one(form, "client_assertion_type") != ASSERTION_TYPE:
+def chosen_method(asked: Asked, methods: Sequence[ClientMethod]) -> ClientMethod:
+    """RFC 6749 section 2.3: one method for each request; two could name two clients."""
+    tried = [method for method in methods if method.used(asked)]
+    known = ", ".join(sorted({method.name for method in methods}))
+    if asked.authorization is not None and not tried:
+        raise TokenRefused(OAuthError.INVALID_CLIENT, f"clients authenticate with {known}")
+    if "client_secret" in asked.form and not any(method.name == "client_secret_post" for method in tried):
+        raise TokenRefused(OAuthError.INVALID_CLIENT, f"clients authenticate with {known}")
+    if not tried:
         raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="no client assertion")
-    return assertion
+    if len(tried) > 1 or (asked.authorization is not None and tried[0].name != "client_secret_basic"):
+        raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="more than one method")
+    return tried[0]
 
 
 def check_client_id(form: Form, attested: Attested) -> None:
     """RFC 7521 section 4.2: a client_id, if sent, names the client that the assertion names."""
     if one(form, "client_id") not in (None, attested.agent):
         raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="another client_id")
+
+
+def check_method(attested: Attested, grant: Grant) -> None:
+    """A way in that proves less than the grant asks for does not lead to it: no public client to a token of its own."""
+    if attested.method not in grant.methods:
+        raise _unauthorized(f"{attested.method} may not use {grant.type}")
 
 
 def check_standing(standing: AgentStanding | None, *, now: Instant) -> AgentStanding:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from remit.tokens.model import OAuthError, TokenRefused
-
-Form = Mapping[str, tuple[str, ...]]
+from remit.tokens.model import Form, OAuthError, TokenRefused
 
 MAX_BODY: Final = 64 * 1024
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from remit.kernel.canonical import encode
 from remit.kernel.errors import Overloaded, StorageUnavailable, Unauthenticated
-from remit.tokens.form import MAX_BODY, Form, parse_form
+from remit.tokens.form import MAX_BODY, parse_form
 from remit.tokens.metadata import (
     AUTHORIZE_PATH,
     INTROSPECTION_PATH,
@@ -22,7 +22,7 @@ from remit.tokens.metadata import (
     REVOCATION_PATH,
     TOKEN_PATH,
 )
-from remit.tokens.model import OAuthError, TokenRefused
+from remit.tokens.model import Form, OAuthError, TokenRefused
 from remit.tokens.service import TokenService
 from remit.tokens.status import TokenStatus
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -11,6 +12,9 @@ from remit.agents.model import Agent
 from remit.kernel.clock import MINUTE, SECOND, Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import InstanceId, PurposeName, RunId
+
+Form = Mapping[str, tuple[str, ...]]
+"""The parameters of a request, each with its values in order."""
 
 TOKEN_LIFETIME: Final = 5 * MINUTE
 RUN_IDLE: Final = 15 * MINUTE  # a run that had no live token for this long is over
@@ -41,6 +45,17 @@ class TokenRefused(RemitError):
         # RFC 6749 section 5.2: 400, but 401 where it is the client that is in doubt.
         self.status = status or (401 if error is OAuthError.INVALID_CLIENT else 400)
         self.reason = reason or description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request to an endpoint of this authorization server, as it came."""
+
+    form: Form
+    url: str  # the endpoint's own, for the proof's `htu`
+    dpop: str | None = None  # several headers, joined, are one that is malformed
+    authorization: str | None = None
+    certificate: bytes | None = None  # DER, of the client's end of the connection, where it showed one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,17 +18,18 @@ from remit.storage.model import ConsumeProof, Entry
 from remit.storage.ports import Transaction, Writer
 from remit.tokens import checks, issue
 from remit.tokens.check import TYPE
+from remit.tokens.clients.ports import Client, ClientMethod
+from remit.tokens.clients.private_key_jwt import SignedAssertion
 from remit.tokens.details import details
 from remit.tokens.dpop import Proof, ProofInvalid, check_proof
-from remit.tokens.form import Form, one
+from remit.tokens.form import one
+from remit.tokens.grants.client_credentials import ClientCredentials
+from remit.tokens.grants.ports import Grant
 from remit.tokens.metadata import server_metadata
-from remit.tokens.model import Granted, OAuthError, TokenRefused, Wish
+from remit.tokens.model import Asked, Form, Granted, OAuthError, TokenRefused
 from remit.tokens.ports import Records, Standing
 from remit.tokens.refusals import Refusals
 from remit.tokens.sql import SqlRuns
-
-Client = tuple[Attested, ConsumeProof | None]
-"""Who asks, and the single use of what it showed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,11 @@ class _Seen:
 class TokenService:
     """Issues access tokens to agents. Synchronous: it waits for the disk, so call it from a thread."""
 
-    def __init__(
-        self, *, issuer: str, keys: TokenKeys, standing: Standing, writer: Writer, records: Records, clock: Clock
-    ) -> None:
+    def __init__(  # noqa: PLR0913 - what it works with
+        self, *, issuer: str, keys: TokenKeys, standing: Standing, writer: Writer, records: Records, clock: Clock,
+        grants: Sequence[Grant] = (), clients: Sequence[ClientMethod] = (),
+    ) -> None:  # fmt: skip
+        """Put it together. `grants` and `clients` come beside client_credentials and private_key_jwt."""
         self.issuer = issuer
         self._keys = keys
         self._standing = standing
@@ -68,11 +71,16 @@ class TokenService:
         self._records = records
         self._clock = clock
         registered = _Registered(standing, clock)
-        self._clients = PrivateKeyJwt(registered, issuer=issuer)
+        self.clients: tuple[ClientMethod, ...] = (SignedAssertion(PrivateKeyJwt(registered, issuer=issuer)), *clients)
+        own = ClientCredentials(standing, issuer)
+        self.grants: dict[str, Grant] = {grant.type: grant for grant in (own, *grants)}
         self._locals = LocalProcess(registered)
         self._refusals = Refusals(writer, records)
 
-    def token(self, form: Form, *, dpop: str | None, url: str, authorization: str | None = None) -> dict[str, Any]:
+    def token(
+        self, form: Form, *, dpop: str | None, url: str, authorization: str | None = None,
+        certificate: bytes | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Answer one token request: the body of the 200.
 
         When this returns, the run, the instance, the single use of assertion and proof, and the
@@ -82,18 +90,15 @@ class TokenService:
             form: The request's parameters.
             dpop: The `DPoP` header; several joined are refused as one that is malformed.
             url: The token endpoint's own URL, for the proof's `htu`.
-            authorization: An `Authorization` header, which no client of ours sends.
+            authorization: An `Authorization` header.
+            certificate: The client's certificate (DER), where the connection showed one.
 
         Raises:
             TokenRefused: Recorded as a `refused` entry, within a budget.
             StorageUnavailable: Nothing was issued.
         """
-
-        def who(now: Instant) -> Client:
-            assertion = checks.client_assertion(form, authorization=authorization)
-            return self._authenticate(assertion, now)
-
-        return self._answer(form, dpop=dpop, url=url, who=who)[1]
+        asked = Asked(form=form, url=url, dpop=dpop, authorization=authorization, certificate=certificate)
+        return self._answer(asked, who=lambda now: self._client(asked, now))[1]
 
     def local(self, form: Form, *, dpop: str | None, url: str, process: Process) -> tuple[Granted, dict[str, Any]]:
         """Answer the same request from a process of this machine, which the kernel named (`local_socket`).
@@ -110,7 +115,7 @@ class TokenService:
             except AssertionRefused as error:
                 raise TokenRefused(OAuthError.INVALID_CLIENT, error.reason, reason=error.reason) from error
 
-        return self._answer(form, dpop=dpop, url=url, who=who)
+        return self._answer(Asked(form=form, url=url, dpop=dpop), who=who)
 
     def end(self, agent: AgentName, instance: InstanceId, *, process: Process) -> None:
         """The process is gone, and the key of its instance with it: its runs are over, its place is free.
@@ -127,18 +132,16 @@ class TokenService:
 
         self._writer.change(apply)
 
-    def _answer(
-        self, form: Form, *, dpop: str | None, url: str, who: Callable[[Instant], Client]
-    ) -> tuple[Granted, dict[str, Any]]:
+    def _answer(self, asked: Asked, *, who: Callable[[Instant], Client]) -> tuple[Granted, dict[str, Any]]:
         now, seen = self._clock.now(), _Seen()
         try:
-            granted = self._grant(form, dpop=dpop, url=url, who=who, now=now, seen=seen)
+            granted, more = self._grant(asked, who=who, now=now, seen=seen)
         except TokenRefused as refused:
             self._refusals.record(refused, attested=seen.attested, used=seen.used, now=now)
             raise
         signed = jose.sign(issue.claims(granted, issuer=self.issuer), typ=TYPE, key=self._keys.active)
-        echo = details(one(form, "authorization_details")).granted(granted.wish.purpose.purpose)
-        return granted, issue.answer(granted, signed, echo=echo, now=now)
+        echo = details(one(asked.form, "authorization_details")).granted(granted.wish.purpose.purpose)
+        return granted, {**issue.answer(granted, signed, echo=echo, now=now), **more}
 
     def refuse(
         self, refused: TokenRefused, *, attested: Attested | None = None, used: ConsumeProof | None = None
@@ -146,14 +149,16 @@ class TokenService:
         """Record a refusal that was decided elsewhere: before there was a form to look at, or by another endpoint."""
         self._refusals.record(refused, attested=attested, used=used, now=self._clock.now())
 
-    def authenticate(self, form: Form, *, authorization: str | None) -> tuple[Attested, ConsumeProof]:
+    def authenticate(
+        self, form: Form, *, authorization: str | None, certificate: bytes | None = None, url: str = ""
+    ) -> Client:
         """Which agent asks, at another endpoint of this authorization server; the effect must commit with it.
 
         Raises:
             TokenRefused: invalid_client.
         """
-        assertion = checks.client_assertion(form, authorization=authorization)
-        attested, used = self._authenticate(assertion, self._clock.now())
+        asked = Asked(form=form, url=url, authorization=authorization, certificate=certificate)
+        attested, used = self._client(asked, self._clock.now())
         checks.check_client_id(form, attested)
         return attested, used
 
@@ -163,24 +168,25 @@ class TokenService:
 
     def metadata(self) -> dict[str, Any]:
         """The authorization server's metadata (RFC 8414)."""
-        return server_metadata(self.issuer)
+        return server_metadata(self.issuer, grants=self.grants, methods=[each.name for each in self.clients])
 
     def _grant(
-        self, form: Form, *, dpop: str | None, url: str, who: Callable[[Instant], Client], now: Instant, seen: _Seen
-    ) -> Granted:
+        self, asked: Asked, *, who: Callable[[Instant], Client], now: Instant, seen: _Seen
+    ) -> tuple[Granted, Mapping[str, Any]]:
         # (1) A request we can answer at all.
-        checks.check_grant_type(form)
+        grant = checks.chosen_grant(asked.form, self.grants)
         # (2) Who asks.
         attested, used = who(now)
         seen.attested, seen.used = attested, used
-        checks.check_client_id(form, attested)
+        checks.check_client_id(asked.form, attested)
+        checks.check_method(attested, grant)
         # (3) The key the token is to be bound to.
-        proof = _proof(dpop, url=url, now=now)
+        proof = _proof(asked.dpop, url=asked.url, now=now)
         jkt = None if proof is None else proof.jkt
 
-        def apply(transaction: Transaction) -> Granted:
+        def apply(transaction: Transaction) -> tuple[Granted, Mapping[str, Any]]:
             # (5) Asked again where changes of state are applied, so that none can come between.
-            wish = self._wish(form, attested, jkt, now)
+            wish = grant.wish(asked, attested, jkt=jkt, now=now)
             stored = SqlRuns(transaction.connection)
             # (6) Assertion and proof are used once (RFC 7523 section 3 item 7, RFC 9449 section 11.1).
             if used is not None and not stored.consume(used):
@@ -194,31 +200,27 @@ class TokenService:
             issue.check_instances(wish, runs, now=now)
             granted = issue.grant(wish, runs, now=now, token=new_id("tok"), fresh=RunId(new_id("run")))
             stored.save(granted, now=now)
+            # (8) What the grant itself leaves behind.
+            more = grant.settle(transaction, asked, granted, now=now)
             # The entry goes by the token's own id, so that a token seen anywhere leads to it.
-            transaction.record(self._entry(granted, attested.process))
-            return granted
+            transaction.record(self._entry(granted, grant, attested.process))
+            return granted, more
 
         # (4) Standing, sender constraint, purpose, audience: most refusals need no transaction.
-        self._wish(form, attested, jkt, now)
+        grant.wish(asked, attested, jkt=jkt, now=now)
         return self._writer.change(apply)
 
-    def _entry(self, granted: Granted, process: Process | None) -> Entry:
+    def _entry(self, granted: Granted, grant: Grant, process: Process | None) -> Entry:
         """The entry of a token; of a local process with the evidence, its arguments sealed: they may be anything."""
+        fields = {**_fields(granted), "grant": grant.type}
         if process is None:
-            return self._records.entry("token", _fields(granted), id=granted.token)
-        fields = _fields(granted) | {"pid": process.pid, "digest": process.digest}
+            return self._records.entry("token", fields, id=granted.token)
+        fields |= {"pid": process.pid, "digest": process.digest}
         about = f"agent:{granted.wish.agent.agent}"
         return self._records.entry("token", fields, id=granted.token, about=about, payload={"argv": list(process.argv)})
 
-    def _authenticate(self, assertion: str, now: Instant) -> tuple[Attested, ConsumeProof]:
-        try:
-            return self._clients.authenticate(assertion, now=now)
-        except AssertionRefused as error:
-            raise TokenRefused(OAuthError.INVALID_CLIENT, error.public, reason=error.reason) from error
-
-    def _wish(self, form: Form, attested: Attested, jkt: str | None, now: Instant) -> Wish:
-        standing = self._standing.agent_standing(attested.agent, now)
-        return checks.wish(form, attested=attested, jkt=jkt, standing=standing, base=self.issuer, now=now)
+    def _client(self, asked: Asked, now: Instant) -> Client:
+        return checks.chosen_method(asked, self.clients).authenticate(asked, now=now)
 
 
 def _proof(dpop: str | None, *, url: str, now: Instant) -> Proof | None:

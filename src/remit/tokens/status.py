@@ -15,8 +15,8 @@ from remit.storage.ports import Transaction, Writer
 from remit.tokens import details
 from remit.tokens.check import Presented, TokenChecker
 from remit.tokens.checks import check_standing
-from remit.tokens.form import Form, one
-from remit.tokens.model import OAuthError, TokenRefused
+from remit.tokens.form import one
+from remit.tokens.model import Form, OAuthError, TokenRefused
 from remit.tokens.ports import EnforcementPoints, Records, Standing
 from remit.tokens.revoked import revoke, topic
 from remit.tokens.service import TokenService
@@ -150,6 +150,6 @@ def _token(form: Form) -> str:
     return token
 
 
-def _consume(tx: Transaction, used: ConsumeProof) -> None:
-    if not SqlRuns(tx.connection).consume(used):
+def _consume(tx: Transaction, used: ConsumeProof | None) -> None:
+    if used is not None and not SqlRuns(tx.connection).consume(used):
         raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="assertion replayed")

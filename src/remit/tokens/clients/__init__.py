@@ -1,0 +1,1 @@
+"""The ways in which a client says who it is, one file each."""

@@ -1,0 +1,34 @@
+"""`private_key_jwt`: an assertion signed with a key that the agent registered (RFC 7523 section 2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from remit.attestation.assertion import AssertionRefused
+from remit.attestation.service import PrivateKeyJwt
+from remit.kernel.clock import Instant
+from remit.tokens.clients.ports import Client
+from remit.tokens.form import one
+from remit.tokens.model import Asked, OAuthError, TokenRefused
+
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAssertion:
+    """Implements `clients.ports.ClientMethod`."""
+
+    clients: PrivateKeyJwt
+    name: str = "private_key_jwt"
+
+    def used(self, asked: Asked) -> bool:
+        """An assertion of this type was sent."""
+        return one(asked.form, "client_assertion_type") == ASSERTION_TYPE and "client_assertion" in asked.form
+
+    def authenticate(self, asked: Asked, *, now: Instant) -> Client:
+        """Whose key signed it."""
+        try:
+            return self.clients.authenticate(one(asked.form, "client_assertion") or "", now=now)
+        except AssertionRefused as error:
+            raise TokenRefused(OAuthError.INVALID_CLIENT, error.public, reason=error.reason) from error
