@@ -23,17 +23,28 @@ SERVICES = {
     "certification.service", "certification.usage.importing", "certification.usage.listening",
     "certification.usage.sources", "certification.withdrawal.withdrawing", "freezes.service", "people.service",
     "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service", "reviews.terms",
+    "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
-    "server.http_secrets", "server.http_systems", "server.life", "server.opening", "server.state", "tokens.service",
-    "tokens.status",
+    "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
+    "server.life", "server.nodes", "server.opening", "server.rewrap", "server.state", "storage.database",
+    "tokens.authorizing",
+    "tokens.consents", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
     # The value of a secret: the keyfile's key, the root key, an upstream credential.
-    "reveal": {"keys.derive", "keys.keyfile", "vault.model", "vault.service"},
+    "reveal": {"keys.derive", "keys.keyfile", "keys.passphrase", "keys.service", "vault.model", "vault.service"},
     # Opening what is sealed; the cipher itself has one wrapper.
-    "unseal": {"audit.contents", "audit.log", "audit.seal", "keys.offline", "keys.service", "vault.service"},
-    "unseal_bytes": {"keys.keyfile"},
+    "unseal": {
+        "audit.contents",
+        "audit.log",
+        "audit.seal",
+        "keys.offline",
+        "keys.service",
+        "keys.signing",
+        "vault.service",
+    },
+    "unseal_bytes": {"keys.keyfile", "keys.passphrase"},
     "unwrap": {"keys.offline", "keys.service"},
     "AESGCM": {"keys.seal"},
     # The keys under which payloads and secrets are sealed.
@@ -46,12 +57,13 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "audit.states",
         "keys.derive",
         "keys.offline",
+        "keys.passphrase",  # Argon2id's own method
         "keys.service",
         "server.compose_governance",
         "server.state",
     },
     # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK.
-    "private_key": {"attestation.service", "keys.jose", "keys.service"},
+    "private_key": {"attestation.service", "keys.jose", "keys.signing"},
     "sign": {
         "audit.sequencer",
         "keys.jose",
@@ -76,7 +88,14 @@ MAY_CALL: dict[str, Iterable[str]] = {
     # The way out: one client, one connector, one look-up of names.
     "ClientSession": set(),  # it follows redirects, keeps cookies and reads the environment
     "TCPConnector": {"outbound.session"},
-    "Outbound": {"server.compose", "server.compose_governance", "server.life"},
+    "Outbound": {
+        "outbound.fetch",
+        "server.compose",
+        "server.compose_governance",
+        "server.consenting",
+        "server.life",
+        "server.trusting",
+    },
     "HTTPConnection": {"cli.wire"},
     "HTTPSConnection": {"cli.wire"},
     "getaddrinfo": {"outbound.resolve", "server.run"},

@@ -14,6 +14,9 @@ _MODERN = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transp
 _PRACTICES = "https://modelcontextprotocol.io/specification/2025-06-18/basic/security_best_practices"
 _C2SP = "https://c2sp.org/{}"
 _AUTHZEN = "https://openid.net/specs/authorization-api-1_0.html"
+_JAG = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-identity-assertion-authz-grant"
+_CIMD = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-01"
+_MCP_AUTH = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization"
 _BIS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis"
 
 
@@ -41,6 +44,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("jose:key-algorithm", "A key is used with one algorithm.", _rfc(8725, "3.1")),
     Requirement("jose:typ", "Each kind of token has its own explicit type.", _rfc(8725, "3.11")),
     Requirement("jose:grammar", "A token has one spelling: base64url without padding.", _rfc(7515, "2")),
+    Requirement(
+        "jose:encrypted", "An encrypted token is refused by its form, before it costs anything.", _rfc(8725, "3.6")
+    ),
     # client authentication
     Requirement("client:private-key-jwt", "A client authenticates with a signed assertion.", _rfc(7523, "2.2")),
     Requirement("client:claims", "iss, sub, exp, nbf, iat and jti of an assertion are checked.", _rfc(7523, "3")),
@@ -58,6 +64,53 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         divergence="The RFC allows it; Remit always does it, and a refused request uses its assertion up as well.",
     ),
     Requirement("client:indistinguishable", "Unknown agent and wrong key read alike.", "design: invariant 9"),
+    Requirement(
+        "client:secret", "A client secret is taken in the header or the form, and stored hashed.", _rfc(6749, "2.3.1")
+    ),
+    Requirement("client:secret-off", "Secrets are taken only if the operator turned them on.", "design: standards, 5"),
+    Requirement("client:secret-guessing", "Guessing a secret has its budget, by the name tried.", _rfc(6749, "2.3.1")),
+    Requirement(
+        "mtls:client-auth", "A certificate of a named authority is matched whole, by one name.", _rfc(8705, "2.1")
+    ),
+    Requirement("mtls:self-signed", "A registered certificate is matched by itself.", _rfc(8705, "2.2")),
+    Requirement("mtls:cnf", "A token that is bound to a certificate carries its SHA-256.", _rfc(8705, "3.1")),
+    Requirement(
+        "mtls:bound-token", "A bound token is good on connections with its certificate alone.", _rfc(8705, "3")
+    ),
+    Requirement("mtls:proxy", "A certificate in a header is believed of listed proxies alone.", _rfc(9440, "4")),
+    Requirement(
+        "oidc:issuer",
+        "A platform's token is of the trust's issuer, byte for byte.",
+        "https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation",
+    ),
+    Requirement(
+        "oidc:audience",
+        "A platform's token is for this deployment alone.",
+        "https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation",
+        divergence="A list with other audiences beside ours is allowed there with azp; refused, because who is named "
+        "beside us could show the token here.",
+    ),
+    Requirement(
+        "oidc:discovery",
+        "A discovery document names the issuer that it was asked of.",
+        "https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation",
+    ),
+    Requirement(
+        "spiffe:jwt-svid",
+        "A JWT-SVID is checked as its standard says.",
+        "https://github.com/spiffe/spiffe/blob/main/standards/JWT-SVID.md",
+    ),
+    Requirement(
+        "spiffe:client",
+        "A JWT-SVID authenticates a client under an assertion type of its own.",
+        "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-spiffe-client-auth",
+        divergence="client_id is the agent's name and not the SPIFFE ID.",
+    ),
+    Requirement(
+        "spiffe:bundle",
+        "A bundle is taken whole, by its sequence, and never merged with another domain's.",
+        "https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE_Trust_Domain_and_Bundle.md",
+    ),
     Requirement("client:basic", "A client that tried Authorization is answered in its scheme.", _rfc(6749, "5.2")),
     # the token endpoint
     Requirement("token:answer", "A successful answer has the token, its type, life and scope.", _rfc(6749, "5.1")),
@@ -71,9 +124,79 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "design: codes, token endpoint",
     ),
     Requirement("token:rfc9068-claims", "Access tokens carry the required claims and type.", _rfc(9068, "2.2")),
+    # one agent acts for another
+    Requirement(
+        "exchange:splicing",
+        "An actor token is the client's own, and of this flow.",
+        _rfc(8693, "2.1"),
+    ),
+    Requirement("exchange:audience", "A subject token is exchanged for its own resources alone.", _rfc(8707, "2.2")),
+    Requirement("exchange:monotone", "Scope, purpose, bounds, life and depth only narrow.", "design: 4, invariant 4"),
+    Requirement(
+        "exchange:may-act", "Who may act for a subject is said by its token and its registration.", _rfc(8693, "4.4")
+    ),
     Requirement("token:issuer", "A token is good only at the deployment that issued it.", _rfc(9068, "4")),
     Requirement("token:expired", "A token is refused from the second it expires.", _rfc(9068, "4")),
     Requirement("token:no-forgery", "No changed token is accepted.", _rfc(9068, "4")),
+    # other issuers' words (RFC 7523 section 2.1, and its profile ID-JAG)
+    Requirement(
+        "jwt-bearer:subjects", "A plain assertion is taken for subjects that the agent names.", _rfc(7523, "3")
+    ),
+    Requirement("jag:accepted", "A person's assertion gives the client a token of its own.", _JAG),
+    Requirement("jag:typ", "An ID-JAG is of its own type.", _JAG),
+    Requirement("jag:audience", "Its audience is this issuer and nobody else.", _JAG),
+    Requirement("jag:client", "It was made for the client that authenticates.", _JAG),
+    Requirement("jag:issuer", "It is signed by the issuer it names, which is trusted and not this server.", _JAG),
+    Requirement("jag:claims", "sub, jti, exp and iat are there, and what it says more is understood.", _JAG),
+    Requirement("jag:replay", "It is used once, across nodes.", _rfc(7523, "3"), divergence="The RFC allows it."),
+    Requirement("jag:narrow", "Scope, details and resource are inside it and inside what the agent has.", _JAG),
+    Requirement("jag:no-refresh", "No refresh token comes back.", _JAG),
+    Requirement(
+        "jag:subject",
+        "The token names the person.",
+        _rfc(9068, "2.2"),
+        divergence="In `obo`, and not in `sub`, which RFC 9068 recommends: `sub` is the agent whose access it is.",
+    ),
+    Requirement("jag:consent", "What a person let an agent do leaves a consent record, and ends with it.", "design: 6"),
+    Requirement("jag:metadata", "The metadata names the profile.", _JAG),
+    # a person lets a client act as their agent
+    Requirement("authorize:pkce", "No question without PKCE by S256.", _rfc(7636, "4.4.1")),
+    Requirement("authorize:redirect-exact", "A redirect URI is compared character by character.", _rfc(9700, "4.1.3")),
+    Requirement(
+        "authorize:redirect-kinds", "Answers go over TLS, to this machine, or to a private-use scheme.", _rfc(8252, "7")
+    ),
+    Requirement("authorize:errors", "What is wrong is told to the client, or shown.", _rfc(6749, "4.1.2.1")),
+    Requirement("authorize:state", "The client gets its state back.", _rfc(6749, "4.1.2")),
+    Requirement("authorize:iss", "Every answer, an error too, names the issuer.", _rfc(9207, "2")),
+    Requirement("consent:owner", "Only the owner or a backup of an agent consents for it.", "design: delegation"),
+    Requirement("consent:csrf", "A form from elsewhere consents to nothing.", _rfc(9700, "4.7")),
+    Requirement("consent:withdrawn", "Withdrawn, every token under a consent ends at once.", "design: delegation"),
+    Requirement("code:grant", "A code becomes a token.", _rfc(6749, "4.1.3")),
+    Requirement("code:expires", "A code lives for a minute.", _rfc(6749, "4.1.2")),
+    Requirement("code:once", "A code used twice ends what came of its first use.", _rfc(6749, "4.1.2")),
+    Requirement("code:redirect", "A code is redeemed with the redirect URI that it was sent to.", _rfc(6749, "4.1.3")),
+    Requirement("code:verifier", "A code is redeemed by who has the verifier.", _rfc(7636, "4.6")),
+    Requirement("code:dpop-jkt", "A code asked for with a key is redeemed with it.", _rfc(9449, "10")),
+    Requirement("code:narrow", "No resource that was not consented to.", _rfc(8707, "2.2")),
+    Requirement("refresh:rotated", "Each refresh token is used once and gives the next.", _rfc(9700, "4.14.2")),
+    Requirement("refresh:reuse", "A second use ends the whole family.", _rfc(9700, "4.14.2")),
+    Requirement("refresh:bound", "A refresh token is bound to the key it was issued to.", _rfc(9449, "5")),
+    Requirement("refresh:narrow", "Neither scope nor resource widen.", _rfc(6749, "6")),
+    Requirement("refresh:ends", "It ends with consent, agent, client, purpose and person.", "design: delegation"),
+    Requirement("client:public", "A public client gets nothing without a person.", _rfc(6749, "4.4")),
+    Requirement("cimd:url", "A client's URL is https with a path, no user, fragment or dot segment.", _CIMD),
+    Requirement("cimd:document", "The document names its own URL, holds no secret and is small.", _CIMD),
+    Requirement("cimd:cache", "A document is kept for a bounded time; an error is not.", _CIMD),
+    Requirement("cimd:private-key-jwt", "A client with keys in its document signs with them.", _CIMD),
+    Requirement("cimd:inside", "A document at an address inside is not asked for.", _CIMD),
+    Requirement(
+        "cimd:registered",
+        "Only documents that agents name are fetched.",
+        _CIMD,
+        divergence="The draft lets any client come; here an agent's own document says which may act as it.",
+    ),
+    Requirement("mcp:authorization-server", "The suite's scenarios for authorization servers pass.", _MCP_AUTH),
+    Requirement("mcp:authorization-code", "A stock MCP client gets its person's consent and a token.", _MCP_AUTH),
     # scopes, resources, details
     Requirement("scope:one-purpose", "The scope is exactly one purpose of the agent's own.", "design: CLI, codes"),
     Requirement("scope:active", "A purpose that is not active is no scope.", "design: codes, token endpoint"),
@@ -95,6 +218,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "what it guards, and without it stands for the deployment as a whole.",
     ),
     Requirement("introspection:authenticated", "Whoever asks is authenticated.", _rfc(7662, "2.1")),
+    Requirement("introspection:refresh", "A refresh token is described to its client alone.", _rfc(7662, "2.1")),
+    Requirement("revocation:family", "With a refresh token all that came of it ends.", _rfc(7009, "2.1")),
+    Requirement(
+        "revocation:access",
+        "An access token is revoked alone.",
+        _rfc(7009, "2.1"),
+        divergence="The RFC lets the refresh token go with it; a client that means that says so with the latter.",
+    ),
     Requirement("revocation:at-once", "A revoked token is refused at once and for good.", _rfc(7009, "2.1")),
     Requirement("revocation:unknown", "A token that is not known is no error; a hint is a hint.", _rfc(7009, "2.2")),
     Requirement("revocation:own", "A token issued to another client is refused, and says so.", _rfc(7009, "2.1")),
@@ -118,7 +249,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "dpop:replay",
         "A proof is used once, across restarts and servers.",
         _rfc(9449, "11.1"),
-        divergence="No nonces are asked for: single use is durable, and the window is a minute.",
+        divergence="Nonces are asked for only where the operator says so: single use is durable, and the window is a "
+        "minute.",
+    ),
+    Requirement(
+        "dpop:nonce",
+        "Where nonces are on, a proof without a fresh one is answered with one, here and at resources.",
+        _rfc(9449, "8"),
+        divergence="Off by default, as in other servers; a proof is used once across nodes with or without it.",
     ),
     Requirement(
         "dpop:scheme", "A bound token under Bearer is refused, and an unbound one under DPoP.", _rfc(9449, "7.2")
@@ -135,9 +273,12 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "metadata:contents",
         "The metadata says what the endpoint does, and lists no purpose.",
         _rfc(8414, "2"),
-        divergence="An authorization endpoint is named although no grant type uses it, because stock MCP clients "
-        "refuse metadata without one; it refuses every response type.",
+        divergence="Where no person can be asked, an authorization endpoint is named although no grant type uses it, "
+        "because stock MCP clients refuse metadata without one; it refuses every response type.",
     ),
+    Requirement("metadata:authorization-code", "The metadata says code, S256, iss and CIMD.", _rfc(9207, "3")),
+    Requirement("metadata:path", "Metadata stands between the issuer's host and path.", _rfc(8414, "3")),
+    Requirement("metadata:resource-path", "So does that of a resource.", _rfc(9728, "3.1")),
     Requirement("metadata:status-endpoints", "The metadata names introspection and revocation.", _rfc(8414, "2")),
     # decisions for registered enforcement points
     Requirement("authzen:evaluation", "An evaluation is answered with a decision and its reasons.", _AUTHZEN),

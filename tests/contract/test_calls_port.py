@@ -20,7 +20,9 @@ def key(action: str, *, agent: str = "bot", purpose: str = "work") -> Activation
     return ActivationKey(AgentName(agent), PurposeName(purpose), ActionName(action), action.partition("/")[0])
 
 
-def row(of: ActivationKey, ago: int, *, uses: int = 0, denied: int = 0, errors: int = 0, source: str = "a") -> UseDay:
+def row(
+    of: ActivationKey, ago: int, *, uses: int = 0, denied: int = 0, errors: int = 0, source: str = "remit"
+) -> UseDay:
     at = (TODAY - ago) * DAY + 12 * HOUR
     return UseDay(DayKey(*of, TODAY - ago, source), uses, denied, errors, at, at)
 
@@ -43,11 +45,14 @@ def test_calls_are_added_up(any_database: Database) -> None:
         ],
     )
     since = TODAY - 1
-    found = read(lambda c: SqlUseDays(c).calls_of("bot", since=since))
-    assert found == {TODAY: Calls(2, 2**40 + 1, 4), TODAY - 1: Calls(1, 0, 0)}
+    found = read(lambda c: SqlUseDays(c).calls_of("bot", since=since, source="remit"))
+    assert found == {TODAY: Calls(2, 2**40 + 1, 0), TODAY - 1: Calls(1, 0, 0)}
+    assert read(lambda c: SqlUseDays(c).calls_of("bot", since=since, source="b")) == {TODAY: Calls(0, 0, 4)}
     assert all(type(number) is int for calls in found.values() for number in calls)
     called = read(lambda c: SqlUseDays(c).called_on("bot", least=2, since=since))
     assert called == {key("s/a"): Calls(3, 1, 4)}, "two sources of one day are one day"
+    called = read(lambda c: SqlUseDays(c).called_on("bot", least=2, since=since, source="remit"))
+    assert called == {key("s/a"): Calls(3, 1, 0)}
     assert list(read(lambda c: SqlUseDays(c).called_on("bot", least=1, since=0))) == [key("s/a"), key("s/b")]
     days = read(lambda c: SqlUseDays(c).days_of([key("s/a")], since=since))
     assert [each.key.day for each in days[key("s/a")]] == [TODAY - 1, TODAY, TODAY]

@@ -141,7 +141,9 @@ def test_when_a_boundary_was_last_looked_at(any_database: Database) -> None:
         answer("ans_5", question="qst_3"),
         answer("ans_6", state=done, question="qst_4"),
     )
-    assert any_database.reader.read(lambda c: SqlQuestions(c).renewed({"a", "b", "c"})) == {"a": NOON + 2}
+    found = any_database.reader.read(lambda c: SqlQuestions(c).looked_at({"a", "b", "c"}))
+    assert [(said.id, asked.id) for said, asked in found] == [("ans_2", "qst_2"), ("ans_1", "qst_1")]
+    assert any_database.reader.read(lambda c: SqlQuestions(c).looked_at({"b"})) == []
 
 
 def test_answers_by_person_and_question(any_database: Database) -> None:

@@ -31,7 +31,7 @@ class NotedHands:
     def __init__(self) -> None:
         self.done: list[Done] = []
 
-    def keep(self, key: ActivationKey, *, until: Instant, by: Actor) -> None:
+    def keep(self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None) -> None:  # noqa: ARG002 - the port
         self.done.append((f"keep by {by.person}", key.action, until))
 
     def unkeep(self, key: ActivationKey, *, by: Actor) -> None:
@@ -100,7 +100,7 @@ class World:
         found = [each for each in self.reviews.queue(None) if (each.kind.value, each.about) == (kind, parts["about"])]
         return found[-1]
 
-    def answer(self, question: Question, said: str, person: str = "dana", **more: str) -> Answer:
+    def answer(self, question: Question, said: str, person: str = "dana", **more: Any) -> Answer:
         return self.reviews.answer(question.id, said, by=Actor(by=person), **more)
 
     def later(self, micros: int) -> int:

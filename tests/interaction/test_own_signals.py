@@ -17,7 +17,8 @@ from remit.certification.noticing import own_signals
 from remit.certification.noticing.refusals import LEAST_DENIED, QUIET_DAYS
 from remit.certification.replaying.kept import Kept
 from remit.certification.replaying.rederive import rederive
-from remit.certification.usage.days import DayKey
+from remit.certification.usage.days import DayKey, UseDay
+from remit.certification.usage.sql import SqlUseDays
 from remit.enforcement.model import Outcome
 from remit.kernel.canonical import parse
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, rfc3339
@@ -244,3 +245,20 @@ def test_a_server_looks_once_a_day(tmp_path: Path) -> None:
         assert remit.life.certifying.daily["signals"](lambda: False) == 0
     finally:
         remit.life.database.close()
+
+
+def test_what_another_source_tells_of_refusals_raises_nothing_in_remits_name(world: CallingWorld) -> None:
+    """Else whoever may write a source's lines speaks against an agent as Remit itself."""
+    today = world.rig.clock.at // DAY
+    rows = []
+    for day in range(today - 9, today + 1):
+        key = DayKey(BOT, "pay-invoices", "payments/list_payees", "payments", day, "siem")
+        rows.append(UseDay(key, 0, 5 * LEAST_DENIED, 0, day * DAY, day * DAY))
+    world.rig.writer.change(lambda tx: SqlUseDays(tx.connection).add(rows))
+    assert world.daily() == 0
+    assert world.noticed() == set()
+    # Beside it Remit's own record counts as if the other were not there.
+    world.call("list_payees", times=LEAST_DENIED)
+    world.call("transfer", TOO_MUCH, times=LEAST_DENIED + 1)
+    assert world.daily() == 1
+    assert world.noticed() == {OFTEN}

@@ -10,10 +10,12 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.interaction.apply_world import Tree
 from tests.interaction.desk import Desk
-from tests.interaction.reviews_world import World
+from tests.interaction.reviews_world import SECRET, World
 
 from remit.cli import review
 from remit.kernel.errors import Malformed
+from remit.reviews.canaries import made_up
+from remit.reviews.sql import SqlQuestions
 from remit.server.door import Porch
 from remit.server.http_reviews import Reviews
 from remit.server.operators import Authority
@@ -85,6 +87,45 @@ def test_what_is_not_there_and_what_cannot_be_said(front: Front) -> None:
     assert front.ask("dana:owner", "POST", "/v1/reviews/answers/ans_none/undo", {})[0] == 404
     assert front.ask("dana:owner", "POST", f"/v1/reviews/{question.id}/answer", {"said": "maybe"})[0] == 400
     assert front.ask("dana:viewer", "GET", "/v1/reviews")[0] == 403
+
+
+def grown(front: Front) -> str:
+    """A question that another entitlement joined after it was asked."""
+    facts = {"boundary": "pay", "tier": "low", "state": "needs_human", "risk": 800_000}
+    question = front.world.ask("list_payees", facts={**facts, "action": "payments/list_payees"})
+    with pytest.raises(IndexError):
+        front.world.ask("list_invoices", facts={**facts, "action": "payments/list_invoices"})
+    return question.id
+
+
+def test_an_answer_says_what_was_shown(front: Front) -> None:
+    question = grown(front)
+    _, shown = front.ask("dana:owner", "GET", f"/v1/reviews/{question}")
+    assert shown["serial"] == 2
+    assert [(each["action"], each["purpose"]) for each in shown["entitlements"]] == [
+        ("payments/list_invoices", "pay-invoices"), ("payments/list_payees", "pay-invoices"),
+    ]  # fmt: skip
+    door = f"/v1/reviews/{question}/answer"
+    for body in ({}, {"shown": None}, {"shown": 1}):
+        status, problem = front.ask("dana:owner", "POST", door, {"said": "keep", **body})
+        assert (status, problem["code"]) == (409, "conflict")
+        assert "payments/list_invoices" in json.dumps(problem)
+        assert f"remit review keep {question} --as-shown 2" in json.dumps(problem)
+    for never in (0, 3, "2", True):
+        assert front.ask("dana:owner", "POST", door, {"said": "keep", "shown": never})[0] == 400
+    assert front.ask("dana:owner", "POST", door, {"said": "keep", "shown": 2})[0] == 200
+
+
+def test_a_made_up_question_is_shown_like_any_other(front: Front) -> None:
+    question = front.world.ask("list_payees")
+    planted = made_up(SECRET, question, now=front.world.now)
+    front.world.rig.writer.change(lambda tx: SqlQuestions(tx.connection).put(planted))
+    _, real = front.ask("dana:owner", "GET", f"/v1/reviews/{question.id}")
+    _, other = front.ask("dana:owner", "GET", f"/v1/reviews/{planted.id}")
+    assert set(other) == set(real)
+    assert (other["serial"], len(other["entitlements"])) == (real["serial"], len(real["entitlements"])) == (1, 1)
+    assert other["entitlements"][0]["action"] == other["preview"]["end"]["actions"][0] == other["action"]
+    assert set(other["entitlements"][0]) == set(real["entitlements"][0])
 
 
 def test_a_named_person_acknowledges_what_they_have_seen_and_nothing_else(front: Front) -> None:
@@ -173,6 +214,34 @@ def test_the_commands_say_what_is_and_what_to_type_next(
     assert "until then: remit review undo" in capsys.readouterr().err
     remit("quality")
     assert "dana" in capsys.readouterr().out
+
+
+def test_what_joined_is_shown_and_the_next_command_says_so(
+    front: Front, remit: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = grown(front)
+    front.world.use("list_payees", 1)
+    front.world.use("list_invoices", 1)
+    remit("show", question)
+    out = capsys.readouterr()
+    assert "asked about" in out.out
+    assert "payments/list_invoices" in out.out
+    assert "act_" not in out.out.partition("asked about")[0].partition("fact")[2], "names, not ids"
+    assert "--as-shown 2" in out.err
+    with pytest.raises(AssertionError, match="about more since it was asked"):
+        remit("keep", question)
+    remit("keep", question, "--as-shown", "2")
+    assert "staged: keep" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("recommended", "said"),
+    [("keep", "remit review keep qst_1 --as-shown 3"), ("ask", "remit review ask qst_1, or another with --as-shown 3")],
+)
+def test_the_next_command_covers_what_was_shown(recommended: str, said: str) -> None:
+    shown = {"question": "qst_1", "recommendation": recommended, "serial": 3}
+    assert review._next(shown) == said
+    assert review._next({**shown, "serial": 1}) == f"remit review {recommended} qst_1"
 
 
 def test_nobody_signs_unseen(front: Front, remit: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -334,6 +334,24 @@ def test_a_crash_between_the_deed_and_its_mark_is_made_good(world: World, monkey
     assert waits == ["pay"], "what was there before the crash is known"
 
 
+def test_what_is_no_longer_used_after_it_was_planned_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.use("list_invoices", 89)
+    world.use("transfer", 2)
+    answer = world.answer(world.ask("pay", kind="boundary_due", about="pay", facts={"tier": "low"}), "narrow")
+
+    def away(*_: object) -> None:
+        raise StorageUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("remit.reviews.carrying.Carrying._do", away)
+        world.later(10 * MINUTE)
+    world.rig.clock.at += 23 * HOUR + 50 * MINUTE
+    unused = world.reviews.show(answer.question).preview["narrow"]["actions"]
+    assert unused == ["payments/list_invoices", "payments/list_payees"]
+    world.later(0)
+    assert in_force(world) == {"list_invoices", "transfer"}
+
+
 def test_what_cannot_be_carried_out_is_asked_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     question = world.ask("list_payees")
     answer = world.answer(question, "end")
@@ -408,7 +426,7 @@ def test_what_comes_together_is_one_question(world: World) -> None:
     assert both.id == question.id
     assert (both.facts["actions"], both.facts["uses_90"], both.facts["unused"]) == (2, 6, 1)
     assert world.reviews.show(both.id).preview["end"]["count"] == 2
-    world.answer(both, "keep")
+    world.answer(both, "keep", shown=both.serial)
     world.later(10 * MINUTE)
     assert {action for _, action, _ in world.hands.done} == {"payments/list_payees", "payments/list_invoices"}
 

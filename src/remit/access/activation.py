@@ -40,6 +40,14 @@ class ActivationKey(NamedTuple):
     scope: str
 
 
+class Under(NamedTuple):
+    """The state of an activation as it was when a reason that ends by itself came before it."""
+
+    state: ActivationState
+    why: str
+    since: Instant
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What was seen of an activation's use. `covered` is on the coverage clock: time for which the record is complete.
@@ -84,6 +92,8 @@ class Activation:
     why: str = ""  # the reason of that state
     cycles: tuple[int, ...] = ()  # UTC days since 1970 on which it came back after a lapse, the newest last
     vouched: Instant = EPOCH  # a person looked at what spoke against it and said keep, until then
+    covers: tuple[str, ...] = ()  # what that was, as `judge` names it (`Facts.against`)
+    under: Under | None = None  # what it is again when the reason of its state is over by itself
 
     @property
     def id(self) -> str:

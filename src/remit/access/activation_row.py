@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
+from remit.access.activation import Activation, ActivationKey, ActivationState, Under, Usage
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
@@ -27,6 +27,8 @@ class _Said(msgspec.Struct):
     why: str = ""
     cycles: tuple[int, ...] = ()
     vouched: int = 0
+    covers: tuple[str, ...] = ()
+    under: tuple[ActivationState, str, int] | None = None
 
 
 _said = msgspec.json.Decoder(_Said).decode
@@ -50,6 +52,10 @@ def row_of(activation: Activation, *, due: int) -> ActivationRow:
         said["cycles"] = list(activation.cycles)
     if activation.vouched:
         said["vouched"] = activation.vouched
+    if activation.covers:
+        said["covers"] = list(activation.covers)
+    if activation.under is not None:
+        said["under"] = list(activation.under)
     usage = activation.usage
     return ActivationRow(
         serial=activation.serial,
@@ -97,6 +103,8 @@ def activation_of(row: Any) -> Activation:  # noqa: ANN401 - a row of the table
         why=intern(said.why),
         cycles=said.cycles,
         vouched=Instant(said.vouched),
+        covers=said.covers,
+        under=None if said.under is None else Under(said.under[0], intern(said.under[1]), Instant(said.under[2])),
     )
 
 

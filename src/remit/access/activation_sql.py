@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
 
 from remit.access.activation import Activation, ActivationKey, Usage
 from remit.access.activation_row import activation_of, gaps_text, row_of, suspended
@@ -104,8 +104,9 @@ class SqlActivations:
 
     def use(self, key: ActivationKey, usage: Usage, *, due: int) -> None:
         """Write what was seen of its use."""
+        covered = case((activations.c.covered > usage.covered, activations.c.covered), else_=usage.covered)
         values = {
-            "last": usage.last, "covered": usage.covered, "days": usage.days, "gaps": gaps_text(usage), "due": due,
+            "last": usage.last, "covered": covered, "days": usage.days, "gaps": gaps_text(usage), "due": due,
         }  # fmt: skip
         newer = activations.c.last <= usage.last  # another node may have seen a later one
         self._connection.execute(update(activations).where(tuple_(*key) == _KEY, newer).values(values))

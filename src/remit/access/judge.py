@@ -6,20 +6,23 @@ sweep was late. Steps in order, first match wins (codes: verdicts and states of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 from remit.access.activation import ActivationState
 from remit.access.parameters import SHIPPED, Parameters
 from remit.access.ttl import Habit, ttl
 from remit.catalog.model import Tier
 
-ENGINE: Final = 3  # raised with every change of these rules: a verdict is replayed by the rules it was made by
+ENGINE: Final = 4  # raised with every change of these rules: a verdict is replayed by the rules it was made by
 AT_RISK, CALM = SHIPPED.at_risk, SHIPPED.calm
-# Reasons that can end by themselves.
+# Reasons that end by themselves: what is so for one of them is judged again as what it was before (`under`).
 EXPOSED, TOXIC, SEVERED = "credential_exposed", "toxic_combination", "what_it_needs_is_suspended"
+PASSING: Final = frozenset({EXPOSED, TOXIC, SEVERED})
 _STATE = ActivationState
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
+_ASKED: Final = frozenset({_STATE.SUSPENDED, _STATE.NEEDS_HUMAN})
+_ENDED: Final = frozenset({_STATE.LAPSED, _STATE.REVOKED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +44,22 @@ class Facts:
     owner_active: bool
     same_version: bool  # the agent's version is the one it was started for
     why: str = ""  # the reason of the recorded state
+    under: str = ""  # the state that is remembered under one that ends by itself, if there is one to remember
+    under_why: str = ""  # its reason
+    under_for: int = 0  # for how long it has been
     calm: int = 2**62  # for how long the risk has been low
+    other_risk: int | None = None  # where a credential is exposed: the risk without that
     exposed: bool = False  # a credential of the agent is known to others, and was not rotated yet
     critical: bool = False  # a detector is sure that the agent is not itself
-    toxic: bool = False  # held together with what nobody should hold with it
-    doubt: bool = False  # the purpose drifts, or agents of its kind do not use this
-    vouched: bool = False  # a person looked at the last two and said keep, and that still holds
+    against: tuple[str, ...] = ()  # what a person can weigh: `toxic_combination NAME`, or a kind of doubt
+    vouched: tuple[str, ...] = ()  # of these, what a person looked at and said keep, while that holds
     held: bool = False  # a run that was open when its time was over is open still
     needed: bool = False  # something in force needs it, by its owner's word
     severed: bool = False  # something that it needs, by its owner's word, is suspended
 
     def body(self) -> dict[str, Any]:
-        """As it stands in a verdict's entry."""
-        return {
+        """As it stands in a verdict's entry. What is under nothing, or is not exposed, says nothing of it."""
+        said = {
             "tier": self.tier.value,
             "state": self.state.value,
             "in_state": self.in_state,
@@ -69,13 +75,24 @@ class Facts:
             "calm": min(self.calm, 2**53 - 1),  # what every reader of JSON reads exactly
             "exposed": self.exposed,
             "critical": self.critical,
-            "toxic": self.toxic,
-            "doubt": self.doubt,
-            "vouched": self.vouched,
+            "against": list(self.against),
+            "vouched": list(self.vouched),
             "held": self.held,
             "needed": self.needed,
             "severed": self.severed,
         }
+        if self.under:
+            said |= {"under": self.under, "under_why": self.under_why, "under_for": self.under_for}
+        if self.other_risk is not None:
+            said["other_risk"] = self.other_risk
+        return said
+
+
+class Beneath(NamedTuple):
+    """What is remembered while something that ends by itself goes before it."""
+
+    state: ActivationState
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,74 +102,98 @@ class Verdict:
     state: ActivationState
     reason: str
     left: int | None = None
+    under: Beneath | None = None  # where the state ends by itself: what it is then judged as
 
 
-def judge(facts: Facts, parameters: Parameters = SHIPPED) -> Verdict:  # noqa: PLR0911 - one for each step
+def judge(facts: Facts, parameters: Parameters = SHIPPED) -> Verdict:
     """What state the activation is in."""
-    # (1) to (3) What people, or what happened around it, have ended.
-    ended = _ended(facts)
-    if ended is not None:
-        return ended
-    lasts = ttl(facts.tier, facts.habit, parameters)
-    # (4) Idle for its whole time, and the record of that time is complete. A run is not robbed while it works: what it
-    # began under goes when it ends, and a day later at the latest. What something in force needs goes after that.
-    if facts.idle_covered >= lasts:
-        waits = _waits(facts, lasts, parameters)
-        if waits:
-            return Verdict(_STATE.EXPIRING, waits, parameters.held_again)
-        return Verdict(_STATE.LAPSED, "idle")
-    # (5) Idle, but the record has a hole: non-use may not be asserted. The clock stands still.
-    if facts.idle >= lasts:
-        return _unknown_use(facts, lasts, parameters)
-    # (6) What only a person can weigh.
-    if facts.toxic and not facts.vouched:
-        return Verdict(_STATE.NEEDS_HUMAN, TOXIC, lasts - facts.idle)
-    if facts.state is _STATE.NEEDS_HUMAN and not _over(facts):
-        return Verdict(_STATE.NEEDS_HUMAN, facts.why or "at_risk_too_long", lasts - facts.idle)
-    # (7) Risk.
-    risky = _risky(facts, lasts, parameters)
-    if risky is not None:
-        return risky
-    # (8) Most of its time has gone.
-    most = -(-lasts * parameters.expiring_percent // 100)
-    if facts.idle_covered >= most:
-        return Verdict(_STATE.EXPIRING, "most_of_its_time_has_gone", lasts - facts.idle)
-    return Verdict(_STATE.ACTIVE, "used", min(most - facts.idle_covered, lasts - facts.idle))
-
-
-def _ended(facts: Facts) -> Verdict | None:
     # (1) Nothing outlives its boundary or its agent (invariant 4).
     if facts.agent == "retired":
         return Verdict(_STATE.REVOKED, "agent_retired")
     if not facts.granted:
         return Verdict(_STATE.REVOKED, "boundary_ended")
-    stopped = _stopped(facts)
-    if stopped is not None:
-        return stopped
-    # (3) What has ended stays ended until it is reactivated.
-    if facts.state in {_STATE.LAPSED, _STATE.REVOKED}:
-        return Verdict(facts.state, "ended")
-    return None
+    base = _base(facts)
+    # (2) What a person must look at. It goes before what ends by itself: else that would hide it, and end it.
+    stopped = _stopped(base)
+    if stopped:
+        return Verdict(_STATE.SUSPENDED, stopped)
+    # (3) What ends by itself. What it was before is remembered, and goes on with what speaks against it.
+    passing = _passing(base)
+    if passing:
+        risky = _risky(base, parameters)
+        return Verdict(_STATE.SUSPENDED, passing, risky.left if risky else None, _beneath(base, risky))
+    # (4) What has ended stays ended until it is reactivated.
+    if base.state in _ENDED:
+        return Verdict(base.state, "ended")
+    return _going_on(facts, base, parameters)
 
 
-def _stopped(facts: Facts) -> Verdict | None:  # noqa: PLR0911 - one for each step
-    # (2) What a person must look at first. A retrained or replaced agent is not the one that was trusted; an exposed
-    # key may be used by anybody until it is rotated; what is of no use alone is a loose end that somebody may find.
-    if facts.exposed:
-        return Verdict(_STATE.SUSPENDED, EXPOSED)
-    if facts.critical:
-        return Verdict(_STATE.SUSPENDED, "critical_signal")
-    if facts.toxic and not facts.vouched and facts.tier is Tier.CRITICAL:
-        return Verdict(_STATE.SUSPENDED, TOXIC)
-    if facts.state is _STATE.SUSPENDED and not _over(facts):
-        return Verdict(_STATE.SUSPENDED, facts.why or "suspended")
-    if facts.severed:
-        return Verdict(_STATE.SUSPENDED, SEVERED)
-    if not facts.owner_active:
-        return Verdict(_STATE.SUSPENDED, "owner_gone")
-    if not facts.same_version and facts.tier in _SERIOUS:
-        return Verdict(_STATE.SUSPENDED, "version_changed")
-    return None
+def _base(facts: Facts) -> Facts:
+    """The facts as of what is under a state that ends by itself."""
+    if facts.under:
+        state = ActivationState(facts.under)
+        return replace(facts, state=state, why=facts.under_why, in_state=facts.under_for)
+    if facts.why in PASSING and facts.state in _ASKED:  # there was nothing to remember
+        return replace(facts, state=_STATE.ACTIVE, why="", in_state=0)
+    return facts
+
+
+def _stopped(base: Facts) -> str:
+    """Why only a person starts it again, or nothing. A retrained or replaced agent is not the one that was trusted."""
+    if base.critical:
+        return "critical_signal"
+    if base.state is _STATE.SUSPENDED:
+        return base.why or "suspended"
+    if not base.owner_active:
+        return "owner_gone"
+    return "version_changed" if not base.same_version and base.tier in _SERIOUS else ""
+
+
+def _passing(base: Facts) -> str:
+    """Why it is suspended until that is over, or nothing.
+
+    An exposed key may be used by anybody until it is rotated; what is of no use alone is a loose end that somebody
+    may find.
+    """
+    if base.exposed:
+        return EXPOSED
+    if base.tier is Tier.CRITICAL and _toxic(base):
+        return TOXIC
+    return SEVERED if base.severed else ""
+
+
+def _going_on(facts: Facts, base: Facts, parameters: Parameters) -> Verdict:  # noqa: PLR0911 - one for each step
+    lasts = ttl(facts.tier, facts.habit, parameters)
+    over = facts.idle_covered >= lasts
+    waits = _waits(facts, lasts, parameters) if over else ""
+    # (5) Idle for its whole time, and the record of that time is complete. A run is not robbed while it works: what it
+    # began under goes when it ends, and a day later at the latest. What something in force needs goes after that.
+    if over and not waits:
+        return Verdict(_STATE.LAPSED, "idle")
+    left = parameters.held_again if waits else lasts - (facts.idle if facts.idle < lasts else facts.idle_covered)
+    # (6) What only a person can weigh.
+    if base.state is _STATE.NEEDS_HUMAN:
+        return Verdict(_STATE.NEEDS_HUMAN, base.why or "at_risk_too_long", left)
+    risky = _risky(base, parameters)
+    if risky is not None and risky.state is _STATE.NEEDS_HUMAN:
+        return Verdict(_STATE.NEEDS_HUMAN, risky.reason, left)
+    under = None if risky is None else _beneath(base, risky)
+    left = left if risky is None or risky.left is None else min(left, risky.left)
+    if _toxic(facts):
+        return Verdict(_STATE.NEEDS_HUMAN, TOXIC, left, under)
+    if waits:
+        return Verdict(_STATE.EXPIRING, waits, left, under)
+    # (7) Idle, but the record has a hole: non-use may not be asserted. The clock stands still.
+    if facts.idle >= lasts:
+        return _unknown_use(facts, left, under, parameters)
+    # (8) Risk.
+    if risky is not None:
+        return replace(risky, left=left)
+    # (9) Most of its time has gone.
+    most = -(-lasts * parameters.expiring_percent // 100)
+    if facts.idle_covered >= most:
+        return Verdict(_STATE.EXPIRING, "most_of_its_time_has_gone", left)
+    return Verdict(_STATE.ACTIVE, "used", min(most - facts.idle_covered, left))
 
 
 def _waits(facts: Facts, lasts: int, parameters: Parameters) -> str:
@@ -167,39 +208,57 @@ def _waits(facts: Facts, lasts: int, parameters: Parameters) -> str:
     return "held_by_a_run" if facts.held and facts.idle_covered - lasts < parameters.held_most else ""
 
 
-def _over(facts: Facts) -> bool:
-    """Whether the reason of the recorded state has gone by itself: rotated, no longer held together, whole again."""
-    ongoing = {EXPOSED: facts.exposed, TOXIC: facts.toxic, SEVERED: facts.severed}
-    return not ongoing.get(facts.why, True)
+def _toxic(facts: Facts) -> bool:
+    """Whether it is held with what nobody should hold with it, and no person vouched for that."""
+    return any(each.startswith(TOXIC) and each not in facts.vouched for each in facts.against)
 
 
-def _unknown_use(facts: Facts, lasts: int, parameters: Parameters) -> Verdict:
-    if facts.tier is Tier.CRITICAL:
-        waited = facts.in_state if facts.state is _STATE.NEEDS_USAGE else 0
-        if waited >= parameters.usage_grace:
-            return Verdict(_STATE.SUSPENDED, "record_incomplete_too_long")
-        left = min(parameters.usage_grace - waited, lasts - facts.idle_covered)
-        return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", left)
-    return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", lasts - facts.idle_covered)
+def _doubtful(facts: Facts) -> bool:
+    """Whether it is doubted otherwise, and no person vouched for that."""
+    return any(not each.startswith(TOXIC) and each not in facts.vouched for each in facts.against)
 
 
-def _risky(facts: Facts, lasts: int, parameters: Parameters) -> Verdict | None:
-    """At risk from the upper threshold on, until the risk has been low for long enough."""
-    doubt = facts.doubt and not facts.vouched
-    was, high = facts.state is _STATE.AT_RISK, facts.risk >= parameters.at_risk or doubt
+def _beneath(base: Facts, risky: Verdict | None) -> Beneath | None:
+    """What must not be forgotten: what ended, what needs a person, the risk. The rest is found again from its use."""
+    stays = base.state in {*_ENDED, _STATE.NEEDS_HUMAN} or (risky is None and base.state is _STATE.NEEDS_USAGE)
+    if stays or (risky is not None and base.state is risky.state):
+        return Beneath(base.state, base.why)
+    return None if risky is None else Beneath(risky.state, risky.reason)
+
+
+def _unknown_use(facts: Facts, left: int, under: Beneath | None, parameters: Parameters) -> Verdict:
+    if facts.tier is not Tier.CRITICAL:
+        return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", left, under)
+    waited = facts.in_state if facts.state is _STATE.NEEDS_USAGE else 0
+    if facts.under == _STATE.NEEDS_USAGE:
+        waited = facts.under_for
+    if waited >= parameters.usage_grace:
+        return Verdict(_STATE.SUSPENDED, "record_incomplete_too_long")
+    return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", min(parameters.usage_grace - waited, left), under)
+
+
+def _risky(base: Facts, parameters: Parameters) -> Verdict | None:
+    """At risk from the upper threshold on, until the risk has been low for long enough.
+
+    An exposed credential makes nothing risky that comes back when it is rotated. What is so already stays so: the risk
+    is not low then, and how long it would be without that is not known.
+    """
+    doubt, exposed = _doubtful(base), base.other_risk is not None
+    risk = base.risk if base.other_risk is None else base.other_risk
+    was, high = base.state is _STATE.AT_RISK, risk >= parameters.at_risk or doubt
     if not high and not was:
         return None
-    low = facts.risk <= parameters.calm and not doubt
-    if low and facts.calm >= parameters.calm_for:
+    low = risk <= parameters.calm and not doubt
+    if low and exposed:
+        return Verdict(_STATE.AT_RISK, "risk")
+    if low and base.calm >= parameters.calm_for:
         return None
-    waited = facts.in_state if was else 0
+    waited = base.in_state if was else 0
     if low:
-        return Verdict(_STATE.AT_RISK, "risk", min(parameters.calm_for - facts.calm, lasts - facts.idle))
+        return Verdict(_STATE.AT_RISK, "risk", parameters.calm_for - base.calm)
     if waited >= parameters.at_risk_most:
-        return Verdict(_STATE.NEEDS_HUMAN, "at_risk_too_long", lasts - facts.idle)
-    return Verdict(
-        _STATE.AT_RISK, "doubt" if doubt else "risk", min(parameters.at_risk_most - waited, lasts - facts.idle)
-    )
+        return Verdict(_STATE.NEEDS_HUMAN, "at_risk_too_long")
+    return Verdict(_STATE.AT_RISK, "doubt" if doubt else "risk", parameters.at_risk_most - waited)
 
 
 def usable(state: ActivationState, tier: Tier) -> bool:
@@ -212,7 +271,7 @@ def usable(state: ActivationState, tier: Tier) -> bool:
 def statement(facts: Facts, parameters: Parameters = SHIPPED) -> dict[str, Any]:
     """A verdict with everything it was made from: what is recorded, and what a replay must come to again."""
     found = judge(facts, parameters)
-    return {
+    said = {
         "engine": ENGINE,
         "parameters": parameters.sha256,
         "facts": facts.body(),
@@ -220,3 +279,4 @@ def statement(facts: Facts, parameters: Parameters = SHIPPED) -> dict[str, Any]:
         "state": found.state.value,
         "reason": found.reason,
     }
+    return said if found.under is None else said | {"under": [found.under.state.value, found.under.why]}

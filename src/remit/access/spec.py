@@ -91,6 +91,15 @@ def boundary(spec: object) -> Draft:
     )
 
 
+def clauses(value: object) -> tuple[Clause, ...]:
+    """Items as a boundary's `allow` has them.
+
+    Raises:
+        SpecInvalid, Malformed, ConfigInvalid: They are none.
+    """
+    return document.items(_clause)(value)
+
+
 def _yes_or_no(value: object) -> bool:
     if not isinstance(value, bool):
         raise Malformed("true or false is expected")

@@ -25,6 +25,7 @@ class SenderConstraint(StrEnum):
     """How a token is tied to its holder's key. `none` is a posture finding."""
 
     DPOP = "dpop"
+    MTLS = "mtls"
     NONE = "none"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from remit.agents.binding import READERS, Binding
+from remit.agents.bindings import client_metadata, client_secret, id_jag, mtls  # noqa: F401 - they add readers
+from remit.agents.bindings import oidc as oidc_bindings  # noqa: F401 - it adds its readers
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.kernel.clock import DAY, HOUR, Micros
 from remit.kernel.errors import ConfigInvalid, Malformed
@@ -46,7 +48,7 @@ def agent(spec: object) -> Agent:
     """The agent that a document describes; applying it makes it active.
 
     `max_instances` is enforced where tokens are issued, `max_widening` where boundaries are approved.
-    `max_children` is kept, and holds as it is: nothing counts them yet.
+    `max_instances` and `max_children` are enforced where tokens are issued (20 where it says nothing).
 
     Raises:
         SpecInvalid: The document has problems.
@@ -58,9 +60,9 @@ def agent(spec: object) -> Agent:
     version = fields.maybe("version", document.text(most=_MAX_VERSION), "1")
     purposes = fields.take("purposes", document.distinct(document.items(purpose, most=_MAX_PURPOSES)))
     instances = fields.maybe("max_instances", document.whole(1, _MAX_INSTANCES), _DEFAULT_INSTANCES)
-    children = fields.maybe("max_children", document.whole(0, _MAX_CHILDREN), 0)
+    children = fields.maybe("max_children", document.whole(0, _MAX_CHILDREN), None)
     widening = fields.maybe("max_widening", document.whole(0, _MAX_WIDENING), None)
-    constraint = fields.maybe("sender_constraint", document.choice("dpop", "none", later={"mtls"}), "dpop")
+    constraint = fields.maybe("sender_constraint", document.choice("dpop", "mtls", "none"), "dpop")
     not_after = fields.take("not_after", document.end)
     max_run = fields.maybe("max_run", document.duration(most=_LONGEST_RUN), _DEFAULT_RUN)
     methods = fields.take("attest", document.items(_method, most=_MAX_METHODS)) or ()
@@ -91,7 +93,7 @@ def agent(spec: object) -> Agent:
         uids=uids,
         bindings=bindings,
         delegates=tuple(map(AgentName, delegates or ())),
-        max_children=children,
+        max_children=children if children is not None else _DEFAULT_INSTANCES if delegates else 0,
         max_widening=widening,
     )
 

@@ -40,17 +40,28 @@ def claimed_client(assertion: str) -> str:
     Raises:
         AssertionRefused: It is not three parts of which the second is an object with a string `sub`.
     """
-    segments = assertion.split(".") if len(assertion) <= MAX_SIZE else []
-    if len(segments) != _SEGMENTS:
-        raise AssertionRefused("not a compact token")
-    try:
-        claims = parse(decode(segments[1]))
-    except (Malformed, ValueError) as error:
-        raise AssertionRefused("the claims are not base64url JSON") from error
-    subject = claims.get("sub") if isinstance(claims, dict) else None
+    subject = claimed(assertion, most=MAX_SIZE)[1].get("sub")
     if not isinstance(subject, str):
         raise AssertionRefused("there is no sub")
     return subject
+
+
+def claimed(token: str, *, most: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The header and claims that a token of at most `most` characters has, before anything is verified.
+
+    Raises:
+        AssertionRefused: It is not three parts of which the first two are objects.
+    """
+    segments = token.split(".") if len(token) <= most else []
+    if len(segments) != _SEGMENTS:
+        raise AssertionRefused("not a compact token")
+    try:
+        header, claims = parse(decode(segments[0])), parse(decode(segments[1]))
+    except (Malformed, ValueError) as error:
+        raise AssertionRefused("the claims are not base64url JSON") from error
+    if not isinstance(header, dict) or not isinstance(claims, dict):
+        raise AssertionRefused("there is no sub")
+    return header, claims
 
 
 def check_claims(claims: Mapping[str, Any], *, client: str, issuer: str, now: Instant) -> tuple[str, Instant]:
@@ -72,11 +83,11 @@ def check_claims(claims: Mapping[str, Any], *, client: str, issuer: str, now: In
     if claims.get("aud") != issuer:
         raise AssertionRefused("aud is not this issuer as a single string")
     # (3) Item 4: not expired. No tolerance: the client chose the time and has five minutes of it.
-    expires = _instant(claims, "exp")
+    expires = instant(claims, "exp")
     if expires is None or expires <= now:
         raise AssertionRefused("exp is missing or past")
     # (4) Items 5 and 6: not from the future, and not older than an assertion may get.
-    issued, starts = _instant(claims, "iat"), _instant(claims, "nbf")
+    issued, starts = instant(claims, "iat"), instant(claims, "nbf")
     if issued is not None and not now - LIFETIME - SKEW <= issued <= now + SKEW:
         raise AssertionRefused("iat is too old or in the future")
     if starts is not None and starts > now + SKEW:
@@ -93,7 +104,12 @@ def check_claims(claims: Mapping[str, Any], *, client: str, issuer: str, now: In
     return f"assertion:{client}:{digest}", Instant(expires + SKEW)
 
 
-def _instant(claims: Mapping[str, Any], name: str) -> int | None:
+def instant(claims: Mapping[str, Any], name: str) -> int | None:
+    """The claim `name` as an instant; None if it is not there.
+
+    Raises:
+        AssertionRefused: It is no whole number of seconds.
+    """
     value = claims.get(name)
     if value is None:
         return None

@@ -28,6 +28,20 @@ class Attested:
     credential: str  # RFC 7638 SHA-256 thumbprint of the client key, base64url; `uid:N` of a local process
     method: str  # "private_key_jwt" or "local_process"
     process: Process | None = None
+    client: str = ""  # its client_id, where that is not the agent's name
+    shown: object = None  # the code or token that says which agent a person let this client act as
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """An agent for which another acts: what its own token said, and what of its access it handed on."""
+
+    agent: AgentName
+    instance: InstanceId
+    credential: str
+    run: RunId
+    token: str
+    allow: str = ""  # canonical JSON: items as a boundary's `allow` has them; empty: all that it has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,4 +58,14 @@ class Caller:
     bound: bool  # whether the token is tied to a key that was proved on this request
     attested: Instant = _NEVER  # when the client key was proved at the token endpoint
     run_ends: Instant = _NEVER  # when its run is over; a token that does not say it belongs to no run
+    key: str = ""  # the kid of Remit's key that signed the token; empty if the agent came without one
+    consent: str = ""  # the consent that it was had on, where a person gave one
+    txn: str = ""  # the transaction that the token belongs to, kept when it is handed on
+    delegation: str = ""  # under which it acts for others; empty: for itself
+    links: tuple[Link, ...] = ()  # those for whom it acts: the first is whose access it is, each handed it to the next
     pep: str = ""  # the registered enforcement point that asks for the agent; empty if the agent came itself
+
+    @property
+    def principal(self) -> AgentName:
+        """Whose access is used: its own, or that of the first for whom it acts."""
+        return self.links[0].agent if self.links else self.agent

@@ -9,7 +9,7 @@ contradict each other. What is damaged is not signed over: the sequencer stops a
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy import Connection
@@ -35,8 +35,12 @@ _log = structlog.get_logger("remit.audit")
 class Sequencer:
     """One thread that follows the log. `run_once` may be called instead, from one thread at a time."""
 
-    def __init__(self, writer: Writer, reader: Reader, keys: Keys, clock: Clock) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, keys: Keys, clock: Clock, *, leads: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Prepare. `leads` says whether it is this node's turn; two at once would only be in each other's way."""
         self._writer = writer
+        self._leads = leads
         self._reader = reader
         self._key = keys.log_key
         self._verifier = VerifierKey(self._key.origin, self._key.public)
@@ -104,8 +108,10 @@ class Sequencer:
 
     def _follow(self) -> None:
         while not self._stopping.wait(_INTERVAL):
+            if self._leads():
+                self._drain()
+        if self._leads():
             self._drain()
-        self._drain()
 
     def _drain(self) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from remit.audit.entry import KINDS, SALT, entry
 from remit.audit.ports import Keys
@@ -15,14 +15,20 @@ from remit.kernel.names import new_id
 from remit.keys.seal import seal
 from remit.storage.model import Entry
 
+# What belongs to the server process that recorded it, where several share a database: who settles its open calls?
+_OF_A_NODE: Final = frozenset({"decision", "heartbeat", "start", "stop"})
+
 
 class Recorder:
     """Makes entries for the writer. Any thread."""
 
-    def __init__(self, keys: Keys, clock: Clock, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self, keys: Keys, clock: Clock, epoch: Callable[[], int], node: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._keys = keys
         self._clock = clock
         self._epoch = epoch
+        self._node = node
         self._mac = hmac.new(keys.derive("audit/arguments"), digestmod="sha256")  # copied: its key is set up once
 
     def entry(
@@ -47,6 +53,8 @@ class Recorder:
             NotFound: There is no such data key, so nothing may be recorded in the clear instead.
             ValueError, Malformed: As `remit.audit.entry.entry`.
         """
+        if kind in _OF_A_NODE and (node := self._node()) is not None:
+            fields = {**fields, "node": node}
         entry_id = id or new_id(KINDS.get(kind, "ent"))
         now, epoch = self._clock.now(), self._epoch()
         if payload is None:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from remit.access.activation import Activation, ActivationKey, ActivationState
 from remit.access.activation_sql import SqlActivations
+from remit.access.become import passing
 from remit.access.doubt import DoubtState
-from remit.access.judge import EXPOSED, SEVERED, TOXIC
+from remit.access.judge import EXPOSED
 from remit.access.ttl import ttl
 from remit.certification.doubting import Doubting
 from remit.certification.kin import depth, kin_of
@@ -18,7 +19,7 @@ from remit.certification.limiter import EVERYONE, Estate, Place, counted, too_ma
 from remit.certification.ports import Asker, Withdrawer
 from remit.certification.replaying.marks_sql import marks
 from remit.certification.setting import setting_of
-from remit.certification.transition import Transition, transition
+from remit.certification.transition import Transition, moved, transition
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
@@ -167,18 +168,23 @@ class Batch:
         self._follow(step)
 
     def _follow(self, step: _Step) -> None:
-        after, key = step.taken.after, step.taken.after.key
+        before, after, key = step.taken.before, step.taken.after, step.taken.after.key
+        if not moved(before, after) or step.taken.reason == "ended":
+            return  # what it goes back to is another, or it has gone back to what had ended before
         if after.state in _WITHDRAWN:
             what = {"purpose": key.purpose, "action": key.action, "scope": key.scope, "state": after.state.value}
-            self.after.withdrawer.begin(self.tx, agent=key.agent, cause=after.why, what=what)
-        habit = facts_of(step.taken.before, step.setting).habit
+            # A person is asked about the other reason; the tokens of whoever has the credential end all the same.
+            exposed = after.state is ActivationState.SUSPENDED and facts_of(before, step.setting).exposed
+            for cause in sorted({after.why, EXPOSED} if exposed else {after.why}):
+                self.after.withdrawer.begin(self.tx, agent=key.agent, cause=cause, what=what)
+        habit = facts_of(before, step.setting).habit
         if after.state is ActivationState.LAPSED and habit.flaps and habit.cadence is None:
             facts = {**asked(after, step.setting), "cycles": list(after.cycles)}
             self.after.asker.ask(
                 self.tx, kind="cadence_wanted", agent=key.agent, about=after.id, why="comes_and_goes", facts=facts
             )
         asks = after.state in {ActivationState.NEEDS_HUMAN, ActivationState.SUSPENDED}
-        if asks and after.why not in {EXPOSED, SEVERED, TOXIC}:  # they end by themselves, or are asked as a whole
+        if asks and not passing(after):  # these end by themselves, or are asked as a whole
             facts = {**asked(after, step.setting)}
             self.after.asker.ask(
                 self.tx, kind="needs_human", agent=key.agent, about=after.id, why=after.why, facts=facts

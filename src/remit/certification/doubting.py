@@ -8,10 +8,12 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
+from remit.access.activation_sql import SqlActivations
 from remit.access.doubt import Doubt, DoubtState
 from remit.certification.doubts_sql import SqlDoubts
 from remit.certification.limiter import Place
 from remit.certification.ports import Asker
+from remit.certification.together_sql import SqlTogether
 from remit.kernel.clock import DAY, HOUR, Clock, Instant, Micros, rfc3339
 from remit.kernel.errors import Conflict, NotFound
 from remit.people.change import Actor
@@ -126,6 +128,11 @@ class Doubting:
             said["tried_on"] = list(doubt.canary)
         tx.record(self.records.entry("doubt", said))
         tx.touch(TOPIC)
+        # Idle clocks go on, or stand still: what that changes is recorded with the next tick.
+        SqlActivations(tx.connection).due_now([doubt.server], moved.moved)
+        SqlActivations(tx.connection).postpone(
+            (key, moved.moved) for key in SqlTogether(tx.connection).beside_servers([doubt.server])
+        )
         return moved
 
 

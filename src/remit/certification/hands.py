@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from remit.access.activation import Activation, ActivationKey, ActivationState
+from remit.access.activation import Activation, ActivationKey, ActivationState, Under
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
+from remit.access.against import weighed
+from remit.access.become import become, passing
 from remit.access.judge import TOXIC, judge
 from remit.catalog.model import Tier
 from remit.certification.kin import kin_of
@@ -41,6 +43,7 @@ class Hands:
     view: Callable[[], View]
     seal: Unsealed = UNSEALED
     withdrawer: Withdrawer = Nobody()  # noqa: RUF009 - it has no state
+    prepare: Callable[[str], None] = lambda _agent: None  # loads an agent's activations into the view
 
     def key(self, agent: str, action: str, purpose: str | None) -> ActivationKey:
         """The entitlement that is meant.
@@ -64,6 +67,7 @@ class Hands:
         Raises:
             NotFound, Conflict: No boundary in force names it; its agent or owner is not active.
         """
+        self.prepare(key.agent)  # what it needs may be suspended
 
         def apply(tx: Transaction) -> Activation:
             rows = SqlActivations(tx.connection, self.seal)
@@ -76,7 +80,11 @@ class Hands:
             found = judge(facts_of(after, setting))
             if found.state is ActivationState.SUSPENDED:
                 raise Conflict(f"{key.action} of {key.agent} would be suspended again: {found.reason}", try_=_INSTEAD)
-            rows.put(after, expected=before.serial if before else 0, due=due_at(facts_of(after, setting), setting))
+            rows.put(
+                after,
+                expected=before.serial if before else 0,
+                due=due_at(facts_of(after, setting), setting, vouched=after.vouched),
+            )
             self._record(tx, verdict_of(after, "start", _said(setting), before), by)
             return after
 
@@ -92,7 +100,7 @@ class Hands:
             serial = before.serial + 1 if before else 1
             after = replace(
                 started, state=ActivationState.SUSPENDED, since=setting.now, serial=serial, by=by.person,
-                why="suspended",
+                why="suspended", under=None,
             )  # fmt: skip
             rows.put(after, expected=before.serial if before else 0, due=_NEVER)
             self._record(tx, verdict_of(after, "suspend", _said(setting), before), by)
@@ -102,27 +110,31 @@ class Hands:
         return self.writer.change(apply)
 
     def lapse(self, key: ActivationKey, *, by: Actor) -> Activation | None:
-        """Let an entitlement lapse: it comes back as its tier says. What never started or has ended stays as it is."""
+        """Let an entitlement lapse: it comes back as its tier says. What never started or has ended stays as it is.
+
+        What is suspended for a reason that ends by itself will have lapsed when that is over.
+        """
 
         def apply(tx: Transaction) -> Activation | None:
             rows = SqlActivations(tx.connection, self.seal)
             before, setting = rows.find(key), self._setting(key)
-            if before is None or before.state in _ENDED:
+            lapsed = Under(ActivationState.LAPSED, "let_lapse", setting.now)
+            after = _lapsed(before, lapsed, by) if before is not None else None
+            if before is None or after is None:
                 return before
-            after = replace(
-                before, state=ActivationState.LAPSED, since=setting.now, serial=before.serial + 1, by=by.person,
-                why="let_lapse",
-            )  # fmt: skip
-            rows.put(after, expected=before.serial, due=_NEVER)
+            due = _NEVER if after.under is None else setting.now + 1
+            rows.put(after, expected=before.serial, due=due)
             self._record(tx, verdict_of(after, "lapse", _said(setting), before), by)
-            self._taken(tx, after)
+            if after.under is None:
+                self._taken(tx, after)
             return after
 
         return self.writer.change(apply)
 
-    def keep(self, key: ActivationKey, *, until: Instant, by: Actor) -> Activation:
+    def keep(self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None) -> Activation:
         """A person looked at what speaks against an entitlement and keeps it: that does not count until then.
 
+        It covers what speaks against it now, and nothing else that comes later; with `seen`, only what did so by then.
         What needed a person is in force again; what lapsed stays so until it is used. What is suspended for another
         reason than what it is held with, or revoked, is started (`start`) and not kept.
 
@@ -130,46 +142,54 @@ class Hands:
             NotFound: No boundary in force names it; or it was never started, and only a person starts it.
             Conflict: It is suspended for another reason, or revoked.
         """
+        self.prepare(key.agent)
 
         def apply(tx: Transaction) -> Activation:
-            return self.keep_within(tx, key, until=until, by=by)
+            return self.keep_within(tx, key, until=until, by=by, seen=seen)
 
         return self.writer.change(apply)
 
-    def keep_within(self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor) -> Activation:
-        """The same, within a change."""
+    def keep_within(
+        self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None
+    ) -> Activation:
+        """The same, within a change. The agent's activations are loaded."""
         rows = SqlActivations(tx.connection, self.seal)
         before, setting = rows.find(key), self._setting(key)
         if setting.boundary is None or (before is None and not _starts_alone(setting)):
             raise NotFound(f"{key.agent} has no entitlement to {key.action} in force"[:200])
         known = before or self._unstarted(key, setting, by)
-        kept = replace(known, vouched=until, serial=known.serial + 1 if before else 1)
-        released = known.state in _RELEASED or (known.state is ActivationState.SUSPENDED and known.why == TOXIC)
-        if released:
-            kept = replace(kept, state=ActivationState.ACTIVE, since=setting.now, why="kept")
+        against = weighed(key, setting.holder.noticed)
+        covers = tuple(sorted(each for each, since in against.items() if seen is None or since <= seen))
+        kept = replace(_released(known, setting.now), vouched=until, covers=covers)
+        kept = replace(kept, serial=known.serial + 1 if before else 1)
         found = judge(facts_of(kept, setting)).state
         if found in {ActivationState.SUSPENDED, ActivationState.REVOKED}:
             raise Conflict(
                 f"{key.action} of {key.agent} is {found.value}, and keeping does not start it",
                 try_=f"remit activation start {key.agent} {key.action}",
             )
-        rows.put(kept, expected=before.serial if before else 0, due=due_at(facts_of(kept, setting), setting))
-        self._record(tx, verdict_of(kept, "keep", {**_said(setting), "until": until}, before), by)
+        rows.put(
+            kept, expected=before.serial if before else 0, due=due_at(facts_of(kept, setting), setting, vouched=until)
+        )
+        said = {**_said(setting), "until": until, "covers": list(covers)}
+        self._record(tx, verdict_of(kept, "keep", said, before), by)
         return kept
 
     def unkeep(self, key: ActivationKey, *, by: Actor) -> Activation | None:
         """A person's word is taken back: what speaks against it counts again, at once."""
+        self.prepare(key.agent)
 
         def apply(tx: Transaction) -> Activation | None:
             rows = SqlActivations(tx.connection, self.seal)
             before, setting = rows.find(key), self._setting(key)
             if before is None or not before.vouched:
                 return before
-            after = replace(before, vouched=EPOCH, serial=before.serial + 1)
-            found = judge(facts_of(after, setting))
-            if found.state is not after.state:
-                after = replace(after, state=found.state, since=setting.now, why=found.reason)
-            rows.put(after, expected=before.serial, due=due_at(facts_of(after, setting), setting))
+            cleared = replace(before, vouched=EPOCH, covers=())
+            found = judge(facts_of(cleared, setting))
+            after = become(cleared, found, setting.now) or replace(cleared, serial=before.serial + 1)
+            rows.put(
+                after, expected=before.serial, due=due_at(facts_of(after, setting), setting, vouched=after.vouched)
+            )
             self._record(tx, verdict_of(after, "unkeep", _said(setting), before), by)
             self._taken(tx, after)
             return after
@@ -198,6 +218,29 @@ class Hands:
         key = ActivationKey(verdict["agent"], verdict["purpose"], verdict["action"], split_action(verdict["action"])[0])
         due = Instant(self.clock.now() + 1)
         SqlActivations(tx.connection, self.seal).postpone((each, due) for each in kin_of(self.view(), key))
+
+
+def _lapsed(before: Activation, lapsed: Under, by: Actor) -> Activation | None:
+    """It as a person let it lapse; None if it has ended, or only a person starts it again."""
+    if before.state not in _ENDED:
+        after = replace(before, **lapsed._asdict(), under=None, by=by.person)
+    elif passing(before) and (before.under is None or before.under.state not in _ENDED):
+        after = replace(before, under=lapsed, by=by.person)
+    else:
+        return None
+    return replace(after, serial=before.serial + 1)
+
+
+def _released(known: Activation, now: Instant) -> Activation:
+    """It as a person's keep leaves it: what ended before stays so."""
+    under = known.under
+    if known.state is ActivationState.SUSPENDED and known.why == TOXIC and under is not None and under.state in _ENDED:
+        return replace(known, **under._asdict(), under=None)
+    if known.state in _RELEASED or (known.state is ActivationState.SUSPENDED and known.why == TOXIC):
+        return replace(known, state=ActivationState.ACTIVE, since=now, why="kept", under=None)
+    if under is not None and under.state in _RELEASED and known.state is not ActivationState.SUSPENDED:
+        return replace(known, under=None)
+    return known
 
 
 def _starts_alone(setting: Setting) -> bool:

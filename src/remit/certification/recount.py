@@ -17,7 +17,7 @@ from remit.access.activation_sql import SqlActivations
 from remit.certification.replaying.reading import older, said_of
 from remit.certification.usage.days import UseDay, usage_of
 from remit.certification.usage.sql import SqlUseDays
-from remit.kernel.clock import DAY, Instant, Micros
+from remit.kernel.clock import Instant, Micros
 from remit.people.ports import Records
 from remit.storage.governance_schema import use_days
 from remit.storage.ports import Transaction
@@ -33,6 +33,7 @@ class Counted:
 
     seen: int = 0
     changed: int = 0  # in another state
+    missed: int = 0  # of these, what no tick would have looked at by then: none, or something made nobody due
     compared: int = 0  # the others are from before use was written down by the day
     differences: list[str] = field(default_factory=list)  # activations
 
@@ -41,6 +42,7 @@ class Counted:
         return {
             "seen": self.seen,
             "changed": self.changed,
+            "missed": self.missed,
             "compared": self.compared,
             "differences": len(self.differences),
             "activations": self.differences[:_NAMED],
@@ -76,11 +78,13 @@ class Recount:
     now: Instant
     covered: Micros
 
-    def step(self, keys: Sequence[ActivationKey], found: Counted) -> None:
-        """Compare the use of `keys`, and note in `found` what differs."""
+    def step(self, keys: Sequence[ActivationKey], found: Counted) -> dict[ActivationKey, int]:
+        """Compare the use of `keys`, and note in `found` what differs; the serials of what is not due now."""
         days = SqlUseDays(self.tx.connection).days_of(keys)
-        since = first_day(self.tx)
+        since, waiting = first_day(self.tx), dict[ActivationKey, int]()
         for known, due in self.rows.some(keys):
+            if due > self.now + 1:  # what hangs on what moved in this very moment is due after it
+                waiting[known.key] = known.serial
             mine = days.get(known.key, [])
             again = recounted(known, mine, since=since)
             if again is None:
@@ -89,6 +93,8 @@ class Recount:
             if again != known.usage:
                 found.differences.append(known.id)
                 self._differs(known, again, due)
+                waiting.pop(known.key, None)
+        return waiting
 
     def _differs(self, known: Activation, again: Usage, due: int) -> None:
         stands = _later(again, known.usage)
@@ -97,7 +103,7 @@ class Recount:
         self.tx.record(self.records.entry("incident", {"what": "usage_differs", **about, **said}))
         if stands:
             # When on the coverage clock that was is lost; today's reading lasts a little longer, never shorter.
-            newer = again.last // DAY > known.usage.last // DAY
+            newer = again.last > known.usage.last
             usage = Usage(again.last, self.covered if newer else again.covered, again.days, again.gaps)
             self.rows.use(known.key, usage, due=min(due, self.now))
             self.tx.touch(f"activations:{known.key.agent}")

@@ -11,22 +11,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection
 
-from remit.access.activation import Activation, ActivationKey, Usage
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.certification.batch import Batch, Consequences, Recent
+from remit.certification.doubts_sql import SqlDoubts
 from remit.certification.recount import Counted, Recount
 from remit.certification.setting import setting_of
 from remit.certification.together_sql import RunUse, SqlTogether
+from remit.certification.transition import Transition, transition
 from remit.certification.usage.coverage import CoverageClock
 from remit.certification.usage.days import DayKey, UseDay, usage_of
 from remit.certification.usage.sql import SqlUseDays
-from remit.kernel.clock import DAY, Clock, Instant, parse_date_end
+from remit.kernel.clock import DAY, Clock, Instant, Micros, parse_date_end
 from remit.kernel.names import ActionName
 from remit.policy.activations import Seen
-from remit.policy.entitlement import due_at, facts_of
 from remit.policy.view import View
 from remit.storage.ports import Reader, Transaction, Writer
 
@@ -34,6 +36,9 @@ _STEP = 500  # activations judged in one change
 _FIRST = ("", "", "", "")
 _OWN = "remit"  # the source of what this Remit's own enforcement saw
 _NOTHING_SEEN = Seen({}, {}, {})
+# From these states a use of what is used together with it can bring something back.
+_FADING = frozenset({ActivationState.EXPIRING, ActivationState.NEEDS_USAGE})
+_log = structlog.get_logger("remit.certification")
 
 
 class CertificationService:
@@ -73,6 +78,8 @@ class CertificationService:
             counted.changed += self._judged(found, now, counted)
             counted.seen += len(found)
             at = tuple(found[-1])
+        if counted.missed:
+            _log.warning("a sweep moved what no tick had looked at", entitlements=counted.missed)
         self._writer.change(lambda tx: tx.record(self._after_it.records.entry("sweep", counted.body())))
         return counted.seen, counted.changed
 
@@ -142,9 +149,13 @@ class CertificationService:
         What is used is worked out anew from all days, so that late, repeated and shuffled arrival come to the same.
         """
         rows, days, now = self._rows(tx.connection), SqlUseDays(tx.connection).days_of(keys), self._clock.now()
+        covered = self._coverage.covered()
         for known, _ in rows.some(keys):
-            rows.use(known.key, remade(known, days.get(known.key, ())), due=now)
+            rows.use(known.key, remade(known, days.get(known.key, ()), covered), due=now)
             tx.touch(f"activations:{known.key.agent}")
+        # What is used together has one idle time.
+        others = {key for found in SqlTogether(tx.connection).beside(keys).values() for key in found}
+        rows.postpone((key, now) for key in sorted(others.difference(keys)))
 
     def covered(self, tx: Transaction, servers: Sequence[str]) -> None:
         """The record of use of some servers is complete for another time than before, within that change.
@@ -152,7 +163,13 @@ class CertificationService:
         What is idle by it is judged with the next tick: else decisions would go by it before anybody is told, or
         the limiter has looked.
         """
-        self._rows(tx.connection).due_now(servers, self._clock.now())
+        self._due_of(tx, servers, self._clock.now())
+
+    def _due_of(self, tx: Transaction, servers: Sequence[str], at: Instant) -> None:
+        """Have what is idle by the record of some servers judged: what is of them, or used together with that."""
+        rows = self._rows(tx.connection)
+        rows.due_now(servers, at)
+        rows.postpone((key, at) for key in SqlTogether(tx.connection).beside_servers(servers))
 
     def _write_uses(self, connection: Connection, uses: Iterable[Activation]) -> None:
         """The usage is what the days of all nodes come to: each knows only the calls that it let through itself."""
@@ -160,9 +177,12 @@ class CertificationService:
         used = list(uses)
         days = SqlUseDays(connection).days_of([each.key for each in used])
         for each in used:
-            known = replace(each, usage=remade(each, days.get(each.key, ())))
+            known = replace(each, usage=remade(each, days.get(each.key, ()), covered))
             setting = setting_of(view, each.key, covered=covered, now=now, prefer=each.boundary)
-            rows.use(each.key, known.usage, due=due_at(facts_of(known, setting), setting))
+            found = transition(known, setting)
+            # What its use has changed is recorded with the next tick, and not when its time would have been over.
+            rows.use(each.key, known.usage, due=now if isinstance(found, Transition) else found)
+        rows.postpone((key, now) for key in _brought_back(view, [each.key for each in used]))
 
     def _judged(self, found: Sequence[ActivationKey], now: Instant, counted: Counted | None = None) -> int:
         """Judge `found` on what is committed, with the use that only this node knows yet, in one change.
@@ -174,9 +194,12 @@ class CertificationService:
 
             def apply(tx: Transaction) -> int:
                 flush(tx)
-                if counted is not None:
-                    self._recount(tx, found, now, counted)
-                return self._apply(tx, found, now)
+                waiting = {} if counted is None else self._recount(tx, found, now, counted)
+                changed = self._apply(tx, found, now)
+                if counted is not None and changed and waiting:
+                    after = self._rows(tx.connection).some(list(waiting))
+                    counted.missed += sum(each.serial != waiting[each.key] for each, _ in after)
+                return changed
 
             return self._writer.change(apply)
 
@@ -189,19 +212,25 @@ class CertificationService:
             if agent in grouped or (record is not None and record.reach.needs):
                 self._prepare(agent)
 
-    def _recount(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant, counted: Counted) -> None:
+    def _recount(
+        self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant, counted: Counted
+    ) -> dict[ActivationKey, int]:
         recount = Recount(
             tx=tx, rows=self._rows(tx.connection), records=self._after_it.records, now=now,
             covered=self._coverage.covered(),
         )  # fmt: skip
-        recount.step(keys, counted)
+        return recount.step(keys, counted)
 
     def _apply(self, tx: Transaction, keys: Sequence[ActivationKey], now: Instant) -> int:
         batch = Batch(
             tx=tx, rows=self._rows(tx.connection), view=self._view(), now=now, covered=self._coverage.covered(),
             recent=self._recent, after=self._after_it,
         )  # fmt: skip
-        return batch.judge(keys)
+        known, changed = self._view().doubts, batch.judge(keys)
+        doubts = SqlDoubts(tx.connection).by_server()
+        if doubted := sorted(server for server in doubts if doubts[server] != known.get(server)):
+            self._due_of(tx, doubted, Instant(now + 1))  # once the doubt is in the view
+        return changed
 
 
 def _write_seen(connection: Connection, seen: Seen) -> None:
@@ -219,14 +248,33 @@ def _write_seen(connection: Connection, seen: Seen) -> None:
     SqlTogether(connection).used(runs)
 
 
-def remade(known: Activation, days: Iterable[UseDay]) -> Usage:
+def _brought_back(view: View, used: Sequence[ActivationKey]) -> list[ActivationKey]:
+    """What is on record as fading, and is used together with what was used. Each group is looked at once."""
+    looked, found = set(used), list[ActivationKey]()
+    grouped: set[ActivationKey] = set()
+    for key in used:
+        if key not in grouped:
+            others = view.activations.together(key)
+            grouped |= {each.key for each in others}
+            found += [each.key for each in others if each.state in _FADING and each.key not in looked]
+    return sorted(found)
+
+
+def remade(known: Activation, days: Iterable[UseDay], covered: Micros) -> Usage:
     """The usage of an activation from its days of use.
 
     Days from before there was a record of them are known to the activation alone: it never ends up with less.
+
+    Args:
+        known: As it is known.
+        days: Its days of use.
+        covered: The coverage clock now. When on it a use was that only the days tell of is not known: with today's
+            reading the entitlement lasts a little longer, and with that of an older use it would lapse in use.
     """
     usage = known.usage
     found = usage_of(Usage(known.started, usage.covered), list(days), lambda _at: usage.covered)
     newest = max(found.last, usage.last)
+    reading = max(covered, usage.covered) if newest > max(usage.last, known.started) else usage.covered
     if found.days < usage.days:
-        return replace(usage, last=newest)
-    return replace(found, last=newest)
+        return replace(usage, last=newest, covered=reading)
+    return replace(found, last=newest, covered=reading)

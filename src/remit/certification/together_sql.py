@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, and_, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from remit.access.activation import ActivationKey
 from remit.certification.together import groups_of, others_of
 from remit.kernel.names import ActionName, AgentName, PurposeName, split_action
 from remit.storage.governance_schema import run_uses, together
+
+_SOME: Final = 200  # servers named in one statement
 
 
 class RunUse(NamedTuple):
@@ -75,10 +77,33 @@ class SqlTogether:
             for action, others in others_of(found).items()
         }
 
+    def beside(self, keys: Iterable[ActivationKey]) -> dict[ActivationKey, tuple[ActivationKey, ...]]:
+        """For each of `keys` that is in a group, the others of the group."""
+        wanted: dict[str, set[ActivationKey]] = defaultdict(set)
+        for key in keys:
+            wanted[key.agent].add(key)
+        found: dict[ActivationKey, tuple[ActivationKey, ...]] = {}
+        for agent in sorted(self.grouped(sorted(wanted))):
+            groups = self.of_agent(agent)
+            found |= {key: groups[key] for key in sorted(wanted[agent]) if key in groups}
+        return found
+
+    def beside_servers(self, servers: Iterable[str]) -> list[ActivationKey]:
+        """Of all groups in which something is of one of `servers`, what is of others."""
+        mine, found = frozenset(servers), set[ActivationKey]()
+        one, other = together.alias(), together.alias()
+        same = and_(*(one.c[name] == other.c[name] for name in ("agent", "purpose", "group")))
+        ordered = sorted(mine)
+        for at in range(0, len(ordered), _SOME):
+            named = [one.c.action.like(f"{server}{mark}%") for server in ordered[at : at + _SOME] for mark in "/:"]
+            query = select(other.c.agent, other.c.purpose, other.c.action).join(one, same).where(or_(*named))
+            found |= {_key(*row) for row in self._connection.execute(query.distinct())}
+        return sorted(key for key in found if key.scope not in mine)
+
     def grouped(self, agents: Sequence[str]) -> set[str]:
         """Those of `agents` that have groups."""
         query = select(together.c.agent).where(together.c.agent.in_(agents)).distinct()
-        return set(self._connection.execute(query).scalars())
+        return set(self._connection.execute(query).scalars()) if agents else set()
 
     def agents(self) -> list[str]:
         """Agents whose runs are known."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from remit.access.activation import Activation, ActivationState
+from remit.access.become import become
 from remit.access.judge import judge, statement
 from remit.certification.replaying.reading import said_of
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import rfc3339
-from remit.policy.entitlement import Setting, due_at, facts_of, verdict_of
+from remit.policy.entitlement import Beside, Setting, company, due_at, facts_of, verdict_of
 
 # An owner is told of what takes something away, or asks for a person.
 _TOLD = frozenset(
@@ -39,24 +40,30 @@ class Transition:
 
 
 def transition(activation: Activation, setting: Setting) -> Transition | int:
-    """The transition that is due; or, if the state stays, when the verdict may change by itself."""
+    """The transition that is due; or, if nothing is to be recorded, when the verdict may change by itself."""
     facts = facts_of(activation, setting)
     found = judge(facts)
-    if found.state is activation.state:
-        return due_at(facts, setting)
-    after = replace(activation, state=found.state, since=setting.now, serial=activation.serial + 1, why=found.reason)
+    after = become(activation, found, setting.now)
+    if after is None:
+        return due_at(facts, setting, vouched=activation.vouched)
     word = _WORDS.get(found.state, found.state.value)
     if activation.state is ActivationState.EXPIRING and found.state is ActivationState.ACTIVE:
         word = "extend"
     said = verdict_of(after, word, statement(facts), activation)
     said |= {"reason": found.reason, "read": read_of(activation, setting)}
-    due = due_at(facts_of(after, setting), setting)
-    return Transition(activation, after, due, said, _notice(after, word, found.reason, setting), found.reason)
+    due = due_at(facts_of(after, setting), setting, vouched=after.vouched)
+    told = _notice(after, word, found.reason, setting) if moved(activation, after) else None
+    return Transition(activation, after, due, said, told, found.reason)
+
+
+def moved(before: Activation, after: Activation) -> bool:
+    """Whether it is in another state, or for another reason; else only what it goes back to is another."""
+    return (before.state, before.why) != (after.state, after.why)
 
 
 def read_of(activation: Activation, setting: Setting) -> dict[str, Any]:
     """What the facts were made from, so that they can be made again from what is stored (`rederive`)."""
-    boundary, together = setting.boundary, setting.together
+    boundary = setting.boundary
     said: dict[str, Any] = {
         "at": setting.now,
         "started": activation.started,
@@ -65,17 +72,25 @@ def read_of(activation: Activation, setting: Setting) -> dict[str, Any]:
         "covered": setting.covered,
         "stood": None if boundary is None else [boundary.boundary, boundary.version],
     }
-    if together is not None:
-        said["together"] = {"last": together.last, "covered": together.covered}
+    if others := company(activation, setting):
+        said["together"] = [_beside(each) for each in others]
     if setting.needed_by:
         said["needed_by"] = setting.needed_by
     if setting.severed_by:
         said["severed_by"] = setting.severed_by
-    if setting.windows is not None:
-        said["windows"] = True
-        if setting.believed is not None:
-            said["believed"] = setting.believed
-    return said
+    return said | _windows(setting)
+
+
+def _beside(each: Beside) -> dict[str, Any]:
+    said = {"action": each.action, "last": each.usage.last, "used": each.usage.covered, "covered": each.covered}
+    return said | _windows(each)
+
+
+def _windows(record: Setting | Beside) -> dict[str, Any]:
+    """Whose record counts: nothing where it is Remit's own, which `covered` says."""
+    if record.windows is None:
+        return {}
+    return {"windows": True} if record.believed is None else {"windows": True, "believed": record.believed}
 
 
 def _notice(after: Activation, word: str, reason: str, setting: Setting) -> str | None:

@@ -81,6 +81,29 @@ def keygen(
     return Exit.OK
 
 
+@app.command("secret", epilog=examples("remit agent secret old-bot", "remit agent secret old-bot --json"))
+def secret(name: Name, json: Json = False, as_: As = None) -> int:  # noqa: ARG001 - as `keygen`
+    """Make a client secret; needs no server. It is shown once, and only its hash goes into the agent's file.
+
+    Servers take secrets only if started with --client-secrets. A key is better: remit agent keygen.
+    """
+    import secrets  # noqa: PLC0415 - for this command only
+
+    from remit.agents.bindings import client_secret  # noqa: PLC0415 - likewise
+
+    check_name(name, what="an agent")
+    made = secrets.token_urlsafe(32)
+    hashed = client_secret.hashed(made, salt=secrets.token_bytes(client_secret.SALT_BYTES))
+    if json:
+        data_json({"agent": name, "secret": made, "attest": {client_secret.METHOD: {client_secret.HASH: hashed}}})
+    else:
+        data_text(made)
+        talk("  keep     this is shown once; whoever has it is the agent")
+        talk(f'  try      attest: [{{client_secret: {{scrypt: "{hashed}"}}}}] in agents/{name}.yaml')
+        talk("  note     remit doctor lists agents that have one; a key cannot be copied from a log or a request")
+    return Exit.OK
+
+
 def _write(path: Path, body: bytes, *, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -99,6 +122,30 @@ def _state(name: str, verb: str, *, json: bool, as_: str | None) -> int:
     else:
         data_text(f"{answer['agent']}: {answer['state']}")
     return Exit.OK
+
+
+@app.command(
+    "delegations",
+    epilog=examples("remit agent delegations invoice-bot", "remit agent delegations invoice-bot --json"),
+)
+def delegations(name: Name, json: Json = False, as_: As = None) -> int:
+    """Show who acts for an agent now, and for whom it acts."""
+    answer = connect(as_).get(f"/v1/agents/{segment(name)}/delegations")
+    if json:
+        data_json(answer)
+    elif not answer["delegations"]:
+        nothing("delegations", next_="name who may act for it: delegates: [NAME] in agents/*.yaml")
+    else:
+        rows = [
+            (row["acts"], row["for"], row["purpose"], row["depth"], _handed(row["allow"]), row["ends"])
+            for row in answer["delegations"]
+        ]
+        table(("acts", "for", "purpose", "depth", "within", "ends"), rows)
+    return Exit.OK
+
+
+def _handed(allow: list[dict[str, object]] | None) -> str:
+    return "all that it has" if allow is None else ", ".join(str(each["action"]) for each in allow)
 
 
 @app.command("suspend", epilog=examples("remit agent suspend invoice-bot", "remit agent suspend invoice-bot --json"))

@@ -33,6 +33,9 @@ def verify(
     keyfile: Annotated[
         Path | None, typer.Option("--keyfile", metavar="FILE", help="With --data: open and check sealed payloads too.")
     ] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option("--passphrase-file", metavar="FILE", help="The same, if a passphrase opens it.")
+    ] = None,
     json: Json = False,
     as_: As = None,
 ) -> int:
@@ -44,9 +47,12 @@ def verify(
 
     if data is not None and export is not None:
         raise Malformed("--data and --export are two ways of reading the log", try_="name one of them")
-    if keyfile is not None and data is None:
-        raise Malformed("--keyfile goes with --data", try_="remit audit verify --data DIR --keyfile FILE")
-    report = sources.verified(data=data, export=export, keyfile=keyfile, as_=as_)
+    if (keyfile is not None or passphrase_file is not None) and data is None:
+        raise Malformed(
+            "--keyfile and --passphrase-file go with --data", try_="remit audit verify --data DIR --keyfile FILE"
+        )
+    provider = sources.provider(keyfile, passphrase_file)
+    report = sources.verified(data=data, export=export, provider=provider, as_=as_)
     if json:
         data_json(report.as_json())
     else:

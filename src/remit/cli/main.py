@@ -17,10 +17,12 @@ from remit.cli import (
     audit,
     boundary,
     breakglass,
+    consent,
     console,
     demo,
     doctor,
     freeze,
+    key,
     mandate,
     operator,
     pep,
@@ -32,6 +34,7 @@ from remit.cli import (
     server,
     simulate,
     system,
+    trust,
     up,
     usage,
     withdrawal,
@@ -97,9 +100,12 @@ app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
 app.add_typer(pep.app, name="pep")
+app.add_typer(consent.app, name="consent")
+app.add_typer(key.app, name="key")
 app.add_typer(posture.app, name="posture")
 app.add_typer(review.app, name="review")
 app.add_typer(system.app, name="system")
+app.add_typer(trust.app, name="trust")
 app.add_typer(usage.app, name="usage")
 app.add_typer(withdrawal.app, name="withdrawal")
 rightsize.add(app)

@@ -16,7 +16,11 @@ from remit.kernel.errors import Malformed
 app = group("Questions that only people decide: what was used, what each answer takes away, what is recommended.")
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="qst_...")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; it stands in the log.")]
+AsShown = Annotated[
+    int, typer.Option("--as-shown", metavar="N", min=1, help="What `show` printed, where more joined the question.")
+]
 _SHORT = 8
+_LISTS = frozenset({"entitlements", "joined"})  # facts that are a table of their own
 
 
 @app.command("list", epilog=examples("remit review list", "remit review list --all --json"))
@@ -50,8 +54,12 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
     names = ("question", "kind", "agent", "about", "action", "tier", "state", "stage", "assigned", "asked", "due")
     facts({name: answer[name] for name in names})
     data_text("")
-    table(("fact", "value"), sorted((name, value) for name, value in answer["facts"].items() if value is not None))
+    known = {name: value for name, value in answer["facts"].items() if value is not None and name not in _LISTS}
+    table(("fact", "value"), sorted(known.items()))
     data_text("")
+    if answer["kind"] != "boundary_due" and len(answer["entitlements"]) > 1:
+        table(("asked about", "purpose"), [(each["action"], each["purpose"]) for each in answer["entitlements"]])
+        data_text("")
     effects = [_effect(said, effect) for said, effect in answer["preview"].items() if said in answer["choices"]]
     if effects:  # of a doubted record nothing is taken away
         table(("answer", "takes away", "uses in 90 d", "would be denied in 30 d", "days since last use"), effects)
@@ -60,8 +68,17 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
     for each in answer["answers"]:
         data_text(f"  {each['at']}  {each['by']} said {each['said']} ({each['state']}) {each['note']}")
     if answer["state"] == "open":
-        talk(f"  try      remit review {answer['recommendation']} {answer['question']}")
+        talk(f"  try      {_next(answer)}")
     return Exit.OK
+
+
+def _next(shown: dict[str, Any]) -> str:
+    """The command that answers what was just shown, and nothing that joins it after."""
+    command = f"remit review {shown['recommendation']} {shown['question']}"
+    if shown["serial"] == 1:
+        return command
+    as_shown = f"--as-shown {shown['serial']}"
+    return f"{command}, or another with {as_shown}" if shown["recommendation"] == "ask" else f"{command} {as_shown}"
 
 
 def _effect(said: str, effect: dict[str, Any]) -> list[object]:
@@ -72,23 +89,23 @@ def _effect(said: str, effect: dict[str, Any]) -> list[object]:
 
 
 @app.command("keep", epilog=examples("remit review keep qst_01...", "remit review keep qst_01... --note 'month end'"))
-def keep(question: Question, note: Note = "", json: Json = False, as_: As = None) -> int:
+def keep(question: Question, note: Note = "", as_shown: AsShown = 1, json: Json = False, as_: As = None) -> int:
     """Keep it: a person vouches for it for a time, or has looked at the boundary."""
-    return _say("keep", question, note, json=json, as_=as_)
+    return _say("keep", question, note, as_shown=as_shown, json=json, as_=as_)
 
 
 @app.command("narrow", epilog=examples("remit review narrow qst_01...", "remit review narrow qst_01... --json"))
-def narrow(question: Question, note: Note = "", json: Json = False, as_: As = None) -> int:
+def narrow(question: Question, note: Note = "", as_shown: AsShown = 1, json: Json = False, as_: As = None) -> int:
     """Take away what is not used, and keep the rest."""
-    return _say("narrow", question, note, json=json, as_=as_)
+    return _say("narrow", question, note, as_shown=as_shown, json=json, as_=as_)
 
 
 @app.command(
     "end", epilog=examples("remit review end qst_01...", "remit review end qst_01... --note 'project is over'")
 )
-def end(question: Question, note: Note = "", json: Json = False, as_: As = None) -> int:
+def end(question: Question, note: Note = "", as_shown: AsShown = 1, json: Json = False, as_: As = None) -> int:
     """End it: the boundary, or the entitlement within it."""
-    return _say("end", question, note, json=json, as_=as_)
+    return _say("end", question, note, as_shown=as_shown, json=json, as_=as_)
 
 
 @app.command("ask", epilog=examples("remit review ask qst_01... lee --note 'still yours?'", "... --as dana"))
@@ -115,8 +132,8 @@ def distrust(question: Question, note: Note = "", json: Json = False, as_: As = 
     return _say("distrust", question, note, json=json, as_=as_)
 
 
-def _say(said: str, question: str, note: str, *, to: str = "", json: bool, as_: str | None) -> int:
-    body = {"said": said, "note": note} | ({"to": to} if to else {})
+def _say(said: str, question: str, note: str, *, to: str = "", as_shown: int = 1, json: bool, as_: str | None) -> int:
+    body = {"said": said, "note": note, **({"to": to} if to else {"shown": as_shown})}
     answer = connect(as_).post(f"/v1/reviews/{segment(question)}/answer", body)
     if json:
         data_json(answer)

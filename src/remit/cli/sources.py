@@ -13,11 +13,27 @@ from remit.audit.source_offline import open_offline
 from remit.audit.verify import verify
 from remit.cli import checkpoints
 from remit.cli.wire import Api, Refused, connect
-from remit.kernel.errors import NotFound, RemitError
+from remit.kernel.errors import Malformed, NotFound, RemitError
 from remit.keys.keyfile import KeyfileProvider
+from remit.keys.passphrase import PassphraseProvider
+from remit.keys.ports import Provider
 
 
-def verified(*, data: Path | None, export: Path | None, keyfile: Path | None, as_: str | None) -> Report:
+def provider(keyfile: Path | None, passphrase_file: Path | None) -> Provider | None:
+    """What opens a data directory, from one of two files; None without either.
+
+    Raises:
+        Malformed: Both.
+        KeyfileMissing, KeyfileUnsafe, KeyfileWrong: It cannot be read.
+    """
+    if keyfile is not None and passphrase_file is not None:
+        raise Malformed("a keyfile or a passphrase opens it, not both", try_="name one of them")
+    if passphrase_file is not None:
+        return PassphraseProvider.load(passphrase_file)
+    return None if keyfile is None else KeyfileProvider.load(keyfile)
+
+
+def verified(*, data: Path | None, export: Path | None, provider: Provider | None, as_: str | None) -> Report:
     """Verify a log against the checkpoint and key kept from earlier; keep the newest checkpoint if all is well."""
     if export is not None:
         return _verified_export(export)
@@ -25,8 +41,8 @@ def verified(*, data: Path | None, export: Path | None, keyfile: Path | None, as
         return _verified(LiveSource(getter(connect(as_))))
     source = open_offline(data)
     try:
-        if keyfile is not None:
-            source.unlock(KeyfileProvider.load(keyfile))
+        if provider is not None:
+            source.unlock(provider)
         return _verified(source)
     finally:
         source.close()

@@ -19,6 +19,7 @@ from remit.kernel.errors import ConfigInvalid, Malformed
 _KINDS: Final = {
     "purposes": "purpose",
     "servers": "server",
+    "trusts": "trust",
     "agents": "agent",
     "boundaries": "boundary",
     "combinations": "combination",
@@ -39,7 +40,7 @@ class Tree:
 
 
 def read(root: Path) -> Tree:
-    """Read the tree under `root`, in the order owners, purposes, servers, agents, boundaries, combinations, policies.
+    """Read the tree under `root`: owners, purposes, servers, trusts, agents, boundaries, combinations, policies.
 
     Raises:
         ConfigInvalid: A file or key that is not understood, with file and line.
@@ -89,6 +90,8 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
         return [_spec(kind, found, path, file) for found in yaml_text.read(_text(path, file), file=file)]
     if folder == "agents" and _is_key(path):
         return []
+    if folder == "trusts" and path.suffix == ".json" and path.is_file():
+        return []  # a key set that a trust beside it names
     raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .yaml")
 
 
@@ -119,6 +122,8 @@ def _spec(kind: str, found: yaml_text.Document, path: Path, file: str) -> dict[s
     spec = found.value
     if kind == "agent":
         spec = _with_keys(spec, found, path, file)
+    if kind == "trust" and isinstance(spec.get("jwks_file"), str):
+        spec = _with_key_set(spec, found, path, file)
     return {"kind": kind, "spec": spec, "file": file, "line": found.line, "lines": found.lines}
 
 
@@ -138,6 +143,18 @@ def _with_keys(spec: dict[str, Any], found: yaml_text.Document, path: Path, file
         else:
             filled.append(method)
     return {**spec, "attest": filled}
+
+
+def _with_key_set(spec: dict[str, Any], found: yaml_text.Document, path: Path, file: str) -> dict[str, Any]:
+    """Put the key set in the place of `jwks_file`."""
+    line, named = found.lines.get("jwks_file", found.line), path.parent / spec["jwks_file"]
+    try:
+        jwks = parse(named.read_bytes())
+    except OSError as error:
+        raise ConfigInvalid(f"{file}:{line}: the key set {named.name} cannot be read", detail=str(error)) from error
+    except Malformed as error:
+        raise ConfigInvalid(f"{file}:{line}: {named.name} is no JWK set", detail=error.detail) from error
+    return {key: value for key, value in spec.items() if key != "jwks_file"} | {"jwks": jwks}
 
 
 def _public_key(path: Path, where: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import typer
 from remit.cli.options import examples
 from remit.kernel.clock import parse_duration
 from remit.kernel.errors import Malformed
+from remit.keys.rotation import Schedule
 from remit.server import settings as defaults
+from remit.tokens.nonce import NonceUse
 
 
 def add(app: typer.Typer) -> None:
@@ -33,6 +35,15 @@ def up(
     keyfile: Annotated[
         Path | None, typer.Option("--keyfile", metavar="FILE", help="[$XDG_CONFIG_HOME/remit/keyfile]")
     ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--passphrase-file", metavar="FILE", help="A passphrase instead of a keyfile; - reads standard input."
+        ),
+    ] = None,
+    passphrase_fd: Annotated[
+        int | None, typer.Option("--passphrase-fd", metavar="N", help="The same from an open descriptor.")
+    ] = None,
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="What agents call it by, if it stands behind a proxy.")
     ] = None,
@@ -47,6 +58,28 @@ def up(
     refresh: Annotated[
         str, typer.Option("--refresh", metavar="TIME", help="How often servers' tools are imported again.")
     ] = "5s",
+    rotate_keys: Annotated[
+        str, typer.Option("--rotate-keys", metavar="TIME", help="How often the key that signs tokens is replaced.")
+    ] = "90d",
+    dpop_nonce: Annotated[
+        str, typer.Option("--dpop-nonce", metavar="off|token|both", help="Where a DPoP proof needs a nonce of ours.")
+    ] = NonceUse.OFF.value,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Serve https with this certificate, PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, if it is not in the same file.")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option("--trusted-proxy", metavar="ADDRESS", help="Believe its Client-Cert header. Repeatable."),
+    ] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option("--client-ca", metavar="FILE", help="Who signs clients' certificates, PEM.")
+    ] = None,
+    client_secrets: Annotated[
+        bool, typer.Option("--client-secrets", help="Let clients authenticate with a secret. Better: a key.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")] = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
@@ -55,10 +88,20 @@ def up(
     host, port = defaults.listen_address(listen)
     if url is not None and not url.startswith(("http://", "https://")):
         raise Malformed("--url is an http(s) URL", detail=url)
+    file, descriptor = defaults.passphrase(passphrase_file, passphrase_fd)
     return serve(
         defaults.Settings(
             data=(data or defaults.data_directory(os.environ)).absolute(),
             keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(),
+            passphrase_file=file,
+            passphrase_fd=descriptor,
+            key_schedule=Schedule(every=parse_duration(rotate_keys)),
+            dpop_nonce=defaults.nonce_use(dpop_nonce),
+            tls_certificate=None if tls_cert is None else tls_cert.absolute(),
+            tls_key=None if tls_key is None else tls_key.absolute(),
+            trusted_proxies=tuple(trusted_proxy or ()),
+            client_ca=None if client_ca is None else client_ca.absolute(),
+            client_secrets=client_secrets,
             host=host,
             port=port,
             database=database,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -30,12 +30,12 @@ _STATIC: Final = {
 }
 _LONGEST_FORM, _FORM_SECONDS = 4096, 30.0
 # Nothing inline, nothing from elsewhere, nobody frames it, and no script can make HTML from text.
-_POLICY = (
+POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",  # with no-referrer a browser sends its own forms with Origin: null
     "Cache-Control": "no-store",
@@ -77,15 +77,15 @@ class Console:
             return self._signed_in(secret)
         session = self._session(request)
         if session is None:
-            return _html(page.signed_out(used=False), 401)
-        return _html(await run_in_threadpool(self._page, session))
+            return html(page.signed_out(used=False), 401)
+        return html(await run_in_threadpool(self._page, session))
 
     def _signed_in(self, secret: str) -> Response:
         cookie = self.sessions.redeem(secret)
         if cookie is None:
-            return _html(page.signed_out(used=True), 401)
+            return html(page.signed_out(used=True), 401)
         # The secret leaves the address bar, and with it the history.
-        answer = RedirectResponse(PATH, 303, headers=_HEADERS)
+        answer = RedirectResponse(PATH, 303, headers=HEADERS)
         answer.set_cookie(
             COOKIE, cookie, max_age=SESSION_LIFETIME // SECOND, path=PATH, secure=self.secure, httponly=True,
             samesite="strict",
@@ -105,44 +105,44 @@ class Console:
         """GET /console/agents: the same rows as JSON, for the page to refresh itself."""
         session = self._session(request)
         if session is None:
-            return _problem(401, "sign in again")
+            return problem(401, "sign in again")
         self._allowed(session, "read")
         body = json.dumps({"agents": await run_in_threadpool(self._rows)})
-        return Response(body, headers=_HEADERS, media_type="application/json")
+        return Response(body, headers=HEADERS, media_type="application/json")
 
     async def stream(self, request: Request) -> Response:
         """GET /console/live: entries as they are recorded (server-sent events)."""
         session, cookie = self._session(request), request.cookies.get(COOKIE)
         if session is None:
-            return _problem(401, "sign in again")
+            return problem(401, "sign in again")
         self._allowed(session, "readAudit")
         events = live.events(self.reader, lambda: self.sessions.find(cookie) is not None)
-        return StreamingResponse(events, headers=_HEADERS, media_type="text/event-stream")
+        return StreamingResponse(events, headers=HEADERS, media_type="text/event-stream")
 
     async def act(self, request: Request) -> Response:
         """POST /console/freeze and /console/unfreeze: form fields `agent` and `csrf`."""
         session = self._session(request)
         if session is None:
-            return _problem(401, "sign in again")
-        form = await _form(request)
+            return problem(401, "sign in again")
+        form = await read_form(request)
         if self._session(request) is None:
-            return _problem(401, "sign in again")  # it ended while the form came
+            return problem(401, "sign in again")  # it ended while the form came
         if not matches(session, form.get("csrf")):
-            return _problem(403, "this form is not from this page")
+            return problem(403, "this form is not from this page")
         verb = request.url.path.rpartition("/")[2]
         agent = form.get("agent", "")
         self._allowed(session, verb, agent)
         await run_in_threadpool(self.freeze if verb == "freeze" else self.unfreeze, agent, session.operator)
-        return RedirectResponse(PATH, 303, headers=_HEADERS)
+        return RedirectResponse(PATH, 303, headers=HEADERS)
 
     async def sign_out(self, request: Request) -> Response:
         """POST /console/sign-out."""
         session = self._session(request)
         if session is not None:
-            if not matches(session, (await _form(request)).get("csrf")):
-                return _problem(403, "this form is not from this page")  # another site signs nobody out
+            if not matches(session, (await read_form(request)).get("csrf")):
+                return problem(403, "this form is not from this page")  # another site signs nobody out
             self.sessions.end(request.cookies.get(COOKIE))
-        answer = _html(page.signed_out(used=False))
+        answer = html(page.signed_out(used=False))
         answer.delete_cookie(COOKIE, path=PATH)
         return answer
 
@@ -150,9 +150,9 @@ class Console:
         """GET /console/static/NAME: the two files of the page."""
         name = request.path_params["name"]
         if name not in _STATIC:
-            return _problem(404, "there is nothing here")
+            return problem(404, "there is nothing here")
         body = (files("remit.console") / "static" / name).read_bytes()
-        return Response(body, headers={**_HEADERS, "Cache-Control": "max-age=300"}, media_type=_STATIC[name])
+        return Response(body, headers={**HEADERS, "Cache-Control": "max-age=300"}, media_type=_STATIC[name])
 
     def _session(self, request: Request) -> Session | None:
         return self.sessions.find(request.cookies.get(COOKIE))
@@ -161,13 +161,14 @@ class Console:
         self.authorize(session.operator, action, agent)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, *, most: int = _LONGEST_FORM) -> dict[str, str]:
+    """The fields of a form; none if it is over `most` bytes, slow, or has a field twice."""
     body = b""
     try:
         async with asyncio.timeout(_FORM_SECONDS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > _LONGEST_FORM:
+                if len(body) > most:
                     return {}
     except TimeoutError:
         return {}
@@ -175,9 +176,11 @@ async def _form(request: Request) -> dict[str, str]:
     return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else {}
 
 
-def _html(body: str, status: int = 200) -> Response:
-    return Response(body, status, headers=_HEADERS, media_type="text/html; charset=utf-8")
+def html(body: str, status: int = 200) -> Response:
+    """A page."""
+    return Response(body, status, headers=HEADERS, media_type="text/html; charset=utf-8")
 
 
-def _problem(status: int, said: str) -> Response:
-    return Response(said + "\n", status, headers=_HEADERS, media_type="text/plain; charset=utf-8")
+def problem(status: int, said: str) -> Response:
+    """One line of text."""
+    return Response(said + "\n", status, headers=HEADERS, media_type="text/plain; charset=utf-8")

@@ -65,16 +65,17 @@ def line(header: Mapping[str, Any], index: int | None) -> dict[str, Any]:
 
 def render(*, person: str, csrf: str, dev: bool, rows: Iterable[Mapping[str, Any]]) -> str:
     """The whole page as HTML; every value is escaped."""
-    page: str = _templates().get_template("page.html").render(person=person, csrf=csrf, dev=dev, agents=list(rows))
+    page: str = templates().get_template("page.html").render(person=person, csrf=csrf, dev=dev, agents=list(rows))
     return page
 
 
 def signed_out(*, used: bool) -> str:
     """What somebody sees without a session."""
-    page: str = _templates().get_template("signed_out.html").render(used=used)
+    page: str = templates().get_template("signed_out.html").render(used=used)
     return page
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The pages' templates: every value is escaped, and none may be missing."""
     return Environment(loader=PackageLoader("remit.console"), autoescape=True, undefined=StrictUndefined)

@@ -34,7 +34,7 @@ class Door:
         return self.place.misplaced(headers.get("host"), headers.get("origin"))
 
     def caller(
-        self, headers: Mapping[str, str], *, method: str, path: str, server: str
+        self, headers: Mapping[str, str], *, method: str, path: str, server: str, certificate: bytes | None = None
     ) -> tuple[Caller, ConsumeProof | None]:
         """Who asks, and the proof to consume with the decision.
 
@@ -48,6 +48,7 @@ class Door:
             url=self.base + path,
             audiences=metadata.resources(self.base, server),
             now=self._clock.now(),
+            certificate=certificate,
         )
 
     def still(self, caller: Caller, proof: ConsumeProof | None) -> None:

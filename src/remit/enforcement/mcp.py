@@ -49,6 +49,7 @@ from remit.kernel.names import (
     well_formed_tool,
 )
 from remit.policy.model import Call, Code
+from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenInvalid
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,7 @@ class Gateway:
     @staticmethod
     def serves(path: str) -> bool:
         """Whether a path is this endpoint's."""
-        return path.startswith(("/mcp/", "/servers/", metadata.WELL_KNOWN + "/"))
+        return path.startswith(("/mcp/", "/servers/", metadata.WELL_KNOWN))
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP request."""
@@ -106,7 +107,11 @@ class Gateway:
             await asgi.answer(send, 404, denials.bad_request("Not found"))
             return
         try:
-            caller, proof = self._door.caller(headers, method=scope["method"], path=path, server=name)
+            shown = of_connection(scope)
+            caller, proof = self._door.caller(
+                headers, method=scope["method"], path=path, server=name,
+                certificate=None if shown is None else shown.certificate,
+            )  # fmt: skip
         except TokenInvalid as error:
             await self._refusals.unauthenticated(send, error, path)
             return
@@ -356,10 +361,11 @@ class Gateway:
         await asgi.answer(x.send, 200, b"", ())
 
     async def _metadata(self, method: str, path: str, send: asgi.Send) -> None:
-        if method not in {"GET", "HEAD"} or metadata.server_in(path) is None:
+        resource = metadata.described(self._door.base, path)
+        if method not in {"GET", "HEAD"} or resource is None:
             await asgi.answer(send, 404, denials.bad_request("Not found"))
             return
-        await asgi.answer(send, 200, canonical.encode(metadata.protected_resource(self._door.base, path)))
+        await asgi.answer(send, 200, canonical.encode(metadata.protected_resource(self._door.base, resource)))
 
 
 def _question(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 _MCP = re.compile(r"/(?:mcp/([a-z0-9-]{1,63})|servers/([a-z0-9-]{1,63})/mcp)\Z")
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
@@ -22,6 +23,23 @@ def resources(base: str, server: str) -> frozenset[str]:
     return frozenset({base, f"{base}/mcp/{server}", f"{base}/servers/{server}/mcp"})
 
 
+def described(base: str, path: str) -> str | None:
+    """The path of the resource whose metadata is asked for behind the well-known one; None if there is none such.
+
+    RFC 9728 section 3.1 puts the well-known path between host and path, so the path of `base` comes before that of
+    the endpoint; a proxy that strips the path of `base` leaves it out. Empty is the deployment itself.
+    """
+    own = urlsplit(base).path
+    rest = path.removeprefix(own) if own and (path == own or path.startswith(own + "/")) else path
+    return rest if rest == "" or server_in(rest) is not None else None
+
+
+def well_known(base: str, path: str) -> str:
+    """The URL of the metadata of the endpoint at `path` (RFC 9728 section 3.1)."""
+    parts = urlsplit(base)
+    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path}{path}"
+
+
 def protected_resource(base: str, path: str) -> dict[str, Any]:
     """The metadata of the endpoint at `path` (RFC 9728 section 2)."""
     return {
@@ -35,7 +53,7 @@ def protected_resource(base: str, path: str) -> dict[str, Any]:
 
 def challenge(base: str, path: str, *, error: str, description: str, scheme: str) -> list[str]:
     """The values of `WWW-Authenticate` (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1)."""
-    where = f'resource_metadata="{base}{WELL_KNOWN}{path}"'
+    where = f'resource_metadata="{well_known(base, path)}"'
     algorithms = f'algs="{" ".join(_ALGORITHMS)}"'
     if not error:
         return [f"Bearer {where}", f"DPoP {algorithms}, {where}"]

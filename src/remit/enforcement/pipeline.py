@@ -115,7 +115,7 @@ class Pipeline:
 
     async def _load(self, call: Call, *, again: bool = False) -> None:
         try:
-            await asyncio.to_thread(self._decider.prepare, call.caller.agent, again=again)
+            await asyncio.to_thread(self._decider.prepare, call.caller.principal, again=again)
         except Exception as error:  # what cannot be read decides nothing, whatever is wrong with it
             raise self._unavailable("storage", error, call) from error
 

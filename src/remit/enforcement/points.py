@@ -47,6 +47,7 @@ class Points:
         clock: Where `now` comes from.
         docs: Where the pages about codes are.
         most: How many outcomes may be waited for.
+        node: This node, where several share a database; the outcome is waited for by the one that decided.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Points:
         clock: Clock,
         docs: str,
         most: int = MOST_OPEN,
+        node: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._pipeline = pipeline
         self._purposes = purposes
@@ -65,6 +67,7 @@ class Points:
         self._clock = clock
         self._docs = docs
         self._most = most
+        self._node = node
         self._open: dict[str, Admitted] = {}  # in the order in which they were decided
 
     async def evaluate(self, asked: authzen.Question, point: Point) -> Evaluated:
@@ -149,4 +152,6 @@ class Points:
             return NotFound(_UNKNOWN)
         if header.get("forwarded") is not True:
             return Conflict("this call was denied: there is no outcome to report")
+        if header.get("node") != self._node():
+            return Conflict("another node waits for this outcome, or has recorded it", try_="report to who answered")
         return Conflict("the outcome of this decision is recorded already")

@@ -150,6 +150,7 @@ class Tokens(Protocol):
         url: str,
         audiences: Collection[str],
         now: Instant,
+        certificate: bytes | None = None,
     ) -> tuple[Caller, ConsumeProof | None]:
         """The caller, and the proof to consume with its decision. Raises TokenInvalid."""
         ...

@@ -39,7 +39,7 @@ _CAUSES_KEPT: Final = 64
 _LOOP_SECONDS: Final = 10.0
 _FREEZE_STEP: Final = 3
 # Topics that no running call depends on.
-_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token", "combinations"})
+_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token", "combinations", "keys"})
 
 
 def ends(answer: Answer) -> bool:
@@ -60,7 +60,10 @@ def with_tokens(revoked: Callable[[str], bool], ask: Callable[[Call], Found]) ->
     """`ask`, but a call whose token was revoked is answered with that first (RFC 7009: what it started ends too)."""
 
     def answer(call: Call) -> Answer | Found:
-        if revoked(call.caller.token) or revoked(call.caller.run):  # one, or all of a run that was ended
+        caller = call.caller
+        # One, all of a run that was ended, or all that a key signed which is distrusted.
+        handed = any(revoked(link.token) or revoked(link.run) for link in caller.links)
+        if handed or revoked(caller.token) or revoked(caller.run) or revoked(caller.key):
             return Answer(denial=refuse.withdrawn(call, cause="token revoked"))
         return ask(call)
 
@@ -218,7 +221,7 @@ def _touches(topic: str, call: Call) -> bool:
     kind, _, name = topic.partition(":")
     match kind:
         case "agent" | "activations":
-            return name == call.caller.agent
+            return name == call.caller.agent or any(name == link.agent for link in call.caller.links)
         case "server":
             return name == call.server
         case "purpose":

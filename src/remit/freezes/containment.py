@@ -61,6 +61,7 @@ class Acknowledgements:
     Args:
         names: The registered points.
         epoch: The newest epoch that this node has applied.
+        current: Whether this node itself knows that it lacks nothing; else it lets no point go on.
         monotonic: Seconds that never go back.
     """
 
@@ -69,10 +70,12 @@ class Acknowledgements:
         *,
         names: Callable[[], Iterable[str]],
         epoch: Callable[[], int],
+        current: Callable[[], bool] = lambda: True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._names = names
         self._epoch = epoch
+        self._current = current
         self._monotonic = monotonic
         self._heard: dict[str, Heard] = {}
         self._lock = threading.Lock()
@@ -83,9 +86,22 @@ class Acknowledgements:
         """`point` has applied everything up to `epoch`; whether that is all there is, so that its lease begins anew."""
         with self._lock:
             newest, last = self._epoch(), self._heard.get(point, Heard(-1, self._began))
-            fresh = epoch >= newest
+            fresh = epoch >= newest and self._current()
             self._heard[point] = Heard(max(epoch, last.epoch), self._monotonic() if fresh else last.at)
             return fresh
+
+    def held(self, applied: int) -> int:
+        """The epoch that every point that hangs on this node has, once the node has `applied`; for other nodes to know.
+
+        A point that is silent past the bound has refused by itself. One that has not been heard yet may hold a lease
+        that the process before this one gave it, until the bound has passed.
+        """
+        with self._lock:
+            names, now = set(self._names()), self._monotonic()
+            if names and now - self._began <= BOUND:
+                return 0
+            heard = [last for name, last in self._heard.items() if name in names and now - last.at <= BOUND]
+            return min([applied, *(last.epoch for last in heard)])
 
     def of(self, epoch: int) -> Containment:
         """Where every registered point stands about a stop that took effect at `epoch`."""

@@ -10,6 +10,7 @@ from remit.kernel.names import check_name, split_action, well_formed_tool
 from remit.people import document
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # RFC 7638, SHA-256, base64url
+_BINDING = re.compile(r"[a-z0-9_]{1,40}:[0-9a-f]{32}\Z")  # another way to attest, as tokens name it (`agents/binding`)
 _MAX_REASON = 1000
 
 
@@ -25,8 +26,8 @@ def kind(text: object) -> FreezeKind:
 
 
 def thumbprint(name: str) -> bool:
-    """Whether `name` may be a key's thumbprint: such a key need not have been seen to be stopped."""
-    return _THUMBPRINT.match(name) is not None
+    """Whether `name` may be a key's thumbprint, or what stands in its place: it need not have been seen before."""
+    return _THUMBPRINT.match(name) is not None or _BINDING.match(name) is not None
 
 
 def target(of: FreezeKind, name: object) -> str:

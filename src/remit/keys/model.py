@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from remit.keys.jwk import PublicKey, SigningKey
+from remit.keys.jwk import ED25519, ES256, PublicKey, SigningKey
+
+TOKEN_ALGORITHMS: Final = (ES256, ED25519)
+"""What a token key may be for. Each key is for one of them alone (RFC 8725 section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +28,50 @@ class LogKey:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenKeys:
-    """The ES256 keys of access tokens: one signs, all that are listed verify."""
-
+class _Held:
     active: SigningKey
-    verifying: Mapping[str, PublicKey]  # by kid, the active one among them
+    verifying: Mapping[str, PublicKey]
+    distrusted: frozenset[str]
+
+
+class TokenKeys:
+    """The keys of access tokens as they are now: one signs, all that are published verify.
+
+    Shared by whoever signs or verifies; `replace` swaps all of it at once under requests that are being served.
+
+    Args:
+        active: The key that signs.
+        verifying: The published keys by kid: the pending one, the active one, those that only verify.
+        distrusted: The kids of keys that were retired before their time.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(
+        self, *, active: SigningKey, verifying: Mapping[str, PublicKey], distrusted: Iterable[str] = ()
+    ) -> None:
+        self._held = _Held(active, dict(verifying), frozenset(distrusted))
+
+    @property
+    def active(self) -> SigningKey:
+        """The key that signs."""
+        return self._held.active
 
     def public(self, kid: str) -> PublicKey | None:
         """The key that verifies tokens with this kid, or None."""
-        return self.verifying.get(kid)
+        return self._held.verifying.get(kid)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JWK set (RFC 7517 section 5)."""
-        return {"keys": [dict(key.jwk) for key in self.verifying.values()]}
+        return {"keys": [dict(key.jwk) for key in self._held.verifying.values()]}
+
+    def distrusts(self, kid: str) -> bool:
+        """Whether what this key signed counts no more, and what was begun with it must end."""
+        return kid in self._held.distrusted
+
+    def replace(self, other: TokenKeys) -> None:
+        """From now on it is those keys. One reference is exchanged: no reader sees half of it."""
+        self._held = other._held
 
 
 def log_key(deployment: str, key: SigningKey) -> LogKey:

@@ -1,6 +1,6 @@
 """The key ring: every key of the deployment, opened once with the provider and held in memory.
 
-provider (keyfile)
+provider (keyfile, passphrase)
   wraps the root key (`meta.root_key`)
     derives (HKDF) the wrapping key, and keys for other uses by label
       seals the data keys (per agent, per secret, for operators) and the signing keys
@@ -15,19 +15,21 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Clock, Instant, SystemClock
 from remit.kernel.errors import IntegrityFailed, NotFound
 from remit.kernel.names import new_id
 from remit.keys.derive import WRAP, derive
-from remit.keys.jwk import ED25519, ES256, SigningKey, generate, private_key
-from remit.keys.model import TokenKeys, log_key
+from remit.keys.jwk import ED25519, ES256
+from remit.keys.model import log_key
 from remit.keys.ports import Provider
+from remit.keys.rotation import LOG, TOKEN, KeyRecord, KeyState
 from remit.keys.seal import KEY_BYTES, bind, seal, unseal
 from remit.keys.secret import Secret
+from remit.keys.signing import SigningKeys, log_signer, new_signing_key, token_keys
 from remit.keys.sql import SqlKeys, WrappedKey
 from remit.storage.ports import Transaction
 
+TOPIC = "keys"
 _DEPLOYMENT = "deployment"
 _ROOT = "root_key"
 _OPERATORS = "operators"
@@ -42,18 +44,17 @@ class KeyRing:
     leave a key in memory that no row holds and with it payloads that nobody can open.
     """
 
-    def __init__(
-        self, deployment: str, root: Secret, signing: list[tuple[WrappedKey, SigningKey]], clock: Clock
-    ) -> None:
+    def __init__(self, deployment: str, root: Secret, signing: list[WrappedKey], clock: Clock) -> None:
         self.deployment = deployment
-        self.log_key = log_key(deployment, _active(signing, "log"))
-        self.token_keys = TokenKeys(
-            active=_active(signing, "token"),
-            verifying={key.kid: key.public for row, key in signing if row.use == "token" and row.state != "retired"},
-        )
         self._root = root
         self._clock = clock
         self._wrapping = derive(root, WRAP)
+        self._signing = SigningKeys(self._wrapping)
+        opened = self._signing.open(signing)
+        self.log_key = log_key(deployment, log_signer(opened))
+        self.records: tuple[KeyRecord, ...] = tuple(row.record for row in signing)
+        """Every signing key there is or was, as this node has it."""
+        self.token_keys = token_keys(opened, self.records)
         self._data_keys: dict[str, bytes] = {}
         self._change = _Change()
 
@@ -63,11 +64,13 @@ class KeyRing:
         rows = SqlKeys(tx.connection)
         deployment, root = new_id("dep"), os.urandom(KEY_BYTES)
         rows.put_meta(_DEPLOYMENT, deployment)
-        wrapped = provider.wrap(root, aad=bind("meta", _ROOT, 1, deployment))
+        wrapped = provider.wrap(root, aad=_root_place(deployment))
         rows.put_meta(_ROOT, base64.b64encode(wrapped).decode("ascii"))
         wrapping = derive(Secret(root), WRAP)
-        for use, algorithm in (("log", ED25519), ("token", ES256)):
-            rows.put_signing_key(_new_signing_key(wrapping, use, algorithm), now=now)
+        for use, algorithm in ((LOG, ED25519), (TOKEN, ES256)):
+            rows.put_signing_key(
+                new_signing_key(wrapping, use=use, algorithm=algorithm, state=KeyState.ACTIVE, now=now)
+            )
         sealed = seal(wrapping, os.urandom(KEY_BYTES), aad=("data_keys", _OPERATORS, 1))
         rows.put_data_key(_OPERATORS, 1, sealed, now=now)
 
@@ -83,10 +86,8 @@ class KeyRing:
         deployment, wrapped = rows.meta(_DEPLOYMENT), rows.meta(_ROOT)
         if deployment is None or wrapped is None:
             raise IntegrityFailed("the database has no root key")
-        root = Secret(provider.unwrap(base64.b64decode(wrapped), aad=bind("meta", _ROOT, 1, deployment)))
-        wrapping = derive(root, WRAP)
-        signing = [(row, _open_signing_key(wrapping, row)) for row in rows.signing_keys() if row.state != "retired"]
-        ring = cls(deployment, root, signing, clock or SystemClock())
+        root = Secret(provider.unwrap(_decoded(wrapped), aad=_root_place(deployment)))
+        ring = cls(deployment, root, rows.signing_keys(), clock or SystemClock())
         ring._reload(rows.data_keys())
         return ring
 
@@ -140,8 +141,43 @@ class KeyRing:
         """Whether a data key of the owner was ever erased: then what does not open may be that key's."""
         return SqlKeys(connection).any_erased(owner)
 
+    def make_signing_key(
+        self, tx: Transaction, *, use: str, algorithm: str, state: KeyState, now: Instant
+    ) -> KeyRecord:
+        """Make and store a signing key within `tx`. Memory follows the commit.
+
+        Raises:
+            JoseInvalid: No such algorithm.
+        """
+        made = new_signing_key(self._wrapping, use=use, algorithm=algorithm, state=state, now=now)
+        SqlKeys(tx.connection).put_signing_key(made)
+        tx.touch(TOPIC)
+        return made.record
+
+    def rewrap(self, tx: Transaction, provider: Provider) -> None:
+        """From the commit on `provider` opens this database, and what opened it before does not.
+
+        Nothing below the root key changes, and no server that runs notices.
+        """
+        root, place = self._root.reveal(), _root_place(self.deployment)
+        wrapped = provider.wrap(root, aad=place)
+        if provider.unwrap(wrapped, aad=place) != root:  # what would not open again must not take the old one's place
+            raise IntegrityFailed("the root key does not open again")
+        SqlKeys(tx.connection).rewrap_root(base64.b64encode(wrapped).decode("ascii"))
+
+    def reload(self, connection: Connection) -> None:
+        """Read every key anew: what changed elsewhere is not known."""
+        self._change.forget()
+        self._reload_signing(connection)
+        found = SqlKeys(connection).data_keys()
+        self._reload(found)
+        for owner in set(self._data_keys) - {row[0] for row in found}:
+            self._data_keys.pop(owner, None)
+
     def follow(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:  # noqa: ARG002 - Feed's shape
-        """What to subscribe to the feed: reload the data keys of the owners that changed."""
+        """What to subscribe to the feed: the signing keys, and the data keys of the owners that changed."""
+        if TOPIC in topics:
+            self._reload_signing(connection)
         owners = {topic for topic in topics if topic == _OPERATORS or topic.startswith(("agent:", "secret:"))}
         self._change.forget()
         if not owners:
@@ -154,6 +190,13 @@ class KeyRing:
         self._reload(found)
         for owner in owners - {row[0] for row in found}:
             self._data_keys.pop(owner, None)
+
+    def _reload_signing(self, connection: Connection) -> None:
+        """The token keys are swapped as one, under requests that are being served. The log key stays the one it is."""
+        rows = SqlKeys(connection).signing_keys()
+        records = tuple(row.record for row in rows)
+        self.token_keys.replace(token_keys(self._signing.open(rows), records))
+        self.records = records
 
     def _reload(self, found: Iterable[tuple[str, int, bytes]]) -> None:
         for owner, version, wrapped in found:
@@ -174,24 +217,12 @@ class _Change(threading.local):
         self.made: dict[str, bytes] = {}
 
 
-def _place(kid: str, use: str, algorithm: str, public: str) -> tuple[str | int, ...]:
-    return ("signing_keys", kid, 1, use, algorithm, public)
+def _root_place(deployment: str) -> bytes:
+    return bind("meta", _ROOT, 1, deployment)
 
 
-def _new_signing_key(wrapping: bytes, use: str, algorithm: str) -> WrappedKey:
-    jwk = generate(algorithm)
-    public = canonical({name: value for name, value in jwk.items() if name != "d"}).decode("utf-8")
-    sealed = seal(wrapping, canonical(jwk), aad=_place(jwk["kid"], use, algorithm, public))
-    return WrappedKey(jwk["kid"], use, algorithm, public, sealed, "active")
-
-
-def _open_signing_key(wrapping: bytes, row: WrappedKey) -> SigningKey:
-    opened = unseal(wrapping, row.wrapped, aad=_place(row.kid, row.use, row.algorithm, row.public))
-    return private_key(parse(opened))
-
-
-def _active(signing: list[tuple[WrappedKey, SigningKey]], use: str) -> SigningKey:
-    for row, key in signing:
-        if row.use == use and row.state == "active":
-            return key
-    raise IntegrityFailed(f"the database has no {use} key")
+def _decoded(wrapped: str) -> bytes:
+    try:
+        return base64.b64decode(wrapped, validate=True)
+    except ValueError as error:
+        raise IntegrityFailed("the database's root key is damaged") from error

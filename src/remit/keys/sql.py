@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from remit.kernel.clock import Instant
+from remit.kernel.errors import IntegrityFailed
+from remit.keys.rotation import KeyRecord, KeyState
 from remit.storage.schema import data_keys, meta, signing_keys
 
 
@@ -14,12 +16,9 @@ from remit.storage.schema import data_keys, meta, signing_keys
 class WrappedKey:
     """A row of `signing_keys`."""
 
-    kid: str
-    use: str
-    algorithm: str
-    public: str
-    wrapped: bytes
-    state: str
+    record: KeyRecord
+    public: str  # public JWK
+    wrapped: bytes  # the private JWK, sealed; empty once it is retired
 
 
 class SqlKeys:
@@ -68,30 +67,63 @@ class SqlKeys:
         return self._connection.execute(query).first() is not None
 
     def signing_keys(self) -> list[WrappedKey]:
-        """Every signing key, oldest first."""
-        query = select(
-            signing_keys.c.kid,
-            signing_keys.c.use,
-            signing_keys.c.algorithm,
-            signing_keys.c.public,
-            signing_keys.c.wrapped,
-            signing_keys.c.state,
-        ).order_by(signing_keys.c.created, signing_keys.c.kid)
-        return [
-            WrappedKey(row.kid, row.use, row.algorithm, row.public, bytes(row.wrapped), row.state)
-            for row in self._connection.execute(query)
-        ]
+        """Every signing key, oldest first.
 
-    def put_signing_key(self, key: WrappedKey, *, now: Instant) -> None:
+        Raises:
+            IntegrityFailed: One is in a state that there is not.
+        """
+        query = select(signing_keys).order_by(signing_keys.c.created, signing_keys.c.kid)
+        found = self._connection.execute(query).mappings()
+        return [WrappedKey(_record(row), row["public"], bytes(row["wrapped"])) for row in found]
+
+    def put_signing_key(self, key: WrappedKey) -> None:
         """Insert a signing key."""
+        record = key.record
         self._connection.execute(
             insert(signing_keys).values(
-                kid=key.kid,
-                use=key.use,
-                algorithm=key.algorithm,
+                kid=record.kid,
+                use=record.use,
+                algorithm=record.algorithm,
                 public=key.public,
                 wrapped=key.wrapped,
-                state=key.state,
-                created=now,
+                state=record.state.value,
+                created=record.created,
+                since=record.since,
+                distrusted=record.distrusted,
             )
         )
+
+    def move_signing_key(self, before: KeyRecord, after: KeyRecord) -> bool:
+        """Bring a key into another state if it is still in the one it was in; whether it was.
+
+        A retired key's private part goes with it: nothing signs with it, and its signatures count no more.
+        """
+        wiped = {"wrapped": b""} if after.state is KeyState.RETIRED else {}
+        moved = (
+            update(signing_keys)
+            .where(signing_keys.c.kid == before.kid, signing_keys.c.state == before.state.value)
+            .values(state=after.state.value, since=after.since, distrusted=after.distrusted, **wiped)
+        )
+        return self._connection.execute(moved).rowcount == 1
+
+    def rewrap_root(self, wrapped: str) -> None:
+        """Put the root key's new wrapping in the place of the old one."""
+        self._connection.execute(update(meta).where(meta.c.key == "root_key").values(value=wrapped))
+
+
+def _record(row: RowMapping) -> KeyRecord:
+    try:
+        state = KeyState(row["state"])
+    except ValueError as error:
+        raise IntegrityFailed("a signing key is in no state that there is", detail=f"{row['kid']}"[:80]) from error
+    created = Instant(row["created"])
+    since = created if row["since"] is None else Instant(row["since"])  # rows that are older than the column
+    return KeyRecord(
+        kid=row["kid"],
+        use=row["use"],
+        algorithm=row["algorithm"],
+        state=state,
+        created=created,
+        since=since,
+        distrusted=bool(row["distrusted"]),
+    )

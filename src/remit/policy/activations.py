@@ -37,10 +37,14 @@ class Activations:
 
     Args:
         covered: The coverage clock: microseconds for which the record of use is complete.
+        reading: What it shows when a use is seen, which is later where other nodes have not written theirs yet.
     """
 
-    def __init__(self, covered: Callable[[], Micros] = lambda: Micros(0)) -> None:
+    def __init__(
+        self, covered: Callable[[], Micros] = lambda: Micros(0), reading: Callable[[], Micros] | None = None
+    ) -> None:
         self.covered = covered
+        self._reading = reading or covered
         self._agents: dict[str, dict[ActivationKey, Activation]] = {}
         self._together: dict[str, Mapping[ActivationKey, tuple[ActivationKey, ...]]] = {}
         self._dirty: dict[ActivationKey, None] = {}
@@ -66,6 +70,10 @@ class Activations:
         with self._lock:
             unwritten = {key.agent for key in self._dirty}
             self._agents = {agent: held for agent, held in self._agents.items() if agent in unwritten}
+
+    def held(self) -> list[str]:
+        """The agents whose activations are here."""
+        return list(self._agents)
 
     def let_go(self, agent: str) -> None:
         """Forget one agent's: what is stored of it cannot be read."""
@@ -105,7 +113,7 @@ class Activations:
 
     def used(self, key: ActivationKey, at: Instant, run: str = "") -> None:
         """A justified use was recorded, of a run."""
-        covered, day = self.covered(), at // DAY
+        covered, day = self._reading(), at // DAY
         with self._lock:
             uses, first, last = self._days.get((key, day), (0, at, at))
             self._days[key, day] = (uses + 1, min(first, at), max(last, at))

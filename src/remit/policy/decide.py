@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from remit.access.model import PurposeState
 from remit.agents.model import AgentState, SenderConstraint
+from remit.attestation.model import Link
 from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
 from remit.policy import denial as refuse
@@ -14,6 +15,7 @@ from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
+from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Call, Code, Denial, Proposal, Violation
@@ -38,7 +40,7 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR091
     if not view.fresh(now):
         return trial.deny(refuse.unavailable(step=1, cause="the database was not reached within the staleness bound"))
     # (2) The caller is authenticated; what it may not see ends here, exactly like what does not exist.
-    agent = view.agents.get(call.caller.agent)
+    agent = acting(view, call.caller)
     server = view.servers.get(call.server)
     if agent is None or server is None or not _sees(agent, call):
         return trial.deny(refuse.not_visible())
@@ -117,6 +119,21 @@ def _standing(  # noqa: PLR0911 - a list of checks
         named = {name for name, action in (*reach.grants, *reach.emergency) if action == call.action}
         elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
         return refuse.purpose_mismatch(call, elsewhere=elsewhere)
+    return next((stop for link in call.caller.links if (stop := _behind(call, view, link, now)) is not None), None)
+
+
+def _behind(call: Call, view: View, link: Link, now: Instant) -> Denial | None:
+    """What stops an agent stops everybody who acts for it."""
+    record = view.agents.get(link.agent)
+    if record is None or record.agent.state is not AgentState.ACTIVE or now >= record.agent.not_after:
+        return refuse.agent_suspended(f"it acts for {link.agent}, which is not active")
+    owner = view.owners.get(record.agent.owner)
+    if owner is None or not owner.active:
+        return refuse.agent_suspended(f"it acts for {link.agent}, whose owner is not active")
+    if link.credential not in record.credentials:
+        return refuse.withdrawn(call, cause="credential not registered")
+    if call.caller.purpose not in record.agent.purposes:
+        return refuse.purpose_mismatch(call)
     return None
 
 
@@ -166,8 +183,10 @@ def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: S
     # (7) The organisation's policies speak about every method that is known.
     if method in METHODS:
         subject = Subject(agent, purpose, server, None, call.action)
-        values = read(EMPTY, {})
-        verdict, _ = view.slices.ask(subject, view.organisation, None, context(call, values, now=now))
+        about = context(call, read(EMPTY, {}), now=now)
+        if (denial := _behind_forbidden(trial, subject, about)) is not None:
+            return trial.deny(denial)
+        verdict, _ = view.slices.ask(subject, view.organisation, None, about)
         if (denial := _ruled_out(verdict, view)) is not None:
             return trial.deny(denial)
     # (8) Methods have no rules of their own: they pass as a whole, or not at all.
@@ -190,6 +209,8 @@ def _within(trial: _Trial, subject: Subject, about: str) -> Proposal:
     Those for emergencies come after all ordinary ones: what these let through is charged to none of them.
     """
     call, view = trial.call, trial.view
+    if (denial := _behind_forbidden(trial, subject, about)) is not None:
+        return trial.deny(denial)
     key, reach = (call.caller.purpose, call.action), subject.agent.reach
     furthest: Denial | None = None
     tried: Grant | None = None
@@ -219,6 +240,18 @@ def _within(trial: _Trial, subject: Subject, about: str) -> Proposal:
     if not ruled and (denial := _organisation(trial, subject, tried, about)) is not None:
         return trial.deny(denial)
     return trial.deny(furthest or refuse.not_granted(call))
+
+
+def _behind_forbidden(trial: _Trial, subject: Subject, about: str) -> Denial | None:
+    """(7) for everybody for whom the caller acts: what is forbidden to one is not done for it by another."""
+    for link in trial.call.caller.links:
+        record = trial.view.agents.get(link.agent)
+        if record is None:
+            return refuse.agent_suspended(f"it acts for {link.agent}, which is not registered")
+        verdict, _ = trial.view.slices.ask(replace(subject, agent=record), trial.view.organisation, None, about)
+        if (denial := _ruled_out(verdict, trial.view)) is not None:
+            return denial
+    return None
 
 
 def _further(denial: Denial, furthest: Denial | None) -> bool:
@@ -273,12 +306,13 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
 
 def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial | None:
     call, view, now = trial.call, trial.view, trial.now
-    known, agent = view.activations, subject.agent.agent
-    if not known.knows(agent.agent):
+    known, key = view.activations, key_of(call)
+    # Whose access is used: acting for another, that one's.
+    root = view.agents.get(key.agent)
+    if root is None or not known.knows(key.agent):
         return refuse.unavailable(step=9, cause="the agent's activations are not loaded")
-    key = key_of(call)
-    holder = subject.agent.holder(owner_active=True)  # step 4 has seen to it
-    at = Moment(now, known.covered(), run_opened(call.caller, subject.agent.agent))
+    holder = replace(root.holder(owner_active=True), risk=subject.agent.risk.value)  # step 4 has seen to the owners
+    at = Moment(now, known.covered(), run_opened(call.caller, root.agent))
     setting = setting_in(view, key, tier=subject.tier, grant=grant, holder=holder, at=at)
     start = entitled(call, known.find(key), setting)
     if isinstance(start, Start):

@@ -6,20 +6,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Protocol
 
 from remit.access.activation import MOST_CYCLES, Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import row_of
-from remit.access.judge import Facts, judge, usable
+from remit.access.against import NOTHING, against_of, vouched_of
+from remit.access.judge import Facts, Verdict, judge, usable
 from remit.access.model import Boundary, Rule
 from remit.access.reactivate import QUOTA_PER_HOUR, Ask, Refusal, ask_statement, counts, reactivate
 from remit.access.ttl import Habit, habit_of, ttl
-from remit.agents.signals import Noticed, Signal
+from remit.agents.signals import Noticed
 from remit.catalog.model import Tier
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import DAY, EPOCH, HOUR, Instant, Micros, rfc3339, window_end, window_start
+from remit.kernel.names import ActionName
 from remit.policy import denial as refuse
 from remit.policy.model import Call, Denial
 from remit.storage.model import Activate, Effect, Reserve
@@ -48,6 +50,19 @@ class Covered(Protocol):
         ...
 
 
+class Beside(NamedTuple):
+    """What is used together with an entitlement: its use, and how far the record of that use is complete.
+
+    It may be of another server, whose record others tell of, or is not believed at present.
+    """
+
+    action: ActionName
+    usage: Usage
+    covered: int  # the coverage clock, as far as the record is believed
+    windows: Covered | None = None
+    believed: Instant | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """An entitlement that starts with this call: what must commit, and the verdict that is recorded."""
@@ -58,8 +73,8 @@ class Start:
 
 
 def key_of(call: Call) -> ActivationKey:
-    """What a call would use. The scope is the server, until a boundary declares another."""
-    return ActivationKey(call.caller.agent, call.caller.purpose, call.action, call.server)
+    """What a call would use: of the agent itself or, acting for another, of that one. The scope is the server."""
+    return ActivationKey(call.caller.principal, call.caller.purpose, call.action, call.server)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +89,7 @@ class Setting:
     now: Instant
     windows: Covered | None = None  # of a server whose use others tell of; else the coverage clock counts
     believed: Instant | None = None  # until when its record of use is; None: until now
-    together: Usage | None = None  # the newest use of what is used together with it
+    together: tuple[Beside, ...] = ()  # what is used together with it
     woken: bool = False  # whether what is used together with it started within this UTC hour
     opened: Instant | None = None  # when the run that calls began, or the oldest that is open for its purpose
     needed_by: str = ""  # an action in force that needs this one
@@ -84,16 +99,18 @@ class Setting:
 def facts_of(activation: Activation, setting: Setting) -> Facts:
     """What `judge` asks of an activation."""
     rule, holder, now = setting.rule, setting.holder, setting.now
-    newest = _newest(_since_start(activation), setting.together)
-    idle, habit = max(0, now - newest.last), _habit(activation, rule)
-    covered = _idle_covered(newest, setting)
+    mine, habit = _since_start(activation), _habit(activation, rule)
+    idle, covered = now - mine.last, _complete(mine, setting, now)
+    for each in setting.together:  # the least of each: measured by the newest use alone, another's record would count
+        idle, covered = min(idle, now - each.usage.last), min(covered, _complete(each.usage, each, now))
     over = covered - ttl(setting.tier, habit)  # for how long its time is over
-    against = _against(activation, holder.noticed) if holder.noticed else _NOTHING
+    against = against_of(activation, holder.noticed, risk=holder.risk) if holder.noticed else NOTHING
+    under = activation.under
     return Facts(
         tier=setting.tier,
         state=activation.state,
         in_state=max(0, now - activation.since),
-        idle=idle,
+        idle=max(0, idle),
         idle_covered=covered,
         habit=habit,
         risk=holder.risk,
@@ -102,13 +119,16 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
         owner_active=holder.owner_active,
         same_version=activation.agent_version == holder.version,
         why=activation.why,
+        under=under.state.value if under else "",
+        under_why=under.why if under else "",
+        under_for=max(0, now - under.since) if under else 0,
         calm=max(0, now - holder.calm),
         held=over >= 0 and setting.opened is not None and setting.opened < now - over,
+        other_risk=against.other_risk,
         exposed=against.exposed,
         critical=against.critical,
-        toxic=against.toxic,
-        doubt=against.doubt,
-        vouched=now < activation.vouched,
+        against=tuple(sorted(against.weighed)),
+        vouched=vouched_of(activation, against.weighed) if now < activation.vouched else (),
         needed=setting.needed_by != "",
         severed=setting.severed_by != "",
     )
@@ -120,8 +140,20 @@ def _since_start(activation: Activation) -> Usage:
     return usage if usage.last >= activation.started else replace(usage, last=activation.started)
 
 
-def _newest(usage: Usage, together: Usage | None) -> Usage:
-    return usage if together is None or together.last <= usage.last else together
+def company(activation: Activation, setting: Setting) -> list[Beside]:
+    """Of what is used together with it, that from which its idle time was taken, if it was not its own.
+
+    That is the one with the newest use, and the one that is idle for the least time on record, if they are two.
+    """
+    mine, now = _since_start(activation), setting.now
+    newest = max(setting.together, key=lambda each: each.usage.last, default=None)
+    least = min(setting.together, key=lambda each: _complete(each.usage, each, now), default=None)
+    found: list[Beside] = []
+    if newest is not None and newest.usage.last > mine.last:
+        found.append(newest)
+    if least is not None and _complete(least.usage, least, now) < _complete(mine, setting, now) and least not in found:
+        found.append(least)
+    return found
 
 
 def _habit(activation: Activation, rule: Rule | None) -> Habit:
@@ -129,34 +161,12 @@ def _habit(activation: Activation, rule: Rule | None) -> Habit:
     return habit_of(activation.usage, activation.cycles, cadence=cadence, shorter=shorter)
 
 
-def _idle_covered(newest: Usage, setting: Setting) -> int:
-    if setting.windows is None:
-        return max(0, setting.covered - newest.covered)
-    until = setting.now if setting.believed is None else min(setting.now, setting.believed)
-    return setting.windows.measure(newest.last, until) if newest.last < until else 0
-
-
-class _Against(NamedTuple):
-    exposed: bool = False
-    critical: bool = False
-    toxic: bool = False
-    doubt: bool = False
-
-
-_NOTHING: Final = _Against()
-
-
-def _against(activation: Activation, noticed: Iterable[Noticed]) -> _Against:
-    """What of an agent's signals concerns one of its activations."""
-    key = activation.key
-    about = {(each.signal, each.about) for each in noticed}
-    kinds = {signal for signal, _ in about}
-    return _Against(
-        exposed=Signal.CREDENTIAL_EXPOSED in kinds,
-        critical=Signal.CRITICAL in kinds,
-        toxic=(Signal.TOXIC_COMBINATION, f"{key.purpose} {key.action}") in about,
-        doubt=(Signal.PURPOSE_DRIFT, key.purpose) in about or (Signal.PEER_OUTLIER, key.action) in about,
-    )
+def _complete(usage: Usage, record: Setting | Beside, now: Instant) -> int:
+    """For how much of the time since its last use the record is complete."""
+    if record.windows is None:
+        return max(0, record.covered - usage.covered)
+    until = now if record.believed is None else min(now, record.believed)
+    return record.windows.measure(usage.last, until) if usage.last < until else 0
 
 
 def entitled(call: Call, activation: Activation | None, setting: Setting) -> Start | Denial | None:
@@ -180,7 +190,7 @@ def entitled(call: Call, activation: Activation | None, setting: Setting) -> Sta
     told = _notice(started, change, setting.now) if setting.tier is not Tier.LOW else None
     effects: tuple[Effect, ...] = (effect_of(started, activation, setting, notice=told),)
     if counts(ask) and not setting.woken:  # what is used together is charged once
-        effects = (quota(call.caller.agent, setting.now), *effects)
+        effects = (quota(call.caller.principal, setting.now), *effects)
     return Start(effects, started, verdict_of(started, change, ask_statement(ask), activation))
 
 
@@ -215,13 +225,13 @@ def begin(
         state=ActivationState.ACTIVE, since=now, started=now, by=by,
         serial=1 + (before.serial if before is not None else 0), usage=usage,
         cycles=(*before.cycles, now // DAY)[-MOST_CYCLES:] if before and lapsed else before.cycles if before else (),
-        vouched=before.vouched if before else EPOCH,
+        vouched=before.vouched if before else EPOCH, covers=before.covers if before else (),
     )  # fmt: skip
 
 
 def effect_of(started: Activation, before: Activation | None, setting: Setting, *, notice: str | None) -> Activate:
     """What writes it, if nobody was faster."""
-    row = row_of(started, due=due_at(facts_of(started, setting), setting))
+    row = row_of(started, due=due_at(facts_of(started, setting), setting, vouched=started.vouched))
     key = started.key
     expected = before.serial if before is not None else 0
     return Activate((key.agent, key.purpose, key.action, key.scope), expected, row, notice)
@@ -233,15 +243,33 @@ def quota(agent: str, now: Instant) -> Reserve:
     return Reserve(key, window_start("hour", now), window_end("hour", now), 1, QUOTA_PER_HOUR)
 
 
-def due_at(facts: Facts, setting: Setting) -> int:
-    """When the verdict may change by itself.
+def due_at(facts: Facts, setting: Setting, *, vouched: Instant = EPOCH) -> int:
+    """When the verdict may change by itself: by its own time, or when its boundary or a person's keep (`vouched`) ends.
+
+    What is judged to be otherwise than it stands is looked at with the next tick.
+    """
+    found = judge(facts)
+    if found.state is not facts.state:
+        return setting.now + 1
+    boundary = EPOCH if setting.boundary is None else setting.boundary.not_after
+    ends = [each for each in (vouched, boundary) if each > setting.now]
+    return min([_by_itself(facts, found, setting), *ends])
+
+
+def _by_itself(facts: Facts, found: Verdict, setting: Setting) -> int:
+    """When its own time changes the verdict.
 
     Where the record of use does not run with the clock, it cannot be told when it will have gone far enough: then it
-    is looked at again after an hour, and not every second.
+    is looked at again after an hour, and not every second; or when it would change although the record stands still.
     """
-    left = judge(facts).left
-    stands = setting.windows is not None or setting.believed is not None
-    return _NEVER if left is None else setting.now + max(_AGAIN if stands else 1, left)
+    left = found.left
+    if left is None:
+        return _NEVER
+    records: tuple[Setting | Beside, ...] = (setting, *setting.together)
+    if all(each.windows is None and each.believed is None for each in records):
+        return setting.now + max(1, left)
+    standing = judge(replace(facts, idle_covered=-_NEVER)).left
+    return setting.now + min(max(_AGAIN, left), _NEVER if standing is None else max(1, standing))
 
 
 def verdict_of(

@@ -40,7 +40,7 @@ from remit.storage.model import Release, Reserve
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
-_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations"})
+_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations", "keys"})
 
 
 class Facts:
@@ -52,6 +52,8 @@ class Facts:
         contact: When the database last answered, on the clock that `now` comes from.
         reader: For what is read when it is first asked for: an agent's activations.
         covered: The coverage clock.
+        reading: The same, for when a use is seen.
+        written: Changes with every time that another node wrote down the use that it saw.
     """
 
     def __init__(
@@ -62,11 +64,15 @@ class Facts:
         contact: Callable[[], Instant],
         reader: Reader | None = None,
         covered: Callable[[], Micros] = lambda: Micros(0),
+        reading: Callable[[], Micros] | None = None,
+        written: Callable[[], object] = lambda: (),
     ) -> None:
         self._source = source
         self._reader = reader
         self._engine = engine
         self._organisations = itertools.count(1)
+        self._written = written
+        self._loaded: dict[str, object] = {}  # agent: what `written` said before its activations were read
         self._view = View(
             epoch=0,
             contact=contact,
@@ -78,7 +84,7 @@ class Facts:
             organisation=Organisation(),
             counters=Counters(),
             slices=Slices(engine),
-            activations=Activations(covered),
+            activations=Activations(covered, reading),
         )
 
     def view(self) -> View:
@@ -98,10 +104,19 @@ class Facts:
                 return {}
             return self._reader.read(lambda connection: self._source.together(connection, agent))
 
-        known = self._view.activations
+        known, again = self._view.activations, again or self.behind(agent)
+        said = self._written()
         if again or not known.knows(agent):
             known.group(agent, groups())  # before they are loaded: what is known is judged with what it goes with
         known.load(agent, read, again=again and known.knows(agent))
+        self._loaded[agent] = said
+
+    def behind(self, agent: str) -> bool:
+        """Whether another node wrote down use since this agent's activations were read here.
+
+        Use raises no epoch, and nobody is told of it: so what looks idle here may be in use elsewhere.
+        """
+        return self._view.activations.knows(agent) and self._loaded.get(agent, ()) != self._written()
 
     def load(self, connection: Connection, *, epoch: int) -> None:
         """Read everything."""
@@ -112,6 +127,8 @@ class Facts:
         source = self._source
         risks = dict(source.risks(connection))
         self._view.activations.forget()
+        for agent in self._view.activations.held():  # use that is not written keeps them, and they may be old
+            self._activations(connection, agent, {})
         held: dict[str, list[Boundary]] = defaultdict(list)
         shared: dict[Rule, Rule] = {}
         for boundary in source.boundaries(connection):

@@ -8,7 +8,7 @@ promised: each call is still decided, and a mandate that is a minute old may be 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.access.activation import ActivationKey, ActivationState, Usage
@@ -20,11 +20,13 @@ from remit.access.ttl import habit_of, ttl
 from remit.attestation.model import Caller
 from remit.catalog.model import Tier, Tool
 from remit.kernel.clock import SECOND, Instant, Micros, rfc3339
+from remit.kernel.errors import NotFound
 from remit.kernel.names import ActionName, DecisionId, PurposeName, ToolName, split_action
 from remit.policy import organisation
 from remit.policy.applicable import known_to, told
 from remit.policy.constraints import plain
 from remit.policy.decide import decide
+from remit.policy.delegated import acting
 from remit.policy.denial import opening_command
 from remit.policy.entitlement import asked, facts_of
 from remit.policy.limits import Limit, decimal_of, reservation
@@ -61,7 +63,7 @@ def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None)
         used: What a counter holds; by default what this node knows of it.
     """
     caller = issue.caller
-    record = view.agents[caller.agent]
+    record = _record(view, caller)
     known = used or (lambda reserve: view.counters.used(reserve.key, reserve.window))
     trial = _Trial(view, record, caller, now, known, issue.hypothetical)
     granted = dict(_granted(trial, issue.server))
@@ -71,6 +73,7 @@ def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None)
     return {
         "iss": issue.base,
         "sub": caller.agent,
+        **({"acts_for": [link.agent for link in caller.links]} if caller.links else {}),
         "iat": issued,
         "exp": issued + LIFETIME // SECOND,
         "epoch": view.epoch,
@@ -95,9 +98,17 @@ def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None)
     }
 
 
+def _record(view: View, caller: Caller) -> AgentRecord:
+    """What it has; an agent that is not registered, or acts for one that is not, has nothing to be told of."""
+    found = acting(view, caller)
+    if found is None:
+        raise NotFound("there is no such agent", detail=caller.agent)
+    return found
+
+
 def counted(view: View, issue: Issue, *, now: Instant) -> list[Reserve]:
     """The counters that the mandate tells of, each as a call of nothing would reserve it."""
-    trial = _Trial(view, view.agents[issue.caller.agent], issue.caller, now, lambda _: None)
+    trial = _Trial(view, _record(view, issue.caller), issue.caller, now, lambda _: None)
     grants = [grant for _, found in _granted(trial, issue.server) for grant in found]
     return [_counter(limit, now) for grant in grants for limit in grant.limits]
 
@@ -158,6 +169,7 @@ def _freeze(trial: _Trial) -> dict[str, Any]:
     covering = (
         ("all", "*"), ("owner", owner), ("agent", caller.agent), ("instance", caller.instance),
         ("credential", caller.credential),
+        *(each for link in caller.links for each in (("agent", link.agent), ("instance", link.instance))),
     )  # fmt: skip
     on = [kind for kind, name in covering if name and (kind, name) in trial.view.freezes]
     return {"frozen": bool(on), "on": on}
@@ -200,12 +212,13 @@ def _opening(trial: _Trial, grant: Grant) -> Opening | None:
 
 def _entitled(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier: Tier) -> dict[str, Any]:
     view, caller, now = trial.view, trial.caller, trial.now
-    key = ActivationKey(caller.agent, caller.purpose, action, split_action(action)[0])
+    key = ActivationKey(caller.principal, caller.purpose, action, split_action(action)[0])
     known = view.activations.find(key)
     grant = next((each for each in grants if known and each.boundary.boundary == known.boundary), grants[0])
-    owner = view.owners.get(trial.record.agent.owner)
-    holder = trial.record.holder(owner_active=owner is not None and owner.active)
-    at = Moment(now, view.activations.covered(), run_opened(caller, trial.record.agent))
+    root = view.agents[caller.principal]  # whose access it is; `_record` has found it
+    owner = view.owners.get(root.agent.owner)
+    holder = replace(root.holder(owner_active=owner is not None and owner.active), risk=trial.record.risk.value)
+    at = Moment(now, view.activations.covered(), run_opened(caller, root.agent))
     setting = setting_in(view, key, tier=tier, grant=grant, holder=holder, at=at)
     state: ActivationState | None = None
     if known is not None:
@@ -259,7 +272,9 @@ def _ttl(trial: _Trial, grant: Grant, tier: Tier) -> int:
     if (opening := _opening(trial, grant)) is not None:
         return (opening.ends - trial.now) // SECOND
     action, caller = grant.rule.action, trial.caller
-    known = trial.view.activations.find(ActivationKey(caller.agent, caller.purpose, action, split_action(action)[0]))
+    known = trial.view.activations.find(
+        ActivationKey(caller.principal, caller.purpose, action, split_action(action)[0])
+    )
     usage = known.usage if known is not None else Usage(trial.now, Micros(0))
     cycles = known.cycles if known is not None else ()
     return ttl(tier, habit_of(usage, cycles, cadence=grant.rule.cadence, shorter=grant.rule.ttl)) // SECOND

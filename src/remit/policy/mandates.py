@@ -45,7 +45,7 @@ class Mandates:
 
     def _issued(self, issue: Issue) -> dict[str, Any]:
         caller = issue.caller
-        self._policy.prepare(caller.agent)
+        self._policy.prepare(caller.principal)
         view, now = self._policy.view(), self._clock.now()
         if caller.agent not in view.agents:
             raise NotFound("there is no such agent", detail=caller.agent)

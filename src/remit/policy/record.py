@@ -51,6 +51,10 @@ def decision_fields(
         "forwarded": denial is None,
         "policies": view.organisation.digest,
     }
+    if caller.txn:
+        fields["txn"] = caller.txn
+    if caller.links:
+        fields |= {"delegation": caller.delegation, "acts_for": [link.agent for link in caller.links]}
     if caller.pep:
         fields["pep"] = caller.pep
     if denial is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from remit.access.activation import Activation
+from remit.access.activation import Activation, ActivationKey
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
-from remit.kernel.clock import Clock, Instant
+from remit.kernel.clock import SECOND, Clock, Instant
 from remit.kernel.errors import ConfigInvalid, Malformed, NotFound
 from remit.kernel.names import (
     ActionName,
@@ -22,6 +22,7 @@ from remit.kernel.names import (
 )
 from remit.policy import organisation
 from remit.policy.decide import decide
+from remit.policy.delegated import acting
 from remit.policy.denial import body, revoked
 from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
@@ -31,7 +32,7 @@ from remit.policy.narrow import narrowed
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.schema import for_catalog
-from remit.policy.view import View, usable_grants
+from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.widen import widenings
 from remit.storage.model import Release, Reserve
 
@@ -43,6 +44,9 @@ _STOPPED: Final = frozenset(
         Code.ENFORCEMENT_UNAVAILABLE, Code.REPLAYED_PROOF, Code.RATE_LIMITED, Code.BUDGET_EXHAUSTED,
     }
 )  # fmt: skip
+
+
+_LATELY: Final = 10 * SECOND  # shorter than any time without use that ends an entitlement
 
 
 class PolicyService:
@@ -73,8 +77,18 @@ class PolicyService:
         return None if record is None else record.agent.purposes
 
     def ready(self, call: Call) -> bool:
-        """Whether the agent's activations are in memory; only a tool's call needs them."""
-        return call.tool is None or self._facts.view().activations.knows(call.caller.agent)
+        """Whether the agent's activations are in memory; only a tool's call needs them.
+
+        What was not used here lately may be in use at another node: it is read again before it counts as idle.
+        """
+        if call.tool is None:
+            return True
+        agent, known = call.caller.principal, self._facts.view().activations
+        if not known.knows(agent):
+            return False
+        found = known.find(key_of(call))
+        lately = found is None or self._clock.now() - found.usage.last < _LATELY
+        return lately or not self._facts.behind(agent)
 
     def prepare(self, agent: str, *, again: bool = False) -> None:
         """Load an agent's activations; with `again`, load them anew. Reads the database."""
@@ -93,16 +107,16 @@ class PolicyService:
     def refused(self, call: Call, denial: Denial, at: Instant) -> None:
         """A call was denied: it is counted, if it is about what the agent tries, and keeps nothing in force."""
         if denial.code not in _STOPPED and self._named(call):
-            self._facts.view().activations.denied(key_of(call), at)
+            self._facts.view().activations.denied(_tried(call), at)
 
     def failed(self, call: Call, at: Instant) -> None:
         """A call that was let through came to an error: it is counted, and keeps nothing in force."""
         if call.under is None and self._named(call):
-            self._facts.view().activations.failed(key_of(call), at)
+            self._facts.view().activations.failed(_tried(call), at)
 
     def _named(self, call: Call) -> bool:
         """Whether a boundary of the agent names what was called. Names that it makes up must not fill the memory."""
-        record = self._facts.view().agents.get(call.caller.agent)
+        record = acting(self._facts.view(), call.caller)
         if record is None or call.tool is None:
             return False
         return call.action in record.reach.actions and call.caller.purpose in record.agent.purposes
@@ -135,10 +149,10 @@ class PolicyService:
 
     def shown(self, view: View, caller: Caller) -> frozenset[ActionName]:
         """The actions that the caller may see listed under its purpose: none that is for emergencies and not open."""
-        record, now = view.agents.get(caller.agent), self._clock.now()
+        record, now = acting(view, caller), self._clock.now()
         return frozenset(
             action
-            for action in visible(view, caller.agent, caller.purpose)
+            for action in seen(view, record, caller.purpose)
             if record is not None and usable_grants(view, record, (caller.purpose, action), now=now)
         )
 
@@ -146,7 +160,7 @@ class PolicyService:
         self, view: View, caller: Caller, action: ActionName, schema: Mapping[str, Any], *, now: Instant
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries in force let arguments through."""
-        record = view.agents.get(caller.agent)
+        record = acting(view, caller)
         granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
         return narrowed(schema, [grant.rule for grant in granted if now < grant.boundary.not_after])
 
@@ -232,9 +246,13 @@ class PolicyService:
         return widenings(standing, following)
 
 
-def visible(view: View, agent: str, purpose: str | None = None) -> frozenset[ActionName]:
-    """The actions that `agent` may see: named by one of its boundaries, and with a purpose, of that purpose."""
-    record = view.agents.get(agent)
+def _tried(call: Call) -> ActivationKey:
+    """What was tried, by whom: an agent that acts for another speaks against itself."""
+    return key_of(call)._replace(agent=call.caller.agent)
+
+
+def seen(view: View, record: AgentRecord | None, purpose: str | None = None) -> frozenset[ActionName]:
+    """The actions that an agent may see: named by one of its boundaries, and with a purpose, of that purpose."""
     if record is None:
         return frozenset()
     if purpose is None:

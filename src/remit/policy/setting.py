@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from remit.access.activation import ActivationKey, ActivationState
-from remit.access.judge import SEVERED, Verdict, judge, usable
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
+from remit.access.judge import Verdict, judge, usable
 from remit.agents.model import Agent
 from remit.attestation.model import Caller
 from remit.catalog.model import Tier
-from remit.kernel.clock import Instant, window_start
+from remit.kernel.clock import Instant, Micros, window_start
 from remit.kernel.names import ActionName, ServerName, ToolName, split_action
-from remit.policy.entitlement import Holder, Setting, facts_of
+from remit.policy.entitlement import Beside, Holder, Setting, facts_of
 from remit.policy.view import Grant, View
 
 
@@ -74,8 +74,8 @@ def _in_force(found: Verdict, tier: Tier) -> bool:
 
 
 def _taken(found: Verdict, _tier: Tier) -> bool:
-    """Whether it is suspended for its own sake: what is so only because of another is not what must be waited for."""
-    return found.state is ActivationState.SUSPENDED and found.reason != SEVERED
+    """Whether it is suspended. It is judged alone, so for its own sake: never only because of what it needs."""
+    return found.state is ActivationState.SUSPENDED
 
 
 def _first(
@@ -100,23 +100,38 @@ def _first(
 
 def _alone(view: View, key: ActivationKey, *, tier: Tier, grant: Grant | None, holder: Holder, at: Moment) -> Setting:
     """The setting without what it depends on."""
-    server = key.scope
     # An agent chooses what its runs do together, so that nothing critical lasts longer for it.
     others = [] if tier is Tier.CRITICAL else view.activations.together(key)
-    setting = Setting(
+    covered, believed = _believed(view, key, at)
+    return Setting(
         tier=tier,
         boundary=grant.boundary if grant else None,
         rule=grant.rule if grant else None,
         holder=holder,
-        covered=at.covered,
+        covered=covered,
         now=at.now,
-        windows=view.coverage.get(server),
-        together=max((each.usage for each in others), key=lambda usage: usage.last, default=None),
+        windows=view.coverage.get(key.scope),
+        believed=believed,
+        together=tuple(_beside(view, each, at) for each in others if each.usage.days),
         woken=any(each.started >= window_start("hour", at.now) for each in others),
         opened=at.opened,
     )
-    held = [doubt for doubt in view.doubts.get(server, ()) if doubt.holds(key.agent)]
+
+
+def _beside(view: View, activation: Activation, at: Moment) -> Beside:
+    """What is used together with another, on the record of its own server."""
+    key, usage, started = activation.key, activation.usage, activation.started
+    if usage.last < started:
+        # It started again since its last use, and a start is no use: its clock is set back to that as far as it is
+        # known, which is that the record was complete between them.
+        usage = Usage(usage.last, Micros(usage.covered - (started - usage.last)), usage.days, usage.gaps)
+    covered, believed = _believed(view, key, at)
+    return Beside(key.action, usage, covered, view.coverage.get(key.scope), believed)
+
+
+def _believed(view: View, key: ActivationKey, at: Moment) -> tuple[int, Instant | None]:
+    """The coverage clock, and until when its server's record is believed (None: until now), where that is doubted."""
+    held = [doubt for doubt in view.doubts.get(key.scope, ()) if doubt.holds(key.agent)]
     if not held:
-        return setting
-    covered, believed = min(doubt.covered for doubt in held), min(doubt.since for doubt in held)
-    return replace(setting, covered=min(setting.covered, covered), believed=believed)
+        return at.covered, None
+    return min(at.covered, *(doubt.covered for doubt in held)), min(doubt.since for doubt in held)

@@ -18,6 +18,7 @@ from remit.access.opening import Opening
 from remit.agents.credentials import credentials
 from remit.agents.model import Agent
 from remit.agents.risk import QUIET, Risk
+from remit.attestation.model import Link
 from remit.catalog.model import Server, Tier, Tool
 from remit.freezes.model import Freeze, FreezeKind
 from remit.kernel.clock import SECOND, Instant
@@ -105,6 +106,10 @@ class AgentRecord:
         """What `judge` asks of the agent."""
         agent, risk = self.agent, self.risk
         return Holder(agent.version, agent.state.value, owner_active, risk.value, risk.calm, risk.noticed)
+
+    def has(self, reach: Reach) -> None:
+        """Say what it has, where that is not what its own boundaries name (`policy/delegated.py`)."""
+        self._reach = reach
 
     @property
     def reach(self) -> Reach:
@@ -290,24 +295,34 @@ class View:
             return None
         caller, server = call.caller, self.servers.get(call.server)
         injected = None if server is None else server.server.credential
-        return next(
-            (
-                freeze
-                for kind, name in (
-                    (FreezeKind.ALL.value, "*"),
-                    (FreezeKind.SERVER.value, call.server),
-                    (FreezeKind.TOOL.value, call.action),
-                    (FreezeKind.OWNER.value, agent.owner),
-                    # An upstream credential: the calls to every server that would get it.
-                    (FreezeKind.CREDENTIAL.value, None if injected is None else injected.secret),
-                    (FreezeKind.CREDENTIAL.value, caller.credential),
-                    (FreezeKind.AGENT.value, caller.agent),
-                    (FreezeKind.INSTANCE.value, caller.instance),
-                )
-                if name is not None and (freeze := self.freezes.get((kind, name))) is not None
-            ),
-            None,
+        found = self._freeze(
+            (FreezeKind.ALL, "*"),
+            (FreezeKind.SERVER, call.server),
+            (FreezeKind.TOOL, call.action),
+            (FreezeKind.OWNER, agent.owner),
+            # An upstream credential: the calls to every server that would get it.
+            (FreezeKind.CREDENTIAL, None if injected is None else injected.secret),
+            (FreezeKind.CREDENTIAL, caller.credential),
+            (FreezeKind.AGENT, caller.agent),
+            (FreezeKind.INSTANCE, caller.instance),
         )
+        if found is not None or not caller.links:
+            return found
+        return next((stop for link in caller.links if (stop := self._freeze_on_link(link)) is not None), None)
+
+    def _freeze_on_link(self, link: Link) -> Freeze | None:
+        """The first freeze on an agent for which another acts."""
+        record = self.agents.get(link.agent)
+        return self._freeze(
+            (FreezeKind.OWNER, None if record is None else record.agent.owner),
+            (FreezeKind.CREDENTIAL, link.credential),
+            (FreezeKind.AGENT, link.agent),
+            (FreezeKind.INSTANCE, link.instance),
+        )
+
+    def _freeze(self, *on: tuple[FreezeKind, str | None]) -> Freeze | None:
+        known = ((kind.value, name) for kind, name in on if name is not None)
+        return next((freeze for each in known if (freeze := self.freezes.get(each)) is not None), None)
 
 
 def usable_grants(

@@ -16,13 +16,15 @@ from remit.reviews.ground import Ground
 from remit.reviews.model import CHOICES, NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said, Stage
 from remit.reviews.quality import Given
 from remit.reviews.sql import SqlAnswers, SqlQuestions
+from remit.reviews.subject import names_of_key
 from remit.reviews.telling import log, notify
-from remit.reviews.word import seal_of
+from remit.reviews.word import sealed
 from remit.storage.ports import Transaction
 
 _FEW: Final = 50
 _MANY: Final = 10_000
 _MAX_NOTE: Final = 1000
+_NAMED: Final = 10  # what joined a question, in one line
 _OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC})
 _TAKES: Final = frozenset({Said.NARROW, Said.END})
 
@@ -38,7 +40,9 @@ class Answering:
 
     ground: Ground
 
-    def answer(self, id: str, said: str, *, by: Actor, note: str = "", to: str = "") -> Answer:  # noqa: A002 - what it is
+    def answer(
+        self, id: str, said: str, *, by: Actor, note: str = "", to: str = "", shown: int = 1,  # noqa: A002 - what it is
+    ) -> Answer:  # fmt: skip
         """Stage what a person says; or hand the question to whom they ask.
 
         Args:
@@ -47,9 +51,11 @@ class Answering:
             by: Who says it. Whether a question that is no owner's is theirs was checked by their role.
             note: Why; kept, and required to ask somebody.
             to: For ask, whom.
+            shown: The question's `serial` when this person was shown it. It covers nothing that joined after.
 
         Raises:
-            NotFound, Conflict: No such question; it is not open any more, or narrowing would take nothing.
+            NotFound, Conflict: No such question; it is not open any more, is about more than was shown, or
+                narrowing would take nothing.
             Malformed: It cannot be said to this question, or the note is missing or too long.
             Forbidden: This person may not answer it.
         """
@@ -58,7 +64,8 @@ class Answering:
             question = self._open(tx, id, by)
             word = _word(question, said, note)
             if word is Said.ASK:
-                return self._hand(tx, question, by=by, note=note, to=to)
+                return self._hand(tx, question, by=by, note=note, to=to)  # decides nothing
+            self._require_shown(tx, question, word, shown)
             if not question.canary:
                 self._does_something(tx, question, word)
             return self._stage(tx, question, word, by=by, note=note)
@@ -81,6 +88,23 @@ class Answering:
         if reason := why_not(by.person, question, owner, subjects.person):
             advice = f"ask {question.assigned}" if question.assigned not in {"", by.person} else ""
             raise Forbidden(f"{by.person} may not answer this: {reason}", try_=advice)
+
+    def _require_shown(self, tx: Transaction, question: Question, said: Said, shown: int) -> None:
+        """Raise Conflict if the question is about more than this person was shown: they say nothing about that."""
+        if shown == question.serial:
+            return
+        show = f"remit review show {question.id}"
+        if not 1 <= shown < question.serial:
+            raise Malformed(f"this question was never shown as {shown}", try_=show)
+        joined = frozenset(question.joined[shown - 1 :])
+        subject = self.ground.subjects(tx.connection, self.ground.clock.now()).of(question, wide=False)
+        actions = sorted({key.action for key in subject.keys if not names_of_key(key).isdisjoint(joined)} or joined)
+        named = ", ".join(actions[:_NAMED])
+        more = f" and {len(actions) - _NAMED} more" if len(actions) > _NAMED else ""
+        # Whoever reads this has been shown what joined, unless it is too much for one line.
+        next_ = show if more else f"remit review {said.value} {question.id} --as-shown {question.serial}"
+        since = "it was asked" if shown == 1 else "it was shown so"
+        raise Conflict(f"this question is about more since {since}: {named}{more}", try_=next_)
 
     def _does_something(self, tx: Transaction, question: Question, said: Said) -> None:
         """Raise Conflict if there is nothing to narrow, or nothing in force to keep."""
@@ -108,11 +132,17 @@ class Answering:
             note=note, due=now if at_once else Instant(now + self.ground.undo), asked=question.asked,
             canary=question.canary,
         )  # fmt: skip
-        answer = replace(answer, seal=seal_of(self.ground.secret, answer, question))
+        answer = sealed(self.ground.secret, answer, question)
         answers = SqlAnswers(tx.connection)
         answers.put(answer)
         SqlQuestions(tx.connection).put(replace(question, state=QuestionState.ANSWERED))
-        more = {"answer": answer.id, "said": said.value, "note": note, "due": rfc3339(answer.due)}
+        more = {
+            "answer": answer.id,
+            "said": said.value,
+            "note": note,
+            "due": rfc3339(answer.due),
+            "shown": question.serial,
+        }
         log(tx, self.ground.records, question, "answer", by=by, more=more)
         self._void_if_unread(tx, by.person, now)
         return answers.find(answer.id) or answer
@@ -161,7 +191,7 @@ class Answering:
         staged = [each for each in staged if "claimed" not in each.done]
         told: set[str] = set()
         for answer in staged:
-            rows.put(replace(answer, state=AnswerState.VOIDED, done={"why": why}))
+            rows.put(replace(answer, state=AnswerState.VOIDED, seal="", done={"why": why}))
             question = questions.find(answer.question)
             if question is not None:
                 after = self._again(tx, question, person, now)

@@ -16,6 +16,7 @@ from remit.kernel.clock import HOUR, Instant, Micros, rfc3339
 from remit.kernel.errors import Malformed
 from remit.kernel.names import new_id
 from remit.reviews import renewal
+from remit.reviews.answers import Answers
 from remit.reviews.assign import assignee, heir
 from remit.reviews.canaries import follows, made_up
 from remit.reviews.ground import Ground
@@ -26,6 +27,7 @@ from remit.reviews.schedule import Course, ends
 from remit.reviews.sql import SqlQuestions
 from remit.reviews.subject import Subject, Subjects, names_of
 from remit.reviews.telling import REMIT, log, notify
+from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
 
 OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC, Kind.BOUNDARY_DUE})
@@ -76,7 +78,8 @@ class Asking:
             return
         if (same := next((each for each in standing if _goes_with(matter, why, each, now)), None)) is not None:
             # Its figures follow with the next tick: a thousand entitlements may be at risk in one moment.
-            rows.put(replace(same, facts={**same.facts, "entitlements": sorted({*names_of(same), about})}))
+            more = {"entitlements": sorted({*names_of(same), about}), "joined": [*same.joined, about]}
+            rows.put(replace(same, facts={**same.facts, **more}))
             tx.touch(f"activations:{agent}")
             return
         question = self._question(self.ground.subjects(tx.connection, now), matter, why)
@@ -131,7 +134,10 @@ class Asking:
             every = renewal.cadence(highest(map(tier, each.rules or ())), draft.review_every)
             if renewal.due(every, approved=approved, renewed=None) <= now:
                 late[draft.boundary] = (draft.agent, approved, every)
-        seen = rows.renewed(late.keys()) if late else {}
+        seen: dict[str, Instant] = {}
+        for answer, question in rows.looked_at(late.keys()) if late else ():
+            if given_so(self.ground.secret, answer, question):  # a row alone is nobody's look at it
+                seen[question.about] = max(answer.at, seen.get(question.about, answer.at))
         found = (
             (agent, name)
             for name, (agent, approved, every) in sorted(late.items())
@@ -141,8 +147,11 @@ class Asking:
         return list(islice(found, MOST_RENEWALS))
 
     def renew(self, tx: Transaction, overdue: Iterable[tuple[str, str]]) -> None:
-        """Ask about these boundaries."""
-        for agent, name in overdue:
+        """Ask about these boundaries; and of what is no person's look at them, though its row says so, make an end."""
+        found, answers = list(overdue), Answers(self.ground, tx)
+        for answer, question in SqlQuestions(tx.connection).looked_at([name for _, name in found]):
+            answers.so(answer, question)
+        for agent, name in found:
             self.ask(tx, kind=Kind.BOUNDARY_DUE.value, agent=agent, about=name, why="cadence", facts={})
 
     def moved(self, connection: Connection, agents: Collection[str]) -> list[tuple[Question, Question]]:

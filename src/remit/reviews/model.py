@@ -104,6 +104,17 @@ class Question:
         return said if isinstance(said, str) else ""
 
     @property
+    def joined(self) -> tuple[str, ...]:
+        """What it came to be about as well after it was asked, in the order in which it came."""
+        said = self.facts.get("joined")
+        return tuple(map(str, said)) if isinstance(said, list) else ()
+
+    @property
+    def serial(self) -> int:
+        """1 when it is asked, and one more with each that joins: an answer says which of them its person was shown."""
+        return 1 + len(self.joined)
+
+    @property
     def general(self) -> bool:
         """Whether it is no owner's, but security's and operators'."""
         return self.kind is Kind.USAGE_DOUBTED or not self.agent

@@ -20,8 +20,8 @@ class Hands(Protocol):
         NotFound, Conflict: No boundary in force names it; its agent is not active.
     """
 
-    def keep(self, key: ActivationKey, *, until: Instant, by: Actor) -> object:
-        """A person vouches for it until then."""
+    def keep(self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None) -> object:
+        """A person vouches for it until then, against what spoke against it at `seen` (None: now)."""
         ...
 
     def unkeep(self, key: ActivationKey, *, by: Actor) -> object:

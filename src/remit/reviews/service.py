@@ -14,9 +14,10 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection
 
+from remit.access.activation import ActivationKey
 from remit.kernel.clock import DAY, HOUR, Instant
 from remit.kernel.errors import NotFound, RemitError
-from remit.kernel.names import OwnerName
+from remit.kernel.names import ActionName, AgentName, OwnerName, PurposeName
 from remit.people.change import Actor
 from remit.people.succession import answers_for
 from remit.reviews.acknowledging import Acknowledging
@@ -29,6 +30,7 @@ from remit.reviews.model import Answer, AnswerState, Question
 from remit.reviews.quality import Quality, quality
 from remit.reviews.sql import Due, SqlAnswers, SqlQuestions, due
 from remit.reviews.terms import Terms
+from remit.reviews.undoing import Undoing
 from remit.storage.ports import Transaction
 
 _STEP: Final = 100  # questions and answers in one tick
@@ -43,6 +45,7 @@ class Shown:
 
     question: Question
     preview: Mapping[str, Any]  # what end and narrow would take away
+    keys: tuple[ActivationKey, ...]  # every entitlement that it is about now
     answers: list[Answer]
 
 
@@ -53,7 +56,8 @@ class ReviewService:
         self._ground = ground
         self._asking = Asking(ground)
         self._answering = Answering(ground)
-        self._carrying = Carrying(ground, self._answering)
+        self._carrying = Carrying(ground)
+        self._undoing = Undoing(ground, self._answering)
         self._terms = Terms(ground, self._asking)
         self.acknowledging = Acknowledging(ground)
         self._lock = threading.Lock()  # `follow` runs on the writer's thread
@@ -98,7 +102,9 @@ class ReviewService:
         def query(connection: Connection) -> Shown:
             subject = self._ground.subjects(connection, self._ground.clock.now()).of(question)
             preview = _made_up_preview(question) if question.canary else subject.preview()
-            return Shown(question=question, preview=preview, answers=SqlAnswers(connection).of_question(id))
+            keys = (_made_up_key(question),) if question.canary else subject.keys
+            answers = SqlAnswers(connection).of_question(id)
+            return Shown(question=question, preview=preview, keys=keys, answers=answers)
 
         return self._ground.reader.read(query)
 
@@ -115,17 +121,19 @@ class ReviewService:
 
         return self._ground.reader.read(query)
 
-    def answer(self, id: str, said: str, *, by: Actor, note: str = "", to: str = "") -> Answer:  # noqa: A002 - what it is
+    def answer(
+        self, id: str, said: str, *, by: Actor, note: str = "", to: str = "", shown: int = 1,  # noqa: A002 - what it is
+    ) -> Answer:  # fmt: skip
         """Stage an answer (`Answering.answer`); what is critical and unwanted is taken away before this returns."""
-        answer = self._answering.answer(id, said, by=by, note=note, to=to)
+        answer = self._answering.answer(id, said, by=by, note=note, to=to, shown=shown)
         if answer.state is AnswerState.STAGED and answer.due <= self._ground.clock.now():
             self._carrying.carry_out(answer.id)
             return self.answer_of(answer.id)
         return answer
 
     def undo(self, id: str, *, by: Actor) -> tuple[Answer, Collection[str]]:  # noqa: A002 - what it is
-        """Take an answer back (`Carrying.undo`)."""
-        return self._carrying.undo(id, by=by)
+        """Take an answer back (`Undoing.undo`)."""
+        return self._undoing.undo(id, by=by)
 
     def qualities(self) -> dict[str, Quality]:
         """How each person reviewed in the last 90 days."""
@@ -143,6 +151,11 @@ class ReviewService:
             with self._lock:
                 if self._moved is not None:
                     self._moved.update(about)
+
+    def reload(self, _connection: Connection) -> None:
+        """Anything may have changed."""
+        with self._lock:
+            self._moved = None
 
     def tick(self, now: Instant, stop: Callable[[], bool] = lambda: False) -> int:
         """Do what is due: hand over, carry out, remind, escalate, end, ask anew; how many things were done."""
@@ -202,6 +215,11 @@ class ReviewService:
             return found & agents
         # Somebody who is a backup of others may have gone: rare, and asked of the agents with questions only.
         return found
+
+
+def _made_up_key(question: Question) -> ActivationKey:
+    action, purpose, scope = (str(question.facts[name]) for name in ("action", "purpose", "scope"))
+    return ActivationKey(AgentName(question.agent), PurposeName(purpose), ActionName(action), scope)
 
 
 def _made_up_preview(question: Question) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, func, insert, literal, select, update
@@ -92,17 +92,19 @@ class SqlQuestions:
         found = {bool(canary): count for canary, count in self._connection.execute(query.group_by(questions.c.canary))}
         return found.get(False, 0), found.get(True, 0)
 
-    def renewed(self, boundaries: Collection[str]) -> Mapping[str, Instant]:
-        """When a person last looked at each of these boundaries and left it, or what is in use of it, in force."""
+    def looked_at(self, boundaries: Collection[str]) -> list[tuple[Answer, Question]]:
+        """Where people looked at these boundaries and left them, or what is in use of them, in force; oldest first.
+
+        As the rows say: whether somebody gave the answer so is for who asks.
+        """
         same = (questions.c.kind == Kind.BOUNDARY_DUE.value) & questions.c.about.in_(sorted(boundaries))
-        applied = answers.c.state == AnswerState.APPLIED.value
-        query = select(questions.c.about, *answers.c).join(answers, answers.c.question == questions.c.question)
-        found: dict[str, Instant] = {}
-        for row in self._connection.execute(query.where(same, applied, ~questions.c.canary)):
-            answer = answer_of(row)
-            if answer.said in {Said.KEEP, Said.NARROW}:
-                found[row.about] = max(answer.at, found.get(row.about, answer.at))
-        return found
+        where = same & (answers.c.state == AnswerState.APPLIED.value) & ~questions.c.canary
+        both = answers.c.question == questions.c.question
+        asked = self._connection.execute(select(questions).join(answers, both).where(where))
+        known = {row.question: question_of(row) for row in asked}
+        said = self._connection.execute(select(answers).join(questions, both).where(where).order_by(answers.c.at))
+        found = [(answer, known[answer.question]) for answer in map(answer_of, said)]
+        return [(answer, question) for answer, question in found if answer.said in {Said.KEEP, Said.NARROW}]
 
 
 class SqlAnswers:

@@ -245,6 +245,11 @@ def names_of(question: About) -> frozenset[str]:
     return frozenset({question.about, *(map(str, more) if isinstance(more, list) else ())})
 
 
+def names_of_key(key: ActivationKey) -> frozenset[str]:
+    """How a question may name one entitlement."""
+    return frozenset({f"{key.purpose} {key.action}", activation_id(key)})
+
+
 def _asked(question: About, boundaries: Iterable[Boundary]) -> set[ActivationKey]:
     """Every entitlement that the boundaries give and that is asked about."""
     names = names_of(question)
@@ -253,7 +258,7 @@ def _asked(question: About, boundaries: Iterable[Boundary]) -> set[ActivationKey
         whole = boundary.boundary in names
         for action in boundary.rules:
             key = _key(boundary, action)
-            if whole or f"{key.purpose} {action}" in names or activation_id(key) in names:
+            if whole or not names_of_key(key).isdisjoint(names):
                 found.add(key)
     return found
 

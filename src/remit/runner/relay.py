@@ -27,6 +27,7 @@ from remit.runner.processes import Address
 from remit.runner.tally import Asked, Events, Tally, refused, wants_new_token
 from remit.runner.tokens import Tokens
 from remit.runner.upstream import Broken, Gateway, Upstream
+from remit.sdk.grant import wants_nonce
 
 _PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp)\Z")
 _METHODS: Final = {"POST", "GET", "DELETE"}
@@ -186,8 +187,9 @@ class Relay:
     async def _answer(self, upstream: Upstream, way: Way) -> tuple[h11.Response, bytes, bool]:
         """The gateway's answer: its head, the beginning of its body, and whether that is all of it.
 
-        A token that is no longer good is renewed once, and so is one whose key must be proved again
-        for what lapsed to start: the command, which has no key, could do neither.
+        A proof that needs a newer nonce is made again, once. A token that is no longer good is renewed
+        once, and so is one whose key must be proved again for what lapsed to start: the command, which
+        has no key, could do none of it.
 
         Raises:
             RemitError: There is no token, or the gateway cannot be reached.
@@ -195,6 +197,8 @@ class Relay:
         """
         token = await self._tokens.usable()
         found = await self._sent(upstream, way, token)
+        if found[0].status_code == 401 and _nonce_wanted(found[0]):  # noqa: PLR2004 - HTTP's own
+            found = await self._sent(upstream, way, token)
         if found[0].status_code == 401 or (found[2] and _again(found[1])):  # noqa: PLR2004 - HTTP's own
             token = await self._tokens.renewed(token)
             found = await self._sent(upstream, way, token)
@@ -217,6 +221,12 @@ class Relay:
             events.passed(chunk)
             await line.send(*_data(chunk))
         self._tally.answered(way.asked, events.cut, status=status)
+
+
+def _nonce_wanted(head: h11.Response) -> bool:
+    """RFC 9449 section 9: the same again, with the nonce that came with this answer."""
+    challenge = b", ".join(value for name, value in head.headers if name == b"www-authenticate")
+    return wants_nonce(head.status_code, challenge.decode("latin-1"), b"")
 
 
 async def _watched(line: Line, work: Coroutine[Any, Any, None]) -> None:

@@ -37,6 +37,7 @@ class Gateway:
         self.netloc = parts.netloc
         self.tls = parts.scheme == "https"
         self.key = key
+        self.nonce: str | None = None  # the newest that Remit gave
 
 
 class Upstream:
@@ -62,7 +63,7 @@ class Upstream:
             given,
             host=gateway.netloc,
             authorization=f"DPoP {token.access_token}",
-            proof=proof(gateway.key, method, gateway.base + path, token.access_token),
+            proof=proof(gateway.key, method, gateway.base + path, token.access_token, nonce=gateway.nonce),
             body=body,
         )
         head = h11.Request(method=method, target=gateway.prefix + path, headers=list(sent))
@@ -74,6 +75,9 @@ class Upstream:
                     raise Broken
         except (OSError, h11.RemoteProtocolError) as error:
             raise Broken from error
+        for name, value in answer.headers:
+            if name == b"dpop-nonce":
+                gateway.nonce = value.decode("latin-1")
         return answer
 
     async def chunk(self) -> bytes | None:

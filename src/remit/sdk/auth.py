@@ -12,18 +12,26 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncGenerator, Generator
-from typing import Final
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from enum import Enum, auto
+from typing import Any, Final
 
 import anyio
 import httpx2
 
 from remit.sdk import keyfile
-from remit.sdk.grant import Grant, NotAuthorized, Token, base_url, read_token, token_endpoint
+from remit.sdk.grant import NONCE, Grant, NotAuthorized, Token, base_url, read_token, token_endpoint, wants_nonce
 from remit.sdk.keyfile import Key
 
 _UNAUTHORIZED: Final = 401
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+
+
+class _Wants(Enum):
+    """What Remit may ask for beside the request: each is sent once, and then the answer stands."""
+
+    TOKEN = auto()
+    NONCE = auto()
 
 
 class TokenRefused(httpx2.RequestError):
@@ -41,7 +49,7 @@ class AgentAuth(httpx2.Auth):
     given. Requests to other places than Remit go out as they are, without any credential.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a copy of an agent is
         self,
         url: str | None,
         agent: str,
@@ -51,6 +59,8 @@ class AgentAuth(httpx2.Auth):
         run: str | None = None,
         *,
         instance_key: Key | None = None,
+        acting_for: Callable[[], str] | None = None,
+        allow: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -62,6 +72,9 @@ class AgentAuth(httpx2.Auth):
             server: Name of the only MCP server the token shall be good at; None: any behind this Remit.
             run: "new" opens another run instead of going on with this instance's open one.
             instance_key: The key of this copy; None makes one.
+            acting_for: Gives the newest access token of the agent for which this one acts (its `handed_on`); None: it
+                acts for itself. Asked at each renewal, because what is handed on ends with that one's token.
+            allow: What of that one's access is wanted, as a boundary's `allow` has it; None: all of it.
 
         Raises:
             KeyFileInvalid, OSError: No usable key in `key_file`.
@@ -73,10 +86,24 @@ class AgentAuth(httpx2.Auth):
         self._grant = Grant(base_url(url), agent, key, purpose, server, instance_key or keyfile.fresh())
         self._origin = _origin(httpx2.URL(self._grant.url))
         self._new_run = run == "new"
+        self._acting_for, self._allow = acting_for, allow
         self._endpoint: str | None = None
         self._token: Token | None = None
+        self._nonce: str | None = None
         self._lock = anyio.Lock()
         self._thread_lock = threading.Lock()
+
+    @property
+    def handed_on(self) -> str:
+        """The newest access token, for an agent that is to act for this one: it is worth nothing at a server without
+        this copy's key.
+
+        Raises:
+            RuntimeError: No request was made yet.
+        """
+        if self._token is None:
+            raise RuntimeError("there is no token yet: make a request first")
+        return self._token.access_token
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """The flow for `httpx2.Client`."""
@@ -84,7 +111,8 @@ class AgentAuth(httpx2.Auth):
             yield request
             return
         refused: Token | None = None
-        for _ in range(2):
+        left = {_Wants.TOKEN, _Wants.NONCE}
+        while True:
             with self._thread_lock:
                 flow = self._renewal(request, refused)
                 outgoing = next(flow, None)
@@ -93,9 +121,11 @@ class AgentAuth(httpx2.Auth):
                     response.read()
                     outgoing = _next(flow, response)
             response = yield self._signed(request)
-            if not _asks_for_another_token(response):
+            wants = self._heard(response)
+            if wants not in left:
                 return
-            refused = self._token
+            left.remove(wants)
+            refused = self._token if wants is _Wants.TOKEN else None
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """The flow for `httpx2.AsyncClient`. Calls that wait for the same token wait for one request of it."""
@@ -103,7 +133,8 @@ class AgentAuth(httpx2.Auth):
             yield request
             return
         refused: Token | None = None
-        for _ in range(2):
+        left = {_Wants.TOKEN, _Wants.NONCE}
+        while True:
             async with self._lock:
                 flow = self._renewal(request, refused)
                 outgoing = next(flow, None)
@@ -112,9 +143,11 @@ class AgentAuth(httpx2.Auth):
                     await response.aread()
                     outgoing = _next(flow, response)
             response = yield self._signed(request)
-            if not _asks_for_another_token(response):
+            wants = self._heard(response)
+            if wants not in left:
                 return
-            refused = self._token
+            left.remove(wants)
+            refused = self._token if wants is _Wants.TOKEN else None
 
     def _renewal(
         self, request: httpx2.Request, refused: Token | None
@@ -127,13 +160,31 @@ class AgentAuth(httpx2.Auth):
                 url = f"{self._grant.url}/.well-known/oauth-authorization-server"
                 response = yield httpx2.Request("GET", url)
                 self._endpoint = token_endpoint(self._grant.url, response.status_code, response.content)
-            proof = self._grant.proof("POST", self._endpoint)
-            form = self._grant.form(new_run=self._new_run)
-            response = yield httpx2.Request("POST", self._endpoint, content=form, headers={**_FORM, "DPoP": proof})
+            response = yield self._question(self._endpoint)
+            if self._heard(response) is _Wants.NONCE:
+                response = yield self._question(self._endpoint)
+                self._heard(response)
             self._token = read_token(response.status_code, response.content)
         except NotAuthorized as error:
             raise TokenRefused(error, request) from error
         self._new_run = False
+
+    def _question(self, endpoint: str) -> httpx2.Request:
+        """A request for a token: an assertion and a proof of its own each time."""
+        proof = self._grant.proof("POST", endpoint, nonce=self._nonce)
+        subject = None if self._acting_for is None else self._acting_for()
+        form = self._grant.form(new_run=self._new_run, subject=subject, allow=self._allow)
+        return httpx2.Request("POST", endpoint, content=form, headers={**_FORM, "DPoP": proof})
+
+    def _heard(self, response: httpx2.Response) -> _Wants | None:
+        """Keep the newest nonce of an answer; what else has to be sent for it to be a better one, if anything."""
+        self._nonce = response.headers.get(NONCE, self._nonce)
+        challenge = response.headers.get("WWW-Authenticate", "")
+        # Who is refused at a resource is told so in the challenge, and the body may not have been read yet.
+        body = response.content if response.is_closed else b""
+        if wants_nonce(response.status_code, challenge, body):
+            return _Wants.NONCE
+        return _Wants.TOKEN if _asks_for_another_token(response) else None
 
     def _signed(self, request: httpx2.Request) -> httpx2.Request:
         """`request` with the token and a proof of its own."""
@@ -141,7 +192,7 @@ class AgentAuth(httpx2.Auth):
         if token is None:
             raise RuntimeError("a request is signed only after a token was got")
         request.headers["Authorization"] = f"DPoP {token.access_token}"
-        request.headers["DPoP"] = self._grant.proof(request.method, str(request.url), token)
+        request.headers["DPoP"] = self._grant.proof(request.method, str(request.url), token, nonce=self._nonce)
         return request
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -16,9 +16,15 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from remit.sdk.keyfile import Key
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 _ASSERTION_SECONDS: Final = 60
 _AHEAD: Final = 30  # seconds before its end that a token is renewed
 _OK: Final = 200
+_BAD_REQUEST: Final = 400
+_UNAUTHORIZED: Final = 401
+_USE_NONCE: Final = "use_dpop_nonce"
+NONCE: Final = "DPoP-Nonce"
 
 
 class NotAuthorized(Exception):
@@ -60,8 +66,16 @@ class Grant:
     server: str | None  # one MCP server, or all behind this Remit
     instance: Key  # this copy's own: tokens are bound to it
 
-    def form(self, *, new_run: bool = False) -> str:
-        """The body of a token request (RFC 6749 section 4.4, RFC 7523 section 2.2, RFC 8707)."""
+    def form(
+        self, *, new_run: bool = False, subject: str | None = None, allow: Sequence[Mapping[str, Any]] | None = None
+    ) -> str:
+        """The body of a token request (RFC 6749 section 4.4, RFC 7523 section 2.2, RFC 8707).
+
+        Args:
+            new_run: Open another run instead of going on with this copy's open one.
+            subject: The access token of the agent for which this one is to act (RFC 8693); None: for itself.
+            allow: What of that one's access is asked for, as a boundary's `allow` has it; None: all of it.
+        """
         now = int(time.time())
         claims = {
             "iss": self.agent,
@@ -79,17 +93,23 @@ class Grant:
         }
         if self.server is not None:
             parameters["resource"] = f"{self.url}/mcp/{self.server}"
-        if new_run:
-            parameters["authorization_details"] = json.dumps([{"type": "remit_purpose", "run": "new"}])
+        if subject is not None:
+            parameters |= {"grant_type": _EXCHANGE, "subject_token": subject, "subject_token_type": _ACCESS_TOKEN}
+        details = {**({"run": "new"} if new_run else {}), **({} if allow is None else {"allow": list(allow)})}
+        if details:
+            parameters["authorization_details"] = json.dumps([{"type": "remit_purpose", **details}])
         return urlencode(parameters)
 
-    def proof(self, method: str, url: str, token: Token | None = None) -> str:
+    def proof(self, method: str, url: str, token: Token | None = None, *, nonce: str | None = None) -> str:
         """A DPoP proof for one request (RFC 9449 section 4.2): never used twice."""
-        return proof(self.instance, method, url, None if token is None else token.access_token)
+        return proof(self.instance, method, url, None if token is None else token.access_token, nonce=nonce)
 
 
-def proof(key: Key, method: str, url: str, access_token: str | None = None) -> str:
-    """A DPoP proof by `key` for one request (RFC 9449 section 4.2): never used twice."""
+def proof(key: Key, method: str, url: str, access_token: str | None = None, *, nonce: str | None = None) -> str:
+    """A DPoP proof by `key` for one request (RFC 9449 section 4.2): never used twice.
+
+    `nonce` is the newest that Remit gave in `DPoP-Nonce`, if it gave one.
+    """
     parts = urlsplit(url)
     claims = {
         "jti": secrets.token_urlsafe(16),
@@ -100,7 +120,22 @@ def proof(key: Key, method: str, url: str, access_token: str | None = None) -> s
     if access_token is not None:
         digest = hashlib.sha256(access_token.encode("ascii")).digest()
         claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    if nonce is not None:
+        claims["nonce"] = nonce
     return key.sign(claims, typ="dpop+jwt")
+
+
+def wants_nonce(status: int, challenge: str, body: bytes) -> bool:
+    """Whether an answer says to make the proof again, with the nonce it gives (RFC 9449 sections 8 and 9).
+
+    Args:
+        status: Its HTTP status.
+        challenge: Its `WWW-Authenticate`: where a resource says so.
+        body: Where the token endpoint says so.
+    """
+    if status == _UNAUTHORIZED:
+        return f'error="{_USE_NONCE}"' in challenge
+    return status == _BAD_REQUEST and _object(body).get("error") == _USE_NONCE
 
 
 def base_url(url: str | None) -> str:

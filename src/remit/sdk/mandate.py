@@ -23,7 +23,7 @@ import httpx2
 import jsonschema_rs
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from remit.sdk.grant import base_url
@@ -32,6 +32,7 @@ TYPE: Final = "remit-mandate+jwt"
 _SECONDS: Final = 30.0
 _SKEW: Final = 60  # seconds that this machine's clock may be behind
 _COORDINATE: Final = 32
+_KINDS: Final = {"ES256": ("EC", "P-256"), "Ed25519": ("OKP", "Ed25519")}
 _MAX_SIZE: Final = 8 << 20
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\Z")
 _OK: Final = 200
@@ -107,10 +108,10 @@ def verify(token: str, jwks: Mapping[str, Any], *, issuer: str, now: float | Non
         raise MandateInvalid("not a compact JWS")
     # (1) The header: of the type asked for (RFC 8725 section 3.11), and nothing critical.
     header = _object(match[1])
-    if header.get("typ") != TYPE or header.get("alg") != "ES256" or header.keys() - {"typ", "alg", "kid"}:
+    if header.get("typ") != TYPE or str(header.get("alg")) not in _KINDS or header.keys() - {"typ", "alg", "kid"}:
         raise MandateInvalid("not signed as a mandate")
     # (2) The signature, before the claims are looked at.
-    _check_signature(_key(jwks, header.get("kid")), f"{match[1]}.{match[2]}", _octets(match[3]))
+    _check_signature(_key(jwks, header), f"{match[1]}.{match[2]}", _octets(match[3]))
     # (3) Whose, and when.
     claims = _object(match[2])
     issued, expires = claims.get("iat"), claims.get("exp")
@@ -177,23 +178,37 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 - any JSON Schema
     return found | ({"additionalProperties": False} if _OPEN.isdisjoint(schema) else {})
 
 
-def _key(jwks: Mapping[str, Any], kid: object) -> ec.EllipticCurvePublicKey:
+_Key = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+
+
+def _key(jwks: Mapping[str, Any], header: Mapping[str, Any]) -> _Key:
+    """The key that the header names, of the kind that its algorithm needs (RFC 8725 section 3.1)."""
+    kind = _KINDS[header["alg"]]
     for jwk in jwks.get("keys", ()):
-        if jwk.get("kid") == kid and (jwk.get("kty"), jwk.get("crv")) == ("EC", "P-256"):
-            x, y = (int.from_bytes(_octets(str(jwk.get(name)))) for name in ("x", "y"))
+        if jwk.get("kid") == header.get("kid") and (jwk.get("kty"), jwk.get("crv")) == kind:
             try:
-                return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+                return _public(jwk)
             except ValueError as error:
                 raise MandateInvalid("the key is not on its curve") from error
     raise MandateInvalid("the mandate's key is unknown: read /oauth2/jwks again")
 
 
-def _check_signature(key: ec.EllipticCurvePublicKey, signed: str, signature: bytes) -> None:
+def _public(jwk: Mapping[str, Any]) -> _Key:
+    if jwk["kty"] == "OKP":
+        return ed25519.Ed25519PublicKey.from_public_bytes(_octets(str(jwk.get("x"))))
+    x, y = (int.from_bytes(_octets(str(jwk.get(name)))) for name in ("x", "y"))
+    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+
+
+def _check_signature(key: _Key, signed: str, signature: bytes) -> None:
     if len(signature) != 2 * _COORDINATE:
         raise MandateInvalid("the signature is wrong")
     r, s = (int.from_bytes(part) for part in (signature[:_COORDINATE], signature[_COORDINATE:]))
     try:
-        key.verify(encode_dss_signature(r, s), signed.encode("ascii"), ec.ECDSA(hashes.SHA256()))
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, signed.encode("ascii"))
+        else:
+            key.verify(encode_dss_signature(r, s), signed.encode("ascii"), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature as error:
         raise MandateInvalid("the signature is wrong") from error
 

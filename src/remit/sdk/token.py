@@ -7,7 +7,7 @@ import os
 import httpx2
 
 from remit.sdk import keyfile
-from remit.sdk.grant import Grant, Token, base_url, read_token, token_endpoint
+from remit.sdk.grant import NONCE, Grant, Token, base_url, read_token, token_endpoint, wants_nonce
 from remit.sdk.keyfile import Key
 
 _SECONDS = 30.0
@@ -26,7 +26,7 @@ def token(
 
     Returns:
         The token, and the grant that makes the proof each request with it needs:
-        `grant.proof("POST", url, token)`.
+        `grant.proof("POST", url, token)`, with `nonce=` where an answer gave one in `DPoP-Nonce`.
 
     Raises:
         NotAuthorized: Remit refused.
@@ -38,6 +38,13 @@ def token(
     with httpx2.Client(timeout=_SECONDS, trust_env=False) as client:
         found = client.get(f"{grant.url}/.well-known/oauth-authorization-server")
         endpoint = token_endpoint(grant.url, found.status_code, found.content)
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "DPoP": grant.proof("POST", endpoint)}
-        answer = client.post(endpoint, content=grant.form(), headers=headers)
+        answer = _asked(client, grant, endpoint, None)
+        if wants_nonce(answer.status_code, "", answer.content):
+            answer = _asked(client, grant, endpoint, answer.headers.get(NONCE))
     return read_token(answer.status_code, answer.content), grant
+
+
+def _asked(client: httpx2.Client, grant: Grant, endpoint: str, nonce: str | None) -> httpx2.Response:
+    proof = grant.proof("POST", endpoint, nonce=nonce)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "DPoP": proof}
+    return client.post(endpoint, content=grant.form(), headers=headers)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from remit.freezes.model import Freeze
 from remit.kernel.canonical import encode
+from remit.storage.feed import EVERYTHING
 
 HEARTBEAT_SECONDS: Final = 2.0
 _WAITING: Final = 1000  # events that a point may leave unread
@@ -50,7 +51,7 @@ class Announcer:
     def follow(self, epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
         """What to subscribe to the feed, after the facts."""
         frames = []
-        if _FREEZES in topics:
+        if _FREEZES in topics or EVERYTHING in topics:
             now = {freeze.id: freeze for freeze in self._freezes().values()}
             begun = [freeze for id_, freeze in now.items() if id_ not in self._known]
             ended = [freeze for id_, freeze in self._known.items() if id_ not in now]

@@ -9,13 +9,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from remit.enforcement.parse import header_map
 from remit.enforcement.place import MISDIRECTED, Place
 from remit.server import problem
+from remit.server.proxies import TrustedProxies
+from remit.tokens.nonce_http import NonceHeader
 
 ME_CAN = "/v1/me/can"
 EVALUATION = "/access/v1/evaluation"
 OUTCOMES = "/v1/outcomes"
 _ELSEWHERE = "Host or Origin is not this server's"
 _CALLED_BY = "call it by its own URL; remit up --url URL says which one that is"
-_GATEWAY = ("/mcp/", "/servers/", "/.well-known/oauth-protected-resource/")
+_GATEWAY = ("/mcp/", "/servers/", "/.well-known/oauth-protected-resource")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +29,17 @@ class App:
     me_can: ASGIApp
     evaluation: ASGIApp  # what enforcement points ask and report
     rest: ASGIApp
+    proxies: TrustedProxies | None = None  # None: no header is believed to hold a client's certificate
+    nonces: NonceHeader | None = None  # None: no proof needs a nonce
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
         if scope["type"] == "http":
             path = scope["path"]
+            if self.proxies is not None:
+                self.proxies.pass_on(scope)
+            if self.nonces is not None:
+                send = self.nonces.answering(path, send)
             if path.startswith(_GATEWAY):
                 await self.gateway(scope, receive, send)  # asks the same itself, and answers in its own shape
                 return

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from remit.access.service import AccessService
 from remit.access.sql import SqlBoundaries
 from remit.agents.service import AgentService
+from remit.attestation.trusts import Declaring
 from remit.catalog.model import Server
 from remit.catalog.ports import Lister, Unreached
 from remit.catalog.service import CatalogService
@@ -241,6 +242,7 @@ class Applier:
             "purpose": self.access.put_purpose,
             "server": self.catalog.put,
             "agent": self.agents.put,
+            "trust": Declaring(self.records, self.clock).put,
             "combination": Combinations(self.records).put,
             "policy": partial(_put_policy, self.policies, change.name),
         }

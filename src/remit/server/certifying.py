@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from remit.certification.service import CertificationService
 from remit.kernel.clock import DAY, EPOCH, MINUTE, Clock, Instant
 from remit.kernel.errors import RemitError
+from remit.storage.feed import EVERYTHING
 
 _EVERY = 1.0  # seconds
 _FIRST_SWEEP = 10 * MINUTE  # after the start, which has enough to do; what is due is judged from the first second
@@ -32,6 +33,8 @@ class Certifying:
         ticks: What else is asked each second, by name; cheap when nothing is due.
         daily: What is done once a day, after everything was judged.
         swept: When that was last, as far as it is known.
+        leads: Whether this node is the one that does it. The others take note of what changed, and do nothing: when
+            the leader goes, whoever follows judges all of that again.
     """
 
     service: CertificationService
@@ -41,6 +44,7 @@ class Certifying:
     daily: Mapping[str, Callable[[Stop], object]] = field(default_factory=dict)
     swept: Callable[[], Instant] = lambda: EPOCH  # when everything was swept last, by the log
     everyone: Callable[[], Iterable[str]] = tuple  # the agents there are
+    leads: Callable[[], bool] = lambda: True
     _changed: dict[str, None] = field(default_factory=dict)
     _next: int = 0  # when everything is swept; 0: not since the start
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -52,7 +56,7 @@ class Certifying:
             kind, _, name = topic.partition(":")
             if kind == "agent":
                 self._again([name])
-            elif kind == "combinations":
+            elif kind in {"combinations", EVERYTHING}:
                 self._again(self.everyone())
 
     async def run(self) -> None:
@@ -66,6 +70,8 @@ class Certifying:
 
     def once(self) -> None:
         """What is to be done now. One agent that cannot be judged keeps nothing else from lapsing."""
+        if not self.leads():
+            return
         self._tried("changed", self._judge_changed)
         self._tried("due", self.service.tick)
         for name, tick in self.ticks.items():
@@ -77,7 +83,7 @@ class Certifying:
 
     def _tried(self, name: str, work: Callable[[Stop], object]) -> None:
         try:
-            work(self._ending.is_set)
+            work(lambda: self._ending.is_set() or not self.leads())
         except RemitError as error:
             _log.warning("not certified", what=name, error=error.public, detail=error.detail)
         except Exception:  # noqa: BLE001 - whatever it was, without this loop nothing would lapse on the record

@@ -29,13 +29,14 @@ from remit.certification.usage.model import UsageEvent
 from remit.certification.usage.observed_sql import SqlObservedUses
 from remit.certification.usage.sources import Sources
 from remit.certification.withdrawal.cascade import Cascade
-from remit.certification.withdrawal.own import NoDelegation, StaticSecrets
+from remit.certification.withdrawal.own import HandedOn, StaticSecrets
 from remit.certification.withdrawal.usable import Usable
 from remit.certification.withdrawal.withdrawing import Withdrawing
 from remit.connectors.system_http import HttpSystems
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import EPOCH, Instant, Micros, parse_date_end
 from remit.kernel.names import BoundaryName
+from remit.keys.rotating import Rotating
 from remit.outbound.session import Outbound
 from remit.people.change import Actor
 from remit.policy.view import View
@@ -47,6 +48,7 @@ from remit.server.certifying import Certifying
 from remit.server.door import Door
 from remit.server.ground import Ground
 from remit.server.http_breakglass import BreakGlassDoors
+from remit.server.http_delegations import Delegations
 from remit.server.http_posture import PostureDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
@@ -54,6 +56,8 @@ from remit.server.http_signals import Signals
 from remit.server.http_systems import SystemDoors
 from remit.server.http_usage import UsageDoors
 from remit.server.http_withdrawals import Withdrawals
+from remit.server.key_changes import KeyChanges
+from remit.server.nodes import Nodes
 from remit.server.operators import Authority
 from remit.storage.ports import Reader, Transaction
 
@@ -80,6 +84,7 @@ class Governance:
         uses = SqlObservedUses(reader)
         return [
             *Signals(agents=self.agents, accountable=accountable).doors(),
+            *Delegations(agents=self.agents, reader=reader, clock=clock).doors(),
             *UsageDoors(usage=self.usage, known=self.sources).doors(),
             *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
             *BreakGlassDoors(breakglass=self.breakglass, accountable=accountable, clock=clock).doors(),
@@ -105,7 +110,8 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
     access = AccessService(writer=writer, reader=reader, records=records, clock=clock)
     withdrawing = _withdrawing(ground, outbound, loop)
     hands = Hands(
-        writer=writer, records=records, clock=clock, coverage=coverage, view=view, seal=seal, withdrawer=withdrawing
+        writer=writer, records=records, clock=clock, coverage=coverage, view=view, seal=seal, withdrawer=withdrawing,
+        prepare=ground.policy.prepare,
     )  # fmt: skip
     log = Log(reader, ground.keys)
     breakglass = BreakGlass(
@@ -136,6 +142,7 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
         "usage": Listening(writer=writer, reader=reader, records=records, clock=clock, view=view).tick,
         "breakglass": lambda _stop: breakglass.tick(),
         "withdrawals": withdrawing.tick,
+        "keys": key_changes(ground).tick,
         "reviews": lambda stop: reviews.tick(clock.now(), stop),
     }
     certifying.daily = {**certifying.daily, "withdrawals": lambda _stop: withdrawing.forget()}
@@ -151,6 +158,26 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
         agents=agents, access=access, hands=hands, breakglass=breakglass, certifying=certifying,
         reviews=reviews, usage=usage, sources=sources,
     )  # fmt: skip
+
+
+def among_nodes(ground: Ground, governance: Governance) -> Nodes:
+    """This node among the others: it certifies while it leads, and settles what dead ones left."""
+    database, certifying, reviews = ground.database, governance.certifying, governance.reviews
+    here = Nodes(
+        data=ground.settings.data, database=database, records=ground.records, clock=ground.clock,
+        replay=certifying.service.replay_uses,
+    )  # fmt: skip
+    certifying.leads = lambda: database.peers.leads
+    certifying.ticks = {"nodes": here.tick, **certifying.ticks}
+    database.feed.subscribe(certifying.follow)
+    database.feed.subscribe(reviews.follow, reviews.reload)
+    return here
+
+
+def key_changes(ground: Ground) -> KeyChanges:
+    """What rotates signing keys, by people and by time."""
+    rotating = Rotating(ground.keys, ground.settings.key_schedule)
+    return KeyChanges(rotating=rotating, writer=ground.database.writer, records=ground.records, clock=ground.clock)
 
 
 def _certifying(
@@ -187,7 +214,7 @@ def _withdrawing(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.
     stands = Usable(view=ground.facts.view, prepare=ground.policy.prepare, coverage=ground.coverage, clock=clock)
     cascade = Cascade(
         reader=reader, records=records, clock=clock, stands=stands, brokered=StaticSecrets(ground.facts.view),
-        children=NoDelegation(), systems=systems,
+        children=HandedOn(reader, clock), systems=systems,
     )  # fmt: skip
     return Withdrawing(writer=writer, reader=reader, records=records, clock=clock, cascade=cascade)
 

@@ -13,13 +13,15 @@ from remit.certification.noticing import combination_spec as combinations
 from remit.kernel.errors import ConfigInvalid, Conflict, Malformed, RemitError
 from remit.people import spec as people
 from remit.people.document import SpecInvalid
+from remit.server import platforms
 
 # What stands later may name the earlier.
-KINDS: Final = ("owner", "purpose", "server", "agent", "boundary", "combination", "policy")
+KINDS: Final = ("owner", "purpose", "server", "trust", "agent", "boundary", "combination", "policy")
 _READ: Final[Mapping[str, Callable[[object], Any]]] = {
     "owner": people.owner,
     "purpose": access.purpose,
     "server": catalog.server,
+    "trust": platforms.trust,
     "agent": agents.agent,
     "boundary": access.boundary,
     "combination": combinations.combination,

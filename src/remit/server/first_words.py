@@ -15,7 +15,8 @@ from remit.storage.schema import meta
 
 UNFREEZE_ALL: Final = "unfreeze_all"
 POLICIES: Final = "policies"
-_KINDS: Final = (UNFREEZE_ALL, POLICIES)
+KEYS: Final = "keys"
+_KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS)
 _KEY: Final = "first_word:"
 
 

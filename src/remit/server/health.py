@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import Any
 
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
+from remit.agents.bindings.client_secret import METHOD
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.certification.usage.sources import Told
 from remit.kernel.clock import DAY, SECOND, Instant, rfc3339
 
+_NODE_LATE = 5.0  # seconds: then it decides nothing any more
 _SOON = 30 * DAY
 _CONTACT_LATE = 5.0  # seconds: the staleness bound, beyond which every call is refused
 _LITTLE_DISK = 256 << 20
@@ -77,6 +79,16 @@ def database(*, dialect: str, healthy: bool, contact_age: float, disk_free: int 
     return ok("database", f"{dialect}: answers, last {contact_age:.1f} s ago")
 
 
+def nodes(node: str, *, leads: bool, others: Mapping[str, float]) -> Check:
+    """Do the other nodes on this database look at what changes. `others`: for how many seconds each has not."""
+    who = f"{node}, which {'leads' if leads else 'does not lead'}; others: {', '.join(sorted(others)) or 'none'}"
+    late = {name: int(blind) for name, blind in others.items() if blind > _NODE_LATE}
+    if late:
+        said = ", ".join(f"{name} for {blind} s" for name, blind in sorted(late.items()))
+        return warn("nodes", f"{who}; not heard of: {said}", "look at that server, or wait until it is given up")
+    return ok("nodes", who)
+
+
 def log(*, size: int | None, signed: Instant | None, failure: str | None, now: Instant) -> Check:
     """Is what happened under a signed checkpoint. An idle log signs nothing, so age alone is no fault."""
     if failure is not None:
@@ -131,7 +143,9 @@ def posture(
     ends |= {f"boundary {each.boundary}": each.not_after for each in boundaries if each.state is BoundaryState.ACTIVE}
     ends |= {f"purpose {each.purpose}": each.not_after for each in purposes if each.state is PurposeState.ACTIVE}
     unbound = sorted(agent.agent for agent in live if agent.sender_constraint is SenderConstraint.NONE)
+    secret = sorted(agent.agent for agent in live if any(each.method == METHOD for each in agent.bindings))
     found = [_unbound(unbound)] if unbound else []
+    found += [_secret(secret)] if secret else []
     found += _ending(ends, now=now)
     return found or [ok("posture", "every agent proves its key; nothing ends within 30 days")]
 
@@ -139,6 +153,11 @@ def posture(
 def _unbound(agents: Sequence[str]) -> Check:
     detail = f"{_some(agents)}: whoever copies a token can use it until it ends"
     return warn("sender_constraint none", detail, "sender_constraint: dpop in agents/*.yaml")
+
+
+def _secret(agents: Sequence[str]) -> Check:
+    detail = f"{_some(agents)}: whoever reads a request, or a file where the secret is kept, is the agent from then on"
+    return warn("client_secret", detail, "private_key_jwt in agents/*.yaml: remit agent keygen NAME --out FILE")
 
 
 def _ending(ends: Mapping[str, Instant], *, now: Instant) -> list[Check]:

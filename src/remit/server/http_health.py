@@ -24,6 +24,7 @@ from remit.kernel.canonical import encode
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.keys.keyfile import KeyfileProvider
+from remit.keys.passphrase import PassphraseProvider
 from remit.server import health
 from remit.server.door import Ask, Door
 from remit.server.health import Check
@@ -131,19 +132,31 @@ class Doctor:
                 now=now,
             ),
         ]
+        if self.database.node is not None:
+            peers, since = self.database.peers, time.monotonic()
+            others = {each.node.node: each.blind(since) for each in peers.others()}
+            found.append(health.nodes(self.database.node, leads=peers.leads, others=others))
         if self.settings.dev:
             found.append(health.warn("dev", "the admin token may act as anyone", "start without --dev"))
-        if not self.settings.loopback and not (self.settings.public_url or "").startswith("https://"):
+        if (
+            self.settings.tls_certificate is None
+            and not self.settings.loopback
+            and not (self.settings.public_url or "").startswith("https://")
+        ):
             detail = f"listens on {self.settings.host} without TLS: tokens can be read on the way"
             found.append(health.warn("listener", detail, "put a TLS proxy before it, and start with --url https://..."))
         return found
 
     def _keyfile(self) -> Check:
+        settings = self.settings
+        if settings.passphrase_fd is not None:
+            return health.ok("keyfile", "a passphrase, handed over at the start")
+        path = settings.passphrase_file or settings.keyfile
         try:
-            KeyfileProvider.load(self.settings.keyfile)
+            (PassphraseProvider if settings.passphrase_file else KeyfileProvider).load(path)
         except RemitError as error:
             return health.fail("keyfile", f"{error.public}; the next start will refuse", error.try_)
-        return health.ok("keyfile", str(self.settings.keyfile))
+        return health.ok("keyfile", str(path))
 
     def _state(self) -> Check:
         found = self.database.reader.read(self.states.check)

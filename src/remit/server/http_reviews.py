@@ -60,7 +60,7 @@ class Reviews:
                 method="POST", path="/v1/reviews/{question}/answer",
                 summary="Say keep, narrow, end, trust or distrust, or ask somebody; staged for a while",
                 action=lambda ask: self._action(self.reviews.find(ask.path["question"])), handle=self.answer,
-                body="json", fields={"said": "string", "note": "string?", "to": "string?"},
+                body="json", fields={"said": "string", "note": "string?", "to": "string?", "shown": "integer?"},
                 owners=lambda ask: self._people(self.reviews.find(ask.path["question"])),
             ),
             Door(
@@ -83,6 +83,8 @@ class Reviews:
         found = self.reviews.show(ask.path["question"])
         return {
             **_question(found.question),
+            "serial": found.question.serial,
+            "entitlements": [{"action": key.action, "purpose": key.purpose, "scope": key.scope} for key in found.keys],
             "facts": _facts(found.question),
             "preview": dict(found.preview),
             "may_answer": sorted(self.reviews.may_answer(found.question)),
@@ -90,10 +92,11 @@ class Reviews:
         }
 
     def answer(self, ask: Ask) -> dict[str, Any]:
-        """Answer."""
-        body = ask.body
-        note, to = body.get("note") or "", body.get("to") or ""
-        return _answer(self.reviews.answer(ask.path["question"], body["said"], by=actor(ask), note=note, to=to))
+        """Answer; `shown` is the `serial` under which the question was shown, 1 where none is said."""
+        body, question, by = ask.body, ask.path["question"], actor(ask)
+        note, to, shown = body.get("note") or "", body.get("to") or "", body.get("shown", 1)
+        shown = 1 if shown is None else shown
+        return _answer(self.reviews.answer(question, body["said"], by=by, note=note, to=to, shown=shown))
 
     def undo(self, ask: Ask) -> dict[str, Any]:
         """Undo; what would widen waits for its owner."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -27,8 +29,10 @@ from remit.server.announce import Announcer
 from remit.server.certifying import Certifying
 from remit.server.http_health import Health
 from remit.server.local_socket import LocalSocket
+from remit.server.nodes import Nodes
 from remit.server.refresh import Refresher
 from remit.storage.database import Database
+from remit.storage.node_sql import SqlNodes
 from remit.storage.ports import Transaction
 
 _log = structlog.get_logger("remit.server")
@@ -62,6 +66,8 @@ class Life:
     refresher: Refresher
     coverage: CoverageClock
     certifying: Certifying
+    nodes: Nodes
+    more: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)  # what else runs all the time
     _loop: asyncio.AbstractEventLoop | None = None
     _leaving: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -85,13 +91,16 @@ class Life:
 
     def recover(self) -> None:
         """Before any call is taken: settle what a crash left open, and say that this process starts."""
-        found = recover(self.database.writer, self.database.reader, self.records)
-        if found.lost:
-            _log.warning("calls without a recorded outcome", count=found.lost)
-        gap = self.database.reader.read(lambda connection: self.coverage.open(connection, self.clock.now()))
+        database, shared = self.database, self.database.node is not None
+        found = recover(database.writer, database.reader, self.records, shared=shared)
+        gap = database.reader.read(lambda connection: self.coverage.open(connection, self.clock.now()))
         if found.uses:
-            self.database.writer.change(lambda tx: self.certifying.service.replay_uses(tx, found.uses))
+            database.writer.change(lambda tx: self.certifying.service.replay_uses(tx, found.uses))
+        lost = found.lost + self.nodes.settle_own()
+        if lost:
+            _log.warning("calls without a recorded outcome", count=lost)
         self._record("start", {"version": version("remit"), "uncovered_seconds": gap // SECOND})
+        self.nodes.flushed(self.coverage.reading())
 
     async def begin(self) -> None:
         """Start what runs on the event loop."""
@@ -100,8 +109,8 @@ class Life:
         self.announcer.bind(self._loop)
         self.sequencer.start()
         loops = (self.refresher.run(), self._beat(), self.certifying.run(), self.points.run(), self._sweep(),
-                 garbage.run())  # fmt: skip
-        self._tasks = [asyncio.create_task(each) for each in loops]
+                 garbage.run(), self._end_if_given_up())  # fmt: skip
+        self._tasks = [asyncio.create_task(each) for each in (*loops, *(begin() for begin in self.more))]
 
     async def end(self) -> None:
         """Stop it, and make every outcome durable that is known."""
@@ -113,12 +122,17 @@ class Life:
 
     def close(self) -> None:
         """Say that this process ends, sign what is there, close the database."""
+        ended = False
         try:
             self._heartbeat()
             self._record("stop", {})
+            ended = True
         except RemitError as error:
             _log.error("the end could not be recorded", error=error.public, detail=error.detail)
         self.sequencer.stop()
+        if ended and not len(self.calls):
+            with contextlib.suppress(RemitError):  # then it is given up by the others, or settled by the next start
+                self.nodes.leave()
         self.database.close()
 
     def _record(self, kind: str, fields: dict[str, Any]) -> None:
@@ -145,14 +159,24 @@ class Life:
             except Exception:  # noqa: BLE001 - the next half second asks again
                 _log.exception("running calls could not be asked about")
 
+    async def _end_if_given_up(self) -> None:
+        """What this process does is settled by others as that of a dead one: it must not go on beside them."""
+        while not self.database.given_up:  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(_SWEEP_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
     def _heartbeat(self) -> None:
+        node = self.database.node
         with self.certifying.service.flushing() as flush:
 
             def keep(tx: Transaction) -> None:
                 flush(tx)
                 self.coverage.beat(tx.connection, self.clock.now())
+                if node is not None:
+                    SqlNodes(tx.connection).flushed(node, reading)
 
-            heartbeat(self.database.writer, self.records, self.calls, {}, keep)
+            reading = self.coverage.reading()  # before: what is used from here on may not be among what is written
+            heartbeat(self.database.writer, self.records, self.calls, {}, keep, node=node)
 
 
 @dataclass(slots=True, kw_only=True)

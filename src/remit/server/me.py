@@ -17,6 +17,7 @@ from remit.kernel.errors import Malformed, RemitError
 from remit.server import problem
 from remit.storage.model import Work
 from remit.storage.ports import Writer
+from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenChecker, TokenInvalid
 
 
@@ -61,6 +62,7 @@ class Me:
             TokenInvalid: 401.
             StorageUnavailable: That the proof was used could not be recorded.
         """
+        shown = of_connection(request.scope)
         caller, proof = self.checker.check(
             authorization=_one(request, "authorization"),
             dpop=_one(request, "dpop"),
@@ -68,6 +70,7 @@ class Me:
             url=self.base + self.path,
             audiences=frozenset(audiences),
             now=self.clock.now(),
+            certificate=None if shown is None else shown.certificate,
         )
         if proof is not None:
             # RFC 9449 section 11.1: a proof is used once, also for a question.

@@ -1,4 +1,4 @@
-"""Opening what is stored: the database, and the keys that the keyfile opens."""
+"""Opening what is stored: the database, and the keys that a keyfile or a passphrase opens."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from remit.kernel.clock import Clock
-from remit.kernel.errors import KeyfileMissing
+from remit.kernel.errors import KeyfileMissing, NotFound
 from remit.keys.keyfile import KeyfileProvider
+from remit.keys.passphrase import PassphraseProvider
+from remit.keys.ports import Provider
 from remit.keys.service import KeyRing
 from remit.server.settings import Settings
 from remit.storage.database import Database, open_database
@@ -26,22 +28,53 @@ def open_store(settings: Settings, clock: Clock) -> tuple[Database, KeyRing]:
     """
     database = open_database(settings.database or settings.sqlite_file, clock=clock)
     try:
-        return database, _open_keys(database, settings.keyfile, clock)
+        return database, _open_keys(database, settings, clock)
     except BaseException:
         database.close()
         raise
 
 
-def _open_keys(database: Database, keyfile: Path, clock: Clock) -> KeyRing:
+def open_existing(settings: Settings, clock: Clock) -> tuple[Database, KeyRing]:
+    """Open a database that has its keys already; none is made.
+
+    Raises:
+        NotFound: There is none.
+        StorageUnavailable, Conflict, ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong: As `open_store`.
+    """
+    if settings.database is None and not settings.sqlite_file.exists():
+        raise NotFound("there is no database here", detail=str(settings.sqlite_file), try_="name it with --data DIR")
+    database = open_database(settings.database or settings.sqlite_file, clock=clock)
+    try:
+        database.reader.read(_must_have_keys)
+        return database, _open_keys(database, settings, clock)
+    except BaseException:
+        database.close()
+        raise
+
+
+def provider_of(settings: Settings, *, new: bool = False) -> Provider:
+    """What opens the database; a keyfile is made if it is `new`.
+
+    Raises:
+        KeyfileMissing, KeyfileUnsafe, KeyfileWrong: It cannot be had.
+    """
+    if settings.passphrase_fd is not None:
+        return PassphraseProvider.read(settings.passphrase_fd)
+    if settings.passphrase_file is not None:
+        return PassphraseProvider.load(settings.passphrase_file)
+    return _load_or_make(settings.keyfile) if new else KeyfileProvider.load(settings.keyfile)
+
+
+def _open_keys(database: Database, settings: Settings, clock: Clock) -> KeyRing:
     """A keyfile is made only together with the keys it wraps: to an old database a new one would be a wrong one."""
     new = database.reader.read(_has_no_keys)
-    provider = _load_or_make(keyfile) if new else KeyfileProvider.load(keyfile)
+    provider = provider_of(settings, new=new)
     if new:
         database.writer.change(lambda tx: KeyRing.create(tx, provider, now=clock.now()))
     return database.reader.read(lambda connection: KeyRing.open(connection, provider, clock=clock))
 
 
-def _load_or_make(keyfile: Path) -> KeyfileProvider:
+def _load_or_make(keyfile: Path) -> Provider:
     try:
         return KeyfileProvider.load(keyfile)
     except KeyfileMissing:
@@ -50,3 +83,8 @@ def _load_or_make(keyfile: Path) -> KeyfileProvider:
 
 def _has_no_keys(connection: Connection) -> bool:
     return connection.execute(select(meta.c.key).where(meta.c.key == _DEPLOYMENT)).one_or_none() is None
+
+
+def _must_have_keys(connection: Connection) -> None:
+    if _has_no_keys(connection):
+        raise NotFound("this database has no keys yet", try_="remit up makes them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,18 +89,26 @@ def revoke(transaction: Transaction, called: str) -> list[Known]:
     return found
 
 
-def ensure_admin(transaction: Transaction, path: Path, *, now: Instant) -> bool:
+def ensure_admin(
+    transaction: Transaction, path: Path, *, now: Instant, others: Callable[[str], Collection[str]] = lambda _: ()
+) -> bool:
     """Make sure that the file at `path` holds the one admin token that works. Returns whether it was made anew.
 
     Whoever can write the file could as well read the token, so a file whose token the
     database does not know is replaced, and older admin tokens stop working.
+
+    Where several nodes share a database each has such a file: `others` is told the hash of this one's token, and
+    returns those of the other nodes, which go on working.
     """
     present = _read(path)
     known = load(transaction.connection)
     if present is not None and (found := known.get(token_hash(present))) and found.role is Role.ADMIN:
+        others(found.token_hash)
         return False
     token = _PREFIX + secrets.token_urlsafe(32)
-    transaction.connection.execute(delete(operators).where(operators.c.role == Role.ADMIN))
+    theirs = set(others(token_hash(token)))
+    older = (operators.c.role == Role.ADMIN, operators.c.token_hash.not_in(theirs))
+    transaction.connection.execute(delete(operators).where(*older))
     _store(transaction, token, person=ADMIN, role=Role.ADMIN, expires=Instant(_FOREVER), now=now)
     _write(path, token)
     return True

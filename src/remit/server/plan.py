@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from remit.agents import lifecycle
 from remit.agents.admission import end_problems, owner_problems
 from remit.agents.admission import purpose_problems as agent_purpose_problems
 from remit.agents.model import Agent, AgentState
+from remit.attestation.trust import Trust
 from remit.catalog.model import PinState, Server
 from remit.catalog.observe import Observation, observe, retier
 from remit.certification.noticing.combination_spec import servers_of
@@ -38,6 +39,7 @@ _PRUNED = {
     "owner": "removed",
     "purpose": "closed",
     "server": "removed",
+    "trust": "kept",
     "agent": "retired",
     "boundary": "revoked",
     "combination": "removed",
@@ -135,15 +137,15 @@ class Planner:
     def _one(self, document: Document) -> Change:
         if document.kind == "owner":
             return self._owner(document.name)
-        if document.kind == "purpose":
-            return self._purpose(document.value)
-        if document.kind == "server":
-            return self._server(document.value)
-        if document.kind == "agent":
-            return self._agent(document.value)
-        if document.kind == "combination":
-            return self._combination(document.value)
-        return self._boundary(document.value)
+        plans: dict[str, Callable[..., Change]] = {
+            "purpose": self._purpose,
+            "server": self._server,
+            "trust": self._trust,
+            "agent": self._agent,
+            "boundary": self._boundary,
+            "combination": self._combination,
+        }
+        return plans[document.kind](document.value)
 
     def _owner_after(self, owner: Owner) -> Owner:
         """A file does not bring back who was deactivated: that is a person's decision."""
@@ -206,6 +208,13 @@ class Planner:
         what = {"what": "secret_to_another_host", "server": server.server, "secret": secret}
         return what | {"host": server.host, "hosts_before": sorted(hosts)[:_MOST_HOSTS]}
 
+    def _trust(self, value: Trust) -> Change:
+        before: Trust | None = self.world.stored("trust", value.trust)
+        if other := self.world.trusted_as(value):
+            raise Conflict(f"the trust {other} is of that issuer already", try_=f"remit trust show {other}")
+        self.world.put("trust", value.trust, value)
+        return Change(kind="trust", name=value.trust, change=_changed(before, value), state="trusted", value=value)
+
     def _agent(self, said: Agent) -> Change:
         before: Agent | None = self.world.stored("agent", said.agent)
         self.world.put("agent", said.agent, said)
@@ -221,7 +230,8 @@ class Planner:
             problems += end_problems(agent, now=self.now)
         _raise(problems)
         change = _changed(before, agent)
-        return Change(kind="agent", name=agent.agent, change=change, state=agent.state.value, value=agent)
+        note = _untrusted(agent, self.world)
+        return Change(kind="agent", name=agent.agent, change=change, state=agent.state.value, value=agent, note=note)
 
     def _boundary(self, draft: Draft) -> Change:
         agent = self.world.agent(draft.agent)
@@ -348,6 +358,13 @@ def _sent(incident: Mapping[str, Any] | None) -> str:
         return ""
     before = ", ".join(incident["hosts_before"])
     return f"the secret {incident['secret']} goes to {incident['host']}, before to {before}"
+
+
+def _untrusted(agent: Agent, world: World) -> str:
+    """Which issuers an agent's document asks for and nobody declared: until then they let no copy in."""
+    named = sorted({str(each.said["trust"]) for each in agent.bindings if "trust" in each.said})
+    missing = [name for name in named if not world.has_trust(name)]
+    return f"not trusted yet: {', '.join(missing)} (remit trust add)" if missing else ""
 
 
 def _lower(found: Mapping[str, str]) -> str:

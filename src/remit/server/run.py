@@ -8,12 +8,13 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Never
+from typing import Any, Never
 
 import structlog
 import uvicorn
@@ -75,12 +76,14 @@ def serve(settings: Settings, *, as_json: bool) -> int:
     lock = FileLock(settings.data / "server")
     try:
         with _listen(settings) as listener:
-            base = settings.public_url or _base_url(listener)
+            base = settings.public_url or _base_url(listener, secure=settings.tls_certificate is not None)
             remit = compose.build(settings, base=base, listener=listener.getsockname()[:2])
             try:
                 remit.life.recover()
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     runner.run(_serve(settings, remit, listener, as_json=as_json))
+                if remit.life.database.given_up:
+                    raise StorageUnavailable("this node was silent too long and was given up", try_="start it again")
             finally:
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, signal.SIG_IGN)  # the loop's handlers went with it; the end is under way
@@ -109,7 +112,12 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, settings.drain // SECOND),
+        **_tls(settings),
     )
+    try:
+        config.load()
+    except OSError as error:  # an ssl.SSLError too
+        raise ConfigInvalid("the files for TLS cannot be used", detail=str(error), try_="PEM files") from error
 
     loop = asyncio.get_running_loop()
     tasks = []
@@ -131,6 +139,16 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
     async with remit.running():
         await server.serve([listener])
         _log.info("stopping")
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """What uvicorn is told of TLS. Clients may show a certificate of a named authority, and need none."""
+    if settings.tls_certificate is None:
+        return {}
+    found: dict[str, Any] = {"ssl_certfile": settings.tls_certificate, "ssl_keyfile": settings.tls_key}
+    if settings.client_ca is not None:
+        found |= {"ssl_ca_certs": str(settings.client_ca), "ssl_cert_reqs": ssl.CERT_OPTIONAL}
+    return found
 
 
 async def _warm() -> None:
@@ -164,9 +182,10 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _base_url(listener: socket.socket) -> str:
+def _base_url(listener: socket.socket, *, secure: bool) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _say_ready(settings: Settings, base: str, *, as_json: bool) -> None:

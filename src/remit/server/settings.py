@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import Malformed
+from remit.keys.rotation import Schedule
+from remit.tokens.nonce import NonceUse
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8470
@@ -51,6 +53,15 @@ class Settings:
     accept_state: bool = False  # what was changed behind the log's back is recorded as it is, and not refused
     body_limit: int = MEBIBYTE
     refresh_every: int = 5 * SECOND  # how often each server's tools are imported again
+    passphrase_file: Path | None = None  # opens the database in the keyfile's place
+    passphrase_fd: int | None = None  # the same from an open descriptor; 0 is standard input
+    key_schedule: Schedule = field(default_factory=Schedule)  # how signing keys are rotated
+    dpop_nonce: NonceUse = NonceUse.OFF  # where a proof needs a nonce
+    tls_certificate: Path | None = None  # this server's own, PEM with what it was signed by; None: no TLS here
+    tls_key: Path | None = None  # None: it stands in the same file
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose `Client-Cert` header is believed
+    client_ca: Path | None = None  # the authorities of clients' certificates, PEM
+    client_secrets: bool = False  # clients may authenticate with a secret
     drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM
 
     @property
@@ -72,6 +83,34 @@ class Settings:
     def loopback(self) -> bool:
         """Whether it listens on this machine only."""
         return self.host in _LOOPBACK
+
+
+def passphrase(file: Path | None, descriptor: int | None) -> tuple[Path | None, int | None]:
+    """What `--passphrase-file FILE` (`-` is standard input) and `--passphrase-fd N` mean: a file, or a descriptor.
+
+    Raises:
+        Malformed: Both, or no descriptor.
+    """
+    if file is not None and descriptor is not None:
+        raise Malformed(
+            "--passphrase-file and --passphrase-fd are two ways of handing it over", try_="name one of them"
+        )
+    if descriptor is not None and descriptor < 0:
+        raise Malformed("--passphrase-fd is the number of an open descriptor")
+    if file is not None and str(file) == "-":
+        return None, 0
+    return (None if file is None else file.absolute()), descriptor
+
+
+def nonce_use(text: str) -> NonceUse:
+    """What `--dpop-nonce` says.
+
+    Raises:
+        Malformed: Nothing that is known.
+    """
+    if text not in set(NonceUse):
+        raise Malformed("--dpop-nonce is off, token or both", detail=text)
+    return NonceUse(text)
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from remit.access.model import Rule
+from remit.agents.bindings.client_metadata import client_of
+from remit.attestation.model import Caller
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import Instant
+from remit.kernel.names import ActionName
+from remit.policy.delegated import acting
 from remit.policy.view import View
 from remit.tokens.model import AgentStanding
 
@@ -37,5 +42,48 @@ class ViewStanding:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ViewAccess:
+    """Implements remit.tokens.ports.Access."""
+
+    view: Callable[[], View]
+
+    def rules(self, caller: Caller) -> Mapping[ActionName, Rule]:
+        """The rules of the boundaries in force, for the caller's purpose; acting for another, what was handed on."""
+        record = acting(self.view(), caller)
+        if record is None:
+            return {}
+        grants = record.reach.grants.items()
+        return {action: found[0].rule for (purpose, action), found in grants if purpose == caller.purpose}
+
+
 def _frozen(view: View, of: FreezeKind) -> frozenset[str]:
     return frozenset(name for kind, name in view.freezes if kind == of.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPeople:
+    """Who answers for agents, and which agents let a client in: from the same view."""
+
+    view: Callable[[], View]
+
+    def answering(self, agent: str) -> frozenset[str]:
+        """The active people who answer for an agent: its owner and the backups. Empty for what does not exist."""
+        view = self.view()
+        record = view.agents.get(agent)
+        owner = None if record is None else view.owners.get(record.agent.owner)
+        if owner is None:
+            return frozenset()
+        found = (owner, *(view.owners.get(name) for name in owner.backup))
+        return frozenset(each.owner for each in found if each is not None and each.active)
+
+    def registered(self, client: str) -> list[AgentStanding]:
+        """The agents that name a client as one which people may let act as them, by name."""
+        standing, view = ViewStanding(self.view), self.view()
+        named = sorted(
+            name
+            for name, record in view.agents.items()
+            if any(client_of(binding) == client for binding in record.agent.bindings)
+        )
+        found = (standing.agent_standing(name, Instant(0)) for name in named)
+        return [each for each in found if each is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
@@ -17,11 +17,14 @@ from remit.kernel.clock import Clock
 from remit.kernel.errors import IntegrityFailed
 from remit.keys.service import KeyRing
 from remit.people.change import Actor, Changed, record
+from remit.server.nodes import admins, node_before
 from remit.server.operator_tokens import ensure_admin
 from remit.server.operators import ADMIN
 from remit.server.settings import Settings
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
+from remit.tokens import nonce
+from remit.tokens.nonce import Nonces
 
 _STEP: Final = 1000  # objects or entitlements accepted in one change
 _log = structlog.get_logger("remit.server")
@@ -30,6 +33,11 @@ _log = structlog.get_logger("remit.server")
 def entitlement_seal(keys: KeyRing) -> ActivationSeal:
     """What seals entitlements under a key of this deployment's own."""
     return ActivationSeal(keys.derive(LABEL))
+
+
+def dpop_nonces(keys: KeyRing, settings: Settings) -> Nonces:
+    """The nonces of proofs, the same on every node."""
+    return Nonces(keys.derive(nonce.LABEL), settings.dpop_nonce)
 
 
 def open_state(settings: Settings, database: Database, states: States, records: Recorder, seal: ActivationSeal) -> None:
@@ -104,7 +112,10 @@ def open_admin(settings: Settings, database: Database, records: Recorder, clock:
     """Make sure that there is a working admin token; a new one is a change like any other."""
 
     def apply(tx: Transaction) -> None:
-        if ensure_admin(tx, settings.admin_token_file, now=clock.now()):
+        def others(token_hash: str) -> Collection[str]:
+            return admins(tx, database.node, token_hash, before=node_before(settings.data))
+
+        if ensure_admin(tx, settings.admin_token_file, now=clock.now(), others=others):
             changed = Changed(what="operator_token", name=ADMIN, change="create", before=None, after=None)
             record(tx, records, changed, by=Actor(by=ADMIN))
 

@@ -31,11 +31,13 @@ class Stops:
         service: Records what was cut.
         cut_by: The calls that a freeze cut on this node; waits until each was told to stop.
         contained: Where every enforcement point stands about a freeze.
+        spread: Waits a moment for other nodes to confirm, until it is so.
     """
 
     service: FreezeService
     cut_by: Callable[[str], Sequence[Cut]]
     contained: Callable[[str], Containment]
+    spread: Callable[[Callable[[], bool]], None] = lambda _: None
     _cut: OrderedDict[str, list[dict[str, str]]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,6 +47,7 @@ class Stops:
             found = [_told(each) for each in self.cut_by(freeze.id)]
             self._keep(freeze.id, found)
             self.service.note_cut(freeze, found, by=by)
+            self.spread(lambda: self.contained(freeze.id).contained)
         except (RemitError, TimeoutError) as error:
             _log.error("the cut calls of a freeze are not recorded with it", freeze=freeze.id, error=repr(error))
 

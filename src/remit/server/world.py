@@ -13,6 +13,8 @@ from remit.access.model import Purpose, PurposeState
 from remit.access.sql import SqlBoundaries, SqlPurposes
 from remit.agents.model import Agent, AgentState
 from remit.agents.sql import SqlAgents
+from remit.attestation import trusts
+from remit.attestation.trust import Trust
 from remit.catalog.model import Server
 from remit.catalog.sql import SqlServers
 from remit.certification.noticing.combination_sql import SqlCombinations
@@ -88,6 +90,17 @@ class World:
         found: Agent | None = self._find("agent", name)
         return found
 
+    def has_trust(self, name: str) -> bool:
+        """Whether there will be a trust of that name."""
+        return ("trust", name) in self._planned or self.stored("trust", name) is not None
+
+    def trusted_as(self, trust: Trust) -> str | None:
+        """The name of another trust of the same issuer, if there will be one."""
+        stored = {each.trust: each for each in trusts.every(self.connection)}
+        planned = {name: each for (kind, name), each in self._planned.items() if kind == "trust"}
+        alike = (each.trust for each in (stored | planned).values() if each.issuer == trust.issuer)
+        return next((name for name in alike if name != trust.trust), None)
+
     def history(self, name: str) -> History:
         """Where a boundary stands."""
         return SqlBoundaries(self.connection).history(BoundaryName(name))
@@ -136,6 +149,7 @@ _FIND: Mapping[str, Callable[[Connection, Any], Any]] = {
     "purpose": lambda connection, name: SqlPurposes(connection).find(name),
     "server": lambda connection, name: SqlServers(connection).find(name),
     "agent": lambda connection, name: SqlAgents(connection).find(name),
+    "trust": trusts.find,
     "combination": lambda connection, name: SqlCombinations(connection).find(name),
 }
 _IN_FORCE: Mapping[str, Callable[[Connection], list[Any]]] = {
@@ -144,6 +158,7 @@ _IN_FORCE: Mapping[str, Callable[[Connection], list[Any]]] = {
         each.purpose for each in SqlPurposes(connection).all() if each.state is not PurposeState.CLOSED
     ],
     "server": lambda connection: [each.server for each in SqlServers(connection).all()],
+    "trust": lambda _connection: [],  # whoever declared one takes it back; no file that is gone does
     "agent": lambda connection: [
         each.agent for each in SqlAgents(connection).all() if each.state is not AgentState.RETIRED
     ],

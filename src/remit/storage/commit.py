@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from remit.kernel.errors import RemitError
 from remit.storage import activate, bundle
 from remit.storage.effects import NOTHING_FAILED, RowKey, Settled, Wanted, settle, wanted
+from remit.storage.feed import Touched
 from remit.storage.journal import Journal
 from remit.storage.model import Committed, Entry, Work
 
 Change = Callable[[Any], Any]
 Complete = Callable[[Connection, Sequence[Entry]], Sequence[Entry]]
-Touched = tuple[int, tuple[str, ...]]  # epoch, topics
 CHANGE_SECONDS = 30.0  # how long one change of state may run before its batch is given up
 STAGE_SECONDS = 1.0  # the same for a stage that only the database can hold up
 
@@ -71,12 +71,16 @@ class ChangeTransaction:
         self.topics.update(dict.fromkeys(topics))
 
 
+def nothing() -> None:
+    """Nothing is to be done before changes."""
+
+
 def as_it_is(_: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Entries need no completing."""
     return entries
 
 
-def commit(
+def commit(  # noqa: PLR0913 - one transaction, and what takes part in it
     journal: Journal,
     works: Sequence[Work],
     changes: Sequence[Change],
@@ -84,11 +88,14 @@ def commit(
     allow: Callable[[float], None],
     complete: Complete = as_it_is,
     seal: activate.Seal = activate.as_it_is,
+    catch_up: Callable[[], None] = nothing,
+    now: int = 0,
 ) -> Result:
     """Commit `works` and `changes` in one transaction, durable when this returns.
 
     `complete` sees the entries of each change, within it, and may write what belongs to them. `seal` makes of an
-    activation's body what is stored.
+    activation's body what is stored. `catch_up` is called once no other node can change state until this commit: so
+    a change is judged on a view that lacks nothing. `now` is when it is, for the feed.
 
     `allow(seconds)` is told before each stage how long it may take. Works come first: they were
     decided without these changes, and no caller has been answered yet, so either order is true.
@@ -104,9 +111,13 @@ def commit(
         settled = _settle(journal, due, wants, seal)
         answers = settled.answers if due is works else _in_place(works, due, settled.answers)
         result = Result(answers, len(wants.proofs) + len(wants.reserved))
+        if changes:
+            allow(CHANGE_SECONDS)
+            journal.turn()
+            catch_up()
         for change in changes:
             allow(CHANGE_SECONDS)
-            _apply(journal, change, result, settled.entries, complete)
+            _apply(journal, change, result, settled.entries, complete, now)
         allow(STAGE_SECONDS)
         _store(journal, settled.entries)
         journal.commit()
@@ -149,14 +160,16 @@ def _settle(journal: Journal, works: Sequence[Work], wants: Wanted, seal: activa
     return settled
 
 
-def _apply(journal: Journal, change: Change, result: Result, entries: list[Entry], complete: Complete) -> None:
+def _apply(
+    journal: Journal, change: Change, result: Result, entries: list[Entry], complete: Complete, now: int
+) -> None:
     """Run one change under its savepoint; what it raises goes to its caller and undoes only this change."""
     journal.savepoint()
     transaction = ChangeTransaction(journal.connection)
     try:
         value = change(transaction)
         recorded = complete(journal.connection, transaction.entries)
-        epoch = journal.raise_epoch() if transaction.topics else None
+        epoch = journal.raise_epoch(tuple(transaction.topics), now) if transaction.topics else None
         journal.release()
     except BaseException as error:
         if _database_failed(error, journal.failures):

@@ -13,11 +13,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
-from remit.kernel.clock import Clock, SystemClock
+from remit.kernel.clock import Clock, Instant, SystemClock
 from remit.kernel.errors import ConfigInvalid, RemitError, StorageUnavailable
 from remit.storage import migrate, sqlite
 from remit.storage.feed import LocalFeed
 from remit.storage.lock import FileLock
+from remit.storage.node_sql import SqlNodes
+from remit.storage.peers import Peers
 from remit.storage.reader import PooledReader
 from remit.storage.writer import GroupCommitWriter
 
@@ -37,6 +39,7 @@ class Database:
     writer: GroupCommitWriter
     reader: PooledReader
     feed: LocalFeed
+    peers: Peers
     release: Callable[[], None]
 
     @property
@@ -54,8 +57,34 @@ class Database:
         """`time.monotonic()` of the last time the database answered; at most about a second ago while it is well."""
         return self.writer.last_contact
 
+    @property
+    def node(self) -> str | None:
+        """The id of this server process among those that share the database; None with SQLite."""
+        return self.writer.node
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the other nodes took this one for dead; it must end."""
+        return self.writer.given_up
+
+    def join(self, node: str, *, now: Instant, covered: int = 0) -> None:
+        """Register this process among the nodes of a shared database, before it serves anybody; nothing with SQLite.
+
+        `covered` is the reading of the coverage clock: there is no use yet that it has not written down.
+        """
+        if not self.peers.shared:
+            return
+        self.writer.change(lambda tx: SqlNodes(tx.connection).register(node, now=now, covered=covered))
+        self.writer.join(node)
+        self.peers.start(node, self.writer.nudge)
+
+    def follow(self) -> None:
+        """From now on the feed also tells of what other nodes change: everything is loaded, and has subscribed."""
+        self.writer.follow()
+
     def close(self) -> None:
         """Commit what waits, then close everything."""
+        self.peers.stop()
         self.writer.stop()
         self.reader.close()
         self.release()
@@ -101,9 +130,9 @@ def _open_sqlite(path: Path, clock: Clock, capacity: int) -> Database:
 
             new = _bring_up(setup)
             return _start(
-                dialect="sqlite",
                 journal=lambda: sqlite.SqliteJournal(path),
                 reading=sqlite.reading_engine(path),
+                peers=Peers(),
                 new=new,
                 clock=clock,
                 capacity=capacity,
@@ -140,9 +169,9 @@ def _open_postgres(url: URL, clock: Clock, capacity: int) -> Database:
         new = _bring_up(create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5}))
         writing = postgres.engine(url, reading=False)
         return _start(
-            dialect="postgresql",
             journal=lambda: postgres.PostgresJournal(writing),
             reading=postgres.engine(url, reading=True),
+            peers=Peers(lambda: postgres.connect(url)),
             new=new,
             clock=clock,
             capacity=capacity,
@@ -157,9 +186,9 @@ def _bring_up(engine: Engine) -> bool:
 
 def _start(
     *,
-    dialect: str,
     journal: OpenJournal,
     reading: Engine,
+    peers: Peers,
     new: bool,
     clock: Clock,
     capacity: int,
@@ -168,7 +197,9 @@ def _start(
     feed, reader = LocalFeed(), PooledReader(reading)
     writer = GroupCommitWriter(journal, reader=reader, feed=feed, clock=clock, capacity=capacity)
     writer.start()
-    return Database(dialect=dialect, new=new, writer=writer, reader=reader, feed=feed, release=release)
+    return Database(
+        dialect=reading.dialect.name, new=new, writer=writer, reader=reader, feed=feed, peers=peers, release=release
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remit.storage import governance_schema, schema
+from remit.storage import governance_schema, identity_schema, node_schema, schema
 from remit.storage.tables import metadata
 
-__all__ = ["governance_schema", "metadata", "schema"]
+__all__ = ["governance_schema", "identity_schema", "metadata", "node_schema", "schema"]

@@ -19,6 +19,7 @@ from remit.storage.model import Committed, Work
 Answer = Committed | Exception
 AsyncFutures = list[asyncio.Future[Committed]]
 STOP = object()
+NUDGE = object()  # wakes the writer, and is nothing to do by itself
 CLOSING = "the server is shutting down"
 _MAX_BATCH = 4096  # works in one transaction: bounds how long the last of them waits for the first
 
@@ -228,7 +229,8 @@ class Intake:
             return None, False
         batch = Batch()
         while item is not STOP:
-            batch.add(item)
+            if item is not NUDGE:
+                batch.add(item)
             if len(batch.works) >= _MAX_BATCH:
                 break
             try:

@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from remit.storage.effects import CounterKey, Wanted
+from remit.storage.feed import Beat, News
 
 
 class Journal(Protocol):
@@ -23,16 +24,23 @@ class Journal(Protocol):
     failures: tuple[type[Exception], ...]
     """Driver errors that say the database is not well: full, locked, gone."""
 
+    shared: bool
+    """Whether other nodes may write to the same database."""
+
+    node: str | None
+    """The registered node that writes here, once it is: what it stores is refused after it was given up."""
+
     @property
     def connection(self) -> Connection:
         """The SQLAlchemy Core connection that changes of state use."""
         ...
 
     def begin(self, *, changes: bool) -> None:
-        """Open the write transaction; with `changes`, also take the turn to change state (all nodes).
+        """Open the write transaction. Without `changes`, it may be opened only when something is held or written."""
+        ...
 
-        Without, it may be opened only when something is held or written.
-        """
+    def turn(self) -> None:
+        """Take the turn to change state, until the end of the transaction: one node at a time."""
         ...
 
     def hold(self) -> None:
@@ -83,12 +91,26 @@ class Journal(Protocol):
         """The number of the last change of state."""
         ...
 
-    def raise_epoch(self) -> int:
-        """Take the next number for a change of state."""
+    def raise_epoch(self, topics: Sequence[str], now: int) -> int:
+        """Take the next number for a change of state, and tell the other nodes what it touched once it commits."""
         ...
 
-    def ping(self) -> None:
-        """Show, without writing, that the database is the one that was opened and answers."""
+    def look(self, applied: int, *, beat: Beat | None = None) -> News:
+        """Show that the database is the one that was opened and answers, and what changed after `applied`.
+
+        With `beat`, and outside of a transaction, also that this node lives.
+
+        Raises:
+            GivenUp: The other nodes took this one for dead, and settled what it left.
+        """
+        ...
+
+    def tell(self, beat: Beat) -> None:
+        """Say how far this node's view has come, between two looks."""
+        ...
+
+    def prune(self, before: int) -> None:
+        """Drop what changed before that moment from what the other nodes are told."""
         ...
 
     def probe(self) -> None:

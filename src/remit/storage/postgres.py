@@ -1,7 +1,7 @@
 """PostgreSQL under the writer: psycopg 3 statements, a fixed number per batch.
 
 Several nodes may write at once. Rows are locked in one order everywhere (proofs, new counters,
-old counters, the epoch row, then what changes touch), so no two nodes wait for each other.
+old counters, the epoch row, then what changes touch, the node's own row), so no two nodes wait for each other.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from remit.storage.effects import CounterKey, Wanted
+from remit.storage.feed import Beat, GivenUp, News, news
+from remit.storage.peers import CHANNEL
 
 _INSERT_PROOFS = """
 INSERT INTO proofs (key, expires) SELECT * FROM unnest(%s::text[], %s::bigint[])
@@ -35,14 +38,41 @@ UPDATE counters AS c SET used = n.u
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS n(k, w, u)
 WHERE c.key = n.k AND c."window" = n.w
 """
+# A node that was given up stores nothing any more. Who gives it up waits for its open transaction, and the other way
+# round: the lock on its row is shared with nobody but those.
+_LIVING = "SELECT 1 FROM nodes WHERE node = %s AND ended IS NULL FOR SHARE"
+_ANYBODY = "SELECT 1 WHERE %s::text IS NULL"
 _STORE = """
-WITH b AS (INSERT INTO bundles (count, headers) VALUES (%s, %b) RETURNING bundle),
+WITH w AS ({who}),
+     b AS (INSERT INTO bundles (count, headers) SELECT %s, %b FROM w RETURNING bundle),
      p AS (INSERT INTO payloads (bundle, sealed) SELECT bundle, %b FROM b WHERE %s)
 INSERT INTO entries (entry, bundle, slot)
 SELECT n.entry, b.bundle, n.place - 1 FROM b, unnest(%s::text[]) WITH ORDINALITY AS n(entry, place)
 """
+_STORES = {True: _STORE.replace("{who}", _LIVING), False: _STORE.replace("{who}", _ANYBODY)}
 _RECORDED = "SELECT entry FROM entries WHERE entry = ANY(%s)"
-_RAISE_EPOCH = "UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value"
+_RAISE_EPOCH = f"""
+WITH e AS (UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value),
+     f AS (INSERT INTO feed (epoch, topics, at) SELECT value, %s, %s FROM e)
+SELECT value, pg_notify('{CHANNEL}', '') FROM e
+"""  # noqa: S608 - a constant
+# A beat that is lost with the database is followed by the next: it need not wait for the disk.
+_BEAT = """
+UPDATE nodes SET beat = beat + %s, applied = %s, held = %s
+WHERE node = %s AND ended IS NULL AND set_config('synchronous_commit', 'off', true) = 'off' RETURNING 1
+"""
+_LOOK = """
+SELECT e.value, f.epoch, f.topics FROM epoch AS e LEFT JOIN feed AS f ON f.epoch > %s WHERE e.id = 1 ORDER BY f.epoch
+"""
+_LOOK_AND_BEAT = f"""
+WITH b AS ({_BEAT})
+SELECT e.value, f.epoch, f.topics, (SELECT count(*) FROM b)
+FROM epoch AS e LEFT JOIN feed AS f ON f.epoch > %s WHERE e.id = 1 ORDER BY f.epoch
+"""  # noqa: S608 - constants only
+_TELL = f"SELECT pg_notify('{CHANNEL}', '')"  # who waits for this node to confirm reads its row now
+_PRUNE = """
+DELETE FROM feed WHERE epoch IN (SELECT epoch FROM feed WHERE at < %s FOR UPDATE SKIP LOCKED)
+"""
 _EPOCH = "SELECT value FROM epoch WHERE id = 1"
 # Libpq's own settings: a host that swallows packets is noticed within seconds, not within hours.
 _CONNECT = {
@@ -68,6 +98,18 @@ def engine(url: URL, *, reading: bool) -> Engine:
     return made.execution_options(postgresql_readonly=True)
 
 
+def connect(url: URL) -> psycopg.Connection[Any]:
+    """A connection of its own, for a thread that listens and may lead.
+
+    The server, too, notices within seconds that this node is gone: until then nobody else could lead.
+    """
+    keepalive = "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
+    options = " ".join(filter(None, (url.query.get("options"), _OPTIONS, keepalive)))  # type: ignore[arg-type]
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    arguments: dict[str, Any] = {**_CONNECT, "application_name": "remit-feed", "options": options}
+    return psycopg.connect(plain, autocommit=True, **arguments)
+
+
 class PostgresJournal:
     """Implements remit.storage.journal.Journal on one PostgreSQL connection."""
 
@@ -80,6 +122,8 @@ class PostgresJournal:
         OverflowError,
     )
     failures: tuple[type[Exception], ...] = (psycopg.OperationalError, OSError)
+    shared = True
+    node: str | None = None
 
     def __init__(self, writing: Engine) -> None:
         self._connection = writing.connect()
@@ -96,10 +140,13 @@ class PostgresJournal:
         """SQLAlchemy's face of the connection."""
         return self._connection
 
-    def begin(self, *, changes: bool) -> None:
+    def begin(self, *, changes: bool) -> None:  # noqa: ARG002 - the turn is taken by itself
         """Open a transaction. READ COMMITTED: each statement after a lock sees what the lock waited for."""
-        self._changes = changes
         self._execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+
+    def turn(self) -> None:
+        """Lock the epoch row, as every node does before it changes state."""
+        self._execute(_EPOCH + " FOR UPDATE")
 
     def hold(self) -> None:
         """Nothing to do: `begin` has opened the transaction, and rows are locked as they are read."""
@@ -117,10 +164,7 @@ class PostgresJournal:
                 self._execute("ROLLBACK")
 
     def savepoint(self) -> None:
-        """Begin what can be undone; the first time, take the turn among the nodes."""
-        if self._changes:
-            self._execute(_EPOCH + " FOR UPDATE")
-            self._changes = False
+        """Begin what can be undone."""
         self._execute("SAVEPOINT change")
 
     def release(self) -> None:
@@ -155,20 +199,45 @@ class PostgresJournal:
         self._execute(_WRITE_COUNTERS, _columns([(*counter, used) for counter, used in counters.items()], 3))
 
     def store(self, ids: Sequence[str], headers: bytes, payloads: bytes | None) -> None:
-        """Append one bundle."""
-        self._execute(_STORE, (len(ids), headers, payloads or b"", payloads is not None, list(ids)))
+        """Append one bundle, unless this node was given up."""
+        values = (self.node, len(ids), headers, payloads or b"", payloads is not None, list(ids))
+        if self._execute(_STORES[self.node is not None], values).rowcount != len(ids):
+            raise _given_up(self.node)
 
     def epoch(self) -> int:
         """The number of the last change."""
         return self._one(_EPOCH)
 
-    def raise_epoch(self) -> int:
-        """Take the next number; its row stays locked until the commit, so numbers have no gaps."""
-        return self._one(_RAISE_EPOCH)
+    def raise_epoch(self, topics: Sequence[str], now: int) -> int:
+        """Take the next number; its row stays locked until the commit, so numbers have no gaps.
 
-    def ping(self) -> None:
-        """Ask for one row."""
-        self.epoch()
+        What it touched stands in the feed, and nodes that listen are woken, once it is committed.
+        """
+        return self._one(_RAISE_EPOCH, (msgspec.json.encode(topics).decode(), now))
+
+    def look(self, applied: int, *, beat: Beat | None = None) -> News:
+        """Ask for what is newer, in one statement and with it one snapshot; a beat is committed with it."""
+        if beat is None or self.node is None:
+            rows = self._execute(_LOOK, (applied,)).fetchall()
+        else:
+            values = (1, beat.applied, beat.held, self.node, applied)
+            rows = self._execute(_LOOK_AND_BEAT, values).fetchall()
+            if rows and not rows[0][3]:
+                raise _given_up(self.node)
+        if not rows:
+            raise psycopg.OperationalError("the epoch row is missing")
+        touched = tuple((row[1], tuple(msgspec.json.decode(row[2]))) for row in rows if row[1] is not None)
+        return news(applied, int(rows[0][0]), touched)
+
+    def tell(self, beat: Beat) -> None:
+        """Write it down; the beat stays as it is, because it stands for a look."""
+        if self.node is not None:
+            self._execute(_BEAT, (0, beat.applied, beat.held, self.node))
+            self._execute(_TELL)
+
+    def prune(self, before: int) -> None:
+        """Drop old rows; two nodes that do it at once do not wait for each other."""
+        self._execute(_PRUNE, (before,))
 
     def probe(self) -> None:
         """Commit a write that changes nothing."""
@@ -186,11 +255,17 @@ class PostgresJournal:
         with contextlib.suppress(Exception):
             self._raw.close()
 
-    def _one(self, query: str) -> int:
-        row = self._execute(query).fetchone()
+    def _one(self, query: str, values: Sequence[Any] = ()) -> int:
+        row = self._execute(query, values).fetchone()
         if row is None:
             raise psycopg.OperationalError("the epoch row is missing")
         return int(row[0])
+
+
+def _given_up(node: str | None) -> GivenUp:
+    return GivenUp(
+        "the other nodes took this one for dead and settled what it left", detail=str(node), try_="start it again"
+    )
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -114,8 +114,10 @@ signing_keys = Table(
     Column("algorithm", Text, nullable=False),
     Column("public", Text, nullable=False),  # public JWK
     Column("wrapped", LargeBinary, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", Text, nullable=False),  # pending, active, verify_only, retired (keys/rotation.py)
     Column("created", BigInteger, nullable=False),
+    Column("since", BigInteger),  # when it came into its state; NULL: since it was made
+    Column("distrusted", Boolean),  # retired before its time: what was begun with its tokens ends
 )
 
 # people, agents --------------------------------------------------------------------------
@@ -153,6 +155,7 @@ runs = Table(  # tokens
     Column("opened", BigInteger, nullable=False),
     Column("ends", BigInteger, nullable=False),
     Column("token_expires", BigInteger, nullable=False),
+    Column("above", Text),  # the run of the agent for which it acts; NULL or empty: for itself
 )
 Index("runs_open", runs.c.agent, runs.c.instance, runs.c.purpose)
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from remit.storage.effects import CounterKey, Wanted
+from remit.storage.feed import Beat, News
 from remit.storage.unfiled import INSERT_PROOFS, Unfiled
 from remit.storage.wal import WalKeeper
 
@@ -102,6 +103,8 @@ class SqliteJournal:
         OverflowError,
     )
     failures: tuple[type[Exception], ...] = (sqlite3.OperationalError, OSError)
+    shared = False
+    node: str | None = None
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -133,6 +136,9 @@ class SqliteJournal:
         self._small = True
         if changes:
             self._at_large()
+
+    def turn(self) -> None:
+        """Nothing to do: the write lock is the turn."""
 
     def hold(self) -> None:
         """Take the write lock: what is read from here on must not change until the commit."""
@@ -215,14 +221,21 @@ class SqliteJournal:
         """The number of the last change."""
         return _one(self._execute("SELECT value FROM epoch WHERE id = 1"))
 
-    def raise_epoch(self) -> int:
+    def raise_epoch(self, topics: Sequence[str], now: int) -> int:  # noqa: ARG002 - there is no other node
         """Take the next number."""
         return _one(self._execute(_RAISE_EPOCH))
 
-    def ping(self) -> None:
+    def look(self, applied: int, *, beat: Beat | None = None) -> News:  # noqa: ARG002 - there is no other node
         """Read one row, and look whether the file is still the one that was opened."""
-        self.epoch()
+        epoch = self.epoch()
         self._check_file()
+        return News(epoch)
+
+    def tell(self, beat: Beat) -> None:
+        """Nothing to do: there is no other node."""
+
+    def prune(self, before: int) -> None:
+        """Nothing to do: there is no other node."""
 
     def probe(self) -> None:
         """Commit a write that leaves all as it was: a full disk reads well.

@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
-from remit.kernel.clock import Clock
+from remit.kernel.clock import MINUTE, Clock
 from remit.kernel.errors import StorageUnavailable
 from remit.storage import intake
 from remit.storage.activate import Seal
@@ -22,12 +23,11 @@ from remit.storage.commit import (
     STAGE_SECONDS,
     Complete,
     Result,
-    Touched,
     as_it_is,
     bound_statements,
     commit,
 )
-from remit.storage.feed import LocalFeed
+from remit.storage.feed import Beat, GivenUp, LocalFeed, News, Touched
 from remit.storage.intake import Batch, Intake
 from remit.storage.journal import Journal, OpenJournal
 from remit.storage.model import Committed, Work
@@ -36,7 +36,10 @@ from remit.storage.sweep import Sweeper
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
-_HEARTBEAT = 1.0  # seconds; a view counts itself stale after five
+_HEARTBEAT = 1.0  # seconds between two looks at what others changed; a view counts itself stale after five
+_TOLD_FOR = 10 * MINUTE  # how long other nodes can learn what a change touched; who comes later reads everything
+_QUIET = 0.9  # seconds without work after which there is time for housekeeping
+_PRUNE_SECONDS = 60.0
 _FIRST_RETRY, _LAST_RETRY = 0.05, 0.5  # seconds between attempts while the database is gone
 _WATCH = 0.2  # seconds between looks at a commit that may hang
 _FAILED = "the database failed"
@@ -61,6 +64,10 @@ class GroupCommitWriter:
         self._intake = Intake(capacity=capacity)
         self._journal: Journal | None = None
         self._undelivered: list[Touched] = []
+        self._applied = 0  # the epoch up to which the views have everything, once they follow
+        self._following = False
+        self._look_wanted = False
+        self._next_look = self._next_prune = self._quiet_since = 0.0
         self._retry, self._next_try = _FIRST_RETRY, 0.0
         self._sweeper = Sweeper()
         self._next_sweep = 0.0
@@ -73,6 +80,12 @@ class GroupCommitWriter:
         self._watcher = threading.Thread(target=self._watch, name="remit-writer-watch", daemon=True)
         self.epoch = 0
         self.last_contact = 0.0
+        self.node: str | None = None
+        """The registered node that writes here; set before it serves anybody."""
+        self.held: Callable[[int], int] = _as_applied
+        """Up to which epoch the enforcement points that hang on this node have what its view has up to another."""
+        self.given_up = False
+        """Whether the other nodes took this one for dead. Nothing is recorded any more: the process must end."""
         self.complete: Complete = as_it_is
         """What is done at the end of each change, within it, with the entries that it recorded."""
         self.seal: Seal = unsealed
@@ -102,6 +115,29 @@ class GroupCommitWriter:
         result: T = self._intake.change(apply).result()
         return result
 
+    @property
+    def applied(self) -> int:
+        """The epoch up to which the views of this node have everything, its own changes and those of others."""
+        return self._applied if self._following else self.epoch
+
+    def join(self, node: str) -> None:
+        """From now on this node beats, and what it stores is refused once it was given up. It is registered."""
+        self.node = node
+        if self._journal is not None:
+            self._journal.node = node
+        self.nudge()
+
+    def follow(self) -> None:
+        """From now on the views are told of what other nodes change, too: everything is loaded and subscribed."""
+        self._following = True
+        self.nudge()
+
+    def nudge(self) -> None:
+        """From any thread: look at what others changed, now."""
+        if not self._look_wanted:
+            self._look_wanted = True
+            self._intake.put(intake.NUDGE, 0)
+
     def start(self) -> None:
         """Open the database and start; raises what opening raised."""
         self._thread.start()
@@ -121,10 +157,11 @@ class GroupCommitWriter:
 
     def _run(self) -> None:
         try:
+            began = time.monotonic()
             self._journal = self._open_journal()
             bound_statements(self._journal.connection, self._allow)
-            self.epoch = self._journal.epoch()
-            self.last_contact = time.monotonic()
+            self.epoch = self._applied = self._journal.epoch()
+            self.last_contact = began
         except BaseException as error:  # noqa: BLE001 - raised again by start(), in its caller
             self._started.set_exception(error)
             return
@@ -140,14 +177,22 @@ class GroupCommitWriter:
 
     def _turn(self) -> bool:
         """Take and process one batch, or one pause; whether it was the last."""
-        batch, stopping = self._intake.take(_HEARTBEAT if self._journal is not None else self._retry)
+        batch, stopping = self._intake.take(self._pause())
+        if batch is not None:
+            self._quiet_since = time.monotonic()
         try:
             if batch is not None and (batch.works or batch.changes):
                 self._process(batch)
-            self._between(idle=batch is None)
+            self._between(idle=batch is None and time.monotonic() - self._quiet_since >= _QUIET)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live to refuse and to recover
             self._lost(error)
         return stopping
+
+    def _pause(self) -> float:
+        """Seconds that nothing needs to be done."""
+        if self._journal is None:
+            return self._retry
+        return min(max(self._next_look - time.monotonic(), 0.0), _HEARTBEAT)
 
     def _process(self, batch: Batch) -> None:
         if self._journal is None:
@@ -171,14 +216,18 @@ class GroupCommitWriter:
             self._intake.refuse(_FAILED)  # before anybody hears of it, so that nobody queues after it
             batch.fail(repr(error)[:500], intake.in_doubt)
             raise
-        self.last_contact = time.monotonic()
+        if not journal.shared:  # else a commit shows nothing of what others changed: only a look does
+            self.last_contact = time.monotonic()
         self._to_sweep += result.expiring
         return result
 
     def _commit(self, journal: Journal, batch: Batch) -> Result:
         changes = [change.apply for change in batch.changes]
         try:
-            return commit(journal, batch.works, changes, allow=self._allow, complete=self.complete, seal=self.seal)
+            return commit(
+                journal, batch.works, changes, allow=self._allow, complete=self.complete, seal=self.seal,
+                catch_up=lambda: self._catch_up(journal), now=self._clock.now(),
+            )  # fmt: skip
         except journal.content_errors as error:
             # One work with rows the database will not have must not take the others with it.
             _log.warning("a batch was refused by the database; recording its works one by one", error=repr(error))
@@ -209,12 +258,46 @@ class GroupCommitWriter:
             raise
 
     def _deliver(self) -> None:
-        def tell(epoch: int, topics: tuple[str, ...]) -> None:
-            self._reader.read(lambda connection: self._feed.deliver(epoch, topics, connection))
+        def tell(connection: Connection) -> None:
+            while self._undelivered:
+                epoch, topics = self._undelivered[0]
+                self._feed.deliver(epoch, topics, connection)
+                del self._undelivered[0]
+                self.epoch = max(self.epoch, epoch)
+                if self._following:
+                    self._applied = epoch
 
-        while self._undelivered:
-            tell(*self._undelivered[0])
-            del self._undelivered[0]
+        if self._undelivered:
+            self._reader.read(tell)
+
+    # other nodes ----------------------------------------------------------------------------
+
+    def _catch_up(self, journal: Journal) -> None:
+        """Before a change, while no other node can make one: the views get all that others changed."""
+        if journal.shared and self._following:
+            self._take(journal.look(self._applied))
+
+    def _look(self, journal: Journal) -> None:
+        """Apply what others changed. Only from the beginning of this look on is the view known to lack nothing."""
+        self._look_wanted = False  # first: who asks from here on is asking for another look
+        began = time.monotonic()
+        found = journal.look(self._applied, beat=self._beat())
+        if journal.shared and self._following and self._take(found):
+            journal.tell(self._beat())
+        self.last_contact = began
+        self._next_look = began + _HEARTBEAT
+
+    def _take(self, found: News) -> bool:
+        """Deliver what a look found; whether there was any. What failed to be delivered before is among it."""
+        self._undelivered = found.after(self._applied)
+        if not found.whole:
+            _log.warning("what changed elsewhere is not known; everything is read anew", applied=self._applied)
+        some = bool(self._undelivered)
+        self._deliver()
+        return some
+
+    def _beat(self) -> Beat:
+        return Beat(self._applied, self.held(self._applied))
 
     # health ---------------------------------------------------------------------------------
 
@@ -224,7 +307,10 @@ class GroupCommitWriter:
     def _lost(self, error: Exception) -> None:
         """The database failed: refuse until a probe goes through."""
         self._deadline = float("inf")
-        if self._journal is not None:
+        if isinstance(error, GivenUp) and not self.given_up:
+            _log.error("this node was given up by the others; it ends", node=self.node)
+            self.given_up = True
+        elif self._journal is not None:
             _log.error("the database failed; refusing until it works again", error=repr(error))
         self._intake.refuse(_FAILED)
         if self._journal is not None:
@@ -242,22 +328,28 @@ class GroupCommitWriter:
         if self._intake.refusing is not None:
             self._intake.accept()  # a commit that seemed to hang came through
         self._allow(STAGE_SECONDS)
-        if idle:
-            self._journal.ping()
-            self.last_contact = time.monotonic()
+        if idle or self._look_wanted or now >= self._next_look:
+            self._look(self._journal)
         self._journal.rest(idle=idle)
         if now >= self._next_sweep or self._to_sweep >= _SWEEP_AT_MOST:
             rows = max(_SWEEP_AT_LEAST, 2 * self._to_sweep)  # faster than rows come, so that it keeps up at any rate
             self._sweeper.sweep(self._journal.connection, now=self._clock.now(), rows=rows)
             self._next_sweep, self._to_sweep = now + 1.0, 0
+        if now >= self._next_prune:
+            self._journal.prune(self._clock.now() - _TOLD_FOR)
+            self._next_prune = now + _PRUNE_SECONDS
         self._deadline = float("inf")
 
     def _recover(self) -> None:
+        if self.given_up:
+            return
         self._retry = min(self._retry * 2, _LAST_RETRY)
         journal = self._open_journal()
+        journal.node = self.node
         try:
             journal.probe()
             self.epoch = max(self.epoch, journal.epoch())
+            self._look(journal)
             self._deliver()
         except BaseException:
             journal.close()
@@ -265,7 +357,6 @@ class GroupCommitWriter:
         bound_statements(journal.connection, self._allow)
         self._journal = journal
         self._retry = _FIRST_RETRY
-        self.last_contact = time.monotonic()
         self._intake.accept()
         _log.info("the database works again")
 
@@ -278,3 +369,7 @@ class GroupCommitWriter:
             if (batch := self._in_flight) is not None:
                 batch.fail(_HANGS, intake.in_doubt)
             self._intake.fail(_HANGS)
+
+
+def _as_applied(applied: int) -> int:
+    return applied

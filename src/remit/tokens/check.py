@@ -11,25 +11,30 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from remit.attestation.model import Caller
-from remit.kernel.clock import SECOND, Instant
+from remit.attestation.model import Caller, Link
+from remit.kernel.canonical import canonical
+from remit.kernel.clock import EPOCH, SECOND, Instant
 from remit.kernel.errors import Unauthenticated
 from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
 from remit.keys import jose
-from remit.keys.model import TokenKeys
+from remit.keys.model import TOKEN_ALGORITHMS, TokenKeys
 from remit.storage.model import ConsumeProof
-from remit.tokens.dpop import Proof, ProofInvalid, check_proof
+from remit.tokens.certificate import thumbprint
+from remit.tokens.dpop import NonceWanted, Proof, ProofInvalid, check_proof
+from remit.tokens.nonce import Nonces
 
 TYPE: Final = "at+jwt"
-ALGORITHMS: Final = ("ES256",)
+ALGORITHMS: Final = TOKEN_ALGORITHMS  # each key is for one of them, and `jose.verify` holds it to that
 _MAX_TOKEN: Final = 8192
+_PUBLIC: Final = "client_metadata:"  # how the credential of a client begins that holds no key of its own
 _CACHED: Final = 16_384
 _CREDENTIALS: Final = re.compile(r"(?i:(Bearer|DPoP)) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\Z")
-_TEXT_CLAIMS: Final = ("sub", "jti", "purpose", "run", "instance", "cred", "scope")
+_TEXT_CLAIMS: Final = ("sub", "client_id", "jti", "purpose", "run", "instance", "cred", "scope")
 
 
 class TokenInvalid(Unauthenticated):
-    """401 with a challenge: `error` is `invalid_token` or `invalid_dpop_proof`, `description` one of a fixed few.
+    """401 with a challenge: `error` is `invalid_token`, `invalid_dpop_proof` or `use_dpop_nonce`, `description` one of
+    a fixed few.
 
     `error` is empty where no credential was sent at all: RFC 6750 section 3.1 then wants a bare challenge.
     """
@@ -48,7 +53,10 @@ class Presented:
     caller: Caller
     audience: frozenset[str]
     jkt: str | None
+    x5t: str | None  # SHA-256 of the certificate it is bound to (RFC 8705 section 3.1)
     hash: str  # base64url SHA-256 of the token
+    may_act: frozenset[str] = frozenset()  # agents that may act for it
+    issued: Instant = EPOCH
 
 
 class TokenChecker:
@@ -61,12 +69,17 @@ class TokenChecker:
         keys: The keys that tokens are signed with.
         issuer: This deployment's own URL.
         revoked: Whether the token of that id was revoked (RFC 7009), or the run of that id. In memory and quick.
+        nonces: What a proof's nonce is judged by; None if none is ever asked for.
     """
 
-    def __init__(self, keys: TokenKeys, *, issuer: str, revoked: Callable[[str], bool] = lambda _token: False) -> None:
+    def __init__(
+        self, keys: TokenKeys, *, issuer: str, revoked: Callable[[str], bool] = lambda _token: False,
+        nonces: Nonces | None = None,
+    ) -> None:  # fmt: skip
         self._keys = keys
         self._issuer = issuer
         self._revoked = revoked
+        self._nonces = nonces
         self._seen: OrderedDict[bytes, Presented] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -79,6 +92,7 @@ class TokenChecker:
         url: str,
         audiences: Collection[str],
         now: Instant,
+        certificate: bytes | None = None,
     ) -> tuple[Caller, ConsumeProof | None]:
         """Say who makes this request, and the proof that must be consumed with its decision.
 
@@ -89,6 +103,7 @@ class TokenChecker:
             url: The request's target as the client sees it.
             audiences: The names this resource goes by; one of them must be in the token's `aud`.
             now: The time to judge at.
+            certificate: The client's end of this connection (DER), where it showed one.
 
         Raises:
             TokenInvalid: A numbered step fails.
@@ -105,15 +120,19 @@ class TokenChecker:
             raise TokenInvalid("invalid_token", "the token was revoked", scheme)
         if verified.audience.isdisjoint(audiences):
             raise TokenInvalid("invalid_token", "the token is for another resource", scheme)
-        # (4) RFC 9449 section 7.2: a bound token under Bearer is a stolen one; an unbound one has nothing to prove.
+        # (4) RFC 8705 section 3: a token that is bound to a certificate is good on that client's connections alone.
+        if verified.x5t is not None and (certificate is None or thumbprint(certificate) != verified.x5t):
+            raise TokenInvalid("invalid_token", "the token is bound to a certificate that is not shown here", scheme)
+        # (5) RFC 9449 section 7.2: a bound token under Bearer is a stolen one; an unbound one has nothing to prove.
         if verified.jkt is None:
             if scheme == "DPoP":
                 raise TokenInvalid("invalid_token", "the token is not bound to a key", scheme)
             return verified.caller, None
         if scheme != "DPoP":
             raise TokenInvalid("invalid_token", "the token is bound to a key and needs a proof", "DPoP")
-        # (5) The proof, made now, for this request and this token, by the key the token is bound to.
-        return verified.caller, _proved(verified, dpop, method=method, url=url, now=now).use
+        # (6) The proof, made now, for this request and this token, by the key the token is bound to.
+        fresh = None if self._nonces is None else self._nonces.at_resource(now)
+        return verified.caller, _proved(verified, dpop, method=method, url=url, now=now, fresh=fresh).use
 
     def still(self, caller: Caller, proof: ConsumeProof | None, *, now: Instant) -> None:
         """See that what `check` accepted holds at this later moment: a body may come long after its headers.
@@ -141,20 +160,26 @@ class TokenChecker:
         return None if found.caller.expires <= now or self._ended(found.caller) else found
 
     def _ended(self, caller: Caller) -> bool:
-        """Whether the token was revoked, or its whole run ended before its time (`tokens/ending`)."""
-        return self._revoked(caller.token) or self._revoked(caller.run)
+        """Whether the token was revoked, its run ended before its time (`tokens/ending`), or its key is distrusted."""
+        # What was handed on ends with the token and the run that handed it on (RFC 7009 section 2.1).
+        handed = ((link.token, link.run) for link in caller.links)
+        if caller.consent and self._revoked(caller.consent):
+            return True
+        revoked = any(self._revoked(name) for pair in ((caller.token, caller.run), *handed) for name in pair)
+        return revoked or (caller.key != "" and self._keys.distrusts(caller.key))
 
     def _verified(self, token: str, scheme: str) -> Presented:
         digest = hashlib.sha256(token.encode("ascii")).digest()
         seen = self._seen.get(digest)
-        if seen is not None:
+        # A key that was retired verifies nothing more, and least what it verified before.
+        if seen is not None and self._keys.public(seen.caller.key) is not None:
             return seen
         try:
-            _, claims = jose.verify(token, typ=TYPE, algorithms=ALGORITHMS, key=self._key, max_size=_MAX_TOKEN)
+            header, claims = jose.verify(token, typ=TYPE, algorithms=ALGORITHMS, key=self._key, max_size=_MAX_TOKEN)
         except jose.JoseInvalid as error:
             raise TokenInvalid("invalid_token", "the token is not valid", scheme, detail=error.public) from error
         try:
-            verified = _read(claims, issuer=self._issuer, digest=digest)
+            verified = _read(claims, issuer=self._issuer, digest=digest, key=header["kid"])
         except (KeyError, TypeError, ValueError) as error:
             raise TokenInvalid("invalid_token", "the token is not valid", scheme, detail=repr(error)) from error
         with self._lock:
@@ -181,11 +206,16 @@ def _credentials(authorization: str | None) -> tuple[str, str]:
     return ("DPoP" if match[1][0] in "dD" else "Bearer"), match[2]
 
 
-def _proved(verified: Presented, dpop: str | None, *, method: str, url: str, now: Instant) -> Proof:
+def _proved(
+    verified: Presented, dpop: str | None, *, method: str, url: str, now: Instant,
+    fresh: Callable[[object], bool] | None,
+) -> Proof:  # fmt: skip
     if dpop is None:
         raise TokenInvalid("invalid_dpop_proof", "a DPoP proof is needed", "DPoP")
     try:
-        proof = check_proof(dpop, method=method, url=url, now=now, token_hash=verified.hash)
+        proof = check_proof(dpop, method=method, url=url, now=now, token_hash=verified.hash, fresh=fresh)
+    except NonceWanted as error:
+        raise TokenInvalid("use_dpop_nonce", error.public, "DPoP") from error
     except ProofInvalid as error:
         raise TokenInvalid("invalid_dpop_proof", error.public, "DPoP", detail=error.detail) from error
     if proof.jkt != verified.jkt:
@@ -194,11 +224,14 @@ def _proved(verified: Presented, dpop: str | None, *, method: str, url: str, now
     return proof
 
 
-def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes) -> Presented:
+def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) -> Presented:
     """The caller a verified token names; raises KeyError, TypeError or ValueError on any other claims than we issue."""
-    if claims["iss"] != issuer or claims["client_id"] != claims["sub"]:
+    links, delegation = _links(claims.get("delegation"))
+    if claims["iss"] != issuer or claims["sub"] != (links[0].agent if links else claims["client_id"]):
         raise ValueError("another issuer or subject")
     if any(not isinstance(claims[name], str) for name in _TEXT_CLAIMS):
+        raise TypeError("a claim is not text")
+    if any(not isinstance(claims.get(name, ""), str) for name in ("txn", "consent")):
         raise TypeError("a claim is not text")
     if claims["scope"] != f"purpose:{claims['purpose']}":
         raise ValueError("scope and purpose differ")
@@ -206,20 +239,62 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes) -> Presented
         raise TypeError("a time is missing")
     audience = claims["aud"]
     names = frozenset([audience] if isinstance(audience, str) else audience)
-    confirmation = claims.get("cnf")
-    jkt = None if confirmation is None else confirmation["jkt"]
-    if confirmation is not None and not isinstance(jkt, str):
-        raise TypeError("cnf has no jkt")
+    jkt, x5t = _bound(claims.get("cnf"))
+    bound, public = jkt is not None or x5t is not None, claims["cred"].startswith(_PUBLIC)
     caller = Caller(
-        agent=AgentName(claims["sub"]),
+        agent=AgentName(claims["client_id"]),
         instance=InstanceId(claims["instance"]),
         credential=claims["cred"],
         purpose=PurposeName(claims["purpose"]),
         run=RunId(claims["run"]),
         token=claims["jti"],
         expires=Instant(claims["exp"] * SECOND),
-        bound=jkt is not None,
-        attested=Instant(claims["iat"] * SECOND),
+        bound=bound,
+        # Who renews by a person's consent alone proved no key: what asks for one does not take that for it.
+        attested=Instant(claims["iat"] * SECOND if bound or not public else 0),
         run_ends=Instant(claims["run_exp"] * SECOND),
+        key=key,
+        txn=claims.get("txn", ""),
+        consent=claims.get("consent", ""),
+        delegation=delegation,
+        links=links,
     )
-    return Presented(caller, names, jkt, base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"))
+    issued = Instant(claims["iat"] * SECOND)
+    own = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    return Presented(caller, names, jkt, x5t, own, _may_act(claims.get("may_act")), issued)
+
+
+def _may_act(said: Mapping[str, Any] | None) -> frozenset[str]:
+    """Whom the token lets act for its holder (RFC 8693 section 4.4); several names, where there are several."""
+    named = () if said is None else said["sub"]
+    return frozenset((named,) if isinstance(named, str) else named)
+
+
+def _links(said: Mapping[str, Any] | None) -> tuple[tuple[Link, ...], str]:
+    """For whom the caller acts, and the delegation's id."""
+    if said is None:
+        return (), ""
+    links = tuple(
+        Link(
+            agent=AgentName(each["agent"]), instance=InstanceId(each["instance"]), credential=each["cred"],
+            run=RunId(each["run"]), token=each["token"],
+            allow=canonical(each["allow"]).decode("utf-8") if "allow" in each else "",
+        )
+        for each in said["links"]
+    )  # fmt: skip
+    if not links:
+        raise ValueError("a delegation by nobody")
+    return links, said["id"]
+
+
+def _bound(confirmation: object) -> tuple[str | None, str | None]:
+    """What a token is bound to: the key, the certificate, or both. A `cnf` that says neither is none of ours."""
+    if confirmation is None:
+        return None, None
+    if not isinstance(confirmation, Mapping):
+        raise TypeError("cnf is no object")
+    jkt, x5t = confirmation.get("jkt"), confirmation.get("x5t#S256")
+    found = [each for each in (jkt, x5t) if each is not None]
+    if not found or any(not isinstance(each, str) for each in found):
+        raise TypeError("cnf names no key")
+    return jkt, x5t

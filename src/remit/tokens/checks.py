@@ -10,6 +10,7 @@ from remit.agents.model import AgentState, SenderConstraint
 from remit.attestation.model import Attested
 from remit.kernel.clock import Instant
 from remit.kernel.names import InstanceId
+from remit.tokens.certificate import thumbprint
 from remit.tokens.clients.ports import ClientMethod
 from remit.tokens.details import details
 from remit.tokens.form import one
@@ -47,7 +48,7 @@ def chosen_method(asked: Asked, methods: Sequence[ClientMethod]) -> ClientMethod
 
 def check_client_id(form: Form, attested: Attested) -> None:
     """RFC 7521 section 4.2: a client_id, if sent, names the client that the assertion names."""
-    if one(form, "client_id") not in (None, attested.agent):
+    if one(form, "client_id") not in (None, attested.client or attested.agent):
         raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="another client_id")
 
 
@@ -73,11 +74,16 @@ def check_standing(standing: AgentStanding | None, *, now: Instant) -> AgentStan
     return standing
 
 
-def check_bound(standing: AgentStanding, *, jkt: str | None) -> None:
-    """An agent that must hold a key has to prove it; `none` may still bind its token."""
-    if jkt is None and standing.agent.sender_constraint is not SenderConstraint.NONE:
+def check_bound(standing: AgentStanding, *, jkt: str | None, x5t: str | None = None) -> None:
+    """An agent that must hold a key has to prove it, with a proof or a connection; `none` may still bind its token."""
+    constraint = standing.agent.sender_constraint
+    if jkt is None and constraint is SenderConstraint.DPOP:
         raise TokenRefused(
             OAuthError.INVALID_DPOP_PROOF, "this agent's tokens are bound to a key: a DPoP proof is needed"
+        )
+    if x5t is None and constraint is SenderConstraint.MTLS:
+        raise TokenRefused(
+            OAuthError.INVALID_REQUEST, "this agent's tokens are bound to a certificate: ask on a connection with one"
         )
 
 
@@ -104,9 +110,34 @@ def requested_purpose(form: Form, standing: AgentStanding, *, now: Instant) -> P
     raise TokenRefused(OAuthError.INVALID_SCOPE, "the purpose is not one of this agent's")
 
 
+def own_purpose(standing: AgentStanding, wanted: str) -> Purpose:
+    """A purpose by its name, if it is active and the agent's own. One answer for all that is wrong with a name."""
+    found = next((each for each in standing.purposes if each.purpose == wanted), None)
+    if found is None or wanted not in standing.agent.purposes or found.state is not PurposeState.ACTIVE:
+        raise TokenRefused(OAuthError.INVALID_SCOPE, "the purpose is not one of this agent's")
+    return found
+
+
+def bound_certificate(standing: AgentStanding, certificate: bytes | None) -> str | None:
+    """What the token is bound to by, for an agent whose tokens are bound to a certificate (RFC 8705 section 3)."""
+    wanted = standing.agent.sender_constraint is SenderConstraint.MTLS
+    return thumbprint(certificate) if wanted and certificate is not None else None
+
+
+def own_instance(standing: AgentStanding, attested: Attested, *, jkt: str | None, x5t: str | None = None) -> InstanceId:
+    """The running copy: by the key that it proved, else by what it authenticated with; neither is frozen."""
+    if attested.credential in standing.frozen_credentials:
+        raise _unauthorized("the client key is frozen")
+    instance = InstanceId(jkt or x5t or attested.credential)
+    if instance in standing.frozen_instances:
+        raise _unauthorized("the instance is frozen")
+    return instance
+
+
 def wish(
-    form: Form, *, attested: Attested, jkt: str | None, standing: AgentStanding | None, base: str, now: Instant
-) -> Wish:
+    form: Form, *, attested: Attested, jkt: str | None, standing: AgentStanding | None, base: str, now: Instant,
+    certificate: bytes | None = None,
+) -> Wish:  # fmt: skip
     """All checks that follow authentication, in their order.
 
     Raises:
@@ -114,18 +145,15 @@ def wish(
     """
     # (1) The agent may have tokens at all. (2) It proved the key it must prove.
     sure = check_standing(standing, now=now)
-    check_bound(sure, jkt=jkt)
+    x5t = bound_certificate(sure, certificate)
+    check_bound(sure, jkt=jkt, x5t=x5t)
     # (3) The purpose. (4) Where the token will be used.
     purpose = requested_purpose(form, sure, now=now)
     where = audience(
         form.get("resource", ()), base=base, exactly_one=sure.agent.sender_constraint is SenderConstraint.NONE
     )
     # (5) The client key, and this running copy.
-    if attested.credential in sure.frozen_credentials:
-        raise _unauthorized("the client key is frozen")
-    instance = InstanceId(jkt or attested.credential)
-    if instance in sure.frozen_instances:
-        raise _unauthorized("the instance is frozen")
+    instance = own_instance(sure, attested, jkt=jkt, x5t=x5t)
     return Wish(
         agent=sure.agent,
         purpose=purpose,
@@ -134,6 +162,7 @@ def wish(
         audience=where,
         jkt=jkt,
         new_run=details(one(form, "authorization_details")).new_run,
+        x5t=x5t,
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from remit.kernel.canonical import parse
-from remit.kernel.errors import Malformed
+from remit.access.spec import clauses
+from remit.kernel.canonical import canonical, parse
+from remit.kernel.errors import ConfigInvalid, Malformed
 from remit.tokens.model import OAuthError, TokenRefused
 
 TYPE: Final = "remit_purpose"
-_MEMBERS: Final = frozenset({"type", "purpose", "run"})
+_MEMBERS: Final = frozenset({"type", "purpose", "run", "allow"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,9 @@ class Details:
 
     purpose: str | None = None
     new_run: bool = False
+    allow: str = (
+        ""  # canonical JSON of what of an access is asked for, as a boundary's `allow` has it; empty: all of it
+    )
     asked: tuple[dict[str, Any], ...] = ()
 
     def granted(self, purpose: str) -> tuple[dict[str, Any], ...]:
@@ -27,7 +31,9 @@ class Details:
 
 
 def details(text: str | None) -> Details:
-    """Read `[{"type": "remit_purpose", "purpose": NAME, "run": "new"}]`, where the last two may be left out.
+    """Read `[{"type": "remit_purpose", "purpose": NAME, "run": "new", "allow": [...]}]`.
+
+    All but the type may be left out. `allow` says what of another's access is asked for, in a token exchange.
 
     Raises:
         TokenRefused: invalid_authorization_details: another type, an unknown member or value, more than one object.
@@ -47,7 +53,20 @@ def details(text: str | None) -> Details:
     purpose, run = wanted.get("purpose"), wanted.get("run")
     if not (purpose is None or isinstance(purpose, str)) or run not in (None, "new"):
         raise _invalid("authorization_details has a value that is not understood")
-    return Details(purpose=purpose, new_run=run == "new", asked=(wanted,))
+    return Details(purpose=purpose, new_run=run == "new", allow=_allow(wanted), asked=(wanted,))
+
+
+def _allow(wanted: dict[str, Any]) -> str:
+    if "allow" not in wanted:
+        return ""
+    try:
+        clauses(wanted["allow"])
+    except (Malformed, ConfigInvalid) as error:
+        raise _invalid(f"allow: {error.public}"[:300]) from error
+    try:
+        return canonical(wanted["allow"]).decode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise _invalid("allow: a number with a fraction is written as text") from error
 
 
 def _invalid(description: str) -> TokenRefused:

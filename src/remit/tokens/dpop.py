@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -29,6 +30,16 @@ class ProofInvalid(RemitError):
     code = "unauthenticated"
 
 
+class NonceWanted(ProofInvalid):
+    """It would do, but that it has no nonce of ours, or an old one: the prover makes another, with the one it is given.
+
+    RFC 9449 sections 8 and 9.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the proof needs the nonce that this answer gives in DPoP-Nonce")
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """A good proof: which key made it, and the effect that lets it be used once."""
@@ -37,7 +48,15 @@ class Proof:
     use: ConsumeProof
 
 
-def check_proof(proof: str, *, method: str, url: str, now: Instant, token_hash: str | None) -> Proof:
+def check_proof(
+    proof: str,
+    *,
+    method: str,
+    url: str,
+    now: Instant,
+    token_hash: str | None,
+    fresh: Callable[[object], bool] | None = None,
+) -> Proof:
     """Check a proof against the request it came with.
 
     The caller must make `use` commit with whatever the request causes (step 11 of the RFC's
@@ -49,8 +68,10 @@ def check_proof(proof: str, *, method: str, url: str, now: Instant, token_hash: 
         url: The request's target as the client sees it: scheme, host, port and path.
         now: The time to judge at.
         token_hash: base64url SHA-256 of the access token the proof accompanies; None at the token endpoint.
+        fresh: Judges the proof's nonce (`tokens/nonce`); None where none is asked for.
 
     Raises:
+        NonceWanted: The nonce is missing or old, and all else is good.
         ProofInvalid: A step fails; its number is the RFC's.
     """
     # (2)-(7) One well-formed JWT, typ dpop+jwt, a signature algorithm we take, a public key in `jwk`, its signature.
@@ -74,6 +95,9 @@ def check_proof(proof: str, *, method: str, url: str, now: Instant, token_hash: 
     # (12) Made for this token: else a proof seen with one token would open another.
     if token_hash is not None and claims.get("ath") != token_hash:
         raise ProofInvalid("the proof is for another token")
+    # (10) The nonce, last of all: who is told to make another proof with it can then be sure that it will do.
+    if fresh is not None and not fresh(claims.get("nonce")):
+        raise NonceWanted
     jkt = jose.proof_key(proof).thumbprint
     digest = hashlib.sha256(jti.encode("utf-8", "surrogatepass")).hexdigest()
     return Proof(jkt, ConsumeProof(f"dpop:{jkt}:{digest}", Instant(made + PROOF_WINDOW)))

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from remit.tokens.model import Form, OAuthError, TokenRefused
 
 MAX_BODY: Final = 64 * 1024
-_MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS: Final = 64
 _REPEATABLE: Final = frozenset({"resource"})  # RFC 8707 section 2
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -24,8 +24,8 @@ def parse_form(body: bytes, *, media_type: str) -> Form:
         TokenRefused: invalid_request: another media type, not UTF-8, too many parameters, or one
             included more than once (two readers could pick different ones).
     """
-    if media_type.partition(";")[0].strip().lower() != _MEDIA_TYPE:
-        raise _invalid(f"the body must be {_MEDIA_TYPE}")
+    if media_type.partition(";")[0].strip().lower() != MEDIA_TYPE:
+        raise _invalid(f"the body must be {MEDIA_TYPE}")
     pairs = [part.partition(b"=") for part in body.split(b"&") if part]
     if len(pairs) > _MAX_PARAMETERS:
         raise _invalid("too many parameters")

@@ -13,16 +13,18 @@ from starlette.routing import Route
 
 from remit.kernel.canonical import encode
 from remit.kernel.errors import Overloaded, StorageUnavailable, Unauthenticated
+from remit.tokens.authorize import MOST
+from remit.tokens.certificate import of_connection
 from remit.tokens.form import MAX_BODY, parse_form
 from remit.tokens.metadata import (
     AUTHORIZE_PATH,
     INTROSPECTION_PATH,
     JWKS_PATH,
-    METADATA_PATH,
     REVOCATION_PATH,
     TOKEN_PATH,
+    metadata_paths,
 )
-from remit.tokens.model import Form, OAuthError, TokenRefused
+from remit.tokens.model import RETRY_AFTER, Form, OAuthError, TokenRefused
 from remit.tokens.service import TokenService
 from remit.tokens.status import TokenStatus
 
@@ -30,13 +32,14 @@ from remit.tokens.status import TokenStatus
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _SHORT: Final = {"Cache-Control": "public, max-age=300"}
 _BODY_SECONDS: Final = 30.0
+_TOO_MANY: Final = 429
 
 
-def routes(service: TokenService) -> list[Route]:
-    """The routes of the authorization server."""
+def routes(service: TokenService, *, consent_page: str | None = None) -> list[Route]:
+    """The routes of the authorization server. `consent_page` is the path where a person is asked, if there is one."""
 
     async def token(request: Request) -> Response:
-        """POST /oauth2/token: 200, 400, 401 invalid_client, 413, 503."""
+        """POST /oauth2/token: 200, 400, 401 invalid_client, 413, 429, 503."""
         try:
             form = await _form(request, service)
             granted = await run_in_threadpool(
@@ -46,6 +49,7 @@ def routes(service: TokenService) -> list[Route]:
                 dpop=_joined(request, "dpop"),
                 url=service.issuer + TOKEN_PATH,
                 authorization=_joined(request, "authorization"),
+                **_shown(request),
             )
         except TokenRefused as refused:
             return _refused(refused, request)
@@ -55,9 +59,19 @@ def routes(service: TokenService) -> list[Route]:
             )
         return _json(200, granted)
 
-    def authorize(_: Request) -> Response:
-        """GET or POST /oauth2/authorize: 400 always. No grant type here involves a person at a browser."""
-        return _refusal(400, "unsupported_response_type", "agents ask at the token endpoint")
+    def authorize(request: Request) -> Response:
+        """GET /oauth2/authorize: 303 to the page where the person is asked, once they are signed in there.
+
+        400 where no person can be asked, or the query is longer than any request is.
+        """
+        query = request.scope["query_string"]
+        if consent_page is None:
+            return _refusal(400, "unsupported_response_type", "agents ask at the token endpoint")
+        if len(query) > MOST:
+            return _refusal(400, "invalid_request", f"the query is over {MOST} bytes")
+        # RFC 9700 section 4.12: 303, so that no browser sends on what it may have sent here.
+        where = f"{service.issuer}{consent_page}?{query.decode('latin-1')}"
+        return Response(status_code=303, headers={**_NO_STORE, "Location": where, "Referrer-Policy": "no-referrer"})
 
     def jwks(_: Request) -> Response:
         """GET /oauth2/jwks: the public keys that verify access tokens."""
@@ -69,9 +83,9 @@ def routes(service: TokenService) -> list[Route]:
 
     return [
         Route(TOKEN_PATH, token, methods=["POST"]),
-        Route(AUTHORIZE_PATH, authorize, methods=["GET", "POST"]),
+        Route(AUTHORIZE_PATH, authorize, methods=["GET", "POST"] if consent_page is None else ["GET"]),
         Route(JWKS_PATH, jwks, methods=["GET"]),
-        Route(METADATA_PATH, metadata, methods=["GET"]),
+        *(Route(path, metadata, methods=["GET"]) for path in metadata_paths(service.issuer)),
     ]
 
 
@@ -81,7 +95,8 @@ def status_routes(status: TokenStatus) -> list[Route]:
     async def served(request: Request, serve: Callable[..., dict[str, Any] | None]) -> Response:
         try:
             form = await _form(request, status.tokens)
-            answer = await run_in_threadpool(serve, form, authorization=_joined(request, "authorization"))
+            shown = _shown(request)
+            answer = await run_in_threadpool(serve, form, authorization=_joined(request, "authorization"), **shown)
         except TokenRefused as refused:
             return _refused(refused, request)
         except Unauthenticated as error:
@@ -93,11 +108,11 @@ def status_routes(status: TokenStatus) -> list[Route]:
         return Response(status_code=200, headers=_NO_STORE) if answer is None else _json(200, answer)
 
     async def introspect(request: Request) -> Response:
-        """POST /oauth2/introspect: 200, 400, 401, 413, 503."""
+        """POST /oauth2/introspect: 200, 400, 401, 413, 429, 503."""
         return await served(request, status.introspect)
 
     async def revoke(request: Request) -> Response:
-        """POST /oauth2/revoke: 200 (also for a token that is not known), 400, 401, 413, 503."""
+        """POST /oauth2/revoke: 200 (also for a token that is not known), 400, 401, 413, 429, 503."""
         return await served(request, status.revoke)
 
     return [
@@ -136,11 +151,18 @@ def _joined(request: Request, name: str) -> str | None:
     return ", ".join(values) if values else None
 
 
+def _shown(request: Request) -> dict[str, Any]:
+    found = of_connection(request.scope)
+    return {} if found is None else {"certificate": found.certificate, "chain": found.chain}
+
+
 def _refused(refused: TokenRefused, request: Request) -> Response:
     scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
     # RFC 6749 section 5.2: a client that tried the Authorization header is answered in its scheme.
     basic = refused.error is OAuthError.INVALID_CLIENT and scheme == "basic"
     challenge = {"WWW-Authenticate": 'Basic realm="remit"'} if basic else {}
+    if refused.status == _TOO_MANY:
+        challenge["Retry-After"] = str(RETRY_AFTER)
     return _refusal(refused.status, refused.error, refused.public, challenge)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from remit.kernel.canonical import parse
 from remit.kernel.clock import SECOND, Instant
 from remit.kernel.names import RunId
 from remit.tokens.model import TOKEN_LIFETIME, Granted, OAuthError, Run, TokenRefused, Wish
+
+PROFILE: Final = "ai_agent"  # what kind of party an actor is (OAuth Actor Profile, `sub_profile`)
 
 
 def check_instances(wish: Wish, runs: Sequence[Run], *, now: Instant) -> None:
@@ -26,7 +29,7 @@ def check_instances(wish: Wish, runs: Sequence[Run], *, now: Instant) -> None:
         )
 
 
-def grant(wish: Wish, runs: Sequence[Run], *, now: Instant, token: str, fresh: RunId) -> Granted:
+def grant(wish: Wish, runs: Sequence[Run], *, now: Instant, token: str, fresh: RunId, txn: str = "") -> Granted:
     """Choose the run and the end of a token: token <= run <= agent and purpose.
 
     The newest open run of this instance and purpose goes on, unless another was asked for or
@@ -38,12 +41,14 @@ def grant(wish: Wish, runs: Sequence[Run], *, now: Instant, token: str, fresh: R
         now: The time to judge at.
         token: The token's id.
         fresh: The id of the new run, if there is to be one.
+        txn: The id of the new transaction, if it goes on with none.
 
     Raises:
         TokenRefused: unauthorized_client: the agent or the purpose ends within this second.
     """
     issued = Instant(now - now % SECOND)
-    cap = min(wish.agent.not_after, wish.purpose.not_after)
+    cap = min(wish.agent.not_after, wish.purpose.not_after, wish.run_cap)
+    above = wish.links[-1].run if wish.links else ""
     run = Run(
         run=fresh,
         instance=wish.instance,
@@ -51,33 +56,36 @@ def grant(wish: Wish, runs: Sequence[Run], *, now: Instant, token: str, fresh: R
         opened=now,
         ends=Instant(min(now + wish.agent.max_run, cap)),
         token_expires=now,
+        above=above,
     )
-    own = [old for old in runs if old.instance == wish.instance and old.purpose == wish.purpose.purpose]
+    same = (wish.instance, wish.purpose.purpose, above)
+    own = [old for old in runs if (old.instance, old.purpose, old.above) == same]
     for old in sorted(own, key=lambda each: (each.opened, each.run), reverse=True) if not wish.new_run else []:
         # max_run, the agent's or the purpose's end may have been brought forward since it was opened.
         going = replace(old, ends=Instant(min(old.ends, old.opened + wish.agent.max_run, cap)))
-        if going.open(now) and _end(going, now) > issued:
+        if going.open(now) and _end(going, now, wish.token_cap) > issued:
             run = going
             break
-    expires = _end(run, now)
+    expires = _end(run, now, wish.token_cap)
     if expires <= issued:
         raise TokenRefused(OAuthError.UNAUTHORIZED_CLIENT, "the agent, its purpose or its run ends now")
     run = replace(run, token_expires=max(run.token_expires, expires))
-    return Granted(wish=wish, run=run, token=token, issued=issued, expires=expires)
+    return Granted(wish=wish, run=run, token=token, issued=issued, expires=expires, txn=wish.txn or txn)
 
 
-def _end(run: Run, now: Instant) -> Instant:
-    end = min(now + TOKEN_LIFETIME, run.ends)
+def _end(run: Run, now: Instant, cap: Instant) -> Instant:
+    end = min(now + TOKEN_LIFETIME, run.ends, cap)
     return Instant(end - end % SECOND)
 
 
 def claims(granted: Granted, *, issuer: str) -> dict[str, Any]:
     """The claims of the access token (RFC 9068 section 2.2, RFC 9449 section 6.1, and Remit's own)."""
     wish, run = granted.wish, granted.run
-    bound = {} if wish.jkt is None else {"cnf": {"jkt": wish.jkt}}
+    cnf = {name: value for name, value in (("jkt", wish.jkt), ("x5t#S256", wish.x5t)) if value is not None}
+    bound = {"cnf": cnf} if cnf else {}
     return {
         "iss": issuer,
-        "sub": wish.agent.agent,
+        "sub": wish.links[0].agent if wish.links else wish.agent.agent,
         "client_id": wish.agent.agent,
         "aud": wish.audience[0] if len(wish.audience) == 1 else list(wish.audience),
         "iat": granted.issued // SECOND,
@@ -89,8 +97,46 @@ def claims(granted: Granted, *, issuer: str) -> dict[str, Any]:
         "run_exp": run.ends // SECOND,
         "instance": wish.instance,
         "cred": wish.credential,
+        **({"txn": granted.txn} if granted.txn else {}),
+        **_behalf(wish),
+        **_acting(wish, issuer=issuer),
         **bound,
     }
+
+
+def _behalf(wish: Wish) -> dict[str, Any]:
+    """For whom it was had. `sub` stays the agent: what it may is its own, and so is what it spends."""
+    behalf = wish.behalf
+    if behalf is None:
+        return {}
+    return {"obo": {"iss": behalf.issuer, "sub": behalf.subject}, "consent": behalf.consent}
+
+
+def _acting(wish: Wish, *, issuer: str) -> dict[str, Any]:
+    """For whom it acts (RFC 8693 section 4.1), who may act for it (section 4.4), and what was handed on."""
+    found: dict[str, Any] = {}
+    if wish.agent.delegates:
+        names = list(wish.agent.delegates)
+        found["may_act"] = {"iss": issuer, "sub": names[0] if len(names) == 1 else names}
+    if wish.links:
+        act = nested([*(link.agent for link in wish.links[1:]), wish.agent.agent], issuer=issuer)
+        links = [
+            {
+                "agent": link.agent, "instance": link.instance, "cred": link.credential, "run": link.run,
+                "token": link.token, **({"allow": parse(link.allow)} if link.allow else {}),
+            }
+            for link in wish.links
+        ]  # fmt: skip
+        found |= {"act": act, "delegation": {"id": wish.delegation, "links": links}}
+    return found
+
+
+def nested(actors: Iterable[str], *, issuer: str) -> dict[str, Any]:
+    """The claim `act` (RFC 8693 section 4.1): who acts now is outermost, and inside is whom that one acts for."""
+    act: dict[str, Any] = {}
+    for name in actors:
+        act = {"iss": issuer, "sub": name, "sub_profile": PROFILE, **({"act": act} if act else {})}
+    return act
 
 
 def answer(granted: Granted, access_token: str, *, echo: Sequence[Mapping[str, Any]], now: Instant) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from remit.access.model import Rule
+from remit.attestation.model import Caller
 from remit.kernel.clock import Instant
+from remit.kernel.names import ActionName
 from remit.storage.model import Entry
 from remit.tokens.model import AgentStanding
 
@@ -15,6 +18,14 @@ class Standing(Protocol):
 
     def agent_standing(self, agent: str, now: Instant) -> AgentStanding | None:
         """The standing of `agent` in any lifecycle state, or None if there is no such agent."""
+        ...
+
+
+class Access(Protocol):
+    """What callers have. In memory."""
+
+    def rules(self, caller: Caller) -> Mapping[ActionName, Rule]:
+        """The rules of the boundaries in force, for the caller's purpose; acting for another, what was handed on."""
         ...
 
 

@@ -10,6 +10,7 @@ entries a day come from strangers: about 6 MB of log.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,14 +70,21 @@ class Refusals:
         Raises:
             StorageUnavailable: It could not be recorded.
         """
-        suppressed = self._take(_STRANGERS if attested is None else attested.agent, now)
-        if suppressed is None:
-            return
         fields: dict[str, Any] = {"door": "token", "error": refused.error.value, "reason": refused.reason}
         if attested is not None:
             fields |= {"agent": attested.agent, "credential": attested.credential}
-        if suppressed:
-            fields["suppressed"] = suppressed
+        self.note(fields, who=_STRANGERS if attested is None else attested.agent, used=used, now=now)
+
+    def note(self, said: Mapping[str, Any], *, who: str, now: Instant, used: ConsumeProof | None = None) -> None:
+        """Record what another endpoint refused, in the budget of whom it was refused to; as `record`.
+
+        Raises:
+            StorageUnavailable: It could not be recorded.
+        """
+        suppressed = self._take(who, now)
+        if suppressed is None:
+            return
+        fields = {**said, "suppressed": suppressed} if suppressed else said
         entry = self._records.entry("refused", fields)
         effects = () if used is None else (used,)
         # Recorded even if the assertion was used before: then that is what is being recorded.

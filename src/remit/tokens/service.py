@@ -19,14 +19,17 @@ from remit.storage.ports import Transaction, Writer
 from remit.tokens import checks, issue
 from remit.tokens.check import TYPE
 from remit.tokens.clients.ports import Client, ClientMethod
+from remit.tokens.clients.private_key_jwt import METHOD as PRIVATE_KEY_JWT
 from remit.tokens.clients.private_key_jwt import SignedAssertion
 from remit.tokens.details import details
-from remit.tokens.dpop import Proof, ProofInvalid, check_proof
+from remit.tokens.dpop import NonceWanted, Proof, ProofInvalid, check_proof
+from remit.tokens.families import Reused
 from remit.tokens.form import one
 from remit.tokens.grants.client_credentials import ClientCredentials
 from remit.tokens.grants.ports import Grant
 from remit.tokens.metadata import server_metadata
 from remit.tokens.model import Asked, Form, Granted, OAuthError, TokenRefused
+from remit.tokens.nonce import Nonces
 from remit.tokens.ports import Records, Standing
 from remit.tokens.refusals import Refusals
 from remit.tokens.sql import SqlRuns
@@ -61,9 +64,13 @@ class TokenService:
 
     def __init__(  # noqa: PLR0913 - what it works with
         self, *, issuer: str, keys: TokenKeys, standing: Standing, writer: Writer, records: Records, clock: Clock,
-        grants: Sequence[Grant] = (), clients: Sequence[ClientMethod] = (),
+        grants: Sequence[Grant] = (), clients: Sequence[ClientMethod] = (), nonces: Nonces | None = None,
     ) -> None:  # fmt: skip
-        """Put it together. `grants` and `clients` come beside client_credentials and private_key_jwt."""
+        """Put it together. `grants` and `clients` come beside client_credentials and private_key_jwt.
+
+        Without `nonces` no proof needs one.
+        """
+        self.nonces = nonces
         self.issuer = issuer
         self._keys = keys
         self._standing = standing
@@ -71,7 +78,9 @@ class TokenService:
         self._records = records
         self._clock = clock
         registered = _Registered(standing, clock)
-        self.clients: tuple[ClientMethod, ...] = (SignedAssertion(PrivateKeyJwt(registered, issuer=issuer)), *clients)
+        alike = tuple(each for each in clients if each.name == PRIVATE_KEY_JWT)
+        own_keys = SignedAssertion(PrivateKeyJwt(registered, issuer=issuer), others=alike)
+        self.clients: tuple[ClientMethod, ...] = (own_keys, *clients)
         own = ClientCredentials(standing, issuer)
         self.grants: dict[str, Grant] = {grant.type: grant for grant in (own, *grants)}
         self._locals = LocalProcess(registered)
@@ -79,7 +88,7 @@ class TokenService:
 
     def token(
         self, form: Form, *, dpop: str | None, url: str, authorization: str | None = None,
-        certificate: bytes | None = None,
+        certificate: bytes | None = None, chain: tuple[bytes, ...] = (),
     ) -> dict[str, Any]:  # fmt: skip
         """Answer one token request: the body of the 200.
 
@@ -92,12 +101,13 @@ class TokenService:
             url: The token endpoint's own URL, for the proof's `htu`.
             authorization: An `Authorization` header.
             certificate: The client's certificate (DER), where the connection showed one.
+            chain: What that was signed by, as far as it was shown.
 
         Raises:
             TokenRefused: Recorded as a `refused` entry, within a budget.
             StorageUnavailable: Nothing was issued.
         """
-        asked = Asked(form=form, url=url, dpop=dpop, authorization=authorization, certificate=certificate)
+        asked = Asked(form=form, url=url, dpop=dpop, authorization=authorization, certificate=certificate, chain=chain)
         return self._answer(asked, who=lambda now: self._client(asked, now))[1]
 
     def local(self, form: Form, *, dpop: str | None, url: str, process: Process) -> tuple[Granted, dict[str, Any]]:
@@ -137,6 +147,8 @@ class TokenService:
         try:
             granted, more = self._grant(asked, who=who, now=now, seen=seen)
         except TokenRefused as refused:
+            if isinstance(refused, Reused):
+                self._writer.change(refused.end)  # its own change, for that of the request does not stay
             self._refusals.record(refused, attested=seen.attested, used=seen.used, now=now)
             raise
         signed = jose.sign(issue.claims(granted, issuer=self.issuer), typ=TYPE, key=self._keys.active)
@@ -150,14 +162,15 @@ class TokenService:
         self._refusals.record(refused, attested=attested, used=used, now=self._clock.now())
 
     def authenticate(
-        self, form: Form, *, authorization: str | None, certificate: bytes | None = None, url: str = ""
-    ) -> Client:
+        self, form: Form, *, authorization: str | None, certificate: bytes | None = None,
+        chain: tuple[bytes, ...] = (), url: str = "",
+    ) -> Client:  # fmt: skip
         """Which agent asks, at another endpoint of this authorization server; the effect must commit with it.
 
         Raises:
             TokenRefused: invalid_client.
         """
-        asked = Asked(form=form, url=url, authorization=authorization, certificate=certificate)
+        asked = Asked(form=form, url=url, authorization=authorization, certificate=certificate, chain=chain)
         attested, used = self._client(asked, self._clock.now())
         checks.check_client_id(form, attested)
         return attested, used
@@ -168,7 +181,8 @@ class TokenService:
 
     def metadata(self) -> dict[str, Any]:
         """The authorization server's metadata (RFC 8414)."""
-        return server_metadata(self.issuer, grants=self.grants, methods=[each.name for each in self.clients])
+        methods = list(dict.fromkeys(each.name for each in self.clients))
+        return server_metadata(self.issuer, grants=self.grants, methods=methods)
 
     def _grant(
         self, asked: Asked, *, who: Callable[[Instant], Client], now: Instant, seen: _Seen
@@ -181,7 +195,9 @@ class TokenService:
         checks.check_client_id(asked.form, attested)
         checks.check_method(attested, grant)
         # (3) The key the token is to be bound to.
-        proof = _proof(asked.dpop, url=asked.url, now=now)
+        # A process of this machine asks on a socket that nobody else reads: there no nonce is needed.
+        fresh = None if self.nonces is None or attested.process is not None else self.nonces.at_token(now)
+        proof = _proof(asked.dpop, url=asked.url, now=now, fresh=fresh)
         jkt = None if proof is None else proof.jkt
 
         def apply(transaction: Transaction) -> tuple[Granted, Mapping[str, Any]]:
@@ -198,7 +214,9 @@ class TokenService:
             # (7) Instances, then the run and the end of the token.
             runs = stored.open_runs(wish.agent.agent, now)
             issue.check_instances(wish, runs, now=now)
-            granted = issue.grant(wish, runs, now=now, token=new_id("tok"), fresh=RunId(new_id("run")))
+            granted = issue.grant(
+                wish, runs, now=now, token=new_id("tok"), fresh=RunId(new_id("run")), txn=new_id("txn")
+            )
             stored.save(granted, now=now)
             # (8) What the grant itself leaves behind.
             more = grant.settle(transaction, asked, granted, now=now)
@@ -223,11 +241,13 @@ class TokenService:
         return checks.chosen_method(asked, self.clients).authenticate(asked, now=now)
 
 
-def _proof(dpop: str | None, *, url: str, now: Instant) -> Proof | None:
+def _proof(dpop: str | None, *, url: str, now: Instant, fresh: Callable[[object], bool] | None) -> Proof | None:
     if dpop is None:
         return None
     try:
-        return check_proof(dpop, method="POST", url=url, now=now, token_hash=None)
+        return check_proof(dpop, method="POST", url=url, now=now, token_hash=None, fresh=fresh)
+    except NonceWanted as error:
+        raise TokenRefused(OAuthError.USE_DPOP_NONCE, error.public) from error
     except ProofInvalid as error:
         raise TokenRefused(OAuthError.INVALID_DPOP_PROOF, error.public, reason=error.detail or error.public) from error
 
@@ -241,7 +261,18 @@ def _fields(granted: Granted) -> dict[str, Any]:
         "instance": wish.instance,
         "credential": wish.credential,
         "audience": list(wish.audience),
-        "bound": wish.jkt is not None,
+        "bound": wish.jkt is not None or wish.x5t is not None,
         "expires": rfc3339(granted.expires),
         "run_ends": rfc3339(granted.run.ends),
+        **({} if wish.behalf is None else {"obo": wish.behalf.person, "consent": wish.behalf.consent}),
+        "txn": granted.txn,
+        **_acts_for(granted),
     }
+
+
+def _acts_for(granted: Granted) -> dict[str, Any]:
+    links = granted.wish.links
+    if not links:
+        return {}
+    names = [link.agent for link in links]
+    return {"delegation": granted.wish.delegation, "acts_for": names, "depth": len(names), "above": links[-1].token}

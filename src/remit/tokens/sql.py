@@ -41,6 +41,7 @@ class SqlRuns:
                 opened=Instant(row.opened),
                 ends=Instant(row.ends),
                 token_expires=Instant(row.token_expires),
+                above=row.above or "",
             )
             for row in self._connection.execute(query)
         ]
@@ -63,6 +64,7 @@ class SqlRuns:
         times = {"ends": run.ends, "token_expires": run.token_expires}
         if not self._connection.execute(update(runs).where(runs.c.run == run.run).values(**times)).rowcount:
             opened = {"run": run.run, "agent": agent, "instance": run.instance, "purpose": run.purpose}
+            opened["above"] = run.above
             self._connection.execute(insert(runs).values(**opened, opened=run.opened, **times))
             # Runs long over say nothing any more that the log does not.
             self._connection.execute(delete(runs).where(runs.c.agent == agent, runs.c.ends < now - _KEEP_RUNS))

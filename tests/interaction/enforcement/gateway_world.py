@@ -185,6 +185,7 @@ class PlainTokens:
         url: str,
         audiences: Collection[str],  # noqa: ARG002 - the port's
         now: Instant,  # noqa: ARG002 - the port's
+        certificate: bytes | None = None,  # noqa: ARG002 - the port's
     ) -> tuple[Caller, ConsumeProof | None]:
         if authorization is None:
             raise TokenInvalid("", "a token is needed", "DPoP")

@@ -91,7 +91,7 @@ def test_an_active_token_is_described(status: Status, world: Any) -> None:
     answer = status.edge(token)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     said = answer.json()
-    claims = {name: said.pop(name) for name in ("jti", "run", "instance", "exp", "iat")}
+    claims = {name: said.pop(name) for name in ("jti", "run", "instance", "exp", "iat", "txn")}
     assert said == {
         "active": True,
         "iss": world.base,

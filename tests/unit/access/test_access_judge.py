@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remit.access.activation import ActivationState as State
-from remit.access.judge import AT_RISK, CALM, EXPOSED, TOXIC, Facts, judge, statement, usable
+from remit.access.judge import AT_RISK, CALM, EXPOSED, PASSING, SEVERED, TOXIC, Facts, judge, statement, usable
 from remit.access.parameters import SHIPPED
 from remit.access.ttl import Habit, ttl
 from remit.catalog.model import Tier
@@ -19,15 +19,19 @@ from remit.kernel.clock import DAY, HOUR
 
 TTL = 30 * DAY
 HABIT = Habit(days=0)  # medium without a habit: 30 days
+PAYEE = "toxic_combination pay-and-payee"
+AGAINST = ("toxic_combination", PAYEE, "purpose_drift", "peer_outlier")
 times = st.integers(0, 400 * DAY)
 
 
 @st.composite
 def facts(draw: st.DrawFn) -> Facts:
-    idle = draw(times)
+    idle, state = draw(times), draw(st.sampled_from(State))
+    why = draw(st.sampled_from(["", EXPOSED, TOXIC, SEVERED, "owner_gone"]))
+    under = state in {State.SUSPENDED, State.NEEDS_HUMAN} and why in PASSING
     return Facts(
         tier=draw(st.sampled_from(Tier)),
-        state=draw(st.sampled_from(State)),
+        state=state,
         in_state=draw(times),
         idle=idle,
         idle_covered=draw(st.integers(0, idle)),
@@ -43,14 +47,20 @@ def facts(draw: st.DrawFn) -> Facts:
         agent=draw(st.sampled_from(["active", "suspended", "retired"])),
         owner_active=draw(st.booleans()),
         same_version=draw(st.booleans()),
-        why=draw(st.sampled_from(["", EXPOSED, TOXIC, "owner_gone"])),
+        why=why,
         calm=draw(times),
         exposed=draw(st.booleans()),
         critical=draw(st.booleans()),
-        toxic=draw(st.booleans()),
-        doubt=draw(st.booleans()),
-        vouched=draw(st.booleans()),
+        against=tuple(draw(st.lists(st.sampled_from(AGAINST), unique=True))),
+        vouched=tuple(draw(st.lists(st.sampled_from(AGAINST), unique=True))),
         held=draw(st.booleans()),
+        needed=draw(st.booleans()),
+        severed=draw(st.booleans()),
+        under=draw(st.sampled_from(["", "at_risk", "needs_human", "lapsed", "revoked", "needs_usage"]))
+        if under
+        else "",
+        under_why=draw(st.sampled_from(["", "doubt", "idle"])),
+        under_for=draw(times),
     )
 
 
@@ -72,9 +82,55 @@ def test_nothing_outlives_its_boundary_or_its_agent(found: Facts) -> None:
 
 @given(facts())
 def test_what_people_or_time_ended_never_comes_back_by_being_judged(found: Facts) -> None:
-    over = (found.why == EXPOSED and not found.exposed) or (found.why == TOXIC and not found.toxic)
-    if found.state in {State.LAPSED, State.REVOKED} or (found.state is State.SUSPENDED and not over):
+    remembered = State(found.under) if found.under else found.state
+    by_a_person = found.state is State.SUSPENDED and found.why not in PASSING
+    if remembered in {State.LAPSED, State.REVOKED} or by_a_person:
         assert not usable(judge(found).state, found.tier)
+
+
+@given(facts())
+def test_what_needs_a_person_stays_so_until_a_person_answers(found: Facts) -> None:
+    """Whatever else is so: silence, a hole in the record, something that needs it, or a reason that ends by itself."""
+    waits = found.under == State.NEEDS_HUMAN or (found.state is State.NEEDS_HUMAN and found.why not in PASSING)
+    if waits:
+        verdict = judge(found)
+        assert verdict.state in {State.NEEDS_HUMAN, State.SUSPENDED, State.LAPSED, State.REVOKED}
+        if verdict.state is State.SUSPENDED and verdict.reason in PASSING:
+            assert verdict.under is not None
+            assert verdict.under.state is State.NEEDS_HUMAN
+
+
+@given(facts(), st.sampled_from(["exposed", "severed"]))
+def test_what_ends_by_itself_leaves_everything_as_it_was(found: Facts, sign: str) -> None:
+    """With it and then without it again is as never with it, but for what the judge need not remember."""
+    without = dataclasses.replace(found, exposed=False, severed=False, why="x" if found.why in PASSING else found.why)
+    without = dataclasses.replace(without, under="", under_why="", under_for=0)
+    during = judge(dataclasses.replace(without, exposed=sign == "exposed", severed=sign == "severed"))
+    if during.reason not in PASSING:
+        return  # something that needs a person goes before it
+    under = during.under
+    same = under is not None and under.state is without.state
+    after = dataclasses.replace(
+        without, state=during.state, why=during.reason, in_state=0, under=under.state.value if under else "",
+        under_why=under.why if under else "", under_for=without.in_state if same else 0,
+    )  # fmt: skip
+    never, again = judge(without), judge(after)
+    assert usable(again.state, found.tier) == usable(never.state, found.tier)
+    assert (again.state in {State.SUSPENDED, State.NEEDS_HUMAN}) == (
+        never.state in {State.SUSPENDED, State.NEEDS_HUMAN}
+    )
+
+
+@given(facts())
+def test_nothing_that_ends_by_itself_hides_what_needs_a_person(found: Facts) -> None:
+    with_it = judge(dataclasses.replace(found, critical=True, exposed=True, severed=True, against=(PAYEE,)))
+    assert with_it == judge(dataclasses.replace(found, critical=True))
+
+
+@given(facts())
+def test_a_keep_counts_for_nothing_that_a_person_did_not_see(found: Facts) -> None:
+    other = tuple(each for each in found.vouched if each not in found.against)
+    assert judge(dataclasses.replace(found, vouched=other)) == judge(dataclasses.replace(found, vouched=()))
 
 
 @given(facts())
@@ -154,20 +210,20 @@ def test_more_risk_never_makes_usable(found: Facts, more: int) -> None:
         ({"tier": Tier.CRITICAL, "idle": TTL, "in_state": 99 * DAY}, State.NEEDS_USAGE),
         ({"agent": "suspended"}, State.ACTIVE),
         ({"exposed": True}, State.SUSPENDED),
-        ({"exposed": True, "vouched": True}, State.SUSPENDED),
+        ({"exposed": True, "vouched": (PAYEE, "peer_outlier")}, State.SUSPENDED),
         ({"state": State.SUSPENDED, "why": EXPOSED}, State.ACTIVE),
         ({"state": State.SUSPENDED, "why": EXPOSED, "exposed": True}, State.SUSPENDED),
         ({"state": State.SUSPENDED, "why": "suspended"}, State.SUSPENDED),
         ({"critical": True}, State.SUSPENDED),
         ({"state": State.SUSPENDED, "why": "critical_signal"}, State.SUSPENDED),
-        ({"toxic": True}, State.NEEDS_HUMAN),
-        ({"toxic": True, "vouched": True}, State.ACTIVE),
-        ({"toxic": True, "tier": Tier.CRITICAL}, State.SUSPENDED),
+        ({"against": (PAYEE,)}, State.NEEDS_HUMAN),
+        ({"against": (PAYEE,), "vouched": (PAYEE,)}, State.ACTIVE),
+        ({"against": (PAYEE,), "tier": Tier.CRITICAL}, State.SUSPENDED),
         ({"state": State.NEEDS_HUMAN, "why": TOXIC}, State.ACTIVE),
         ({"state": State.NEEDS_HUMAN, "why": "at_risk_too_long"}, State.NEEDS_HUMAN),
-        ({"doubt": True}, State.AT_RISK),
-        ({"doubt": True, "vouched": True}, State.ACTIVE),
-        ({"doubt": True, "state": State.AT_RISK, "in_state": 72 * HOUR}, State.NEEDS_HUMAN),
+        ({"against": ("peer_outlier",)}, State.AT_RISK),
+        ({"against": ("peer_outlier",), "vouched": ("peer_outlier",)}, State.ACTIVE),
+        ({"against": ("peer_outlier",), "state": State.AT_RISK, "in_state": 72 * HOUR}, State.NEEDS_HUMAN),
         ({"idle": TTL, "idle_covered": TTL, "held": True}, State.EXPIRING),
         ({"idle": TTL + DAY, "idle_covered": TTL + DAY - 1, "held": True}, State.EXPIRING),
         ({"idle": TTL + DAY, "idle_covered": TTL + DAY, "held": True}, State.LAPSED),

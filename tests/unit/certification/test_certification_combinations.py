@@ -81,8 +81,8 @@ def test_signals_start_and_end() -> None:
     both = held([LEAK, PAY], [holds("bank/pay"), holds("bank/add_payee"), holds("crm/export"), holds("mail/send")])
     assert [each.combination.combination for each in both] == ["leak", "pay-and-payee"]
     assert toxic_keys(both) == {key(name) for name in ("bank/pay", "bank/add_payee", "crm/export", "mail/send")}
-    assert signals_by_entitlement(both[:1], {"work mail/send", "work x/y"}) == Signals(
-        on=("work crm/export",), off=("work x/y",)
+    assert signals_by_entitlement(both[:1], {"work mail/send: leak", "work x/y: leak"}) == Signals(
+        on=("work crm/export: leak",), off=("work x/y: leak",)
     )
 
 

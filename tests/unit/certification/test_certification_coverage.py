@@ -56,3 +56,18 @@ def test_a_wall_clock_that_went_back_is_a_gap() -> None:
     memory.change(lambda tx: clock.beat(tx.connection, Instant(NOON + MINUTE)))
     again, _, gap = opened(memory, NOON)
     assert (again.covered(), gap) == (MINUTE, MINUTE)
+
+
+def test_among_several_nodes_it_is_complete_as_far_as_all_have_written() -> None:
+    memory, ticking = MemoryWriter(), Ticking()
+    others: list[int] = []
+    clock = CoverageClock(ticking, written=lambda: min(others, default=None))
+    memory.read(lambda connection: clock.open(connection, NOON))
+    ticking.move(HOUR)
+    assert clock.covered() == clock.reading() == HOUR
+    others += [HOUR - MINUTE, 2 * HOUR]
+    assert (clock.covered(), clock.reading()) == (HOUR - MINUTE, HOUR)
+    memory.change(lambda tx: clock.beat(tx.connection, NOON))
+    later = CoverageClock(ticking)
+    memory.read(lambda connection: later.open(connection, NOON))
+    assert later.covered() == HOUR  # what is kept is the clock, not how far the others are

@@ -26,7 +26,8 @@ def purposes(agent: str, action: str) -> list[str]:
 
 def known(**stored: UsageEvent) -> Known:
     return Known(
-        agents={"bot", "other"}, purposes=purposes, stored={each.id: each for each in stored.values()}, servers={"s"}
+        agents={"bot", "other"}, purposes=purposes, stored={each.id: each for each in stored.values()}, servers={"s"},
+        holds=lambda agent: {"bot": ["else", "s"], "other": ["else"]}[agent],
     )  # fmt: skip
 
 
@@ -160,3 +161,31 @@ def test_a_window_begins_before_it_ends(span: tuple[int, int]) -> None:
 
 def test_the_same_window_is_the_same_event() -> None:
     assert claim("src", (1, 5)) == claim("src", (1, 5)) != claim("src", (1, 6))
+
+
+def signal(agent: str, kind: str, about: str = "", *, on: bool = True) -> UsageEvent:
+    body = json.dumps({"signal": kind, "about": about, "on": on})
+    return UsageEvent("src", "x", Instant(NOW - HOUR), Kind.SIGNAL, agent, body=body)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (signal("bot", "critical"), ""),
+        (signal("bot", "critical", "https://siem/alert 12:30"), ""),
+        (signal("bot", "peer_outlier", "s/one"), ""),
+        (signal("bot", "toxic_combination", "work s/one"), ""),
+        (signal("bot", "peer_outlier", "else/one"), "what the signal is about: else/one"),
+        (signal("bot", "toxic_combination", "work else/one"), "what the signal is about: else/one"),
+        (signal("bot", "keep_alive", "work s:GET /one"), ""),
+        (signal("bot", "keep_alive", "else:GET /one"), "what the signal is about: else:GET"),
+        (signal("other", "critical"), "other may use nothing of the servers"),
+        (signal("other", "credential_exposed"), "other may use nothing of the servers"),
+        (signal("other", "critical", on=False), ""),
+    ],
+)
+def test_a_source_says_nothing_against_whom_it_has_nothing_to_do_with(event: UsageEvent, reason: str) -> None:
+    """One signal suspends everything that an agent has; what a source raised it may always end."""
+    found = take(lines(event), known(), now=NOW)
+    assert [each.event for each in lines(*found.rows)] == ([] if reason else [event])
+    assert [(reason in each.reason, each.told) for each in found.refused] == ([(True, True)] if reason else [])

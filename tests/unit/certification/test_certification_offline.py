@@ -19,8 +19,8 @@ def test_deriving_a_verdict_again_imports_the_log_and_the_judge() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
     rooms, others = done.stdout.splitlines()
     judge = [
-        "remit.access.activation", "remit.access.judge", "remit.access.parameters", "remit.access.reactivate",
-        "remit.access.ttl",
+        "remit.access.activation", "remit.access.judge", "remit.access.needs", "remit.access.parameters",
+        "remit.access.reactivate", "remit.access.ttl",
     ]  # fmt: skip
     assert rooms == f"{['access', 'audit', 'catalog', 'certification', 'kernel', 'keys']} {judge}"
     assert others == "False False False False False"

@@ -55,6 +55,7 @@ class World(MemoryWriter):
         self.damaged: set[str] = set()
         self.systems = [Covering(system="crm", servers=frozenset({"crm"}))]
         self.rights = set(HELD)
+        self.keeps: set[Target] = set()  # what a system says it took away, and did not
         self.lies = self.down = self.mute = False
         self.silent: set[str] = set()
         self.did: list[str] = []
@@ -117,7 +118,7 @@ class World(MemoryWriter):
         if self.down or target.system in self.silent:
             raise SystemSilent("it could not be reached")
         self.did.append(f"withdraw {target.action}")
-        if not self.lies:
+        if not self.lies and target not in self.keeps:
             self.rights.discard(target)
         self.moment()
         return f"for {withdrawal.id}"
@@ -244,6 +245,24 @@ def test_a_system_that_says_done_and_still_lists_it_is_an_incident_and_is_told_a
     world.lies = False
     world.on(HOUR)
     assert world.one().confirmed == world.clock.at
+    assert world.rights == set()
+
+
+def test_what_was_gone_while_another_was_waited_for_is_read_once_more_at_the_end() -> None:
+    """Somebody puts it back in the other system meanwhile: hours may lie between."""
+    world = World()
+    world.systems = [Covering(system=name, servers=frozenset({"crm"})) for name in ("crm", "erp")]
+    world.begin(purpose="work", action="crm/read", scope="crm")
+    back, stuck = Target("crm", "work", "crm/read"), Target("erp", "work", "crm/read")
+    world.rights, world.keeps = {back, stuck}, {stuck}
+    world.on()
+    assert {each.target.system: each.present for each in world.one().asked} == {
+        "crm": Present.ABSENT, "erp": Present.PRESENT,
+    }  # fmt: skip
+    world.rights.add(back)
+    world.keeps = set()
+    world.on(HOUR)
+    assert world.one().confirmed is not None
     assert world.rights == set()
 
 

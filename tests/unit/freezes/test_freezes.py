@@ -184,3 +184,11 @@ def test_over_an_owners_freeze_another_takes_its_place_and_over_ones_own_none(fr
     assert (sams.by, sams.id != owners.id) == ("sam", True)
     assert freezes.freeze("agent", "bot", "mine too", by=Actor(by="lee"), over=("dana",)) == sams
     assert freezes.listing() == [sams]
+
+
+@pytest.mark.parametrize("of", [FreezeKind.INSTANCE, FreezeKind.CREDENTIAL])
+def test_what_a_copy_proved_instead_of_a_key_can_be_stopped_too(of: FreezeKind) -> None:
+    name = "tls_client_auth:" + "0123456789abcdef" * 2
+    assert spec.target(of, name) == name
+    with pytest.raises(Malformed):
+        spec.target(of, name + "0")

@@ -105,3 +105,32 @@ def test_each_point_stands_in_one_place_and_only_silence_or_its_word_takes_it_fr
         assert heard[name].epoch >= epoch
     for name in found.expired:
         assert name not in heard or now - heard[name].at > BOUND
+
+
+def test_for_other_nodes_it_holds_as_far_as_the_last_point_that_may_go_on(
+    world: World, acknowledgements: Acknowledgements
+) -> None:
+    assert acknowledgements.held(7) == 0  # a point may hold a lease that the process before this one gave it
+    acknowledgements.confirm("one", 5)
+    world.time += BOUND + 1
+    assert acknowledgements.held(7) == 7  # silent for so long, it has refused by itself
+    acknowledgements.confirm("one", 7)
+    acknowledgements.confirm("two", 7)
+    world.epoch = 8
+    assert acknowledgements.held(8) == 7
+    acknowledgements.confirm("one", 8)
+    assert acknowledgements.held(8) == 7
+    acknowledgements.confirm("two", 8)
+    assert acknowledgements.held(8) == 8
+    world.names = []
+    assert acknowledgements.held(9) == 9
+
+
+def test_a_node_that_may_lack_something_lets_no_point_go_on(world: World) -> None:
+    current = [False]
+    found = Acknowledgements(
+        names=lambda: world.names, epoch=lambda: 7, current=lambda: current[0], monotonic=lambda: world.time
+    )
+    assert not found.confirm("one", 7)
+    current[0] = True
+    assert found.confirm("one", 7)

@@ -8,7 +8,9 @@ from sqlalchemy.pool import StaticPool
 
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import IntegrityFailed, KeyfileWrong, NotFound
+from remit.keys import signing
 from remit.keys.keyfile import KeyfileProvider
+from remit.keys.rotation import KeyState
 from remit.keys.seal import seal, unseal
 from remit.keys.service import KeyRing
 from remit.storage.every_table import metadata
@@ -185,3 +187,10 @@ def test_an_erased_data_key_is_gone_for_ever(ring: KeyRing, connection: Connecti
 def test_labels_give_keys_that_have_nothing_to_do_with_each_other(ring: KeyRing) -> None:
     assert len({ring.derive("a"), ring.derive("b"), ring.derive("wrap")}) == 3
     assert len(ring.derive("a")) == 32
+
+
+def test_no_kid_is_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter([{"kid": "-abc"}, {"kid": "abc-"}])
+    monkeypatch.setattr(signing, "generate", lambda _algorithm: next(made))
+    key = signing.new_signing_key(bytes(32), use="token", algorithm="ES256", state=KeyState.PENDING, now=NOW)
+    assert key.record.kid == "abc-"

@@ -23,7 +23,7 @@ from remit.policy.mandate import Issue, mandate
 from remit.policy.mandates import published
 from remit.policy.model import Code, Denial, Proposal
 from remit.policy.record import decision_fields
-from remit.policy.service import PolicyService, visible
+from remit.policy.service import PolicyService, seen
 from remit.policy.view import View
 from remit.storage.model import Activate, ConsumeProof, Reserve
 
@@ -229,7 +229,7 @@ def test_what_is_not_open_is_visible_and_not_listed(build: Build) -> None:
         facts=None, engine=build.engine, clock=FixedClock(build.NOON), mac=lambda _: "", docs="",  # type: ignore[arg-type]
     )  # fmt: skip
     both = {"payments/list_invoices", "payments/transfer"}
-    assert visible(shut, "invoice-bot", "pay-invoices") == both
+    assert seen(shut, shut.agents.get("invoice-bot"), "pay-invoices") == both
     assert service.shown(shut, build.caller()) == {"payments/list_invoices"}
     assert service.shown(opened(build, shut), build.caller()) == both
     schema = {"type": "object", "properties": {"amount": {"type": "number"}}}

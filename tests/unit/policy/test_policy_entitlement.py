@@ -205,13 +205,37 @@ def test_nothing_starts_that_could_not_be_used_a_moment_later(
     assert (denial.code, denial.step) == (Code.ACTIVATION_LAPSED, 9)
 
 
-@pytest.mark.parametrize(("tier", "allowed"), [(Tier.CRITICAL, False), (Tier.HIGH, True)])
-def test_no_company_keeps_what_is_critical(build: Build, tier: Tier, *, allowed: bool) -> None:
+@pytest.mark.parametrize("tier", [Tier.CRITICAL, Tier.HIGH])
+def test_no_company_keeps_what_is_critical(build: Build, tier: Tier) -> None:
     """What is used together has one idle time. An agent chooses what its runs do: nothing critical lasts for that."""
     before = Usage(Instant(build.NOON - 20 * DAY), Micros(0), 5)
     idle = build.activation(build.key(LIST), usage=before, started=0, since=0)
     other = build.key("payments/transfer")
     used = build.activation(other, usage=Usage(build.NOON, Micros(20 * DAY), 5))
-    view, call = listing(build, tier, activations=[idle, used], covered=20 * DAY)
+    # Its owner chose limits, so that no approval is what it needs.
+    server = build.server(build.tool("list_invoices", tier=tier))
+    view = build.view(
+        build.boundary(build.rule(LIST, rate=build.rate(9))), servers=[server], activations=[idle, used],
+        covered=20 * DAY,
+    )  # fmt: skip
+    call = build.call({}, tool="list_invoices")
     view.activations.group(call.caller.agent, {idle.key: (other,)})
-    assert build.ask(call, view).answer.allowed is allowed
+    denial = build.ask(call, view).answer.denial
+    found = None if denial is None else (denial.code, denial.step, denial.state)
+    assert found == {Tier.CRITICAL: (Code.ACTIVATION_LAPSED, 9, "lapsed"), Tier.HIGH: None}[tier]
+
+
+@pytest.mark.parametrize(("ago", "charged"), [(MINUTE, False), (13 * HOUR, True)])
+def test_what_is_used_together_is_charged_once_an_hour(build: Build, ago: int, *, charged: bool) -> None:
+    """The first of a group that wakes up in an hour is charged, and what wakes up after it is not."""
+    old = Usage(Instant(build.NOON - 31 * DAY), Micros(0), 1)
+    lapsed = build.activation(build.key(LIST), usage=old)
+    other = build.key("payments/transfer")
+    woken = Instant(build.NOON - build.NOON % HOUR) if ago < HOUR else Instant(build.NOON - ago)
+    beside = build.activation(other, usage=old, started=woken, since=woken)
+    view, call = listing(build, Tier.MEDIUM, activations=[lapsed, beside], covered=31 * DAY)
+    view.activations.group(call.caller.agent, {lapsed.key: (other,)})
+    proposal = build.ask(call, view)
+    assert proposal.answer.allowed
+    assert proposal.verdicts[0]["verdict"] == "reactivate"
+    assert any(isinstance(effect, Reserve) for effect in proposal.effects) is charged

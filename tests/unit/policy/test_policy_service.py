@@ -16,7 +16,7 @@ from remit.people.change import Actor
 from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.model import Code
-from remit.policy.service import PolicyService, visible
+from remit.policy.service import PolicyService, seen
 from remit.storage.database import Database
 from remit.storage.model import Entry, Reserve
 
@@ -90,8 +90,12 @@ def test_what_is_shown_is_named_by_a_boundary_of_the_purpose_and_part_of_it(buil
     policy = service(build, view)
     assert policy.shown(view, build.caller()) == {"payments/transfer", "payments/list_invoices"}
     assert policy.shown(view, build.caller(purpose="report")) == frozenset()
-    assert visible(view, "invoice-bot") == {"payments/transfer", "payments/list_invoices", "payments/delete_all"}
-    assert visible(view, "nobody") == frozenset()
+    assert seen(view, view.agents.get("invoice-bot")) == {
+        "payments/transfer",
+        "payments/list_invoices",
+        "payments/delete_all",
+    }
+    assert seen(view, view.agents.get("nobody")) == frozenset()
 
 
 def test_the_header_of_an_entry_holds_no_argument_value(build: Build) -> None:

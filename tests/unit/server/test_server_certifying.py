@@ -193,3 +193,37 @@ def test_an_agent_is_looked_at_before_it_is_judged_and_all_are_when_combinations
     it.follow(1, ("combinations",), None)  # type: ignore[arg-type]
     it.once()
     assert looked == [("a", 0), ("b", 1)]
+
+
+def test_only_the_leader_certifies_and_who_follows_it_misses_nothing() -> None:
+    service, leads = Service(), False
+    it = Certifying(service=service, clock=FixedClock(DAY), leads=lambda: leads)  # type: ignore[arg-type]
+    changed(it, "a", "b")
+    it.once()
+    changed(it, "b", "c")
+    it.once()
+    assert (service.ticks, service.asked) == (0, [])
+    leads = True
+    it.once()
+    assert (service.ticks, service.asked) == (1, ["a", "b", "c"])
+
+
+def test_who_no_longer_leads_stops_before_the_next_step() -> None:
+    leads, asked = True, list[bool]()
+
+    def loses(stop: Callable[[], bool]) -> None:
+        nonlocal leads
+        leads = False
+        asked.append(stop())
+
+    it = Certifying(service=Service(), clock=FixedClock(DAY), leads=lambda: leads, ticks={"one": loses})  # type: ignore[arg-type]
+    it.once()
+    assert asked == [True]
+
+
+def test_what_nobody_can_name_is_judged_as_a_whole() -> None:
+    service = Service()
+    it = Certifying(service=service, clock=FixedClock(DAY), everyone=lambda: ["a", "b"])  # type: ignore[arg-type]
+    it.follow(1, ("*",), None)  # type: ignore[arg-type]
+    it.once()
+    assert service.asked == ["a", "b"]

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
+from remit.agents.binding import Binding
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.kernel.clock import DAY, SECOND, Instant, Micros
 from remit.kernel.names import AgentName, BoundaryName, OwnerName, PurposeName
@@ -81,3 +82,9 @@ def test_many_findings_are_counted() -> None:
     many = [replace(AGENT, agent=AgentName(f"bot-{n}"), sender_constraint=SenderConstraint.NONE) for n in range(8)]
     (found,) = health.posture(many, [], [], now=NOW)
     assert "and 3 more" in found.detail
+
+
+def test_an_agent_with_a_secret_is_a_finding() -> None:
+    binding = Binding("client_secret", {"scrypt": "ln=15,r=8,p=1$x$y"})
+    (found,) = health.posture([replace(AGENT, bindings=(binding,))], [BOUNDARY], [PURPOSE], now=NOW)
+    assert (found.check, found.status, found.detail.split(":")[0]) == ("client_secret", Status.WARN, "bot")

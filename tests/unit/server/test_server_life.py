@@ -36,14 +36,16 @@ def test_a_heartbeat_that_is_not_recorded_loses_no_use() -> None:
         raise StorageUnavailable("the disk is full")
 
     parts: Any = dict.fromkeys(
-        ("outbound", "pipeline", "points", "announcer", "streams", "sequencer", "refresher"), None
+        ("outbound", "pipeline", "points", "announcer", "streams", "sequencer", "refresher", "nodes"), None
     )
     life = Life(
-        clock=desk.clock, database=SimpleNamespace(writer=desk.memory), records=Records(), calls=OpenCalls(),  # type: ignore[arg-type]
-        coverage=SimpleNamespace(beat=full), certifying=SimpleNamespace(service=desk.service), **parts,  # type: ignore[arg-type]
+        clock=desk.clock, records=Records(), calls=OpenCalls(),  # type: ignore[arg-type]
+        database=SimpleNamespace(writer=desk.memory, node=None),  # type: ignore[arg-type]
+        coverage=SimpleNamespace(beat=full, reading=lambda: 0),  # type: ignore[arg-type]
+        certifying=SimpleNamespace(service=desk.service), **parts,  # type: ignore[arg-type]
     )  # fmt: skip
     with pytest.raises(StorageUnavailable):
         life._heartbeat()
-    life.coverage = SimpleNamespace(beat=lambda *_: None)  # type: ignore[assignment]
+    life.coverage = SimpleNamespace(beat=lambda *_: None, reading=lambda: 0)  # type: ignore[assignment]
     life._heartbeat()
     assert desk.stored("write").usage.last == desk.clock.now()

@@ -66,7 +66,8 @@ def test_every_route_is_described(built: tuple[list[Door], Starlette]) -> None:
         ("/mcp/{server}", "post"),
         ("/servers/{server}/mcp", "post"),
     }
-    well_known = {("/.well-known/oauth-protected-resource/mcp/{server}", "get")}
+    resource = "/.well-known/oauth-protected-resource"
+    well_known = {(resource, "get"), (f"{resource}/mcp/{{server}}", "get")}
     assert told - routed == before_the_router | well_known
     elsewhere = [(path, method) for method, path, _, _ in ELSEWHERE]
     assert set(elsewhere) <= told

@@ -95,3 +95,23 @@ def test_an_admin_token_that_others_may_know_is_replaced(change: Change, tmp_pat
 def test_what_is_no_token_is_refused(change: Change, header: str | None) -> None:
     with pytest.raises(Unauthenticated):
         keeper(change).operator(authorization=header, act_as=None)
+
+
+def test_the_admin_tokens_of_other_nodes_go_on_working(change: Change, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    held: dict[str, str] = {}
+
+    def start(node: str) -> bool:
+        def others(token_hash: str) -> list[str]:
+            held[node] = token_hash
+            return [each for name, each in held.items() if name != node]
+
+        return ensure_admin(change, tmp_path / node / "admin.token", now=Instant(0), others=others)
+
+    assert [start("one"), start("two"), start("one"), start("two")] == [True, True, False, False]
+    (tmp_path / "two" / "admin.token").unlink()
+    assert start("two")
+    admins = {token for token, known in load(change.connection).items() if known.role is Role.ADMIN}
+    assert admins == set(held.values())
+    assert len(admins) == 2

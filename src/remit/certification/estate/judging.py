@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from remit.access.activation import Activation, ActivationKey, ActivationState
+from remit.access.activation import Activation, ActivationKey, ActivationState, Under
+from remit.access.become import become
 from remit.access.judge import ENGINE, judge, statement
 from remit.access.model import Rule
 from remit.access.parameters import SHIPPED, Parameters
@@ -79,6 +80,7 @@ class Held(NamedTuple):
     state: int  # in STATES
     since: int
     why: str
+    under: Under | None = None
 
 
 class Found(NamedTuple):
@@ -90,6 +92,7 @@ class Found(NamedTuple):
     since: array[int]
     due: array[int]  # when each may change by itself
     digests: bytes
+    unders: dict[int, Under]  # by entitlement; of the few that go back to something
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,7 @@ class Bench:
         return Activation(
             key=terms.key, boundary=BoundaryName("boundary"), boundary_version=1, agent_version=terms.version,
             state=state, since=Instant(since), started=Instant(row.started), by="", serial=1,
-            usage=row.usage(self.covered), why="" if back else held.why,
+            usage=row.usage(self.covered), why="" if back else held.why, under=held.under,
         )  # fmt: skip
 
     def statement(self, held: Held) -> bytes:
@@ -136,24 +139,27 @@ class Bench:
     def judge(self, batch: Sequence[Held]) -> Found:
         """The verdicts on a batch."""
         eids, since, due = array("q"), array("q"), array("q")
-        states, reasons, digests = bytearray(), list[str](), bytearray()
+        states, reasons, digests, unders = bytearray(), list[str](), bytearray(), dict[int, Under]()
         for held in batch:
             activation, setting = self.activation(held), self.settings[held.row.terms]
             facts = facts_of(activation, setting)
             found = judge(facts, self.parameters)
-            stays = found.state is activation.state
-            # Where the state stays nothing is written, so the reason that was written stands.
-            reason = (stays and activation.why) or found.reason
+            # Where nothing is written, the reason that was written stands.
+            after = become(activation, found, self.now) or activation
+            reason = after.why or found.reason
             eids.append(held.row.eid)
-            states.append(_AT[found.state])
+            states.append(_AT[after.state])
             reasons.append(reason)
-            since.append(activation.since if stays else self.now)
+            since.append(after.since)
+            if after.under is not None:
+                unders[held.row.eid] = after.under
             due.append(NEVER if found.left is None else self.now + max(1, found.left))
             lasts = ttl(facts.tier, facts.habit, self.parameters)
-            digests += sha256(self._standing(held.row, found.state, reason, lasts)).digest()
-        return Found(eids, bytes(states), reasons, since, due, bytes(digests))
+            standing = self._standing(held.row, after.state, reason, lasts, after.under)
+            digests += sha256(standing).digest()
+        return Found(eids, bytes(states), reasons, since, due, bytes(digests), unders)
 
-    def _standing(self, row: Row, state: ActivationState, reason: str, lasts: int) -> bytes:
+    def _standing(self, row: Row, state: ActivationState, reason: str, lasts: int, under: Under | None = None) -> bytes:
         """What stands until something changes or its time comes: a verdict without what only the clock moves."""
         said: dict[str, Any] = {
             "days": row.days,
@@ -168,4 +174,6 @@ class Bench:
             "terms": self.terms[row.terms].sha256,
             "ttl": lasts,
         }
+        if under is not None:
+            said["under"] = [under.state.value, under.why]
         return _sorted(said)

@@ -16,7 +16,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
 
-from remit.access.activation import ActivationState
+from remit.access.activation import ActivationState, Under
 from remit.certification.estate.judging import DIGEST, STATES, Bench, Found, Held
 from remit.certification.estate.model import Row
 from remit.certification.estate.ports import Estate
@@ -38,19 +38,21 @@ class Verdicts:
     since: array[int] = field(default_factory=lambda: array("q"))
     due: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
+    unders: dict[int, Under] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.states)
 
     def copy(self) -> Verdicts:
         """The same, to be changed."""
-        return Verdicts(self.states[:], self.reasons[:], self.since[:], self.due[:], self.digests[:])
+        return Verdicts(self.states[:], self.reasons[:], self.since[:], self.due[:], self.digests[:], {**self.unders})
 
     def held(self, row: Row) -> Held:
         """A row with what was last recorded of it; what is new begins as active."""
         if row.eid >= len(self):
             return Held(row, _ACTIVE, row.started, "")
-        return Held(row, self.states[row.eid], self.since[row.eid], self.reasons[row.eid])
+        eid = row.eid
+        return Held(row, self.states[eid], self.since[eid], self.reasons[eid], self.unders.get(eid))
 
     def put(self, found: Found) -> None:
         """Take over a batch. What is new follows what is there, without a gap.
@@ -65,6 +67,7 @@ class Verdicts:
             self.since += found.since
             self.due += found.due
             self.digests += found.digests
+            self.unders |= found.unders
             return
         for at, eid in enumerate(found.eids):
             if eid > len(self):
@@ -74,6 +77,8 @@ class Verdicts:
             self.states[eid], self.reasons[eid] = found.states[at], found.reasons[at]
             self.since[eid], self.due[eid] = found.since[at], found.due[at]
             self.digests[eid * DIGEST : (eid + 1) * DIGEST] = found.digests[at * DIGEST : (at + 1) * DIGEST]
+            self.unders.pop(eid, None)
+        self.unders |= found.unders
 
     def _grow(self) -> None:
         """Room for one more."""
@@ -118,9 +123,11 @@ def incremental(
 
 
 def changed(before: Verdicts, after: Verdicts) -> list[int]:
-    """Those that are in another state than was recorded: all that is written."""
-    both = zip(before.states, after.states, strict=False)
-    known = [eid for eid, (old, new) in enumerate(both) if old != new]
+    """Those that are in another state, for another reason, or go back to another one: all that is written."""
+    both = zip(before.states, after.states, before.reasons, after.reasons, strict=False)
+    moved = {eid for eid, (old, new, was, why) in enumerate(both) if (old, was) != (new, why)}
+    other = {eid for eid in {*before.unders, *after.unders} if before.unders.get(eid) != after.unders.get(eid)}
+    known = sorted(moved | {eid for eid in other if eid < len(before)})
     return known + [eid for eid in range(len(before), len(after)) if after.states[eid] != _ACTIVE]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from sqlalchemy import Connection
@@ -16,6 +16,8 @@ from remit.certification.noticing.clockwork import (
     since,
     used_like_a_clock,
 )
+from remit.certification.usage.days import UseDay
+from remit.certification.usage.model import OWN
 from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import Instant
 
@@ -24,9 +26,17 @@ Found = dict[ActivationKey, Clockwork]
 
 
 def called_in_vain(connection: Connection, agent: str, *, now: Instant) -> Found:
-    """Those that are called like a clock and come to nothing, in order."""
-    known = SqlUseDays(connection).called_on(agent, least=LEAST_DAYS, since=since(now))
-    return _found(connection, [key for key, calls in known.items() if in_vain(calls)], keep_alive, now)
+    """Those that are called like a clock and come to nothing, in order, by what Remit's own enforcement saw.
+
+    What another source tells raises no signal of Remit's own: whoever may write its lines could speak in Remit's name.
+    """
+    known = SqlUseDays(connection).called_on(agent, least=LEAST_DAYS, since=since(now), source=OWN)
+    keys = [key for key, calls in known.items() if in_vain(calls)]
+    return _found(connection, keys, _kept_alive, now)
+
+
+def _kept_alive(rows: Iterable[UseDay], *, now: Instant) -> Clockwork | None:
+    return keep_alive([row for row in rows if row.key.source == OWN], now=now)
 
 
 def used_evenly_of(connection: Connection, agent: str, keys: Collection[ActivationKey], *, now: Instant) -> Found:

@@ -84,8 +84,12 @@ class Signals:
 
 
 def signals_by_entitlement(holdings: Iterable[Holding], before: Collection[str]) -> Signals:
-    """What must change, if the signals about `before` (each one entitlement: `PURPOSE ACTION`) are on now."""
-    return moved({f"{key.purpose} {key.action}" for key in toxic_keys(holdings)}, before)
+    """What must change, if the signals about `before` (each one entitlement: `PURPOSE ACTION: COMBINATION`) are on now.
+
+    The combination is named, because what a person says of one says nothing of another.
+    """
+    named = ((each.combination.combination, key) for each in holdings for key in each.keys)
+    return moved({f"{key.purpose} {key.action}: {name}" for name, key in named}, before)
 
 
 def moved(now: Collection[str], before: Collection[str]) -> Signals:

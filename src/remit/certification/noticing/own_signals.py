@@ -1,7 +1,8 @@
 """Keeps the `denied_often` and `keep_alive` signals that Remit itself raises in line with what agents call.
 
-Once a day, agent by agent. Under what these are about (`signals.own`) nobody else raises anything, so what a detector
-or a person noticed is never ended here.
+Once a day, agent by agent, by what Remit's own enforcement counted: what other sources tell of refusals and errors is
+counted apart and raises nothing. Under what these are about (`signals.own`) nobody else raises anything, so what a
+detector or a person noticed is never ended here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from remit.certification.noticing.clockwork_sql import called_in_vain
 from remit.certification.noticing.refusals import QUIET_DAYS, denied_often
 from remit.certification.noticing.toxic import MACHINE
 from remit.certification.ports import Signaller
+from remit.certification.usage.model import OWN
 from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import DAY, Clock, Instant, rfc3339
@@ -70,7 +72,7 @@ class OwnSignals:
 
 def _found(connection: Connection, *, agent: str, before: set[One], now: Instant) -> set[One]:
     today, often = now // DAY, (Signal.DENIED_OFTEN, _ANY)
-    calls = SqlUseDays(connection).calls_of(agent, since=today - QUIET_DAYS)
+    calls = SqlUseDays(connection).calls_of(agent, since=today - QUIET_DAYS, source=OWN)
     keys = called_in_vain(connection, agent, now=now)
     found = {(Signal.KEEP_ALIVE, own(key.purpose or _UNKNOWN, key.action)) for key in keys}
     return found | {often} if denied_often(calls, today=today, on=often in before) else found

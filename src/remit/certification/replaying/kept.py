@@ -35,6 +35,10 @@ _ACTIVE = (  # one for emergencies grants only while it is open
     "SELECT boundary, version, not_after, approved_at, rules FROM boundaries"
     " WHERE agent = ? AND purpose = ? AND state = 'active' AND kind IS NULL"
 )
+_OTHERS = (
+    "SELECT approved_at, not_after, rules FROM boundaries"
+    " WHERE agent = ? AND purpose = ? AND boundary <> ? AND kind IS NULL"
+)
 _BEGAN = "SELECT min(day) FROM use_days WHERE source = ?"
 _MOST: Final = 10_000  # answers that are remembered
 
@@ -129,6 +133,24 @@ class Kept:
         if said is None:
             return None
         return KeptRule(agent, purpose, approved, ends, said.get("first_use"), said.get("ttl"), said.get("cadence"))
+
+    def needs(self, agent: str, purpose: str, stood: tuple[str, int], at: int) -> list[dict[str, list[str]]]:
+        """What actions need by the version of a boundary that stood, and by others that may have stood at that moment.
+
+        When a version was followed by another is not kept: of the other boundaries each one counts that was approved
+        by then.
+        """
+        known = ("rules", stood[0], str(stood[1]))
+        if known not in self._known:
+            self._remember(known, next(iter(list(self.rows(_RULES, stood))), None))
+        row = self._known[known]
+        said = [] if row is None else [row[5]]
+        others = list(self.rows(_OTHERS, (agent, purpose, stood[0])))
+        said += [rules for approved, ends, rules in others if approved is not None and approved <= at < ends]
+        return [
+            {action: list(rule.get("needs", ())) for action, rule in _by_action(rules).items()}
+            for rules in said if isinstance(rules, str)
+        ]  # fmt: skip
 
     def granting(self, agent: str, purpose: str, action: str, at: int) -> list[str]:
         """Boundaries that are in force still, and named an action at that moment already."""

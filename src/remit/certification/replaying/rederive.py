@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from remit.access.needs import closure
 from remit.access.parameters import SHIPPED, Parameters
 from remit.access.ttl import q95
 from remit.certification.replaying.kept import Kept, KeptRule, Key
@@ -16,7 +17,7 @@ from remit.certification.replaying.reading import as_of, digest, older, said_of,
 from remit.certification.replaying.replay import DIFFERS, NOT_REPLAYABLE, SAME, Replayed, judged, replay
 from remit.certification.usage.days import UseDay
 from remit.kernel.canonical import canonical
-from remit.kernel.clock import SECOND, parse_date_end
+from remit.kernel.clock import DAY, SECOND, parse_date_end
 from remit.kernel.names import split_action
 
 _MOMENT: Final = SECOND  # between a change and its entry
@@ -41,7 +42,13 @@ def rederive(verdict: Mapping[str, Any], kept: Kept, parameters: Parameters = SH
     if read is None:
         return Replayed(SAME, found.recorded, found.derived, detail="its facts alone: it does not say what was read")
     # (2) The facts from what was read, and that from what is stored.
-    odd = _usage(verdict, read, kept, parameters) or _coverage(verdict, read, kept) or _policy(verdict, read, kept)
+    odd = (
+        _usage(verdict, read, kept, parameters)
+        or _company(verdict, read, kept)
+        or _coverage(verdict, read, kept)
+        or _policy(verdict, read, kept)
+        or _kin(verdict, read, kept)
+    )
     if odd is not None:
         return odd
     # The statement came out byte for byte in (1), and what was read in (2).
@@ -79,13 +86,35 @@ def _usage(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept, para
     again = {**read, "usage": said_of(found)}
     if "days_sha256" in read:
         again["days_sha256"] = digest(rows, at)
-    newest = max(found.last, read["started"], read.get("together", {"last": 0})["last"])
+    newest = max(found.last, read["started"], *(each["last"] for each in beside(read)))
     facts = statement["facts"]
     habit = {**facts["habit"], "days": found.days, "q95": q95(found.gaps)}
     derived = judged({**facts, "habit": habit, "idle": max(0, at - newest)}, parameters)
     if (derived, again) == (statement, read):
         return None
     return Replayed(DIFFERS, _whole(statement, read), _whole(derived, again), "usage", _which(read, again, rows))
+
+
+def beside(read: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What was used together with it and counted. From before each had its own record it was one, and is named so."""
+    said = read.get("together", [])
+    return [said] if isinstance(said, Mapping) else said
+
+
+def _company(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
+    """Whether what is used together with it was used when that is said to have been."""
+    statement, (agent, purpose, _, _) = verdict["statement"], key_of(verdict)
+    for each in beside(read):
+        if "action" not in each or kept.erased(agent):
+            continue
+        server, _, _ = split_action(each["action"])
+        rows = kept.told_by(kept.days((agent, purpose, each["action"], str(server))), read.get("upto", {}))
+        last, day = each["last"], each["last"] // DAY
+        mine = [row for row in rows if row.uses and row.key.day == day]
+        if (mine or day > kept.began()) and not any(row.first <= last <= row.last for row in mine):
+            what = f"{each['action']}, which is used together with it, was not used at {last}"
+            return Replayed(DIFFERS, _whole(statement, read), b"", "usage", what)
+    return None
 
 
 def _which(read: Mapping[str, Any], again: Mapping[str, Any], rows: list[UseDay]) -> str:
@@ -101,28 +130,45 @@ def _short(usage: Mapping[str, Any]) -> str:
 
 
 def _coverage(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
-    """How long the record is complete of the time without use."""
-    statement, usage = verdict["statement"], read["usage"]
-    facts, together = statement["facts"], read.get("together", {"last": 0, "covered": 0})
-    server = key_of(verdict)[3]
-    if "windows" not in read:
-        covered = together["covered"] if together["last"] > max(usage["last"], read["started"]) else usage["covered"]
-        complete = max(0, read["covered"] - covered)
-    else:
-        told = kept.sources()
-        telling = {name for name, (_, servers) in told.items() if server in servers}
-        if telling - read.get("upto", {}).keys():
-            return None  # a source was registered since, and the windows that all of them told are fewer
-        if any(told.get(name, (0, ()))[0] != batch for name, batch in read.get("upto", {}).items()):
-            return None  # more was told since, of whatever time
-        start, until = max(usage["last"], read["started"], together["last"]), read.get("believed", read["at"])
-        found = kept.windows(server)
-        complete = 0 if found is None else int(found.measure(start, min(until, read["at"])))
+    """How long the record is complete of the time without use: the least, of what is used together."""
+    statement, facts = verdict["statement"], verdict["statement"]["facts"]
+    found = [_complete(each, read, kept) for each in _measured(verdict, read)]
+    if None in found:
+        return None
+    complete = min(each for each in found if each is not None)
     if complete == facts["idle_covered"]:
         return None
     derived = {**statement, "facts": {**facts, "idle_covered": complete}}
     what = f"the record is complete for {complete} of {facts['idle']} microseconds, recorded {facts['idle_covered']}"
     return Replayed(DIFFERS, _whole(statement, read), _whole(derived, read), "coverage", what)
+
+
+def _measured(verdict: Mapping[str, Any], read: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Uses, and by whose record it is measured what came after: its own, and what is used together with it."""
+    record = {name: read[name] for name in ("covered", "windows", "believed") if name in read}
+    usage = read["usage"]
+    own = {
+        **record, "action": verdict["action"], "last": max(usage["last"], read["started"]), "used": usage["covered"],
+    }  # fmt: skip
+    said = read.get("together", [])
+    if isinstance(said, Mapping):  # from before each had its own record: the newest use counted, on this one's
+        newer = {"last": said["last"], "used": said["covered"]} if said["last"] > own["last"] else {}
+        return [own | newer]
+    return [own, *said]
+
+
+def _complete(each: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> int | None:
+    """For how long after a use the record is complete; None if more was told since, of whatever time."""
+    if "windows" not in each:
+        return max(0, int(each["covered"] - each["used"]))
+    server, upto, told = str(split_action(each["action"])[0]), read.get("upto", {}), kept.sources()
+    telling = {name for name, (_, servers) in told.items() if server in servers}
+    if telling - upto.keys():
+        return None  # a source was registered since, and the windows that all of them told are fewer
+    if any(told.get(name, (0, ()))[0] != batch for name, batch in upto.items()):
+        return None
+    found, until = kept.windows(server), min(each.get("believed", read["at"]), read["at"])
+    return 0 if found is None else int(found.measure(each["last"], until))
 
 
 def _policy(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
@@ -140,6 +186,26 @@ def _policy(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> 
         rule = kept.rule(stood[0], stood[1], key[2])
         what = _rule(rule, key, at) or _habit_of(rule, facts["habit"])
     return _otherwise(statement, read, what)
+
+
+def _kin(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
+    """What it needs, and what needs it, by the boundary's version that stood."""
+    statement, key = verdict["statement"], key_of(verdict)
+    facts, needed, severed = statement["facts"], read.get("needed_by", ""), read.get("severed_by", "")
+    if (facts["needed"], facts["severed"]) != (needed != "", severed != ""):
+        return _otherwise(statement, read, "what it needs, or what needs it, is not what was read")
+    if read["stood"] is None or not (needed or severed):
+        return None  # a boundary that ended decides before what depends on what
+    boundary, version = read["stood"]
+    edges: dict[str, set[str]] = {}
+    for said in kept.needs(key[0], key[1], (boundary, version), read["at"] + _MOMENT):
+        for action, needs in said.items():
+            edges.setdefault(action, set()).update(needs)
+    reached = closure(edges)
+    for one, other in ((needed, key[2]), (key[2], severed)):
+        if one and other and other not in reached.get(one, ()):
+            return _otherwise(statement, read, f"no boundary that stood says that {one} needs {other}")
+    return None
 
 
 def _policy_of_ask(verdict: Mapping[str, Any], kept: Kept) -> Replayed | None:

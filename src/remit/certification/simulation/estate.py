@@ -26,7 +26,7 @@ from remit.certification.together import others_of
 from remit.certification.usage.windows import Windows, windows
 from remit.kernel.clock import EPOCH, HOUR, MINUTE, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName, split_action
-from remit.policy.entitlement import Holder, Setting, asked, begin, due_at, facts_of
+from remit.policy.entitlement import Beside, Holder, Setting, asked, begin, due_at, facts_of
 
 FOREVER: Final = Instant(2**62)
 _RUN_IDLE: Final = 15 * MINUTE
@@ -135,7 +135,7 @@ class Estate:
         actions = set(noticed.about.split("+"))
         for key in agent.keys:
             if key.action in actions:
-                yield noticed._replace(about=f"{key.purpose} {key.action}")
+                yield noticed._replace(about=f"{key.purpose} {key.action}: {noticed.about}")
 
     # what follows ----------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Estate:
         """What an entitlement is judged in now."""
         agent, key = self.agents[held.key.agent], held.key
         gone = key in self.ended or self.now >= held.not_after
-        believed = [doubt.since for doubt in self._doubts(key) if doubt.holds(key.agent)]
+        seen, believed = self._record(key)
         return Setting(
             tier=held.tier,
             boundary=None if gone else _BOUNDARY,
@@ -154,8 +154,8 @@ class Estate:
             ),
             covered=self.now,
             now=self.now,
-            windows=None if self.all_covered and not believed else self._windows(),
-            believed=min(believed) if believed else None,
+            windows=seen,
+            believed=believed,
             together=self._together(agent, key),
             opened=self._opened(key),
         )  # fmt: skip
@@ -168,11 +168,17 @@ class Estate:
             if place in self.doubts:
                 yield self.doubts[place]
 
-    def _together(self, agent: VirtualAgent, key: ActivationKey) -> Usage | None:
+    def _record(self, key: ActivationKey) -> tuple[Windows | None, Instant | None]:
+        """By which record of use it is judged, and until when that is believed."""
+        believed = [doubt.since for doubt in self._doubts(key) if doubt.holds(key.agent)]
+        seen = None if self.all_covered and not believed else self._windows()
+        return seen, min(believed) if believed else None
+
+    def _together(self, agent: VirtualAgent, key: ActivationKey) -> tuple[Beside, ...]:
         if self.held[key].tier is Tier.CRITICAL:
-            return None
-        others = (self.held[each].activation.usage for each in agent.together.get(key, ()) if each in self.held)
-        return max(others, key=lambda usage: usage.last, default=None)
+            return ()
+        others = [self.held[each].activation for each in agent.together.get(key, ()) if each in self.held]
+        return tuple(Beside(each.key.action, each.usage, self.now, *self._record(each.key)) for each in others)
 
     def _opened(self, key: ActivationKey) -> Instant | None:
         of = (key.agent, key.purpose)
@@ -189,7 +195,7 @@ class Estate:
     def due(self, held: Held) -> int:
         """When that may change by itself."""
         setting = self.setting(held)
-        due = due_at(facts_of(held.activation, setting), setting)
+        due = due_at(facts_of(held.activation, setting), setting, vouched=held.activation.vouched)
         return min(due, held.not_after) if self.now < held.not_after else due
 
     def refusal(self, held: Held, state: ActivationState, setting: Setting) -> str | None:

@@ -6,9 +6,10 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from remit.access.activation import ActivationKey, ActivationState
+from remit.access.activation import Activation, ActivationKey, ActivationState
+from remit.access.become import become
 from remit.access.doubt import Doubt, DoubtState
 from remit.access.judge import judge, usable
 from remit.access.parameters import SHIPPED, Parameters
@@ -58,6 +59,14 @@ class Asked:
     what: str
     about: str
     many: int
+
+
+class Step(NamedTuple):
+    """What is to be recorded of an entitlement, and the reason of its verdict."""
+
+    held: Held
+    after: Activation
+    reason: str
 
 
 @dataclass(slots=True)
@@ -130,32 +139,33 @@ class Play:
 
     def _judge(self, keys: Iterable[ActivationKey]) -> None:
         """Judge some at this moment, as a batch in a running Remit is."""
-        estate, steps = self.estate, list[tuple[Held, ActivationState, str]]()
+        estate, steps = self.estate, list[Step]()
         for key in keys:
             held = estate.held[key]
             found = judge(facts_of(held.activation, estate.setting(held)), estate.parameters)
-            if found.state is not held.activation.state:
-                steps.append((held, found.state, found.reason))
+            after = become(held.activation, found, estate.now)
+            if after is not None:
+                steps.append(Step(held, after, found.reason))
             else:
                 self._again(held)
-        for held, state, reason in self._allowed(steps):
-            self._move(held, state, reason, by="engine")
+        for held, after, reason in self._allowed(steps):
+            self._move(held, after, reason, by="engine")
 
-    def _allowed(self, steps: list[tuple[Held, ActivationState, str]]) -> Iterator[tuple[Held, ActivationState, str]]:
+    def _allowed(self, steps: list[Step]) -> Iterator[Step]:
         ends = [
             Place(held.key.scope, held.key.agent)
-            for held, state, reason in steps
-            if counted(held.activation, replace(held.activation, state=state), reason)
+            for held, after, reason in steps
+            if counted(held.activation, after, reason)
         ]
         doubted = self._too_many(ends) if ends else set()
         for place in sorted(doubted):
             self._doubt(place, [held for held, _, reason in steps if reason == "idle" and _at(held, place)])
         self._recent += [(self.estate.now, each) for each in ends if not _within(each, doubted)]
-        for held, state, reason in steps:
-            if reason == "idle" and any(_at(held, place) for place in doubted):
-                self._again(held)
+        for step in steps:
+            if step.reason == "idle" and any(_at(step.held, place) for place in doubted):
+                self._again(step.held)
             else:
-                yield held, state, reason
+                yield step
 
     def _too_many(self, ends: list[Place]) -> set[Place]:
         now, estate = self.estate.now, self.estate
@@ -200,10 +210,10 @@ class Play:
             estate.doubts[place] = replace(doubt, state=after, moved=now, canary=few)
             self._judge([key for key in estate.held if key.scope == place.server and place.agent in {"", key.agent}])
 
-    def _move(self, held: Held, state: ActivationState, reason: str, *, by: str) -> None:
-        before, now = held.activation, self.estate.now
-        held.activation = replace(before, state=state, since=now, serial=before.serial + 1, why=reason)
-        self.out.moved.append(Moved(now, held.key, before.state.value, state.value, reason, by))
+    def _move(self, held: Held, after: Activation, reason: str, *, by: str) -> None:
+        before, held.activation = held.activation, after
+        if (before.state, before.why) != (after.state, after.why):  # else only what it goes back to is another
+            self.out.moved.append(Moved(self.estate.now, held.key, before.state.value, after.state.value, reason, by))
         self._again(held)
 
     def _again(self, held: Held) -> None:
@@ -246,13 +256,19 @@ class Play:
             self._released(agent)
 
     def _released(self, agent: VirtualAgent) -> None:
-        """The alarm is over: its owner starts again what it had suspended."""
+        """The alarm is over: its owner starts again what it had suspended, unless it would be suspended again."""
         for key in agent.keys:
-            held = self.estate.held[key]
-            if held.activation.state is ActivationState.SUSPENDED and held.activation.why == "critical_signal":
-                used = replace(held.activation.usage, last=self.estate.now)
-                held.activation = replace(held.activation, usage=used)
-                self._move(held, ActivationState.ACTIVE, "started", by="person")
+            held, now = self.estate.held[key], self.estate.now
+            before = held.activation
+            if before.state is not ActivationState.SUSPENDED or before.why != "critical_signal":
+                continue
+            started = replace(
+                before, usage=replace(before.usage, last=now), state=ActivationState.ACTIVE, since=now, why="started",
+                serial=before.serial + 1,
+            )  # fmt: skip
+            found = judge(facts_of(started, self.estate.setting(held)), self.estate.parameters)
+            if found.state is not ActivationState.SUSPENDED:
+                self._move(held, started, "started", by="person")
 
     def _coverage(self, line: Line) -> None:
         self.estate.cover(line.source, line.said["from"], line.said["to"])

@@ -25,10 +25,18 @@ _NO_GAP: Final = 150 * SECOND
 
 
 class CoverageClock:
-    """Microseconds of complete record. Any thread; written only by `beat`."""
+    """Microseconds of complete record. Any thread; written only by `beat`.
 
-    def __init__(self, monotonic: Callable[[], int] = time.monotonic_ns) -> None:
+    Where several nodes write one record, each runs this clock, and each keeps the use it saw in memory for up to a
+    beat. The record is complete only as far as all of them have written theirs down: `written` is the lowest reading
+    at which another node last did (None: there is no other node).
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], int] = time.monotonic_ns, *, written: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._monotonic = monotonic
+        self._written = written
         self._base = 0
         self._since = monotonic()
 
@@ -42,11 +50,16 @@ class CoverageClock:
         return Micros(0 if whole else abs(away))
 
     def covered(self) -> Micros:
-        """The clock's reading."""
+        """For how long the record is complete: what idleness is measured by."""
+        reading, written = self.reading(), self._written()
+        return reading if written is None else Micros(min(reading, written))
+
+    def reading(self) -> Micros:
+        """The clock's own reading: when something is seen that this node will write down."""
         return Micros(self._base + (self._monotonic() - self._since) // 1000)
 
     def beat(self, connection: Connection, now: Instant) -> None:
         """Keep the reading, within a change."""
-        value = canonical({"covered": self.covered(), "at": now}).decode("utf-8")
+        value = canonical({"covered": self.reading(), "at": now}).decode("utf-8")
         connection.execute(delete(meta).where(meta.c.key == KEY))
         connection.execute(insert(meta).values(key=KEY, value=value))

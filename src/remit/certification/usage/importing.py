@@ -22,7 +22,7 @@ from remit.certification.usage.windows_sql import SqlWindows
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import Conflict, Malformed, NotFound
-from remit.kernel.names import check_name
+from remit.kernel.names import check_name, split_action
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
 from remit.policy.view import View
@@ -135,6 +135,7 @@ class UsageService:
         known = Known(
             agents=self.view().agents, purposes=_purposes(self.view(), now),
             stored=rows.stored(source, [line.event.id for line in lines]), servers=frozenset(registered.servers),
+            holds=_holds(self.view(), now),
         )  # fmt: skip
         taken = take(lines, known, now=now)
         moved = self._cover(tx, registered, taken)
@@ -208,6 +209,22 @@ def _purposes(view: View, now: Instant) -> Callable[[str, str], Sequence[str]]:
         return found
 
     return lambda agent, action: of(agent).get(action, ())
+
+
+def _holds(view: View, now: Instant) -> Callable[[str], Collection[str]]:
+    """Of which servers a boundary in force names something of an agent, each agent looked up once."""
+
+    @cache
+    def of(agent: str) -> frozenset[str]:
+        record = view.agents.get(agent)
+        held = () if record is None else record.reach.grants.items()
+        return frozenset(
+            split_action(action)[0]
+            for (_, action), grants in held
+            if any(now < grant.boundary.not_after for grant in grants)
+        )
+
+    return of
 
 
 def _entry(tx: Transaction, source: Source, taken: Taken, batch: int) -> Changed:

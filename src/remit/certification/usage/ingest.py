@@ -13,12 +13,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from remit.agents.signals import Signal
 from remit.certification.usage.days import UseDay, added_up, day_of
 from remit.certification.usage.model import CALLS, HISTORY, OLDEST, SKEW, Kind, RefusedLine, UsageEvent
 from remit.certification.usage.windows import Span
 from remit.kernel.clock import Instant
 from remit.kernel.names import split_action
 
+_OF_ACTIONS: Final = frozenset({Signal.PEER_OUTLIER, Signal.KEEP_ALIVE, Signal.TOXIC_COMBINATION})  # about an action
 UNKNOWN_AGENT: Final = "the agent {} is not registered"
 
 
@@ -38,12 +40,14 @@ class Known:
         purposes: The purposes for which a boundary in force lets an agent do an action.
         stored: Of the batch's ids, those that are stored, with their events.
         servers: Whose use the source tells of.
+        holds: Of which servers a boundary in force lets an agent use something.
     """
 
     agents: Container[str]
     purposes: Callable[[str, str], Sequence[str]]
     stored: Mapping[str, UsageEvent]
     servers: Container[str]
+    holds: Callable[[str], Iterable[str]]
 
 
 @dataclass(slots=True)
@@ -100,6 +104,23 @@ def _refusal(line: int, event: UsageEvent, known: Known, now: Instant) -> Refuse
     if server and server not in known.servers:
         # Else whoever may write one server's record keeps entitlements to all others in force.
         return RefusedLine(line, f"this source does not tell of the use of {server}", told=True)
+    return _foreign(line, event, known) if event.kind is Kind.SIGNAL else None
+
+
+def _foreign(line: int, event: UsageEvent, known: Known) -> RefusedLine | None:
+    """A signal about what is none of the source's business: it stops an agent, or asks a person.
+
+    That something is over may always be said: it ends only what the same source raised.
+    """
+    said = msgspec.json.decode(event.body)
+    if not said["on"]:
+        return None
+    if not any(server in known.servers for server in known.holds(event.agent)):
+        return RefusedLine(line, f"{event.agent} may use nothing of the servers that this source tells of", told=True)
+    # `ACTION`, or `PURPOSE ACTION`; after its server an action may hold spaces.
+    action = next((word for word in said["about"].split() if "/" in word or ":" in word), "")
+    if said["signal"] in _OF_ACTIONS and action and split_action(action)[0] not in known.servers:
+        return RefusedLine(line, f"this source does not tell of what the signal is about: {action}"[:200], told=True)
     return None
 
 

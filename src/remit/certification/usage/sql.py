@@ -144,16 +144,22 @@ class SqlUseDays:
         """Every day of one agent, in order of the keys."""
         return sorted(map(_day, self._connection.execute(select(use_days).where(use_days.c.agent == agent))))
 
-    def calls_of(self, agent: str, *, since: int) -> dict[int, Calls]:
-        """Everything that an agent called on each UTC day from `since` on."""
-        query = select(use_days.c.day, *_SUMS).where(use_days.c.agent == agent, use_days.c.day >= since)
+    def calls_of(self, agent: str, *, since: int, source: str) -> dict[int, Calls]:
+        """Everything that an agent called, as one source tells it, on each UTC day from `since` on."""
+        of = (use_days.c.agent == agent, use_days.c.source == source, use_days.c.day >= since)
+        query = select(use_days.c.day, *_SUMS).where(*of)
         found = self._connection.execute(query.group_by(use_days.c.day))
         return {day: Calls(*map(int, sums)) for day, *sums in found}
 
-    def called_on(self, agent: str, *, least: int, since: int) -> dict[ActivationKey, Calls]:
-        """What an agent called on at least so many UTC days from `since` on, in order of the keys."""
+    def called_on(self, agent: str, *, least: int, since: int, source: str | None = None) -> dict[ActivationKey, Calls]:
+        """What an agent called on at least so many UTC days from `since` on, in order of the keys.
+
+        With `source`, as that one tells it; else as all do.
+        """
         names = (use_days.c.agent, use_days.c.purpose, use_days.c.action, use_days.c.scope)
-        query = select(*names, *_SUMS).where(use_days.c.agent == agent, use_days.c.day >= since).group_by(*names)
+        of = [use_days.c.agent == agent, use_days.c.day >= since]
+        of += [] if source is None else [use_days.c.source == source]
+        query = select(*names, *_SUMS).where(*of).group_by(*names)
         rows = self._connection.execute(query.having(func.count(use_days.c.day.distinct()) >= least))
         found = {
             ActivationKey(AgentName(name), PurposeName(purpose), ActionName(action), scope): Calls(*map(int, sums))

@@ -172,7 +172,10 @@ class Cascade:
         return Result(Outcome.DONE, f"rights told to other systems: {len(asked)}", asked=tuple(asked.values()))
 
     def _reread(self, before: Withdrawal, stands: Standing) -> tuple[Asked, ...]:
-        """What was told, as the systems have it now. One that still has it is told again."""
+        """What was told, as the systems have it now. One that still has it is told again.
+
+        What was gone when another was still waited for is read once more when that is gone too: hours may lie between.
+        """
         declared = {each.system for each in self.systems.covering()}
         back = {(each.purpose, each.action) for each in stands.usable}
         end, found = self.clock.now() + _ONE_TURN, list[Asked]()
@@ -188,6 +191,11 @@ class Cascade:
             found.append(self._looked_at(each, before))
             if found[-1].present is Present.UNKNOWN:
                 silent.add(target.system)
+        if all(each.present is Present.ABSENT for each in found):
+            earlier = {each.target for each in before.asked if each.present is Present.ABSENT}
+            for at, each in enumerate(found):
+                if each.target in earlier and self.clock.now() <= end:
+                    found[at] = self._looked_at(each, before)
         return tuple(found)
 
     def _looked_at(self, each: Asked, before: Withdrawal) -> Asked:

@@ -8,11 +8,12 @@ from typing import Final
 from remit.attestation.assertion import AssertionRefused
 from remit.attestation.service import PrivateKeyJwt
 from remit.kernel.clock import Instant
-from remit.tokens.clients.ports import Client
+from remit.tokens.clients.ports import Client, ClientMethod
 from remit.tokens.form import one
 from remit.tokens.model import Asked, OAuthError, TokenRefused
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+METHOD: Final = "private_key_jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class SignedAssertion:
     """Implements `clients.ports.ClientMethod`."""
 
     clients: PrivateKeyJwt
-    name: str = "private_key_jwt"
+    name: str = METHOD
+    others: tuple[ClientMethod, ...] = ()  # that know an assertion of this type by its issuer, which is no agent
 
     def used(self, asked: Asked) -> bool:
-        """An assertion of this type was sent."""
-        return one(asked.form, "client_assertion_type") == ASSERTION_TYPE and "client_assertion" in asked.form
+        """An assertion of this type was sent, and it is not a trusted issuer's."""
+        sent = one(asked.form, "client_assertion_type") == ASSERTION_TYPE and "client_assertion" in asked.form
+        return sent and not any(each.used(asked) for each in self.others)
 
     def authenticate(self, asked: Asked, *, now: Instant) -> Client:
         """Whose key signed it."""

@@ -23,13 +23,21 @@ class ClientCredentials:
     standing: Standing
     base: str  # this deployment's own URL
     type: str = TYPE
-    methods: frozenset[str] = frozenset({"private_key_jwt", "local_process"})
+    methods: frozenset[str] = frozenset(
+        {
+            "private_key_jwt", "local_process", "oidc", "jwt_svid", "tls_client_auth", "self_signed_tls_client_auth",
+            "client_secret_basic", "client_secret_post",
+        }
+    )  # fmt: skip
 
     def wish(self, asked: Asked, attested: Attested, *, jkt: str | None, now: Instant) -> Wish:
         """All checks that follow authentication."""
         standing = self.standing.agent_standing(attested.agent, now)
-        return checks.wish(asked.form, attested=attested, jkt=jkt, standing=standing, base=self.base, now=now)
+        return checks.wish(
+            asked.form, attested=attested, jkt=jkt, standing=standing, base=self.base, now=now,
+            certificate=asked.certificate,
+        )  # fmt: skip
 
-    def settle(self, tx: Transaction, asked: Asked, granted: Granted, *, now: Instant) -> Mapping[str, Any]:  # noqa: ARG002
+    def settle(self, tx: Transaction, asked: Asked, granted: Granted, *, now: Instant) -> Mapping[str, Any]:  # noqa: ARG002 - the port
         """Nothing: the run and the instance are every token's."""
         return {}

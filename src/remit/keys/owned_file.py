@@ -1,0 +1,102 @@
+"""A file that only its owner can have read or replaced: what opens a database is in one.
+
+The checks are made on the open file and the open folder, not on their names, so that nothing
+can be swapped between the check and the use.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from remit.kernel.errors import KeyfileMissing, KeyfileUnsafe
+
+_REAL_FILE = "put the {what} itself at {path}, a regular file that only its owner can read"
+
+
+def read_owned(path: Path, *, what: str, most: int) -> bytes:
+    """The first `most` bytes of the file at `path`.
+
+    Args:
+        path: Where it is.
+        what: What errors call it, such as "keyfile".
+        most: In bytes.
+
+    Raises:
+        KeyfileMissing: There is none.
+        KeyfileUnsafe: Others can read it or could have replaced it.
+    """
+    folder = open_folder(path, what=what)
+    try:
+        return _read(folder, path, what=what, most=most)
+    finally:
+        os.close(folder)
+
+
+def open_folder(path: Path, *, what: str) -> int:
+    """A descriptor of the folder that `path` is in.
+
+    Raises:
+        KeyfileMissing: There is none.
+        KeyfileUnsafe: Others may write to it.
+    """
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise _missing(path, what) from error
+    except OSError as error:
+        raise KeyfileUnsafe(f"the {what}'s folder cannot be opened", detail=str(error)) from error
+    status = os.fstat(folder)
+    # Who may write to the folder may put another file there; root may anyway.
+    if status.st_mode & 0o022 or status.st_uid not in {os.geteuid(), 0}:
+        os.close(folder)
+        raise KeyfileUnsafe(
+            f"others may write to the {what}'s folder", detail=str(path.parent), try_=f"chmod go-w {path.parent}"
+        )
+    return folder
+
+
+def _read(folder: int, path: Path, *, what: str, most: int) -> bytes:
+    # O_NONBLOCK: a named pipe at that place must not hang the start.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path.name, flags, dir_fd=folder)
+    except FileNotFoundError as error:
+        raise _missing(path, what) from error
+    except OSError as error:
+        problem = "is a symbolic link" if error.errno == errno.ELOOP else "cannot be opened"
+        advice = _REAL_FILE.format(what=what, path=path)
+        raise KeyfileUnsafe(f"the {what} {problem}", detail=str(error), try_=advice) from error
+    try:
+        _check(os.fstat(handle), path, what)
+        return os.read(handle, most)
+    finally:
+        os.close(handle)
+
+
+def _check(status: os.stat_result, path: Path, what: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        advice = _REAL_FILE.format(what=what, path=path)
+        raise KeyfileUnsafe(f"the {what} is not a regular file", detail=str(path), try_=advice)
+    if status.st_uid != os.geteuid():
+        raise KeyfileUnsafe(
+            f"the {what} belongs to another user",
+            detail=f"{path}: uid {status.st_uid}",
+            try_=f"run remit as that user, or chown {os.geteuid()} {path}",
+        )
+    if status.st_mode & 0o177:
+        raise KeyfileUnsafe(
+            f"the {what} is open to others",
+            detail=f"{path}: mode {status.st_mode & 0o7777:04o}",
+            try_=f"chmod 0400 {path}",
+        )
+
+
+def _missing(path: Path, what: str) -> KeyfileMissing:
+    return KeyfileMissing(
+        f"there is no {what} for this database",
+        detail=str(path),
+        try_=f"put the {what} back, or name it with --{what.replace(' ', '-')}",
+    )

@@ -1,0 +1,86 @@
+"""What an agent has while it acts for another: what is left of that one's boundaries, and nothing of its own.
+
+Worked out from the boundaries in force whenever they change, so that what is narrowed, ended, frozen or withdrawn
+at the root is so at every leaf with the next call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from remit.access.attenuate import attenuated, further
+from remit.access.draft import Clause
+from remit.access.model import Boundary, Rule
+from remit.access.spec import clauses
+from remit.attestation.model import Caller
+from remit.kernel.canonical import parse
+from remit.kernel.names import ActionName, split_action
+from remit.policy.limits import Limit, limits_of
+from remit.policy.slices import Recent
+from remit.policy.view import AgentRecord, Grant, Reach, View
+
+_kept = Recent(4096)  # by the records that it was worked out from
+
+
+def acting(view: View, caller: Caller) -> AgentRecord | None:
+    """The record that a caller's calls are judged by; None if it, or one for whom it acts, is not registered."""
+    own = view.agents.get(caller.agent)
+    if own is None or not caller.links:
+        return own
+    root = view.agents.get(caller.principal)
+    if root is None:
+        return None
+    allows = tuple(link.allow for link in caller.links)
+    key = (own.serial, root.serial, caller.purpose, caller.delegation, allows)
+    found: AgentRecord | None = _kept.get(key)
+    if found is None:
+        found = AgentRecord(own.agent, risk=own.risk if own.risk.value >= root.risk.value else root.risk)
+        found.has(_reach(root, caller, [handed(each) for each in allows]))
+        _kept.put(key, found)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def handed(allow: str) -> tuple[Clause, ...] | None:
+    """What a link hands on; None: everything."""
+    return clauses(parse(allow)) if allow else None
+
+
+def _reach(root: AgentRecord, caller: Caller, asked: Sequence[tuple[Clause, ...] | None]) -> Reach:
+    grants: dict[tuple[str, ActionName], list[Grant]] = {}
+    servers: dict[str, dict[str, Boundary]] = {}
+    for boundary in root.boundaries:
+        if boundary.break_glass or boundary.purpose != caller.purpose:
+            continue
+        rules = dict(boundary.rules)
+        for each in asked:
+            rules = attenuated(rules, each)
+        left = replace(boundary, agent=caller.agent, rules=rules)
+        for action, rule in rules.items():
+            limits = (*limits_of(boundary, boundary.rules[action]), *_own(caller, boundary, action, asked))
+            grants.setdefault((boundary.purpose, action), []).append(Grant(left, rule, limits))
+            servers.setdefault(split_action(action)[0], {})[boundary.boundary] = left
+    return Reach(
+        frozenset(action for _, action in grants),
+        {server: tuple(named.values()) for server, named in servers.items()},  # type: ignore[misc]
+        {key: tuple(found) for key, found in grants.items()},  # type: ignore[misc]
+        {},
+        {},
+    )
+
+
+def _own(
+    caller: Caller, boundary: Boundary, action: ActionName, asked: Sequence[tuple[Clause, ...] | None]
+) -> list[Limit]:
+    """Rates and budgets that were handed on: counted for all who act through the same hand, beside the boundary's."""
+    found: list[Limit] = []
+    for link, each in zip(caller.links, asked, strict=True):
+        for clause in further(action, each):
+            rule = Rule(action=action, rate=clause.rate, budget=clause.budget)
+            through = f"{link.agent} {link.run} "
+            found += [
+                replace(limit, key=limit.key.replace(" ", f" {through}", 1)) for limit in limits_of(boundary, rule)
+            ]
+    return found

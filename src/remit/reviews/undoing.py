@@ -1,0 +1,105 @@
+"""Taking an answer back: before it is done it is dropped, after it comes back only the way it came."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from remit.access.codec import draft_from
+from remit.kernel.errors import Conflict, NotFound
+from remit.people.change import Actor
+from remit.reviews.answering import Answering
+from remit.reviews.answers import Answers, Pair
+from remit.reviews.carrying import version_in_force
+from remit.reviews.ground import Ground
+from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said
+from remit.reviews.sql import SqlAnswers, SqlQuestions
+from remit.reviews.telling import log
+from remit.storage.ports import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """Takes answers back."""
+
+    ground: Ground
+    answering: Answering
+
+    def undo(self, id: str, *, by: Actor) -> tuple[Answer, Collection[str]]:  # noqa: A002 - what it is
+        """Take an answer back: (the answer, the boundaries whose earlier version now waits for their owner).
+
+        A staged one is dropped. What was taken away already comes back only the way it came: as a
+        version that its agent's owner approves, because it widens.
+
+        Raises:
+            NotFound, Conflict: No such answer; it is not in force, was handed on, is just being done, changed since,
+                or nobody gave it as it stands.
+            Forbidden: Neither who gave it nor who may answer its question.
+        """
+        found = self.ground.writer.change(lambda tx: self._undoing(tx, id, by))
+        if found is None:  # only now, or the incident would be taken back with the change
+            raise Conflict("nobody gave this answer as it stands: it is void", try_="remit review list")
+        answer, question = found
+        waits: list[str] = []
+        if answer.state is AnswerState.APPLIED:
+            if answer.said is Said.KEEP:
+                self._unvouch(question, by)
+            for each in answer.done.get("before", ()):
+                step = self.ground.boundaries.propose(draft_from(each["document"]), by=by)
+                waits += [each["boundary"]] if step.waits else []
+            answer = self.ground.writer.change(lambda tx: self._undone(tx, answer, question, by, waits))
+        return answer, waits
+
+    def _undoing(self, tx: Transaction, id: str, by: Actor) -> Pair | None:  # noqa: A002 - what it is
+        answers = Answers(self.ground, tx)
+        found = answers.find(id)
+        if found is None:
+            raise NotFound("there is no such answer", try_="remit review list")
+        answer, question = found
+        if by.person != answer.by:
+            self.answering.require(tx, question, by)
+        _require_undoable(tx, answer, question)
+        if not answers.so(answer, question):
+            return None
+        if answer.state is AnswerState.STAGED:
+            return self._undone(tx, answer, question, by, ()), question
+        return answer, question
+
+    def _unvouch(self, question: Question, by: Actor) -> None:
+        """Nobody vouches for it any more."""
+        if question.kind is Kind.BOUNDARY_DUE:
+            return
+        now = self.ground.clock.now()
+        subject = self.ground.reader.read(
+            lambda connection: self.ground.subjects(connection, now).of(question, wide=False)
+        )
+        for key in subject.keys:
+            with suppress(NotFound, Conflict):  # it ended meanwhile
+                self.ground.hands.unkeep(key, by=by)
+
+    def _undone(self, tx: Transaction, answer: Answer, question: Question, by: Actor, waits: Collection[str]) -> Answer:
+        # Without a seal: whoever writes `staged` into its row again has nothing that anybody said.
+        after = replace(answer, state=AnswerState.UNDONE, seal="", due=NEVER)
+        SqlAnswers(tx.connection).put(after)
+        if not answer.done.get("before") and question.state is QuestionState.ANSWERED:
+            SqlQuestions(tx.connection).put(replace(question, state=QuestionState.OPEN))
+        more = {"answer": answer.id, "said": answer.said.value, "waits": sorted(waits)}
+        log(tx, self.ground.records, question, "undo", by=by, more=more)
+        return after
+
+
+def _require_undoable(tx: Transaction, answer: Answer, question: Question) -> None:
+    if answer.state not in {AnswerState.STAGED, AnswerState.APPLIED}:
+        raise Conflict(f"this answer is {answer.state.value} already", try_=f"remit review show {question.id}")
+    if answer.said is Said.ASK:
+        raise Conflict("the question was handed on: whoever has it now answers it")
+    if answer.state is AnswerState.STAGED:
+        if "claimed" in answer.done:
+            raise Conflict("this answer is being carried out at this moment", try_="ask again in a minute")
+        return
+    if question.kind in {Kind.BREAKGLASS_REVIEW, Kind.USAGE_DOUBTED}:
+        raise Conflict("what was done cannot be taken back", try_="remit certify list")
+    for name, version in answer.done.get("after", {}).items():
+        if version_in_force(tx, name) != version:
+            raise Conflict(f"{name} was changed since", try_="write the boundary as it is to be, and remit apply DIR")

@@ -1,0 +1,125 @@
+"""`/v1/keys`: signing keys and their rotation. What people change takes two of them; what time changes, none."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from remit.kernel.clock import Instant, rfc3339
+from remit.kernel.errors import Forbidden
+from remit.keys import rotation
+from remit.keys.rotating import Turn, algorithm_of, check_begin, check_retire, check_use, of_use
+from remit.keys.rotation import TOKEN, KeyState
+from remit.keys.service import KeyRing
+from remit.people.change import Changed, record
+from remit.server.door import Ask, Door, actor
+from remit.server.first_words import KEYS, FirstWords, advice, word_counts
+from remit.server.key_changes import KeyChanges, shown
+from remit.server.two_people import Word, seconded
+from remit.storage.ports import Transaction
+
+Carry = Callable[[Transaction, Instant], list[Turn]]
+"""Makes the change in its transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDoors:
+    """Signing keys over HTTP."""
+
+    ring: KeyRing
+    changes: KeyChanges
+
+    def doors(self) -> builtins.list[Door]:
+        """The doors of this part of the API."""
+        return [
+            Door(
+                method="GET",
+                path="/v1/keys",
+                summary="List signing keys, public parts alone, and when each moves on",
+                action="read",
+                handle=self.list,
+            ),
+            Door(
+                method="POST",
+                path="/v1/keys/{use}/rotate",
+                summary="Rotate the key of a use; takes two people. emergency: the tokens it signed die at once",
+                action="manageKeys",
+                handle=self.rotate,
+                body="json",
+                fields={"algorithm": "string?", "emergency": "boolean?"},
+            ),
+            Door(
+                method="DELETE",
+                path="/v1/keys/{kid}",
+                summary="Retire a key that does not sign; takes two people. The tokens it signed die at once",
+                action="manageKeys",
+                handle=self.retire,
+            ),
+        ]
+
+    def list(self, _ask: Ask) -> dict[str, Any]:
+        """Every signing key, newest first."""
+        keys = sorted(self.ring.records, key=lambda key: (key.created, key.kid), reverse=True)
+        schedule = self.changes.rotating.schedule
+        every = {"every": schedule.every, "publish": schedule.publish, "linger": schedule.linger}
+        return {
+            "keys": [shown(key) | {"moves": self._moves(key)} for key in keys],
+            "schedule": {name: value // 1_000_000 for name, value in every.items()},
+        }
+
+    def rotate(self, ask: Ask) -> dict[str, Any]:
+        """Begin a rotation, or say the first of two words."""
+        use, urgent = ask.path["use"], bool(ask.body.get("emergency"))
+        check_use(use)
+        wanted = ask.body.get("algorithm")
+        algorithm = None if wanted is None else algorithm_of(wanted)
+        keys, rotating = of_use(self.ring.records, use), self.changes.rotating
+        if not urgent:
+            check_begin(keys)  # also for the first person: nobody is to second what cannot be done
+        carry, signing = rotating.emergency if urgent else rotating.begin, rotation.active(keys)
+        # A word is about the key that signs now: after a rotation it means nothing any more.
+        about = (
+            f"rotate {signing.kid if signing else use} {algorithm or 'same'} {'emergency' if urgent else 'scheduled'}"
+        )
+        return self._by_two(ask, about, lambda tx, now: carry(tx, algorithm=algorithm, now=now))
+
+    def retire(self, ask: Ask) -> dict[str, Any]:
+        """Retire a key, or say the first of two words."""
+        kid = ask.path["kid"]
+        check_retire(of_use(self.ring.records, TOKEN), kid)
+        return self._by_two(ask, f"retire {kid}", lambda tx, now: self.changes.rotating.retire(tx, kid, now=now))
+
+    def _by_two(self, ask: Ask, about: str, carry: Carry) -> dict[str, Any]:
+        """Note the first person's word; at the second person's, do it. Both within one change."""
+        person, changes = ask.operator.person, self.changes
+
+        def apply(tx: Transaction) -> dict[str, Any]:
+            now, words = changes.clock.now(), FirstWords(tx.connection)
+            if not word_counts(ask.operator, now=now):
+                raise Forbidden(f"the word of this token of {person} does not count yet", try_=advice(ask.operator))
+            first = words.find(KEYS)
+            if not seconded(first, person=person, about=about, now=now):
+                words.put(KEYS, Word(person=person, about=about, at=now))
+                asked = Changed(what="key", name=about.split(" ")[1], change="asked", before=None, after=None,
+                                more={"about": about})  # fmt: skip
+                record(tx, changes.records, asked, by=actor(ask))
+                return {"waits": True, "first": person, "keys": []}
+            words.forget(KEYS)
+            turns = carry(tx, now)
+            more = {"about": about, "first": first.person if first else ""}
+            changes.recorded(tx, turns, by=actor(ask), more=more)
+            return {"waits": False, "keys": [shown(turn.after) for turn in turns]}
+
+        return changes.writer.change(apply)
+
+    def _moves(self, key: rotation.KeyRecord) -> str | None:
+        """When time moves it on, as far as it does; a key of another use than tokens stays."""
+        schedule = self.changes.rotating.schedule
+        stays = {
+            KeyState.PENDING: schedule.publish,
+            KeyState.ACTIVE: schedule.every,
+            KeyState.VERIFY_ONLY: schedule.linger,
+        }
+        return rfc3339(key.since + stays[key.state]) if key.use == TOKEN and key.state in stays else None

@@ -1,0 +1,91 @@
+"""Signing keys are changed on the record: by people, and by time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from remit.kernel.canonical import canonical
+from remit.kernel.clock import Clock, rfc3339
+from remit.keys.rotating import Rotating, Turn
+from remit.keys.rotation import KeyRecord, KeyState
+from remit.people.change import Actor, Changed, record
+from remit.people.ports import Records
+from remit.storage.ports import Transaction, Writer
+
+_log = structlog.get_logger("remit.keys")
+_MACHINE: Final = Actor(by="remit")
+_WORDS: Final = {
+    KeyState.PENDING: "publish",
+    KeyState.ACTIVE: "activate",
+    KeyState.VERIFY_ONLY: "demote",
+    KeyState.RETIRED: "retire",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChanges:
+    """Changes of signing keys, each with its entries.
+
+    Args:
+        rotating: Makes them.
+        writer: Commits them.
+        records: Makes their entries.
+        clock: Says when.
+    """
+
+    rotating: Rotating
+    writer: Writer
+    records: Records
+    clock: Clock
+
+    def tick(self, _stop: Callable[[], bool] = lambda: False) -> int:
+        """Do what time has brought about; how many keys that changed. Asks memory alone while nothing is due."""
+        if not self.rotating.waits(now=self.clock.now()):
+            return 0
+
+        def apply(tx: Transaction) -> list[Turn]:
+            turns = self.rotating.advance(tx, now=self.clock.now())
+            self.recorded(tx, turns, by=_MACHINE)
+            return turns
+
+        turns = self.writer.change(apply)
+        for turn in turns:
+            _log.info("signing key", key=turn.after.kid, state=turn.after.state.value)
+        return len(turns)
+
+    def recorded(
+        self, tx: Transaction, turns: Iterable[Turn], *, by: Actor, more: dict[str, Any] | None = None
+    ) -> None:
+        """One entry for each key that changed, with `more` in all of them."""
+        for turn in turns:
+            after = turn.after
+            changed = Changed(
+                what="key",
+                name=after.kid,
+                change=_WORDS[after.state],
+                before=None if turn.before is None else _body(turn.before),
+                after=_body(after),
+                more={"use": after.use, "algorithm": after.algorithm, "distrusted": after.distrusted, **(more or {})},
+            )
+            record(tx, self.records, changed, by=by)
+
+
+def shown(key: KeyRecord) -> dict[str, Any]:
+    """A key as the API tells of it."""
+    return {
+        "kid": key.kid,
+        "use": key.use,
+        "algorithm": key.algorithm,
+        "state": key.state.value,
+        "created": rfc3339(key.created),
+        "since": rfc3339(key.since),
+        "distrusted": key.distrusted,
+    }
+
+
+def _body(key: KeyRecord) -> str:
+    return canonical(shown(key)).decode("utf-8")

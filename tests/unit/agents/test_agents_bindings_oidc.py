@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.attestation.issuer import ASKED, NAMES
+
+from remit.agents import spec
+from remit.agents.binding import READERS, Binding
+from remit.agents.bindings.preset import preset
+from remit.kernel.errors import RemitError
+from remit.people.document import SpecInvalid
+
+
+def problems(method: str, said: Any) -> str:
+    with pytest.raises(SpecInvalid) as refused:
+        READERS[method](said)
+    return "\n".join(str(each) for each in refused.value.problems)
+
+
+@pytest.mark.parametrize("platform", ASKED)
+def test_what_each_platform_asks_for(platform: str) -> None:
+    found = Binding(platform, READERS[platform]({"trust": NAMES[platform], **ASKED[platform]}))
+    assert found.said["trust"] == NAMES[platform]
+    assert found.credential.startswith(f"{platform}:")
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "reason"),
+    [
+        # no condition at all
+        ("github_actions", {}, "every token of the issuer would be this agent"),
+        ("oidc", {"claims": {}}, "every token of the issuer would be this agent"),
+        ("spiffe", {}, "id: is missing"),
+        # only a name
+        ("github_actions", {"repository": "octo-org/octo-repo"}, "repository_id cannot"),
+        ("gcp", {"email": "bot@a.iam.gserviceaccount.com"}, "unique id, the sub"),
+        ("oidc", {"claims": {"email": "bot@example.test", "team": {"name": "pay"}}}, "only names"),
+        ("oidc", {"claims": {"email_verified": True, "grid": True}}, "only names"),
+        # a wildcard over sub
+        ("github_actions", {"repository_id": "74", "sub": "repo:octo-org/*"}, "sub: a wildcard"),
+        ("oidc", {"claims": {"sub": "workload-*"}}, "claims.sub: a wildcard"),
+        ("spiffe", {"trust": "prod.example", "id": "spiffe://prod.example/*"}, "wildcard"),
+        ("kubernetes", {"namespace": "*", "service_account_uid": "u"}, "namespace: a wildcard"),
+        ("github_actions", {"repository_id": "74", "ref": "*"}, "ref: a pattern begins with"),
+        ("github_actions", {"repository_id": "74", "ref": "**"}, "ref: a pattern begins with"),
+        ("github_actions", {"repository_id": "74", "ref": "a*b*c*"}, "at most two"),
+        # pull requests
+        ("github_actions", {"repository_id": "74", "sub": "repo:o/r:pull_request"}, "chooses what it runs"),
+        ("github_actions", {"repository_id": "74", "event_name": "pull_request_target"}, "chooses what it runs"),
+        ("github_actions", {"repository_id": "74", "ref": "refs/pull/1/merge"}, "chooses what it runs"),
+        ("github_actions", {"repository_id": "74", "ref": "refs/pull/*/merge"}, "chooses what it runs"),
+        # half of what tells a workload apart
+        ("kubernetes", {"namespace": "pay"}, "service_account_uid: is missing"),
+        ("kubernetes", {"service_account_uid": "u"}, "namespace: is missing"),
+        ("kubernetes", {"sub": "system:serviceaccount:pay:bot"}, "its uid cannot be had again"),
+        ("azure", {"oid": "o"}, "tid: is missing"),
+        ("azure", {"tid": "t", "appid": "a"}, "oid: is missing"),
+        ("aws", {"account": "123456789012"}, "arn: is missing"),
+        ("aws", {"arn": "arn:aws:iam::123456789012:role/x"}, "account: is missing"),
+        # what is the trust's to say, and what is not understood
+        ("oidc", {"claims": {"sub": "x", "aud": "y"}}, "aud: is the trust's to say"),
+        ("github_actions", {"repository_id": "74", "branch": "main"}, "unknown key"),
+        ("github_actions", {"repository_id": 74}, "put it in quotes"),
+        ("github_actions", {"repository_id": " 74"}, "spaces"),
+        ("spiffe", {"trust": "prod.example", "id": "spiffe://other.example/x"}, "no domain speaks for another"),
+        ("spiffe", {"trust": "prod.example", "id": "spiffe://prod.example"}, "with a path"),
+        ("spiffe", {"trust": "prod.example", "id": "spiffe://prod.example/a/../b"}, "with a path"),
+        ("oidc", {"claims": {"sub": ["a"]}}, "text is expected"),
+        ("oidc", {"claims": {"sub": "x", "n": 2**53}}, "not exact"),
+        ("oidc", {"claims": {"sub": "x", "n": {}}}, "text is expected"),
+        ("oidc", {"claims": {"a": {"b": {"c": {"d": {"e": 1}}}}}}, "too deeply"),
+    ],
+)  # fmt: skip
+def test_what_would_let_in_more_than_its_author_thinks(method: str, said: dict[str, Any], reason: str) -> None:
+    assert reason in problems(method, {"trust": "some-issuer", **said})
+
+
+def test_a_trust_is_named() -> None:
+    assert "trust: is missing" in problems("oidc", {"claims": {"sub": "x"}})
+    assert "the name of a trust" in problems("oidc", {"trust": "No Such", "claims": {"sub": "x"}})
+
+
+def test_patterns_only_where_a_preset_lets_them() -> None:
+    said = READERS["github_actions"]({"trust": "github", "repository_id": "74", "ref": "refs/tags/v*"})
+    assert [["ref"], "like", "refs/tags/v*"] in said["claims"]
+    with_glob = {key for name in ASKED for key, each in preset(name).conditions.items() if each.glob}
+    assert with_glob == {"ref", "job_workflow_ref", "workflow_ref"}
+
+
+def test_pull_requests_are_shut_out_whatever_a_document_asks_for() -> None:
+    said = READERS["github_actions"]({"trust": "github", "repository_id": "74"})
+    assert [each for each in said["claims"] if each[1] == "unlike"]
+
+
+def test_an_agent_is_attested_in_several_ways_and_none_twice() -> None:
+    one = {"github_actions": {"trust": "github", "repository_id": "74"}}
+    two = {"spiffe": {"trust": "prod.example", "id": "spiffe://prod.example/x"}}
+    document = {"agent": "bot", "owner": "dana", "purposes": ["pay"], "not_after": "2027-06-30"}
+    found = spec.agent({**document, "attest": [one, two]})
+    assert [each.method for each in found.bindings] == ["github_actions", "spiffe"]
+    with pytest.raises(RemitError, match="twice"):
+        spec.agent({**document, "attest": [one, one]})
