@@ -210,6 +210,21 @@ def test_a_whole_row_put_back_after_it_was_taken_back_is_not_what_its_question_w
     is_forged(world, answer, question)
 
 
+def test_what_was_done_and_taken_back_is_not_done_again_by_its_old_row(world: World) -> None:
+    question = world.ask("list_payees")
+    staged = world.answer(question, "end")
+    world.later(10 * MINUTE)
+    assert tools(world) == ALL - {"list_payees"}
+    world.reviews.undo(staged.id, by=Actor(by="dana"))
+    world.rig.access.approve("pay", by=DANA)
+    assert tools(world) == ALL
+    put(world, staged)
+    world.later(MINUTE)
+    assert tools(world) == ALL
+    assert [each["answer"] for each in world.rig.entries("answer_forged")] == [staged.id]
+    assert world.find(question).state is QuestionState.SETTLED
+
+
 def test_what_was_made_void_stays_so(world: World) -> None:
     given = []
     for at in range(30):

@@ -82,8 +82,11 @@ class Undoing:
         # Without a seal: whoever writes `staged` into its row again has nothing that anybody said.
         after = replace(answer, state=AnswerState.UNDONE, seal="", due=NEVER)
         SqlAnswers(tx.connection).put(after)
-        if not answer.done.get("before") and question.state is QuestionState.ANSWERED:
-            SqlQuestions(tx.connection).put(replace(question, state=QuestionState.OPEN))
+        if question.state is QuestionState.ANSWERED:
+            # What was taken away waits for its owner now. A question that stayed answered would let an old row of this
+            # answer, put back, be carried out again.
+            left = QuestionState.SETTLED if answer.done.get("before") else QuestionState.OPEN
+            SqlQuestions(tx.connection).put(replace(question, state=left))
         more = {"answer": answer.id, "said": answer.said.value, "waits": sorted(waits)}
         log(tx, self.ground.records, question, "undo", by=by, more=more)
         return after
