@@ -55,8 +55,10 @@ def _ducks(where: Path) -> Opens:
         folder = where / f"duck-{next(numbers)}"
         folder.mkdir()
         estate = DuckEstate.open(folder, memory="500MB")
-        yield estate
-        estate.close()
+        try:
+            yield estate
+        finally:
+            estate.close()
 
     return opened
 
@@ -66,9 +68,11 @@ def _plain(engine: Engine) -> Opens:
     def opened() -> Iterator[Estate]:
         with engine.connect() as connection:
             estate = PlainEstate(connection)
-            yield estate
-            estate.close()
-            connection.commit()
+            try:  # an example may be given up in its middle, and its tables would be there for the next one
+                yield estate
+            finally:
+                estate.close()
+                connection.commit()
 
     return opened
 
