@@ -10,6 +10,7 @@ from remit.agents.model import AgentState, SenderConstraint
 from remit.attestation.model import Link
 from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
+from remit.kernel.names import AgentName
 from remit.policy import denial as refuse
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
@@ -119,10 +120,14 @@ def _standing(  # noqa: PLR0911 - a list of checks
         named = {name for name, action in (*reach.grants, *reach.emergency) if action == call.action}
         elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
         return refuse.purpose_mismatch(call, elsewhere=elsewhere)
-    return next((stop for link in call.caller.links if (stop := _behind(call, view, link, now)) is not None), None)
+    if not call.caller.links:
+        return None
+    below = [*(link.agent for link in call.caller.links[1:]), call.caller.agent]
+    chain = zip(call.caller.links, below, strict=True)
+    return next((stop for link, acts in chain if (stop := _behind(call, view, link, acts, now)) is not None), None)
 
 
-def _behind(call: Call, view: View, link: Link, now: Instant) -> Denial | None:
+def _behind(call: Call, view: View, link: Link, acts: AgentName, now: Instant) -> Denial | None:
     """What stops an agent stops everybody who acts for it."""
     record = view.agents.get(link.agent)
     if record is None or record.agent.state is not AgentState.ACTIVE or now >= record.agent.not_after:
@@ -132,6 +137,8 @@ def _behind(call: Call, view: View, link: Link, now: Instant) -> Denial | None:
         return refuse.agent_suspended(f"it acts for {link.agent}, whose owner is not active")
     if link.credential not in record.credentials:
         return refuse.withdrawn(call, cause="credential not registered")
+    if acts not in record.agent.delegates:  # its token said so; what is registered does not any more
+        return refuse.withdrawn(call, cause=f"{acts} may not act for {link.agent}")
     if call.caller.purpose not in record.agent.purposes:
         return refuse.purpose_mismatch(call)
     return None

@@ -33,10 +33,12 @@ def acting(view: View, caller: Caller) -> AgentRecord | None:
     if root is None:
         return None
     allows = tuple(link.allow for link in caller.links)
-    key = (own.serial, root.serial, caller.purpose, caller.delegation, allows)
+    chain = [own, *(each for link in caller.links if (each := view.agents.get(link.agent)) is not None)]
+    key = (tuple(each.serial for each in chain), caller.purpose, caller.delegation, allows)
     found: AgentRecord | None = _kept.get(key)
     if found is None:
-        found = AgentRecord(own.agent, risk=own.risk if own.risk.value >= root.risk.value else root.risk)
+        # As risky as the riskiest of them: whoever is in between could have handed on what it should not.
+        found = AgentRecord(own.agent, risk=max((each.risk for each in chain), key=lambda risk: risk.value))
         found.has(_reach(root, caller, [handed(each) for each in allows]))
         _kept.put(key, found)
     return found

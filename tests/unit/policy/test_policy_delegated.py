@@ -43,10 +43,12 @@ class Office:
         self.build = build
         self.credential = build.caller().credential
         self.links: tuple[Link, ...] = (link(self.credential),)
+        self.delegates: tuple[AgentName, ...] = (CLERK, AgentName("middle"), AgentName("gone"))
         self.clerk: Agent = build.agent(agent=CLERK, owner=OwnerName("lee"), purposes=(PurposeName("pay-invoices"),))
         self.owners = [Owner(owner=OwnerName(name), name=name, email="") for name in ("dana", "lee")]
 
     def view(self, *boundaries: Any, risk: int = 0, clerks: tuple[Any, ...] = (), **parts: Any) -> View:
+        parts["agent"] = dataclasses.replace(parts.get("agent") or self.build.agent(), delegates=self.delegates)
         view: View = self.build.view(*boundaries, owners=self.owners, risk=risk, **parts)
         record = agent_record(self.clerk, clerks, Risk(0, 0))
         return dataclasses.replace(view, agents={**view.agents, CLERK: record})
@@ -137,6 +139,21 @@ def test_a_credential_that_was_taken_from_the_other_carries_nobody(office: Offic
     assert office.code(office.view()) == "revoked"
 
 
+def test_who_may_not_act_for_it_any_more_does_not_with_the_next_call(office: Office) -> None:
+    office.delegates = ()
+    assert office.code(office.view()) == "revoked"
+
+
+def test_the_risk_of_whoever_is_in_between_counts(office: Office, build: Any) -> None:
+    lapsed = build.activation(state=ActivationState.LAPSED)
+    view = office.view(activations=[lapsed])
+    middle = agent_record(build.agent(agent=AgentName("middle"), delegates=(CLERK,)), (), Risk(600_000, 600_000))
+    office.links = (link(office.credential), link(office.credential, agent=AgentName("middle"), allow=""))
+    found = acting(dataclasses.replace(view, agents={**view.agents, AgentName("middle"): middle}), office.call().caller)
+    assert found is not None
+    assert found.risk.value == 600_000
+
+
 def test_who_is_gone_hands_on_nothing(office: Office) -> None:
     office.links = (link(office.credential, agent=AgentName("gone")),)
     assert office.code(office.view()) == "not_visible"
@@ -171,7 +188,7 @@ def test_limits_are_the_others_and_what_was_handed_on_beside_them(office: Office
 
 def test_two_hands_meet(office: Office, build: Any) -> None:
     view = office.view()
-    middle = agent_record(build.agent(agent=AgentName("middle")), (), Risk(0, 0))
+    middle = agent_record(build.agent(agent=AgentName("middle"), delegates=(CLERK,)), (), Risk(0, 0))
     view = dataclasses.replace(view, agents={**view.agents, AgentName("middle"): middle})
     tighter = json.dumps([{"action": "payments/*", "when": {"amount": {"max": "20.00"}}}])
     office.links = (link(office.credential), link(office.credential, agent=AgentName("middle"), allow=tighter))
