@@ -3,10 +3,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: browser help demo test test-all check bench bench-estate lock clean
+.PHONY: browser help demo test test-all check bench bench-estate bench-peers lock clean
 
 help:                   ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY)          ## live agents, governed; Ctrl-C stops everything
 	@$(BIN)/remit demo
@@ -16,7 +16,7 @@ test: $(READY) browser          ## the tests and the demo's story
 	$(BIN)/remit demo --once
 
 test-all: $(READY) browser      ## also the long fault and peer runs; needs npm
-	$(BIN)/pytest -q -n 2
+	REMIT_THOROUGH=1 $(BIN)/pytest -q -n 2
 	$(BIN)/remit demo --once
 
 check: $(READY)         ## lint, types, import contracts
@@ -29,9 +29,10 @@ bench: $(READY)         ## measure; fails below a floor
 	$(BIN)/python benchmarks/run.py
 
 bench-estate: $(READY)  ## a million entitlements and 100 million uses; 100,000 replays; withdrawals; six minutes
-	$(BIN)/python benchmarks/withdrawal.py
-	$(BIN)/python benchmarks/replay_scale.py
-	$(BIN)/python benchmarks/estate_scale.py
+	$(BIN)/python benchmarks/run.py withdrawal replay_scale estate_scale
+
+bench-peers: $(READY)   ## tokens beside another authorization server; needs npm; two minutes
+	$(BIN)/python benchmarks/run.py tokens
 
 lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \

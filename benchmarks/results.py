@@ -44,6 +44,17 @@ HOW = {
     "tools, each draw decided with its effects dropped; the same with the lists as Remit narrows them.",
     "start": "Fresh processes in turns: the import timed inside its interpreter, `remit up` timed from outside to its "
     "ready line, in a new data directory and then again in the same one.",
+    "tokens": "Three processes: `remit up`, npm's `oidc-provider` with its in-memory adapter, and a client with 32 "
+    "requests in flight, whose assertions and proofs are signed before a round begins; rounds take turns; both check a "
+    "`private_key_jwt` and a DPoP proof and sign with ES256, Remit's answer is durable. Tokens are further ones of one "
+    "run. Then 10,000 agents with a key each get a first token, which opens their run, and a second one, all at once.",
+    "withdrawal": "Three processes: an MCP server, `remit up` and a caller without a pause; from just before an event "
+    "that ends an entitlement is sent until the first refused call.",
+    "replay_scale": "100,000 recorded verdicts are derived again from the stored days of use, boundaries and tiers, "
+    "in one process and then in two; the use was written down shuffled, some of it twice, and goes through two further "
+    "orders beside it. Then one byte of use, one rule and one parameter are changed, and exactly theirs must differ.",
+    "estate_scale": "DuckDB in two processes: 1,000,000 activations with 100,000,000 events are rolled up and judged "
+    "from nothing; then a day on which one of a hundred was used, beside the same moment judged as a whole.",
     "run_start": "Fresh processes in turns, timed from outside: `remit run -- true` less bare `true`.",
 }
 NOTES = """

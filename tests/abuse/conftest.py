@@ -24,3 +24,11 @@ def world(tmp_path: Path) -> Iterator[Any]:
     database = open_database(tmp_path / "remit.db", clock=clock)
     yield World(database, tmp_path / "keys", clock=clock)
     database.close()
+
+
+@pytest.fixture
+def resource(world: Any) -> Any:
+    """The gateway's door of that world."""
+    from tests.abuse.resource import Resource  # noqa: PLC0415 - found by the lines above
+
+    return Resource(world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from starlette.applications import Starlette
@@ -66,3 +67,18 @@ class _Access:
 
     def rules(self, caller: Caller) -> dict[ActionName, Rule]:
         return self._chain.rules if caller.purpose == "pay-invoices" else {}
+
+
+def claims(chain: Chain, token: str) -> dict[str, Any]:
+    """What an access token says."""
+    found: dict[str, Any] = json.loads(chain.world.unb64(token.split(".")[1]))
+    return found
+
+
+def is_refused(chain: Chain, answer: Any, error: str, reason: str = "") -> None:
+    """See that an exchange was refused, and left exactly one entry that says why."""
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    (entry,) = chain.world.entries("refused")
+    assert entry["error"] == error
+    assert entry["reason"]
+    assert reason in entry["reason"]

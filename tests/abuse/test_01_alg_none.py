@@ -15,11 +15,12 @@ SPELLINGS = ["".join(letters) for letters in itertools.product("nN", "oO", "nN",
 @pytest.mark.parametrize("alg", [*SPELLINGS, "", None, 0, ["ES256"]])
 @pytest.mark.parametrize("signature", ["", "AA", None])
 @pytest.mark.requirement("jose:none")
-def test_a_token_without_a_signature_is_none(world: Any, alg: Any, signature: str | None) -> None:
+def test_a_token_without_a_signature_is_none(world: Any, resource: Any, alg: Any, signature: str | None) -> None:
     token = world.forge(world.token(), header={"alg": alg}, signature=signature)
     with pytest.raises(TokenInvalid) as caught:
         world.check(token)
     assert caught.value.error == "invalid_token"
+    resource.refuses(token)
 
 
 @pytest.mark.parametrize("alg", SPELLINGS)

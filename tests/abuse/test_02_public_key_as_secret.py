@@ -14,7 +14,7 @@ from remit.tokens.check import TokenInvalid
 
 @pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
 @pytest.mark.requirement("jose:confusion")
-def test_an_hmac_with_a_public_key_is_no_signature(world: Any, alg: str) -> None:
+def test_an_hmac_with_a_public_key_is_no_signature(world: Any, resource: Any, alg: str) -> None:
     digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}[alg]
     token = world.token()
     public = world.ring.token_keys.jwks()["keys"][0]
@@ -23,6 +23,7 @@ def test_an_hmac_with_a_public_key_is_no_signature(world: Any, alg: str) -> None
         mac = hmac.new(secret, f"{head}.{body}".encode(), digest).digest()
         with pytest.raises(TokenInvalid, match="the token is not valid"):
             world.check(f"{head}.{body}.{world.b64(mac)}")
+        resource.refuses(f"{head}.{body}.{world.b64(mac)}", reason="algorithm")
 
 
 def test_an_assertion_signed_with_the_public_key_is_none(world: Any) -> None:

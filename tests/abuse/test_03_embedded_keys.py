@@ -31,11 +31,12 @@ def headers(world: Any, listener: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.requirement("jose:embedded-key")
-def test_a_key_that_comes_with_a_token_counts_for_nothing(world: Any, listener: Any) -> None:
+def test_a_key_that_comes_with_a_token_counts_for_nothing(world: Any, resource: Any, listener: Any) -> None:
     token = world.token()
     for header in headers(world, listener):
         with pytest.raises(TokenInvalid, match="the token is not valid"):
             world.check(signed_by(world, world.instance_key, token, **header))
+        resource.refuses(signed_by(world, world.instance_key, token, **header))
     with pytest.raises(BlockingIOError):
         listener.accept()  # nobody came to fetch a key
 

@@ -13,7 +13,9 @@ KIDS = ["../../../../dev/null", "/etc/passwd", "' OR 1=1 --", "\x00", "a" * 65_5
 
 @pytest.mark.parametrize("kid", KIDS, ids=lambda kid: repr(kid)[:20])
 @pytest.mark.requirement("jose:kid")
-def test_a_kid_is_looked_up_in_memory_or_not_at_all(world: Any, kid: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kid_is_looked_up_in_memory_or_not_at_all(
+    world: Any, resource: Any, kid: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = world.forge(world.token(), header={"kid": kid})
     assertion = world.forge(world.assertion(), header={"kid": kid})
     form, proof = world.form(client_assertion=assertion), world.proof()
@@ -26,4 +28,6 @@ def test_a_kid_is_looked_up_in_memory_or_not_at_all(world: Any, kid: Any, monkey
     answer = world.post(form, proof=proof)
     # Over 64 KiB of body is refused before anybody looks at what it says.
     assert (answer.status_code, answer.json()["error"]) in {(401, "invalid_client"), (413, "invalid_request")}
-    assert len(world.entries("refused")) == 1
+    (entry,) = world.entries("refused")
+    assert (entry["error"], "agent" in entry) == (answer.json()["error"], False)
+    resource.refuses(token)

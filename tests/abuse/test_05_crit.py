@@ -28,10 +28,11 @@ def signed(world: Any, key: SigningKey, token: str, header: dict[str, Any]) -> s
 
 @pytest.mark.parametrize("header", HEADERS, ids=str)
 @pytest.mark.requirement("jose:crit")
-def test_what_is_critical_and_not_understood_is_refused(world: Any, header: dict[str, Any]) -> None:
+def test_what_is_critical_and_not_understood_is_refused(world: Any, resource: Any, header: dict[str, Any]) -> None:
     # Even by our own key: the signature is good, and still it is no token of ours.
+    token = signed(world, world.ring.token_keys.active, world.token(), header)
     with pytest.raises(TokenInvalid, match="the token is not valid"):
-        world.check(signed(world, world.ring.token_keys.active, world.token(), header))
+        world.check(token)
     assertion = signed(world, world.client_key, world.assertion(), header)
     answer = world.post(world.form(client_assertion=assertion))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
@@ -39,3 +40,4 @@ def test_what_is_critical_and_not_understood_is_refused(world: Any, header: dict
     answer = world.post(proof=proof)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_dpop_proof")
     assert [entry["error"] for entry in world.entries("refused")] == ["invalid_client", "invalid_dpop_proof"]
+    resource.refuses(token)

@@ -29,20 +29,22 @@ def test_a_key_signs_with_its_own_algorithm_only(world: Any, alg: str, made: str
 
 
 @pytest.mark.parametrize("made", ["ES256", "Ed25519"])
-def test_an_access_token_by_another_key_is_none(world: Any, made: str) -> None:
+def test_an_access_token_by_another_key_is_none(world: Any, resource: Any, made: str) -> None:
     other = world.new_key(made)
     for header in ({"alg": made}, {"alg": "ES256"}, {"alg": made, "kid": other.kid}):
         with pytest.raises(TokenInvalid):
             world.check(signed(world, other, world.token(), **header))
+        resource.refuses(signed(world, other, world.token(), **header))
 
 
 @pytest.mark.requirement("jose:typ")
-def test_no_token_stands_in_for_another_type(world: Any) -> None:
+def test_no_token_stands_in_for_another_type(world: Any, resource: Any) -> None:
     """RFC 8725 section 2.8: an assertion is no access token, an access token no assertion, neither a proof."""
     token, key = world.token(), world.ring.token_keys.active
     for typ in ("JWT", "", "dpop+jwt", "remit-mandate+jwt", "at+jwt+x", 1, None):
         with pytest.raises(TokenInvalid):
             world.check(signed(world, key, token, typ=typ))
+        resource.refuses(signed(world, key, token, typ=typ))
     for typ in ("at+jwt", "dpop+jwt", "remit-mandate+jwt"):
         assertion = signed(world, world.client_key, world.assertion(), typ=typ)
         assert world.post(world.form(client_assertion=assertion)).status_code == 401

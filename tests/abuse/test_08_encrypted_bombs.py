@@ -68,10 +68,14 @@ CONTENTS = [pytest.param(BOMB, id="long"), pytest.param(SMALL_BOMB, id="short")]
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.requirement("jose:encrypted")
 @pytest.mark.usefixtures("untouched")
-def test_as_an_access_token(world: Any, kind: str, made: Any, content: bytes) -> None:
+def test_as_an_access_token(world: Any, resource: Any, kind: str, made: Any, content: bytes) -> None:
+    token = made(world, HEADERS[kind], content)
     with pytest.raises(TokenInvalid) as caught:
-        world.check(made(world, HEADERS[kind], content), scheme="Bearer", proof=None)
+        world.check(token, scheme="Bearer", proof=None)
     assert caught.value.error == "invalid_token"
+    with pytest.MonkeyPatch.context() as restored:
+        restored.setattr(zlib, "decompressobj", _DECOMPRESSOBJ)  # the log is read in between
+        resource.refuses(token, scheme="Bearer", proof=None)
 
 
 @pytest.mark.parametrize(("kind", "made"), FORMS)
@@ -103,6 +107,7 @@ def test_as_a_proof(world: Any, kind: str, made: Any) -> None:
 
 @pytest.mark.parametrize(("kind", "made"), FORMS)
 @pytest.mark.requirement("jose:encrypted")
+@pytest.mark.requirement("jwt-bearer:errors")
 @pytest.mark.usefixtures("untouched")
 def test_as_an_authorization_assertion(world: Any, kind: str, made: Any) -> None:
     class Nobody:

@@ -8,6 +8,7 @@ import pytest
 
 from remit.tokens.check import TokenInvalid
 
+TOOLS_URL = "http://remit.test/mcp/payments"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -34,12 +35,14 @@ def other_spellings(token: str) -> list[str]:
 
 
 @pytest.mark.requirement("jose:grammar")
-def test_another_spelling_of_a_good_token_is_no_token(world: Any) -> None:
+def test_another_spelling_of_a_good_token_is_no_token(world: Any, resource: Any) -> None:
     token = world.token()
     for text in other_spellings(token):
         with pytest.raises(TokenInvalid) as caught:
             world.check(token, authorization=f"DPoP {text}")
         assert caught.value.error == "invalid_token", text
+        if text.strip(" \n") != token:  # RFC 9110 section 5.5: white space at its ends is no part of a field's value
+            resource.refuses(authorization=f"DPoP {text}", proof=world.proof(url=TOOLS_URL, token=token))
     assert world.check(token)
 
 
@@ -59,5 +62,8 @@ def test_another_spelling_of_a_used_proof_is_no_second_one(world: Any) -> None:
     assert world.post(proof=proof).status_code == 200
     for text in other_spellings(proof):
         if text.isascii() and text.isprintable() and text == text.strip():
+            before = len(world.entries("refused"))
             assert world.post(proof=text).status_code == 400, text
+            (entry,) = world.entries("refused")[before:]
+            assert (entry["error"], entry["agent"]) == ("invalid_dpop_proof", "invoice-bot")
     assert len(world.entries("token")) == 1

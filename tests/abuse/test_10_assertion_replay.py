@@ -44,6 +44,7 @@ def test_a_refused_request_uses_its_assertion_up(world: Any) -> None:
     assertion = world.assertion()
     assert world.post(world.form(client_assertion=assertion, scope="purpose:other")).status_code == 400
     assert world.post(world.form(client_assertion=assertion)).status_code == 401
+    assert [entry["error"] for entry in world.entries("refused")] == ["invalid_scope", "invalid_client"]
 
 
 def test_it_is_still_used_after_a_restart(world: Any, tmp_path: Path) -> None:
@@ -87,4 +88,4 @@ def test_of_many_at_once_exactly_one_wins(world: Any) -> None:
     assert len(won) == 1
     assert {refused.error.value for refused in lost} == {"invalid_client"}
     assert len(world.entries("token")) == 1
-    assert len(world.entries("refused")) == 7
+    assert [entry["reason"] for entry in world.entries("refused")] == ["assertion replayed"] * 7

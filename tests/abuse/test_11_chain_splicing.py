@@ -49,6 +49,7 @@ def test_its_own_is_taken(chain: Chain) -> None:
     chain.acting("helper", chain.world.token(), actor_token=chain.own("helper"), actor_token_type=ACCESS_TOKEN)
 
 
+@pytest.mark.requirement("exchange:errors")
 @pytest.mark.parametrize(
     "more",
     [
@@ -64,4 +65,6 @@ def test_its_own_is_taken(chain: Chain) -> None:
 def test_what_is_no_subject_or_actor_is_an_invalid_request(chain: Chain, more: dict[str, Any]) -> None:
     answer = chain.ask("helper", chain.world.token(), **more)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
-    refused(chain)
+    entry = refused(chain)
+    assert (entry["error"], entry["agent"]) == ("invalid_request", "helper")
+    assert entry["reason"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.abuse.resource import Resource
 
 from remit.storage.database import open_database
 from remit.tokens.check import TokenChecker, TokenInvalid
@@ -22,13 +23,14 @@ def staging(world: Any, tmp_path: Path) -> Any:
 
 
 @pytest.mark.requirement("token:issuer")
-def test_a_staging_token_is_none_in_production(world: Any, staging: Any) -> None:
+def test_a_staging_token_is_none_in_production(world: Any, resource: Any, staging: Any) -> None:
     staging.client_key = world.client_key
     token = staging.token()
     with pytest.raises(TokenInvalid) as caught:
         world.check(token, proof=staging.proof(url=f"{world.base}/mcp/payments", token=token))
     assert caught.value.error == "invalid_token"
     assert world.entries("token") == []
+    resource.refuses(token, proof=staging.proof(url=f"{world.base}/mcp/payments", token=token))
 
 
 def test_the_issuer_counts_even_where_keys_are_shared(world: Any) -> None:
@@ -37,12 +39,14 @@ def test_the_issuer_counts_even_where_keys_are_shared(world: Any) -> None:
     world.checker = elsewhere
     with pytest.raises(TokenInvalid):
         world.check(token)
+    Resource(world).refuses(token, reason="another issuer")
 
 
 @pytest.mark.parametrize(
     "audience", ["http://staging.test", "http://remit.test/", "http://remit.test/oauth2/token", None]
 )
 @pytest.mark.requirement("client:audience")
+@pytest.mark.requirement("client:errors")
 def test_an_assertion_for_another_server_is_none_here(world: Any, audience: Any) -> None:
     answer = world.post(world.form(client_assertion=world.assertion(aud=audience)))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

@@ -44,12 +44,14 @@ def made(world: Any, claims: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("claims", BAD, ids=str)
-def test_a_proof_for_another_request_proves_nothing_here(world: Any, claims: dict[str, Any]) -> None:
+def test_a_proof_for_another_request_proves_nothing_here(world: Any, resource: Any, claims: dict[str, Any]) -> None:
     token = world.token()
     proof = world.proof(**{"url": TOOLS_URL, "token": token, **made(world, claims)})
     with pytest.raises(TokenInvalid) as caught:
         world.check(token, proof=proof)
     assert (caught.value.error, caught.value.scheme) == ("invalid_dpop_proof", "DPoP")
+    entry = resource.refuses(token, proof=proof, error="invalid_dpop_proof")
+    assert entry["token"] == world.entries("token")[-1]["id"]
 
 
 @pytest.mark.parametrize("claims", BAD[:-2], ids=str)  # the last two are about the access token
@@ -78,11 +80,13 @@ def test_the_same_uri_may_be_written_differently(world: Any, htu: str) -> None:
 
 
 @pytest.mark.requirement("dpop:other-key")
-def test_a_thief_with_a_key_of_its_own_gets_nothing(world: Any) -> None:
+def test_a_thief_with_a_key_of_its_own_gets_nothing(world: Any, resource: Any) -> None:
     token = world.token()
     with pytest.raises(TokenInvalid) as caught:
         world.check(token, proof=world.proof(url=TOOLS_URL, token=token, key=world.new_key()))
     assert caught.value.error == "invalid_dpop_proof"
+    stolen = world.proof(url=TOOLS_URL, token=token, key=world.new_key())
+    resource.refuses(token, proof=stolen, error="invalid_dpop_proof", reason="another key")
 
 
 @pytest.mark.requirement("dpop:ath")
@@ -93,12 +97,13 @@ def test_a_proof_for_one_token_opens_no_other(world: Any) -> None:
 
 
 @pytest.mark.requirement("dpop:scheme")
-def test_a_bound_token_is_no_bearer_token(world: Any) -> None:
+def test_a_bound_token_is_no_bearer_token(world: Any, resource: Any) -> None:
     token = world.token()
     for proof in (None, ""):
         with pytest.raises(TokenInvalid) as caught:
             world.check(token, scheme="Bearer", proof=proof)
         assert (caught.value.error, caught.value.scheme) == ("invalid_token", "DPoP")
+    resource.refuses(token, scheme="Bearer", proof=None, reason="needs a proof")
 
 
 @pytest.mark.requirement("dpop:scheme")
@@ -111,13 +116,14 @@ def test_a_bearer_token_is_no_bound_token(world: Any) -> None:
 
 
 @pytest.mark.requirement("dpop:one-header")
-def test_no_proof_and_two_proofs_are_both_refused(world: Any) -> None:
+def test_no_proof_and_two_proofs_are_both_refused(world: Any, resource: Any) -> None:
     token = world.token()
     proofs = [world.proof(url=TOOLS_URL, token=token) for _ in range(2)]
     for proof in (None, ", ".join(proofs)):
         with pytest.raises(TokenInvalid) as caught:
             world.check(token, proof=proof)
         assert caught.value.error == "invalid_dpop_proof"
+        resource.refuses(token, proof=proof, error="invalid_dpop_proof")
     assert world.post(proof=f"{world.proof()}, {world.proof()}").json()["error"] == "invalid_dpop_proof"
 
 
@@ -152,7 +158,7 @@ def test_a_proof_is_used_once_at_a_resource(world: Any) -> None:
 
 
 @pytest.mark.requirement("token:expired")
-def test_a_token_ends_when_it_says(world: Any) -> None:
+def test_a_token_ends_when_it_says(world: Any, resource: Any) -> None:
     token = world.token()
     world.clock.at += 300 * SECOND - 1
     assert world.check(token)
@@ -160,6 +166,7 @@ def test_a_token_ends_when_it_says(world: Any) -> None:
     with pytest.raises(TokenInvalid, match="expired") as caught:
         world.check(token)
     assert caught.value.error == "invalid_token"
+    resource.refuses(token, reason="expired")
 
 
 @pytest.mark.parametrize("authorization", [None, "", "DPoP", "DPoP ", "Basic YTpi", "Bearer a.b", "Token a.b.c"])

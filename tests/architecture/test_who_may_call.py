@@ -28,7 +28,7 @@ SERVICES = {
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
     "server.life", "server.nodes", "server.opening", "server.rewrap", "server.state", "storage.database",
     "tokens.authorizing",
-    "tokens.consents", "tokens.service", "tokens.status",
+    "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
@@ -62,32 +62,36 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.compose_governance",
         "server.state",
     },
-    # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK.
-    "private_key": {"attestation.service", "keys.jose", "keys.signing"},
+    # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK,
+    # events by what tells other systems.
+    "private_key": {"attestation.service", "keys.jose", "keys.set_key", "keys.signing"},
+    "generate_set_key": {"keys.signing"},  # takes long: made before a change, never within one
     "sign": {
         "audit.sequencer",
         "keys.jose",
         "keys.jwk",
         "keys.model",
+        "keys.security_event",
+        "keys.set_key",
         "sdk.grant",
         "sdk.keyfile",
         "server.me_mandate",
         "tokens.service",
     },
     "log_key": {"audit.log", "audit.sequencer", "keys.service"},
-    "keys.active": {"server.me_mandate", "tokens.service"},
+    "keys.active": {"connectors.told", "server.me_mandate", "tokens.service"},
     # An upstream credential leaves the vault in one place, on its way out.
     "scanner": {"enforcement.upstream", "vault.service"},
     # A decision is proposed by one function and made durable by one pipeline.
     "decide": {"enforcement.pipeline", "policy.mandate", "policy.service"},
     "admit": {"enforcement.mcp", "enforcement.points"},
-    "submit_async": {"enforcement.pipeline", "server.me"},
+    "submit_async": {"enforcement.doorstep", "enforcement.pipeline", "server.me", "tokens.service"},
     "writer.submit": {"tokens.refusals"},
     # State changes: services, and the few endpoints whose state has no room of its own.
     "writer.change": SERVICES,
     # The way out: one client, one connector, one look-up of names.
     "ClientSession": set(),  # it follows redirects, keeps cookies and reads the environment
-    "TCPConnector": {"outbound.session"},
+    "TCPConnector": {"outbound.pool"},
     "Outbound": {
         "outbound.fetch",
         "server.compose",

@@ -17,6 +17,7 @@ _AUTHZEN = "https://openid.net/specs/authorization-api-1_0.html"
 _JAG = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-identity-assertion-authz-grant"
 _CIMD = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-01"
 _MCP_AUTH = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization"
+_CAEP = "https://openid.net/specs/openid-caep-interoperability-profile-1_0.html"
 _BIS = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis"
 
 
@@ -47,8 +48,21 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "jose:encrypted", "An encrypted token is refused by its form, before it costs anything.", _rfc(8725, "3.6")
     ),
+    # security event tokens
+    Requirement("set:claims", "A SET tells one event, with iss, jti, iat, aud, txn; no exp or sub.", _rfc(8417, "2.2")),
+    Requirement("set:typ", "A SET is explicitly typed as secevent+jwt.", _rfc(8417, "2.3")),
+    Requirement("set:rs256", "A SET is signed with RS256, by a key of at least 2048 bits.", _CAEP),
+    Requirement("set:apart", "Neither SETs nor the keys that sign them count as access tokens.", _rfc(8725, "2.8")),
+    Requirement(
+        "jose:vectors",
+        "No invalid vector of Project Wycheproof is accepted.",
+        "https://github.com/C2SP/wycheproof/blob/main/testvectors_v1/json_web_signature_test.json",
+        divergence="tcId 367 and 370 are marked invalid though equal to valid ones, 372 and 373 valid though they hold "
+        'a "?"; all four are refused, with all HMAC.',
+    ),
     # client authentication
     Requirement("client:private-key-jwt", "A client authenticates with a signed assertion.", _rfc(7523, "2.2")),
+    Requirement("client:errors", "An assertion that is not valid is invalid_client.", _rfc(7521, "4.2.1")),
     Requirement("client:claims", "iss, sub, exp, nbf, iat and jti of an assertion are checked.", _rfc(7523, "3")),
     Requirement(
         "client:audience",
@@ -125,6 +139,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("token:rfc9068-claims", "Access tokens carry the required claims and type.", _rfc(9068, "2.2")),
     # one agent acts for another
+    Requirement("exchange:answer", "The answer says what type of token was issued.", _rfc(8693, "2.2.1")),
+    Requirement("exchange:errors", "A bad subject or actor token is invalid_request.", _rfc(8693, "2.2.2")),
+    Requirement("exchange:act", "The token names who acts, and nested in it who acted before.", _rfc(8693, "4.1")),
+    Requirement("exchange:revoked", "What is revoked takes with it what was exchanged for it.", _rfc(7009, "2.1")),
     Requirement(
         "exchange:splicing",
         "An actor token is the client's own, and of this flow.",
@@ -139,6 +157,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("token:expired", "A token is refused from the second it expires.", _rfc(9068, "4")),
     Requirement("token:no-forgery", "No changed token is accepted.", _rfc(9068, "4")),
     # other issuers' words (RFC 7523 section 2.1, and its profile ID-JAG)
+    Requirement("jwt-bearer:errors", "An authorization that is not valid is invalid_grant.", _rfc(7521, "4.1.1")),
     Requirement(
         "jwt-bearer:subjects", "A plain assertion is taken for subjects that the agent names.", _rfc(7523, "3")
     ),
@@ -196,6 +215,12 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         divergence="The draft lets any client come; here an agent's own document says which may act as it.",
     ),
     Requirement("mcp:authorization-server", "The suite's scenarios for authorization servers pass.", _MCP_AUTH),
+    Requirement(
+        "mcp:client-authorization",
+        "The suite's authorization scenarios for clients pass with the clients that the documentation names.",
+        _MCP_AUTH,
+        divergence="auth/wif-jwt-bearer (SEP-1933, a draft): no client of Remit's has a grant without a client.",
+    ),
     Requirement("mcp:authorization-code", "A stock MCP client gets its person's consent and a token.", _MCP_AUTH),
     # scopes, resources, details
     Requirement("scope:one-purpose", "The scope is exactly one purpose of the agent's own.", "design: CLI, codes"),
@@ -266,6 +291,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("run:continues", "A token request continues the open run of instance and purpose.", "design: runs"),
     Requirement("run:ends", "A run is over 15 minutes after its last token, and at max_run.", "design: runs"),
     Requirement("run:new", "remit_purpose.run: new opens another run.", "design: runs"),
+    Requirement(
+        "instance:two-places", "A copy's key in use at two places is refused at the second.", "design: codes, revoked"
+    ),
     Requirement("instance:max", "No more live instances than max_instances.", "design: words"),
     # discovery
     Requirement("metadata:issuer", "The issuer is byte for byte the URL it is found by.", _rfc(8414, "3.3")),

@@ -22,6 +22,7 @@ from remit.audit.states import rows_of
 from remit.catalog.model import Tier
 from remit.certification.replaying.kept import Kept
 from remit.certification.replaying.marks_sql import marks
+from remit.certification.replaying.reading import rules_digest
 from remit.certification.replaying.rederive import rederive
 from remit.certification.replaying.replay import Replayed
 from remit.certification.replaying.replays import Summary, lines
@@ -104,11 +105,13 @@ def stored(connection: Connection) -> None:
         connection.execute(insert(coverage_windows).values(source="far-log", start=start, until=until))
 
 
-def verdict_on(connection: Connection, action: str, *, granted: bool = True, told: bool = True) -> Verdict:
+def verdict_on(
+    connection: Connection, action: str, *, granted: bool = True, told: bool = True, lowered: int = 0
+) -> Verdict:
     """As the sweep records it."""
     start = Usage(Instant(FIRST * DAY), Micros(0))
     mine = SqlUseDays(connection).days_of([key(action)])[key(action)]
-    usage = usage_of(start, mine, lambda at: Micros(at - FIRST * DAY))
+    usage = usage_of(start, mine, lambda at: Micros(at - FIRST * DAY - lowered))
     activation = Activation(
         key=key(action), boundary=BOUNDARY.boundary, boundary_version=3, agent_version="1",
         state=ActivationState.ACTIVE, since=start.last, started=start.last, by="", serial=1, usage=usage,
@@ -204,6 +207,34 @@ def test_another_rule_or_tier_is_policy(world: World) -> None:
     assert world.odd() == {"s/change": "policy", "s/write": "policy"}
     world.change(lambda connection: connection.execute(delete(boundaries)))
     assert world.odd() == dict.fromkeys(TIERS, "policy")
+
+
+def test_a_boundary_that_was_another_for_a_while_is_policy(world: World) -> None:
+    """It is as it was again; the verdict says by the digest of which rules it was made."""
+    true = {"b@3": rules_digest(rules_text(RULES))}
+    for verdict in world.verdicts:
+        verdict["read"]["rules"] = true
+    assert world.odd() == {}
+    other = {**RULES, ActionName("s/read"): Rule(action=ActionName("s/read"), needs=(ActionName("s/write"),))}
+    world.verdicts[0]["read"]["rules"] = {"b@3": rules_digest(rules_text(other))}
+    world.verdicts[1]["read"]["rules"] = {**true, "gone@1": "0" * 64}
+    world.verdicts[2]["read"]["rules"] = {}
+    odd = dict.fromkeys((each["action"] for each in world.verdicts[:3]), "policy")
+    assert world.odd() == odd
+    assert world.replay()[world.verdicts[2]["action"]].detail == "b@3 stood, and was not read"
+    world.change(lambda connection: connection.execute(update(boundaries).values(state="superseded")))
+    assert world.verdicts[2]["action"] not in world.odd(), "nobody knows when it was followed by another"
+
+
+@pytest.mark.parametrize(("by", "odd"), [(2 * HOUR, True), (-2 * HOUR, False), (HOUR // 2, False)])
+def test_a_reading_of_the_clock_that_cannot_be_is_coverage(world: World, by: int, *, odd: bool) -> None:
+    """Lowered in its row, more of the time without use is on record than there was."""
+    found: list[Verdict] = []
+    world.change(lambda connection: found.append(verdict_on(connection, "s/write", lowered=by)))
+    world.verdicts = found
+    assert world.odd() == ({"s/write": "coverage"} if odd else {})
+    if odd:
+        assert "its reading was changed, or the wall clock set back" in world.replay()["s/write"].detail
 
 
 def test_other_numbers_are_parameters(world: World) -> None:

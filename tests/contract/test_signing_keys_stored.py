@@ -16,9 +16,11 @@ from remit.keys import jose
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.passphrase import PassphraseProvider
 from remit.keys.rotating import Rotating, Turn
-from remit.keys.rotation import KeyState, Schedule
+from remit.keys.rotation import SET, KeyState, Schedule
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
+from remit.keys.set_key import set_key
+from remit.keys.signing import prepared
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 from remit.storage.schema import data_keys, meta, signing_keys
@@ -176,6 +178,106 @@ def test_a_node_that_has_not_heard_signs_what_the_others_verify(
     assert here.token_keys.active.kid != there.token_keys.active.kid
     told(here, there)
     told(there, here)
+
+
+def sets(ring: KeyRing) -> list[str]:
+    return sorted(record.state.value for record in ring.records if record.use == SET)
+
+
+def test_a_life_of_a_key_for_events(any_database: Database, provider: KeyfileProvider) -> None:
+    ring, change = created(any_database, provider), any_database.writer.change
+    token = ring.token_keys.active
+    rotating = Rotating(ring, Schedule(), SET)
+    # A database has none until the first one is made, and opens without.
+    assert (ring.set_keys.active, ring.set_keys.jwks(), rotating.waits(now=NOW)) == (None, {"keys": []}, True)
+    assert change(lambda tx: rotating.advance(tx, now=NOW)) == [], "none is made within a change"
+    first, second = rotating.prepared(), rotating.prepared()
+    (turn,) = change(lambda tx: rotating.advance(tx, now=NOW, jwk=first))
+    assert (turn.before, turn.after.state, turn.after.algorithm) == (None, KeyState.ACTIVE, "RS256")
+    assert first is not None
+    assert second is not None
+    assert ring.set_keys.active is not None
+    assert ring.set_keys.active.kid == first["kid"]
+    assert not rotating.waits(now=NOW)
+    (turn,) = change(lambda tx: rotating.begin(tx, algorithm=None, now=NOW, jwk=second))
+    assert turn.after.state is KeyState.PENDING
+    assert [key["kid"] for key in ring.set_keys.jwks()["keys"]] == sorted([first["kid"], second["kid"]])
+    assert ring.set_keys.active.kid == first["kid"]
+    assert change(lambda tx: rotating.advance(tx, now=LATER))
+    assert ring.set_keys.active.kid == second["kid"]
+    change(lambda tx: rotating.advance(tx, now=Instant(LATER + 15 * MINUTE)))
+    again = opened_keys(any_database, provider)
+    for each in (ring, again):
+        assert each.set_keys.active is not None
+        assert each.set_keys.active.sign(b"x") == set_key(second).sign(b"x")
+        assert each.set_keys.jwks() == {"keys": [dict(set_key(second).jwk)]}
+        # The keys of tokens are not touched by any of it.
+        assert (each.token_keys.active.kid, states(each)) == (token.kid, ["active"])
+        assert each.token_keys.public(second["kid"]) is None
+    assert sets(again) == ["active", "retired"]
+
+
+def test_nothing_private_of_it_stands_in_clear_and_it_goes_when_it_is_retired(
+    any_database: Database, provider: KeyfileProvider
+) -> None:
+    ring, change = created(any_database, provider), any_database.writer.change
+    rotating, jwk = Rotating(ring, Schedule(), SET), prepared(SET)
+    assert jwk is not None
+    change(lambda tx: rotating.advance(tx, now=NOW, jwk=jwk))
+
+    def rows(connection: Connection) -> list[Any]:
+        return list(connection.execute(select(signing_keys).where(signing_keys.c.use == SET)).all())
+
+    (row,) = any_database.reader.read(rows)
+    for name in ("d", "p", "q", "dp", "dq", "qi"):
+        assert jwk[name] not in repr(row)
+    assert jwk["n"] in row.public
+    turns = change(lambda tx: rotating.emergency(tx, algorithm=None, now=NOW, jwk=prepared(SET)))
+    assert [(each.after.state, each.after.distrusted) for each in turns] == [
+        (KeyState.RETIRED, True), (KeyState.ACTIVE, False),
+    ]  # fmt: skip
+    gone, here = sorted(any_database.reader.read(rows), key=lambda each: str(each.state), reverse=True)
+    assert (gone.kid, bytes(gone.wrapped)) == (jwk["kid"], b"")
+    assert bytes(here.wrapped)
+    assert not ring.token_keys.distrusts(jwk["kid"]), "no token was begun with it"
+
+
+@pytest.mark.parametrize("use", ["token", "log"])
+def test_a_key_for_events_becomes_no_other_by_its_row(
+    any_database: Database, provider: KeyfileProvider, use: str
+) -> None:
+    ring = created(any_database, provider)
+    jwk = prepared(SET)
+    any_database.writer.change(lambda tx: Rotating(ring, Schedule(), SET).advance(tx, now=NOW, jwk=jwk))
+    any_database.writer.change(
+        lambda tx: tx.connection.execute(update(signing_keys).where(signing_keys.c.use == SET).values(use=use))
+    )
+    with pytest.raises(IntegrityFailed):
+        any_database.reader.read(lambda connection: KeyRing.open(connection, provider))
+
+
+def test_two_nodes_make_the_first_key_for_events_once(
+    postgres_url: str, opened: Callable[[Path | str], Database], provider: KeyfileProvider
+) -> None:
+    nodes = [opened(postgres_url), opened(postgres_url)]
+    rings = [created(nodes[0], provider), opened_keys(nodes[1], provider)]
+    start, found = threading.Barrier(2), []
+
+    def first(node: int) -> None:
+        rotating, jwk = Rotating(rings[node], Schedule(), SET), prepared(SET)
+        start.wait()
+        found.append(nodes[node].writer.change(lambda tx: rotating.advance(tx, now=NOW, jwk=jwk)))
+
+    threads = [threading.Thread(target=first, args=(node,)) for node in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(each) for each in found) == [0, 1]
+    for ring, node in zip(rings, nodes, strict=True):
+        node.reader.read(lambda connection, ring=ring: ring.follow(1, ("keys",), connection))  # type: ignore[misc]
+    assert sets(rings[0]) == sets(rings[1]) == ["active"]
+    assert rings[0].set_keys.jwks() == rings[1].set_keys.jwks()
 
 
 def test_rewrapping_touches_nothing_below_the_root(any_database: Database, provider: KeyfileProvider) -> None:

@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.e2e.running import Home, Up, tree, upstream
 
+from remit.cli.agent import keygen
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -21,11 +23,21 @@ def home(tmp_path: Path) -> Home:
     return Home(path)
 
 
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A real payments server for all tests, which keeps nothing but its ledger; its port, and where it writes that."""
+    ledger = tmp_path_factory.mktemp("bank") / "ledger"
+    with upstream("payments", ledger) as port:
+        yield port, ledger
+
+
 @pytest.fixture
-def payments(tmp_path: Path) -> Iterator[int]:
-    """A real payments server; its port."""
-    with upstream("payments", tmp_path / "payments.jsonl") as port:
-        yield port
+def payments(bank: tuple[int, Path], tmp_path: Path) -> int:
+    """A real payments server, whose ledger is this test's own; its port."""
+    port, ledger = bank
+    ledger.unlink(missing_ok=True)
+    ledger.symlink_to(tmp_path / "payments.jsonl")  # it opens the file for each line
+    return port
 
 
 @pytest.fixture
@@ -36,9 +48,8 @@ def served(home: Home) -> Iterator[Up]:
 
 
 @pytest.fixture
-def files(home: Home, tmp_path: Path, payments: int) -> Path:
+def files(tmp_path: Path, payments: int) -> Path:
     """The design's example directory, with the agent's key."""
     root = tree(tmp_path / "files", payments=payments)
-    done = home.remit("agent", "keygen", "invoice-bot", "--out", str(root / "agents" / "invoice-bot"))
-    assert done.code == 0, done.err
+    assert keygen("invoice-bot", root / "agents" / "invoice-bot") == 0  # the command, without a process of its own
     return root

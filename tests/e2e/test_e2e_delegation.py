@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,7 @@ def office(home: Home, served: Up, payments: int, tmp_path: Path) -> Office:
     return Office(home, served, root / "agents", tmp_path / "payments.jsonl")
 
 
+@pytest.mark.requirement("exchange:answer")
 def test_it_acts_within_less_than_the_other_has_and_dies_with_it(office: Office) -> None:
     chief = office.token("chief")
     assert office.call(office.token("clerk"), "list_invoices") == "-32602", "the clerk has nothing of its own"
@@ -167,6 +169,21 @@ def test_it_acts_within_less_than_the_other_has_and_dies_with_it(office: Office)
     assert office.sent() == 3
 
 
+def test_whom_a_token_speaks_for(office: Office) -> None:
+    chief = office.token("chief")
+    temp = office.acting("temp", office.acting("clerk", chief))
+    asked = office.home.remit("whoami", "-", "--json", stdin=temp)
+    assert asked.code == 0, asked.err
+    assert [each["agent"] for each in asked.json["chain"]] == ["temp", "clerk", "chief"]
+    own = office.home.remit("whoami", "--json", env={"REMIT_TOKEN": temp})
+    assert own.json == asked.json, own.err
+    top = office.home.remit("whoami", "--json", env={"REMIT_TOKEN": chief}).json
+    assert top["txn"] == asked.json["txn"]
+    assert top["chain"] == asked.json["chain"][2:]
+    shown = office.home.remit("whoami", asked.json["token"]).out
+    assert re.search(r"\n  acts for clerk  run run_\w+, token tok_\w+\n    acts for chief  run ", shown), shown
+
+
 MORE: list[tuple[str, Any, str]] = [
     ("stranger", None, "unauthorized_client"),  # nobody named it
     ("temp", None, "unauthorized_client"),  # it may act for the clerk, not for the chief
@@ -183,6 +200,7 @@ def test_more_is_refused(office: Office) -> None:
         assert (found.status_code, found.json()["error"]) == (400, error), (who, allow)
 
 
+@pytest.mark.requirement("exchange:revoked")
 def test_what_is_revoked_takes_with_it_what_came_of_it(office: Office) -> None:
     chief = office.token("chief")
     clerk = office.acting("clerk", chief)

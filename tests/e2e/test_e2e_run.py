@@ -136,6 +136,23 @@ def test_a_stock_agent_runs_unchanged_and_holds_no_secret(place: Place, tmp_path
     assert "constraint_violated" in why.out
 
 
+def test_a_command_is_told_who_it_is_and_needs_no_token_for_it(place: Place) -> None:
+    done = place.run(REMIT, "whoami", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    (entry,) = place.entries("token")
+    assert (found["agent"], found["owner"]["owner"], found["live"]) == ("bot", "dana", True)
+    assert (found["instance"], found["run"], found["txn"]) == (entry["instance"], entry["run"], entry["txn"])
+    assert found["attested"]["method"] == "local_process"
+    assert found["attested"]["process"]["pid"] == entry["pid"]
+    assert SECRET.search(done.out) is None
+    # The run is over, and an operator still learns whose it was.
+    later = place.home.remit("whoami", found["token"], "--json")
+    assert later.json == {**found, "live": later.json["live"]}
+    assert "bot version" in place.home.remit("whoami", found["token"]).out
+    assert place.home.remit("whoami", "--json").json == {"person": "admin", "roles": ["admin"]}
+
+
 def test_what_is_recorded_of_a_run(place: Place) -> None:
     assert place.run("/bin/sh", "-c", "exit 0", "with-a-word-nobody-may-read").code == 0
     token = place.entries("token")[-1]

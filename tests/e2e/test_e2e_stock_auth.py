@@ -23,6 +23,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from tests.e2e import peers
 from tests.e2e.running import PATIENCE, Home
 
+from remit.demo.plain import plain_auth
 from remit.keys import jose
 from remit.sdk.auth import AgentAuth
 
@@ -104,6 +105,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         base = up.ready["api"]
         for each in (
             ("agent", "keygen", "bot", "--out", str(files / "agents" / "bot")),
+            ("agent", "keygen", "plain", "--out", str(files / "agents" / "plain")),
             ("trust", "add", "idp", "--issuer", IDP, "--audience", base, "--jwks", str(root / "idp.jwks"),
              "--algorithms", "ES256"),
         ):  # fmt: skip
@@ -112,7 +114,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         _attest(
             files, "bot", {"private_key_jwt": {"jwk_file": "bot.pub.jwk"}}, {"local_process": {"uid": os.geteuid()}}
         )
-        _attest(files, "plain", made["attest"], {"id_jag": {"issuer": IDP, "purposes": ["work"]}})
+        signed = {"private_key_jwt": {"jwk_file": "plain.pub.jwk"}}
+        _attest(files, "plain", signed, made["attest"], {"id_jag": {"issuer": IDP, "purposes": ["work"]}})
         done = home.remit("apply", str(files), "--approve", "--as", "dana")
         assert done.code == 0, done.err
         yield Place(home, base, files, made["secret"], idp)
@@ -145,6 +148,15 @@ def person(place: Place, method: str) -> httpx2.Auth:
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 def test_the_clients_own_providers(place: Place, provider: Callable[..., httpx2.Auth], method: str) -> None:
     assert place.count(provider(place, method)) == {"result": 3}
+
+
+@pytest.mark.requirement("mcp:stock-client")
+@pytest.mark.requirement("client:private-key-jwt")
+@pytest.mark.parametrize("mode", ["auto", "legacy", "2026-07-28"])
+def test_the_clients_own_provider_with_a_key(place: Place, mode: str) -> None:
+    """Its `PrivateKeyJWTOAuthProvider`, as the demo makes it."""
+    auth = plain_auth(place.tools, place.url, "plain", place.files / "agents" / "plain", "work")
+    assert place.count(auth, mode) == {"result": 3}
 
 
 @pytest.mark.requirement("dpop:nonce")

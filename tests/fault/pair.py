@@ -161,8 +161,11 @@ class Watching:
 
 
 @contextmanager
-def pair(tmp_path: Path, database: str) -> Iterator[Pair]:
-    """Both running, with the organisation of the fault tests and an agent with many purposes."""
+def pair(tmp_path: Path, database: str, *, behind: str | None = None) -> Iterator[Pair]:
+    """Both running, with the organisation of the fault tests and an agent with many purposes.
+
+    `behind` is the URL by which the second one reaches the same database, if it goes another way.
+    """
     homes = [Home(tmp_path / name) for name in ("one", "two")]
     for home in homes:
         home.path.mkdir(mode=0o700)
@@ -181,7 +184,7 @@ def pair(tmp_path: Path, database: str) -> Iterator[Pair]:
         estate.register(one, files, payments=payments, crm=crm)
         key = str(homes[0].keyfile)
         homes[1].extra["REMIT_TOKEN_FILE"] = str(homes[1].data / "admin.token")  # its commands reach it by its own port
-        with Server(homes[1], (*shared, "--keyfile", key, "--url", one.url)) as two:
+        with Server(homes[1], ("--database", behind or database, "--keyfile", key, "--url", one.url)) as two:
             two.start()
             plain = make_url(database).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
             log = record(plain, homes[0].keyfile)

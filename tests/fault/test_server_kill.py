@@ -1,6 +1,7 @@
 """kill -9 of the whole server at random instants under eight writers: nothing that was answered is lost.
 
-`REMIT_KILLS=200 pytest tests/fault/test_server_kill.py` for the long run.
+A few kills each time, more of them with the slow tests; `REMIT_KILLS=200 pytest tests/fault/test_server_kill.py` for
+the long run.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from tests.fault.server_storm import WRITERS
 from tests.fault.serving import Server, ask
 
 KILLS = int(os.environ.get("REMIT_KILLS", "20"))
+FEW = 8
 SCALE = 10_000  # a budget is counted in ten-thousandths
-LONG = 50  # kills that take minutes
 GIVEN_BACK = {"error", "not_sent"}
 
 
@@ -116,7 +117,7 @@ class Scene:
             status, said = again(request)
             assert (status, said["error"]) == (401, "invalid_dpop_proof"), said
             assert said["error_description"] == "the proof was used before"
-        verify(self)
+        verify(self, asking=len(self.recoveries) % 2 == 0)  # in turn
         return kills
 
 
@@ -209,11 +210,10 @@ def check_budget(scene: Scene, by_mac: dict[str, str]) -> None:
     assert sum(windows) == reserved, "the counter is not the sum of what was let through"
 
 
-def verify(scene: Scene) -> None:
-    """`remit audit verify`, asking the server and reading the files."""
-    for arguments in ((), ("--data", str(scene.data))):
-        done = scene.server.remit("audit", "verify", *arguments)
-        assert done.code == 0, done.out + done.err
+def verify(scene: Scene, *, asking: bool) -> None:
+    """`remit audit verify`, asking the server or reading the files."""
+    done = scene.server.remit("audit", "verify", *(() if asking else ("--data", str(scene.data))))
+    assert done.code == 0, done.out + done.err
 
 
 @contextmanager
@@ -250,9 +250,10 @@ def kill_many(tmp_path: Path, kills: int) -> None:
                 done += it.round(chance)
             except Exception as error:  # noqa: BLE001 - whatever it was, the seed is wanted
                 pytest.fail(f"after {done} kills of seed {seed}: {error!r}")
+        verify(it, asking=True)
         assert it.server.end() == 0
         check(it)
-        assert it.server.remit("audit", "verify", "--data", str(it.data)).code == 0
+        verify(it, asking=False)
         answers, ran = it.notes.answers, sum(len(ledger(path)) for path in it.ledgers)
         codes = Counter(it.notes.denied.values())
     assert min(answers[writer] for writer in WRITERS) >= done // 4, answers
@@ -267,14 +268,12 @@ def kill_many(tmp_path: Path, kills: int) -> None:
     )
 
 
-@pytest.mark.timeout(60 + 20 * KILLS)
-@pytest.mark.skipif(KILLS > LONG, reason="the long run is asked for: test_the_long_run does it")
+@pytest.mark.timeout(60 + 20 * FEW)
 def test_nothing_answered_is_lost(tmp_path: Path) -> None:
-    kill_many(tmp_path, KILLS)
+    kill_many(tmp_path, FEW)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 20 * max(KILLS, 200))
-@pytest.mark.skipif(KILLS <= LONG, reason=f"asked for by REMIT_KILLS over {LONG}")
+@pytest.mark.timeout(60 + 20 * KILLS)
 def test_the_long_run(tmp_path: Path) -> None:
     kill_many(tmp_path, KILLS)

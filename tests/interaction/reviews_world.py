@@ -119,17 +119,18 @@ class World:
         it = Activation(
             key=self.key(tool), boundary=BoundaryName("pay"), boundary_version=1, agent_version="1.4", state=state,
             since=self.now, started=self.now, by="", serial=1, usage=Usage(self.now, Micros(0)),
+            why="at_risk_too_long" if state is ActivationState.NEEDS_HUMAN else "",
         )  # fmt: skip
         self.rig.writer.change(lambda tx: SqlActivations(tx.connection).put(it, expected=0, due=2**62))
 
-    def move(self, tool: str, state: ActivationState) -> None:
+    def move(self, tool: str, state: ActivationState, why: str = "") -> None:
         """Certification came to another state."""
 
         def apply(tx: Transaction) -> None:
             rows = SqlActivations(tx.connection)
             known = rows.find(self.key(tool))
             assert known is not None
-            rows.put(replace(known, state=state, serial=known.serial + 1), expected=known.serial, due=2**62)
+            rows.put(replace(known, state=state, why=why, serial=known.serial + 1), expected=known.serial, due=2**62)
             tx.touch(f"activations:{BOT}")
 
         self.rig.writer.change(apply)

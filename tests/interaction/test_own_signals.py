@@ -242,7 +242,7 @@ def test_a_server_looks_once_a_day(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, keyfile=tmp_path / "keyfile")
     remit = compose.build(settings, base="http://127.0.0.1:8470", listener=("127.0.0.1", 8470))
     try:
-        assert remit.life.certifying.daily["signals"](lambda: False) == 0
+        assert remit.life.governance.load().certifying.daily["signals"](lambda: False) == 0
     finally:
         remit.life.database.close()
 

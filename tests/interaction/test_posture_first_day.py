@@ -13,6 +13,7 @@ from remit.kernel.clock import Micros
 from remit.policy.cedar import CedarEngine
 from remit.policy.facts import Facts
 from remit.server import compose_governance
+from remit.server.changed import Changed
 from remit.server.stored import StoredFacts
 
 
@@ -36,7 +37,7 @@ def test_a_row_of_noughts_does_not_stand_for_the_whole_first_day() -> None:
         seal=UNSEALED, policy=SimpleNamespace(prepare=facts.prepare),
     )  # fmt: skip
     nobody: Any = SimpleNamespace()
-    tick = compose_governance._certifying(ground, nobody, nobody, nobody).ticks["posture"]
+    tick = compose_governance._certifying(ground, nobody, nobody, nobody, Changed()).ticks["posture"]
     report = PostureReport(reader=writer, clock=clock)
 
     tick(lambda: False)

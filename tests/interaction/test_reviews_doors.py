@@ -12,6 +12,7 @@ from tests.interaction.apply_world import Tree
 from tests.interaction.desk import Desk
 from tests.interaction.reviews_world import SECRET, World
 
+from remit.access.activation import ActivationState
 from remit.cli import review
 from remit.kernel.errors import Malformed
 from remit.reviews.canaries import made_up
@@ -92,6 +93,8 @@ def test_what_is_not_there_and_what_cannot_be_said(front: Front) -> None:
 def grown(front: Front) -> str:
     """A question that another entitlement joined after it was asked."""
     facts = {"boundary": "pay", "tier": "low", "state": "needs_human", "risk": 800_000}
+    for tool in ("list_payees", "list_invoices"):
+        front.world.start(tool, ActivationState.NEEDS_HUMAN)
     question = front.world.ask("list_payees", facts={**facts, "action": "payments/list_payees"})
     with pytest.raises(IndexError):
         front.world.ask("list_invoices", facts={**facts, "action": "payments/list_invoices"})

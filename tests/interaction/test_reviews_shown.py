@@ -57,6 +57,7 @@ def test_an_answer_to_less_than_is_asked_is_refused_and_told_what_joined(world: 
 
 def test_one_that_was_shown_grown_is_answered_so_and_no_further(world: World) -> None:
     grown(world)
+    world.start("transfer", ActivationState.NEEDS_HUMAN)
     need(world, "transfer")
     (now,) = world.reviews.queue("dana")
     with pytest.raises(Conflict, match=r"since it was shown so: payments/transfer$"):

@@ -93,7 +93,9 @@ class Activation:
     cycles: tuple[int, ...] = ()  # UTC days since 1970 on which it came back after a lapse, the newest last
     vouched: Instant = EPOCH  # a person looked at what spoke against it and said keep, until then
     covers: tuple[str, ...] = ()  # what that was, as `judge` names it (`Facts.against`)
+    looked: Instant = EPOCH  # when they did: a doubt that is raised after that is not covered
     under: Under | None = None  # what it is again when the reason of its state is over by itself
+    unsure: Instant = EPOCH  # when it was noticed that its time is over on an incomplete record; before a use: nothing
 
     @property
     def id(self) -> str:

@@ -28,7 +28,9 @@ class _Said(msgspec.Struct):
     cycles: tuple[int, ...] = ()
     vouched: int = 0
     covers: tuple[str, ...] = ()
+    looked: int = 0
     under: tuple[ActivationState, str, int] | None = None
+    unsure: int = 0
 
 
 _said = msgspec.json.Decoder(_Said).decode
@@ -54,8 +56,12 @@ def row_of(activation: Activation, *, due: int) -> ActivationRow:
         said["vouched"] = activation.vouched
     if activation.covers:
         said["covers"] = list(activation.covers)
+    if activation.looked:
+        said["looked"] = activation.looked
     if activation.under is not None:
         said["under"] = list(activation.under)
+    if activation.unsure:
+        said["unsure"] = activation.unsure
     usage = activation.usage
     return ActivationRow(
         serial=activation.serial,
@@ -104,7 +110,9 @@ def activation_of(row: Any) -> Activation:  # noqa: ANN401 - a row of the table
         cycles=said.cycles,
         vouched=Instant(said.vouched),
         covers=said.covers,
+        looked=Instant(said.looked),
         under=None if said.under is None else Under(said.under[0], intern(said.under[1]), Instant(said.under[2])),
+        unsure=Instant(said.unsure),
     )
 
 

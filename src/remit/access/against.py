@@ -58,5 +58,14 @@ def weighed(key: ActivationKey, noticed: Iterable[Noticed]) -> dict[str, Instant
 
 
 def vouched_of(activation: Activation, weighed: Mapping[str, Instant]) -> tuple[str, ...]:
-    """What a person's keep covers, of what speaks against it: what it was given about, and nothing beside."""
-    return tuple(sorted(each for each in weighed if each in activation.covers))
+    """What a person's keep covers, of what speaks against it: what it was given about, and nothing beside.
+
+    A doubt that is over and raised anew is another one, of which they know nothing. A combination is the same again:
+    its name says all that they were shown of it.
+    """
+    looked, covers = activation.looked, activation.covers
+    return tuple(
+        sorted(
+            each for each, since in weighed.items() if each in covers and (since <= looked or each.startswith(TOXIC))
+        )
+    )

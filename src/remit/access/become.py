@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from remit.access.activation import Activation, ActivationState, Under
-from remit.access.judge import PASSING, Verdict
-from remit.kernel.clock import Instant
+from remit.access.judge import CRITICAL, PASSING, Verdict
+from remit.kernel.clock import EPOCH, Instant
 
 _ASKED: Final = frozenset({ActivationState.SUSPENDED, ActivationState.NEEDS_HUMAN})
 
@@ -21,18 +21,23 @@ def become(activation: Activation, found: Verdict, now: Instant) -> Activation |
     """The activation with the next serial; None if nothing changed that must outlast this moment.
 
     Recorded is another state; another reason, where the recorded one ends by itself (else nobody would be asked about
-    the one that does not); and another state to go back to. What it goes back to is as it was: reason, and since when.
+    the one that does not) or a detector is sure now (else whoever is asked would not know); another state to go back
+    to; and that its record has been incomplete since now. What it goes back to is as it was: reason, and since when.
     """
-    before = activation.under
+    before, unsure = activation.under, EPOCH if found.unsure is None else Instant(now - found.unsure)
     if before is not None and found.under is None and found.state is before.state:
-        return replace(activation, **before._asdict(), under=None, serial=activation.serial + 1)
+        return replace(activation, **before._asdict(), under=None, unsure=unsure, serial=activation.serial + 1)
     under, stays = _under(activation, found, now), found.state is activation.state
-    if stays and under == before and not (passing(activation) and found.reason != activation.why):
+    other = found.reason != activation.why and (passing(activation) or found.reason == CRITICAL)
+    begins = unsure not in {EPOCH, activation.unsure}
+    if stays and under == before and not other and not begins:
         return None
-    # Of a state that stays, only a reason that ends by itself gives way to another.
-    why = activation.why if stays and not passing(activation) else found.reason
+    # Of a state that stays, only a reason that ends by itself gives way to another; and any to a detector that is sure.
+    why = found.reason if other or not stays else activation.why
     since = activation.since if stays else now
-    return replace(activation, state=found.state, why=why, since=since, under=under, serial=activation.serial + 1)
+    return replace(
+        activation, state=found.state, why=why, since=since, under=under, unsure=unsure, serial=activation.serial + 1
+    )
 
 
 def _under(activation: Activation, found: Verdict, now: Instant) -> Under | None:

@@ -14,10 +14,11 @@ from remit.access.parameters import SHIPPED, Parameters
 from remit.access.ttl import Habit, ttl
 from remit.catalog.model import Tier
 
-ENGINE: Final = 4  # raised with every change of these rules: a verdict is replayed by the rules it was made by
+ENGINE: Final = 5  # raised with every change of these rules: a verdict is replayed by the rules it was made by
 AT_RISK, CALM = SHIPPED.at_risk, SHIPPED.calm
 # Reasons that end by themselves: what is so for one of them is judged again as what it was before (`under`).
 EXPOSED, TOXIC, SEVERED = "credential_exposed", "toxic_combination", "what_it_needs_is_suspended"
+CRITICAL: Final = "critical_signal"
 PASSING: Final = frozenset({EXPOSED, TOXIC, SEVERED})
 _STATE = ActivationState
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
@@ -47,6 +48,7 @@ class Facts:
     under: str = ""  # the state that is remembered under one that ends by itself, if there is one to remember
     under_why: str = ""  # its reason
     under_for: int = 0  # for how long it has been
+    unsure_for: int = 0  # of what is critical: how long ago it was noticed that nobody can say whether it is used
     calm: int = 2**62  # for how long the risk has been low
     other_risk: int | None = None  # where a credential is exposed: the risk without that
     exposed: bool = False  # a credential of the agent is known to others, and was not rotated yet
@@ -83,6 +85,8 @@ class Facts:
         }
         if self.under:
             said |= {"under": self.under, "under_why": self.under_why, "under_for": self.under_for}
+        if self.unsure_for:
+            said["unsure_for"] = self.unsure_for
         if self.other_risk is not None:
             said["other_risk"] = self.other_risk
         return said
@@ -103,29 +107,59 @@ class Verdict:
     reason: str
     left: int | None = None
     under: Beneath | None = None  # where the state ends by itself: what it is then judged as
+    unsure: int | None = (
+        None  # for how long its time has been over on an incomplete record, if that is to be remembered
+    )
 
 
 def judge(facts: Facts, parameters: Parameters = SHIPPED) -> Verdict:
     """What state the activation is in."""
+    found, base = _judged(facts, parameters)
+    # Whatever else holds meanwhile, the day for which what is critical is kept on an incomplete record runs on.
+    return replace(found, unsure=facts.unsure_for) if _unsure(facts, base, parameters) else found
+
+
+def _unsure(facts: Facts, base: Facts, parameters: Parameters) -> bool:
+    """Whether it is critical, and its time would be over if the record of it were complete."""
+    if facts.tier is not Tier.CRITICAL or base.state in {*_ENDED, _STATE.SUSPENDED}:
+        return False
+    return facts.idle >= ttl(facts.tier, facts.habit, parameters) > facts.idle_covered
+
+
+def _judged(facts: Facts, parameters: Parameters) -> tuple[Verdict, Facts]:
+    """The verdict, and the facts as of what is under a state that ends by itself."""
+    base = _base(facts)
     # (1) Nothing outlives its boundary or its agent (invariant 4).
     if facts.agent == "retired":
-        return Verdict(_STATE.REVOKED, "agent_retired")
+        return Verdict(_STATE.REVOKED, "agent_retired"), base
     if not facts.granted:
-        return Verdict(_STATE.REVOKED, "boundary_ended")
-    base = _base(facts)
+        return Verdict(_STATE.REVOKED, "boundary_ended"), base
     # (2) What a person must look at. It goes before what ends by itself: else that would hide it, and end it.
     stopped = _stopped(base)
     if stopped:
-        return Verdict(_STATE.SUSPENDED, stopped)
+        return Verdict(_STATE.SUSPENDED, stopped), base
     # (3) What ends by itself. What it was before is remembered, and goes on with what speaks against it.
     passing = _passing(base)
     if passing:
         risky = _risky(base, parameters)
-        return Verdict(_STATE.SUSPENDED, passing, risky.left if risky else None, _beneath(base, risky))
+        left = _soonest(None if risky is None else risky.left, _until_unsure(facts, base, parameters))
+        return Verdict(_STATE.SUSPENDED, passing, left, _beneath(base, risky)), base
     # (4) What has ended stays ended until it is reactivated.
     if base.state in _ENDED:
-        return Verdict(base.state, "ended")
-    return _going_on(facts, base, parameters)
+        return Verdict(base.state, "ended"), base
+    return _going_on(facts, base, parameters), base
+
+
+def _until_unsure(facts: Facts, base: Facts, parameters: Parameters) -> int | None:
+    """How long until it is to be remembered that its record is incomplete; None if it is, or is not to be."""
+    if facts.tier is not Tier.CRITICAL or base.state in _ENDED:
+        return None
+    left = ttl(facts.tier, facts.habit, parameters) - facts.idle
+    return left if left > 0 else None
+
+
+def _soonest(*each: int | None) -> int | None:
+    return min((one for one in each if one is not None), default=None)
 
 
 def _base(facts: Facts) -> Facts:
@@ -141,7 +175,7 @@ def _base(facts: Facts) -> Facts:
 def _stopped(base: Facts) -> str:
     """Why only a person starts it again, or nothing. A retrained or replaced agent is not the one that was trusted."""
     if base.critical:
-        return "critical_signal"
+        return CRITICAL
     if base.state is _STATE.SUSPENDED:
         return base.why or "suspended"
     if not base.owner_active:
@@ -220,21 +254,19 @@ def _doubtful(facts: Facts) -> bool:
 
 def _beneath(base: Facts, risky: Verdict | None) -> Beneath | None:
     """What must not be forgotten: what ended, what needs a person, the risk. The rest is found again from its use."""
-    stays = base.state in {*_ENDED, _STATE.NEEDS_HUMAN} or (risky is None and base.state is _STATE.NEEDS_USAGE)
+    stays = base.state in {*_ENDED, _STATE.NEEDS_HUMAN}
     if stays or (risky is not None and base.state is risky.state):
         return Beneath(base.state, base.why)
     return None if risky is None else Beneath(risky.state, risky.reason)
 
 
 def _unknown_use(facts: Facts, left: int, under: Beneath | None, parameters: Parameters) -> Verdict:
+    """Kept, as nobody can say that it was not used; what is critical for a day at most, whatever came in between."""
     if facts.tier is not Tier.CRITICAL:
         return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", left, under)
-    waited = facts.in_state if facts.state is _STATE.NEEDS_USAGE else 0
-    if facts.under == _STATE.NEEDS_USAGE:
-        waited = facts.under_for
-    if waited >= parameters.usage_grace:
+    if facts.unsure_for >= parameters.usage_grace:
         return Verdict(_STATE.SUSPENDED, "record_incomplete_too_long")
-    return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", min(parameters.usage_grace - waited, left), under)
+    return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", min(parameters.usage_grace - facts.unsure_for, left), under)
 
 
 def _risky(base: Facts, parameters: Parameters) -> Verdict | None:

@@ -12,11 +12,13 @@ from remit.kernel.clock import Instant
 class Signal(StrEnum):
     """Kinds of notice. Each is on until whoever raised it, or a person, says that it is over.
 
-    Remit itself raises toxic_combination, keep_alive, denied_often and breakglass_unreviewed. Detectors and people may
+    Remit itself raises toxic_combination, keep_alive, denied_often, instance_conflict and
+    breakglass_unreviewed. Detectors and people may
     raise these too: `own` tells apart what is whose.
     """
 
     CREDENTIAL_EXPOSED = "credential_exposed"  # a key or secret of the agent is known to others
+    INSTANCE_CONFLICT = "instance_conflict"  # the key of one running copy is used from two places at once
     CRITICAL = "critical"  # a detector is sure: its entitlements are suspended at once
     ANOMALY = "anomaly"  # it behaves as it never did
     PURPOSE_DRIFT = "purpose_drift"  # `about` a purpose: it does other work under that name
@@ -33,6 +35,7 @@ class Signal(StrEnum):
 RISKS: Final[Mapping[Signal, int]] = {
     Signal.CREDENTIAL_EXPOSED: 900_000,
     Signal.CRITICAL: 1_000_000,
+    Signal.INSTANCE_CONFLICT: 700_000,  # at risk by itself: a copy was cloned, or a key was
     Signal.ANOMALY: 450_000,
     Signal.PURPOSE_DRIFT: 300_000,
     Signal.PEER_OUTLIER: 150_000,

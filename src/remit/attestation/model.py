@@ -21,6 +21,16 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Whose word it was that let a running copy in, and of which workload."""
+
+    trust: str
+    preset: str
+    issuer: str
+    subject: str | None  # `sub` of the token; None: it had none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attested:
     """A client that proved, at the token endpoint or on the local socket, who it is."""
 
@@ -28,6 +38,7 @@ class Attested:
     credential: str  # RFC 7638 SHA-256 thumbprint of the client key, base64url; `uid:N` of a local process
     method: str  # "private_key_jwt" or "local_process"
     process: Process | None = None
+    platform: Platform | None = None
     client: str = ""  # its client_id, where that is not the agent's name
     shown: object = None  # the code or token that says which agent a person let this client act as
 

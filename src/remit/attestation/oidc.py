@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from remit.attestation.assertion import SKEW, AssertionRefused, instant
 from remit.attestation.conditions import holds
+from remit.attestation.model import Platform
 from remit.attestation.ports import Bound
 from remit.attestation.trust import Trust
 from remit.kernel.clock import Instant
@@ -23,6 +24,7 @@ MAX_SIZE: Final = 16384  # platforms put much into a token
 # RFC 7519 section 5.1: left out, or JWT. An access token (`at+jwt`) or a logout token is no word about a workload.
 TYPES: Final = ("", "jwt")
 _MAX_JTI: Final = 1024
+_MAX_SUBJECT: Final = 1024  # characters of it that are recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Word:
     credential: str
     replay: str | None  # None: it may be shown again
     expires: Instant
+    platform: Platform
 
 
 def attest(token: str, *, trust: Trust, keys: KeySet, bound: Sequence[Bound], now: Instant) -> Word:
@@ -112,5 +115,14 @@ def word(token: str, claims: Mapping[str, Any], *, trust: Trust, bound: Sequence
         ours = each.method == trust.preset and each.said.get("trust") == trust.trust
         if ours and holds(claims, each.said.get("claims", ())):
             replay = None if trust.reuse else f"word:{trust.trust}:{digest}"
-            return Word(credential=each.credential, replay=replay, expires=Instant(ends + SKEW))
+            platform = Platform(trust=trust.trust, preset=trust.preset, issuer=trust.issuer, subject=_subject(claims))
+            return Word(
+                credential=each.credential, replay=replay, expires=Instant(ends + SKEW), platform=platform
+            )  # fmt: skip
     raise AssertionRefused(f"no agent of that name is bound to these claims of {trust.trust}")
+
+
+def _subject(claims: Mapping[str, Any]) -> str | None:
+    """The `sub`, for the record. What conditions want of it, if they do, was checked on all of it."""
+    subject = claims.get("sub")
+    return subject[:_MAX_SUBJECT] if isinstance(subject, str) else None

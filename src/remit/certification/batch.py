@@ -18,7 +18,7 @@ from remit.certification.kin import depth, kin_of
 from remit.certification.limiter import EVERYONE, Estate, Place, counted, too_many
 from remit.certification.ports import Asker, Withdrawer
 from remit.certification.replaying.marks_sql import marks
-from remit.certification.setting import setting_of
+from remit.certification.setting import rules_read, setting_of
 from remit.certification.transition import Transition, moved, transition
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.people.notices import SqlNotices
@@ -96,8 +96,12 @@ class Batch:
         held = [(each.taken.before.key, self.now + 1) for each in stopped]
         self.rows.postpone([*later, *held, *((key, self.now + _UNREADABLE) for key in sorted(unread))])
         read = marks(self.tx.connection, [each.taken.before.key for each in allowed], self.now)
+        rules = dict[tuple[str, str], Mapping[str, str]]()
         for each in sorted(allowed, key=self._depth):  # leaf first: what needs another goes before it
-            self._take(each, read[each.taken.before.key])
+            key = each.taken.before.key
+            if (key.agent, key.purpose) not in rules:
+                rules[key.agent, key.purpose] = rules_read(self.view, key, now=self.now)
+            self._take(each, {**read[key], "rules": rules[key.agent, key.purpose]})
         kin = {other for each in allowed for other in kin_of(self.view, each.taken.before.key)}
         self.rows.postpone((key, self.now + 1) for key in sorted(kin))
         return len(allowed)
@@ -194,7 +198,9 @@ class Batch:
 def asked(activation: Activation, setting: Setting) -> dict[str, Any]:
     """What a person is shown of an entitlement."""
     facts = facts_of(activation, setting)
+    known = {"exposed": facts.exposed, "critical": facts.critical}
     return {
+        **{name: True for name, so in known.items() if so},
         "purpose": activation.key.purpose,
         "action": activation.key.action,
         "scope": activation.key.scope,

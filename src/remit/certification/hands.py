@@ -134,7 +134,8 @@ class Hands:
     def keep(self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None) -> Activation:
         """A person looked at what speaks against an entitlement and keeps it: that does not count until then.
 
-        It covers what speaks against it now, and nothing else that comes later; with `seen`, only what did so by then.
+        It covers what speaks against it now, and nothing that comes or begins anew later; with `seen`, only what did so
+        by then.
         What needed a person is in force again; what lapsed stays so until it is used. What is suspended for another
         reason than what it is held with, or revoked, is started (`start`) and not kept.
 
@@ -159,8 +160,9 @@ class Hands:
             raise NotFound(f"{key.agent} has no entitlement to {key.action} in force"[:200])
         known = before or self._unstarted(key, setting, by)
         against = weighed(key, setting.holder.noticed)
-        covers = tuple(sorted(each for each, since in against.items() if seen is None or since <= seen))
-        kept = replace(_released(known, setting.now), vouched=until, covers=covers)
+        looked = setting.now if seen is None else seen
+        covers = tuple(sorted(each for each, since in against.items() if since <= looked))
+        kept = replace(_released(known, setting.now), vouched=until, covers=covers, looked=looked)
         kept = replace(kept, serial=known.serial + 1 if before else 1)
         found = judge(facts_of(kept, setting)).state
         if found in {ActivationState.SUSPENDED, ActivationState.REVOKED}:
@@ -184,7 +186,7 @@ class Hands:
             before, setting = rows.find(key), self._setting(key)
             if before is None or not before.vouched:
                 return before
-            cleared = replace(before, vouched=EPOCH, covers=())
+            cleared = replace(before, vouched=EPOCH, covers=(), looked=EPOCH)
             found = judge(facts_of(cleared, setting))
             after = become(cleared, found, setting.now) or replace(cleared, serial=before.serial + 1)
             rows.put(

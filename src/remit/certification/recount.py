@@ -7,14 +7,14 @@ because a counter was wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import func, select
 
 from remit.access.activation import Activation, ActivationKey, Usage
 from remit.access.activation_sql import SqlActivations
-from remit.certification.replaying.reading import older, said_of
+from remit.certification.replaying.reading import older, said_of, too_fast
 from remit.certification.usage.days import UseDay, usage_of
 from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import Instant, Micros
@@ -85,6 +85,10 @@ class Recount:
         for known, due in self.rows.some(keys):
             if due > self.now + 1:  # what hangs on what moved in this very moment is due after it
                 waiting[known.key] = known.serial
+            if self._wrong_clock(known, due):
+                found.differences.append(known.id)
+                waiting.pop(known.key, None)
+                continue
             mine = days.get(known.key, [])
             again = recounted(known, mine, since=since)
             if again is None:
@@ -95,6 +99,25 @@ class Recount:
                 self._differs(known, again, due)
                 waiting.pop(known.key, None)
         return waiting
+
+    def _wrong_clock(self, known: Activation, due: int) -> bool:
+        """Whether the coverage clock cannot have read what is kept of its last use; that is an incident.
+
+        Lowered, it is put where the clock may have been at the earliest, so that nothing lapses for it. One that is
+        ahead of the clock keeps it in force until a person starts it anew.
+        """
+        usage = known.usage
+        run, passed = self.covered - usage.covered, self.now - max(usage.last, known.started)
+        if not too_fast(run, passed) and not too_fast(-run, 0):
+            return False
+        about = {"activation": known.id, "agent": known.key.agent, "action": known.key.action}
+        said = {"kept": usage.covered, "clock": self.covered, "passed": passed}
+        self.tx.record(self.records.entry("incident", {"what": "usage_differs", **about, **said}))
+        if run > 0:
+            again = replace(usage, covered=Micros(self.covered - max(0, passed)))
+            self.rows.use(known.key, again, due=min(due, self.now))
+            self.tx.touch(f"activations:{known.key.agent}")
+        return True
 
     def _differs(self, known: Activation, again: Usage, due: int) -> None:
         stands = _later(again, known.usage)

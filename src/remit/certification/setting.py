@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from remit.access.activation import Activation, ActivationKey
+from remit.access.codec import rules_text
 from remit.agents.model import AgentState
+from remit.certification.replaying.reading import rules_digest
 from remit.kernel.clock import Instant
 from remit.policy.entitlement import Holder, Setting
 from remit.policy.setting import Moment, live_grant, setting_in, tier_of
@@ -37,6 +39,20 @@ def setting_of(
     grant = live_grant(view, key, now=now, prefer=prefer)
     holder = agent.holder(owner_active=owner is not None and owner.active)
     return setting_in(view, key, tier=tier_of(view, key.action), grant=grant, holder=holder, at=at)
+
+
+def rules_read(view: View, key: ActivationKey, *, now: Instant) -> dict[str, str]:
+    """The boundaries in force for the purpose of an entitlement, as `NAME@VERSION`, and the digest of their rules.
+
+    All of them: what one says that it needs, another may grant.
+    """
+    agent = view.agents.get(key.agent)
+    mine = () if agent is None else agent.boundaries
+    return {
+        f"{each.boundary}@{each.version}": rules_digest(rules_text(each.rules))
+        for each in mine
+        if each.purpose == key.purpose and not each.break_glass and now < each.not_after
+    }
 
 
 def shown(activation: Activation) -> Mapping[str, Any]:

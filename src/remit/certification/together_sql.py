@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from remit.access.activation import ActivationKey
 from remit.certification.together import groups_of, others_of
 from remit.kernel.names import ActionName, AgentName, PurposeName, split_action
+from remit.storage import upsert
 from remit.storage.governance_schema import run_uses, together
 
 _SOME: Final = 200  # servers named in one statement
@@ -37,8 +37,7 @@ class SqlTogether:
         """Keep what runs used; seen twice is harmless."""
         values = [row._asdict() for row in sorted(set(rows))]
         if values:
-            dialect: Any = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-            self._connection.execute(dialect.insert(run_uses).on_conflict_do_nothing(), values)
+            self._connection.execute(upsert.insert(run_uses, self._connection).on_conflict_do_nothing(), values)
 
     def forget(self, *, before: int) -> None:
         """Let go of runs that began before a UTC day: habits change."""

@@ -32,13 +32,14 @@ def list_(json: Json = False, as_: As = None) -> int:
 
 @app.command(
     "rotate",
-    epilog=examples("remit key rotate token", "remit key rotate token --emergency --as dana"),
+    epilog=examples("remit key rotate token", "remit key rotate set --emergency --as dana"),
 )
 def rotate(
-    use: Annotated[str, typer.Argument(metavar="USE", help="token")],
+    use: Annotated[str, typer.Argument(metavar="USE", help="token, or set: security event tokens.")],
     *,
     algorithm: Annotated[
-        str | None, typer.Option("--algorithm", metavar="ALG", help="ES256 or Ed25519; left out, it stays what it is.")
+        str | None,
+        typer.Option("--algorithm", metavar="ALG", help="Of a token key: ES256 or Ed25519. Left out: as before."),
     ] = None,
     emergency: Annotated[
         bool,
@@ -59,7 +60,7 @@ def retire(
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Retire a key before its time: the tokens it signed die. Takes two people, as rotating does."""
+    """Retire a key before its time: what it signed dies. Takes two people, as rotating does."""
     answer = connect(as_).delete(f"/v1/keys/{segment(kid)}")
     return _told(answer, again="remit key retire, with another person's token", json=json)
 

@@ -37,6 +37,7 @@ from remit.cli import (
     trust,
     up,
     usage,
+    whoami,
     withdrawal,
 )
 from remit.cli import (
@@ -85,6 +86,7 @@ freeze.add(app)
 console.add(app)
 doctor.add(app)
 run_command.add(app)
+whoami.add(app)
 activation.add(app)
 activation.add_risk(agent.app)
 activation.add_signal(agent.app)

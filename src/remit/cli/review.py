@@ -17,10 +17,10 @@ app = group("Questions that only people decide: what was used, what each answer 
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="qst_...")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; it stands in the log.")]
 AsShown = Annotated[
-    int, typer.Option("--as-shown", metavar="N", min=1, help="What `show` printed, where more joined the question.")
+    int, typer.Option("--as-shown", metavar="N", min=1, help="What `show` printed, where the question changed or grew.")
 ]
 _SHORT = 8
-_LISTS = frozenset({"entitlements", "joined"})  # facts that are a table of their own
+_LISTS = frozenset({"entitlements", "joined", "changed"})  # facts that are shown by themselves
 
 
 @app.command("list", epilog=examples("remit review list", "remit review list --all --json"))
@@ -57,6 +57,8 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
     known = {name: value for name, value in answer["facts"].items() if value is not None and name not in _LISTS}
     table(("fact", "value"), sorted(known.items()))
     data_text("")
+    for each in answer["facts"].get("changed", ()):
+        data_text(f"since it was asked: {each}", style="bold")
     if answer["kind"] != "boundary_due" and len(answer["entitlements"]) > 1:
         table(("asked about", "purpose"), [(each["action"], each["purpose"]) for each in answer["entitlements"]])
         data_text("")

@@ -74,6 +74,10 @@ def up(
         list[str] | None,
         typer.Option("--trusted-proxy", metavar="ADDRESS", help="Believe its Client-Cert header. Repeatable."),
     ] = None,
+    one_place: Annotated[
+        list[str] | None,
+        typer.Option("--one-place", metavar="NETWORK", help="A copy may use any address of it at once. Repeatable."),
+    ] = None,
     client_ca: Annotated[
         Path | None, typer.Option("--client-ca", metavar="FILE", help="Who signs clients' certificates, PEM.")
     ] = None,
@@ -83,7 +87,10 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")] = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
-    from remit.server.run import serve  # noqa: PLC0415 - the server is loaded when it is started
+    from remit.server import garbage  # noqa: PLC0415 - the server is loaded when it is started
+
+    garbage.hold()
+    from remit.server.run import serve  # noqa: PLC0415 - as above
 
     host, port = defaults.listen_address(listen)
     if url is not None and not url.startswith(("http://", "https://")):
@@ -100,6 +107,7 @@ def up(
             tls_certificate=None if tls_cert is None else tls_cert.absolute(),
             tls_key=None if tls_key is None else tls_key.absolute(),
             trusted_proxies=tuple(trusted_proxy or ()),
+            one_place=tuple(one_place or ()),
             client_ca=None if client_ca is None else client_ca.absolute(),
             client_secrets=client_secrets,
             host=host,

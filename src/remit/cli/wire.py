@@ -27,16 +27,21 @@ class Refused(RemitError):
 
 
 class Api:
-    """One server, spoken to with one token, perhaps as a person (`--as`, only under `--dev`)."""
+    """One server, spoken to with one token, perhaps as a person (`--as`, only under `--dev`).
 
-    def __init__(self, target: Target, *, as_: str | None = None) -> None:
+    With `proof`, made for one request, the token is one that is bound to a key (RFC 9449 section 7.1).
+    """
+
+    def __init__(self, target: Target, *, as_: str | None = None, proof: str | None = None) -> None:
         parts = urlsplit(target.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Malformed("REMIT_URL is not an http(s) URL", detail=target.url)
         self._parts = parts
         self._headers = {"Accept": "application/json", "User-Agent": "remit-cli"}
         if target.token:
-            self._headers["Authorization"] = f"Bearer {target.token}"
+            self._headers["Authorization"] = f"{'Bearer' if proof is None else 'DPoP'} {target.token}"
+        if proof is not None:
+            self._headers["DPoP"] = proof
         if as_:
             self._headers["Remit-Act-As"] = as_
 

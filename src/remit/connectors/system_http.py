@@ -1,10 +1,11 @@
 """Telling another system over HTTP that a right is to go, and asking it whether it is gone.
 
-    POST URL   {"agent": ..., "purpose": ..., "action": ..., "withdrawal": "wdr_..."}
+    POST URL   {"agent": ..., "purpose": ..., "action": ..., "withdrawal": "wdr_...", "set": "eyJ..."}
                any 2xx takes the request; {"token": "..."} in the answer is kept and sent when it is read again
     GET  URL?agent=...&purpose=...&action=...&withdrawal=...[&token=...]
                200 {"agent": ..., "purpose": ..., "action": ..., "present": true or false}
 
+`set` is the same as a signed security event token (`told`), for a system that wants to see who says so.
 The same withdrawal may be posted again: it is one request. Only an answer that names what it was
 asked about and says `"present": false` is a confirmation. A page that happens to be there, a
 redirect, an error, silence: none of them says that the right is gone.
@@ -21,8 +22,6 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
-import aiohttp
-
 from remit.catalog.model import Injection
 from remit.certification.withdrawal.ports import SystemSilent
 from remit.certification.withdrawal.withdraw import Covering, Present, Target, Withdrawal
@@ -31,6 +30,7 @@ from remit.connectors.systems import Directory
 from remit.enforcement.ports import Dialer
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import Malformed, Overloaded, RemitError
+from remit.outbound.model import OutboundFailed, Patience
 
 SECONDS: Final = 10.0  # for one request and its whole answer
 _LOOK_SECONDS: Final = 0.1  # how often a thread that waits looks whether Remit still runs
@@ -61,7 +61,8 @@ class _Answer:
 class HttpSystems:
     """Implements remit.certification.withdrawal.ports.Systems. Its methods block; never call them on the event loop.
 
-    `loop` raises Overloaded once Remit is stopping; `frozen` says whether a freeze covers a secret.
+    `loop` raises Overloaded once Remit is stopping; `frozen` says whether a freeze covers a secret; `signed` gives
+    what is told as a token, or None: while there is no key a system is told without one, and again if it refuses that.
     """
 
     directory: Directory
@@ -69,6 +70,7 @@ class HttpSystems:
     credentials: Credentials
     loop: Callable[[], asyncio.AbstractEventLoop]
     frozen: Callable[[str], bool] = lambda _secret: False
+    signed: Callable[[System, Target, Withdrawal], str | None] = lambda _system, _target, _withdrawal: None
     seconds: float = SECONDS
 
     def covering(self) -> list[Covering]:
@@ -78,7 +80,8 @@ class HttpSystems:
     def withdraw(self, target: Target, withdrawal: Withdrawal) -> str:
         """POST; the token of the answer, or an empty text."""
         system = self._system(target)
-        said = {**_about(target, withdrawal), "withdrawal": withdrawal.id}
+        token = self.signed(system, target, withdrawal)
+        said = {**_about(target, withdrawal), "withdrawal": withdrawal.id, **({} if token is None else {"set": token})}
         answer = self._ask(system, "POST", system.url, encode(said))
         if answer.status not in _TAKEN:
             raise SystemSilent(f"it answered {answer.status}")
@@ -141,16 +144,16 @@ class HttpSystems:
             raise Overloaded("Remit is stopping", detail=repr(error)) from error
 
     async def _request(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> _Answer:
-        patience = aiohttp.ClientTimeout(total=self.seconds, connect=5, sock_connect=5)
-        response = await self.dialer.request(method, url, headers=headers, data=data, timeout=patience)
+        patience = Patience(silence=None)  # `_blocking` ends the whole of it
+        response = await self.dialer.request(method, url, headers=headers, data=data, patience=patience)
         try:
             body = b""
-            async for chunk in response.content.iter_any():
+            while chunk := await response.some():
                 body += chunk
                 if len(body) > _MOST:
                     raise SystemSilent("its answer is too large")
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise SystemSilent("its answer broke off", detail=repr(error)[:300]) from error
+        except OutboundFailed as error:
+            raise SystemSilent("its answer broke off", detail=error.detail) from error
         finally:
             response.close()
         return _Answer(response.status, body)

@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from remit.console.http import COOKIE, HEADERS, PATH, POLICY, html, problem, read_form
+from remit.console.http import COOKIE, HEADERS, POLICY, html, problem, read_form
 from remit.console.page import templates
+from remit.console.paths import AUTHORIZE, CONSENTS
 from remit.console.sessions import Session, Sessions, matches
 from remit.kernel.clock import Clock, rfc3339
 from remit.kernel.errors import RemitError, StorageUnavailable
@@ -26,8 +27,6 @@ from remit.tokens.authorize import MOST, AuthorizeRefused
 from remit.tokens.authorizing import Authorizing, Question
 from remit.tokens.consents import Consents
 
-AUTHORIZE: Final = f"{PATH}/authorize"
-CONSENTS: Final = f"{PATH}/consents"
 _LONGEST: Final = 4 * MOST  # a query of that length, escaped, and the rest of the form
 _ORIGIN: Final = re.compile(r"(https?://[A-Za-z0-9.:\[\]-]+|[a-z][a-z0-9+.-]*:)")
 _SHOWN: Final = 200

@@ -16,12 +16,12 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from remit.console import live, page
+from remit.console.paths import PATH
 from remit.console.sessions import SESSION_LIFETIME, Session, Sessions, matches
 from remit.kernel.clock import SECOND, Clock
 from remit.policy.view import View
 from remit.storage.ports import Reader
 
-PATH: Final = "/console"
 COOKIE: Final = "remit_session"
 _STATIC: Final = {
     "icon.svg": "image/svg+xml",

@@ -113,7 +113,7 @@ class Gateway:
                 certificate=None if shown is None else shown.certificate,
             )  # fmt: skip
         except TokenInvalid as error:
-            await self._refusals.unauthenticated(send, error, path)
+            await self._refusals.unauthenticated(send, error, path, name)
             return
         x = Exchange(
             send=send,
@@ -144,7 +144,7 @@ class Gateway:
         except EnforcementUnavailable:
             await x.finish(denials.unavailable(x.id))
         except TokenInvalid as error:
-            await self._refusals.unauthenticated(x.send, error, path)
+            await self._refusals.unauthenticated(x.send, error, path, x.server)
         except SessionUnknown as error:
             reason = "foreign_session" if error.detail else "session_unknown"
             body = denials.error(x.id, INVALID_REQUEST, denials.UNKNOWN_SESSION)

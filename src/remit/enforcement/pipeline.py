@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from remit.attestation.model import Caller
+from remit.enforcement.doorstep import Doorstep
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
@@ -66,6 +67,7 @@ class Pipeline:
         self._recovery = recovery
         self._clock = clock
         self.metrics = metrics or Metrics()
+        self.doorstep = Doorstep(records=records, writer=writer, clock=clock, metrics=self.metrics)
         self._waiting: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
         self._doubts: list[Doubt] = []

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Protocol
 
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.catalog.model import Injection, Server
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName
-from remit.outbound.response import Response
+from remit.outbound.model import Patience
 from remit.policy.model import Answer, Call, Denial, Proposal
 from remit.storage.model import ConsumeProof, Entry, Release, Reserve
+
+if TYPE_CHECKING:
+    from remit.outbound.response import Response
 
 
 class View(Protocol):
@@ -190,7 +191,7 @@ class Dialer(Protocol):
         *,
         headers: Mapping[str, str],
         data: bytes | None = None,
-        timeout: aiohttp.ClientTimeout = ...,  # noqa: ASYNC109 - aiohttp's own kind of timeout
+        patience: Patience = ...,
     ) -> Response:
         """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
         ...

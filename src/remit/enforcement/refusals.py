@@ -55,9 +55,16 @@ class Refusals:
         else:
             await self._replayed(x, path)
 
-    async def unauthenticated(self, send: asgi.Send, error: TokenInvalid, path: str) -> None:
-        """Answer who showed no token or proof, or no good one."""
-        self._pipeline.metrics.refused.labels(error.error or "no_token").inc()
+    async def unauthenticated(self, send: asgi.Send, error: TokenInvalid, path: str, server: str) -> None:
+        """Answer who showed no token or proof, or no good one, once that is recorded."""
+        try:
+            await self._pipeline.doorstep.turn_away(error, server=server)
+        except EnforcementUnavailable:
+            await asgi.answer(send, 200, denials.unavailable(None), asgi.JSON)
+            return
+        await self._challenged(send, error, path)
+
+    async def _challenged(self, send: asgi.Send, error: TokenInvalid, path: str) -> None:
         headers = [*asgi.JSON, *self._door.challenge(error, path)]
         body = {"error": error.error or "unauthenticated", "error_description": error.description}
         await asgi.answer(send, 401, canonical.encode(body), headers)
@@ -65,4 +72,5 @@ class Refusals:
     async def _replayed(self, x: Exchange, path: str) -> None:
         # RFC 9449 section 11.1: a proof is good for one request.
         error = TokenInvalid("invalid_dpop_proof", "the proof was used before", "DPoP")
-        await self.unauthenticated(x.send, error, path)
+        self._pipeline.metrics.refused.labels(error.error).inc()
+        await self._challenged(x.send, error, path)

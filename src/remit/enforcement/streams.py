@@ -37,20 +37,24 @@ _SUSPENDED: Final = "suspended"
 # Causes whose cut calls nobody has asked for (a change made elsewhere) are forgotten after this many others.
 _CAUSES_KEPT: Final = 64
 _LOOP_SECONDS: Final = 10.0
+_VIEW_STEP: Final = 1
 _FREEZE_STEP: Final = 3
 # Topics that no running call depends on.
 _ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token", "combinations", "keys"})
 
 
-def ends(answer: Answer) -> bool:
+def ends(answer: Answer, *, blind: bool = False) -> bool:
     """Whether this answer, had to a call that is already running, means that it must stop.
 
     An entitlement that was suspended ends what uses it. One that only lapsed for want of use
     does not: a call that runs is use. What an emergency let through ends with the emergency.
+    With `blind`, a view that may lack what was changed elsewhere ends it too.
     """
     denial = answer.denial
     if denial is None:
         return False
+    if denial.code is Code.ENFORCEMENT_UNAVAILABLE:
+        return blind and denial.step == _VIEW_STEP
     if denial.code is Code.ACTIVATION_LAPSED:
         return denial.state == _SUSPENDED or denial.cause == refuse.NOT_OPEN
     return denial.code in _ENDING
@@ -111,6 +115,8 @@ class Streams:
         again: The answer that a call would get now.
         epoch: The newest view's epoch.
         frozen: The answer if a freeze covers the call, else None: much quicker than `again`.
+        shared: Others may change what this process does not see. They count a stop as holding here once the view is
+            older than the staleness bound, so nothing runs on beyond that either.
     """
 
     def __init__(
@@ -118,7 +124,10 @@ class Streams:
         again: Callable[[Call], Answer],
         epoch: Callable[[], int],
         frozen: Callable[[Call], Answer | None] = lambda _: None,
+        *,
+        shared: bool = False,
     ) -> None:
+        self._shared = shared
         self._again = again
         self._epoch = epoch
         self._frozen = frozen
@@ -171,7 +180,8 @@ class Streams:
                 self._stop(running, answer)
 
     async def sweep(self) -> float:
-        """Ask again about every running call: what ends by time alone (a run, a boundary) is announced by no change.
+        """Ask again about every running call: what ends by time alone (a run, a boundary, a view that nothing renews)
+        is announced by no change.
 
         One at a time, so that nothing else on the loop waits for more than one question.
 
@@ -185,7 +195,7 @@ class Streams:
                 began = time.perf_counter()
                 answer = self._again(running.call)
                 spent += time.perf_counter() - began
-                if ends(answer):
+                if ends(answer, blind=self._shared):
                     self._stop(running, answer)
         return spent
 

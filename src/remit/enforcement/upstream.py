@@ -7,9 +7,7 @@ whatever else it sent stay behind (MCP: token passthrough is forbidden).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final, Self
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from remit.catalog.model import Server
 from remit.enforcement import era
@@ -19,8 +17,10 @@ from remit.enforcement.model import Limits, RpcId
 from remit.enforcement.ports import Dialer, Scanner, Secrets
 from remit.enforcement.server_messages import Kind, ServerMessage, read
 from remit.kernel.errors import RemitError, TooLarge
-from remit.outbound.model import OutboundFailed, OutboundRefused
-from remit.outbound.response import Response
+from remit.outbound.model import OutboundFailed, OutboundRefused, Patience
+
+if TYPE_CHECKING:
+    from remit.outbound.response import Response
 
 _OK: Final = 200
 _BOTH: Final = "application/json, text/event-stream"
@@ -104,8 +104,8 @@ class Reply:
         if declared is not None:
             try:
                 body = await self._response.read()
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise UpstreamFailed(UNSURE, sent=True, detail=repr(error)[:300]) from error
+            except OutboundFailed as error:
+                raise UpstreamFailed(UNSURE, sent=True, detail=error.detail) from error
             self._whole = True
             return body
         chunks, size = [], 0
@@ -134,10 +134,10 @@ class Reply:
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await self._response.some():
                 yield chunk
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise UpstreamFailed(UNSURE, sent=True, detail=repr(error)[:300]) from error
+        except OutboundFailed as error:
+            raise UpstreamFailed(UNSURE, sent=True, detail=error.detail) from error
 
 
 class Upstream:
@@ -158,9 +158,7 @@ class Upstream:
         self._secrets = secrets
         self._frozen = frozen
         self.limits = limits
-        self._patience = aiohttp.ClientTimeout(
-            total=None, connect=5, sock_connect=5, sock_read=max(limits.headers_after, limits.silence)
-        )
+        self._patience = Patience(silence=max(limits.headers_after, limits.silence))
 
     async def send(
         self, server: Server, *, headers: Mapping[str, str], data: bytes | None = None, method: str = "POST"
@@ -183,7 +181,7 @@ class Upstream:
             out["Content-Type"] = "application/json"
         out |= headers
         try:
-            response = await self._dialer.request(method, server.url, headers=out, data=data, timeout=self._patience)
+            response = await self._dialer.request(method, server.url, headers=out, data=data, patience=self._patience)
         except OutboundFailed as error:
             public = UNSURE if error.sent else UNREACHABLE
             raise UpstreamFailed(public, sent=error.sent, detail=error.detail) from error

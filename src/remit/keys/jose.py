@@ -23,6 +23,7 @@ from remit.keys.jwk import JoseInvalid, PublicKey, SigningKey, generate, private
 __all__ = [
     "JoseInvalid",
     "PublicKey",
+    "Signer",
     "SigningKey",
     "Verifier",
     "generate",
@@ -55,6 +56,24 @@ class Verifier(Protocol):
         ...
 
 
+class Signer(Protocol):
+    """What makes a signature: a private key for one algorithm."""
+
+    @property
+    def kid(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def algorithm(self) -> str:
+        """The one it is for."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature over `message`, in JOSE form."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Header:
     members: Mapping[str, Any]
@@ -63,15 +82,21 @@ class _Header:
     embedded: PublicKey | None
 
 
-def sign(claims: Mapping[str, Any], *, typ: str, key: SigningKey) -> str:
-    """A compact token over `claims`. A proof (`dpop+jwt`) carries its public key, all others the kid."""
+def sign(claims: Mapping[str, Any], *, typ: str, key: Signer) -> str:
+    """A compact token over `claims`. A proof (`dpop+jwt`) carries its public key, all others the kid.
+
+    Raises:
+        JoseInvalid: A proof, by a key that makes none.
+    """
     signed = f"{_own_header(typ, key)}.{encode(canonical.encode(claims))}"
     return f"{signed}.{encode(key.sign(signed.encode('ascii')))}"
 
 
-def _own_header(typ: str, key: SigningKey) -> str:
+def _own_header(typ: str, key: Signer) -> str:
     named: dict[str, Any] = {"kid": key.kid}
     if typ == PROOF:
+        if not isinstance(key, SigningKey):
+            raise JoseInvalid("a proof is signed with a P-256 or Ed25519 key")
         named = {"jwk": {name: key.public.jwk[name] for name in ("kty", "crv", "x", "y") if name in key.public.jwk}}
     return encode(canonical.encode({"alg": key.algorithm, "typ": typ, **named}))
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from remit.keys.jwk import ED25519, ES256, PublicKey, SigningKey
+from remit.keys.set_key import SetKey
 
 TOKEN_ALGORITHMS: Final = (ES256, ED25519)
 """What a token key may be for. Each key is for one of them alone (RFC 8725 section 3.1)."""
@@ -70,6 +71,42 @@ class TokenKeys:
         return kid in self._held.distrusted
 
     def replace(self, other: TokenKeys) -> None:
+        """From now on it is those keys. One reference is exchanged: no reader sees half of it."""
+        self._held = other._held
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldSets:
+    active: SetKey | None
+    published: tuple[Mapping[str, Any], ...]
+
+
+class SetKeys:
+    """The keys of security event tokens as they are now. Remit signs with one and checks nothing with any.
+
+    Kept apart from `TokenKeys` by type, and published in a JWKS of their own: whoever takes access tokens by the keys
+    of `/oauth2/jwks` takes none that one of these signed (RFC 8725 section 2.8).
+
+    Args:
+        active: The key that signs; None until the first one is made, a second or two after a first start.
+        published: The public keys: of the pending one, the active one, those that are checked with only.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self, *, active: SetKey | None = None, published: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._held = _HeldSets(active, tuple(published))
+
+    @property
+    def active(self) -> SetKey | None:
+        """The key that signs, if there is one yet."""
+        return self._held.active
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JWK set (RFC 7517 section 5)."""
+        return {"keys": [dict(jwk) for jwk in self._held.published]}
+
+    def replace(self, other: SetKeys) -> None:
         """From now on it is those keys. One reference is exchanged: no reader sees half of it."""
         self._held = other._held
 

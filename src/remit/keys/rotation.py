@@ -7,6 +7,8 @@
 
 The order is never reversed. Time moves a key one step at a time; people may skip steps: an emergency retires
 every key of a use at once, and with them every token that they signed.
+
+Two uses rotate, each by itself: `token` (access tokens and mandates) and `set` (security event tokens).
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from typing import Final
 from remit.kernel.clock import DAY, MINUTE, Instant
 
 TOKEN: Final = "token"  # noqa: S105 - the use of a key, no secret
+SET: Final = "set"
 LOG: Final = "log"
+ROTATING: Final = (TOKEN, SET)
 
 
 class KeyState(StrEnum):
@@ -107,9 +111,17 @@ def due(keys: Sequence[KeyRecord], schedule: Schedule, *, now: Instant) -> tuple
 
 
 def begins(keys: Sequence[KeyRecord], schedule: Schedule, *, now: Instant) -> bool:
-    """Whether a scheduled rotation begins: the active key has signed for `schedule.every`, and none is pending."""
+    """Whether a rotation begins: none is pending, and the active key has signed for `schedule.every` or there is none.
+
+    There is none where a use is newer than the database: its first key is made as any other.
+    """
     signing = active(keys)
-    return signing is not None and pending(keys) is None and signing.since + schedule.every <= now
+    return pending(keys) is None and (signing is None or signing.since + schedule.every <= now)
+
+
+def born(keys: Sequence[KeyRecord]) -> KeyState:
+    """The state in which a new key comes among these: where nothing signs it signs at once, for nobody waits for it."""
+    return KeyState.ACTIVE if active(keys) is None else KeyState.PENDING
 
 
 def emergency(keys: Sequence[KeyRecord]) -> tuple[Move, ...]:

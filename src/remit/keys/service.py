@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -25,7 +26,7 @@ from remit.keys.ports import Provider
 from remit.keys.rotation import LOG, TOKEN, KeyRecord, KeyState
 from remit.keys.seal import KEY_BYTES, bind, seal, unseal
 from remit.keys.secret import Secret
-from remit.keys.signing import SigningKeys, log_signer, new_signing_key, token_keys
+from remit.keys.signing import SigningKeys, log_signer, new_signing_key, set_keys, token_keys
 from remit.keys.sql import SqlKeys, WrappedKey
 from remit.storage.ports import Transaction
 
@@ -55,12 +56,17 @@ class KeyRing:
         self.records: tuple[KeyRecord, ...] = tuple(row.record for row in signing)
         """Every signing key there is or was, as this node has it."""
         self.token_keys = token_keys(opened, self.records)
+        self.set_keys = set_keys(opened)
         self._data_keys: dict[str, bytes] = {}
         self._change = _Change()
 
     @classmethod
     def create(cls, tx: Transaction, provider: Provider, *, now: Instant) -> None:
-        """Make the keys of a new database: deployment id, root, log key, token key, the operators' data key."""
+        """Make the keys of a new database: deployment id, root, log key, token key, the operators' data key.
+
+        The first key of security event tokens is made a moment after the start, by what rotates keys: a start does not
+        wait for an RSA key.
+        """
         rows = SqlKeys(tx.connection)
         deployment, root = new_id("dep"), os.urandom(KEY_BYTES)
         rows.put_meta(_DEPLOYMENT, deployment)
@@ -142,14 +148,21 @@ class KeyRing:
         return SqlKeys(connection).any_erased(owner)
 
     def make_signing_key(
-        self, tx: Transaction, *, use: str, algorithm: str, state: KeyState, now: Instant
+        self,
+        tx: Transaction,
+        *,
+        use: str,
+        algorithm: str,
+        state: KeyState,
+        now: Instant,
+        jwk: Mapping[str, Any] | None = None,
     ) -> KeyRecord:
-        """Make and store a signing key within `tx`. Memory follows the commit.
+        """Make and store a signing key within `tx`, or store the one that was `prepared`. Memory follows the commit.
 
         Raises:
             JoseInvalid: No such algorithm.
         """
-        made = new_signing_key(self._wrapping, use=use, algorithm=algorithm, state=state, now=now)
+        made = new_signing_key(self._wrapping, use=use, algorithm=algorithm, state=state, now=now, jwk=jwk)
         SqlKeys(tx.connection).put_signing_key(made)
         tx.touch(TOPIC)
         return made.record
@@ -192,10 +205,11 @@ class KeyRing:
             self._data_keys.pop(owner, None)
 
     def _reload_signing(self, connection: Connection) -> None:
-        """The token keys are swapped as one, under requests that are being served. The log key stays the one it is."""
+        """The keys of a use are swapped as one, under requests that are being served. The log key stays what it is."""
         rows = SqlKeys(connection).signing_keys()
-        records = tuple(row.record for row in rows)
-        self.token_keys.replace(token_keys(self._signing.open(rows), records))
+        records, opened = tuple(row.record for row in rows), self._signing.open(rows)
+        self.token_keys.replace(token_keys(opened, records))
+        self.set_keys.replace(set_keys(opened))
         self.records = records
 
     def _reload(self, found: Iterable[tuple[str, int, bytes]]) -> None:

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
 from remit.keys.jwk import SigningKey, generate, private_key
-from remit.keys.model import TokenKeys
-from remit.keys.rotation import LOG, TOKEN, KeyRecord, KeyState
+from remit.keys.model import SetKeys, TokenKeys
+from remit.keys.rotation import LOG, SET, TOKEN, KeyRecord, KeyState
 from remit.keys.seal import seal, unseal
+from remit.keys.set_key import SetKey, generate_set_key, public_half, set_key
 from remit.keys.sql import WrappedKey
 
-Opened = tuple[KeyRecord, SigningKey]
+Opened = tuple[KeyRecord, SigningKey | SetKey]
 
 
-def new_signing_key(wrapping: bytes, *, use: str, algorithm: str, state: KeyState, now: Instant) -> WrappedKey:
+def prepared(use: str) -> dict[str, str] | None:
+    """A new private JWK for a use whose keys take long to make; None for one whose keys are made as they are stored.
+
+    Takes up to half a second: for a thread that nobody waits for, before the change that stores it.
+    """
+    if use != SET:
+        return None
+    jwk = generate_set_key()
+    while _is_option(jwk["kid"]):
+        jwk = generate_set_key()
+    return jwk
+
+
+def new_signing_key(
+    wrapping: bytes, *, use: str, algorithm: str, state: KeyState, now: Instant, jwk: Mapping[str, Any] | None = None
+) -> WrappedKey:
     """A new key, to be stored.
+
+    Args:
+        wrapping: What seals it.
+        use: What it signs.
+        algorithm: What it is for.
+        state: The state it comes in.
+        now: When it is made.
+        jwk: The key itself, where it was made beforehand (`prepared`). No RSA key is made here.
 
     Raises:
         JoseInvalid: No such algorithm.
     """
-    jwk = generate(algorithm)
-    while jwk["kid"].startswith("-"):  # a kid is typed on command lines, where that is an option
+    if jwk is None:
         jwk = generate(algorithm)
-    public = canonical({name: value for name, value in jwk.items() if name != "d"}).decode("utf-8")
-    sealed = seal(wrapping, canonical(jwk), aad=_place(jwk["kid"], use, algorithm, public))
+        while _is_option(jwk["kid"]):
+            jwk = generate(algorithm)
+    shown = public_half(jwk) if use == SET else {name: value for name, value in jwk.items() if name != "d"}
+    public = canonical(shown).decode("utf-8")
+    sealed = seal(wrapping, canonical(dict(jwk)), aad=_place(jwk["kid"], use, algorithm, public))
     record = KeyRecord(kid=jwk["kid"], use=use, algorithm=algorithm, state=state, created=now, since=now)
     return WrappedKey(record, public, sealed)
 
@@ -36,7 +63,7 @@ class SigningKeys:
 
     def __init__(self, wrapping: bytes) -> None:
         self._wrapping = wrapping
-        self._opened: dict[bytes, SigningKey] = {}
+        self._opened: dict[bytes, SigningKey | SetKey] = {}
 
     def open(self, rows: Iterable[WrappedKey]) -> list[Opened]:
         """The keys that are not retired.
@@ -44,13 +71,14 @@ class SigningKeys:
         Raises:
             IntegrityFailed: One is damaged, or stands in another row than its own.
         """
-        found, opened = [], {}
+        found: list[Opened] = []
+        opened: dict[bytes, SigningKey | SetKey] = {}
         for row in rows:
             if row.record.state is KeyState.RETIRED:
                 continue
             place = _place(row.record.kid, row.record.use, row.record.algorithm, row.public)
             known = canonical(list(place)) + row.wrapped
-            key = self._opened.get(known) or private_key(parse(unseal(self._wrapping, row.wrapped, aad=place)))
+            key = self._opened.get(known) or _read(row.record.use, unseal(self._wrapping, row.wrapped, aad=place))
             opened[known] = key
             found.append((row.record, key))
         self._opened = opened  # what is retired is forgotten
@@ -63,7 +91,7 @@ def log_signer(opened: Iterable[Opened]) -> SigningKey:
     Raises:
         IntegrityFailed: There is none.
     """
-    return _active(opened, LOG)
+    return _active([(record, key) for record, key in opened if isinstance(key, SigningKey)], LOG)
 
 
 def token_keys(opened: Iterable[Opened], records: Iterable[KeyRecord]) -> TokenKeys:
@@ -72,7 +100,8 @@ def token_keys(opened: Iterable[Opened], records: Iterable[KeyRecord]) -> TokenK
     Raises:
         IntegrityFailed: None of them signs.
     """
-    own = [(record, key) for record, key in opened if record.use == TOKEN]
+    # By type as well: no RSA key ever stands among those that check access tokens.
+    own = [(record, key) for record, key in opened if record.use == TOKEN and isinstance(key, SigningKey)]
     return TokenKeys(
         active=_active(own, TOKEN),
         verifying={record.kid: key.public for record, key in own},
@@ -80,11 +109,27 @@ def token_keys(opened: Iterable[Opened], records: Iterable[KeyRecord]) -> TokenK
     )
 
 
+def set_keys(opened: Iterable[Opened]) -> SetKeys:
+    """The keys of security event tokens, of those that were opened. There may be none yet."""
+    own = [(record, key) for record, key in opened if record.use == SET and isinstance(key, SetKey)]
+    signing = [key for record, key in own if record.state is KeyState.ACTIVE]
+    return SetKeys(active=signing[0] if signing else None, published=[key.jwk for _, key in own])
+
+
+def _read(use: str, sealed: bytes) -> SigningKey | SetKey:
+    return set_key(parse(sealed)) if use == SET else private_key(parse(sealed))
+
+
+def _is_option(kid: str) -> bool:
+    """A kid is typed on command lines, where this is an option."""
+    return kid.startswith("-")
+
+
 def _place(kid: str, use: str, algorithm: str, public: str) -> tuple[str | int, ...]:
     return ("signing_keys", kid, 1, use, algorithm, public)
 
 
-def _active(opened: Iterable[Opened], use: str) -> SigningKey:
+def _active(opened: Iterable[tuple[KeyRecord, SigningKey]], use: str) -> SigningKey:
     for record, key in opened:
         if record.use == use and record.state is KeyState.ACTIVE:
             return key

@@ -12,14 +12,12 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
 
-import aiohttp
-
-from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, endpoint, target
+from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, Patience, endpoint, target
 from remit.outbound.session import Outbound
 
 SECONDS: Final = 5.0  # for the whole of it: name, dial, head and body
 MOST: Final = 256 * 1024
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=3, sock_connect=3, sock_read=3)
+_PATIENCE: Final = Patience(dial=3, silence=3)
 _SUCCESS: Final = HTTPStatus.OK
 
 
@@ -82,16 +80,16 @@ class Fetcher:
                 return await self._whole(url)
         except TimeoutError as error:
             raise OutboundFailed("the server did not answer in time", sent=True, detail=url[:200]) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise OutboundFailed("the answer broke off", sent=True, detail=repr(error)[:300]) from error
 
     async def _whole(self, url: str) -> Fetched:
-        response = await self.outbound.request("GET", url, headers={"Accept": "application/json"}, timeout=_TIMEOUT)
+        response = await self.outbound.request("GET", url, headers={"Accept": "application/json"}, patience=_PATIENCE)
         try:
             if response.status != _SUCCESS:  # a redirect among them: it would be a second URL that nobody judged
                 raise OutboundFailed(f"the server answered {response.status}", sent=True, detail=url[:200])
             body = bytearray()
-            async for chunk in response.content.iter_any():
+            while chunk := await response.some():
                 body += chunk
                 if len(body) > MOST:
                     raise OutboundFailed("the answer is too large", sent=True, detail=url[:200])

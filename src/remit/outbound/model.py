@@ -19,6 +19,13 @@ class Endpoint(NamedTuple):
     port: int
 
 
+class Patience(NamedTuple):
+    """How long one request waits, in seconds; None: for as long as it takes."""
+
+    dial: float = 5  # for a name, and again for a connection
+    silence: float | None = 60  # of a server that says nothing, before its answer or within it
+
+
 class OutboundError(RemitError):
     """A call that got no answer.
 

@@ -17,6 +17,8 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 
+from remit.outbound.model import OutboundFailed
+
 Headers = Mapping[str, str] | Collection[tuple[str, str]]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 9110 section 5.6.2
@@ -27,6 +29,7 @@ _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _BUFFER: Final = 1 << 16
 _INTERIM = range(100, 200)
 _SWITCHING: Final = 101
+_BROKEN: Final = (aiohttp.ClientError, OSError, TimeoutError)
 
 
 class Response:
@@ -41,7 +44,7 @@ class Response:
         self.status = status
         self.headers = headers
         self.content = content
-        """The body as it comes. Its readers raise aiohttp's errors, OSError or TimeoutError."""
+        """The body as it comes. Its own readers raise aiohttp's errors, OSError or TimeoutError."""
         content.on_eof(self._ended)
 
     @property
@@ -54,13 +57,27 @@ class Response:
         """The whole body.
 
         Raises:
-            ClientError, OSError, TimeoutError: The connection broke, or was silent.
+            OutboundFailed: The connection broke, or was silent.
         """
         try:
             return await self.content.read()
+        except _BROKEN as error:
+            self.close()
+            raise _broke_off(error) from error
         except BaseException:
             self.close()
             raise
+
+    async def some(self) -> bytes:
+        """What has come of the body since; waits for it, and is empty at its end.
+
+        Raises:
+            OutboundFailed: The connection broke, or was silent.
+        """
+        try:
+            return await self.content.readany()
+        except _BROKEN as error:
+            raise _broke_off(error) from error
 
     def release(self) -> None:
         """Let the connection go: back to the pool if the whole answer was read, else closed."""
@@ -140,6 +157,12 @@ async def exchange(connection: Connection, request: bytes, method: str, *, silen
         message, content = await protocol.read()
         if message.code not in _INTERIM or message.code == _SWITCHING:
             return Response(connection, message.code, message.headers, content)
+
+
+def _broke_off(error: Exception) -> OutboundFailed:
+    late = isinstance(error, TimeoutError)
+    public = "the server did not answer in time" if late else "the answer broke off"
+    return OutboundFailed(public, sent=True, detail=repr(error)[:300])
 
 
 FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError)

@@ -94,6 +94,7 @@ class Setting:
     opened: Instant | None = None  # when the run that calls began, or the oldest that is open for its purpose
     needed_by: str = ""  # an action in force that needs this one
     severed_by: str = ""  # an action that this one needs, and that is suspended
+    clock: int | None = None  # the coverage clock where `covered` is only as far as the record is believed
 
 
 def facts_of(activation: Activation, setting: Setting) -> Facts:
@@ -122,6 +123,7 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
         under=under.state.value if under else "",
         under_why=under.why if under else "",
         under_for=max(0, now - under.since) if under else 0,
+        unsure_for=_unsure_for(activation, now, idle=idle),
         calm=max(0, now - holder.calm),
         held=over >= 0 and setting.opened is not None and setting.opened < now - over,
         other_risk=against.other_risk,
@@ -132,6 +134,12 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
         needed=setting.needed_by != "",
         severed=setting.severed_by != "",
     )
+
+
+def _unsure_for(activation: Activation, now: Instant, *, idle: int) -> int:
+    """How long ago it was noticed that nobody can say whether it is used. What was used after that is another story."""
+    noticed = activation.unsure
+    return now - noticed if now - idle < noticed <= now else 0
 
 
 def _since_start(activation: Activation) -> Usage:
@@ -214,7 +222,7 @@ def begin(
 
     `lapsed` says that it had lapsed: what comes and goes again and again is to last longer.
     """
-    now, covered = setting.now, Micros(setting.covered)
+    now, covered = setting.now, Micros(setting.covered if setting.clock is None else setting.clock)
     # Its days of use stay as they are: the first use from now on tells how long it was silent.
     usage = Usage(now, covered) if before is None else replace(before.usage, covered=covered)
     boundary = setting.boundary
@@ -226,6 +234,7 @@ def begin(
         serial=1 + (before.serial if before is not None else 0), usage=usage,
         cycles=(*before.cycles, now // DAY)[-MOST_CYCLES:] if before and lapsed else before.cycles if before else (),
         vouched=before.vouched if before else EPOCH, covers=before.covers if before else (),
+        looked=before.looked if before else EPOCH,
     )  # fmt: skip
 
 

@@ -115,6 +115,7 @@ def _alone(view: View, key: ActivationKey, *, tier: Tier, grant: Grant | None, h
         together=tuple(_beside(view, each, at) for each in others if each.usage.days),
         woken=any(each.started >= window_start("hour", at.now) for each in others),
         opened=at.opened,
+        clock=at.covered,
     )
 
 

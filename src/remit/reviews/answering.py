@@ -15,8 +15,9 @@ from remit.reviews.canaries import FAST_COUNT, WINDOW, void
 from remit.reviews.ground import Ground
 from remit.reviews.model import CHOICES, NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said, Stage
 from remit.reviews.quality import Given
+from remit.reviews.shown import JOINED, OF_ENTITLEMENTS, line_of, news_of, up_to_date
 from remit.reviews.sql import SqlAnswers, SqlQuestions
-from remit.reviews.subject import names_of_key
+from remit.reviews.subject import Subjects
 from remit.reviews.telling import log, notify
 from remit.reviews.word import sealed
 from remit.storage.ports import Transaction
@@ -25,13 +26,21 @@ _FEW: Final = 50
 _MANY: Final = 10_000
 _MAX_NOTE: Final = 1000
 _NAMED: Final = 10  # what joined a question, in one line
-_OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC})
+_IN_FORCE: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED})  # keeping these keeps what is in force
 _TAKES: Final = frozenset({Said.NARROW, Said.END})
 
 
 def given(answer: Answer) -> Given:
     """What counts of an answer for its reviewer's figures."""
     return Given(answer.at, answer.said, answer.asked, answer.canary)
+
+
+def current(subjects: Subjects, question: Question) -> Question:
+    """The question with what changed in this moment, although no tick has looked at it yet."""
+    if question.canary or question.kind not in OF_ENTITLEMENTS or question.state is not QuestionState.OPEN:
+        return question
+    subject = subjects.of(question, wide=False)
+    return question if subject.gone else up_to_date(question, subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class Answering:
             word = _word(question, said, note)
             if word is Said.ASK:
                 return self._hand(tx, question, by=by, note=note, to=to)  # decides nothing
+            question = current(self.ground.subjects(tx.connection, self.ground.clock.now()), question)
             self._require_shown(tx, question, word, shown)
             if not question.canary:
                 self._does_something(tx, question, word)
@@ -96,20 +106,21 @@ class Answering:
         show = f"remit review show {question.id}"
         if not 1 <= shown < question.serial:
             raise Malformed(f"this question was never shown as {shown}", try_=show)
-        joined = frozenset(question.joined[shown - 1 :])
+        news = news_of(question, shown)
         subject = self.ground.subjects(tx.connection, self.ground.clock.now()).of(question, wide=False)
-        actions = sorted({key.action for key in subject.keys if not names_of_key(key).isdisjoint(joined)} or joined)
-        named = ", ".join(actions[:_NAMED])
-        more = f" and {len(actions) - _NAMED} more" if len(actions) > _NAMED else ""
-        # Whoever reads this has been shown what joined, unless it is too much for one line.
+        lines = list(dict.fromkeys(line_of(each, subject.keys) for each in news))
+        named = ", ".join(lines[:_NAMED])
+        more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+        # Whoever reads this has been shown what is new, unless it is too much for one line.
         next_ = show if more else f"remit review {said.value} {question.id} --as-shown {question.serial}"
         since = "it was asked" if shown == 1 else "it was shown so"
-        raise Conflict(f"this question is about more since {since}: {named}{more}", try_=next_)
+        is_ = "is about more" if all(each.what == JOINED for each in news) else "has changed"
+        raise Conflict(f"this question {is_} since {since}: {named}{more}", try_=next_)
 
     def _does_something(self, tx: Transaction, question: Question, said: Said) -> None:
         """Raise Conflict if there is nothing to narrow, or nothing in force to keep."""
         subjects = self.ground.subjects(tx.connection, self.ground.clock.now())
-        if said is Said.KEEP and question.kind in _OF_ENTITLEMENTS and question.kind is not Kind.TOXIC:
+        if said is Said.KEEP and question.kind in _IN_FORCE:
             subject = subjects.of(question, wide=False)
             if subject.ended:
                 key = min(subject.started)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from remit.people.change import Actor
 from remit.reviews.ground import Ground
-from remit.reviews.model import Answer, AnswerState, Question, QuestionState
+from remit.reviews.model import Answer, AnswerState, Question, QuestionState, Said
 from remit.reviews.sql import SqlAnswers, SqlQuestions
+from remit.reviews.telling import REMIT, log, notify
 from remit.reviews.word import given_so, sealed
 from remit.storage.ports import Transaction
 
 Pair = tuple[Answer, Question]
+OVERTAKEN = "what it is about changed after it was given"
 _DECIDED = frozenset({AnswerState.STAGED, AnswerState.APPLIED})
 
 
@@ -52,6 +54,25 @@ class Answers:
         SqlAnswers(self.tx.connection).put(after)
         return after
 
+    def overtaken(self, question: Question) -> bool | None:
+        """What was said to a question and is not carried out yet, now that there is more to say of its matter.
+
+        True: it is void, and the question may be asked again. None: it takes everything away, and stands. False: it
+        is just being carried out.
+        """
+        rows = SqlAnswers(self.tx.connection)
+        staged = [each for each in rows.of_question(question.id) if each.state is AnswerState.STAGED]
+        if any("claimed" in each.done for each in staged):
+            return False
+        if not staged or any(each.said is Said.END for each in staged):
+            return None
+        for each in staged:
+            rows.put(replace(each, state=AnswerState.VOIDED, seal="", done={"failed": OVERTAKEN}))
+            more = {"answer": each.id, "said": each.said.value, "why": OVERTAKEN}
+            log(self.tx, self.ground.records, question, "fail", by=REMIT, more=more)
+            notify(self.tx, question, "answer_failed", now=self.ground.clock.now(), more={"why": OVERTAKEN})
+        return True
+
     def void(self, answer: Answer, question: Question, why: str) -> Question:
         """It counts no more. Its question is open again, unless somebody else's answer decided it."""
         rows = SqlAnswers(self.tx.connection)
@@ -62,6 +83,8 @@ class Answers:
             return question
         again = replace(question, state=QuestionState.OPEN)
         SqlQuestions(self.tx.connection).put(again)
+        if again.agent:
+            self.tx.touch(f"activations:{again.agent}")  # it is brought up to date with the next tick
         return again
 
 

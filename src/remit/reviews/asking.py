@@ -24,13 +24,14 @@ from remit.reviews.model import Kind, Question, QuestionState, Stage
 from remit.reviews.recommend import recommend
 from remit.reviews.renewal import highest
 from remit.reviews.schedule import Course, ends
+from remit.reviews.shown import OF_ENTITLEMENTS, as_shown, joined_by, shown_standing, stood, up_to_date, with_news
+from remit.reviews.shown import standing as standing_of
 from remit.reviews.sql import SqlQuestions
 from remit.reviews.subject import Subject, Subjects, names_of
 from remit.reviews.telling import REMIT, log, notify
 from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
 
-OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC, Kind.BOUNDARY_DUE})
 _TOGETHER: Final = HOUR  # what comes to need a person within it, for one reason, is one question
 MOST_RENEWALS: Final = 200  # boundaries asked about in one change
 
@@ -74,12 +75,13 @@ class Asking:
         rows, now = SqlQuestions(tx.connection), self.ground.clock.now()
         # Only what needs a person is gathered into one question, and may stand in one about something else.
         standing = rows.standing(matter.kind, agent, None if matter.kind is Kind.NEEDS_HUMAN else about)
-        if any(about in names_of(each) for each in standing):
+        mine = [each for each in standing if about in names_of(each)]
+        if mine and all(self._again(tx, each, matter, why) for each in mine):
             return
-        if (same := next((each for each in standing if _goes_with(matter, why, each, now)), None)) is not None:
+        same = next((each for each in standing if _goes_with(matter, why, each, now)), None)
+        if same is not None and not mine:
             # Its figures follow with the next tick: a thousand entitlements may be at risk in one moment.
-            more = {"entitlements": sorted({*names_of(same), about}), "joined": [*same.joined, about]}
-            rows.put(replace(same, facts={**same.facts, **more}))
+            rows.put(joined_by(same, [about], {}, standing_of(str(facts.get("state", "")), why)))
             tx.touch(f"activations:{agent}")
             return
         question = self._question(self.ground.subjects(tx.connection, now), matter, why)
@@ -88,6 +90,39 @@ class Asking:
         planted = follows(self.ground.secret, question.id, ordinal=real + 1, planted=made)
         if planted and question.assigned and not question.general:
             self._put(tx, made_up(self.ground.secret, question, now=now))
+
+    def _again(self, tx: Transaction, question: Question, matter: _Matter, why: str) -> bool:
+        """Asked about already: whether that is enough, once the question says what is new.
+
+        An answer that is not carried out yet is to what was shown, so what is new makes an end of it and asks again;
+        not of one that takes everything away. One that is just being carried out is left, and asked beside it.
+        """
+        now = self._with_new(question, matter, why)
+        if now is question or question.canary:
+            return True
+        if question.state is not QuestionState.OPEN:
+            dropped = Answers(self.ground, tx).overtaken(question)
+            if dropped is not True:
+                return dropped is None
+            now = replace(now, state=QuestionState.OPEN)
+        SqlQuestions(tx.connection).put(now)
+        tx.touch(f"activations:{question.agent}")
+        return True
+
+    def _with_new(self, question: Question, matter: _Matter, why: str) -> Question:
+        """The question with what it does not say yet of the matter; itself, if there is nothing."""
+        if matter.kind is Kind.TOXIC:
+            names = matter.facts.get("entitlements")
+            new = [each for each in names if each not in names_of(question)] if isinstance(names, list) else []
+            reach = matter.facts.get("reach")
+            wider = reach == "direct" and question.facts.get("reach") == "latent"
+            after = joined_by(question, new, {"reach": reach} if wider else {}) if new or wider else question
+            return with_news(after, [("reach", "it can do all of it now")]) if wider else after
+        state = matter.facts.get("state")
+        if matter.kind is not Kind.NEEDS_HUMAN or not isinstance(state, str):
+            return question
+        now, known = standing_of(state, why), shown_standing(question, matter.about)
+        return question if known in {None, now} else stood(question, matter.about, now, why, matter.facts)
 
     def settle(self, tx: Transaction, *, kind: str, agent: str, about: str) -> None:
         """What was asked about is over by itself; an open question about it and nothing else is, too."""
@@ -103,6 +138,8 @@ class Asking:
     def _question(self, subjects: Subjects, matter: _Matter, why: str) -> Question:
         subject = subjects.of(matter, wide=False)
         facts = dict(matter.facts) if subject.gone else {**subject.facts(), **matter.facts}
+        if matter.kind in OF_ENTITLEMENTS and not subject.gone:
+            facts |= {"as_shown": as_shown(subject)}
         tier = _tier(matter, subject, facts)
         recommendation, reason = recommend(matter.kind, tier, facts)
         question = Question(
@@ -158,7 +195,7 @@ class Asking:
         """Open questions about these agents that are not as they were: (before, after).
 
         Settled, because what needed a person does not any more; somebody else's, because people came or
-        went; or about more than when their figures were made.
+        went; or about more, or about what stands otherwise, than when they were last brought up to date.
         """
         subjects = self.ground.subjects(connection, self.ground.clock.now())
         found = ((each, self._now(subjects, each)) for each in SqlQuestions(connection).open_of(agents))
@@ -172,12 +209,7 @@ class Asking:
         subject = subjects.of(question, wide=False)
         if subject.gone:
             return replace(after, state=QuestionState.SETTLED)
-        many = len(names_of(question))
-        if many == question.facts.get("counted", 1):
-            return after
-        facts = {**question.facts, **subject.facts(), "counted": many}
-        recommendation, reason = recommend(question.kind, question.tier, facts)
-        return replace(after, facts=facts, recommendation=recommendation, reason=reason)
+        return replace(up_to_date(question, subject), assigned=to)
 
     def move(self, tx: Transaction, moved: Iterable[tuple[Question, Question]]) -> int:
         """Write what `moved` found, where nobody was faster; how many."""

@@ -79,7 +79,8 @@ def _facts(host: Question, chance: bytes, now: Instant) -> Mapping[str, Any]:
         }
     if "state" in known:
         known["state"] = "needs_human"
-    known.pop("entitlements", None)
+    for name in ("entitlements", "as_shown"):  # what it is about is nowhere else
+        known.pop(name, None)
     return known | {
         "action": f"{server}/{_TOOLS[chance[16] % len(_TOOLS)]}",
         "purpose": str(host.facts.get("purpose") or "maintenance"),

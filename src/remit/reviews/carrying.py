@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from remit.access.activation import ActivationKey, activation_id
 from remit.access.codec import draft_text
 from remit.access.model import BoundaryState
 from remit.access.sql import SqlBoundaries
@@ -21,6 +22,7 @@ from remit.reviews.answers import Answers, Pair, actor_of
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, Said
 from remit.reviews.narrowing import without
+from remit.reviews.shown import QUIET, shown_standing, stands
 from remit.reviews.subject import Subject
 from remit.reviews.telling import REMIT, log, notify
 from remit.storage.ports import Transaction
@@ -100,8 +102,8 @@ class Carrying:
     def _vouch(self, question: Question, answer: Answer, now: Instant, by: Actor) -> None:
         """A person's keep holds for a time, from when it was due: carried out once more, it holds no longer.
 
-        It covers what spoke against it when the answer was given. For a boundary that is the answer itself, which is
-        read as its renewal.
+        It covers what spoke against it when the answer was given, and nothing that came to stand otherwise since. For
+        a boundary that is the answer itself, which is read as its renewal.
         """
         if question.kind is Kind.BOUNDARY_DUE:
             return
@@ -110,6 +112,9 @@ class Carrying:
         )
         refused: list[RemitError] = []
         for key in subject.keys:
+            if _otherwise(question, key, subject):
+                refused.append(Conflict(f"{key.action} stands otherwise than it was shown"))
+                continue
             time = KEPT_CRITICAL if subject.tier(key) is Tier.CRITICAL else KEPT
             try:
                 self.ground.hands.keep(key, until=Instant(answer.due + time), by=by, seen=answer.at)
@@ -165,6 +170,12 @@ class Carrying:
         more = {"answer": answer.id, "said": answer.said.value, "why": why}
         log(tx, self.ground.records, again, "fail", by=REMIT, more=more)
         notify(tx, again, "answer_failed", now=self.ground.clock.now(), more={"why": why})
+
+
+def _otherwise(question: Question, key: ActivationKey, subject: Subject) -> bool:
+    """Whether it waits for somebody, or was ended, otherwise than when the question was answered."""
+    shown, now = shown_standing(question, activation_id(key)), stands(subject.started.get(key))
+    return shown is not None and now not in {shown, QUIET}
 
 
 def _taken(subject: Subject, said: Said) -> set[ActionName]:

@@ -111,8 +111,9 @@ class Question:
 
     @property
     def serial(self) -> int:
-        """1 when it is asked, and one more with each that joins: an answer says which of them its person was shown."""
-        return 1 + len(self.joined)
+        """1 when it is asked, and one more with all that joins or changes: an answer says what its person was shown."""
+        said = self.facts.get("serial")
+        return said if isinstance(said, int) else 1 + len(self.joined)
 
     @property
     def general(self) -> bool:

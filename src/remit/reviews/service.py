@@ -21,7 +21,7 @@ from remit.kernel.names import ActionName, AgentName, OwnerName, PurposeName
 from remit.people.change import Actor
 from remit.people.succession import answers_for
 from remit.reviews.acknowledging import Acknowledging
-from remit.reviews.answering import Answering, given
+from remit.reviews.answering import Answering, current, given
 from remit.reviews.asking import MOST_RENEWALS, Asking
 from remit.reviews.carrying import Carrying
 from remit.reviews.effect import LONG_DAYS
@@ -100,11 +100,12 @@ class ReviewService:
         question = self.find(id)
 
         def query(connection: Connection) -> Shown:
-            subject = self._ground.subjects(connection, self._ground.clock.now()).of(question)
+            subjects = self._ground.subjects(connection, self._ground.clock.now())
+            subject = subjects.of(question)
             preview = _made_up_preview(question) if question.canary else subject.preview()
             keys = (_made_up_key(question),) if question.canary else subject.keys
             answers = SqlAnswers(connection).of_question(id)
-            return Shown(question=question, preview=preview, keys=keys, answers=answers)
+            return Shown(question=current(subjects, question), preview=preview, keys=keys, answers=answers)
 
         return self._ground.reader.read(query)
 

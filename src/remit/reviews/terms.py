@@ -9,11 +9,12 @@ from remit.access.activation import ActivationKey, ActivationState
 from remit.catalog.model import Tier
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, NotFound
-from remit.reviews.asking import OF_ENTITLEMENTS, Asking
+from remit.reviews.asking import Asking
 from remit.reviews.assign import backup
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Question, QuestionState, Stage
 from remit.reviews.schedule import CLOSINGS, Closing, Course, Deed, advance
+from remit.reviews.shown import OF_ENTITLEMENTS
 from remit.reviews.sql import SqlQuestions
 from remit.reviews.subject import Subject
 from remit.reviews.telling import REMIT, log, notify

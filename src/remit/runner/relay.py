@@ -29,7 +29,8 @@ from remit.runner.tokens import Tokens
 from remit.runner.upstream import Broken, Gateway, Upstream
 from remit.sdk.grant import wants_nonce
 
-_PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp)\Z")
+_PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/v1/me)\Z")
+_ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing by it
 _METHODS: Final = {"POST", "GET", "DELETE"}
 _REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
 _JUDGED: Final = 256 * 1024  # bytes of a JSON answer that are looked at
@@ -153,13 +154,15 @@ class Relay:
             return 421, "Host is not this URL's"
         if origin is not None and origin.removeprefix("http://") not in self._hosts:
             return 403, "Origin is not this URL's"
-        # (3) The path: the run's own, of an MCP server. Anything else, OAuth discovery too, is not here.
+        # (3) The path: of an MCP server, or who the run is. Anything else, OAuth discovery too, is not here.
         match = _PATH.match(request.target.decode("latin-1").partition("?")[0])
         if match is None or not hmac.compare_digest(match[1], self._secret):
             return 404, "there is nothing here"
-        if self._servers and (match[3] or match[4]) not in self._servers:
+        if self._servers and match[2] != _ME and (match[3] or match[4]) not in self._servers:
             return 404, "there is nothing here"
         method = request.method.decode("ascii")
+        if match[2] == _ME and method != "GET":
+            return 405, "this path takes GET"
         if method not in _METHODS:
             return 405, "this path takes POST, GET and DELETE"
         return Way(method=method, path=match[2], headers=request.headers, body=body, asked=Asked.of(body))

@@ -22,6 +22,7 @@ import httpx2
 from remit.sdk import keyfile
 from remit.sdk.grant import NONCE, Grant, NotAuthorized, Token, base_url, read_token, token_endpoint, wants_nonce
 from remit.sdk.keyfile import Key
+from remit.sdk.platform import PlatformToken
 
 _UNAUTHORIZED: Final = 401
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -53,7 +54,7 @@ class AgentAuth(httpx2.Auth):
         self,
         url: str | None,
         agent: str,
-        key_file: str | os.PathLike[str] | Key,
+        key_file: str | os.PathLike[str] | Key | PlatformToken,
         purpose: str,
         server: str | None = None,
         run: str | None = None,
@@ -67,7 +68,8 @@ class AgentAuth(httpx2.Auth):
         Args:
             url: Remit's URL; None means `REMIT_URL`.
             agent: The agent's name.
-            key_file: The private JWK that `remit agent keygen` wrote, or a loaded one.
+            key_file: The private JWK that `remit agent keygen` wrote, or a loaded one; or where the platform's own
+                token is read (`sdk.platform`), so that there is no secret to store.
             purpose: What the work is.
             server: Name of the only MCP server the token shall be good at; None: any behind this Remit.
             run: "new" opens another run instead of going on with this instance's open one.
@@ -82,7 +84,7 @@ class AgentAuth(httpx2.Auth):
         """
         if run not in (None, "new"):
             raise ValueError('run is None or "new"')
-        key = key_file if isinstance(key_file, Key) else keyfile.load(key_file)
+        key = key_file if isinstance(key_file, Key | PlatformToken) else keyfile.load(key_file)
         self._grant = Grant(base_url(url), agent, key, purpose, server, instance_key or keyfile.fresh())
         self._origin = _origin(httpx2.URL(self._grant.url))
         self._new_run = run == "new"

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from remit.sdk.keyfile import Key
+from remit.sdk.platform import PlatformToken
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -61,7 +62,7 @@ class Grant:
 
     url: str  # Remit's own, without a trailing slash: its issuer identifier
     agent: str
-    key: Key  # registered with Remit
+    key: Key | PlatformToken  # registered with Remit, or the word of a platform that is trusted there
     purpose: str
     server: str | None  # one MCP server, or all behind this Remit
     instance: Key  # this copy's own: tokens are bound to it
@@ -75,7 +76,25 @@ class Grant:
             new_run: Open another run instead of going on with this copy's open one.
             subject: The access token of the agent for which this one is to act (RFC 8693); None: for itself.
             allow: What of that one's access is asked for, as a boundary's `allow` has it; None: all of it.
+
+        Raises:
+            PlatformTokenInvalid, OSError: The platform's token cannot be read.
         """
+        parameters = {"grant_type": "client_credentials", "scope": f"purpose:{self.purpose}", **self._client()}
+        if self.server is not None:
+            parameters["resource"] = f"{self.url}/mcp/{self.server}"
+        if subject is not None:
+            parameters |= {"grant_type": _EXCHANGE, "subject_token": subject, "subject_token_type": _ACCESS_TOKEN}
+        details = {**({"run": "new"} if new_run else {}), **({} if allow is None else {"allow": list(allow)})}
+        if details:
+            parameters["authorization_details"] = json.dumps([{"type": "remit_purpose", **details}])
+        return urlencode(parameters)
+
+    def _client(self) -> dict[str, str]:
+        """Who asks (RFC 7521 section 4.2): a platform's token names no agent, so the request does."""
+        if isinstance(self.key, PlatformToken):
+            kind, token = self.key.shown()
+            return {"client_id": self.agent, "client_assertion_type": kind, "client_assertion": token}
         now = int(time.time())
         claims = {
             "iss": self.agent,
@@ -85,20 +104,7 @@ class Grant:
             "iat": now,
             "exp": now + _ASSERTION_SECONDS,
         }
-        parameters = {
-            "grant_type": "client_credentials",
-            "client_assertion_type": _ASSERTION_TYPE,
-            "client_assertion": self.key.sign(claims, typ="JWT"),
-            "scope": f"purpose:{self.purpose}",
-        }
-        if self.server is not None:
-            parameters["resource"] = f"{self.url}/mcp/{self.server}"
-        if subject is not None:
-            parameters |= {"grant_type": _EXCHANGE, "subject_token": subject, "subject_token_type": _ACCESS_TOKEN}
-        details = {**({"run": "new"} if new_run else {}), **({} if allow is None else {"allow": list(allow)})}
-        if details:
-            parameters["authorization_details"] = json.dumps([{"type": "remit_purpose", **details}])
-        return urlencode(parameters)
+        return {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": self.key.sign(claims, typ="JWT")}
 
     def proof(self, method: str, url: str, token: Token | None = None, *, nonce: str | None = None) -> str:
         """A DPoP proof for one request (RFC 9449 section 4.2): never used twice."""

@@ -9,13 +9,14 @@ import httpx2
 from remit.sdk import keyfile
 from remit.sdk.grant import NONCE, Grant, Token, base_url, read_token, token_endpoint, wants_nonce
 from remit.sdk.keyfile import Key
+from remit.sdk.platform import PlatformToken
 
 _SECONDS = 30.0
 
 
 def token(
     agent: str,
-    key_file: str | os.PathLike[str] | Key,
+    key_file: str | os.PathLike[str] | Key | PlatformToken,
     purpose: str,
     *,
     url: str | None = None,
@@ -33,7 +34,7 @@ def token(
         KeyFileInvalid, OSError, ValueError: No usable key or URL.
         httpx2.HTTPError: Remit cannot be reached.
     """
-    key = key_file if isinstance(key_file, Key) else keyfile.load(key_file)
+    key = key_file if isinstance(key_file, Key | PlatformToken) else keyfile.load(key_file)
     grant = Grant(base_url(url), agent, key, purpose, server, instance_key or keyfile.fresh())
     with httpx2.Client(timeout=_SECONDS, trust_env=False) as client:
         found = client.get(f"{grant.url}/.well-known/oauth-authorization-server")

@@ -13,6 +13,7 @@ from remit.server.proxies import TrustedProxies
 from remit.tokens.nonce_http import NonceHeader
 
 ME_CAN = "/v1/me/can"
+ERRORS = "/errors"  # a page for each code
 EVALUATION = "/access/v1/evaluation"
 OUTCOMES = "/v1/outcomes"
 _ELSEWHERE = "Host or Origin is not this server's"

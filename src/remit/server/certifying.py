@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import Connection
 
 from remit.certification.service import CertificationService
 from remit.kernel.clock import DAY, EPOCH, MINUTE, Clock, Instant
 from remit.kernel.errors import RemitError
-from remit.storage.feed import EVERYTHING
+from remit.server.changed import Changed
 
 _EVERY = 1.0  # seconds
 _FIRST_SWEEP = 10 * MINUTE  # after the start, which has enough to do; what is due is judged from the first second
@@ -33,6 +32,7 @@ class Certifying:
         ticks: What else is asked each second, by name; cheap when nothing is due.
         daily: What is done once a day, after everything was judged.
         swept: When that was last, as far as it is known.
+        changed: Whom something changed about since they were judged.
         leads: Whether this node is the one that does it. The others take note of what changed, and do nothing: when
             the leader goes, whoever follows judges all of that again.
     """
@@ -43,21 +43,10 @@ class Certifying:
     ticks: Mapping[str, Callable[[Stop], object]] = field(default_factory=dict)
     daily: Mapping[str, Callable[[Stop], object]] = field(default_factory=dict)
     swept: Callable[[], Instant] = lambda: EPOCH  # when everything was swept last, by the log
-    everyone: Callable[[], Iterable[str]] = tuple  # the agents there are
+    changed: Changed = field(default_factory=Changed)
     leads: Callable[[], bool] = lambda: True
-    _changed: dict[str, None] = field(default_factory=dict)
     _next: int = 0  # when everything is swept; 0: not since the start
     _ending: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)  # `follow` runs on the writer's thread
-
-    def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
-        """Take note of agents about whom something changed (remit.storage.ports.Feed)."""
-        for topic in topics:
-            kind, _, name = topic.partition(":")
-            if kind == "agent":
-                self._again([name])
-            elif kind in {"combinations", EVERYTHING}:
-                self._again(self.everyone())
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -90,21 +79,15 @@ class Certifying:
             _log.exception("not certified", what=name)
 
     def _judge_changed(self, stop: Stop) -> None:
-        with self._lock:
-            changed, self._changed = list(self._changed), {}
-        done = 0
+        changed, done = self.changed.take(), 0
         try:
             for agent in changed:
                 self.noticing(agent)
                 self.service.judge_agent(agent, stop)
                 done += 1
         finally:
-            self._again(changed[done + 1 :] + changed[done : done + 1])
-
-    def _again(self, agents: Iterable[str]) -> None:
-        """Judge these in the next second. Who failed comes last: it must not keep the others waiting for ever."""
-        with self._lock:
-            self._changed |= dict.fromkeys(agents)
+            # In the next second. Who failed comes last: it must not keep the others waiting for ever.
+            self.changed.again(changed[done + 1 :] + changed[done : done + 1])
 
     def _sweeps(self) -> bool:
         now = self.clock.now()

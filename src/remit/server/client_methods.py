@@ -6,8 +6,6 @@ from pathlib import Path
 
 from remit.kernel.errors import ConfigInvalid
 from remit.server.settings import Settings
-from remit.tokens.clients.client_secret import SecretBasic, SecretPost, Secrets
-from remit.tokens.clients.mtls import SelfSigned, SignedByAuthority, authorities
 from remit.tokens.clients.ports import ClientMethod
 from remit.tokens.ports import Standing
 
@@ -26,10 +24,16 @@ def client_methods(settings: Settings, standing: Standing) -> list[ClientMethod]
         )
     # With TLS of our own alone, a certificate that no authority signed does not get as far as here.
     if settings.trusted_proxies:
+        from remit.tokens.clients.mtls import SelfSigned  # noqa: PLC0415 - 20 ms of X.509, only where it is turned on
+
         found.append(SelfSigned(standing))
     if settings.client_ca is not None:
+        from remit.tokens.clients.mtls import SignedByAuthority, authorities  # noqa: PLC0415 - as above
+
         found.append(SignedByAuthority(standing, authorities(_read(settings.client_ca))))
     if settings.client_secrets:
+        from remit.tokens.clients.client_secret import SecretBasic, SecretPost, Secrets  # noqa: PLC0415 - as above
+
         secrets = Secrets(standing)
         found += [SecretBasic(secrets), SecretPost(secrets)]
     return found

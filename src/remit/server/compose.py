@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from remit.audit import http as audit_http
 from remit.audit.log import Log
 from remit.audit.recovery import OpenCalls
 from remit.audit.sequencer import Sequencer
@@ -18,8 +18,7 @@ from remit.audit.states import States
 from remit.catalog.service import CatalogService
 from remit.certification.usage.coverage import CoverageClock
 from remit.connectors.systems import Directory
-from remit.console.consent import AUTHORIZE
-from remit.console.sessions import Sessions
+from remit.console.paths import AUTHORIZE
 from remit.enforcement.door import Door as GatewayDoor
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
@@ -33,92 +32,59 @@ from remit.enforcement.relay import Relay
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
-from remit.freezes.containment import Acknowledgements, Containment
+from remit.freezes.containment import Acknowledgements
 from remit.freezes.model import FreezeKind
-from remit.freezes.service import FreezeService
 from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
 from remit.kernel.names import new_id
 from remit.keys.service import KeyRing
 from remit.outbound.model import Endpoint, endpoint
 from remit.outbound.session import Outbound
-from remit.people.service import PeopleService
 from remit.policy.cedar import CedarEngine
 from remit.policy.compiled import CompiledEngine
 from remit.policy.facts import Facts
-from remit.policy.files import PolicyFiles
 from remit.policy.mandates import Mandates
 from remit.policy.service import PolicyService
-from remit.server import http_health, me_mandate, nodes, published, rest
-from remit.server.accountable import Accountable
+from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
-from remit.server.app import ME_CAN, App
-from remit.server.apply import Applier
-from remit.server.compose_governance import Governance, among_nodes, govern, key_changes
+from remit.server.app import ERRORS, ME_CAN, App
+from remit.server.changed import Changed
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status
 from remit.server.consenting import Consenting
-from remit.server.door import Porch
 from remit.server.evaluation import Evaluation, discovery
+from remit.server.gate import Gate
 from remit.server.ground import Ground
-from remit.server.http_activations import Activations
-from remit.server.http_apply import Applying
-from remit.server.http_consents import ConsentDoors
-from remit.server.http_console import ConsoleDoors
-from remit.server.http_decisions import Decisions
 from remit.server.http_enforcement import EnforcementStream
-from remit.server.http_freezes import Freezes
-from remit.server.http_health import Doctor, Health
-from remit.server.http_keys import KeyDoors
-from remit.server.http_mandates import MandateDoors
-from remit.server.http_operators import OperatorTokens
-from remit.server.http_peps import EnforcementPoints
-from remit.server.http_registry import Registry
-from remit.server.http_secrets import Secrets
-from remit.server.http_servers import Servers
+from remit.server.http_ready import Health
+from remit.server.later import Later, answered_by
 from remit.server.life import Life, Remit
 from remit.server.local_socket import LocalSocket
 from remit.server.me import Me
 from remit.server.me_can import MeCan
 from remit.server.me_mandate import MeMandate
-from remit.server.nodes import NOTHING_SEEN
+from remit.server.me_whoami import MeWhoami
+from remit.server.nodes import NOTHING_SEEN, Nodes
 from remit.server.opening import open_store
 from remit.server.operator_tokens import Doorkeeper
-from remit.server.operators import Authority
 from remit.server.peps import Gatekeeper
 from remit.server.proxies import trusted
 from remit.server.reach import Reach
 from remit.server.refresh import Refresher
 from remit.server.settings import Settings
 from remit.server.state import entitlement_seal, open_admin, open_state
-from remit.server.stops import Stops
 from remit.server.stored import StoredFacts
 from remit.server.trusting import Trusting
+from remit.server.whoami import Whoami
 from remit.storage.database import Database
+from remit.storage.ports import Transaction
 from remit.tokens import http as tokens_http
-from remit.tokens.check import TokenChecker
 from remit.tokens.nonce_http import header
+from remit.tokens.refusals import BadTokens
 from remit.tokens.revoked import Revoked
 from remit.tokens.service import TokenService
 from remit.vault.service import Vault
 
-_SPREAD = 1.0  # seconds that a freeze waits for the other nodes to confirm it, before it says who has not
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """What serves agents."""
-
-    life: Life
-    health: Health
-    metrics: Metrics
-    reach: Reach
-    catalog: CatalogService
-    checker: TokenChecker
-    gateway: Gateway
-    mandates: Mandates
-    points: Points
-    governance: Governance
-    trusting: Trusting
-    consenting: Consenting
+if TYPE_CHECKING:
+    from remit.server.compose_governance import Governance
 
 
 def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
@@ -134,9 +100,10 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
         gate = _gate(ground, listener)
         tokens = token_service(ground, gate.trusting, gate.consenting)
         local = LocalSocket(settings.data, tokens, ground.facts.view)
-        app = _app(ground, gate, tokens)
+        later = Later(lambda: _api(ground, gate))
+        app = _front(ground, gate, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
         database.follow()  # everything is loaded and has subscribed: from here on changes of other nodes are told
-        return Remit(app=app, base=base, health=gate.health, life=gate.life, local=local)
+        return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local)
     except BaseException:
         database.close()
         raise
@@ -173,7 +140,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
         facts.load(connection, epoch=database.epoch)
 
     database.reader.read(load)
-    policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=base + published.ERRORS)
+    policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=base + ERRORS)
     return Ground(
         settings=settings, base=base, clock=clock, database=database, keys=keys, states=states, seal=seal,
         records=records, vault=vault, keeper=keeper, gatekeeper=gatekeeper, revoked=revoked, facts=facts, engine=engine,
@@ -216,11 +183,13 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
     )  # fmt: skip
 
-    governance = govern(ground, outbound, lambda: life.loop)
+    changed = Changed(lambda: ground.facts.view().agents)
+    feed.subscribe(changed.follow)
+    governance = Later(lambda: _governance(ground, outbound, life, changed))
     life = Life(
-        coverage=ground.coverage, certifying=governance.certifying, clock=clock, database=database, records=records,
+        coverage=ground.coverage, governance=governance, clock=clock, database=database, records=records,
         outbound=outbound, calls=calls, pipeline=pipeline, points=points, announcer=announcer,
-        streams=streams, nodes=among_nodes(ground, governance),
+        streams=streams, nodes=_among_nodes(ground, governance),
         sequencer=Sequencer(writer, database.reader, ground.keys, clock, leads=lambda: database.peers.leads),
         refresher=Refresher(catalog, ground.servers, clock=clock, every=settings.refresh_every),
     )  # fmt: skip
@@ -238,23 +207,43 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         gateway=gateway,
         mandates=mandates,
         points=points,
+        confirmed=_confirmed(ground, pipeline),
         governance=governance,
         trusting=trusting,
         consenting=consenting,
     )
 
 
+def _among_nodes(ground: Ground, governance: Later[Governance]) -> Nodes:
+    """This node among the others: it settles what dead ones left."""
+
+    def replay(tx: Transaction, uses: Sequence[Mapping[str, Any]]) -> None:
+        governance.load().certifying.service.replay_uses(tx, uses)
+
+    return Nodes(
+        data=ground.settings.data, database=ground.database, records=ground.records, clock=ground.clock,
+        replay=replay,
+    )  # fmt: skip
+
+
+def _governance(ground: Ground, outbound: Outbound, life: Life, changed: Changed) -> Governance:
+    from remit.server.compose_governance import govern  # noqa: PLC0415 - a sixth of a server; nothing is due at once
+
+    return govern(ground, outbound, here=life.nodes, changed=changed, loop=lambda: life.loop)
+
+
 def _points(ground: Ground, pipeline: Pipeline) -> Points:
     log = Log(ground.database.reader, ground.keys)
     return Points(
         pipeline=pipeline, purposes=ground.policy.purposes, header=lambda decision: log.find(decision).header,
-        clock=ground.clock, docs=ground.base + published.ERRORS, node=lambda: ground.database.node,
+        clock=ground.clock, docs=ground.base + ERRORS, node=lambda: ground.database.node,
     )  # fmt: skip
 
 
 def _streams(ground: Ground, pipeline: Pipeline) -> Streams:
     revoked = revoked_in(ground)
-    streams = Streams(with_tokens(revoked, pipeline.again), pipeline.epoch, with_tokens(revoked, pipeline.frozen))
+    again, frozen = with_tokens(revoked, pipeline.again), with_tokens(revoked, pipeline.frozen)
+    streams = Streams(again, pipeline.epoch, frozen, shared=ground.database.peers.shared)
     ground.database.feed.subscribe(lambda _epoch, topics, _connection: streams.changed(topics))
     return streams
 
@@ -264,25 +253,14 @@ def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:
     return frozenset({endpoint(base), Endpoint(*listener)})
 
 
-def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> tuple[Stops, EnforcementStream]:
-    announcer, epoch = gate.life.announcer, gate.life.pipeline.epoch
-    peers = ground.database.peers
+def _confirmed(ground: Ground, pipeline: Pipeline) -> Acknowledgements:
+    """Which enforcement points have applied which state; the writer waits for those that hold a change up."""
     confirmed = Acknowledgements(
-        names=lambda: [each.point.name for each in ground.gatekeeper.listing()], epoch=epoch,
+        names=lambda: [each.point.name for each in ground.gatekeeper.listing()], epoch=pipeline.epoch,
         current=lambda: ground.facts.view().fresh(ground.clock.now()),
     )  # fmt: skip
     ground.database.writer.held = confirmed.held
-
-    def contained(freeze: str) -> Containment:
-        return nodes.contained(peers, confirmed, epoch=announcer.began(freeze))
-
-    stops = Stops(
-        freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD),
-    )  # fmt: skip
-    stream = EnforcementStream(
-        points=ground.gatekeeper, announcer=announcer, acknowledgements=confirmed, epoch=epoch
-    )  # fmt: skip
-    return stops, stream
+    return confirmed
 
 
 def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
@@ -290,91 +268,43 @@ def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
     return MeMandate(me=me, mandates=gate.mandates, keys=ground.keys.token_keys)
 
 
+def _me_whoami(ground: Ground, gate: Gate) -> MeWhoami:
+    whoami = Whoami(
+        log=Log(ground.database.reader, ground.keys), view=ground.facts.view, ended=revoked_in(ground),
+        clock=ground.clock,
+    )  # fmt: skip
+    return MeWhoami(me=_me(ground, gate, me_whoami.ME, "GET"), whoami=whoami)
+
+
 def _me(ground: Ground, gate: Gate, path: str, method: str) -> Me:
     return Me(
         base=ground.base, path=path, method=method, checker=gate.checker, writer=ground.database.writer,
-        records=ground.records, clock=ground.clock,
+        records=ground.records, bad_tokens=BadTokens(ground.records), clock=ground.clock,
     )  # fmt: skip
 
 
-def _console(ground: Ground, freezes: Freezes, accountable: Accountable, authority: Authority) -> ConsoleDoors:
-    return ConsoleDoors(
-        base=ground.base, dev=ground.settings.dev, sessions=Sessions(ground.clock.now), view=ground.facts.view,
-        policy=ground.policy, coverage=ground.coverage, reader=ground.database.reader, clock=ground.clock,
-        accountable=accountable, authority=authority, freezes=freezes,
+def _routes(ground: Ground, gate: Gate, tokens: TokenService) -> list[Route]:
+    """What agents, their clients, enforcement points and orchestrators ask, and no hot path answers."""
+    stream = EnforcementStream(
+        points=ground.gatekeeper, announcer=gate.life.announcer, acknowledgements=gate.confirmed,
+        epoch=gate.life.pipeline.epoch,
     )  # fmt: skip
-
-
-def _activations(ground: Ground, gate: Gate, accountable: Accountable, log: Log) -> Activations:
-    governance = gate.governance
-    return Activations(
-        view=ground.facts.view, policy=ground.policy, hands=governance.hands, service=governance.certifying.service,
-        agents=governance.agents, log=log, coverage=ground.coverage, clock=ground.clock, accountable=accountable,
-        writer=ground.database.writer, reader=ground.database.reader,
-    )  # fmt: skip
-
-
-def _app(ground: Ground, gate: Gate, tokens: TokenService) -> App:
-    settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
-    writer, reader, policy, base = database.writer, database.reader, ground.policy, ground.base
-    governance = gate.governance
-    agents, access = governance.agents, governance.access
-    people = PeopleService(writer=writer, reader=reader, records=records, suspender=agents)
-    freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
-    stops, enforcement = _stops(ground, gate, freezes)
-    applier = Applier(
-        writer=writer, reader=reader, clock=clock, people=people, agents=agents, catalog=gate.catalog, access=access,
-        policies=PolicyFiles(reader=reader, records=records), checker=policy, lister=gate.reach,
-        records=records,
-    )  # fmt: skip
-    accountable, authority, log, life = Accountable(reader), Authority.shipped(), Log(reader, ground.keys), gate.life
-    frozen = Freezes(
-        freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer, records=records,
-        clock=clock,
-    )  # fmt: skip
-    console = _console(ground, frozen, accountable, authority)
-    consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
-    doors = [
-        *Registry(
-            people=people, agents=agents, access=access, accountable=accountable, authority=authority
-        ).doors(),
-        *Servers(catalog=gate.catalog).doors(),
-        *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
-        *frozen.doors(),
-        *console.doors(),
-        *consents.doors(),
-        *Decisions(policy=policy, log=log, accountable=accountable).doors(),
-        *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
-        *_activations(ground, gate, accountable, log).doors(),
-        *governance.doors(ground, accountable, authority, log),
-        *gate.trusting.doors(ground),
-        *KeyDoors(ring=ground.keys, changes=key_changes(ground)).doors(),
-        *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
-        *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
-        *Applying(
-            applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
-        ).doors(),
-        *Doctor(
-            settings=settings, database=database, clock=clock, agents=agents, access=access, catalog=gate.catalog,
-            refresher=life.refresher, log_failure=lambda: life.sequencer.failure, states=ground.states,
-            sources=governance.sources,
-        ).doors(),
-    ]  # fmt: skip
-    porch = Porch(keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev)
-    routes = [
-        *(porch.route(door) for door in doors),
-        *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
+    return [
         *tokens_http.routes(tokens, consent_page=AUTHORIZE),
         *tokens_http.status_routes(token_status(ground, gate.checker, tokens)),
-        discovery(base),
+        discovery(ground.base),
         *me_mandate.routes(_me_mandate(ground, gate)),
-        *enforcement.routes(),
-        *console.routes(),
-        *consents.routes(),
-        *http_health.routes(gate.health, gate.metrics.registry),
-        *published.routes(doors),
+        *me_whoami.routes(_me_whoami(ground, gate)),
+        *stream.routes(),
+        *http_ready.routes(gate.health, gate.metrics.registry),
     ]
-    return _front(ground, gate, rest.rest(routes))
+
+
+def _api(ground: Ground, gate: Gate) -> ASGIApp:
+    """Everything else, which people and their tools ask."""
+    from remit.server.compose_api import api  # noqa: PLC0415 - a quarter of what a server loads; see there
+
+    return api(ground, gate)
 
 
 def _front(ground: Ground, gate: Gate, router: ASGIApp) -> App:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import msgspec
 
 from remit.access.service import AccessService
-from remit.access.sql import SqlBoundaries
 from remit.agents.service import AgentService
 from remit.agents.signals import is_own
 from remit.audit.log import Log
@@ -20,47 +19,36 @@ from remit.certification.grouping import Grouping
 from remit.certification.hands import Hands
 from remit.certification.noticing.own_signals import OwnSignals
 from remit.certification.noticing.toxic import Toxic
-from remit.certification.posture.report import PostureReport
 from remit.certification.posture.snapshot import Posture
 from remit.certification.service import CertificationService
 from remit.certification.usage.importing import UsageService
 from remit.certification.usage.listening import Listening
 from remit.certification.usage.model import UsageEvent
-from remit.certification.usage.observed_sql import SqlObservedUses
 from remit.certification.usage.sources import Sources
 from remit.certification.withdrawal.cascade import Cascade
 from remit.certification.withdrawal.own import HandedOn, StaticSecrets
 from remit.certification.withdrawal.usable import Usable
 from remit.certification.withdrawal.withdrawing import Withdrawing
 from remit.connectors.system_http import HttpSystems
+from remit.connectors.told import Events
 from remit.freezes.model import FreezeKind
-from remit.kernel.clock import EPOCH, Instant, Micros, parse_date_end
-from remit.kernel.names import BoundaryName
+from remit.kernel.clock import EPOCH, Instant, parse_date_end
 from remit.keys.rotating import Rotating
+from remit.keys.rotation import ROTATING
 from remit.outbound.session import Outbound
 from remit.people.change import Actor
 from remit.policy.view import View
 from remit.reviews.believing import Believing
 from remit.reviews.ground import Ground as ReviewGround
 from remit.reviews.service import ReviewService
-from remit.server.accountable import Accountable
 from remit.server.certifying import Certifying
-from remit.server.door import Door
+from remit.server.changed import Changed
 from remit.server.ground import Ground
-from remit.server.http_breakglass import BreakGlassDoors
-from remit.server.http_delegations import Delegations
-from remit.server.http_posture import PostureDoors
-from remit.server.http_reviews import Reviews
-from remit.server.http_rightsize import Rightsizing
-from remit.server.http_signals import Signals
-from remit.server.http_systems import SystemDoors
-from remit.server.http_usage import UsageDoors
-from remit.server.http_withdrawals import Withdrawals
 from remit.server.key_changes import KeyChanges
 from remit.server.nodes import Nodes
-from remit.server.operators import Authority
-from remit.storage.ports import Reader, Transaction
+from remit.storage.ports import Transaction
 
+Loop = Callable[[], asyncio.AbstractEventLoop]
 _CANARIES = "reviews/canaries"  # what the secret is derived for that says where made-up questions stand
 _LOOKED_AT = 1000  # newest decisions of an agent on which a record was tried
 
@@ -78,32 +66,17 @@ class Governance:
     usage: UsageService
     sources: Sources
 
-    def doors(self, ground: Ground, accountable: Accountable, authority: Authority, log: Log) -> list[Door]:
-        """Their doors."""
-        writer, reader, clock, view = ground.database.writer, ground.database.reader, ground.clock, ground.facts.view
-        uses = SqlObservedUses(reader)
-        return [
-            *Signals(agents=self.agents, accountable=accountable).doors(),
-            *Delegations(agents=self.agents, reader=reader, clock=clock).doors(),
-            *UsageDoors(usage=self.usage, known=self.sources).doors(),
-            *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
-            *BreakGlassDoors(breakglass=self.breakglass, accountable=accountable, clock=clock).doors(),
-            *Reviews(reviews=self.reviews, authority=authority).doors(),
-            *Rightsizing(
-                view=view,
-                log=log,
-                uses=uses,
-                clock=clock,
-                accountable=accountable,
-                reviewed=lambda name: _reviewed(reader, name),
-            ).doors(),
-            *SystemDoors(writer=writer, records=ground.records, directory=ground.systems).doors(),
-            *Withdrawals(reader=reader, clock=clock).doors(),
-        ]
 
+def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed, loop: Loop) -> Governance:
+    """Put it together; nothing runs yet.
 
-def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.AbstractEventLoop]) -> Governance:
-    """Put it together; nothing runs yet. `loop` is where calls to other systems run."""
+    Args:
+        ground: What it stands on.
+        outbound: The way to other systems.
+        here: This node among the others: it certifies while it leads.
+        changed: Whom something changed about since the start.
+        loop: Where calls to other systems run.
+    """
     writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
     view, coverage, seal = ground.facts.view, ground.coverage, ground.seal
     agents = AgentService(writer=writer, reader=reader, records=records, data_keys=ground.keys, clock=clock)
@@ -134,9 +107,10 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
         writer=writer, reader=reader, clock=clock, coverage=coverage, view=view, after=after, seal=seal,
         prepare=ground.policy.prepare,
     )  # fmt: skip
-    certifying = _certifying(ground, service, agents, reviews)
+    certifying = _certifying(ground, service, agents, reviews, changed)
     certifying.swept = lambda: _swept(log)
     certifying.ticks = {
+        "nodes": here.tick,
         **certifying.ticks,
         "doubts": doubting.tick,
         "usage": Listening(writer=writer, reader=reader, records=records, clock=clock, view=view).tick,
@@ -154,34 +128,21 @@ def govern(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Abstra
         covered=service.covered,
         noticed=lambda tx, event: _noticed(agents, tx, event),
     )  # fmt: skip
+    ground.database.feed.subscribe(reviews.follow, reviews.reload)  # it takes everything for changed until now
     return Governance(
         agents=agents, access=access, hands=hands, breakglass=breakglass, certifying=certifying,
         reviews=reviews, usage=usage, sources=sources,
     )  # fmt: skip
 
 
-def among_nodes(ground: Ground, governance: Governance) -> Nodes:
-    """This node among the others: it certifies while it leads, and settles what dead ones left."""
-    database, certifying, reviews = ground.database, governance.certifying, governance.reviews
-    here = Nodes(
-        data=ground.settings.data, database=database, records=ground.records, clock=ground.clock,
-        replay=certifying.service.replay_uses,
-    )  # fmt: skip
-    certifying.leads = lambda: database.peers.leads
-    certifying.ticks = {"nodes": here.tick, **certifying.ticks}
-    database.feed.subscribe(certifying.follow)
-    database.feed.subscribe(reviews.follow, reviews.reload)
-    return here
-
-
 def key_changes(ground: Ground) -> KeyChanges:
     """What rotates signing keys, by people and by time."""
-    rotating = Rotating(ground.keys, ground.settings.key_schedule)
-    return KeyChanges(rotating=rotating, writer=ground.database.writer, records=ground.records, clock=ground.clock)
+    families = {use: Rotating(ground.keys, ground.settings.key_schedule, use) for use in ROTATING}
+    return KeyChanges(families=families, writer=ground.database.writer, records=ground.records, clock=ground.clock)
 
 
 def _certifying(
-    ground: Ground, service: CertificationService, agents: AgentService, reviews: ReviewService
+    ground: Ground, service: CertificationService, agents: AgentService, reviews: ReviewService, changed: Changed
 ) -> Certifying:
     writer, reader, clock, view = ground.database.writer, ground.database.reader, ground.clock, ground.facts.view
     toxic = Toxic(
@@ -194,7 +155,7 @@ def _certifying(
         writer=writer, reader=reader, clock=clock, coverage=ground.coverage, view=view, seal=ground.seal
     )  # fmt: skip
     return Certifying(
-        service=service, clock=clock, noticing=toxic.check, everyone=lambda: view().agents,
+        service=service, clock=clock, noticing=toxic.check, changed=changed, leads=lambda: ground.database.peers.leads,
         ticks={"posture": lambda stop: _snapshot(posture, view(), stop)},
         daily={"together": grouping.regroup, "signals": own.check},
     )  # fmt: skip
@@ -205,10 +166,11 @@ def _snapshot(posture: Posture, view: View, stop: Callable[[], bool]) -> int:
     return posture.snapshot(stop) if any(each.boundaries for each in view.agents.values()) else 0
 
 
-def _withdrawing(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.AbstractEventLoop]) -> Withdrawing:
+def _withdrawing(ground: Ground, outbound: Outbound, loop: Loop) -> Withdrawing:
     writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
+    events = Events(keys=ground.keys.set_keys, issuer=ground.base, clock=clock)
     systems = HttpSystems(
-        directory=ground.systems, dialer=outbound, credentials=ground.vault, loop=loop,
+        signed=events.withdrawn, directory=ground.systems, dialer=outbound, credentials=ground.vault, loop=loop,
         frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
     )  # fmt: skip
     stands = Usable(view=ground.facts.view, prepare=ground.policy.prepare, coverage=ground.coverage, clock=clock)
@@ -217,12 +179,6 @@ def _withdrawing(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.
         children=HandedOn(reader, clock), systems=systems,
     )  # fmt: skip
     return Withdrawing(writer=writer, reader=reader, records=records, clock=clock, cascade=cascade)
-
-
-def _reviewed(reader: Reader, name: BoundaryName) -> Micros | None:
-    """How often a boundary is looked at, where its document says so."""
-    active = reader.read(lambda connection: SqlBoundaries(connection).history(name)).active
-    return None if active is None else active.draft.review_every
 
 
 def _swept(log: Log) -> Instant:

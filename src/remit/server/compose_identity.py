@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from remit.agents.service import AgentService
 from remit.server.client_methods import client_methods
 from remit.server.consenting import Consenting
 from remit.server.ground import Ground
+from remit.server.proxies import networks_of
 from remit.server.standing import ViewAccess, ViewStanding
 from remit.server.state import dpop_nonces
 from remit.server.trusting import Trusting
 from remit.tokens.check import TokenChecker
+from remit.tokens.elsewhere import Elsewhere
 from remit.tokens.grants.jwt_bearer import JwtBearer
 from remit.tokens.grants.token_exchange import TokenExchange
 from remit.tokens.nonce import Nonces
@@ -41,7 +44,7 @@ def token_service(ground: Ground, trusting: Trusting, consenting: Consenting) ->
     reading = TokenChecker(ground.keys.token_keys, issuer=base, revoked=revoked_in(ground))
     return TokenService(
         issuer=base, keys=ground.keys.token_keys, standing=standing, writer=ground.database.writer,
-        records=ground.records, clock=ground.clock, nonces=nonces_of(ground),
+        records=ground.records, clock=ground.clock, nonces=nonces_of(ground), elsewhere=_elsewhere(ground),
         clients=[
             *trusting.clients(standing, issuer=base), *client_methods(ground.settings, standing),
             *consenting.clients(reading),
@@ -52,6 +55,16 @@ def token_service(ground: Ground, trusting: Trusting, consenting: Consenting) ->
             *consenting.grants(),
         ],
     )  # fmt: skip
+
+
+def _elsewhere(ground: Ground) -> Elsewhere:
+    """Notices a key that is in use at two places."""
+    writer, records = ground.database.writer, ground.records
+    agents = AgentService(
+        writer=writer, reader=ground.database.reader, records=records, data_keys=ground.keys, clock=ground.clock
+    )
+    together = networks_of(ground.settings.one_place, option="--one-place")
+    return Elsewhere(writer=writer, records=records, signaller=agents, together=together)
 
 
 def token_status(ground: Ground, checker: TokenChecker, tokens: TokenService) -> TokenStatus:

@@ -10,6 +10,8 @@ from typing import Any
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
 from remit.agents.bindings.client_secret import METHOD
 from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.agents.risk import Risk
+from remit.agents.signals import Signal, own
 from remit.certification.usage.sources import Told
 from remit.kernel.clock import DAY, SECOND, Instant, rfc3339
 
@@ -158,6 +160,21 @@ def _unbound(agents: Sequence[str]) -> Check:
 def _secret(agents: Sequence[str]) -> Check:
     detail = f"{_some(agents)}: whoever reads a request, or a file where the secret is kept, is the agent from then on"
     return warn("client_secret", detail, "private_key_jwt in agents/*.yaml: remit agent keygen NAME --out FILE")
+
+
+def cloned(known: Iterable[tuple[str, Risk]]) -> list[Check]:
+    """Running copies whose key was seen at two places at once; of each agent by itself, for a person has to look."""
+    found = []
+    for agent, risk in known:
+        instances = [each.about for each in risk.noticed if each.signal is Signal.INSTANCE_CONFLICT]
+        for about in sorted(instances):
+            instance = about.removeprefix(own("")).removeprefix(": ")
+            detail = f"{agent}: the key of instance {instance} is used from two places at once"
+            over = f"remit agent signal {agent} {Signal.INSTANCE_CONFLICT} --about '{about}' --over"
+            found.append(
+                warn("instance_conflict", detail, f"remit freeze instance {instance}; when it is over: {over}")
+            )
+    return found
 
 
 def _ending(ends: Mapping[str, Instant], *, now: Instant) -> list[Check]:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from remit.certification.usage.coverage import CoverageClock
 from remit.console import http
+from remit.console.paths import PATH
 from remit.console.sessions import LINK_LIFETIME, Sessions
 from remit.kernel.clock import SECOND, Clock
 from remit.policy.service import PolicyService
@@ -51,7 +52,7 @@ class ConsoleDoors:
     def link(self, ask: Ask) -> dict[str, Any]:
         """A link for the operator who asks."""
         secret = self.sessions.link(ask.operator)
-        return {"url": f"{self.base}{http.PATH}?login={secret}", "valid_seconds": LINK_LIFETIME // SECOND}
+        return {"url": f"{self.base}{PATH}?login={secret}", "valid_seconds": LINK_LIFETIME // SECOND}
 
     def routes(self) -> list[Route]:
         """The pages."""

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics` and `/v1/doctor`: is this process well."""
+"""`/v1/doctor`: is this process well."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import select
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
 from remit.access.service import AccessService
+from remit.agents.risk import SqlRisks
 from remit.agents.service import AgentService
 from remit.audit.checkpoint import parse
 from remit.audit.states import States
@@ -32,52 +31,6 @@ from remit.server.refresh import Refresher
 from remit.server.settings import Settings
 from remit.storage.database import Database
 from remit.storage.schema import checkpoints
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-_CONTACT_LATE = 5.0
-
-
-@dataclass(slots=True)
-class Health:
-    """Whether calls are taken."""
-
-    database: Database
-    ready: bool = False
-
-    def problem(self) -> str:
-        """Why calls are not taken now; "" if they are."""
-        if not self.ready:
-            return "starting"
-        if not self.database.healthy or time.monotonic() - self.database.last_contact > _CONTACT_LATE:
-            return "the database does not answer"
-        return ""
-
-
-def routes(state: Health, registry: CollectorRegistry) -> list[Route]:
-    """What orchestrators and Prometheus ask, without a token: it tells nothing but counts."""
-
-    def alive(_: Request) -> Response:
-        """GET /healthz: the process runs."""
-        return PlainTextResponse("ok\n")
-
-    def ready(_: Request) -> Response:
-        """GET /readyz: 200 while calls are taken, else 503 and why."""
-        problem = state.problem()
-        return PlainTextResponse(f"{problem or 'ready'}\n", 503 if problem else 200)
-
-    def metrics(_: Request) -> Response:
-        """GET /metrics: Prometheus text."""
-        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 - only where it is scraped
-
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-    return [
-        Route("/healthz", alive, methods=["GET"]),
-        Route("/readyz", ready, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +57,7 @@ class Doctor:
         now = self.clock.now()
         checks = [*self._process(now), self._keyfile(), self._state(), *self._servers(now)]
         checks += health.usage(self.sources.listing())
+        checks += health.cloned(self.database.reader.read(lambda connection: SqlRisks(connection).all()))
         checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
         order = [health.Status.FAIL, health.Status.WARN, health.Status.OK]
         checks.sort(key=lambda check: order.index(check.status))

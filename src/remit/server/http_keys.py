@@ -11,7 +11,7 @@ from remit.kernel.clock import Instant, rfc3339
 from remit.kernel.errors import Forbidden
 from remit.keys import rotation
 from remit.keys.rotating import Turn, algorithm_of, check_begin, check_retire, check_use, of_use
-from remit.keys.rotation import TOKEN, KeyState
+from remit.keys.rotation import ROTATING, TOKEN, KeyState
 from remit.keys.service import KeyRing
 from remit.people.change import Changed, record
 from remit.server.door import Ask, Door, actor
@@ -44,7 +44,7 @@ class KeyDoors:
             Door(
                 method="POST",
                 path="/v1/keys/{use}/rotate",
-                summary="Rotate the key of a use; takes two people. emergency: the tokens it signed die at once",
+                summary="Rotate the key of a use: token, set; takes two people. emergency: what it signed dies now",
                 action="manageKeys",
                 handle=self.rotate,
                 body="json",
@@ -53,7 +53,7 @@ class KeyDoors:
             Door(
                 method="DELETE",
                 path="/v1/keys/{kid}",
-                summary="Retire a key that does not sign; takes two people. The tokens it signed die at once",
+                summary="Retire a key that does not sign; takes two people. What it signed dies at once",
                 action="manageKeys",
                 handle=self.retire,
             ),
@@ -62,7 +62,7 @@ class KeyDoors:
     def list(self, _ask: Ask) -> dict[str, Any]:
         """Every signing key, newest first."""
         keys = sorted(self.ring.records, key=lambda key: (key.created, key.kid), reverse=True)
-        schedule = self.changes.rotating.schedule
+        schedule = self.changes.families[TOKEN].schedule
         every = {"every": schedule.every, "publish": schedule.publish, "linger": schedule.linger}
         return {
             "keys": [shown(key) | {"moves": self._moves(key)} for key in keys],
@@ -74,8 +74,8 @@ class KeyDoors:
         use, urgent = ask.path["use"], bool(ask.body.get("emergency"))
         check_use(use)
         wanted = ask.body.get("algorithm")
-        algorithm = None if wanted is None else algorithm_of(wanted)
-        keys, rotating = of_use(self.ring.records, use), self.changes.rotating
+        algorithm = None if wanted is None else algorithm_of(wanted, use)
+        keys, rotating = of_use(self.ring.records, use), self.changes.families[use]
         if not urgent:
             check_begin(keys)  # also for the first person: nobody is to second what cannot be done
         carry, signing = rotating.emergency if urgent else rotating.begin, rotation.active(keys)
@@ -83,13 +83,15 @@ class KeyDoors:
         about = (
             f"rotate {signing.kid if signing else use} {algorithm or 'same'} {'emergency' if urgent else 'scheduled'}"
         )
-        return self._by_two(ask, about, lambda tx, now: carry(tx, algorithm=algorithm, now=now))
+        jwk = rotating.prepared()  # on this request's thread, for the first word too: nobody else waits for it
+        return self._by_two(ask, about, lambda tx, now: carry(tx, algorithm=algorithm, now=now, jwk=jwk))
 
     def retire(self, ask: Ask) -> dict[str, Any]:
         """Retire a key, or say the first of two words."""
         kid = ask.path["kid"]
-        check_retire(of_use(self.ring.records, TOKEN), kid)
-        return self._by_two(ask, f"retire {kid}", lambda tx, now: self.changes.rotating.retire(tx, kid, now=now))
+        use = next((key.use for key in self.ring.records if key.kid == kid and key.use in ROTATING), TOKEN)
+        check_retire(of_use(self.ring.records, use), kid)
+        return self._by_two(ask, f"retire {kid}", lambda tx, now: self.changes.families[use].retire(tx, kid, now=now))
 
     def _by_two(self, ask: Ask, about: str, carry: Carry) -> dict[str, Any]:
         """Note the first person's word; at the second person's, do it. Both within one change."""
@@ -115,11 +117,11 @@ class KeyDoors:
         return changes.writer.change(apply)
 
     def _moves(self, key: rotation.KeyRecord) -> str | None:
-        """When time moves it on, as far as it does; a key of another use than tokens stays."""
-        schedule = self.changes.rotating.schedule
+        """When time moves it on, as far as it does; a key of a use that does not rotate stays."""
+        schedule = self.changes.families[TOKEN].schedule
         stays = {
             KeyState.PENDING: schedule.publish,
             KeyState.ACTIVE: schedule.every,
             KeyState.VERIFY_ONLY: schedule.linger,
         }
-        return rfc3339(key.since + stays[key.state]) if key.use == TOKEN and key.state in stays else None
+        return rfc3339(key.since + stays[key.state]) if key.use in ROTATING and key.state in stays else None

@@ -12,6 +12,7 @@ from remit.reviews.model import CHOICES, NEVER, Acknowledgement, Answer, AnswerS
 from remit.reviews.row import due_of
 from remit.reviews.schedule import Course, ends
 from remit.reviews.service import ReviewService
+from remit.reviews.shown import BOOKKEEPING, JOINED, news_of
 from remit.reviews.subject import names_of
 from remit.server.door import Ask, Door, actor
 from remit.server.operators import Authority
@@ -173,10 +174,12 @@ def _action_of(each: Question) -> str | None:
 
 
 def _facts(each: Question) -> dict[str, Any]:
-    """What is known, with times as people read them."""
+    """What is known, with times as people read them, and what changed since it was asked, in order."""
     last = each.facts.get("last_use")
-    shown = {"last_use": rfc3339(last)} if isinstance(last, int) and last > 0 else {}
-    return {**each.facts, **shown}
+    shown: dict[str, Any] = {"last_use": rfc3339(last)} if isinstance(last, int) and last > 0 else {}
+    if changed := [news.what for news in news_of(each, 1) if news.what != JOINED]:
+        shown["changed"] = changed
+    return {name: value for name, value in each.facts.items() if name not in BOOKKEEPING} | shown
 
 
 def _answer(each: Answer) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Clock, rfc3339
-from remit.keys.rotating import Rotating, Turn
+from remit.keys.rotating import Jwk, Rotating, Turn
 from remit.keys.rotation import KeyRecord, KeyState
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
@@ -31,31 +31,44 @@ class KeyChanges:
     """Changes of signing keys, each with its entries.
 
     Args:
-        rotating: Makes them.
+        families: Makes them, by the use of the keys.
         writer: Commits them.
         records: Makes their entries.
         clock: Says when.
     """
 
-    rotating: Rotating
+    families: Mapping[str, Rotating]
     writer: Writer
     records: Records
     clock: Clock
+    _kept: dict[str, Jwk | None] = field(default_factory=dict, init=False)  # for a change that failed
 
     def tick(self, _stop: Callable[[], bool] = lambda: False) -> int:
         """Do what time has brought about; how many keys that changed. Asks memory alone while nothing is due."""
-        if not self.rotating.waits(now=self.clock.now()):
+        return sum(self._advance(rotating) for rotating in self.families.values())
+
+    def _advance(self, rotating: Rotating) -> int:
+        if not rotating.waits(now=self.clock.now()):
+            self._kept.pop(rotating.use, None)
             return 0
+        jwk = self._prepared(rotating)
 
         def apply(tx: Transaction) -> list[Turn]:
-            turns = self.rotating.advance(tx, now=self.clock.now())
+            turns = rotating.advance(tx, now=self.clock.now(), jwk=jwk)
             self.recorded(tx, turns, by=_MACHINE)
             return turns
 
         turns = self.writer.change(apply)
+        self._kept.pop(rotating.use, None)
         for turn in turns:
-            _log.info("signing key", key=turn.after.kid, state=turn.after.state.value)
+            _log.info("signing key", key=turn.after.kid, use=rotating.use, state=turn.after.state.value)
         return len(turns)
+
+    def _prepared(self, rotating: Rotating) -> Jwk | None:
+        """The key that begins a rotation, made before the change; while changes fail one is made, not one a second."""
+        if rotating.use not in self._kept and rotating.begins(now=self.clock.now()):
+            self._kept[rotating.use] = rotating.prepared()
+        return self._kept.get(rotating.use)
 
     def recorded(
         self, tx: Transaction, turns: Iterable[Turn], *, by: Actor, more: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.types import ASGIApp
@@ -26,8 +26,8 @@ from remit.kernel.errors import Overloaded, RemitError
 from remit.outbound.session import Outbound
 from remit.server import garbage
 from remit.server.announce import Announcer
-from remit.server.certifying import Certifying
-from remit.server.http_health import Health
+from remit.server.http_ready import Health
+from remit.server.later import Later
 from remit.server.local_socket import LocalSocket
 from remit.server.nodes import Nodes
 from remit.server.refresh import Refresher
@@ -35,7 +35,11 @@ from remit.storage.database import Database
 from remit.storage.node_sql import SqlNodes
 from remit.storage.ports import Transaction
 
+if TYPE_CHECKING:
+    from remit.server.compose_governance import Governance
+
 _log = structlog.get_logger("remit.server")
+_SETTLED = 0.5  # seconds after its begin: then it is ready, and what that did not need is loaded beside it
 _SWEEP_SECONDS = 0.5  # between two sweeps of running calls; with many of them it is longer (`sweep_pause`)
 _SWEEP_REST = 20.0  # times as long as the last sweep asked: with many streams a freeze must not wait for it
 _SWEEP_LATEST = 4.0  # but no longer: what time has ended is cut within the staleness bound (policy.view.STALE_AFTER)
@@ -65,7 +69,7 @@ class Life:
     sequencer: Sequencer
     refresher: Refresher
     coverage: CoverageClock
-    certifying: Certifying
+    governance: Later[Governance]
     nodes: Nodes
     more: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)  # what else runs all the time
     _loop: asyncio.AbstractEventLoop | None = None
@@ -95,7 +99,7 @@ class Life:
         found = recover(database.writer, database.reader, self.records, shared=shared)
         gap = database.reader.read(lambda connection: self.coverage.open(connection, self.clock.now()))
         if found.uses:
-            database.writer.change(lambda tx: self.certifying.service.replay_uses(tx, found.uses))
+            database.writer.change(lambda tx: self.governance.load().certifying.service.replay_uses(tx, found.uses))
         lost = found.lost + self.nodes.settle_own()
         if lost:
             _log.warning("calls without a recorded outcome", count=lost)
@@ -108,7 +112,7 @@ class Life:
         self.streams.bind(self._loop)
         self.announcer.bind(self._loop)
         self.sequencer.start()
-        loops = (self.refresher.run(), self._beat(), self.certifying.run(), self.points.run(), self._sweep(),
+        loops = (self.refresher.run(), self._beat(), self._certify(), self.points.run(), self._sweep(),
                  garbage.run(), self._end_if_given_up())  # fmt: skip
         self._tasks = [asyncio.create_task(each) for each in (*loops, *(begin() for begin in self.more))]
 
@@ -141,7 +145,13 @@ class Life:
 
         self.database.writer.change(apply)
 
+    async def _certify(self) -> None:
+        await asyncio.sleep(_SETTLED)
+        governance = await asyncio.to_thread(self.governance.load)
+        await governance.certifying.run()
+
     async def _beat(self) -> None:
+        await asyncio.sleep(_SETTLED)  # the start was recorded just now
         while True:
             try:
                 await asyncio.to_thread(self._heartbeat)
@@ -167,7 +177,7 @@ class Life:
 
     def _heartbeat(self) -> None:
         node = self.database.node
-        with self.certifying.service.flushing() as flush:
+        with self.governance.load().certifying.service.flushing() as flush:
 
             def keep(tx: Transaction) -> None:
                 flush(tx)
@@ -184,6 +194,7 @@ class Remit:
     """One server: what answers requests, and what runs besides."""
 
     app: ASGIApp
+    later: Later[ASGIApp]  # the part of it that is loaded when it is first asked for
     base: str
     health: Health
     life: Life

@@ -19,6 +19,7 @@ from remit.storage.model import Work
 from remit.storage.ports import Writer
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenChecker, TokenInvalid
+from remit.tokens.refusals import BadTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Me:
     checker: TokenChecker
     writer: Writer
     records: Recorder
+    bad_tokens: BadTokens
     clock: Clock
 
     async def serve(
@@ -59,19 +61,25 @@ class Me:
         """Who asks, with a token for one of `audiences`; its proof is used up, and one used before is recorded.
 
         Raises:
-            TokenInvalid: 401.
-            StorageUnavailable: That the proof was used could not be recorded.
+            TokenInvalid: 401, and recorded.
+            StorageUnavailable: What was wrong could not be recorded.
         """
         shown = of_connection(request.scope)
-        caller, proof = self.checker.check(
-            authorization=_one(request, "authorization"),
-            dpop=_one(request, "dpop"),
-            method=self.method,
-            url=self.base + self.path,
-            audiences=frozenset(audiences),
-            now=self.clock.now(),
-            certificate=None if shown is None else shown.certificate,
-        )
+        now = self.clock.now()
+        try:
+            caller, proof = self.checker.check(
+                authorization=_one(request, "authorization"),
+                dpop=_one(request, "dpop"),
+                method=self.method,
+                url=self.base + self.path,
+                audiences=frozenset(audiences),
+                now=now,
+                certificate=None if shown is None else shown.certificate,
+            )
+        except TokenInvalid as error:
+            if (entry := self.bad_tokens.entry(error, now=now, door=self.path)) is not None:
+                await self.writer.submit_async(Work((entry,)))
+            raise
         if proof is not None:
             # RFC 9449 section 11.1: a proof is used once, also for a question.
             fields = {"agent": caller.agent, "instance": caller.instance, "door": self.path, "reason": "replayed_proof"}

@@ -14,6 +14,7 @@ from remit.keys.ports import Provider
 from remit.keys.service import KeyRing
 from remit.server.settings import Settings
 from remit.storage.database import Database, open_database
+from remit.storage.ports import Transaction
 from remit.storage.schema import meta
 
 _DEPLOYMENT = "deployment"
@@ -67,10 +68,17 @@ def provider_of(settings: Settings, *, new: bool = False) -> Provider:
 
 def _open_keys(database: Database, settings: Settings, clock: Clock) -> KeyRing:
     """A keyfile is made only together with the keys it wraps: to an old database a new one would be a wrong one."""
-    new = database.reader.read(_has_no_keys)
-    provider = provider_of(settings, new=new)
-    if new:
-        database.writer.change(lambda tx: KeyRing.create(tx, provider, now=clock.now()))
+
+    def make(tx: Transaction) -> Provider | None:
+        # Asked again where changes are applied: of nodes that begin together one makes the keys, and its keyfile.
+        if not _has_no_keys(tx.connection):
+            return None
+        made = provider_of(settings, new=True)
+        KeyRing.create(tx, made, now=clock.now())
+        return made
+
+    made = database.writer.change(make) if database.reader.read(_has_no_keys) else None
+    provider = made or provider_of(settings)
     return database.reader.read(lambda connection: KeyRing.open(connection, provider, clock=clock))
 
 

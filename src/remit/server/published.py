@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from remit.kernel.errors import NotFound
+from remit.server.app import ERRORS
 from remit.server.door import Door
 from remit.server.openapi import document
 
-ERRORS: Final = "/errors"
 DESCRIPTION: Final = "/openapi.json"
 _SUFFIX: Final = ".md"
 # Shown as they are: a browser makes nothing of them, and keeps them for as long as this version may last.

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from remit.kernel.errors import RemitError
 from remit.server import problem
@@ -19,11 +20,13 @@ _log = structlog.get_logger("remit.api")
 _METHOD_NOT_ALLOWED = 405
 
 
-def rest(routes: Sequence[BaseRoute]) -> Starlette:
-    """The router over `routes`."""
-    return Starlette(
+def rest(routes: Sequence[BaseRoute], *, otherwise: ASGIApp) -> Starlette:
+    """The router over `routes`; a path that none of them has goes on to `otherwise`, whose errors look the same."""
+    found = Starlette(
         routes=list(routes), exception_handlers={RemitError: _refused, HTTPException: _http, Exception: _unexpected}
     )
+    found.router.default = otherwise
+    return found
 
 
 def authorize(porch: Porch, request: Request, action: str) -> None:

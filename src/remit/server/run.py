@@ -23,6 +23,7 @@ import uvloop
 from remit.enforcement import era
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, StorageUnavailable
+from remit.outbound import session
 from remit.server import compose, garbage, logs
 from remit.server.life import Remit
 from remit.server.settings import Settings, data_directory
@@ -126,7 +127,7 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
         garbage.settle()
         remit.health.ready = True
         _say_ready(settings, remit.base, as_json=as_json)
-        tasks.append(loop.create_task(_warm()))
+        tasks.append(loop.create_task(_warm(remit)))
 
     server = _Uvicorn(config, ready)
 
@@ -151,9 +152,13 @@ def _tls(settings: Settings) -> dict[str, Any]:
     return found
 
 
-async def _warm() -> None:
-    """Load what the first call would have to wait for."""
-    await asyncio.to_thread(era.warm)
+async def _warm(remit: Remit) -> None:
+    """Load what the first call, and then the first person, would have to wait for."""
+    for load in (session.load, era.warm, remit.later.load):
+        try:
+            await asyncio.to_thread(load)
+        except Exception:  # noqa: BLE001 - whoever needs it tries again, and is told
+            _log.exception("could not be loaded")
     garbage.settle()
 
 

@@ -60,6 +60,7 @@ class Settings:
     tls_certificate: Path | None = None  # this server's own, PEM with what it was signed by; None: no TLS here
     tls_key: Path | None = None  # None: it stands in the same file
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose `Client-Cert` header is believed
+    one_place: tuple[str, ...] = ()  # networks whose addresses are one place, such as those of one NAT
     client_ca: Path | None = None  # the authorities of clients' certificates, PEM
     client_secrets: bool = False  # clients may authenticate with a secret
     drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM

@@ -16,9 +16,6 @@ from remit.kernel.clock import Clock
 from remit.outbound.fetch import Fetcher
 from remit.outbound.model import Endpoint
 from remit.outbound.session import Outbound
-from remit.server.door import Door
-from remit.server.ground import Ground
-from remit.server.http_trusts import TrustDoors
 from remit.storage.database import Database
 from remit.tokens.clients.jwt_svid import JwtSvid
 from remit.tokens.clients.oidc_assertion import IssuerAssertion
@@ -56,13 +53,6 @@ class Trusting:
     def clients(self, standing: Standing, *, issuer: str) -> tuple[ClientMethod, ...]:
         """The ways in which a copy shows an issuer's word at the token endpoint of `issuer`."""
         return IssuerAssertion(self.trusts, self.keys, standing), JwtSvid(self.trusts, self.keys, standing, issuer)
-
-    def doors(self, ground: Ground) -> list[Door]:
-        """The doors at which trusts are declared."""
-        return TrustDoors(
-            base=ground.base, writer=ground.database.writer, records=ground.records, known=self.trusts,
-            keys=self.keys, clock=ground.clock,
-        ).doors()  # fmt: skip
 
     async def run(self) -> None:
         """Read what is due, for ever; close the way out at the end."""

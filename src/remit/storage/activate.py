@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from remit.kernel.names import new_id
+from remit.storage import upsert
 from remit.storage.effects import RowKey
 from remit.storage.model import Activate
 from remit.storage.schema import activations, notices
@@ -25,9 +24,8 @@ def serials(connection: Connection, keys: Collection[RowKey]) -> dict[RowKey, in
     if not keys:
         return {}
     ordered = sorted(keys)
-    new: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(activations)
     rows = [dict(zip(_NAMES, key, strict=True)) | _NOT_YET for key in ordered]
-    connection.execute(new.on_conflict_do_nothing(), rows)
+    connection.execute(upsert.insert(activations, connection).on_conflict_do_nothing(), rows)
     query = select(*_KEY, activations.c.serial).where(tuple_(*_KEY).in_(ordered)).order_by(*_KEY).with_for_update()
     return {(row.agent, row.purpose, row.action, row.scope): row.serial for row in connection.execute(query)}
 

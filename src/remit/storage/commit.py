@@ -10,8 +10,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from remit.kernel.errors import RemitError
-from remit.storage import activate, bundle
-from remit.storage.effects import NOTHING_FAILED, RowKey, Settled, Wanted, settle, wanted
+from remit.storage import activate, bundle, renew
+from remit.storage.effects import NOTHING_FAILED, Going, RowKey, Settled, Wanted, settle, wanted
 from remit.storage.feed import Touched
 from remit.storage.journal import Journal
 from remit.storage.model import Committed, Entry, Work
@@ -108,7 +108,7 @@ def commit(  # noqa: PLR0913 - one transaction, and what takes part in it
     try:
         due = _due(journal, works)
         wants = wanted(due)
-        settled = _settle(journal, due, wants, seal)
+        settled = _settle(journal, due, wants, seal, changes=bool(changes))
         answers = settled.answers if due is works else _in_place(works, due, settled.answers)
         result = Result(answers, len(wants.proofs) + len(wants.reserved))
         if changes:
@@ -144,19 +144,25 @@ def _in_place(
     return [found.get(id(work), NOTHING_FAILED) for work in works]
 
 
-def _settle(journal: Journal, works: Sequence[Work], wants: Wanted, seal: activate.Seal) -> Settled:
+def _settle(journal: Journal, works: Sequence[Work], wants: Wanted, seal: activate.Seal, *, changes: bool) -> Settled:
     fresh = journal.consume(wants.proofs) if wants.proofs else set()
     counting = wants.reserved or wants.released
     used = journal.used(wants) if counting else {}
     rows: dict[RowKey, int] = {}
-    if wants.activations:
+    runs: dict[str, Going] = {}
+    if wants.activations or wants.runs:
+        if changes:
+            journal.turn()  # changes lock such rows too, and have the turn then: one order for all nodes
         journal.hold()
         rows = activate.serials(journal.connection, wants.activations)
-    settled = settle(works, fresh=fresh, used=used, serials=rows)
+        runs = renew.going(journal.connection, wants.runs) if wants.runs else {}
+    settled = settle(works, fresh=fresh, used=used, serials=rows, runs=runs)
     if settled.counters:
         journal.keep(settled.counters, wants)
     if settled.activations:
         activate.write(journal.connection, settled.activations.values(), settled.notices, seal)
+    if settled.renewed:
+        renew.write(journal.connection, settled.renewed)
     return settled
 
 

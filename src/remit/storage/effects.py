@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from remit.storage.model import Activate, Committed, ConsumeProof, Effect, Entry, Release, Reserve, Work
+from remit.storage.model import Activate, Committed, ConsumeProof, Effect, Entry, Release, Renew, Reserve, Work
 
 CounterKey = tuple[str, int]  # key, start of the window
 RowKey = tuple[str, str, str, str]  # agent, purpose, action, scope of an activation
 
 NOTHING_FAILED = Committed(None)
+
+
+class Going(NamedTuple):
+    """Until when a run goes, and its newest token."""
+
+    ends: int
+    token_expires: int
 
 
 @dataclass(slots=True)
@@ -27,6 +35,7 @@ class Wanted:
     reserved: dict[CounterKey, int] = field(default_factory=dict)  # counter: expires
     released: set[CounterKey] = field(default_factory=set)
     activations: set[RowKey] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -41,6 +50,16 @@ class Settled:
     counters: dict[CounterKey, int]  # the counters that changed, with their new values
     activations: dict[RowKey, Activate] = field(default_factory=dict)  # the rows to write, the last one for each key
     notices: list[Activate] = field(default_factory=list)
+    renewed: dict[str, tuple[Renew, Going]] = field(default_factory=dict)  # by run: who renewed it last, and to what
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the database holds of what the works name, as it becomes work by work."""
+
+    fresh: set[str]
+    serials: dict[RowKey, int]
+    runs: dict[str, Going]
 
 
 def wanted(works: Iterable[Work]) -> Wanted:
@@ -54,6 +73,8 @@ def wanted(works: Iterable[Work]) -> Wanted:
                 found.reserved[effect.key, effect.window] = effect.expires
             elif isinstance(effect, Activate):
                 found.activations.add(effect.key)
+            elif isinstance(effect, Renew):
+                found.runs.add(effect.run)
             else:
                 found.released.add((effect.key, effect.window))
     return found
@@ -65,6 +86,7 @@ def settle(
     fresh: set[str],
     used: Mapping[CounterKey, int],
     serials: Mapping[RowKey, int] | None = None,
+    runs: Mapping[str, Going] | None = None,
 ) -> Settled:
     """Run the effects of `works` in order.
 
@@ -74,9 +96,10 @@ def settle(
             one in the same batch finds it gone (RFC 9449 section 11.1: a replayed proof).
         used: Counters that exist, locked until the commit.
         serials: The serials of the activations that exist, locked until the commit.
+        runs: The runs that exist, locked until the commit.
     """
     settled = Settled(answers=[], entries=[], counters={})
-    fresh, counters, rows = set(fresh), dict(used), dict(serials or {})
+    counters, rows = dict(used), _Rows(set(fresh), dict(serials or {}), dict(runs or {}))
     for work in works:
         if not work.effects:
             settled.answers.append(NOTHING_FAILED)
@@ -84,7 +107,7 @@ def settle(
             continue
         changed: dict[CounterKey, int] = {}
         try:
-            answer = _run(work.effects, fresh, counters, changed, rows)
+            answer = _run(work.effects, counters, changed, rows)
             entries = work.entries if answer.failed is None else _otherwise(work, answer.failed)
         except Exception as error:  # noqa: BLE001 - one work that cannot be recorded must not take the batch with it
             settled.answers.append(error)
@@ -98,33 +121,43 @@ def settle(
     return settled
 
 
-def _start(settled: Settled, effects: Iterable[Effect], rows: dict[RowKey, int]) -> None:
+def _start(settled: Settled, effects: Iterable[Effect], rows: _Rows) -> None:
     for effect in effects:
-        if isinstance(effect, Activate):
-            rows[effect.key] = effect.row.serial
+        if isinstance(effect, Renew):
+            before = rows.runs[effect.run]
+            rows.runs[effect.run] = Going(before.ends, max(before.token_expires, effect.expires))
+            settled.renewed[effect.run] = effect, rows.runs[effect.run]
+        elif isinstance(effect, Activate):
+            rows.serials[effect.key] = effect.row.serial
             settled.activations[effect.key] = effect
             if effect.notice is not None:
                 settled.notices.append(effect)
 
 
 def _run(
-    effects: Sequence[Effect],
-    fresh: set[str],
-    counters: Mapping[CounterKey, int],
-    changed: dict[CounterKey, int],
-    rows: Mapping[RowKey, int],
+    effects: Sequence[Effect], counters: Mapping[CounterKey, int], changed: dict[CounterKey, int], rows: _Rows
 ) -> Committed:
     """One work: all its proofs first, then what it counts and starts; on a failure `changed` is left empty."""
     failed: Effect | None = None
     for effect in effects:
         if isinstance(effect, ConsumeProof):
-            if effect.key in fresh:
-                fresh.discard(effect.key)
+            if effect.key in rows.fresh:
+                rows.fresh.discard(effect.key)
             else:
                 failed = failed or effect
-        elif isinstance(effect, Activate) and rows.get(effect.key, 0) != effect.expected:
+        elif _stale(effect, rows):
             failed = failed or effect
     return Committed(failed) if failed is not None else _count(effects, counters, changed)
+
+
+def _stale(effect: Effect, rows: _Rows) -> bool:
+    """Whether the row that an effect builds on is another than it was read as, or over."""
+    if isinstance(effect, Activate):
+        return rows.serials.get(effect.key, 0) != effect.expected
+    if isinstance(effect, Renew):
+        run = rows.runs.get(effect.run)
+        return run is None or run.ends != effect.ends or run.token_expires <= effect.live
+    return False
 
 
 def _count(effects: Sequence[Effect], counters: Mapping[CounterKey, int], changed: dict[CounterKey, int]) -> Committed:

@@ -76,7 +76,21 @@ class ActivationRow:
     gaps: str
 
 
-Effect = ConsumeProof | Reserve | Release | Activate
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Let a run go on for one more token, if it still ends when it was known to and was not idle for too long."""
+
+    run: str
+    ends: Instant  # as it was known
+    live: Instant  # its newest token ended after this
+    expires: Instant  # of the token that is being issued
+    agent: str
+    instance: str
+    credential: str
+    seen: Instant
+
+
+Effect = ConsumeProof | Reserve | Release | Activate | Renew
 
 
 @dataclass(slots=True)

@@ -150,13 +150,15 @@ class Peers:
         connection.execute(f"LISTEN {CHANNEL}")
         self._watch(connection, anew=True)
         self._nudge()  # what was missed while nobody listened
+        woken = False
         while not self._stopping.is_set():
-            woken = False
-            for _ in connection.notifies(timeout=_PATIENCE, stop_after=1):
+            # What was said just after a look is looked at soon, not with the next regular one: a stop waits for it.
+            for _ in connection.notifies(timeout=_SOON if woken else _PATIENCE, stop_after=1):
                 woken = True
                 self._nudge()
             if time.monotonic() - self._answered >= (_SOON if woken else _EVERY):
                 self._watch(connection)
+                woken = False
 
     def _watch(self, connection: psycopg.Connection[Any], *, anew: bool = False) -> None:
         """Read what the nodes say, and try to lead if this one does not."""

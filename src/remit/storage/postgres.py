@@ -1,7 +1,8 @@
 """PostgreSQL under the writer: psycopg 3 statements, a fixed number per batch.
 
 Several nodes may write at once. Rows are locked in one order everywhere (proofs, new counters,
-old counters, the epoch row, then what changes touch, the node's own row), so no two nodes wait for each other.
+old counters, the epoch row if there are changes, activations, runs, then what changes touch, the node's own row), so
+no two nodes wait for each other.
 """
 
 from __future__ import annotations
@@ -83,13 +84,21 @@ _CONNECT = {
     "tcp_user_timeout": 2000,
     "application_name": "remit",
 }
-# A node that stops in the middle of a transaction must not hold its locks against the others.
-_OPTIONS = "-c idle_in_transaction_session_timeout=60s"
+# What the server is told of each connection. A node that stops in the middle of a transaction, or that no packet
+# reaches any more, must not hold its locks against the others: the epoch row's, or its own row's, which they take when
+# they give it up. So it is gone well before their own views are stale (5 s). What was sent and is not acknowledged
+# keeps keepalives from being sent, hence `tcp_user_timeout`.
+_GONE = (
+    "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c tcp_user_timeout=3000"
+    " -c idle_in_transaction_session_timeout={idle}s"
+)
+_WRITES = _GONE.format(idle=10)  # as long as a node may be silent (`peers.DEAD_AFTER`)
+_READS = _GONE.format(idle=60)  # a snapshot holds nobody up
 
 
 def engine(url: URL, *, reading: bool) -> Engine:
     """An engine for the writer's one connection (autocommit), or a pool of read-only snapshots."""
-    arguments: dict[str, Any] = _CONNECT | {"options": " ".join(filter(None, (url.query.get("options"), _OPTIONS)))}  # type: ignore[arg-type]
+    arguments: dict[str, Any] = _CONNECT | {"options": _options(url, _READS if reading else _WRITES)}
     if not reading:
         return create_engine(url, poolclass=NullPool, connect_args=arguments, isolation_level="AUTOCOMMIT")
     made = create_engine(
@@ -99,15 +108,18 @@ def engine(url: URL, *, reading: bool) -> Engine:
 
 
 def connect(url: URL) -> psycopg.Connection[Any]:
-    """A connection of its own, for a thread that listens and may lead.
+    """A connection of its own, for a thread that listens and may lead: until it is known to be gone nobody else could.
 
-    The server, too, notices within seconds that this node is gone: until then nobody else could lead.
+    Nothing is open between its statements.
     """
-    keepalive = "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
-    options = " ".join(filter(None, (url.query.get("options"), _OPTIONS, keepalive)))  # type: ignore[arg-type]
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    arguments: dict[str, Any] = {**_CONNECT, "application_name": "remit-feed", "options": options}
+    arguments: dict[str, Any] = {**_CONNECT, "application_name": "remit-feed", "options": _options(url, _WRITES)}
     return psycopg.connect(plain, autocommit=True, **arguments)
+
+
+def _options(url: URL, ours: str) -> str:
+    theirs = url.query.get("options", "")
+    return " ".join(filter(None, (*((theirs,) if isinstance(theirs, str) else theirs), ours)))
 
 
 class PostgresJournal:

@@ -110,7 +110,7 @@ signing_keys = Table(
     "signing_keys",
     metadata,
     Column("kid", Text, primary_key=True),
-    Column("use", Text, nullable=False),  # "log" or "token"
+    Column("use", Text, nullable=False),  # "log", "token" or "set"
     Column("algorithm", Text, nullable=False),
     Column("public", Text, nullable=False),  # public JWK
     Column("wrapped", LargeBinary, nullable=False),

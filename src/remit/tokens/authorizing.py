@@ -123,15 +123,17 @@ class Authorizing:
             raise AuthorizeRefused(AuthorizeError.INVALID_REQUEST, error.public) from error
         client, redirect = named(form)
         state = state_of(form)
-        # (2) A client that agents name, and among them one that this person answers for: nobody else may consent.
+        # (2) A client that agents name, and among them one that this person answers for: nobody else may consent,
+        # and nobody else is told whether there is such an agent.
         standings = self.registered(client)
-        if not standings:
-            raise AuthorizeRefused(AuthorizeError.UNAUTHORIZED_CLIENT, "no agent here lets this client in")
         own = [each for each in standings if may(each.agent.agent)]
         if not own:
+            reason = "not this person's to consent to" if standings else "no agent lets this client in"
             raise AuthorizeRefused(
-                AuthorizeError.ACCESS_DENIED, "only the owner or a backup of an agent consents for it", status=403
-            )
+                AuthorizeError.ACCESS_DENIED,
+                "no agent that you answer for lets this client in: an agent's owner or backup can consent for it",
+                status=403, reason=reason,
+            )  # fmt: skip
         # (3) An address that the client itself named. From here on the client is told.
         fitting = self._fitting(own, client, redirect)
         back = Return(redirect, state, self.issuer)

@@ -39,6 +39,8 @@ class TokenInvalid(Unauthenticated):
     `error` is empty where no credential was sent at all: RFC 6750 section 3.1 then wants a bare challenge.
     """
 
+    token = ""  # the id of the token that was shown, where it is one of ours: for the log alone
+
     def __init__(self, error: str, description: str, scheme: str, *, detail: str = "") -> None:
         super().__init__(description, detail=detail)
         self.error = error
@@ -112,9 +114,23 @@ class TokenChecker:
         scheme, token = _credentials(authorization)
         # (2) A token this deployment signed (RFC 9068 section 4).
         verified = self._verified(token, scheme)
-        # (3) Alive, and for this resource: a token for A is none at B.
         if verified.caller.expires <= now:
             self._forget(token)
+        try:
+            return self._fits(
+                verified, scheme, dpop=dpop, method=method, url=url, audiences=audiences, now=now,
+                certificate=certificate,
+            )  # fmt: skip
+        except TokenInvalid as error:
+            error.token = verified.caller.token
+            raise
+
+    def _fits(  # noqa: PLR0913 - all that a request shows
+        self, verified: Presented, scheme: str, *, dpop: str | None, method: str, url: str, audiences: Collection[str],
+        now: Instant, certificate: bytes | None,
+    ) -> tuple[Caller, ConsumeProof | None]:  # fmt: skip
+        # (3) Alive, and for this resource: a token for A is none at B.
+        if verified.caller.expires <= now:
             raise TokenInvalid("invalid_token", "the token has expired", scheme)
         if self._ended(verified.caller):
             raise TokenInvalid("invalid_token", "the token was revoked", scheme)
@@ -144,12 +160,16 @@ class TokenChecker:
             TokenInvalid: The token has ended or was revoked since, or the proof is too old by now.
         """
         scheme = "DPoP" if proof is not None else "Bearer"
+        wrong = None
         if caller.expires <= now:
-            raise TokenInvalid("invalid_token", "the token has expired", scheme)
-        if self._ended(caller):
-            raise TokenInvalid("invalid_token", "the token was revoked", scheme)
-        if proof is not None and proof.expires <= now:
-            raise TokenInvalid("invalid_dpop_proof", "the proof is too old", scheme)
+            wrong = TokenInvalid("invalid_token", "the token has expired", scheme)
+        elif self._ended(caller):
+            wrong = TokenInvalid("invalid_token", "the token was revoked", scheme)
+        elif proof is not None and proof.expires <= now:
+            wrong = TokenInvalid("invalid_dpop_proof", "the proof is too old", scheme)
+        if wrong is not None:
+            wrong.token = caller.token
+            raise wrong
 
     def read(self, token: str, *, now: Instant) -> Presented | None:
         """What a token says that is neither expired nor revoked, whoever holds it and wherever it is for; else None."""

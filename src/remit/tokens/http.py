@@ -15,6 +15,7 @@ from remit.kernel.canonical import encode
 from remit.kernel.errors import Overloaded, StorageUnavailable, Unauthenticated
 from remit.tokens.authorize import MOST
 from remit.tokens.certificate import of_connection
+from remit.tokens.client_address import client_address
 from remit.tokens.form import MAX_BODY, parse_form
 from remit.tokens.metadata import (
     AUTHORIZE_PATH,
@@ -24,7 +25,7 @@ from remit.tokens.metadata import (
     TOKEN_PATH,
     metadata_paths,
 )
-from remit.tokens.model import RETRY_AFTER, Form, OAuthError, TokenRefused
+from remit.tokens.model import RETRY_AFTER, Asked, Form, OAuthError, TokenRefused
 from remit.tokens.service import TokenService
 from remit.tokens.status import TokenStatus
 
@@ -41,16 +42,16 @@ def routes(service: TokenService, *, consent_page: str | None = None) -> list[Ro
     async def token(request: Request) -> Response:
         """POST /oauth2/token: 200, 400, 401 invalid_client, 413, 429, 503."""
         try:
-            form = await _form(request, service)
-            granted = await run_in_threadpool(
-                service.token,
-                form,
+            asked = Asked(
+                form=await _form(request, service),
                 # RFC 9449 section 4.3 step 1: several proofs, joined, are one that is malformed.
                 dpop=_joined(request, "dpop"),
                 url=service.issuer + TOKEN_PATH,
                 authorization=_joined(request, "authorization"),
                 **_shown(request),
+                address=client_address(request.scope),
             )
+            granted = await _granted(service, asked)
         except TokenRefused as refused:
             return _refused(refused, request)
         except (StorageUnavailable, Overloaded) as error:
@@ -119,6 +120,19 @@ def status_routes(status: TokenStatus) -> list[Route]:
         Route(INTROSPECTION_PATH, introspect, methods=["POST"]),
         Route(REVOCATION_PATH, revoke, methods=["POST"]),
     ]
+
+
+async def _granted(service: TokenService, asked: Asked) -> dict[str, Any]:
+    """One more token of a run that goes on is made here; all else may wait, and does so in a thread."""
+    renewal = service.renewal(asked)
+    if renewal is None:
+        return await run_in_threadpool(service.answer, asked)
+    try:
+        answer = await service.renew(renewal)
+    except TokenRefused as refused:
+        await run_in_threadpool(service.refuse, refused, attested=renewal.shown.attested)
+        raise
+    return await run_in_threadpool(service.answer, asked, spent=True) if answer is None else answer
 
 
 async def _form(request: Request, service: TokenService) -> Form:

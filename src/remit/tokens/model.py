@@ -64,6 +64,7 @@ class Asked:
     authorization: str | None = None
     certificate: bytes | None = None  # DER, of the client's end of the connection, where it showed one
     chain: tuple[bytes, ...] = ()  # DER, what that was signed by, as far as it was shown
+    address: str = ""  # where it came from, as the connection or a trusted proxy says; "" if that is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

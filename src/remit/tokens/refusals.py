@@ -1,4 +1,4 @@
-"""Refusals of the token endpoint in the log, at a bounded rate.
+"""Refusals in the log, at a bounded rate: of the token endpoint, and of whoever shows no good token at a resource.
 
 Anybody may send requests here, and each could cost an entry that is kept for ever. So what
 comes from clients that did not authenticate shares one budget, and each agent has one of
@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from remit.attestation.model import Attested
 from remit.kernel.clock import SECOND, Instant
-from remit.storage.model import ConsumeProof, Work
+from remit.storage.model import ConsumeProof, Entry, Work
 from remit.storage.ports import Writer
+from remit.tokens.check import TokenInvalid
 from remit.tokens.model import TokenRefused
 from remit.tokens.ports import Records
 
@@ -25,6 +26,8 @@ _BURST: Final = 60
 _STRANGERS_EVERY: Final = 6 * SECOND  # one entry per, once the burst is spent
 _AGENT_EVERY: Final = 1 * SECOND
 _STRANGERS: Final = ""
+_NONCE: Final = "use_dpop_nonce"
+_LONGEST: Final = 200  # characters of a reason
 
 
 @dataclass(slots=True)
@@ -95,3 +98,33 @@ class Refusals:
             every = _AGENT_EVERY if who else _STRANGERS_EVERY
             budget = self._budgets.setdefault(who, Budget(every=every, burst=_BURST))
             return budget.take(now)
+
+
+class BadTokens:
+    """What was shown at one resource and was no good token, or came without a good proof.
+
+    Not recorded is a request without any credential: that is how a client learns where tokens are had. Whoever
+    has no nonce yet is told one and comes again, so that these have a budget of their own.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._budgets = {asks: Budget(every=_STRANGERS_EVERY, burst=_BURST) for asks in (False, True)}
+        self._lock = threading.Lock()
+
+    def entry(self, error: TokenInvalid, *, now: Instant, **said: str) -> Entry | None:
+        """The entry that must be durable before the answer; None where there is nothing to record, or too much.
+
+        It names the token, if it was one of ours, and not the agent: who shows it need not be that one.
+        """
+        if not error.error:
+            return None
+        with self._lock:
+            suppressed = self._budgets[error.error == _NONCE].take(now)
+        if suppressed is None:
+            return None
+        reason = (error.detail or error.description)[:_LONGEST]
+        fields: dict[str, Any] = {**said, "error": error.error, "reason": reason}
+        fields |= {"token": error.token} if error.token else {}
+        fields |= {"suppressed": suppressed} if suppressed else {}
+        return self._records.entry("refused", fields)

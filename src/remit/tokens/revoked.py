@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from remit.kernel.clock import Clock, Instant
 from remit.storage.schema import revoked_tokens
+from remit.storage.upsert import insert
 
 _TOPIC = "token:"
 
@@ -20,9 +20,8 @@ def topic(token: str) -> str:
 
 def revoke(connection: Connection, token: str, *, agent: str, expires: Instant) -> bool:
     """Keep that a token was revoked; False if it was before."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"key": token, "agent": agent, "expires": expires}
-    inserted = dialect.insert(revoked_tokens).values(row).on_conflict_do_nothing().returning(revoked_tokens.c.key)
+    inserted = insert(revoked_tokens, connection).values(row).on_conflict_do_nothing().returning(revoked_tokens.c.key)
     return connection.execute(inserted).first() is not None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from remit.kernel.clock import DAY, Instant
 from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
+from remit.storage import upsert
 from remit.storage.model import ConsumeProof
 from remit.storage.schema import instances, proofs, runs
 from remit.tokens.model import RUN_IDLE, Granted, Run
@@ -24,8 +24,7 @@ class SqlRuns:
 
     def consume(self, proof: ConsumeProof) -> bool:
         """Use `proof` in this transaction; False if it was used before, by whatever door."""
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(proofs).values(key=proof.key, expires=proof.expires)
+        statement = upsert.insert(proofs, self._connection).values(key=proof.key, expires=proof.expires)
         # RETURNING, not rowcount: the PostgreSQL driver does not tell the latter for an insert.
         inserted = self._connection.execute(statement.on_conflict_do_nothing().returning(proofs.c.key))
         return inserted.first() is not None

@@ -18,8 +18,12 @@ from remit.connectors import systems
 from remit.connectors.system import declared
 from remit.connectors.system_http import HttpSystems
 from remit.connectors.systems import Directory
-from remit.kernel.clock import Instant
+from remit.connectors.told import Events
+from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import Conflict, Malformed, NotFound, Overloaded
+from remit.keys import foreign, jose
+from remit.keys.model import SetKeys
+from remit.keys.set_key import SetKey, generate_set_key, set_key
 from remit.outbound.session import Outbound
 from remit.storage.governance_schema import systems as table
 from remit.storage.memory import MemoryWriter
@@ -71,9 +75,11 @@ class Side:
         self.writer.feed.subscribe(self.directory.follow)
         self.outbound = Outbound()
         self.frozen: set[str] = set()
+        self.keys = SetKeys()
+        events = Events(keys=self.keys, issuer="https://remit.test", clock=FixedClock(NOON + 5_000_000))
         self.systems = HttpSystems(
             directory=self.directory, dialer=self.outbound, credentials=OneSecret(), loop=lambda: loop,
-            frozen=self.frozen.__contains__, seconds=seconds,
+            frozen=self.frozen.__contains__, signed=events.withdrawn, seconds=seconds,
         )  # fmt: skip
 
     def declare(self, url: str, **more: Any) -> None:
@@ -104,6 +110,68 @@ def test_it_is_told_and_read_again(side: Side, rights: Rights) -> None:
     # Twice is once.
     side.systems.withdraw(TARGET, WITHDRAWAL)
     assert side.systems.reread(TARGET, WITHDRAWAL, token) is Present.ABSENT
+
+
+def signing(side: Side) -> SetKey:
+    key = set_key(generate_set_key())
+    side.keys.replace(SetKeys(active=key, published=[key.jwk]))
+    return key
+
+
+def read(side: Side, token: str) -> dict[str, Any]:
+    """As the system does it: with the keys that are published, and no more than its own URL."""
+    keys = foreign.key_set(json.dumps(side.keys.jwks()).encode())
+    _, claims = jose.verify(token, typ="secevent+jwt", algorithms=("RS256",), key=keys.find)
+    return claims
+
+
+def test_what_it_is_told_is_signed_for_it_alone(side: Side, rights: Rights) -> None:
+    signing(side)
+    side.declare(rights.url)
+    side.systems.withdraw(TARGET, WITHDRAWAL)
+    (said,) = rights.posted
+    claims = read(side, said.pop("set"))
+    assert said == {"agent": "bot", "purpose": "work", "action": "crm/read", "withdrawal": "wdr_1"}
+    assert claims.pop("jti").startswith("set_")
+    noon = NOON // 1_000_000
+    assert claims == {
+        "iss": "https://remit.test",
+        "iat": noon + 5,
+        "aud": rights.url,
+        "txn": "wdr_1",
+        "sub_id": {"format": "iss_sub", "iss": "https://remit.test", "sub": "bot"},
+        "events": {
+            "urn:remit:event:access-withdrawn": {"purpose": "work", "action": "crm/read", "event_timestamp": noon}
+        },
+    }
+
+
+def test_told_again_it_is_another_token_of_the_same_withdrawal(side: Side, rights: Rights) -> None:
+    signing(side)
+    side.declare(rights.url)
+    for _ in range(2):
+        side.systems.withdraw(TARGET, WITHDRAWAL)
+    first, second = (read(side, said["set"]) for said in rights.posted)
+    assert first.pop("jti") != second.pop("jti")
+    assert first == second
+
+
+def test_it_sees_that_another_key_signed(side: Side, rights: Rights) -> None:
+    signing(side)
+    side.declare(rights.url)
+    side.systems.withdraw(TARGET, WITHDRAWAL)
+    signing(side)  # after an emergency: the old key is published no more
+    with pytest.raises(jose.JoseInvalid):
+        read(side, rights.posted[0]["set"])
+    side.systems.withdraw(TARGET, WITHDRAWAL)
+    assert read(side, rights.posted[1]["set"])["txn"] == "wdr_1"
+
+
+def test_reading_again_carries_no_token(side: Side, rights: Rights) -> None:
+    signing(side)
+    side.declare(rights.url)
+    side.systems.reread(TARGET, WITHDRAWAL, "")
+    assert rights.asked == [{"agent": "bot", "purpose": "work", "action": "crm/read", "withdrawal": "wdr_1"}]
 
 
 def test_a_url_with_a_query_keeps_it(side: Side, rights: Rights) -> None:

@@ -27,6 +27,7 @@ from remit.server.app import ME_CAN
 from remit.server.me import Me
 from remit.server.me_can import MeCan
 from remit.storage.database import Database
+from remit.tokens.refusals import BadTokens
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tokens"))
 
@@ -150,6 +151,7 @@ class Doors:
             checker=self.tokens.checker,
             writer=world.writer,
             records=world.recorder,
+            bad_tokens=BadTokens(world.recorder),
             clock=self.tokens.clock,
         )
         app = MeCan(me=me, policy=world.policy, body_limit=1 << 20)

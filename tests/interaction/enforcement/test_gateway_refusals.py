@@ -217,3 +217,23 @@ def test_a_small_limit_counts_once() -> None:
         assert len(world.entries("refused")) == 3
 
     run_in_world(scenario, limits=Limits(request=100))
+
+
+def test_a_bad_token_is_recorded_before_it_is_answered(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        await ready(world)
+        bad = {"Authorization": "Bearer nonsense", "DPoP": "p1"}
+        answer = await world.modern("payments", "tools/call", LIST, **bad)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+        (entry,) = world.entries("refused")
+        assert (entry["door"], entry["server"], entry["error"]) == ("mcp", "payments", "invalid_token")
+        # Where it cannot be recorded it is not answered either; who shows nothing is told where tokens are had.
+        world.writer.gone = True
+        answer = await world.modern("payments", "tools/call", LIST, **bad)
+        assert answer.json()["error"]["data"]["code"] == "enforcement_unavailable"
+        async with world.http() as http:
+            assert (await http.post("/mcp/payments", json=CALL)).status_code == 401
+        world.writer.gone = False
+        assert len(world.entries("refused")) == 1
+
+    play(scenario)

@@ -18,7 +18,8 @@ from remit.agents.binding import Binding
 from remit.agents.bindings.client_metadata import METHOD, client_of
 from remit.agents.model import SenderConstraint
 from remit.attestation.service import PrivateKeyJwt
-from remit.console.consent import AUTHORIZE, ConsentPages
+from remit.console.consent import ConsentPages
+from remit.console.paths import AUTHORIZE
 from remit.console.sessions import Sessions
 from remit.kernel.canonical import encode
 from remit.kernel.errors import Unauthenticated

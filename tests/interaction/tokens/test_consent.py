@@ -80,6 +80,7 @@ def test_only_who_answers_for_the_agent_consents(people: ConsentWorld) -> None:
     assert answer.status_code == 403
     assert people.press(page, person="mo").status_code == 403  # dana's page, with mo's own session and word
     assert [each["error"] for each in people.entries("refused")] == ["access_denied"] * 2
+    assert [each["reason"] for each in people.entries("refused")] == ["not this person's to consent to"] * 2
     assert people.entries("change", what="consent") == []
 
 
@@ -130,7 +131,6 @@ def test_what_the_client_is_told(people: ConsentWorld, changes: dict[str, Any], 
     "query",
     [
         "", "response_type=code", f"client_id={EDITOR}", f"redirect_uri={PORTED}",
-        f"client_id=no-one&redirect_uri={PORTED}",
         f"client_id={EDITOR}&client_id=other&redirect_uri={PORTED}",
         f"client_id={EDITOR}&redirect_uri={PORTED}&redirect_uri=https://evil.test/", "client_id=%zz&redirect_uri=x",
         f"client_id={EDITOR}&redirect_uri={PORTED}&state={'s' * 2049}", "client_id=%ff&redirect_uri=x",
@@ -198,7 +198,7 @@ def test_a_document_is_kept_for_a_while_and_an_error_is_not(people: ConsentWorld
 def test_a_url_that_no_agent_names_is_not_fetched(people: ConsentWorld) -> None:
     other = "https://other.example/metadata.json"
     people.shelf.put(other, document(client_id=other))
-    assert people.ask(client_id=other, redirect_uri=WEB).status_code == 400
+    assert people.ask(client_id=other, redirect_uri=WEB).status_code == 403
     refused(people.redeem("rmc_x", client_id=other), "invalid_grant")
     assert people.shelf.asked == []
 

@@ -13,6 +13,7 @@ from tests.unit.attestation.issuer import ASKED, NAMES, PLATFORMS, Key, claims, 
 
 from remit.agents import spec  # noqa: F401 - the readers of `attest`
 from remit.agents.binding import READERS, Binding
+from remit.audit.log import Log
 from remit.kernel.clock import MINUTE, SECOND
 from remit.kernel.names import AgentName
 from remit.tokens.clients import jwt_svid
@@ -25,6 +26,7 @@ class Cloud:
 
     def __init__(self, world: Any, issuer: Issuer) -> None:
         self.world, self.issuer = world, issuer
+        world.database.writer.change(lambda tx: world.ring.ensure_data_key(tx, "agent:invoice-bot"))
         self.trusting = Trusting(issuer, world.database, world.standing, world.clock, base=world.base)
         whole = world.service
         world.service = TokenService(
@@ -85,6 +87,10 @@ def test_a_platforms_word_is_enough(bound: Cloud) -> None:
     (entry,) = bound.world.entries("token")
     assert entry["agent"] == "invoice-bot"
     assert entry["credential"].startswith("oidc:")
+    # Whom an issuer of no known platform speaks of may be a person: that is sealed, and the entry commits to it.
+    assert entry["platform"] == {"trust": "idp", "issuer": bound.issuer.url}
+    payload = Log(bound.world.database.reader, bound.world.ring).find(entry["id"]).payload
+    assert payload == {"platform": {"sub": "workload-17"}}
     assert bound.issuer.asked == ["/.well-known/openid-configuration", "/keys"]
     # Once: whoever copied it has nothing.
     assert bound.refused(bound.ask(token)) == "assertion replayed"
@@ -151,7 +157,10 @@ def test_each_platform_with_its_own_preset(cloud: Cloud, platform: str) -> None:
     credential = cloud.bind("invoice-bot", platform, trust=name, **ASKED[platform])
     answer = cloud.ask(key.sign(cloud.said(platform, iss=PLATFORMS[platform]["iss"])))
     assert answer.status_code == 200, answer.text
-    assert cloud.world.entries("token")[-1]["credential"] == credential
+    entry = cloud.world.entries("token")[-1]
+    assert entry["credential"] == credential
+    said = {"trust": name, "issuer": PLATFORMS[platform]["iss"], "sub": PLATFORMS[platform]["sub"]}
+    assert entry["platform"] == said, "after an incident the run leads to the workload"
     assert cloud.issuer.asked == []
 
 
@@ -163,6 +172,10 @@ def test_a_spiffe_identity(cloud: Cloud) -> None:
     answer = cloud.ask(svid, client_assertion_type=jwt_svid.ASSERTION_TYPE)
     assert answer.status_code == 200, answer.text
     assert cloud.issuer.asked == ["/bundle"]
+    platform = cloud.world.entries("token")[-1]["platform"]
+    assert platform == {
+        "trust": "prod.example", "issuer": "spiffe://prod.example", "sub": PLATFORMS["spiffe"]["sub"],
+    }  # fmt: skip
     # The other assertion type does not take it, nor does this one take another issuer's token.
     cloud.refused(cloud.ask(cloud.issuer.bundle[0].sign(cloud.said("spiffe", jti="2"))))
     other = cloud.issuer.keys[0].sign(cloud.said("spiffe", jti="3"))

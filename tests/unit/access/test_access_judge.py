@@ -61,6 +61,7 @@ def facts(draw: st.DrawFn) -> Facts:
         else "",
         under_why=draw(st.sampled_from(["", "doubt", "idle"])),
         under_for=draw(times),
+        unsure_for=draw(st.integers(0, idle)),
     )
 
 
@@ -149,7 +150,7 @@ def test_time_alone_only_takes_away(found: Facts, more: int) -> None:
         assert not usable(judge(later).state, found.tier)
 
 
-HOLE = active(tier=Tier.CRITICAL, state=State.NEEDS_USAGE, in_state=0, idle=30 * HOUR, idle_covered=20 * HOUR)
+HOLE = active(tier=Tier.CRITICAL, state=State.NEEDS_USAGE, unsure_for=0, idle=30 * HOUR, idle_covered=20 * HOUR)
 
 
 @given(facts())
@@ -163,7 +164,7 @@ def test_nothing_changes_before_it_is_due(found: Facts) -> None:
     wait = verdict.left - 1
     before = dataclasses.replace(
         found, idle=found.idle + wait, idle_covered=found.idle_covered + wait, in_state=found.in_state + wait,
-        calm=found.calm + wait,
+        calm=found.calm + wait, unsure_for=found.unsure_for if verdict.unsure is None else found.unsure_for + wait,
     )  # fmt: skip
     assert judge(before).state is verdict.state
 
@@ -202,9 +203,9 @@ def test_more_risk_never_makes_usable(found: Facts, more: int) -> None:
         ({"same_version": False, "tier": Tier.HIGH}, State.SUSPENDED),
         ({"same_version": False, "tier": Tier.CRITICAL}, State.SUSPENDED),
         ({"owner_active": False}, State.SUSPENDED),
-        ({"tier": Tier.CRITICAL, "idle": TTL, "state": State.NEEDS_USAGE, "in_state": 24 * HOUR}, State.SUSPENDED),
+        ({"tier": Tier.CRITICAL, "idle": TTL, "state": State.NEEDS_USAGE, "unsure_for": 24 * HOUR}, State.SUSPENDED),
         (
-            {"tier": Tier.CRITICAL, "idle": TTL, "state": State.NEEDS_USAGE, "in_state": 24 * HOUR - 1},
+            {"tier": Tier.CRITICAL, "idle": TTL, "state": State.NEEDS_USAGE, "unsure_for": 24 * HOUR - 1},
             State.NEEDS_USAGE,
         ),
         ({"tier": Tier.CRITICAL, "idle": TTL, "in_state": 99 * DAY}, State.NEEDS_USAGE),

@@ -287,6 +287,17 @@ def test_a_credential_that_is_exposed_for_days_and_then_rotated_asks_nobody(desk
     assert desk.people.asked == []
 
 
+def test_whoever_is_asked_about_a_suspension_learns_that_a_detector_is_sure(desk: CalmDesk) -> None:
+    desk.put("write", state=State.SUSPENDED, why="record_incomplete_too_long")
+    tell(desk, CRITICAL, on=True)
+    assert why(desk.stored("write")) == ("suspended", "critical_signal")
+    assert [(each["why"], each["facts"]["critical"]) for each in desk.people.asked] == [("critical_signal", True)]
+    desk.service.judge_agent("bot")
+    tell(desk, CRITICAL, on=False)
+    assert (desk.stored("write").state, len(desk.people.asked)) == (State.SUSPENDED, 1)
+    assert {replay(each).outcome for each in desk.verdicts()} == {"same"}
+
+
 # a keep is about what a person saw ---------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ from remit.storage.ports import Transaction
 
 FIRST = 20_000
 NOW = Instant((FIRST + 900) * DAY)
+NOON_OF_LAST = NOW - 10 * DAY
 KEY = ActivationKey(AgentName("bot"), PurposeName("work"), ActionName("s/t"), "s")
 BOUNDARY = Boundary(
     boundary=BoundaryName("b"), version=1, agent=KEY.agent, purpose=KEY.purpose, rules={},
@@ -155,3 +156,15 @@ def test_the_first_day_is_that_of_our_own_record() -> None:
 def test_an_entry_names_a_hundred_at_most() -> None:
     body = Counted(seen=500, changed=2, compared=400, differences=[f"act_{at}" for at in range(150)]).body()
     assert (body["differences"], len(body["activations"])) == (150, 100)
+
+
+@pytest.mark.parametrize(("kept", "stands"), [(-50 * DAY, 99 - 10 * DAY), (2 * HOUR, 2 * HOUR)])
+def test_a_reading_of_the_clock_that_cannot_be_is_an_incident_and_takes_nothing(kept: int, stands: int) -> None:
+    """Lowered it is put where the clock may have been; one that is ahead of it is only told."""
+    last = Instant(NOON_OF_LAST)
+    wrong = Usage(last, Micros(kept), 1)
+    days = [UseDay(DayKey(*KEY, last // DAY, "remit"), 1, 0, 0, last, last)]
+    found, now, (incident,) = swept(wrong, days)
+    assert (incident["what"], incident["kept"], incident["clock"]) == ("usage_differs", kept, 99)
+    assert found.differences == [activation(wrong).id]
+    assert now == dataclasses.replace(wrong, covered=Micros(stands))

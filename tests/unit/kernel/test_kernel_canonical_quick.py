@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed
@@ -49,7 +50,7 @@ def outcome(read: Any, text: str | bytes) -> str:
         return f"refused: {error.public}"
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @given(TEXTS, SPACE)
 def test_both_ways_read_alike(text: str, space: str) -> None:
     assert outcome(canonical.parse, text + space) == outcome(canonical._strictly, text + space)

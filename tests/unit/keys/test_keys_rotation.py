@@ -57,7 +57,7 @@ class Deployment:
     def tick(self) -> None:
         self.move(rotation.due(self.keys, self.schedule, now=Instant(self.now)))
         if rotation.begins(self.keys, self.schedule, now=Instant(self.now)):
-            self.make(KeyState.PENDING)
+            self.make(rotation.born(self.keys))
 
     def begin(self) -> None:
         if rotation.pending(self.keys) is None:
@@ -166,6 +166,41 @@ def test_to_the_microsecond() -> None:
     assert not rotation.begins(going, schedule, now=Instant(159))
     assert rotation.begins(going, schedule, now=Instant(160))
     assert not rotation.begins([*going, key("next", KeyState.PENDING, 160)], schedule, now=Instant(160))
+
+
+def test_where_nothing_signs_a_key_is_due_and_signs_at_once() -> None:
+    """A use that is newer than its database; and what an emergency leaves."""
+    schedule = Schedule()
+    for left in ([], [key("gone", KeyState.RETIRED)], [key("going", KeyState.VERIFY_ONLY)]):
+        assert rotation.begins(left, schedule, now=Instant(0))
+        assert rotation.born(left) is KeyState.ACTIVE
+    coming = [key("coming", KeyState.PENDING)]
+    assert not rotation.begins(coming, schedule, now=NOON), "one is enough"
+    signing = [key("signing", KeyState.ACTIVE)]
+    assert rotation.born(signing) is KeyState.PENDING
+    assert rotation.born([*signing, *coming]) is KeyState.PENDING
+
+
+@given(steps=steps)
+def test_a_use_that_begins_with_no_key_has_one_with_the_first_tick(steps: list[str]) -> None:
+    world = Deployment(Schedule(every=60, publish=10, linger=20), life=5, cache=5, keys=[])
+    world.tick()
+    assert [each.state for each in world.keys] == [KeyState.ACTIVE]
+    world.cached = (0, world.published())
+    for step in steps:
+        if step.isdigit():
+            for _ in range(int(step)):
+                world.now += 1
+                world.tick()
+                world.check()
+        else:
+            getattr(world, step)()
+            world.check()
+
+
+def test_the_uses_that_rotate_are_tokens_and_events_and_never_the_log() -> None:
+    assert rotation.ROTATING == ("token", "set")
+    assert rotation.LOG not in rotation.ROTATING
 
 
 def test_an_emergency_leaves_nothing_that_may_have_been_read() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from remit.outbound.judge import Reach, reach
 from remit.outbound.model import Endpoint, OutboundRefused, endpoint
-from remit.outbound.resolve import Rule, _is_mine
+from remit.outbound.rule import Rule, _is_mine
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - dialled, not bound
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
@@ -185,7 +185,7 @@ def test_a_url_that_is_not_called(url: str) -> None:
 def test_a_listener_on_every_address_is_called_at_none_of_them(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's address on the network reaches it as loopback does."""
     asked, mine = Endpoint("gateway.internal", 8700), {"10.1.2.3", "203.0.113.7", "2001:db8::7"}
-    monkeypatch.setattr("remit.outbound.resolve._is_mine", mine.__contains__)
+    monkeypatch.setattr("remit.outbound.rule._is_mine", mine.__contains__)
     rule = Rule({asked}, {(own, 8700)})
     for address in mine:
         assert _refused(rule, address, asked)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 from tests.unit.policy.conftest import END, NOON, TRANSFER_SCHEMA, Build
 from tests.unit.policy.test_policy_laws import ARGUMENTS, NAMES, VALUES, rules
 
@@ -36,7 +37,7 @@ REQUEST = {
 }
 ENTITIES = ENGINE.entities([], PARSED)
 ALLOWED = Verdict(Ruling.ALLOW, ("own",), ())
-MANY = settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=examples(3000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CONTEXT: dict[str, Any] = {
     "input": {"amount": "1.5", "currency": "EUR", "count": 3, "urgent": True, "tags": ["INV"], "payee": {"name": "x"}},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.access.model import Bound, Budget, Rate, Rule
 from remit.freezes.model import FreezeKind
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tests.unit.policy.conftest import Build
 
 LAW = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-AGREEMENT = settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+AGREEMENT = settings(max_examples=examples(2000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Few values, so that bounds and arguments meet often, at their edges.
 NUMBERS = st.sampled_from(

@@ -155,6 +155,10 @@ def test_a_call_passes_with_the_runs_token_and_a_proof_of_its_own() -> None:
         ({"path": "/.well-known/oauth-authorization-server/SECRET/mcp/crm"}, 404),
         ({"path": "/SECRET/.well-known/openid-configuration"}, 404),
         ({"path": "/SECRET/mcp/other"}, 404),  # not among the run's servers
+        ({"path": "/v1/me"}, 404),
+        ({"path": "/SECRET/v1/me/mandate"}, 404),
+        ({"path": "/SECRET/v1/me"}, 405),  # it is read
+        ({"path": "/SECRET/v1/me", "method": "DELETE"}, 405),
         ({"method": "PUT"}, 405),
         ({"method": "OPTIONS"}, 405),
         ({"Host": "evil.test"}, 421),
@@ -183,6 +187,14 @@ def test_both_paths_of_a_server_pass_and_each_method() -> None:
     assert [arrived.split(b" HTTP")[0] for arrived in scene.arrived] == [
         b"POST /servers/crm/mcp", b"GET /mcp/crm", b"DELETE /mcp/crm",
     ]  # fmt: skip
+
+
+def test_who_the_run_is_may_be_asked_whichever_servers_it_has() -> None:
+    scene = Scene([answer(200, OK)], servers=("crm",))
+    (got,) = play(scene, {"path": "/SECRET/v1/me", "method": "GET", "body": b""})
+    assert (got.status, got.body) == (200, OK)
+    assert scene.arrived[0].startswith(b"GET /v1/me HTTP/1.1\r\n")
+    assert (scene.tally.allowed, scene.tally.unanswered) == (0, 0), "it is no call"
 
 
 def test_another_process_is_refused_and_counted() -> None:

@@ -14,6 +14,7 @@ from remit.kernel.clock import DAY, HOUR, MINUTE, FixedClock, Instant
 from remit.kernel.errors import StorageUnavailable
 from remit.server import certifying
 from remit.server.certifying import Certifying
+from remit.server.changed import Changed
 
 SOON = 10 * MINUTE
 
@@ -120,7 +121,7 @@ def test_a_start_neither_puts_the_days_sweep_off_nor_repeats_it() -> None:
 
 
 def changed(it: Certifying, *agents: str) -> None:
-    it.follow(1, (*(f"agent:{agent}" for agent in agents), "freezes"), None)  # type: ignore[arg-type]
+    it.changed.follow(1, (*(f"agent:{agent}" for agent in agents), "freezes"), None)  # type: ignore[arg-type]
 
 
 def test_what_changed_is_judged_once() -> None:
@@ -188,9 +189,9 @@ def test_an_agent_is_looked_at_before_it_is_judged_and_all_are_when_combinations
     service, looked = Service(), list[tuple[str, int]]()
     it = Certifying(
         service=service, clock=FixedClock(Instant(DAY)),  # type: ignore[arg-type]
-        noticing=lambda agent: looked.append((agent, len(service.asked))), everyone=lambda: ["a", "b"],
+        noticing=lambda agent: looked.append((agent, len(service.asked))), changed=Changed(lambda: ["a", "b"]),
     )  # fmt: skip
-    it.follow(1, ("combinations",), None)  # type: ignore[arg-type]
+    it.changed.follow(1, ("combinations",), None)  # type: ignore[arg-type]
     it.once()
     assert looked == [("a", 0), ("b", 1)]
 
@@ -223,7 +224,7 @@ def test_who_no_longer_leads_stops_before_the_next_step() -> None:
 
 def test_what_nobody_can_name_is_judged_as_a_whole() -> None:
     service = Service()
-    it = Certifying(service=service, clock=FixedClock(DAY), everyone=lambda: ["a", "b"])  # type: ignore[arg-type]
-    it.follow(1, ("*",), None)  # type: ignore[arg-type]
+    it = Certifying(service=service, clock=FixedClock(DAY), changed=Changed(lambda: ["a", "b"]))  # type: ignore[arg-type]
+    it.changed.follow(1, ("*",), None)  # type: ignore[arg-type]
     it.once()
     assert service.asked == ["a", "b"]

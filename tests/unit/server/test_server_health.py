@@ -3,6 +3,8 @@ from dataclasses import replace
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
 from remit.agents.binding import Binding
 from remit.agents.model import Agent, AgentState, SenderConstraint
+from remit.agents.risk import Risk
+from remit.agents.signals import Noticed, Signal, own
 from remit.kernel.clock import DAY, SECOND, Instant, Micros
 from remit.kernel.names import AgentName, BoundaryName, OwnerName, PurposeName
 from remit.server import health
@@ -88,3 +90,13 @@ def test_an_agent_with_a_secret_is_a_finding() -> None:
     binding = Binding("client_secret", {"scrypt": "ln=15,r=8,p=1$x$y"})
     (found,) = health.posture([replace(AGENT, bindings=(binding,))], [BOUNDARY], [PURPOSE], now=NOW)
     assert (found.check, found.status, found.detail.split(":")[0]) == ("client_secret", Status.WARN, "bot")
+
+
+def test_a_key_at_two_places_is_a_finding_for_each_copy_until_a_person_says_that_it_is_over() -> None:
+    noticed = tuple(Noticed(Signal.INSTANCE_CONFLICT, own(name), Instant(1)) for name in ("copy-a", "copy-b"))
+    other = Noticed(Signal.ANOMALY, "", Instant(1))
+    one, two = health.cloned([("calm", Risk()), ("odd", Risk(noticed=(other,))), ("bot", Risk(noticed=noticed))])
+    assert (one.check, one.status) == ("instance_conflict", Status.WARN)
+    assert one.detail == "bot: the key of instance copy-a is used from two places at once"
+    assert "remit freeze instance copy-b" in two.try_
+    assert "remit agent signal bot instance_conflict --about 'remit: copy-b' --over" in two.try_

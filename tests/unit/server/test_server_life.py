@@ -12,6 +12,7 @@ from remit.audit.recovery import OpenCalls
 from remit.kernel.clock import DAY, SECOND
 from remit.kernel.errors import StorageUnavailable
 from remit.policy.view import STALE_AFTER
+from remit.server.later import Later
 from remit.server.life import Life, sweep_pause
 
 
@@ -42,7 +43,8 @@ def test_a_heartbeat_that_is_not_recorded_loses_no_use() -> None:
         clock=desk.clock, records=Records(), calls=OpenCalls(),  # type: ignore[arg-type]
         database=SimpleNamespace(writer=desk.memory, node=None),  # type: ignore[arg-type]
         coverage=SimpleNamespace(beat=full, reading=lambda: 0),  # type: ignore[arg-type]
-        certifying=SimpleNamespace(service=desk.service), **parts,  # type: ignore[arg-type]
+        governance=Later(lambda: SimpleNamespace(certifying=SimpleNamespace(service=desk.service))),  # type: ignore[arg-type, return-value]
+        **parts,
     )  # fmt: skip
     with pytest.raises(StorageUnavailable):
         life._heartbeat()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, Router
 
 from remit.server import compose
 from remit.server.app import App
@@ -22,7 +22,7 @@ CHECKED_IN = Path(__file__).parents[3] / "docs" / "openapi.json"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Door], Starlette]]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Door], list[BaseRoute]]]:
     folder = tmp_path_factory.mktemp("remit")
     folder.chmod(0o700)
     doors: list[Door] = []
@@ -38,21 +38,23 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Door]
     remit = compose.build(settings, base="http://127.0.0.1:8470", listener=("127.0.0.1", 8470))
     assert isinstance(remit.app, App)
     assert isinstance(remit.app.rest, Starlette)
-    yield doors, remit.app.rest
+    later = remit.later.load()
+    assert isinstance(later, Router)
+    yield doors, [*remit.app.rest.routes, *later.routes]
     patch.undo()
     remit.life.database.close()
 
 
-def test_the_checked_in_description_is_the_one_the_doors_give(built: tuple[list[Door], Starlette]) -> None:
+def test_the_checked_in_description_is_the_one_the_doors_give(built: tuple[list[Door], list[BaseRoute]]) -> None:
     wanted = json.dumps(document(built[0]), indent=2, ensure_ascii=False) + "\n"
     assert CHECKED_IN.read_text(encoding="utf-8") == wanted, "write it anew: python scripts/openapi"
 
 
-def test_every_route_is_described(built: tuple[list[Door], Starlette]) -> None:
+def test_every_route_is_described(built: tuple[list[Door], list[BaseRoute]]) -> None:
     described = json.loads(CHECKED_IN.read_text(encoding="utf-8"))["paths"]
     routed = {
         (re.sub(r":[a-z]+\}", "}", route.path), method.lower())
-        for route in built[1].routes
+        for route in built[1]
         if isinstance(route, Route) and not route.path.startswith("/console")  # pages, not an API
         for method in route.methods or ()
         if method != "HEAD"
@@ -74,7 +76,7 @@ def test_every_route_is_described(built: tuple[list[Door], Starlette]) -> None:
     assert len(set(elsewhere)) == len(elsewhere)
 
 
-def test_every_door_names_an_action_that_the_policies_know(built: tuple[list[Door], Starlette]) -> None:
+def test_every_door_names_an_action_that_the_policies_know(built: tuple[list[Door], list[BaseRoute]]) -> None:
     schema = (Path(compose.__file__).parent / "operators.cedarschema").read_text(encoding="utf-8")
     known = set(re.findall(r"[a-zA-Z]+", schema.partition("action")[2].partition("appliesTo")[0]))
     named: set[Any] = {door.action for door in built[0] if isinstance(door.action, str)}

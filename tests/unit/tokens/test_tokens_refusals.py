@@ -10,8 +10,9 @@ from remit.kernel.clock import DAY, SECOND, Instant
 from remit.kernel.names import AgentName
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import ConsumeProof, Entry
+from remit.tokens.check import TokenInvalid
 from remit.tokens.model import OAuthError, TokenRefused
-from remit.tokens.refusals import Budget, Refusals
+from remit.tokens.refusals import BadTokens, Budget, Refusals
 
 REFUSED = TokenRefused(OAuthError.INVALID_CLIENT, "no", reason="why")
 
@@ -82,3 +83,43 @@ def test_a_replayed_assertion_is_recorded_too() -> None:
         refusals.record(REFUSED, attested=attested("a"), used=ConsumeProof("assertion:a:1", Instant(9)), now=Instant(0))
     assert len(writer.entries) == 2
     assert list(writer.proofs) == ["assertion:a:1"]
+
+
+def shown(
+    error: str, description: str = "the token is not valid", *, detail: str = "", token: str = ""
+) -> TokenInvalid:
+    found = TokenInvalid(error, description, "DPoP", detail=detail)
+    found.token = token
+    return found
+
+
+def test_a_bad_token_leaves_an_entry_that_says_why_and_names_nobody() -> None:
+    records = Records()
+    made = BadTokens(records).entry(
+        shown("invalid_token", detail="signature", token="tok_1"), now=Instant(0), door="mcp", server="payments"
+    )
+    assert made is not None
+    said = {"door": "mcp", "server": "payments", "error": "invalid_token", "reason": "signature", "token": "tok_1"}
+    assert records.fields == [{"kind": "refused"} | said]
+
+
+def test_who_shows_nothing_begins_and_leaves_no_entry() -> None:
+    records = Records()
+    assert BadTokens(records).entry(shown("", "a token is needed"), now=Instant(0), door="mcp") is None
+    assert records.fields == []
+
+
+def test_bad_tokens_cannot_fill_the_disk_and_nonces_hide_none_of_them() -> None:
+    records = Records()
+    bad = BadTokens(records)
+    for number in range(0, DAY, DAY // 20_000):
+        bad.entry(shown("use_dpop_nonce"), now=Instant(number), door="mcp")
+    assert len(records.fields) <= 60 + DAY // (6 * SECOND)
+    before = len(records.fields)
+    for _ in range(100):
+        bad.entry(shown("invalid_token", detail="x" * 999), now=Instant(DAY), door="mcp")
+    found = records.fields[before:]
+    assert len(found) == 60
+    assert {len(each["reason"]) for each in found} == {200}
+    assert bad.entry(shown("invalid_token"), now=Instant(DAY + 6 * SECOND), door="mcp") is not None
+    assert records.fields[-1]["suppressed"] == 40

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
-from cryptography.x509 import Name
-
 from remit.agents.binding import READERS
 from remit.kernel.errors import Malformed
 from remit.people import document
@@ -59,6 +57,8 @@ def _name(value: object) -> str:
 
 def _dn(value: object) -> str:
     """A distinguished name (RFC 4514), in the one spelling that certificates are compared in."""
+    from cryptography.x509 import Name  # noqa: PLC0415 - 20 ms that few documents need
+
     try:
         return Name.from_rfc4514_string(_name(value)).rfc4514_string()
     except ValueError as error:

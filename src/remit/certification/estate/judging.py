@@ -81,6 +81,7 @@ class Held(NamedTuple):
     since: int
     why: str
     under: Under | None = None
+    unsure: int = 0
 
 
 class Found(NamedTuple):
@@ -93,6 +94,7 @@ class Found(NamedTuple):
     due: array[int]  # when each may change by itself
     digests: bytes
     unders: dict[int, Under]  # by entitlement; of the few that go back to something
+    unsures: dict[int, int]  # by entitlement; of the few of which nobody can say whether they are used, since when
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,7 @@ class Bench:
             key=terms.key, boundary=BoundaryName("boundary"), boundary_version=1, agent_version=terms.version,
             state=state, since=Instant(since), started=Instant(row.started), by="", serial=1,
             usage=row.usage(self.covered), why="" if back else held.why, under=held.under,
+            unsure=Instant(held.unsure),
         )  # fmt: skip
 
     def statement(self, held: Held) -> bytes:
@@ -139,7 +142,8 @@ class Bench:
     def judge(self, batch: Sequence[Held]) -> Found:
         """The verdicts on a batch."""
         eids, since, due = array("q"), array("q"), array("q")
-        states, reasons, digests, unders = bytearray(), list[str](), bytearray(), dict[int, Under]()
+        states, reasons, digests = bytearray(), list[str](), bytearray()
+        unders, unsures = dict[int, Under](), dict[int, int]()
         for held in batch:
             activation, setting = self.activation(held), self.settings[held.row.terms]
             facts = facts_of(activation, setting)
@@ -153,11 +157,13 @@ class Bench:
             since.append(after.since)
             if after.under is not None:
                 unders[held.row.eid] = after.under
+            if after.unsure:
+                unsures[held.row.eid] = after.unsure
             due.append(NEVER if found.left is None else self.now + max(1, found.left))
             lasts = ttl(facts.tier, facts.habit, self.parameters)
             standing = self._standing(held.row, after.state, reason, lasts, after.under)
             digests += sha256(standing).digest()
-        return Found(eids, bytes(states), reasons, since, due, bytes(digests), unders)
+        return Found(eids, bytes(states), reasons, since, due, bytes(digests), unders, unsures)
 
     def _standing(self, row: Row, state: ActivationState, reason: str, lasts: int, under: Under | None = None) -> bytes:
         """What stands until something changes or its time comes: a verdict without what only the clock moves."""

@@ -39,20 +39,23 @@ class Verdicts:
     due: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
     unders: dict[int, Under] = field(default_factory=dict)
+    unsures: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.states)
 
     def copy(self) -> Verdicts:
         """The same, to be changed."""
-        return Verdicts(self.states[:], self.reasons[:], self.since[:], self.due[:], self.digests[:], {**self.unders})
+        columns = self.states[:], self.reasons[:], self.since[:], self.due[:], self.digests[:]
+        return Verdicts(*columns, {**self.unders}, {**self.unsures})
 
     def held(self, row: Row) -> Held:
         """A row with what was last recorded of it; what is new begins as active."""
         if row.eid >= len(self):
             return Held(row, _ACTIVE, row.started, "")
         eid = row.eid
-        return Held(row, self.states[eid], self.since[eid], self.reasons[eid], self.unders.get(eid))
+        under, unsure = self.unders.get(eid), self.unsures.get(eid, 0)
+        return Held(row, self.states[eid], self.since[eid], self.reasons[eid], under, unsure)
 
     def put(self, found: Found) -> None:
         """Take over a batch. What is new follows what is there, without a gap.
@@ -68,6 +71,7 @@ class Verdicts:
             self.due += found.due
             self.digests += found.digests
             self.unders |= found.unders
+            self.unsures |= found.unsures
             return
         for at, eid in enumerate(found.eids):
             if eid > len(self):
@@ -78,7 +82,9 @@ class Verdicts:
             self.since[eid], self.due[eid] = found.since[at], found.due[at]
             self.digests[eid * DIGEST : (eid + 1) * DIGEST] = found.digests[at * DIGEST : (at + 1) * DIGEST]
             self.unders.pop(eid, None)
+            self.unsures.pop(eid, None)
         self.unders |= found.unders
+        self.unsures |= found.unsures
 
     def _grow(self) -> None:
         """Room for one more."""
@@ -127,6 +133,7 @@ def changed(before: Verdicts, after: Verdicts) -> list[int]:
     both = zip(before.states, after.states, before.reasons, after.reasons, strict=False)
     moved = {eid for eid, (old, new, was, why) in enumerate(both) if (old, was) != (new, why)}
     other = {eid for eid in {*before.unders, *after.unders} if before.unders.get(eid) != after.unders.get(eid)}
+    other |= {eid for eid, since in after.unsures.items() if before.unsures.get(eid) != since}
     known = sorted(moved | {eid for eid in other if eid < len(before)})
     return known + [eid for eid in range(len(before), len(after)) if after.states[eid] != _ACTIVE]
 

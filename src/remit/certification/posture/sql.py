@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from remit.certification.posture.row import Row, row_from, row_text
 from remit.storage.governance_schema import posture
+from remit.storage.upsert import insert
 
 ALL = ""
 _STEP = 1000
@@ -41,10 +41,9 @@ class SqlPosture:
 
     def put(self, day: int, rows: Iterable[tuple[str, Row]]) -> None:
         """Write rows. One that is there already stays as it is: the first snapshot of a day is the day's."""
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         values = [{"day": day, "agent": agent, "body": row_text(row)} for agent, row in rows]
         if values:
-            self._connection.execute(dialect.insert(posture).values(values).on_conflict_do_nothing())
+            self._connection.execute(insert(posture, self._connection).values(values).on_conflict_do_nothing())
 
     def newest(self, *, until: int) -> int | None:
         """The newest day, `until` at the latest, whose rows are all there; None if there is none."""

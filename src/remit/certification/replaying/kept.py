@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from remit.audit.standing import Rows
+from remit.certification.replaying.reading import rules_digest
 from remit.certification.usage.days import DayKey, UseDay, added_up, day_of
 from remit.certification.usage.model import Kind, UsageEvent
 from remit.certification.usage.windows import Windows, windows
@@ -151,6 +152,22 @@ class Kept:
             {action: list(rule.get("needs", ())) for action, rule in _by_action(rules).items()}
             for rules in said if isinstance(rules, str)
         ]  # fmt: skip
+
+    def rules(self, boundary: str, version: int) -> str | None:
+        """The digest of the rules of one version; None if there is none."""
+        known = ("rules", boundary, str(version))
+        if known not in self._known:
+            self._remember(known, next(iter(list(self.rows(_RULES, (boundary, version)))), None))
+        row = self._known[known]
+        return rules_digest(row[5]) if row is not None and isinstance(row[5], str) else None
+
+    def standing(self, agent: str, purpose: str, at: int) -> list[str]:
+        """Boundaries that are in force still, and were at that moment."""
+        return sorted(
+            f"{boundary}@{version}"
+            for boundary, version, ends, approved, _ in list(self.rows(_ACTIVE, (agent, purpose)))
+            if approved is not None and approved < at < ends
+        )
 
     def granting(self, agent: str, purpose: str, action: str, at: int) -> list[str]:
         """Boundaries that are in force still, and named an action at that moment already."""

@@ -14,8 +14,9 @@ from typing import Any, Final
 from remit.access.activation import MOST_GAPS, Usage
 from remit.certification.usage.days import UseDay
 from remit.kernel.canonical import canonical
-from remit.kernel.clock import DAY, MINUTE, Instant, Micros
+from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros
 
+_WRONG: Final = HOUR  # for how far a wall clock may have been wrong, and set right
 LATE: Final = 5 * MINUTE  # what another node saw is written down within this time
 
 
@@ -45,6 +46,16 @@ def newest_days(usage: Usage) -> list[int]:
     if not usage.days:
         return []
     return list(accumulate(reversed(usage.gaps), lambda day, gap: day - gap, initial=usage.last // DAY))
+
+
+def rules_digest(text: str) -> str:
+    """Hex SHA-256 of the stored rules of one version of a boundary: what a verdict says that it was judged by."""
+    return sha256(text.encode("utf-8")).hexdigest()
+
+
+def too_fast(run: int, passed: int) -> bool:
+    """Whether the coverage clock cannot have run for so long while so much time passed: it never outruns the other."""
+    return run > max(0, passed) + _WRONG
 
 
 def older(usage: Usage, days: Collection[int], since: int) -> bool:

@@ -13,7 +13,7 @@ from remit.access.needs import closure
 from remit.access.parameters import SHIPPED, Parameters
 from remit.access.ttl import q95
 from remit.certification.replaying.kept import Kept, KeptRule, Key
-from remit.certification.replaying.reading import as_of, digest, older, said_of, usage_from
+from remit.certification.replaying.reading import as_of, digest, older, said_of, too_fast, usage_from
 from remit.certification.replaying.replay import DIFFERS, NOT_REPLAYABLE, SAME, Replayed, judged, replay
 from remit.certification.usage.days import UseDay
 from remit.kernel.canonical import canonical
@@ -45,8 +45,10 @@ def rederive(verdict: Mapping[str, Any], kept: Kept, parameters: Parameters = SH
     odd = (
         _usage(verdict, read, kept, parameters)
         or _company(verdict, read, kept)
+        or _clock(verdict, read)
         or _coverage(verdict, read, kept)
         or _policy(verdict, read, kept)
+        or _rules(verdict, read, kept)
         or _kin(verdict, read, kept)
     )
     if odd is not None:
@@ -129,6 +131,21 @@ def _short(usage: Mapping[str, Any]) -> str:
     return f"{usage['days']} days, gaps {usage['gaps'][-3:]}, last {usage['last']}"
 
 
+def _clock(verdict: Mapping[str, Any], read: Mapping[str, Any]) -> Replayed | None:
+    """Whether the coverage clock's reading at its last use can be true: it never runs faster than the wall clock.
+
+    Only lowered it is found so. Raised it is one that the clock had later, of which nothing is written down.
+    """
+    if "windows" in read:
+        return None
+    run, passed = read["covered"] - read["usage"]["covered"], read["at"] - max(read["usage"]["last"], read["started"])
+    if not too_fast(run, passed):
+        return None
+    what = f"since its last use {passed} microseconds passed, and the coverage clock is said to have run for {run}"
+    more = "its reading was changed, or the wall clock set back"
+    return Replayed(DIFFERS, _whole(verdict["statement"], read), b"", "coverage", f"{what}: {more}")
+
+
 def _coverage(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
     """How long the record is complete of the time without use: the least, of what is used together."""
     statement, facts = verdict["statement"], verdict["statement"]["facts"]
@@ -186,6 +203,22 @@ def _policy(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> 
         rule = kept.rule(stood[0], stood[1], key[2])
         what = _rule(rule, key, at) or _habit_of(rule, facts["habit"])
     return _otherwise(statement, read, what)
+
+
+def _rules(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:
+    """Whether the boundaries' rules are those that were read: versions never change, so none was another for a while.
+
+    What is put back after it was judged without it would else be seen nowhere.
+    """
+    if "rules" not in read:
+        return None  # from before it was said
+    agent, purpose, _, _ = key_of(verdict)
+    for name, said in sorted(read["rules"].items()):
+        boundary, _, version = name.rpartition("@")
+        if kept.rules(boundary, int(version)) != said:
+            return _otherwise(verdict["statement"], read, f"the rules of {name} are not those that were read")
+    missed = [name for name in kept.standing(agent, purpose, read["at"] - _MOMENT) if name not in read["rules"]]
+    return _otherwise(verdict["statement"], read, f"{', '.join(missed)} stood, and was not read" if missed else "")
 
 
 def _kin(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:

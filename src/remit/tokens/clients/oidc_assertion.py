@@ -93,7 +93,8 @@ def bound_of(standing: Standing, client: str, now: Instant) -> Sequence[Bound]:
 
 def let_in(client: str, method: str, word: oidc.Word) -> Client:
     """The client, and the single use of what it showed."""
-    attested = Attested(agent=AgentName(client), credential=word.credential, method=method)
+    agent = AgentName(client)
+    attested = Attested(agent=agent, credential=word.credential, method=method, platform=word.platform)
     return attested, None if word.replay is None else ConsumeProof(word.replay, word.expires)
 
 

@@ -1,0 +1,44 @@
+"""Who shows no good token at a server's door: recorded before it is answered."""
+
+from __future__ import annotations
+
+import structlog
+
+from remit.enforcement.metrics import Metrics
+from remit.enforcement.model import EnforcementUnavailable
+from remit.enforcement.ports import Records
+from remit.kernel.clock import Clock
+from remit.kernel.errors import RemitError
+from remit.storage.model import Work
+from remit.storage.ports import Writer
+from remit.tokens.check import TokenInvalid
+from remit.tokens.refusals import BadTokens
+
+log = structlog.get_logger()
+
+
+class Doorstep:
+    """Records what was shown and was no good token, at a bounded rate."""
+
+    def __init__(self, *, records: Records, writer: Writer, clock: Clock, metrics: Metrics) -> None:
+        self._bad_tokens = BadTokens(records)
+        self._writer = writer
+        self._clock = clock
+        self._metrics = metrics
+
+    async def turn_away(self, error: TokenInvalid, *, server: str) -> None:
+        """Count one, and record it.
+
+        Raises:
+            EnforcementUnavailable: It could not be recorded.
+        """
+        self._metrics.refused.labels(error.error or "no_token").inc()
+        entry = self._bad_tokens.entry(error, now=self._clock.now(), door="mcp", server=server)
+        if entry is None:
+            return
+        try:
+            await self._writer.submit_async(Work((entry,)))
+        except RemitError as failed:
+            self._metrics.unavailable.labels("storage").inc()
+            log.error("enforcement unavailable", reason="storage", detail=f"{failed!r} {failed.detail}"[:500])  # noqa: TRY400 - no traceback
+            raise EnforcementUnavailable("Remit cannot decide or record this now", detail=failed.detail) from failed

@@ -1,0 +1,146 @@
+"""The client under `session`: a pool of connections of aiohttp's, each judged again before it is written to.
+
+Apart from it because aiohttp takes a tenth of a second to load, and a server that calls nobody yet is ready without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from remit.outbound.judge import reach
+from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, Patience, target
+from remit.outbound.resolve import PinnedResolver
+from remit.outbound.response import FAILURES, Headers, Response, exchange, written
+from remit.outbound.rule import Rule
+
+# Shorter than the 5 s after which uvicorn and Node close idle connections: a request written
+# while the peer closes may or may not have been read, and could not be repeated.
+_KEEPALIVE = 4.0
+_CONNECTIONS = 4096
+_DNS_SECONDS = 10
+_ROUTES = 1024  # URLs whose parts are kept
+
+
+class _Route(NamedTuple):
+    """What stays the same in every request to a URL."""
+
+    asked: Endpoint
+    path: str
+    host: str
+    dialled: ClientRequest  # what a connector is asked for; nothing of a single request is in it
+
+
+class _JudgingConnector(aiohttp.TCPConnector):
+    """Judges the peer of a connection once more before a request is written to it.
+
+    The address was judged before it was dialled; this also covers addresses written in
+    the URL itself, and pooled connections made under an older rule.
+    """
+
+    def __init__(self, resolver: PinnedResolver) -> None:
+        super().__init__(
+            resolver=resolver,
+            limit=_CONNECTIONS,
+            keepalive_timeout=_KEEPALIVE,
+            ttl_dns_cache=_DNS_SECONDS,
+        )
+        self._pinned = resolver
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        try:
+            self._judge(connection, Endpoint(str(req.url.raw_host).lower(), int(req.url.port or 0)))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _judge(self, connection: Connection, asked: Endpoint) -> None:
+        transport = connection.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        if peer is None:
+            raise aiohttp.ClientConnectionError("the connection was closed before it was used")
+        self._pinned.rule.check(peer[0], asked)
+
+
+class Pool:
+    """Connections on one event loop. `rule` is replaced whole when it changes."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._resolver = PinnedResolver(rule)
+        self._connector = _JudgingConnector(self._resolver)
+        self._routes: dict[str, _Route] = {}
+
+    @property
+    def rule(self) -> Rule:
+        """What may be dialled."""
+        return self._resolver.rule
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        self._resolver.rule = rule
+
+    async def request(
+        self, method: str, url: str, *, headers: Headers, data: bytes | None, patience: Patience
+    ) -> Response:
+        """As `Outbound.request`."""
+        route = self._route(url)
+        self._refuse_literal(route.asked)
+        dial = aiohttp.ClientTimeout(total=None, connect=patience.dial, sock_connect=patience.dial)
+        connected = False
+        try:
+            request = written(method, route.path, route.host, headers, data)
+            connection = await self._connector.connect(route.dialled, [], dial)
+            connected = True
+            try:
+                return await exchange(connection, request, method, silence=patience.silence)
+            except BaseException:
+                connection.close()
+                raise
+        except OutboundRefused:
+            raise
+        except FAILURES as error:
+            raise _failed(error, route.asked, connected=connected) from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._connector.close()
+
+    def _refuse_literal(self, asked: Endpoint) -> None:
+        """An address written in the URL does not pass the resolver, so it is judged here, before the dial."""
+        try:
+            reach(asked.host)
+        except ValueError:
+            return  # a name: the resolver judges what it stands for
+        self._resolver.rule.check(asked.host, asked)
+
+    def _route(self, url: str) -> _Route:
+        found = self._routes.get(url)
+        if found is None:
+            parsed, asked = target(url)
+            dialled = ClientRequest("POST", parsed, loop=asyncio.get_running_loop())
+            found = _Route(asked, parsed.raw_path_qs, dialled.headers["Host"], dialled)
+            if len(self._routes) >= _ROUTES:
+                self._routes.clear()
+            self._routes[url] = found
+        return found
+
+
+def _failed(error: Exception, asked: Endpoint, *, connected: bool) -> OutboundFailed:
+    detail = f"{asked.host}:{asked.port}: {type(error).__name__}: {error}"[:500]
+    if not connected:
+        reason = "timed out" if isinstance(error, asyncio.TimeoutError) else "could not be reached"
+        return OutboundFailed(f"the server {reason}", sent=False, detail=detail)
+    reason = "did not answer in time" if isinstance(error, asyncio.TimeoutError) else "closed the connection"
+    return OutboundFailed(f"the server {reason}", sent=True, detail=detail)

@@ -1,0 +1,171 @@
+"""What a question's people are shown of where its matter stands, and what came of it since (pure).
+
+An answer is to what was shown. So a question remembers where each entitlement and boundary of its matter stood
+(`as_shown` of its facts), each change is news of its own (`news`: about what, under which serial, and what it is), and
+its serial is one more with each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from remit.access.activation import Activation, ActivationKey, ActivationState, activation_id
+from remit.access.judge import TOXIC
+from remit.reviews.model import Kind, Question
+from remit.reviews.recommend import recommend
+from remit.reviews.subject import Subject, names_of, names_of_key
+
+OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC, Kind.BOUNDARY_DUE})
+BOOKKEEPING: Final = frozenset({"as_shown", "news", "serial"})  # of a question's facts: no person reads these
+JOINED: Final = ""  # the news that something joined
+_COUNTED: Final = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.SUSPENDED, ActivationState.REVOKED})
+_OF_ITS_AGENT: Final = frozenset({"risk", "exposed", "critical"})
+QUIET: Final = ""  # it waits for nobody: in force, or lapsed, or never started
+
+
+class News(NamedTuple):
+    """Something that a question's person was not shown, if they were shown less than its serial."""
+
+    serial: int
+    about: str  # an entitlement's name in the question, or a boundary
+    what: str  # JOINED, or one line
+
+
+def standing(state: str, why: str) -> str:
+    """Where an entitlement stands, as far as a person who is asked about it must know."""
+    counted = state in {each.value for each in _COUNTED}
+    return f"{state}: {why}" if counted and why != TOXIC else QUIET
+
+
+def stands(activation: Activation | None) -> str:
+    """The same, of one as it was last recorded."""
+    return QUIET if activation is None else standing(activation.state.value, activation.why)
+
+
+def shown_standing(question: Question, about: str) -> str | None:
+    """Where an entitlement stood when the question was last brought up to date; None if that is not known."""
+    said = _as_shown(question.facts).get("standing", {}).get(about)
+    return None if said is None else str(said)
+
+
+def news_of(question: Question, shown: int) -> list[News]:
+    """What came after the question was shown as `shown`, oldest first."""
+    found = (News(serial, about, what) for about, (serial, what) in _news(question.facts).items())
+    return sorted(each for each in found if each.serial > shown)
+
+
+def line_of(news: News, keys: Iterable[ActivationKey]) -> str:
+    """As a person reads it; `keys` is what the question is about."""
+    if news.what != JOINED:
+        return news.what
+    return next((str(key.action) for key in keys if news.about in names_of_key(key)), news.about)
+
+
+def with_news(question: Question, found: Iterable[tuple[str, str]]) -> Question:
+    """The question under a higher serial: `found` is what there is to say, and about what."""
+    serial, news = question.serial, dict(_news(question.facts))
+    for about, what in found:
+        serial += 1
+        news[about] = [serial, what]
+    return replace(question, facts={**question.facts, "serial": serial, "news": news})
+
+
+def as_shown(subject: Subject) -> dict[str, Any]:
+    """Where everything that is asked about stands now. Of a boundary that is due, the boundary is asked about."""
+    keys = () if subject.kind is Kind.BOUNDARY_DUE else subject.keys
+    return {
+        "standing": {activation_id(key): stands(subject.started.get(key)) for key in keys},
+        "boundaries": {each.boundary: each.version for each in subject.boundaries},
+    }
+
+
+def up_to_date(question: Question, subject: Subject) -> Question:
+    """The question as it is now: with what changed since it was last brought up to date, and its figures if it did."""
+    known, now, many = _as_shown(question.facts), as_shown(subject), len(names_of(question))
+    more = many != question.facts.get("counted", 1)
+    if known == now and not more:
+        return question
+    # Of a question from before this was remembered, nothing is known to have changed.
+    found = [*_moved(known, now, subject), *_rewritten(known, now, more=more)] if known else []
+    after = with_news(question, found) if found else question
+    facts = {**after.facts, "as_shown": now}
+    if not found and not more:
+        return replace(after, facts=facts)
+    facts |= {**subject.facts(), **({"counted": many} if more else {})}
+    recommendation, reason = recommend(question.kind, question.tier, facts)
+    return replace(after, facts=facts, recommendation=recommendation, reason=reason)
+
+
+def joined_by(question: Question, joining: Iterable[str], facts: Mapping[str, Any], now: str | None = None) -> Question:
+    """The question with more entitlements in it; its figures follow.
+
+    Args:
+        question: As it was.
+        joining: What is asked about as well.
+        facts: What is known now, of all of it.
+        now: Where what joins stands, if that is known.
+    """
+    new = [each for each in joining if each not in names_of(question)]
+    after = with_news(question, [(each, JOINED) for each in new])
+    names = names_of(question) - ({question.about} if question.kind is Kind.TOXIC else set())
+    more: dict[str, Any] = {"entitlements": sorted({*names, *new}), "joined": [*question.joined, *new]} if new else {}
+    shown = _as_shown(after.facts)
+    if shown and now is not None:
+        shown["standing"] = {**shown.get("standing", {}), **dict.fromkeys(new, now)}
+        more |= {"as_shown": shown}
+    return replace(after, facts={**after.facts, **facts, **more})
+
+
+def stood(question: Question, about: str, now: str, why: str, facts: Mapping[str, Any]) -> Question:
+    """The question when one of its entitlements has come to stand otherwise, and why that is asked about.
+
+    `facts` is what is known of it now.
+    """
+    alone = names_of(question) == {about}
+    action = str(facts.get("action", about))
+    after = with_news(question, [(about, f"{action} is {now}")])
+    shown = _as_shown(after.facts)
+    shown["standing"] = {**shown.get("standing", {}), about: now}
+    # Of several only what is so of the whole agent is said of them all.
+    told = {name: facts[name] for name in facts if (alone and name != "tier") or name in _OF_ITS_AGENT}
+    known = {**after.facts, **told, "as_shown": shown}
+    recommendation, reason = recommend(question.kind, question.tier, known)
+    why = why if alone else question.why
+    return replace(after, why=why, facts=known, recommendation=recommendation, reason=reason)
+
+
+def _moved(known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject) -> list[tuple[str, str]]:
+    """Entitlements that stand otherwise. Of what left the boundary, the boundary's news tell."""
+    before, found = known.get("standing", {}), list[tuple[str, str]]()
+    named = {activation_id(key): key.action for key in subject.keys}
+    for about, stands_now in now["standing"].items():
+        if before.get(about, stands_now) != stands_now:
+            found.append((about, f"{named[about]} {f'is {stands_now}' if stands_now else 'waits for nobody'}"))
+    return found
+
+
+def _rewritten(known: Mapping[str, Any], now: Mapping[str, Any], *, more: bool) -> list[tuple[str, str]]:
+    """Boundaries that are not as they were; with `more`, what only just joined may have brought one."""
+    before, after = known.get("boundaries", {}), now["boundaries"]
+    found = []
+    for name in sorted({*before, *after}):
+        if before.get(name) == after.get(name) or (name not in before and more):
+            continue
+        what = f"gives it in version {after[name]}" if name in after else "gives none of it any more"
+        found.append((f"boundary {name}", f"the boundary {name} {what}"))
+    return found
+
+
+def _as_shown(facts: Mapping[str, Any]) -> dict[str, Any]:
+    said = facts.get("as_shown")
+    return dict(said) if isinstance(said, Mapping) else {}
+
+
+def _news(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """By what it is about. Of a question from before there were news: what joined it."""
+    said, joined = facts.get("news"), facts.get("joined")
+    if isinstance(said, Mapping):
+        return said
+    return {name: [at, JOINED] for at, name in enumerate(joined, 2)} if isinstance(joined, list) else {}

@@ -1,0 +1,199 @@
+"""The part of the composition root that people and their tools ask: `/v1`, the console, what is published.
+
+Loaded with the first request for any of it, or right after the start (`later`): no agent's call needs it. Nothing in
+here may follow the feed, or run in the background: what does is put together before the server is ready.
+"""
+
+from __future__ import annotations
+
+from starlette.routing import Router
+
+from remit.access.sql import SqlBoundaries
+from remit.audit import http as audit_http
+from remit.audit.log import Log
+from remit.certification.posture.report import PostureReport
+from remit.certification.usage.observed_sql import SqlObservedUses
+from remit.console.sessions import Sessions
+from remit.freezes.containment import Containment
+from remit.freezes.service import FreezeService
+from remit.kernel.clock import Micros
+from remit.kernel.names import BoundaryName
+from remit.people.service import PeopleService
+from remit.policy.files import PolicyFiles
+from remit.server import http_ssf, nodes, published, rest
+from remit.server.accountable import Accountable
+from remit.server.apply import Applier
+from remit.server.compose_governance import Governance, key_changes
+from remit.server.compose_identity import revoked_in
+from remit.server.door import Door, Porch
+from remit.server.gate import Gate
+from remit.server.ground import Ground
+from remit.server.http_activations import Activations
+from remit.server.http_apply import Applying
+from remit.server.http_breakglass import BreakGlassDoors
+from remit.server.http_consents import ConsentDoors
+from remit.server.http_console import ConsoleDoors
+from remit.server.http_decisions import Decisions
+from remit.server.http_delegations import Delegations
+from remit.server.http_freezes import Freezes
+from remit.server.http_health import Doctor
+from remit.server.http_keys import KeyDoors
+from remit.server.http_mandates import MandateDoors
+from remit.server.http_operators import OperatorTokens
+from remit.server.http_peps import EnforcementPoints
+from remit.server.http_posture import PostureDoors
+from remit.server.http_registry import Registry
+from remit.server.http_reviews import Reviews
+from remit.server.http_rightsize import Rightsizing
+from remit.server.http_secrets import Secrets
+from remit.server.http_servers import Servers
+from remit.server.http_signals import Signals
+from remit.server.http_systems import SystemDoors
+from remit.server.http_trusts import TrustDoors
+from remit.server.http_usage import UsageDoors
+from remit.server.http_whoami import WhoamiDoors
+from remit.server.http_withdrawals import Withdrawals
+from remit.server.operators import Authority
+from remit.server.stops import Stops
+from remit.server.whoami import Whoami
+from remit.storage.ports import Reader
+
+_SPREAD = 1.0  # seconds that a freeze waits for the other nodes to confirm it, before it says who has not
+
+
+def api(ground: Ground, gate: Gate) -> Router:
+    """Their doors and pages, over what is put together already."""
+    writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
+    accountable, authority, log = Accountable(reader), Authority.shipped(), Log(reader, ground.keys)
+    governance = gate.governance.load()
+    freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
+    frozen = Freezes(
+        freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
+        writer=writer, records=records, clock=clock,
+    )  # fmt: skip
+    console = _console(ground, frozen, accountable, authority)
+    consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
+    doors = [
+        *_registered(ground, gate, governance, accountable, authority),
+        *frozen.doors(),
+        *console.doors(),
+        *consents.doors(),
+        *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
+        *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
+        *_activations(ground, governance, accountable, log).doors(),
+        *_governed(ground, governance, accountable, authority, log),
+        *_administered(ground, gate, governance),
+    ]
+    settings = ground.settings
+    porch = Porch(keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev)
+    return Router(
+        [
+            *(porch.route(door) for door in doors),
+            *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
+            *console.routes(),
+            *consents.routes(),
+            *published.routes(doors),
+            *http_ssf.routes(ground.keys.set_keys),
+        ]
+    )
+
+
+def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
+    announcer, peers, confirmed = gate.life.announcer, ground.database.peers, gate.confirmed
+
+    def contained(freeze: str) -> Containment:
+        return nodes.contained(peers, confirmed, epoch=announcer.began(freeze))
+
+    return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD))
+
+
+def _console(ground: Ground, freezes: Freezes, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+    return ConsoleDoors(
+        base=ground.base, dev=ground.settings.dev, sessions=Sessions(ground.clock.now), view=ground.facts.view,
+        policy=ground.policy, coverage=ground.coverage, reader=ground.database.reader, clock=ground.clock,
+        accountable=accountable, authority=authority, freezes=freezes,
+    )  # fmt: skip
+
+
+def _activations(ground: Ground, governance: Governance, accountable: Accountable, log: Log) -> Activations:
+    return Activations(
+        view=ground.facts.view, policy=ground.policy, hands=governance.hands, service=governance.certifying.service,
+        agents=governance.agents, log=log, coverage=ground.coverage, clock=ground.clock, accountable=accountable,
+        writer=ground.database.writer, reader=ground.database.reader,
+    )  # fmt: skip
+
+
+def _registered(
+    ground: Ground, gate: Gate, governance: Governance, accountable: Accountable, authority: Authority
+) -> list[Door]:
+    """What there is: people, agents, boundaries, servers and their secrets."""
+    writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
+    agents, access = governance.agents, governance.access
+    people = PeopleService(writer=writer, reader=reader, records=records, suspender=agents)
+    applier = Applier(
+        writer=writer, reader=reader, clock=clock, people=people, agents=agents, catalog=gate.catalog, access=access,
+        policies=PolicyFiles(reader=reader, records=records), checker=ground.policy, lister=gate.reach,
+        records=records,
+    )  # fmt: skip
+    return [
+        *Registry(
+            people=people, agents=agents, access=access, accountable=accountable, authority=authority
+        ).doors(),
+        *Servers(catalog=gate.catalog).doors(),
+        *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
+        *Applying(
+            applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
+        ).doors(),
+    ]  # fmt: skip
+
+
+def _governed(
+    ground: Ground, governance: Governance, accountable: Accountable, authority: Authority, log: Log
+) -> list[Door]:
+    """What certifies access, asks people and takes away."""
+    writer, reader, clock = ground.database.writer, ground.database.reader, ground.clock
+    return [
+        *Signals(agents=governance.agents, accountable=accountable).doors(),
+        *Delegations(agents=governance.agents, reader=reader, clock=clock).doors(),
+        *UsageDoors(usage=governance.usage, known=governance.sources).doors(),
+        *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
+        *BreakGlassDoors(breakglass=governance.breakglass, accountable=accountable, clock=clock).doors(),
+        *Reviews(reviews=governance.reviews, authority=authority).doors(),
+        *Rightsizing(
+            view=ground.facts.view, log=log, uses=SqlObservedUses(reader), clock=clock, accountable=accountable,
+            reviewed=lambda name: _reviewed(reader, name),
+        ).doors(),
+        *SystemDoors(writer=writer, records=ground.records, directory=ground.systems).doors(),
+        *Withdrawals(reader=reader, clock=clock).doors(),
+    ]  # fmt: skip
+
+
+def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Door]:
+    """What the server itself stands on: whom it believes, its keys, its tokens, its health."""
+    writer, records, clock, database = ground.database.writer, ground.records, ground.clock, ground.database
+    life, trusting = gate.life, gate.trusting
+    return [
+        *TrustDoors(
+            base=ground.base, writer=writer, records=records, known=trusting.trusts, keys=trusting.keys, clock=clock
+        ).doors(),
+        *KeyDoors(ring=ground.keys, changes=key_changes(ground)).doors(),
+        *WhoamiDoors(
+            whoami=Whoami(
+                log=Log(database.reader, ground.keys), view=ground.facts.view, ended=revoked_in(ground), clock=clock
+            ),
+            checker=gate.checker, accountable=Accountable(database.reader), clock=clock,
+        ).doors(),
+        *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
+        *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
+        *Doctor(
+            settings=ground.settings, database=database, clock=clock, agents=governance.agents,
+            access=governance.access, catalog=gate.catalog, refresher=life.refresher,
+            log_failure=lambda: life.sequencer.failure, states=ground.states, sources=governance.sources,
+        ).doors(),
+    ]  # fmt: skip
+
+
+def _reviewed(reader: Reader, name: BoundaryName) -> Micros | None:
+    """How often a boundary is looked at, where its document says so."""
+    active = reader.read(lambda connection: SqlBoundaries(connection).history(name)).active
+    return None if active is None else active.draft.review_every

@@ -1,0 +1,253 @@
+"""The key of one running copy is used from two places at once: the second is refused, and the owner told."""
+
+from __future__ import annotations
+
+import threading
+from ipaddress import ip_network
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from remit.agents.service import AgentService
+from remit.agents.signals import Noticed, Signal
+from remit.agents.sql import SqlAgents
+from remit.audit.log import Log
+from remit.audit.service import Recorder
+from remit.kernel.clock import MINUTE, SECOND
+from remit.kernel.errors import StorageUnavailable
+from remit.people.change import Actor
+from remit.people.notices import SqlNotices
+from remit.server.proxies import trusted
+from remit.tokens import elsewhere as elsewhere_module
+from remit.tokens.elsewhere import Elsewhere
+from remit.tokens.form import MEDIA_TYPE, parse_form
+from remit.tokens.http import routes
+from remit.tokens.model import Asked, TokenRefused
+from remit.tokens.revoked import Revoked
+from remit.tokens.service import TokenService
+from remit.tokens.whereabouts import HELD
+
+pytestmark = pytest.mark.usefixtures("own_folders")
+
+OFFICE, THIEF, CAFE = "192.0.2.1", "198.51.100.7", "203.0.113.9"
+BOT = "invoice-bot"
+
+
+class Two:
+    """The world's token service, watched; `agents` keeps what was noticed."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        database = world.database
+        records = Recorder(world.ring, world.clock, lambda: database.epoch)
+        bound: dict[str, Any] = {"writer": database.writer, "records": records}
+        self.agents = AgentService(**bound, reader=database.reader, data_keys=world.ring, clock=world.clock)
+        database.writer.change(lambda tx: world.ring.ensure_data_key(tx, f"agent:{BOT}"))
+        database.writer.change(lambda tx: SqlAgents(tx.connection).put(world.standing.agents[BOT].agent))
+        self.revoked = Revoked(world.clock)
+        database.feed.subscribe(self.revoked.follow, self.revoked.reload)
+        self.elsewhere = Elsewhere(**bound, signaller=self.agents)
+        self.service = TokenService(
+            issuer=world.base, keys=world.ring.token_keys, standing=world.standing, clock=world.clock,
+            elsewhere=self.elsewhere, **bound,
+        )  # fmt: skip
+        self.app = Starlette(routes=routes(self.service))
+
+    def ask(self, address: str, *, later: int = 10 * SECOND, key: Any = None, app: Any = None, heard: str = "") -> Any:
+        """Ask for a token from `address`, with the key of the copy; then time passes."""
+        sent = {"content-type": MEDIA_TYPE, "dpop": self.world.proof(key=key)}
+        sent |= {"x-forwarded-for": heard} if heard else {}
+        with TestClient(app or self.app, base_url=self.world.base, client=(address, 4711)) as client:
+            answer = client.post("/oauth2/token", content=urlencode(self.world.form()), headers=sent)
+        self.world.clock.at += later
+        return answer
+
+    def statuses(self, *addresses: str, later: int = 10 * SECOND) -> list[int]:
+        return [self.ask(each, later=later).status_code for each in addresses]
+
+    def noticed(self) -> tuple[Noticed, ...]:
+        return self.agents.risk(BOT).noticed
+
+
+@pytest.fixture
+def two(world: Any) -> Two:
+    return Two(world)
+
+
+def token_of(answer: Any) -> str:
+    found: str = answer.json()["access_token"]
+    return found
+
+
+@pytest.mark.requirement("instance:two-places")
+def test_the_second_place_is_refused_and_what_it_had_is_taken_back(two: Two, world: Any) -> None:
+    mine, stolen = two.ask(OFFICE), two.ask(THIEF)
+    assert two.ask(OFFICE).status_code == 200
+    answer = two.ask(THIEF)
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    assert "in use elsewhere" in answer.json()["error_description"]
+    assert OFFICE not in answer.text, "the thief is not told where the other is"
+
+    jti = {name: token.json()["access_token"] for name, token in (("mine", mine), ("stolen", stolen))}
+    ids = {name: world.checker.read(token, now=world.now).caller.token for name, token in jti.items()}
+    assert two.revoked.has(ids["stolen"])
+    assert not two.revoked.has(ids["mine"])
+    assert two.ask(OFFICE).status_code == 200
+
+    instance = world.instance_key.public.thumbprint
+    (noticed,) = two.noticed()
+    assert (noticed.signal, noticed.about) == (Signal.INSTANCE_CONFLICT, f"remit: {instance}")
+    (refused,) = world.entries("refused")
+    assert (refused["reason"], refused["agent"], refused["door"]) == ("instance_conflict", BOT, "token")
+    (incident,) = world.entries("incident")
+    assert (incident["what"], incident["agent"], incident["instance"]) == ("instance_conflict", BOT, instance)
+    assert incident["tokens"] == [ids["stolen"]]
+    assert OFFICE not in str(incident)
+    (notice,) = world.database.reader.read(lambda c: SqlNotices(c).newest([BOT], most=9, unseen=True))
+    assert (notice.said["reason"], notice.said["instance"]) == ("instance_conflict", instance)
+
+
+def test_where_it_was_is_sealed_in_the_log(two: Two, world: Any) -> None:
+    two.statuses(OFFICE, THIEF, OFFICE, THIEF)
+    (incident,) = world.entries("incident")
+    payload = Log(world.database.reader, world.ring).find(incident["id"]).payload
+    assert isinstance(payload, dict)
+    assert [each["place"] for each in payload["places"]] == [OFFICE, THIEF, OFFICE, THIEF]
+
+
+def test_it_is_said_once_however_often_the_second_asks(two: Two, world: Any) -> None:
+    said = two.statuses(OFFICE, THIEF, OFFICE, THIEF, THIEF, OFFICE, THIEF, CAFE)
+    assert said == [200, 200, 200, 400, 400, 200, 400, 400]
+    assert len(world.entries("incident")) == len(two.noticed()) == 1
+    assert len(world.entries("refused")) == 4
+
+
+def test_the_second_may_when_the_first_is_gone(two: Two) -> None:
+    """A copy that moved after all. That it was so stays said until a person looked."""
+    assert two.statuses(OFFICE, THIEF, OFFICE, THIEF)[-1] == 400
+    assert two.statuses(*([THIEF] * 14), later=MINUTE) == [400] * 14
+    two.world.clock.at += HELD
+    assert two.statuses(THIEF, THIEF) == [200, 200]
+    (noticed,) = two.noticed()
+    two.agents.signal(BOT, noticed.signal, about=noticed.about, on=False, by=Actor(by="dana"))
+    assert two.noticed() == ()
+
+
+def test_the_first_keeps_the_second_out_for_as_long_as_it_goes_on(two: Two) -> None:
+    assert two.statuses(OFFICE, THIEF, OFFICE, THIEF)[-1] == 400
+    for _ in range(10):
+        assert two.statuses(OFFICE, THIEF, later=4 * MINUTE) == [200, 400]
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        [OFFICE, CAFE, THIEF, "192.0.2.9"],
+        [OFFICE, CAFE, OFFICE],
+        [OFFICE, "2001:db8::1", OFFICE, "2001:db8::1", OFFICE],
+        ["2001:db8::1", "2001:db8::2", "2001:db8::1", "2001:db8::2"],
+        [OFFICE, OFFICE, OFFICE, OFFICE],
+        ["unknown", OFFICE, "unknown", OFFICE],
+    ],
+)
+def test_a_machine_on_its_way_is_no_conflict(two: Two, walk: list[str]) -> None:
+    assert two.statuses(*walk) == [200] * len(walk)
+    assert two.noticed() == ()
+
+
+def test_a_copy_behind_a_nat_of_several_addresses_renews(two: Two) -> None:
+    """It asks when its token ends, from whichever address."""
+    assert two.statuses(*([OFFICE, CAFE] * 10), later=270 * SECOND) == [200] * 20
+    assert two.noticed() == ()
+
+
+def test_addresses_that_the_operator_calls_one_place(two: Two) -> None:
+    two.service._elsewhere = Elsewhere(
+        writer=two.world.database.writer, records=two.service._records, signaller=two.agents,
+        together=(ip_network("192.0.2.0/24"),),
+    )  # fmt: skip
+    assert two.statuses(*(["192.0.2.1", "192.0.2.2"] * 4)) == [200] * 8
+
+
+def test_copies_with_keys_of_their_own_are_none(two: Two, world: Any) -> None:
+    other = world.new_key()
+    for _ in range(4):
+        assert two.ask(OFFICE).status_code == 200
+        assert two.ask(THIEF, key=other).status_code == 200
+    assert two.noticed() == ()
+
+
+def test_a_request_that_was_overheard_moves_nobody(two: Two, world: Any) -> None:
+    """A replay gets no token, and what got none is not remembered: nobody is locked out by it."""
+    form, proof = world.form(), world.proof()
+    body, sent = urlencode(form), {"content-type": MEDIA_TYPE, "dpop": proof}
+
+    def post(address: str) -> int:
+        with TestClient(two.app, base_url=world.base, client=(address, 1)) as client:
+            return int(client.post("/oauth2/token", content=body, headers=sent).status_code)
+
+    assert post(OFFICE) == 200
+    for _ in range(4):
+        assert post(THIEF) == 401
+        assert two.ask(OFFICE).status_code == 200
+    assert two.noticed() == ()
+
+
+def test_an_address_that_the_client_makes_up_is_not_believed(two: Two) -> None:
+    """Only a trusted proxy says who asks through it; then it is the client that counts, not the proxy."""
+    for address in (OFFICE, THIEF, OFFICE, THIEF):
+        assert two.ask(OFFICE, heard=address).status_code == 200
+    proxies = trusted(["10.0.0.5"])
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            proxies.pass_on(scope)
+        await two.app(scope, receive, send)
+
+    said = [
+        two.ask("10.0.0.5", app=behind, heard=f"6.6.6.6, {each}").status_code for each in (OFFICE, THIEF, OFFICE, THIEF)
+    ]
+    assert said == [200, 200, 200, 400]
+
+
+def test_of_many_at_once_it_is_said_once(two: Two, world: Any) -> None:
+    two.statuses(OFFICE, THIEF, OFFICE, later=SECOND)
+    ready, won, lost = threading.Barrier(8), [], []
+
+    def ask() -> None:
+        form = parse_form(urlencode(world.form()).encode(), media_type=MEDIA_TYPE)
+        proof = world.proof()
+        ready.wait()
+        try:
+            won.append(two.service.answer(_asked(form, proof, world)))
+        except TokenRefused as error:
+            lost.append(error.reason)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert (won, lost) == ([], ["instance_conflict"] * 8)
+    assert len(world.entries("incident")) == 1
+
+
+def _asked(form: Any, proof: str, world: Any) -> Any:
+    return Asked(form=form, url=f"{world.base}/oauth2/token", dpop=proof, address=THIEF)
+
+
+def test_what_cannot_be_written_down_is_found_again(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.statuses(OFFICE, THIEF, OFFICE)
+    with monkeypatch.context() as broken:
+
+        def fail(*_: Any, **__: Any) -> None:
+            raise StorageUnavailable("the disk is full")
+
+        broken.setattr(elsewhere_module, "revoke", fail)
+        assert two.ask(THIEF).status_code == 503
+    assert two.noticed() == ()
+    assert two.ask(THIEF).status_code == 400
+    assert len(two.noticed()) == 1
