@@ -10,8 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from remit.storage.database import Database, open_database
+
+# No test judges how fast the machine is: a busy one would make laws of the code fail.
+settings.register_profile("remit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("remit")
 
 _databases = itertools.count(1)
 
