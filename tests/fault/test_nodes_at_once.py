@@ -73,6 +73,8 @@ def of_database(database: str, keyfile: Path) -> Record:
     return record(url, keyfile)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_three_begin_at_once_on_an_empty_database(tmp_path: Path, postgres_url: str) -> None:
     with begun(tmp_path, postgres_url) as servers, upstream("crm", tmp_path / "crm.jsonl") as crm:
         for server in servers:

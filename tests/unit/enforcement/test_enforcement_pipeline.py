@@ -17,6 +17,7 @@ from remit.enforcement.streams import Streams, with_tokens
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import InDoubt, StorageUnavailable
 from remit.kernel.names import ActionName, AgentName, DecisionId, InstanceId, PurposeName, RunId, ServerName, ToolName
+from remit.policy.denial import unavailable
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Activate, ActivationRow, Committed, ConsumeProof, Entry, Release, Reserve, Work
@@ -456,6 +457,20 @@ def test_a_denial_is_told_once_it_is_recorded() -> None:
         desk.facts.proposal = Proposal(answer=REVOKED)
         await desk.pipeline.admit(question())
         assert desk.facts.vain == [("dec_1", "revoked", NOON)]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("shared", "step", "cut"), [(True, 1, True), (False, 1, False), (True, 7, False)])
+def test_a_view_that_may_lack_a_stop_of_another_node_ends_what_runs(shared: bool, step: int, cut: bool) -> None:  # noqa: FBT001 - a table
+    async def scenario(desk: Desk) -> None:
+        streams = Streams(desk.pipeline.again, desk.pipeline.epoch, shared=shared)
+        admitted = await desk.pipeline.admit(question())
+        with streams.running(admitted.call, epoch=admitted.epoch) as running:
+            running.task = None
+            desk.facts.proposal = Proposal(answer=Answer(denial=unavailable(step=step, cause="stale")))
+            await streams.sweep()
+            assert (running.cut is not None) is cut
 
     play(scenario)
 
