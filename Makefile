@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: browser help demo test test-all check bench bench-estate bench-peers lock clean
+.PHONY: browser help demo test test-all check bench bench-long lock clean
 
 help:                   ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,11 +28,8 @@ check: $(READY)         ## lint, types, import contracts
 bench: $(READY)         ## measure; fails below a floor
 	$(BIN)/python benchmarks/run.py
 
-bench-estate: $(READY)  ## a million entitlements and 100 million uses; 100,000 replays; withdrawals; six minutes
-	$(BIN)/python benchmarks/run.py withdrawal replay_scale estate_scale
-
-bench-peers: $(READY)   ## tokens beside another authorization server; needs npm; two minutes
-	$(BIN)/python benchmarks/run.py tokens
+bench-long: $(READY)    ## a million entitlements, 100,000 replays, withdrawals, another authorization server; ten minutes, npm
+	$(BIN)/python benchmarks/run.py --long
 
 lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \

@@ -40,6 +40,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.agentdojo_tasks import Needed, Package, Task, read_wheel
+from benchmarks.report import finish, row
 
 from remit.access.model import Rule
 from remit.catalog.model import Tier
@@ -53,6 +54,11 @@ VERSION: Final = "0.1.35"
 SPLITS: Final = 101
 _READS: Final = ("get", "search", "list", "read", "check")
 _UNKNOWN: Final = {"only": "the running benchmark knows"}  # no bound lets an object pass
+
+_TOLD: Final = {
+    "blocked": "pairs of task and injection blocked", "hindered": "  tasks hindered",
+    "still": "  tasks hindered, with the owner's approval", "blocked_after": "  pairs blocked after the approvals",
+}  # fmt: skip
 
 Rules = dict[ActionName, Rule]
 Purpose = Callable[[Task], str]
@@ -240,7 +246,7 @@ class Shares:
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
-    lower, _, upper = statistics.quantiles([*values] * (2 if len(values) == 1 else 1), n=4)
+    lower, _, upper = statistics.quantiles([*values] * (2 if len(values) == 1 else 1), n=4, method="inclusive")
     found = {"median": statistics.median(values), "q1": lower, "q3": upper, "low": min(values), "high": max(values)}
     return {name: round(value, 1) for name, value in found.items()}
 
@@ -291,15 +297,28 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
         "hindered, with approval", "approvals per 100 tasks", "pairs blocked after approvals",
     )  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in rows:
+    for each in rows:
         names = ("blocked", "blocked_free", "hindered", "still", "asked", "blocked_after")
-        cells = (_cell(row[name]) if name in row else "none passes" for name in names)
-        lines.append(f"| {row['mode']} | {row['suite']} | {' | '.join(cells)} |")
+        cells = (_cell(each[name]) if name in each else "none passes" for name in names)
+        lines.append(f"| {each['mode']} | {each['suite']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _cell(spread: Mapping[str, float]) -> str:
     return f"{spread['median']:.0f} ({spread['q1']:.0f} to {spread['q3']:.0f})"
+
+
+def told(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of RESULTS-LONG.md: of all suites together, with the boundaries that are learned per purpose."""
+    found = []
+    for each in rows:
+        if each["suite"] != "all" or not each["mode"].startswith("purpose"):
+            continue
+        for name, what in _TOLD.items():
+            shares = {"median": each[name]["median"], "low": each[name]["q1"], "high": each[name]["q3"]}
+            title = what if what.startswith(" ") else f"AgentDojo, {each['mode']}: {what}"
+            found.append({**row(title, [0.0], "%"), **shares})
+    return found
 
 
 def fetch(cache: Path) -> Path:
@@ -313,21 +332,26 @@ def fetch(cache: Path) -> Path:
     return found[0]
 
 
-def main() -> None:
+def main() -> int:
+    """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, help="the wheel, if it is here already")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "remit-benchmarks")
     parser.add_argument("--splits", type=int, default=SPLITS, help="seeded halves, counted from 0")
     parser.add_argument("--out", type=Path, help="write the result as JSON")
     parser.add_argument("--table", action="store_true", help="print markdown instead of JSON")
+    parser.add_argument("--json", action="store_true", help="print what RESULTS-LONG.md shows")
     options = parser.parse_args()
     package = read_wheel(options.wheel or fetch(options.cache))
     result = {"name": "agentdojo", "splits": options.splits, **facts(package)}
     result["rows"] = measure(package, splits=options.splits)
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if options.json:
+        return finish("agentdojo", told(result["rows"]), as_json=True)
     print(table(result["rows"]) if options.table else json.dumps(result))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

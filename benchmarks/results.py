@@ -48,6 +48,11 @@ HOW = {
     "requests in flight, whose assertions and proofs are signed before a round begins; rounds take turns; both check a "
     "`private_key_jwt` and a DPoP proof and sign with ES256, Remit's answer is durable. Tokens are further ones of one "
     "run. Then 10,000 agents with a key each get a first token, which opens their run, and a second one, all at once.",
+    "agentdojo": "One process, no model: user tasks and injections are read from PyPI `agentdojo` 0.1.35. In each of "
+    "101 seeded halves `remit rightsize` learns a boundary for each purpose from half of the tasks; the others are "
+    "judged call by call, each with every injection. A pair is blocked if any call that the injection needs is "
+    "refused, a task hindered if any of its own is; low .. high are quartiles. `benchmarks/agentdojo.py --table` shows "
+    "every suite and also boundaries that are not per purpose.",
     "withdrawal": "Three processes: an MCP server, `remit up` and a caller without a pause; from just before an event "
     "that ends an entitlement is sent until the first refused call.",
     "replay_scale": "100,000 recorded verdicts are derived again from the stored days of use, boundaries and tiers, "
@@ -107,25 +112,40 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def page(reports: list[dict[str, Any]], *, load: float, seconds: float) -> str:
-    """The whole of RESULTS.md. `load`: how many processes wanted a core in the minute before the run."""
+def page(reports: list[dict[str, Any]], *, load: float, seconds: float, long: bool = False) -> str:
+    """A whole page, RESULTS.md or (`long`) RESULTS-LONG.md.
+
+    `load` is how many processes wanted a core in the minute before the run.
+    """
     rows = [row for report in reports for row in report["rows"]]
     facts = machine.facts() | {"Load before the run": f"{load:.2f}"}
     return "\n".join(
         [
             "# Measured", "",
-            "`make bench` measures this again and fails below a floor; `benchmarks/run.py --write` writes it here.", "",
+            *_WHOSE[long], "",
             f"{datetime.now(UTC):%Y-%m-%d}, one run of {seconds / 60:.1f} minutes.", "",
             "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items()), "",
-            "![Each measurement between its floor and its aim](results.svg)", "",
+            *([] if long else ["![Each measurement between its floor and its aim](results.svg)", ""]),
             "| what | median | low .. high | unit | floor | aim | reached |",
             "|---|--:|--:|---|--:|--:|---|",
             *("| " + " | ".join(_indented(cells(row))) + " |" for row in rows), "",
             *_short(rows),
             "## How", "", *(f"- **{report['name']}**: {HOW[report['name']]}" for report in reports), "",
-            "## What to know about them", NOTES,
+            *([] if long else ["## What to know about them", NOTES]),
         ]
     )  # fmt: skip
+
+
+_WHOSE = {
+    False: (
+        "`make bench` measures this again and fails below a floor; `benchmarks/run.py --write` writes it here.", "",
+        "What takes minutes each is on a page of its own: [RESULTS-LONG.md](RESULTS-LONG.md).",
+    ),
+    True: (
+        "`make bench-long` measures this again and fails below a floor; `run.py --long --write` writes it here.", "",
+        "Everything else stands in [RESULTS.md](RESULTS.md).",
+    ),
+}  # fmt: skip
 
 
 def _indented(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Every benchmark, one after the other, in one table; exits 1 if anything is below its floor.
 
 Each is a process of its own, so that none finds the memory or the threads of another. Without names all but the long
-ones are run. Nothing is written unless `--write` asks for RESULTS.md and results.svg, which takes every one.
+ones are run; `--long` runs these. Nothing is written unless `--write` asks for RESULTS.md and results.svg, or with
+`--long` for RESULTS-LONG.md: each page is one run of all its benchmarks.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from benchmarks.report import missed
 HERE = Path(__file__).parent
 NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale",
          "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
-LONG = ("tokens", "withdrawal", "replay_scale", "estate_scale")  # needs npm; minutes each
+LONG = ("tokens", "agentdojo", "withdrawal", "replay_scale", "estate_scale")  # minutes each; tokens needs npm
 ALL = NAMES + LONG
+PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}
 _MOST_SECONDS = 900
 _END_SECONDS = 20
 
@@ -119,23 +121,26 @@ def verdict(rows: list[dict[str, Any]], faults: list[str]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    left_out = f"of {', '.join(ALL)}; if left out, all but {', '.join(LONG)}"
+    left_out = f"of {', '.join(ALL)}; if left out, all but the long ones"
     parser.add_argument("names", nargs="*", metavar="NAME", help=left_out)
-    parser.add_argument("--write", action="store_true", help="write RESULTS.md and results.svg; takes every one")
+    parser.add_argument("--long", action="store_true", help=f"those that take minutes each: {', '.join(LONG)}")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md and results.svg, or RESULTS-LONG.md")
     parser.add_argument("--json", action="store_true", help="print all reports as JSON instead of the table")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(ALL):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    if chosen.write and chosen.names:
-        parser.error("--write takes no names: the results are those of one whole run")
+    if chosen.names and (chosen.write or chosen.long):
+        parser.error("--write and --long take no names: a page's results are those of one whole run")
+    which = LONG if chosen.long else NAMES
     load, began = os.getloadavg()[0], time.monotonic()
-    reports, faults = collect(chosen.names or list(ALL if chosen.write else NAMES))
+    reports, faults = collect(chosen.names or list(which))
     rows = [each for report in reports for each in report["rows"]]
     print(json.dumps(reports) if chosen.json else table(rows))
     if chosen.write and not faults:
-        page = results.page(reports, load=load, seconds=time.monotonic() - began)
-        (HERE / "RESULTS.md").write_text(page, encoding="utf-8")
-        (HERE / "results.svg").write_text(plot.svg(rows), encoding="utf-8")
+        page = results.page(reports, load=load, seconds=time.monotonic() - began, long=chosen.long)
+        (HERE / PAGES[which]).write_text(page, encoding="utf-8")
+        if which is NAMES:
+            (HERE / "results.svg").write_text(plot.svg(rows), encoding="utf-8")
     return verdict(rows, faults)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,14 @@ def test_the_share_of_direct_calls_shows_its_floor_and_the_share_of_a_bare_gatew
     assert (run.HERE.parent / of_direct["where"]).is_file()
 
 
-def test_the_page_that_is_checked_in_says_what_the_generator_says() -> None:
-    page = (run.HERE / "RESULTS.md").read_text(encoding="utf-8")
-    assert page.endswith(f"## What to know about them\n{results.NOTES}")
-    assert f"{gateway.WISH.why} (`{gateway.WISH.where}`)." in page
-    for name, how in results.HOW.items():
-        assert f"- **{name}**: {how}\n" in page
+def test_the_pages_that_are_checked_in_say_what_the_generator_says() -> None:
+    pages = {names: (run.HERE / name).read_text(encoding="utf-8") for names, name in run.PAGES.items()}
+    assert f"{gateway.WISH.why} (`{gateway.WISH.where}`)." in pages[run.NAMES]
+    assert pages[run.NAMES].endswith(f"## What to know about them\n{results.NOTES}")
+    for names, page in pages.items():
+        assert re.findall(r"^- \*\*(\w+)\*\*: ", page, re.MULTILINE) == list(names)
+        for name in names:
+            assert f"- **{name}**: {results.HOW[name]}\n" in page
 
 
 def test_a_benchmark_without_a_report_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +102,8 @@ def test_nothing_is_written_unless_asked(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert list(tmp_path.iterdir()) == []
     assert run.main(["--write"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "results.svg"}
+    assert run.main(["--long", "--write"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "RESULTS-LONG.md", "results.svg"}
 
 
 def test_every_benchmark_is_explained_and_there() -> None:
