@@ -47,6 +47,18 @@ def test_a_refused_request_uses_its_assertion_up(world: Any) -> None:
     assert [entry["error"] for entry in world.entries("refused")] == ["invalid_scope", "invalid_client"]
 
 
+def test_what_is_refused_over_the_budget_of_records_is_used_up_too(world: Any) -> None:
+    for _ in range(70):
+        world.post(world.form(scope="purpose:other"))
+    recorded = len(world.entries())
+    assertion, proof = world.assertion(), world.proof()
+    assert world.post(world.form(client_assertion=assertion, scope="purpose:other"), proof=proof).status_code == 400
+    assert len(world.entries()) == recorded
+    assert world.post(world.form(client_assertion=assertion)).status_code == 401
+    other = world.post(proof=proof)
+    assert (other.status_code, other.json()["error"]) == (400, "invalid_dpop_proof")
+
+
 def test_it_is_still_used_after_a_restart(world: Any, tmp_path: Path) -> None:
     form = world.form()
     assert world.post(form).status_code == 200

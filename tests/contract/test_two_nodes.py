@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from remit.kernel.clock import Instant
 from remit.storage.database import Database
-from remit.storage.model import Committed, ConsumeProof, Entry, Reserve, Work
+from remit.storage.model import Committed, ConsumeProof, Entry, Renew, Reserve, Work
 from remit.storage.ports import Transaction
-from remit.storage.schema import counters, epoch, meta, proofs
+from remit.storage.schema import counters, epoch, instances, meta, proofs, runs
 
 FAR = Instant(4_000_000_000_000_000)
 ROUNDS = 60
@@ -65,3 +65,56 @@ def test_two_nodes_share_proofs_budgets_and_epochs(postgres_url: str, opened: Ca
         )
     )
     assert found == (6 * ROUNDS, {ROUNDS // 2}, 2 * ROUNDS)
+
+
+def test_a_run_that_both_nodes_write_to_keeps_nobody_waiting(
+    postgres_url: str, opened: Callable[[Path | str], Database]
+) -> None:
+    """One node renews runs as works while the other saves the same ones in changes, in the opposite order."""
+    renewing, changing = opened(postgres_url), opened(postgres_url)
+    names = [f"run_{number:02}" for number in range(24)]
+    renewing.writer.change(lambda tx: _open(tx, names))
+    done: list[Committed] = []
+    over = threading.Event()
+
+    def renew() -> None:
+        at = 0
+        while not over.is_set():
+            at += 1
+            works = [Work((Entry(f"tok_{at:05}_{name}", b"h"),), (_renewal(name),), lambda _: ()) for name in names]
+            done.extend(future.result(timeout=30) for future in [renewing.writer.submit(work) for work in works])
+
+    thread = threading.Thread(target=renew)
+    thread.start()
+    try:
+        for _ in range(ROUNDS):
+            changing.writer.change(lambda tx: _save(tx, names[::-1]))
+    finally:
+        over.set()
+        thread.join()
+    # A deadlock would have refused works of the one or changes of the other.
+    assert len(done) % len(names) == 0
+    assert {type(answer.failed) for answer in done} <= {type(None), Renew}
+    assert any(answer.failed is None for answer in done)
+
+
+def _open(tx: Transaction, names: Sequence[str]) -> None:
+    for name in names:
+        run = {"run": name, "agent": "a", "instance": f"of {name}", "purpose": "p", "opened": 0}
+        tx.connection.execute(insert(runs).values(**run, ends=FAR, token_expires=FAR))
+        seen = {"agent": "a", "instance": f"of {name}", "credential": "c", "first_seen": 0, "last_seen": 0}
+        tx.connection.execute(insert(instances).values(**seen))
+
+
+def _save(tx: Transaction, names: Sequence[str]) -> None:
+    """As a token's change does it: the run, then its instance, one token after the other."""
+    for name in names:
+        tx.connection.execute(update(runs).where(runs.c.run == name).values(token_expires=FAR))
+        tx.connection.execute(update(instances).where(instances.c.instance == f"of {name}").values(last_seen=1))
+
+
+def _renewal(name: str) -> Renew:
+    return Renew(
+        run=name, ends=FAR, live=Instant(0), expires=FAR, agent="a", instance=f"of {name}", credential="c",
+        seen=Instant(2),
+    )  # fmt: skip

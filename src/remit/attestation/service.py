@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from remit.attestation.assertion import MAX_SIZE, AssertionRefused, check_claims, claimed_client
+from remit.attestation.assertion import MAX_SIZE, AssertionRefused, check_claims, claimed, claimed_client
 from remit.attestation.model import Attested
 from remit.attestation.ports import ClientKeys
 from remit.kernel.clock import Instant
@@ -17,7 +17,9 @@ ALGORITHMS: Final = ("ES256", "Ed25519")
 # RFC 7519 section 5.1 leaves `typ` out or says JWT; rfc7523bis names its own. No other type of
 # token may stand in for an assertion, least of all an access token (RFC 8725 section 2.8).
 TYPES: Final = ("", "jwt", "client-authentication+jwt")
-_MAX_KEYS: Final = 16
+# Of the keys that an assertion may be signed with, where it does not say by which. As many are tried whoever is named,
+# whether there is such an agent and however many keys it has: else the time of a refusal would tell.
+_TRIES: Final = 4
 
 
 class PrivateKeyJwt:
@@ -26,21 +28,26 @@ class PrivateKeyJwt:
     def __init__(self, keys: ClientKeys, *, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
-        # Stands in for the key of an agent that does not exist, so that asking for it takes as long.
-        self._decoy = jose.private_key(jose.generate()).public
+        # They stand in for the keys of an agent that does not exist, or has fewer.
+        self._decoys = {name: jose.private_key(jose.generate(name)).public for name in ALGORITHMS}
 
-    def authenticate(self, assertion: str, *, now: Instant) -> tuple[Attested, ConsumeProof]:
+    def authenticate(self, assertion: str, *, now: Instant, tries: int = _TRIES) -> tuple[Attested, ConsumeProof]:
         """Find out which agent signed `assertion`, and with which key.
 
         The returned effect must commit in the transaction that issues the token: until then the
         assertion has not been used, and if it fails the assertion is a replay.
+
+        Args:
+            assertion: The client's own.
+            now: The time to judge at.
+            tries: How many signatures are verified at most; a refusal verifies just as many.
 
         Raises:
             AssertionRefused: Unknown agent, wrong key, or a bad assertion; the public text is one for all.
         """
         client = claimed_client(assertion)
         try:
-            key, claims = self._verified(assertion, client)
+            key, claims = self._verified(assertion, client, tries)
         except jose.JoseInvalid as error:
             raise AssertionRefused(error.public, client=client) from error
         try:
@@ -51,23 +58,31 @@ class PrivateKeyJwt:
         attested = Attested(agent=AgentName(client), credential=key.thumbprint, method="private_key_jwt")
         return attested, ConsumeProof(replay_key, expires)
 
-    def _verified(self, assertion: str, client: str) -> tuple[jose.PublicKey, Mapping[str, Any]]:
+    def _verified(self, assertion: str, client: str, tries: int) -> tuple[jose.PublicKey, Mapping[str, Any]]:
         """Try the client's keys: the one the header names, or each if it names none that is known."""
-        registered = [jose.public_key(jwk) for jwk in self._keys.client_keys(client)[:_MAX_KEYS]]
+        registered = [jose.public_key(jwk) for jwk in self._keys.client_keys(client)]
+        header = claimed(assertion, most=MAX_SIZE)[0]
+        algorithm = header.get("alg")
+        decoy = self._decoys.get(algorithm) if isinstance(algorithm, str) else None
+        if decoy is None:
+            raise jose.JoseInvalid("the token's algorithm is not allowed")
+        own = [each for each in registered if each.algorithm == algorithm and _may_be(header, each, registered)]
         failure = jose.JoseInvalid("no such agent, or it has no keys")
-        for candidate in registered or [self._decoy]:
-
-            def choose(header: Mapping[str, Any], key: jose.PublicKey = candidate) -> jose.PublicKey | None:
-                return key if _may_be(header, key, registered) else None
-
+        for candidate in (own + [decoy] * tries)[:tries]:
             try:
-                _, claims = jose.verify(assertion, typ=TYPES, algorithms=ALGORITHMS, key=choose, max_size=MAX_SIZE)
+                _, claims = jose.verify(
+                    assertion, typ=TYPES, algorithms=ALGORITHMS, key=_always(candidate), max_size=MAX_SIZE
+                )
             except jose.JoseInvalid as error:
                 failure = error
                 continue
-            if registered:
+            if candidate is not decoy:
                 return candidate, claims
         raise failure
+
+
+def _always(key: jose.PublicKey) -> Callable[[object], jose.PublicKey]:
+    return lambda _header: key
 
 
 def _may_be(header: Mapping[str, Any], key: jose.PublicKey, registered: list[jose.PublicKey]) -> bool:

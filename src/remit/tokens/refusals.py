@@ -60,14 +60,14 @@ class Refusals:
         self._lock = threading.Lock()
 
     def record(
-        self, refused: TokenRefused, *, attested: Attested | None, used: ConsumeProof | None, now: Instant
+        self, refused: TokenRefused, *, attested: Attested | None, uses: tuple[ConsumeProof, ...], now: Instant
     ) -> None:
-        """Record one refusal, durably, before it is answered; consume the assertion that came with it.
+        """Record one refusal, durably, before it is answered; consume what came with it, recorded or not.
 
         Args:
             refused: What was refused, and why.
             attested: The client, if it authenticated. A name that was merely claimed is not recorded.
-            used: The assertion's single use: it has been seen, whatever came of it.
+            uses: The single uses of assertion and proof: they have been seen, whatever came of it.
             now: The time.
 
         Raises:
@@ -76,9 +76,9 @@ class Refusals:
         fields: dict[str, Any] = {"door": "token", "error": refused.error.value, "reason": refused.reason}
         if attested is not None:
             fields |= {"agent": attested.agent, "credential": attested.credential}
-        self.note(fields, who=_STRANGERS if attested is None else attested.agent, used=used, now=now)
+        self.note(fields, who=_STRANGERS if attested is None else attested.agent, uses=uses, now=now)
 
-    def note(self, said: Mapping[str, Any], *, who: str, now: Instant, used: ConsumeProof | None = None) -> None:
+    def note(self, said: Mapping[str, Any], *, who: str, now: Instant, uses: tuple[ConsumeProof, ...] = ()) -> None:
         """Record what another endpoint refused, in the budget of whom it was refused to; as `record`.
 
         Raises:
@@ -86,12 +86,13 @@ class Refusals:
         """
         suppressed = self._take(who, now)
         if suppressed is None:
+            if uses:  # else what was refused over the budget would be good once more
+                self._writer.submit(Work((), uses)).result()
             return
         fields = {**said, "suppressed": suppressed} if suppressed else said
         entry = self._records.entry("refused", fields)
-        effects = () if used is None else (used,)
-        # Recorded even if the assertion was used before: then that is what is being recorded.
-        self._writer.submit(Work((entry,), effects, otherwise=lambda _: (entry,))).result()
+        # Recorded even if something was used before: then that is what is being recorded.
+        self._writer.submit(Work((entry,), uses, otherwise=lambda _: (entry,))).result()
 
     def _take(self, who: str, now: Instant) -> int | None:
         with self._lock:

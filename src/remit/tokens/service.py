@@ -61,7 +61,7 @@ class _Seen:
     """How far a request got, for the record of its refusal."""
 
     attested: Attested | None = None
-    used: ConsumeProof | None = None
+    uses: tuple[ConsumeProof, ...] = ()  # what was shown, and is used by having been seen
 
 
 class TokenService:
@@ -135,7 +135,7 @@ class TokenService:
                 return None
             if checks.chosen_method(asked, self.clients) is not self._own_keys:
                 return None
-            shown = self._shown(asked, self._own, who=lambda now: self._own_keys.authenticate(asked, now=now), now=now)
+            shown = self._shown(asked, self._own, who=lambda now: self._own_keys.at_once(asked, now=now), now=now)
             wish = self._own.wish(asked, shown.attested, jkt=shown.jkt, now=now)
         except TokenRefused:
             return None
@@ -208,7 +208,7 @@ class TokenService:
         except TokenRefused as refused:
             if isinstance(refused, Reused):
                 self._writer.change(refused.end)  # its own change, for that of the request does not stay
-            self._refusals.record(refused, attested=seen.attested, used=seen.used, now=now)
+            self._refusals.record(refused, attested=seen.attested, uses=seen.uses, now=now)
             raise
         self._going.keep(granted)
         self._elsewhere.seen(granted, asked.address, now=now)
@@ -223,7 +223,7 @@ class TokenService:
         self, refused: TokenRefused, *, attested: Attested | None = None, used: ConsumeProof | None = None
     ) -> None:
         """Record a refusal that was decided elsewhere: before there was a form to look at, or by another endpoint."""
-        self._refusals.record(refused, attested=attested, used=used, now=self._clock.now())
+        self._refusals.record(refused, attested=attested, uses=() if used is None else (used,), now=self._clock.now())
 
     def authenticate(
         self, form: Form, *, authorization: str | None, certificate: bytes | None = None,
@@ -254,13 +254,16 @@ class TokenService:
         # (2) Who asks.
         attested, used = who(now)
         if seen is not None:
-            seen.attested, seen.used = attested, used
+            seen.attested, seen.uses = attested, () if used is None else (used,)
         checks.check_client_id(asked.form, attested)
         checks.check_method(attested, grant)
         # (3) The key the token is to be bound to.
         # A process of this machine asks on a socket that nobody else reads: there no nonce is needed.
         fresh = None if self.nonces is None or attested.process is not None else self.nonces.at_token(now)
-        return Shown(attested, used, _proof(asked.dpop, url=asked.url, now=now, fresh=fresh))
+        shown = Shown(attested, used, _proof(asked.dpop, url=asked.url, now=now, fresh=fresh))
+        if seen is not None:
+            seen.uses = shown.uses
+        return shown
 
     def _grant(
         self, asked: Asked, *, who: Callable[[Instant], Client], now: Instant, seen: _Seen, spent: bool

@@ -80,7 +80,7 @@ def test_an_unknown_agent_and_a_wrong_key_read_alike(clients: PrivateKeyJwt, mon
 def test_a_stranger_with_the_decoy_is_still_a_stranger(clients: PrivateKeyJwt) -> None:
     """Even whoever knew the key that stands in for unknown agents would be nobody."""
     key = jose.private_key(jose.generate())
-    clients._decoy = key.public
+    clients._decoys["ES256"] = key.public
     with pytest.raises(AssertionRefused):
         clients.authenticate(signed(key, iss="nobody", sub="nobody"), now=NOW)
 

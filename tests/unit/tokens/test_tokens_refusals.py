@@ -54,7 +54,7 @@ def test_strangers_cannot_fill_the_disk() -> None:
     writer, records = MemoryWriter(), Records()
     refusals = Refusals(writer, records)
     for number in range(0, DAY, DAY // 100_000):
-        refusals.record(REFUSED, attested=None, used=None, now=Instant(number))
+        refusals.record(REFUSED, attested=None, uses=(), now=Instant(number))
     assert len(writer.entries) <= 60 + DAY // (6 * SECOND)
     assert sum(each.get("suppressed", 0) for each in records.fields) + len(records.fields) >= 99_990
 
@@ -63,16 +63,16 @@ def test_a_noisy_stranger_does_not_hide_an_agent() -> None:
     writer, records = MemoryWriter(), Records()
     refusals = Refusals(writer, records)
     for _ in range(1000):
-        refusals.record(REFUSED, attested=None, used=None, now=Instant(0))
-    refusals.record(REFUSED, attested=attested("a"), used=None, now=Instant(0))
-    refusals.record(REFUSED, attested=attested("b"), used=None, now=Instant(0))
+        refusals.record(REFUSED, attested=None, uses=(), now=Instant(0))
+    refusals.record(REFUSED, attested=attested("a"), uses=(), now=Instant(0))
+    refusals.record(REFUSED, attested=attested("b"), uses=(), now=Instant(0))
     assert [each.get("agent") for each in records.fields[-2:]] == ["a", "b"]
     assert len(records.fields) == 62
 
 
 def test_a_name_that_was_only_claimed_is_not_recorded() -> None:
     writer, records = MemoryWriter(), Records()
-    Refusals(writer, records).record(REFUSED, attested=None, used=None, now=Instant(0))
+    Refusals(writer, records).record(REFUSED, attested=None, uses=(), now=Instant(0))
     assert records.fields == [{"kind": "refused", "door": "token", "error": "invalid_client", "reason": "why"}]
 
 
@@ -80,7 +80,9 @@ def test_a_replayed_assertion_is_recorded_too() -> None:
     writer, records = MemoryWriter(), Records()
     refusals = Refusals(writer, records)
     for _ in range(2):
-        refusals.record(REFUSED, attested=attested("a"), used=ConsumeProof("assertion:a:1", Instant(9)), now=Instant(0))
+        refusals.record(
+            REFUSED, attested=attested("a"), uses=(ConsumeProof("assertion:a:1", Instant(9)),), now=Instant(0)
+        )
     assert len(writer.entries) == 2
     assert list(writer.proofs) == ["assertion:a:1"]
 

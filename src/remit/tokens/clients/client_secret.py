@@ -32,6 +32,7 @@ BASIC, POST = "client_secret_basic", "client_secret_post"
 _BURST = 10  # guesses at once, by the name that is claimed; then one each `RETRY_AFTER`
 _NAMES = 4096
 _MOST = 512  # characters
+_TRIES = 2  # hashes for a secret that is not known, whoever is named: an agent has two while it changes them
 _AT_ONCE = 2  # hashes that are computed side by side: each takes 32 MiB and a tenth of a second
 _IN_ALL = 8  # with those that wait; more would leave no thread for clients that have keys
 
@@ -49,7 +50,7 @@ class Secrets:
         # already is not held up by others who guess, and a stolen database is no easier to guess from.
         self._key = os.urandom(32)
         self._good: dict[str, bytes] = {}
-        # Stands in for the hash of an agent that does not exist or has none, so that it takes as long.
+        # Stands in for the hashes of an agent that does not exist or has fewer, so that it takes as long.
         self._decoy = hashed(base64.b64encode(os.urandom(32)).decode("ascii"), salt=os.urandom(SALT_BYTES))
 
     def authenticate(self, client: str, secret: str, method: str, *, now: Instant) -> Client:
@@ -77,10 +78,10 @@ class Secrets:
             raise Overloaded("too many clients authenticate with a secret just now", try_="again in a second")
         try:
             with self._hashing:
-                if not bindings:
+                fitting = [each for each in bindings if fits(secret, each.said[HASH])]
+                for _ in range(len(bindings), _TRIES):
                     fits(secret, self._decoy)
-                    return None
-                return next((each for each in bindings if fits(secret, each.said[HASH])), None)
+                return fitting[0] if fitting else None
         finally:
             self._waiting.release()
 
