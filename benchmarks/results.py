@@ -47,7 +47,8 @@ HOW = {
     "tokens": "Three processes: `remit up`, npm's `oidc-provider` with its in-memory adapter, and a client with 32 "
     "requests in flight, whose assertions and proofs are signed before a round begins; rounds take turns; both check a "
     "`private_key_jwt` and a DPoP proof and sign with ES256, Remit's answer is durable. Tokens are further ones of one "
-    "run. Then 10,000 agents with a key each get a first token, which opens their run, and a second one, all at once.",
+    "run. Then 10,000 agents with a key each get a first token, which opens their run, and then each a second one; 256 "
+    "requests are open at a time.",
     "agentdojo": "One process, no model: user tasks and injections are read from PyPI `agentdojo` 0.1.35. In each of "
     "101 seeded halves `remit rightsize` learns a boundary for each purpose from half of the tasks; the others are "
     "judged call by call, each with every injection. A pair is blocked if any call that the injection needs is "
@@ -104,7 +105,7 @@ def _reached(row: dict[str, Any]) -> str:
         return ""
     if wished([row]):
         return f"missed, see `{row['where']}`"
-    return "below floor" if not row["met"] else "aim" if _at_aim(row) else "floor"
+    return "below floor" if not row["met"] else "aim" if row["aim"] is not None and _at_aim(row) else "floor"
 
 
 def number(value: float) -> str:
@@ -170,4 +171,7 @@ def _short(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _at_aim(row: dict[str, Any]) -> bool:
+    """Whether it is as good as its aim; without one the floor is all that is asked."""
+    if row["aim"] is None:
+        return bool(row["met"])
     return holds(row["median"], row["aim"], less_is_better=row["less_is_better"])

@@ -6,9 +6,9 @@ proofs are signed before a round begins, because that is the agent's work. Round
 disk with their entry, the single use of assertion and proof, the run and the instance, before they are answered; the
 peer's are nowhere.
 
-Then 10,000 agents, each with a key of its own, get their first token, which opens their run, and renew it in the same
-second: how long until the last has its token. An answer may be 429 or 503 with Retry-After, and is then asked for
-again after that.
+Then 10,000 agents, each with a key of its own, get their first token, which opens their run, and renew it, 256 requests
+open at a time: how long until the last has its token. An answer may be 429 or 503 with Retry-After, and is then asked
+for again after that.
 """
 
 from __future__ import annotations

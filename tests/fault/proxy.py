@@ -65,6 +65,8 @@ class Wire:
         """End it."""
         self._over.set()
         self._flows.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes no thread that waits in accept
         self._listener.close()
 
     def _accept(self) -> None:

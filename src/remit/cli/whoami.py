@@ -16,7 +16,7 @@ from remit.cli.locate import Target, find
 from remit.cli.options import As, Json, examples
 from remit.cli.output import data_json, data_text, facts
 from remit.cli.wire import Api, connect
-from remit.kernel.errors import Malformed
+from remit.kernel.errors import ConfigInvalid, Malformed
 
 ME: Final = "/v1/me"
 _WHOAMI: Final = "/v1/whoami"
@@ -98,7 +98,13 @@ def _as_agent(token: str, key: Path | None) -> Any:  # noqa: ANN401 - any JSON v
     from remit.sdk import keyfile  # noqa: PLC0415 - cryptography is loaded for this alone
     from remit.sdk.grant import proof  # noqa: PLC0415 - likewise
 
-    made = proof(keyfile.load(key), "GET", url + ME, token)
+    try:
+        loaded = keyfile.load(key)
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(
+            "the key cannot be used", detail=f"{key}: {error}", try_="the file that remit agent keygen wrote, mode 600"
+        ) from error
+    made = proof(loaded, "GET", url + ME, token)
     return Api(Target(url=url, token=token), proof=made).get(ME)
 
 
@@ -112,6 +118,7 @@ def _show(found: Mapping[str, Any]) -> None:
         "instance": found["instance"],
         "run": f"{found['run']}, until {found['run_ends']}",
         "token": f"{found['token']}, {'until' if found['live'] else 'over; it ended by'} {found['expires']}",
+        "stopped": ", ".join(f"frozen {each}" for each in found.get("frozen", ())),
         "attested": _attested(proved),
         "txn": found.get("txn", ""),
     }

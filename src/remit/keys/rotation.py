@@ -24,6 +24,7 @@ TOKEN: Final = "token"  # noqa: S105 - the use of a key, no secret
 SET: Final = "set"
 LOG: Final = "log"
 ROTATING: Final = (TOKEN, SET)
+USES: Final = (LOG, *ROTATING)
 
 
 class KeyState(StrEnum):
@@ -145,3 +146,8 @@ def moved(key: KeyRecord, to: KeyState, *, now: Instant, distrusted: bool = Fals
         raise ValueError(f"a key that is {key.state} does not become {to}")
     # A clock that went back must not make a state longer than it is.
     return replace(key, state=to, since=Instant(max(now, key.since)), distrusted=distrusted)
+
+
+def all_gone(keys: Sequence[KeyRecord], at: Instant) -> bool:
+    """Whether every key of one use that there was at that time has been retired since: what one signed then is dead."""
+    return all(key.created > at for key in keys if key.state is not KeyState.RETIRED)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
-from remit.keys.rotation import KeyRecord, KeyState
+from remit.keys.rotation import USES, KeyRecord, KeyState
 from remit.storage.schema import data_keys, meta, signing_keys
 
 
@@ -67,12 +67,15 @@ class SqlKeys:
         return self._connection.execute(query).first() is not None
 
     def signing_keys(self) -> list[WrappedKey]:
-        """Every signing key, oldest first.
+        """Every signing key of a use that this version knows, oldest first.
+
+        A newer node may share the database, and keep keys that are none of this one's business.
 
         Raises:
             IntegrityFailed: One is in a state that there is not.
         """
-        query = select(signing_keys).order_by(signing_keys.c.created, signing_keys.c.kid)
+        known = signing_keys.c.use.in_(USES)
+        query = select(signing_keys).where(known).order_by(signing_keys.c.created, signing_keys.c.kid)
         found = self._connection.execute(query).mappings()
         return [WrappedKey(_record(row), row["public"], bytes(row["wrapped"])) for row in found]
 

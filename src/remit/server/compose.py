@@ -48,7 +48,7 @@ from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
 from remit.server.app import ERRORS, ME_CAN, App
 from remit.server.changed import Changed
-from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status
+from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation, discovery
 from remit.server.gate import Gate
@@ -73,7 +73,6 @@ from remit.server.settings import Settings
 from remit.server.state import entitlement_seal, open_admin, open_state
 from remit.server.stored import StoredFacts
 from remit.server.trusting import Trusting
-from remit.server.whoami import Whoami
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 from remit.tokens import http as tokens_http
@@ -269,11 +268,7 @@ def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
 
 
 def _me_whoami(ground: Ground, gate: Gate) -> MeWhoami:
-    whoami = Whoami(
-        log=Log(ground.database.reader, ground.keys), view=ground.facts.view, ended=revoked_in(ground),
-        clock=ground.clock,
-    )  # fmt: skip
-    return MeWhoami(me=_me(ground, gate, me_whoami.ME, "GET"), whoami=whoami)
+    return MeWhoami(me=_me(ground, gate, me_whoami.ME, "GET"), whoami=whoami(ground))
 
 
 def _me(ground: Ground, gate: Gate, path: str, method: str) -> Me:

@@ -24,7 +24,7 @@ from remit.server import http_ssf, nodes, published, rest
 from remit.server.accountable import Accountable
 from remit.server.apply import Applier
 from remit.server.compose_governance import Governance, key_changes
-from remit.server.compose_identity import revoked_in
+from remit.server.compose_identity import whoami
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -55,7 +55,6 @@ from remit.server.http_whoami import WhoamiDoors
 from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
 from remit.server.stops import Stops
-from remit.server.whoami import Whoami
 from remit.storage.ports import Reader
 
 _SPREAD = 1.0  # seconds that a freeze waits for the other nodes to confirm it, before it says who has not
@@ -178,9 +177,7 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
         ).doors(),
         *KeyDoors(ring=ground.keys, changes=key_changes(ground)).doors(),
         *WhoamiDoors(
-            whoami=Whoami(
-                log=Log(database.reader, ground.keys), view=ground.facts.view, ended=revoked_in(ground), clock=clock
-            ),
+            whoami=whoami(ground),
             checker=gate.checker, accountable=Accountable(database.reader), clock=clock,
         ).doors(),
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),

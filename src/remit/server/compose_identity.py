@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from remit.agents.service import AgentService
+from remit.audit.log import Log
+from remit.keys.rotating import of_use
+from remit.keys.rotation import TOKEN
 from remit.server.client_methods import client_methods
 from remit.server.consenting import Consenting
 from remit.server.ground import Ground
@@ -12,6 +15,7 @@ from remit.server.proxies import networks_of
 from remit.server.standing import ViewAccess, ViewStanding
 from remit.server.state import dpop_nonces
 from remit.server.trusting import Trusting
+from remit.server.whoami import Whoami
 from remit.tokens.check import TokenChecker
 from remit.tokens.elsewhere import Elsewhere
 from remit.tokens.grants.jwt_bearer import JwtBearer
@@ -72,4 +76,12 @@ def token_status(ground: Ground, checker: TokenChecker, tokens: TokenService) ->
     return TokenStatus(
         tokens=tokens, checker=checker, points=ground.gatekeeper, standing=ViewStanding(ground.facts.view),
         writer=ground.database.writer, records=ground.records, clock=ground.clock,
+    )  # fmt: skip
+
+
+def whoami(ground: Ground) -> Whoami:
+    """Who a token speaks for."""
+    return Whoami(
+        log=Log(ground.database.reader, ground.keys), view=ground.facts.view, ended=revoked_in(ground),
+        signers=lambda: of_use(ground.keys.records, TOKEN), clock=ground.clock,
     )  # fmt: skip

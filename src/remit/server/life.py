@@ -133,6 +133,8 @@ class Life:
             ended = True
         except RemitError as error:
             _log.error("the end could not be recorded", error=error.public, detail=error.detail)
+        except Exception:  # noqa: BLE001 - the database is closed all the same
+            _log.exception("the end could not be recorded")
         self.sequencer.stop()
         if ended and not len(self.calls):
             with contextlib.suppress(RemitError):  # then it is given up by the others, or settled by the next start
@@ -147,8 +149,15 @@ class Life:
 
     async def _certify(self) -> None:
         await asyncio.sleep(_SETTLED)
-        governance = await asyncio.to_thread(self.governance.load)
-        await governance.certifying.run()
+        while True:
+            try:
+                governance = await asyncio.to_thread(self.governance.load)
+            except Exception:  # noqa: BLE001 - whatever it is: nothing is certified, withdrawn or rotated until it loads
+                _log.exception("what certifies access could not be loaded; it is tried again")
+                await asyncio.sleep(BEAT_SECONDS)
+            else:
+                await governance.certifying.run()
+                return
 
     async def _beat(self) -> None:
         await asyncio.sleep(_SETTLED)  # the start was recorded just now
@@ -157,6 +166,8 @@ class Life:
                 await asyncio.to_thread(self._heartbeat)
             except RemitError as error:
                 _log.warning("no heartbeat", error=error.public, detail=error.detail)
+            except Exception:  # noqa: BLE001 - the next one may succeed, and without any the others take it for dead
+                _log.exception("no heartbeat")
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _sweep(self) -> None:

@@ -15,8 +15,9 @@ from remit.agents.credentials import credentials
 from remit.agents.model import Agent
 from remit.attestation.local_process import METHOD as LOCAL
 from remit.audit.log import Log
-from remit.kernel.clock import Clock, rfc3339
+from remit.kernel.clock import Clock, parse_date_end, rfc3339
 from remit.kernel.errors import NotFound
+from remit.keys.rotation import KeyRecord, all_gone
 from remit.policy.view import View
 from remit.tokens.clients.private_key_jwt import METHOD as OWN_KEY
 
@@ -35,12 +36,14 @@ class Whoami:
         log: Where the tokens' entries are.
         view: What is true of agents and people now.
         ended: Whether a token or run was ended before its time, by its id.
+        signers: The keys of tokens that there are or were.
         clock: The time.
     """
 
     log: Log
     view: Callable[[], View]
     ended: Callable[[str], bool]
+    signers: Callable[[], Sequence[KeyRecord]]
     clock: Clock
 
     def of(self, token: str) -> dict[str, Any]:
@@ -53,12 +56,14 @@ class Whoami:
         now, view, mine = self.clock.now(), self.view(), chain[0]
         # Both are written in one way, so they compare as text.
         over = mine["expires"] <= rfc3339(now) or any(self.ended(each[name]) for each in chain for name in _ENDED)
+        over = over or all_gone(self.signers(), parse_date_end(mine["time"]))  # an emergency ends all at once
         record, purpose = view.agents.get(mine["agent"]), view.purposes.get(mine["purpose"])
         agent = None if record is None else record.agent
         owner = None if agent is None else view.owners.get(agent.owner)
         return {
             "token": mine["id"],
             "live": not over,
+            **({"frozen": stopped} if (stopped := frozen(chain, view)) else {}),
             "agent": mine["agent"],
             **({} if agent is None else {"version": agent.version, "state": agent.state.value}),
             "owner": None if owner is None else {"owner": owner.owner, "name": owner.name},
@@ -88,6 +93,16 @@ class Whoami:
         if header["kind"] != "token":
             raise NotFound("there is no such token")
         return header
+
+
+def frozen(chain: Sequence[Header], view: View) -> list[str]:
+    """The freezes that hold a call with it now, of whoever acts or is acted for (pure)."""
+    held = {("all", "*")}
+    for each in chain:
+        record = view.agents.get(each["agent"])
+        held |= {("agent", each["agent"]), ("instance", each["instance"]), ("credential", each["credential"])}
+        held |= set() if record is None else {("owner", record.agent.owner)}
+    return sorted(f"{kind} {name}" for kind, name in held if (kind, name) in view.freezes)
 
 
 def actors(chain: Sequence[Header]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from remit.access.model import Purpose, PurposeState
+from remit.agents.credentials import credentials
 from remit.agents.model import AgentState, SenderConstraint
 from remit.attestation.model import Attested
 from remit.kernel.clock import Instant
@@ -125,7 +126,14 @@ def bound_certificate(standing: AgentStanding, certificate: bytes | None) -> str
 
 
 def own_instance(standing: AgentStanding, attested: Attested, *, jkt: str | None, x5t: str | None = None) -> InstanceId:
-    """The running copy: by the key that it proved, else by what it authenticated with; neither is frozen."""
+    """The running copy: by the key that it proved, else by what it authenticated with; neither is frozen.
+
+    Asked again as the token is recorded: what was taken from the agent's document meanwhile gives no token.
+    """
+    if attested.credential not in credentials(standing.agent):
+        raise TokenRefused(
+            OAuthError.INVALID_CLIENT, "client authentication failed", reason="the credential is not registered"
+        )
     if attested.credential in standing.frozen_credentials:
         raise _unauthorized("the client key is frozen")
     instance = InstanceId(jkt or x5t or attested.credential)

@@ -7,16 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from remit.access.model import PurposeState
 from remit.agents.bindings.client_metadata import METHOD as CONSENTED
-from remit.agents.credentials import credentials
 from remit.attestation.model import Attested, Caller
 from remit.kernel.clock import SECOND, Clock
 from remit.storage.model import ConsumeProof
 from remit.storage.ports import Transaction, Writer
 from remit.tokens import details
 from remit.tokens.check import Presented, TokenChecker
-from remit.tokens.checks import check_standing
 from remit.tokens.clients.client_metadata import NothingShown
 from remit.tokens.form import one
 from remit.tokens.issue import nested
@@ -26,6 +23,7 @@ from remit.tokens.refresh_status import end_refresh, own_refresh, refresh_body
 from remit.tokens.revoked import revoke, topic
 from remit.tokens.service import TokenService
 from remit.tokens.sql import SqlRuns
+from remit.tokens.still import check_still
 
 T = TypeVar("T")
 INACTIVE: Final[dict[str, Any]] = {"active": False}
@@ -140,23 +138,16 @@ class TokenStatus:
             raise
 
     def _active(self, token: str) -> Presented | None:
-        """The token, if a call with it could be allowed by who it is for and what it was issued for."""
+        """The token, if a call with it could be allowed by who it is for, those it acts for, and its purpose."""
         now = self.clock.now()
         found = self.checker.read(token, now=now)
         if found is None:
             return None
-        caller = found.caller
         try:
-            standing = check_standing(self.standing.agent_standing(caller.agent, now), now=now)
+            check_still(self.standing, found.caller, now=now)
         except TokenRefused:
             return None
-        stopped = caller.instance in standing.frozen_instances or caller.credential in standing.frozen_credentials
-        withdrawn = caller.credential not in credentials(standing.agent) or caller.run_ends <= now
-        live = any(
-            each.purpose == caller.purpose and each.state is PurposeState.ACTIVE and now < each.not_after
-            for each in standing.purposes
-        )
-        return found if live and not stopped and not withdrawn else None
+        return found
 
 
 def body(found: Presented, *, issuer: str) -> dict[str, Any]:

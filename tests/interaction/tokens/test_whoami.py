@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,8 +14,9 @@ from tests.interaction.tokens.token_world import purpose
 
 from remit.audit.log import Log
 from remit.audit.service import Recorder
-from remit.kernel.clock import MINUTE
+from remit.kernel.clock import MINUTE, SECOND
 from remit.kernel.errors import NotFound
+from remit.keys.rotation import TOKEN, KeyState
 from remit.people.model import Owner
 from remit.server.accountable import Accountable
 from remit.server.door import Ask
@@ -37,7 +39,11 @@ class Told:
         self.world = world
         self.ended: set[str] = set()
         log = Log(world.database.reader, world.ring)
-        self.whoami = Whoami(log=log, view=self.view, ended=self.ended.__contains__, clock=world.clock)
+        self.freezes: set[tuple[str, str]] = set()
+        self.whoami = Whoami(
+            log=log, view=self.view, ended=self.ended.__contains__, clock=world.clock,
+            signers=lambda: [each for each in world.ring.records if each.use == TOKEN],
+        )  # fmt: skip
         self.doors = WhoamiDoors(
             whoami=self.whoami, checker=world.checker, accountable=cast("Accountable", None), clock=world.clock
         )
@@ -52,7 +58,7 @@ class Told:
         dana = Owner(owner="dana", name="Dana Reyes", email="d@example.test", backup=(), active=True)  # type: ignore[arg-type] # a name
         agents = {name: SimpleNamespace(agent=each.agent) for name, each in self.world.standing.agents.items()}
         purposes = {"pay-invoices": SimpleNamespace(purpose=purpose("pay-invoices"))}
-        return SimpleNamespace(agents=agents, owners={"dana": dana}, purposes=purposes)
+        return SimpleNamespace(agents=agents, owners={"dana": dana}, purposes=purposes, freezes=self.freezes)
 
     def of(self, token: str) -> dict[str, Any]:
         return self.doors.token(Ask(operator=DANA, path={}, body={"token": token}))
@@ -140,6 +146,24 @@ def test_what_ended_above_is_over_below(told: Told, world: Any, chain: Chain) ->
     assert told.of(helper)["live"]
     told.ended.add(world.checker.read(top, now=world.now).caller.run)
     assert not told.of(helper)["live"]
+
+
+def test_after_an_emergency_no_token_of_before_is_live(told: Told, world: Any) -> None:
+    token = world.token()
+    assert told.of(token)["live"]
+    world.clock.at += SECOND
+    old = [replace(each, state=KeyState.RETIRED, distrusted=True) for each in world.ring.records]
+    active = next(each for each in world.ring.records if each.use == TOKEN)
+    world.ring.records = (*old, replace(active, kid="other", created=world.now))
+    assert not told.of(token)["live"]
+
+
+def test_what_is_frozen_is_said(told: Told, world: Any, chain: Chain) -> None:
+    token = chain.acting("helper", world.token())
+    told.freezes |= {("agent", "invoice-bot"), ("agent", "plain-bot")}
+    assert told.of(token)["frozen"] == ["agent invoice-bot"]
+    told.freezes.clear()
+    assert "frozen" not in told.of(token)
 
 
 def test_a_credential_that_was_taken_away_has_no_method(told: Told, world: Any) -> None:

@@ -71,6 +71,12 @@ def test_the_pages_that_are_checked_in_say_what_the_generator_says() -> None:
             assert f"- **{name}**: {results.HOW[name]}\n" in page
 
 
+def test_a_row_may_have_a_floor_and_no_aim() -> None:
+    page = results.page([{"name": "freeze", "rows": [row("good", [50.0], "%", floor=45)]}], load=0.1, seconds=60)
+    assert "| **good** | 50 | 50 .. 50 | % | 45 |  | floor |" in page
+    assert "short of the aim" not in page
+
+
 def test_a_benchmark_without_a_report_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> dict[str, Any]:
         return run.read(name, "", "Traceback", 1)

@@ -12,7 +12,7 @@ import pytest
 from remit.cli import whoami
 from remit.cli.exits import Exit
 from remit.cli.locate import Target
-from remit.kernel.errors import Malformed
+from remit.kernel.errors import ConfigInvalid, Malformed
 from remit.keys import jose
 
 JWT = "eyJ0.eyJz.c2ln"
@@ -100,6 +100,17 @@ def test_an_agent_asks_with_its_own_token(asked: list[Any], monkeypatch: pytest.
 def test_a_key_goes_with_a_token(asked: list[Any], token: str | None, tmp_path: Path) -> None:
     with pytest.raises(Malformed, match="goes with a token"):
         whoami.whoami(token, key=tmp_path / "key")
+    assert asked == []
+
+
+def test_a_key_that_cannot_be_used_is_said(asked: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REMIT_TOKEN", JWT)
+    key = tmp_path / "key.jwk"
+    for _ in range(2):  # there is none; then one that everybody may read
+        with pytest.raises(ConfigInvalid, match="the key cannot be used"):
+            whoami.whoami(key=key)
+        key.write_text(json.dumps(jose.generate()), encoding="ascii")
+        key.chmod(0o644)
     assert asked == []
 
 

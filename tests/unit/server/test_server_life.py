@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,3 +52,61 @@ def test_a_heartbeat_that_is_not_recorded_loses_no_use() -> None:
     life.coverage = SimpleNamespace(beat=lambda *_: None, reading=lambda: 0)  # type: ignore[assignment]
     life._heartbeat()
     assert desk.stored("write").usage.last == desk.clock.now()
+
+
+def test_what_certifies_is_loaded_once_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that was full for a second must not leave a server that certifies, withdraws and rotates nothing."""
+    monkeypatch.setattr("remit.server.life._SETTLED", 0)
+    monkeypatch.setattr("remit.server.life.BEAT_SECONDS", 0)
+    ran, tried = [], []
+
+    def make() -> Any:
+        tried.append(1)
+        if len(tried) < 3:
+            raise OSError("no space left on device")
+
+        async def run() -> None:
+            ran.append(len(tried))
+
+        return SimpleNamespace(certifying=SimpleNamespace(run=run))
+
+    parts: Any = dict.fromkeys(
+        (
+            "outbound", "pipeline", "points", "announcer", "streams", "sequencer", "refresher", "nodes", "clock",
+            "records", "calls", "database", "coverage",
+        ),
+        None,
+    )  # fmt: skip
+    asyncio.run(Life(governance=Later(make), **parts)._certify())
+    assert ran == [3]
+
+
+def test_the_database_is_closed_whatever_fails_at_the_end() -> None:
+    done: list[str] = []
+
+    def fails() -> Any:
+        raise OSError("no space left on device")
+
+    parts: Any = dict.fromkeys(
+        (
+            "outbound",
+            "pipeline",
+            "points",
+            "announcer",
+            "streams",
+            "refresher",
+            "nodes",
+            "clock",
+            "records",
+            "coverage",
+        ),
+        None,
+    )
+    life = Life(
+        governance=Later(fails), calls=OpenCalls(),
+        database=SimpleNamespace(node=None, close=lambda: done.append("closed")),  # type: ignore[arg-type]
+        sequencer=SimpleNamespace(stop=lambda: done.append("stopped")),  # type: ignore[arg-type]
+        **parts,
+    )  # fmt: skip
+    life.close()
+    assert done == ["stopped", "closed"]

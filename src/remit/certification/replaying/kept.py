@@ -17,7 +17,7 @@ from remit.certification.replaying.reading import rules_digest
 from remit.certification.usage.days import DayKey, UseDay, added_up, day_of
 from remit.certification.usage.model import Kind, UsageEvent
 from remit.certification.usage.windows import Windows, windows
-from remit.kernel.clock import Instant
+from remit.kernel.clock import MINUTE, Instant
 from remit.kernel.names import made_at, split_action
 
 Key = tuple[str, str, str, str]  # agent, purpose, action, scope
@@ -40,7 +40,11 @@ _OTHERS = (
     "SELECT approved_at, not_after, rules FROM boundaries"
     " WHERE agent = ? AND purpose = ? AND boundary <> ? AND kind IS NULL"
 )
+_CHANGED = "SELECT entry FROM states WHERE what = ? AND name = ?"
+_PLACE = "SELECT b.first + e.slot FROM entries AS e JOIN bundles AS b ON b.bundle = e.bundle WHERE e.entry = ?"
 _BEGAN = "SELECT min(day) FROM use_days WHERE source = ?"
+# After that what was approved is known everywhere: several times what a node's view may lag, and clocks may differ.
+KNOWN: Final = MINUTE
 _MOST: Final = 10_000  # answers that are remembered
 
 
@@ -54,6 +58,26 @@ class KeptRule(NamedTuple):
     first_use: str | None
     ttl: int | None
     cadence: int | None
+
+
+class Made(NamedTuple):
+    """A verdict's entry, and the moment that it is about."""
+
+    id: str
+    at: int
+
+
+class Stood(NamedTuple):
+    """A version of a boundary that was in force."""
+
+    boundary: str
+    version: int
+    rules: str | None
+
+    @property
+    def name(self) -> str:
+        """As a verdict says what it read."""
+        return f"{self.boundary}@{self.version}"
 
 
 @dataclass(slots=True)
@@ -161,21 +185,38 @@ class Kept:
         row = self._known[known]
         return rules_digest(row[5]) if row is not None and isinstance(row[5], str) else None
 
-    def standing(self, agent: str, purpose: str, at: int) -> list[str]:
-        """Boundaries that are in force still, and were at that moment."""
+    def standing(self, agent: str, purpose: str, verdict: Made) -> list[Stood]:
+        """Boundaries that were in force when a verdict was made, and that whoever made it must have known.
+
+        Those that are in force still. By the wall clock alone it cannot be told: it may have been set back since.
+        """
         return sorted(
-            f"{boundary}@{version}"
-            for boundary, version, ends, approved, _ in list(self.rows(_ACTIVE, (agent, purpose)))
-            if approved is not None and approved < at < ends
+            Stood(boundary, version, rules)
+            for boundary, version, ends, approved, rules in list(self.rows(_ACTIVE, (agent, purpose)))
+            if approved is not None
+            and approved <= verdict.at - KNOWN
+            and verdict.at < ends
+            and not self._later(boundary, verdict.id)
         )
 
-    def granting(self, agent: str, purpose: str, action: str, at: int) -> list[str]:
-        """Boundaries that are in force still, and named an action at that moment already."""
-        return sorted(
-            f"{boundary}@{version}"
-            for boundary, version, ends, approved, rules in list(self.rows(_ACTIVE, (agent, purpose)))
-            if approved is not None and approved < at < ends and _named(rules, action) is not None
-        )
+    def granting(self, agent: str, purpose: str, action: str, verdict: Made) -> list[str]:
+        """Those of them that name an action."""
+        found = self.standing(agent, purpose, verdict)
+        return [each.name for each in found if _named(each.rules, action) is not None]
+
+    def _later(self, boundary: str, verdict: str) -> bool:
+        """Whether the last change of a boundary stands after a verdict in the log, as an approval after it would."""
+        entry = self._one(("changed", "boundary", boundary), _CHANGED, ("boundary", boundary))
+        mine = self._place(verdict)
+        if not isinstance(entry, str) or mine is None:
+            return False
+        there = self._place(entry)
+        return there is None or there > mine
+
+    def _place(self, entry: str) -> int | None:
+        """Where an entry stands in the log; None of one that has no place yet."""
+        found = self._one(("place", entry), _PLACE, (entry,))
+        return found if isinstance(found, int) else None
 
     def tier(self, action: str) -> str | None:
         """The tier of a tool as it is now; None if it is not known."""
@@ -185,8 +226,7 @@ class Kept:
 
     def changed(self, what: str, name: str) -> int:
         """When an object was last changed, by the id of the entry about it; 0 if nothing is known."""
-        query = "SELECT entry FROM states WHERE what = ? AND name = ?"
-        entry = self._one(("changed", what, name), query, (what, name))
+        entry = self._one(("changed", what, name), _CHANGED, (what, name))
         return (made_at(entry) or 0) if isinstance(entry, str) else 0
 
     def erased(self, agent: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from remit.access.needs import closure
 from remit.access.parameters import SHIPPED, Parameters
 from remit.access.ttl import q95
-from remit.certification.replaying.kept import Kept, KeptRule, Key
+from remit.certification.replaying.kept import Kept, KeptRule, Key, Made
 from remit.certification.replaying.reading import as_of, digest, older, said_of, too_fast, usage_from
 from remit.certification.replaying.replay import DIFFERS, NOT_REPLAYABLE, SAME, Replayed, judged, replay
 from remit.certification.usage.days import UseDay
@@ -197,7 +197,7 @@ def _policy(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> 
     if not what and stood is None and statement["reason"] != "boundary_ended":
         return None  # another reason came first, such as an agent that is gone
     if not what and stood is None:
-        open_still = kept.granting(key[0], key[1], key[2], at - _MOMENT)
+        open_still = kept.granting(key[0], key[1], key[2], _made(verdict, read))
         what = f"{', '.join(open_still)} granted it, and no boundary is said to have" if open_still else ""
     elif not what:
         rule = kept.rule(stood[0], stood[1], key[2])
@@ -217,8 +217,13 @@ def _rules(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> R
         boundary, _, version = name.rpartition("@")
         if kept.rules(boundary, int(version)) != said:
             return _otherwise(verdict["statement"], read, f"the rules of {name} are not those that were read")
-    missed = [name for name in kept.standing(agent, purpose, read["at"] - _MOMENT) if name not in read["rules"]]
+    stood = kept.standing(agent, purpose, _made(verdict, read))
+    missed = [each.name for each in stood if each.name not in read["rules"]]
     return _otherwise(verdict["statement"], read, f"{', '.join(missed)} stood, and was not read" if missed else "")
+
+
+def _made(verdict: Mapping[str, Any], read: Mapping[str, Any]) -> Made:
+    return Made(str(verdict.get("id", "")), read["at"])
 
 
 def _kin(verdict: Mapping[str, Any], read: Mapping[str, Any], kept: Kept) -> Replayed | None:

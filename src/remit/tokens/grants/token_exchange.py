@@ -22,6 +22,7 @@ from remit.tokens.form import one
 from remit.tokens.model import AgentStanding, Asked, Form, Granted, OAuthError, TokenRefused, Wish
 from remit.tokens.ports import Access, Standing
 from remit.tokens.resources import audience
+from remit.tokens.still import check_still
 
 TYPE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
@@ -105,11 +106,9 @@ class TokenExchange:
         return found
 
     def _parent(self, caller: Caller, now: Instant) -> AgentStanding:
-        """Everybody for whom it would act may act itself."""
+        """Everybody for whom it would act may act itself: what no call would be allowed with is not handed on."""
         try:
-            for name in (link.agent for link in caller.links):
-                checks.check_standing(self.standing.agent_standing(name, now), now=now)
-            return checks.check_standing(self.standing.agent_standing(caller.agent, now), now=now)
+            return check_still(self.standing, caller, now=now)
         except TokenRefused as error:
             raise _invalid("the subject token is not valid", reason=f"subject: {error.reason}") from error
 
