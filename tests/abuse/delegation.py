@@ -32,7 +32,7 @@ class Chain:
         world.change("invoice-bot", agent_delegates=(AgentName("helper"),), agent_max_children=2)
         self.rules: dict[ActionName, Rule] = dict(RULES)
         world.service = world.serve()
-        exchange = TokenExchange(world.standing, _Access(self), world.checker, world.base)
+        self.exchange = exchange = TokenExchange(world.standing, _Access(self), world.checker, world.base)
         world.service.grants[exchange.type] = exchange
         world.app = Starlette(routes=routes(world.service))
 

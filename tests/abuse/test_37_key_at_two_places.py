@@ -56,12 +56,15 @@ class Two:
         )  # fmt: skip
         self.app = Starlette(routes=routes(self.service))
 
-    def ask(self, address: str, *, later: int = 10 * SECOND, key: Any = None, app: Any = None, heard: str = "") -> Any:
+    def ask(
+        self, address: str, *, later: int = 10 * SECOND, key: Any = None, app: Any = None, heard: str = "",
+        **form: Any,
+    ) -> Any:  # fmt: skip
         """Ask for a token from `address`, with the key of the copy; then time passes."""
         sent = {"content-type": MEDIA_TYPE, "dpop": self.world.proof(key=key)}
         sent |= {"x-forwarded-for": heard} if heard else {}
         with TestClient(app or self.app, base_url=self.world.base, client=(address, 4711)) as client:
-            answer = client.post("/oauth2/token", content=urlencode(self.world.form()), headers=sent)
+            answer = client.post("/oauth2/token", content=urlencode(self.world.form(**form), doseq=True), headers=sent)
         self.world.clock.at += later
         return answer
 
@@ -251,3 +254,39 @@ def test_what_cannot_be_written_down_is_found_again(two: Two, monkeypatch: pytes
     assert two.noticed() == ()
     assert two.ask(THIEF).status_code == 400
     assert len(two.noticed()) == 1
+
+
+def test_who_is_held_out_is_so_for_whatever_else_it_asks(two: Two, world: Any) -> None:
+    """Its run goes on, so another resource of it would need no change of state: it is asked all the same."""
+    assert two.statuses(OFFICE, THIEF, OFFICE, THIEF) == [200, 200, 200, 400]
+    answer = two.ask(THIEF, resource=f"{world.base}/mcp/other")
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    assert two.ask(OFFICE, resource=f"{world.base}/mcp/other").status_code == 200
+
+
+def test_the_same_resources_in_another_order_or_by_another_name_are_the_same(two: Two, world: Any) -> None:
+    one, other = f"{world.base}/mcp/payments", f"{world.base}/mcp/mail"
+    ways = [[one, other], [other, one], [f"{world.base}/servers/payments/mcp", other], [one, other]]
+    said = [two.ask(where, resource=way).status_code for where, way in zip([OFFICE, THIEF] * 2, ways, strict=True)]
+    assert said == [200, 200, 200, 400]
+
+
+def test_two_agents_of_one_key_are_not_one_that_goes_to_and_fro(two: Two, world: Any) -> None:
+    """Each stays where it is; that they show the same key is no sign that either was copied."""
+    own = world.new_key()
+    world.register(world.agent("other-bot", own, "pay-invoices"))
+    for _ in range(4):
+        assert two.ask(OFFICE).status_code == 200
+        assert two.ask(CAFE, client_assertion=world.assertion("other-bot", key=own)).status_code == 200
+    assert two.noticed() == ()
+
+
+def test_uses_are_not_remembered_without_end(two: Two, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere_module, "_MOST", 2)
+    keys = [world.new_key() for _ in range(2)]
+    world.change(BOT, agent_max_instances=9)
+    for key in (keys[0], keys[1], keys[0], world.new_key()):
+        assert two.ask(OFFICE, key=key).status_code == 200
+    known = [use[0] for use in two.elsewhere._trails]
+    assert len(known) == 2
+    assert (keys[0].public.thumbprint in known, keys[1].public.thumbprint in known) == (True, False)

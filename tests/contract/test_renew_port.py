@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, make_url, select, update
 
 from remit.kernel.clock import DAY, MINUTE, Instant
+from remit.storage import postgres
+from remit.storage.commit import commit
 from remit.storage.database import Database
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Committed, ConsumeProof, Entry, Renew, Work
@@ -121,3 +123,29 @@ def test_a_change_that_ended_the_run_is_seen(scene: Scene) -> None:
     scene.writer.change(lambda tx: tx.connection.execute(update(runs).values(ends=NOON + MINUTE)).rowcount)
     stale = renew()
     assert scene.batch(work("a", stale)) == [Committed(stale)]
+
+
+def test_where_states_change_too_the_turn_is_taken_before_a_run_is_locked(
+    postgres_url: str, opened: Callable[[Path | str], Database]
+) -> None:
+    """Changes lock runs while they have the turn: the other way round, two nodes would wait for each other."""
+    database = opened(postgres_url)
+    Scene(database.writer, database.reader.read)
+    engine = postgres.engine(make_url(postgres_url).set(drivername="postgresql+psycopg"), reading=False)
+    journal = postgres.PostgresJournal(engine)
+    said: list[str] = []
+    execute = journal._execute
+
+    def heard(query: Any, *arguments: Any) -> Any:
+        said.append(str(query))
+        return execute(query, *arguments)
+
+    journal._execute = heard  # type: ignore[assignment]
+    event.listen(journal.connection, "before_cursor_execute", lambda *each: said.append(each[2]))
+    result = commit(journal, [work("a", renew())], [lambda tx: tx.touch("x")], allow=lambda _seconds: None)
+    journal.close()
+    engine.dispose()
+    assert result.answers == [Committed(None)]
+    turn = next(at for at, each in enumerate(said) if "FROM epoch" in each and "FOR UPDATE" in each)
+    locked = next(at for at, each in enumerate(said) if "FROM runs" in each and "FOR UPDATE" in each)
+    assert turn < locked

@@ -88,5 +88,7 @@ def _always(key: jose.PublicKey) -> Callable[[object], jose.PublicKey]:
 def _may_be(header: Mapping[str, Any], key: jose.PublicKey, registered: list[jose.PublicKey]) -> bool:
     """Whether the header's kid (if it has one that names any registered key) names this key."""
     kid = header.get("kid")
+    if not isinstance(kid, str):  # none, or what `verify` refuses for whatever key
+        return True
     names = {name for other in registered for name in (other.kid, other.thumbprint)}
     return kid not in names or kid in (key.kid, key.thumbprint)

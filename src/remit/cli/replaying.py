@@ -13,7 +13,7 @@ from remit.kernel.errors import IntegrityFailed, NotFound
 
 _PATIENCE = 1.0  # seconds between two words of progress
 _SHOWN = 20
-_WELL = frozenset({"same", "by_hand", "not_replayable"})
+_WELL = frozenset({"same", "by_hand", "not_replayable", "other_engine"})
 
 
 def one(verdict: str, data: str | None, as_: str | None) -> dict[str, Any]:
@@ -30,13 +30,20 @@ def show(answer: Mapping[str, Any]) -> None:
     if answer["replay"] == "same":
         data_text(f"same: {answer['derived']}", style="green")
     elif answer["replay"] == "by_hand":
-        data_text(f"by hand: {answer['verdict'].get('by')} decided, which no rule derives", style="yellow")
+        data_text(f"by hand: {_who(answer['verdict'])} decided, which no rule derives", style="yellow")
     elif answer["replay"] == "not_replayable":
         data_text(f"not replayable: {answer['cause']}; {answer['detail']}", style="yellow")
+    elif answer["replay"] == "other_engine":
+        data_text(f"not derived: {answer['detail']}", style="yellow")
     else:
         data_text(f"recorded: {answer['recorded']}")
         data_text(f"derived:  {answer['derived'] or 'nothing: ' + answer['detail']}")
         data_text(f"cause:    {answer['cause']}: {answer['detail']}", style="bold red")
+
+
+def _who(verdict: Mapping[str, Any]) -> str:
+    acting = verdict.get("as")
+    return f"{verdict.get('by')}" if acting is None else f"{acting} (with the token of {verdict.get('by')})"
 
 
 def every(data: str | None, as_: str | None) -> dict[str, Any]:
@@ -48,6 +55,11 @@ def show_all(answer: Mapping[str, Any]) -> None:
     """For a person."""
     counts = ", ".join(f"{many} {outcome}" for outcome, many in answer["counts"].items())
     data_text(f"{answer['verdicts']} verdicts: {counts or 'none'}")
+    other = answer["counts"].get("other_engine", 0)
+    if other:
+        data_text(
+            f"{other} not derived: another edition of the rules made them, which this one cannot tell", style="yellow"
+        )
     odd = answer["differs"]
     for each in odd[:_SHOWN]:
         name = each["id"] or f"entry {each['index']}"

@@ -104,7 +104,8 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
     idle, covered = now - mine.last, _complete(mine, setting, now)
     for each in setting.together:  # the least of each: measured by the newest use alone, another's record would count
         idle, covered = min(idle, now - each.usage.last), min(covered, _complete(each.usage, each, now))
-    over = covered - ttl(setting.tier, habit)  # for how long its time is over
+    lasts = ttl(setting.tier, habit)
+    over = covered - lasts  # for how long its time is over
     against = against_of(activation, holder.noticed, risk=holder.risk) if holder.noticed else NOTHING
     under = activation.under
     return Facts(
@@ -123,7 +124,7 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
         under=under.state.value if under else "",
         under_why=under.why if under else "",
         under_for=max(0, now - under.since) if under else 0,
-        unsure_for=_unsure_for(activation, now, idle=idle),
+        unsure_for=_unsure_for(activation, now, over=now - idle + lasts),
         calm=max(0, now - holder.calm),
         held=over >= 0 and setting.opened is not None and setting.opened < now - over,
         other_risk=against.other_risk,
@@ -136,10 +137,13 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
     )
 
 
-def _unsure_for(activation: Activation, now: Instant, *, idle: int) -> int:
-    """How long ago it was noticed that nobody can say whether it is used. What was used after that is another story."""
+def _unsure_for(activation: Activation, now: Instant, *, over: int) -> int:
+    """How long ago it was noticed that nobody can say whether it is used.
+
+    Whose time was over only after that (`over`) was used since, or was before, as is known now: that is another story.
+    """
     noticed = activation.unsure
-    return now - noticed if now - idle < noticed <= now else 0
+    return now - noticed if over <= noticed <= now else 0
 
 
 def _since_start(activation: Activation) -> Usage:

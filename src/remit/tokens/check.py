@@ -40,6 +40,7 @@ class TokenInvalid(Unauthenticated):
     """
 
     token = ""  # the id of the token that was shown, where it is one of ours: for the log alone
+    agent = ""  # whose that token is: who shows it need not be that one
 
     def __init__(self, error: str, description: str, scheme: str, *, detail: str = "") -> None:
         super().__init__(description, detail=detail)
@@ -122,7 +123,7 @@ class TokenChecker:
                 certificate=certificate,
             )  # fmt: skip
         except TokenInvalid as error:
-            error.token = verified.caller.token
+            error.token, error.agent = verified.caller.token, verified.caller.agent
             raise
 
     def _fits(  # noqa: PLR0913 - all that a request shows
@@ -168,7 +169,7 @@ class TokenChecker:
         elif proof is not None and proof.expires <= now:
             wrong = TokenInvalid("invalid_dpop_proof", "the proof is too old", scheme)
         if wrong is not None:
-            wrong.token = caller.token
+            wrong.token, wrong.agent = caller.token, caller.agent
             raise wrong
 
     def read(self, token: str, *, now: Instant) -> Presented | None:

@@ -20,6 +20,7 @@ from remit.people.notices import SqlNotices
 from remit.storage.ports import Transaction, Writer
 from remit.tokens.model import TOKEN_LIFETIME, Granted, OAuthError, TokenRefused, Wish
 from remit.tokens.ports import Records
+from remit.tokens.resources import same
 from remit.tokens.revoked import revoke, topic
 from remit.tokens.whereabouts import (
     HELD,
@@ -193,7 +194,7 @@ def _use(key: str, wish: Wish) -> _Use:
     agent: AgentName = wish.agent.agent
     above = (wish.links[-1].run, wish.txn) if wish.links else ()
     behalf = () if wish.behalf is None else (wish.behalf.consent,)
-    return (key, agent, wish.purpose.purpose, *wish.audience, *above, *behalf)
+    return (key, agent, wish.purpose.purpose, *same(wish.audience), *above, *behalf)
 
 
 class Unwatched:

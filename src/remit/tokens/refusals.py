@@ -1,15 +1,16 @@
 """Refusals in the log, at a bounded rate: of the token endpoint, and of whoever shows no good token at a resource.
 
 Anybody may send requests here, and each could cost an entry that is kept for ever. So what
-comes from clients that did not authenticate shares one budget, and each agent has one of
-its own (there are as many as operators registered). What is over a budget is counted, and
-the next entry of the same budget says how many went before it unrecorded. At most 14,400
-entries a day come from strangers: about 6 MB of log.
+comes from clients that did not authenticate, or with a token that is none of ours, shares
+one budget, and each agent has one of its own (there are as many as operators registered).
+What is over a budget is counted, and the next entry of the same budget says how many went
+before it unrecorded. At most 14,400 entries a day come from strangers: about 6 MB of log.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,7 @@ _STRANGERS_EVERY: Final = 6 * SECOND  # one entry per, once the burst is spent
 _AGENT_EVERY: Final = 1 * SECOND
 _STRANGERS: Final = ""
 _NONCE: Final = "use_dpop_nonce"
+_MOST_AGENTS: Final = 16_384  # budgets at one resource; who is forgotten begins with a full one
 _LONGEST: Final = 200  # characters of a reason
 
 
@@ -105,12 +107,14 @@ class BadTokens:
     """What was shown at one resource and was no good token, or came without a good proof.
 
     Not recorded is a request without any credential: that is how a client learns where tokens are had. Whoever
-    has no nonce yet is told one and comes again, so that these have a budget of their own.
+    has no nonce yet is told one and comes again, so that these have budgets of their own. So have the tokens of
+    each agent whose signature is good: no stranger's garbage hides that a stolen one is tried.
     """
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._budgets = {asks: Budget(every=_STRANGERS_EVERY, burst=_BURST) for asks in (False, True)}
+        self._strangers = {asks: Budget(every=_STRANGERS_EVERY, burst=_BURST) for asks in (False, True)}
+        self._agents: OrderedDict[tuple[str, bool], Budget] = OrderedDict()
         self._lock = threading.Lock()
 
     def entry(self, error: TokenInvalid, *, now: Instant, **said: str) -> Entry | None:
@@ -121,7 +125,7 @@ class BadTokens:
         if not error.error:
             return None
         with self._lock:
-            suppressed = self._budgets[error.error == _NONCE].take(now)
+            suppressed = self._budget(error.agent, asks=error.error == _NONCE).take(now)
         if suppressed is None:
             return None
         reason = (error.detail or error.description)[:_LONGEST]
@@ -129,3 +133,13 @@ class BadTokens:
         fields |= {"token": error.token} if error.token else {}
         fields |= {"suppressed": suppressed} if suppressed else {}
         return self._records.entry("refused", fields)
+
+    def _budget(self, agent: str, *, asks: bool) -> Budget:
+        if not agent:
+            return self._strangers[asks]
+        key = (agent, asks)
+        found = self._agents.setdefault(key, Budget(every=_AGENT_EVERY, burst=_BURST))
+        self._agents.move_to_end(key)
+        if len(self._agents) > _MOST_AGENTS:
+            self._agents.popitem(last=False)
+        return found

@@ -9,6 +9,7 @@ from remit.tokens.model import OAuthError, TokenRefused
 
 _MAX_RESOURCES = 16
 _PATH = re.compile(r"/mcp/[a-z0-9-]{1,63}|/servers/[a-z0-9-]{1,63}/mcp")
+_ALIAS = re.compile(r"/servers/([a-z0-9-]{1,63})/mcp\Z")
 
 
 def audience(resources: Sequence[str], *, base: str, exactly_one: bool) -> tuple[str, ...]:
@@ -35,3 +36,8 @@ def audience(resources: Sequence[str], *, base: str, exactly_one: bool) -> tuple
         if not here or not (resource == base or _PATH.fullmatch(resource, len(base))):
             raise TokenRefused(OAuthError.INVALID_TARGET, "the resource is not one of this deployment's")
     return tuple(dict.fromkeys(resources)) or (base,)
+
+
+def same(resources: Sequence[str]) -> tuple[str, ...]:
+    """What is the same for the same resources, in whatever order and by whichever of a server's two names."""
+    return tuple(sorted({_ALIAS.sub(r"/mcp/\1", each) for each in resources}))

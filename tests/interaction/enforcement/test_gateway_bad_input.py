@@ -294,6 +294,24 @@ def test_a_replayed_proof_is_refused_where_the_first_was_served(knocking: Any, d
     knocking(scenario)
 
 
+def test_garbage_does_not_hide_that_a_stolen_token_is_tried(knocking: Any) -> None:
+    """Anybody may knock as often as they like; what is shown of a real token is recorded all the same."""
+
+    async def scenario(doors: Doors) -> None:
+        token = await doors.token()
+        for _ in range(80):
+            assert (await doors.knock("gateway", "not.a.token", None)).status_code == 401
+        assert len(doors.world.entries("refused")) < 80, "the garbage is over its budget"
+        stolen = doors.tokens.proof(url=doors.url("gateway"), token=token, key=new_key())
+        assert (await doors.knock("gateway", token, None, scheme="Bearer")).status_code == 401
+        assert (await doors.knock("gateway", token, stolen)).status_code == 401
+        said = [each["error"] for each in doors.world.entries("refused") if "token" in each]
+        assert said == ["invalid_token", "invalid_dpop_proof"]
+        doors.nothing_happened()
+
+    knocking(scenario)
+
+
 @pytest.mark.parametrize(
     ("body", "media", "expected"),
     [

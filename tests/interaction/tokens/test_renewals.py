@@ -114,3 +114,34 @@ def test_a_run_whose_end_was_brought_forward_is_a_change_of_state(world: Any, ch
     claims = claims_of(world, world.token())
     assert len(changes) == 2
     assert claims["run_exp"] == (world.now + 2 * MINUTE) // 1_000_000
+
+
+def test_a_key_that_was_removed_between_check_and_record_gives_no_token(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a renewal, and as a change of state; the same copy, at once."""
+    world.token()
+    removed = world.standing.agents["invoice-bot"]
+    other = (dict(world.new_key().public.jwk),)
+
+    def taken() -> None:
+        world.change("invoice-bot", agent_keys=other)
+
+    with monkeypatch.context() as patched:
+        before_the_next_work(world, patched, taken)
+        renewed = world.post()
+    world.standing.agents["invoice-bot"] = removed
+    change = world.database.writer.change
+
+    def changed(apply: Any) -> Any:
+        taken()
+        return change(apply)
+
+    monkeypatch.setattr(world.database.writer, "change", changed)
+    first = world.post(world.form(scope="purpose:audit-invoices"))
+    for answer in (renewed, first):
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert "access_token" not in answer.text
+    reasons = [each["reason"] for each in world.entries("refused")]
+    assert reasons == ["the credential is not registered"] * 2
+    assert len(world.entries("token")) == 2  # the renewal was recorded, and nobody has it

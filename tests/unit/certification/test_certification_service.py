@@ -334,6 +334,19 @@ def test_direct_and_latent_privilege_are_counted_apart(desk: Desk) -> None:
     assert totals["latent"] == {"count": 2, "weight": 43}
 
 
+def test_who_is_retired_can_make_itself_able_to_do_nothing(desk: Desk) -> None:
+    """Its boundaries may name things for long after that; nothing noticed of it makes a difference."""
+    desk.put("write", state=ActivationState.REVOKED, why="agent_retired")
+    desk.put("read")
+    desk.noticed = (Noticed(Signal.ANOMALY, "", NOON),)
+    view = desk.view()
+    agent = view.agents[BOT]
+    agent.agent = dataclasses.replace(agent.agent, state=AgentState.RETIRED)
+    found = standings(view, agent, covered=0, now=NOON)
+    assert {(each.reach, each.quiet) for each in found} == {(Reach.NONE, Reach.NONE)}
+    assert summary(found)["none"]["count"] == len(found) == 4
+
+
 def test_an_owner_starts_and_suspends(desk: Desk) -> None:
     dana = Actor(by="dana")
     named = desk.hands.key("bot", "s/change", None)

@@ -25,8 +25,11 @@ from remit.agents.risk import moved
 from remit.agents.signals import Noticed, Signal
 from remit.certification.replaying.reading import rules_digest
 from remit.certification.replaying.replay import replay
-from remit.kernel.clock import DAY, HOUR, SECOND, Instant, Micros
+from remit.certification.usage.days import DayKey, UseDay
+from remit.certification.usage.sql import SqlUseDays
+from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, Micros
 from remit.kernel.names import ActionName
+from remit.storage.ports import Transaction
 
 State = ActivationState
 TOO_LONG = ("suspended", "record_incomplete_too_long")
@@ -150,6 +153,62 @@ def test_a_mark_from_before_the_last_use_says_nothing() -> None:
     desk.at(HOUR)
     desk.service.sweep()
     assert (desk.stored("pay").state, desk.stored("pay").unsure) == (State.NEEDS_USAGE, NOON + HOUR)
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+def test_what_was_used_just_before_it_was_noticed_was_in_use_then(desk: CalmDesk, *, exposed: bool) -> None:
+    """Its use of ten seconds before is told six hours later: the day of what was thought until then is not its own."""
+    if exposed:
+        tell_at(desk, EXPOSURE, "k1", on=True)
+    hours(desk, 24)
+    assert desk.stored("pay").unsure == NOON + DAY
+    desk.at(30 * HOUR, covered=HOUR)
+    told_of(desk, Instant(NOON + DAY - 10 * SECOND))
+    hours(desk, 31)
+    hours(desk, 48)
+    if exposed:
+        tell_at(desk, EXPOSURE, "k1", on=False)
+    assert why(desk.stored("pay")) == ("needs_usage", "record_incomplete"), "its time is over for ten seconds"
+    assert desk.stored("pay").unsure == NOON + 2 * DAY
+    hours(desk, 71)
+    assert desk.stored("pay").state is State.NEEDS_USAGE
+    hours(desk, 72)
+    assert why(desk.stored("pay")) == TOO_LONG
+    assert {replay(each).outcome for each in desk.verdicts()} == {"same"}
+
+
+def test_a_use_from_before_its_time_was_over_changes_nothing_of_the_day(desk: CalmDesk) -> None:
+    hours(desk, 30)
+    desk.at(31 * HOUR, covered=HOUR)
+    told_of(desk, Instant(NOON + 6 * HOUR))
+    hours(desk, 53)
+    assert desk.stored("pay").state is State.NEEDS_USAGE
+    hours(desk, 54)
+    assert why(desk.stored("pay")) == TOO_LONG
+
+
+def test_a_daily_job_that_is_told_of_a_day_late_stays_in_use(desk: CalmDesk) -> None:
+    """It is done ten minutes earlier each day, and nothing is missing from the record but the last day."""
+    uses = [Instant(NOON + day * (DAY - 10 * MINUTE)) for day in range(1, 6)]
+    for quarter in range(1, 5 * 96):
+        at = quarter * 15 * MINUTE
+        desk.at(at, covered=max(0, at - DAY))
+        for use in uses:
+            if NOON + at - 15 * MINUTE < use + DAY + 5 * MINUTE <= NOON + at:
+                told_of(desk, use)
+        desk.service.tick()
+        assert desk.stored("pay").state in {State.ACTIVE, State.NEEDS_USAGE, State.EXPIRING}, at // HOUR
+
+
+def told_of(desk: CalmDesk, use: Instant) -> None:
+    """Another source tells of a use of what is critical."""
+    row = UseDay(DayKey(*key("pay"), use // DAY, "log"), 1, 0, 0, use, use)
+
+    def arrives(tx: Transaction) -> None:
+        SqlUseDays(tx.connection).add([row])
+        desk.service.imported(tx, [key("pay")])
+
+    desk.memory.change(arrives)
 
 
 # what a keep covers ------------------------------------------------------------------------------

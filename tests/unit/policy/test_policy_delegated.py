@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from remit.access.activation import ActivationState
+from remit.access.opening import Opening
 from remit.agents.model import Agent, AgentState
 from remit.agents.risk import Risk
 from remit.attestation.model import Link
 from remit.freezes.model import FreezeKind
-from remit.kernel.clock import Instant
+from remit.kernel.clock import MINUTE, Instant
 from remit.kernel.names import AgentName, InstanceId, OwnerName, PurposeName, RunId
 from remit.people.model import Owner
 from remit.policy.delegated import acting
@@ -195,3 +196,22 @@ def test_two_hands_meet(office: Office, build: Any) -> None:
     assert [office.code(view, amount) for amount in ("20.00", "20.01", "100.00")] == [
         "ok", "constraint_violated", "constraint_violated",
     ]  # fmt: skip
+
+
+def test_what_is_for_emergencies_is_handed_on_to_nobody(office: Office, build: Any) -> None:
+    """A person opened it for that one agent, open as it is; and ordinary access beside it is handed on as ever."""
+    glass = build.boundary(build.rule("payments/transfer"), name="glass", break_glass=True)
+    office.links = (link(office.credential, allow=""),)
+    ordinary = build.boundary(build.rule("payments/transfer", build.bound("amount", max="10.00")))
+    opening = Opening(
+        opening="opn_1", agent=CHIEF, boundary=glass.boundary, by=OwnerName("dana"), opened=Instant(build.NOON - 1),
+        ends=Instant(build.NOON + MINUTE), reason="the bank is down", ticket="INC-7",
+    )  # fmt: skip
+    for boundaries, small, large in (
+        ((glass,), "not_visible", "not_visible"),
+        ((ordinary, glass), "ok", "constraint_violated"),
+    ):
+        view = dataclasses.replace(office.view(*boundaries), openings={(CHIEF, glass.boundary): opening})
+        assert (office.code(view, "5.00"), office.code(view, "50.00")) == (small, large)
+        own = build.call({"amount": Decimal("50.00"), "currency": "EUR"})
+        assert build.ask(own, view).answer.opening == "opn_1", "the agent itself may, while it is open"

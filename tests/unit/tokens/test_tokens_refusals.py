@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from remit.kernel.clock import DAY, SECOND, Instant
 from remit.kernel.names import AgentName
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import ConsumeProof, Entry
+from remit.tokens import refusals as refusals_module
 from remit.tokens.check import TokenInvalid
 from remit.tokens.model import OAuthError, TokenRefused
 from remit.tokens.refusals import BadTokens, Budget, Refusals
@@ -88,10 +90,10 @@ def test_a_replayed_assertion_is_recorded_too() -> None:
 
 
 def shown(
-    error: str, description: str = "the token is not valid", *, detail: str = "", token: str = ""
+    error: str, description: str = "the token is not valid", *, detail: str = "", token: str = "", agent: str = ""
 ) -> TokenInvalid:
     found = TokenInvalid(error, description, "DPoP", detail=detail)
-    found.token = token
+    found.token, found.agent = token, agent
     return found
 
 
@@ -125,3 +127,28 @@ def test_bad_tokens_cannot_fill_the_disk_and_nonces_hide_none_of_them() -> None:
     assert {len(each["reason"]) for each in found} == {200}
     assert bad.entry(shown("invalid_token"), now=Instant(DAY + 6 * SECOND), door="mcp") is not None
     assert records.fields[-1]["suppressed"] == 40
+
+
+def test_an_agents_tokens_have_a_budget_that_neither_strangers_nor_other_agents_spend() -> None:
+    records = Records()
+    bad = BadTokens(records)
+    for _ in range(100):
+        bad.entry(shown("invalid_token"), now=Instant(0), door="mcp")
+        bad.entry(shown("invalid_token", token="tok_n", agent="noisy"), now=Instant(0), door="mcp")
+        bad.entry(shown("use_dpop_nonce", token="tok_1", agent="bot"), now=Instant(0), door="mcp")
+    assert len(records.fields) == 180
+    made = bad.entry(shown("invalid_token", token="tok_1", agent="bot"), now=Instant(0), door="mcp")
+    assert made is not None
+    assert records.fields[-1]["token"] == "tok_1"
+    assert "suppressed" not in records.fields[-1]
+    assert all("agent" not in each for each in records.fields)
+    assert bad.entry(shown("invalid_token", agent="noisy"), now=Instant(SECOND), door="mcp") is not None
+    assert records.fields[-1]["suppressed"] == 40
+
+
+def test_there_are_not_ever_more_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals_module, "_MOST_AGENTS", 2)
+    bad = BadTokens(Records())
+    for name in ("a", "b", "a", "c", "d"):
+        bad.entry(shown("invalid_token", agent=name), now=Instant(0), door="mcp")
+    assert [name for name, _ in bad._agents] == ["c", "d"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remit.attestation.model import Caller
+from remit.attestation.model import Caller, Link
 from remit.kernel.clock import Instant
 from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
 from remit.storage.model import ConsumeProof
@@ -49,3 +49,19 @@ def test_a_run_that_was_ended_ends_every_token_of_it() -> None:
     checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda name: name == "r")
     with pytest.raises(TokenInvalid, match="the token was revoked"):
         checker.still(CALLER, PROOF, now=NOW)
+
+
+@pytest.mark.parametrize(("ended", "holds"), [("r_1", False), ("tok_1a", False), ("r_2", False), ("r_3", True)])
+def test_the_end_of_what_handed_it_on_ends_it(ended: str, holds: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda name: name == ended)
+    links = tuple(
+        Link(agent=AgentName(name), instance=InstanceId(name), credential="c", run=RunId(run), token=token)
+        for name, run, token in (("root", "r_1", "tok_1a"), ("middle", "r_2", "tok_2a"))
+    )
+    acting = replace(CALLER, links=links)
+    if holds:
+        checker.still(acting, PROOF, now=NOW)
+        return
+    with pytest.raises(TokenInvalid, match="the token was revoked") as refused:
+        checker.still(acting, PROOF, now=NOW)
+    assert (refused.value.token, refused.value.agent) == ("tok_1", "bot")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from remit.kernel.clock import MINUTE, SECOND, Instant
 from remit.tokens.client_address import CLIENT, client_address, forwarded
 from remit.tokens.model import TOKEN_LIFETIME
+from remit.tokens.resources import same
 from remit.tokens.whereabouts import (
     FRESH,
     HERE,
@@ -165,6 +166,39 @@ def test_who_a_trusted_proxy_heard() -> None:
     assert client_address({"client": ("10.0.0.5", 1), CLIENT: ""}) == "", "a proxy's own address is nobody's"
     assert client_address({"client": ("192.0.2.1", 1)}) == "192.0.2.1"
     assert client_address({"client": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("heard", "address"),
+    [
+        ("192.0.2.1:4711", "192.0.2.1"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("2001:db8::1, 10.0.0.5:443", "2001:db8::1"),
+        ("192.0.2.1:0x50", "192.0.2.1:0x50"),
+        ("192.0.2.1:\u0661", "192.0.2.1:\u0661"),
+        ("[2001:db8::1]:", "[2001:db8::1]:"),
+        ("[]:80", ""),
+        ("_hidden:80", "_hidden"),
+    ],
+)
+def test_a_port_behind_an_address_says_nothing(heard: str, address: str) -> None:
+    assert forwarded([heard], ours=lambda each: each == "10.0.0.5") == address
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["http://x/mcp/b", "http://x/mcp/a"],
+        ["http://x/servers/a/mcp", "http://x/mcp/b"],
+        ["http://x/mcp/a", "http://x/servers/a/mcp", "http://x/servers/b/mcp"],
+    ],
+)
+def test_resources_are_the_same_in_any_order_and_by_either_name(other: list[str]) -> None:
+    assert same(other) == same(["http://x/mcp/a", "http://x/mcp/b"])
+    assert same(other) != same(["http://x/mcp/a"])
+    assert same(["http://x"]) == ("http://x",)
 
 
 def test_a_window_holds_two_renewals() -> None:

@@ -17,6 +17,7 @@ from remit.access.judge import judge, usable
 from remit.access.reactivate import reactivate
 from remit.access.ttl import ttl
 from remit.access.weight import LEVELS
+from remit.agents.model import AgentState
 from remit.catalog.model import Tier
 from remit.certification.setting import setting_of
 from remit.kernel.clock import Instant
@@ -112,8 +113,8 @@ def _quiet(known: Activation | None, setting: Setting, reach: Reach) -> Reach:
 
 def _without(known: Activation | None, state: ActivationState | None, setting: Setting) -> Reach:
     """Whether what is not usable now takes a person."""
-    if setting.rule is None:
-        return Reach.NONE
+    if setting.rule is None or setting.holder.state == AgentState.RETIRED:
+        return Reach.NONE  # who is retired stays so, whatever its boundaries name until they end
     starts = reactivate(asked(known, state, setting, attested=0)) is None
     alone = starts and (setting.tier is not Tier.CRITICAL or setting.rule.limited)
     return Reach.LATENT if alone else Reach.PERSON

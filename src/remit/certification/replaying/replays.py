@@ -12,11 +12,11 @@ from remit.audit.source import Stretch
 from remit.audit.stored import header
 from remit.certification.replaying.kept import Kept
 from remit.certification.replaying.rederive import rederive
-from remit.certification.replaying.replay import BY_HAND, DIFFERS, NOT_REPLAYABLE, SAME, Replayed
+from remit.certification.replaying.replay import BY_HAND, DIFFERS, NOT_REPLAYABLE, OTHER_ENGINE, SAME, Replayed
 from remit.kernel.errors import Malformed
 
 _MARK: Final = b'"kind":"verdict"'
-_WELL: Final = frozenset({SAME, BY_HAND, NOT_REPLAYABLE})
+WELL: Final = frozenset({SAME, BY_HAND, NOT_REPLAYABLE, OTHER_ENGINE})  # the last is counted, and said to be unproved
 _UNREADABLE: Final = (KeyError, ValueError, TypeError, AttributeError, Malformed)
 
 
@@ -33,8 +33,8 @@ class Line(NamedTuple):
 
     @property
     def well(self) -> bool:
-        """Whether nothing speaks against it."""
-        return self.outcome in _WELL
+        """Whether nothing speaks against it. What other rules made is not derived, which is not to its credit either."""
+        return self.outcome in WELL
 
 
 def lines(stretches: Iterable[Stretch], kept: Kept, parameters: Parameters = SHIPPED) -> Iterator[Line | None]:
