@@ -127,10 +127,12 @@ class Bench:
         row, terms = held.row, self.terms[held.row.terms]
         back = held.state == _LAPSED and row.last > held.since
         state, since = (ActivationState.ACTIVE, row.last) if back else (STATES[held.state], held.since)
+        # Also under something that ends by itself: nothing is dirty when that is over, and it would stay lapsed.
+        under = None if held.under is not None and _used_since(held.under, row) else held.under
         return Activation(
             key=terms.key, boundary=BoundaryName("boundary"), boundary_version=1, agent_version=terms.version,
             state=state, since=Instant(since), started=Instant(row.started), by="", serial=1,
-            usage=row.usage(self.covered), why="" if back else held.why, under=held.under,
+            usage=row.usage(self.covered), why="" if back else held.why, under=under,
             unsure=Instant(held.unsure),
         )  # fmt: skip
 
@@ -183,3 +185,7 @@ class Bench:
         if under is not None:
             said["under"] = [under.state.value, under.why]
         return _sorted(said)
+
+
+def _used_since(under: Under, row: Row) -> bool:
+    return under.state is ActivationState.LAPSED and row.last > under.since

@@ -139,15 +139,17 @@ def changed(before: Verdicts, after: Verdicts) -> list[int]:
 
 
 def differences(left: Verdicts, right: Verdicts) -> list[int]:
-    """Those that do not stand alike."""
+    """Those that do not stand alike, or of which another thing is remembered: that decides later."""
     most = max(len(left), len(right))
-    if left.digests == right.digests and left.states == right.states:
+    alike = left.digests == right.digests and left.states == right.states
+    if alike and left.unders == right.unders and left.unsures == right.unsures:
         return []
     return [eid for eid in range(most) if _one(left, eid) != _one(right, eid)]
 
 
-def _one(verdicts: Verdicts, eid: int) -> tuple[bytes, bytes]:
-    return bytes(verdicts.digests[eid * DIGEST : (eid + 1) * DIGEST]), bytes(verdicts.states[eid : eid + 1])
+def _one(verdicts: Verdicts, eid: int) -> tuple[bytes, bytes, Under | None, int]:
+    digest, state = verdicts.digests[eid * DIGEST : (eid + 1) * DIGEST], verdicts.states[eid : eid + 1]
+    return bytes(digest), bytes(state), verdicts.unders.get(eid), verdicts.unsures.get(eid, 0)
 
 
 @contextmanager

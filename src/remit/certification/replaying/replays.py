@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
     @property
     def well(self) -> bool:
-        """Whether nothing speaks against it. What other rules made is not derived, which is not to its credit either."""
+        """Whether nothing speaks against it; nor does it for what other rules made, which is not derived."""
         return self.outcome in WELL
 
 
