@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from tests.at_once import Ask, at_once
 
 from remit.kernel.clock import SECOND
 from remit.storage.database import open_database
 from remit.tokens.form import parse_form
-from remit.tokens.model import TokenRefused
 
 
 @pytest.mark.requirement("client:replay")
@@ -77,26 +77,13 @@ def test_of_many_at_once_exactly_one_wins(world: Any) -> None:
     """Two services that share nothing but the database, eight threads, one assertion, a proof each."""
     assertion = world.assertion()
     services = [world.serve(), world.serve()]
-    won: list[dict[str, Any]] = []
-    lost: list[TokenRefused] = []
-    ready = threading.Barrier(8)
 
-    def ask(number: int) -> None:
-        from urllib.parse import urlencode  # noqa: PLC0415 - one use
-
+    def question(number: int) -> Ask:
         body = urlencode(world.form(client_assertion=assertion)).encode()
         form, proof = parse_form(body, media_type="application/x-www-form-urlencoded"), world.proof()
-        ready.wait()
-        try:
-            won.append(services[number % 2].token(form, dpop=proof, url=f"{world.base}/oauth2/token"))
-        except TokenRefused as refused:
-            lost.append(refused)
+        return lambda: services[number % 2].token(form, dpop=proof, url=f"{world.base}/oauth2/token")
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    won, lost = at_once(8, question)
     assert len(won) == 1
     assert {refused.error.value for refused in lost} == {"invalid_client"}
     assert len(world.entries("token")) == 1

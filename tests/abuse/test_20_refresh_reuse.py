@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from tests.at_once import Ask, at_once
 from tests.interaction.tokens.consent_world import EDITOR, ConsentWorld
 
 from remit.kernel.clock import SECOND
 from remit.tokens.form import MEDIA_TYPE, parse_form
-from remit.tokens.model import TokenRefused
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
@@ -52,22 +51,11 @@ def test_of_fifty_at_once_one_succeeds_and_its_family_ends(people: ConsentWorld)
         {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": EDITOR}
     ).encode()
     form = parse_form(body, media_type=MEDIA_TYPE)
-    won: list[dict[str, Any]] = []
-    lost: list[TokenRefused] = []
-    ready = threading.Barrier(50)
 
-    def ask(number: int) -> None:
-        ready.wait()
-        try:
-            won.append(services[number % 2].token(form, dpop=None, url=f"{people.world.base}/oauth2/token"))
-        except TokenRefused as refused:
-            lost.append(refused)
+    def question(number: int) -> Ask:
+        return lambda: services[number % 2].token(form, dpop=None, url=f"{people.world.base}/oauth2/token")
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    won, lost = at_once(50, question)
     assert (len(won), len(lost)) == (1, 49)
     assert {refused.error.value for refused in lost} == {"invalid_grant"}
     assert not people.good(won[0]["access_token"])

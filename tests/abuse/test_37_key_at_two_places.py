@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from tests.at_once import Ask, at_once
 
 from remit.agents.service import AgentService
 from remit.agents.signals import Noticed, Signal
@@ -25,7 +25,7 @@ from remit.tokens import elsewhere as elsewhere_module
 from remit.tokens.elsewhere import Elsewhere
 from remit.tokens.form import MEDIA_TYPE, parse_form
 from remit.tokens.http import routes
-from remit.tokens.model import Asked, TokenRefused
+from remit.tokens.model import Asked
 from remit.tokens.revoked import Revoked
 from remit.tokens.service import TokenService
 from remit.tokens.whereabouts import HELD
@@ -218,23 +218,14 @@ def test_an_address_that_the_client_makes_up_is_not_believed(two: Two) -> None:
 
 def test_of_many_at_once_it_is_said_once(two: Two, world: Any) -> None:
     two.statuses(OFFICE, THIEF, OFFICE, later=SECOND)
-    ready, won, lost = threading.Barrier(8), [], []
 
-    def ask() -> None:
+    def question(_number: int) -> Ask:
         form = parse_form(urlencode(world.form()).encode(), media_type=MEDIA_TYPE)
         proof = world.proof()
-        ready.wait()
-        try:
-            won.append(two.service.answer(_asked(form, proof, world)))
-        except TokenRefused as error:
-            lost.append(error.reason)
+        return lambda: two.service.answer(_asked(form, proof, world))
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert (won, lost) == ([], ["instance_conflict"] * 8)
+    won, lost = at_once(8, question)
+    assert (won, [each.reason for each in lost]) == ([], ["instance_conflict"] * 8)
     assert len(world.entries("incident")) == 1
 
 

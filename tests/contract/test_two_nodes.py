@@ -98,6 +98,24 @@ def test_a_run_that_both_nodes_write_to_keeps_nobody_waiting(
     assert any(answer.failed is None for answer in done)
 
 
+def test_a_run_that_another_node_is_changing_is_passed_over(
+    postgres_url: str, opened: Callable[[Path | str], Database]
+) -> None:
+    """Neither waited for (nodes would wait for each other) nor written to as it was before."""
+    renewing, changing = opened(postgres_url), opened(postgres_url)
+    renewing.writer.change(lambda tx: _open(tx, ["run_1", "run_2"]))
+    work = [Work((Entry(f"tok_{name}", b"h"),), (_renewal(name),), lambda _: ()) for name in ("run_1", "run_2")]
+
+    def change(tx: Transaction) -> list[Committed]:
+        _save(tx, ["run_1"])
+        return [renewing.writer.submit(each).result(timeout=10) for each in work]
+
+    held, free = changing.writer.change(change)
+    assert (held.failed, free.failed) == (_renewal("run_1"), None)
+    after = Work((Entry("tok_after", b"h"),), (_renewal("run_1"),), lambda _: ())
+    assert renewing.writer.submit(after).result(timeout=10).failed is None
+
+
 def _open(tx: Transaction, names: Sequence[str]) -> None:
     for name in names:
         run = {"run": name, "agent": "a", "instance": f"of {name}", "purpose": "p", "opened": 0}

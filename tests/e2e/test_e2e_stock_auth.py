@@ -19,9 +19,9 @@ from mcp import Client
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from tests.e2e import peers
 from tests.e2e.running import PATIENCE, Home
+from tests.stock_storage import Memory
 
 from remit.demo.plain import plain_auth
 from remit.keys import jose
@@ -65,25 +65,6 @@ class Place:
                 return (await client.call_tool("count", {"to": 3})).structured_content
 
         return asyncio.run(called())
-
-
-class Memory:
-    """The stock client's storage."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return None
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:  # noqa: ARG002 - its protocol
-        raise AssertionError("nothing registers here")
 
 
 @pytest.fixture(scope="module")

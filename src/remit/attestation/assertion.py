@@ -34,16 +34,17 @@ class AssertionRefused(Unauthenticated):
         self.client = client
 
 
-def claimed_client(assertion: str) -> str:
-    """Whose assertion this says it is, before anything is verified: for choosing keys, for nothing else.
+def claimed_client(assertion: str) -> tuple[Mapping[str, Any], str]:
+    """Its header, and whose assertion this says it is, before anything is verified: for choosing keys, and no more.
 
     Raises:
         AssertionRefused: It is not three parts of which the second is an object with a string `sub`.
     """
-    subject = claimed(assertion, most=MAX_SIZE)[1].get("sub")
+    header, claims = claimed(assertion, most=MAX_SIZE)
+    subject = claims.get("sub")
     if not isinstance(subject, str):
         raise AssertionRefused("there is no sub")
-    return subject
+    return header, subject
 
 
 def claimed(token: str, *, most: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

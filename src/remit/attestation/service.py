@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from remit.attestation.assertion import MAX_SIZE, AssertionRefused, check_claims, claimed, claimed_client
+from remit.attestation.assertion import MAX_SIZE, AssertionRefused, check_claims, claimed_client
 from remit.attestation.model import Attested
 from remit.attestation.ports import ClientKeys
 from remit.kernel.clock import Instant
@@ -45,9 +45,9 @@ class PrivateKeyJwt:
         Raises:
             AssertionRefused: Unknown agent, wrong key, or a bad assertion; the public text is one for all.
         """
-        client = claimed_client(assertion)
+        header, client = claimed_client(assertion)
         try:
-            key, claims = self._verified(assertion, client, tries)
+            key, claims = self._verified(assertion, header, client, tries)
         except jose.JoseInvalid as error:
             raise AssertionRefused(error.public, client=client) from error
         try:
@@ -58,10 +58,11 @@ class PrivateKeyJwt:
         attested = Attested(agent=AgentName(client), credential=key.thumbprint, method="private_key_jwt")
         return attested, ConsumeProof(replay_key, expires)
 
-    def _verified(self, assertion: str, client: str, tries: int) -> tuple[jose.PublicKey, Mapping[str, Any]]:
+    def _verified(
+        self, assertion: str, header: Mapping[str, Any], client: str, tries: int
+    ) -> tuple[jose.PublicKey, Mapping[str, Any]]:
         """Try the client's keys: the one the header names, or each if it names none that is known."""
         registered = [jose.public_key(jwk) for jwk in self._keys.client_keys(client)]
-        header = claimed(assertion, most=MAX_SIZE)[0]
         algorithm = header.get("alg")
         decoy = self._decoys.get(algorithm) if isinstance(algorithm, str) else None
         if decoy is None:

@@ -15,6 +15,65 @@ from remit.keys.rotation import Schedule
 from remit.server import settings as defaults
 from remit.tokens.nonce import NonceUse
 
+_Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Where it keeps its data. [$XDG_DATA_HOME/remit]")
+]
+_Listen = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 takes any free one.")]
+_Database = Annotated[
+    str | None, typer.Option("--database", metavar="URL", help="postgresql://... instead of SQLite in DIR.")
+]
+_Keyfile = Annotated[Path | None, typer.Option("--keyfile", metavar="FILE", help="[$XDG_CONFIG_HOME/remit/keyfile]")]
+_PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="A passphrase instead of a keyfile; - reads standard input."
+    ),
+]
+_PassphraseFd = Annotated[
+    int | None, typer.Option("--passphrase-fd", metavar="N", help="The same from an open descriptor.")
+]
+_Url = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="What agents call it by, if it stands behind a proxy.")
+]
+_Dev = Annotated[
+    bool, typer.Option("--dev", help="The admin token may act as anyone (--as PERSON). Never in production.")
+]
+_AcceptState = Annotated[
+    bool,
+    typer.Option("--accept-state", help="Record what was changed in the database directly, and start with it."),
+]
+_MaxBody = Annotated[int, typer.Option("--max-body", metavar="BYTES", min=1024)]
+_Refresh = Annotated[
+    str, typer.Option("--refresh", metavar="TIME", help="How often servers' tools are imported again.")
+]
+_RotateKeys = Annotated[
+    str, typer.Option("--rotate-keys", metavar="TIME", help="How often the key that signs tokens is replaced.")
+]
+_DpopNonce = Annotated[
+    str, typer.Option("--dpop-nonce", metavar="off|token|both", help="Where a DPoP proof needs a nonce of ours.")
+]
+_TlsCert = Annotated[
+    Path | None, typer.Option("--tls-cert", metavar="FILE", help="Serve https with this certificate, PEM.")
+]
+_TlsKey = Annotated[
+    Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, if it is not in the same file.")
+]
+_TrustedProxy = Annotated[
+    list[str] | None,
+    typer.Option("--trusted-proxy", metavar="ADDRESS", help="Believe its Client-Cert and X-Forwarded-For. Repeatable."),
+]
+_OnePlace = Annotated[
+    list[str] | None,
+    typer.Option("--one-place", metavar="NETWORK", help="A copy may use any address of it at once. Repeatable."),
+]
+_ClientCa = Annotated[
+    Path | None, typer.Option("--client-ca", metavar="FILE", help="Who signs clients' certificates, PEM.")
+]
+_ClientSecrets = Annotated[
+    bool, typer.Option("--client-secrets", help="Let clients authenticate with a secret. Better: a key.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")]
+
 
 def add(app: typer.Typer) -> None:
     """Add the command."""
@@ -23,68 +82,26 @@ def add(app: typer.Typer) -> None:
 
 def up(
     *,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Where it keeps its data. [$XDG_DATA_HOME/remit]")
-    ] = None,
-    listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 takes any free one.")
-    ] = f"{defaults.DEFAULT_HOST}:{defaults.DEFAULT_PORT}",
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="URL", help="postgresql://... instead of SQLite in DIR.")
-    ] = None,
-    keyfile: Annotated[
-        Path | None, typer.Option("--keyfile", metavar="FILE", help="[$XDG_CONFIG_HOME/remit/keyfile]")
-    ] = None,
-    passphrase_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--passphrase-file", metavar="FILE", help="A passphrase instead of a keyfile; - reads standard input."
-        ),
-    ] = None,
-    passphrase_fd: Annotated[
-        int | None, typer.Option("--passphrase-fd", metavar="N", help="The same from an open descriptor.")
-    ] = None,
-    url: Annotated[
-        str | None, typer.Option("--url", metavar="URL", help="What agents call it by, if it stands behind a proxy.")
-    ] = None,
-    dev: Annotated[
-        bool, typer.Option("--dev", help="The admin token may act as anyone (--as PERSON). Never in production.")
-    ] = False,
-    accept_state: Annotated[
-        bool,
-        typer.Option("--accept-state", help="Record what was changed in the database directly, and start with it."),
-    ] = False,
-    max_body: Annotated[int, typer.Option("--max-body", metavar="BYTES", min=1024)] = defaults.MEBIBYTE,
-    refresh: Annotated[
-        str, typer.Option("--refresh", metavar="TIME", help="How often servers' tools are imported again.")
-    ] = "5s",
-    rotate_keys: Annotated[
-        str, typer.Option("--rotate-keys", metavar="TIME", help="How often the key that signs tokens is replaced.")
-    ] = "90d",
-    dpop_nonce: Annotated[
-        str, typer.Option("--dpop-nonce", metavar="off|token|both", help="Where a DPoP proof needs a nonce of ours.")
-    ] = NonceUse.OFF.value,
-    tls_cert: Annotated[
-        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Serve https with this certificate, PEM.")
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, if it is not in the same file.")
-    ] = None,
-    trusted_proxy: Annotated[
-        list[str] | None,
-        typer.Option("--trusted-proxy", metavar="ADDRESS", help="Believe its Client-Cert header. Repeatable."),
-    ] = None,
-    one_place: Annotated[
-        list[str] | None,
-        typer.Option("--one-place", metavar="NETWORK", help="A copy may use any address of it at once. Repeatable."),
-    ] = None,
-    client_ca: Annotated[
-        Path | None, typer.Option("--client-ca", metavar="FILE", help="Who signs clients' certificates, PEM.")
-    ] = None,
-    client_secrets: Annotated[
-        bool, typer.Option("--client-secrets", help="Let clients authenticate with a secret. Better: a key.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")] = False,
+    data: _Data = None,
+    listen: _Listen = f"{defaults.DEFAULT_HOST}:{defaults.DEFAULT_PORT}",
+    database: _Database = None,
+    keyfile: _Keyfile = None,
+    passphrase_file: _PassphraseFile = None,
+    passphrase_fd: _PassphraseFd = None,
+    url: _Url = None,
+    dev: _Dev = False,
+    accept_state: _AcceptState = False,
+    max_body: _MaxBody = defaults.MEBIBYTE,
+    refresh: _Refresh = "5s",
+    rotate_keys: _RotateKeys = "90d",
+    dpop_nonce: _DpopNonce = NonceUse.OFF.value,
+    tls_cert: _TlsCert = None,
+    tls_key: _TlsKey = None,
+    trusted_proxy: _TrustedProxy = None,
+    one_place: _OnePlace = None,
+    client_ca: _ClientCa = None,
+    client_secrets: _ClientSecrets = False,
+    json: _Json = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
     from remit.server import garbage  # noqa: PLC0415 - the server is loaded when it is started

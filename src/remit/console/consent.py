@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from remit.console.http import COOKIE, HEADERS, POLICY, html, problem, read_form
-from remit.console.page import templates
+from remit.console.page import signed_out, templates
 from remit.console.paths import AUTHORIZE, CONSENTS
 from remit.console.sessions import Session, Sessions, matches
 from remit.kernel.clock import Clock, rfc3339
@@ -60,7 +60,7 @@ class ConsentPages:
         if session is None:
             # Coming from another site, the browser keeps its strict cookie to itself: the link asks once more.
             again = f"{AUTHORIZE}?{query.decode('latin-1')}"
-            return html(templates().get_template("consent_signed_out.html").render(again=again), 401)
+            return html(signed_out(again=again), 401)
         if len(query) > MOST:
             return _wrong(f"the query is over {MOST} bytes", 400)
         operator = session.operator

@@ -77,7 +77,7 @@ class Console:
             return self._signed_in(secret)
         session = self._session(request)
         if session is None:
-            return html(page.signed_out(used=False), 401)
+            return html(page.signed_out(), 401)
         return html(await run_in_threadpool(self._page, session))
 
     def _signed_in(self, secret: str) -> Response:
@@ -142,7 +142,7 @@ class Console:
             if not matches(session, (await read_form(request)).get("csrf")):
                 return problem(403, "this form is not from this page")  # another site signs nobody out
             self.sessions.end(request.cookies.get(COOKIE))
-        answer = html(page.signed_out(used=False))
+        answer = html(page.signed_out())
         answer.delete_cookie(COOKIE, path=PATH)
         return answer
 

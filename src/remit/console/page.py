@@ -69,9 +69,9 @@ def render(*, person: str, csrf: str, dev: bool, rows: Iterable[Mapping[str, Any
     return page
 
 
-def signed_out(*, used: bool) -> str:
-    """What somebody sees without a session."""
-    page: str = templates().get_template("signed_out.html").render(used=used)
+def signed_out(*, used: bool = False, again: str = "") -> str:
+    """What somebody sees without a session. `again` is where a client sent them who asks for their consent."""
+    page: str = templates().get_template("signed_out.html").render(used=used, again=again)
     return page
 
 

@@ -49,6 +49,7 @@ from remit.server.nodes import Nodes
 from remit.storage.ports import Transaction
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
+Tick = Callable[[Callable[[], bool]], object]
 _CANARIES = "reviews/canaries"  # what the secret is derived for that says where made-up questions stand
 _LOOKED_AT = 1000  # newest decisions of an agent on which a record was tried
 
@@ -91,11 +92,11 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
         writer=writer, reader=reader, records=records, clock=clock, signals=agents, questions=lambda: reviews,
         uses=lambda opening: len(log.recent(_LOOKED_AT, kind="decision", decision="allow", break_glass=opening)),
     )  # fmt: skip
+    doubts = Believing(doubting=lambda: doubting, reader=reader, view=view)
     reviews = ReviewService(
         ReviewGround(
-            writer=writer, reader=reader, records=records, clock=clock, hands=hands, boundaries=access,
-            doubts=Believing(doubting=lambda: doubting, reader=reader, view=view), openings=breakglass,
-            secret=ground.keys.derive(_CANARIES), seal=seal,
+            writer=writer, reader=reader, records=records, clock=clock, hands=hands, boundaries=access, doubts=doubts,
+            openings=breakglass, secret=ground.keys.derive(_CANARIES), seal=seal,
         )
     )  # fmt: skip
     doubting = Doubting(
@@ -110,15 +111,8 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
     certifying = _certifying(ground, service, agents, reviews, changed)
     certifying.swept = lambda: _swept(log)
     certifying.ticks = {
-        "nodes": here.tick,
-        **certifying.ticks,
-        "doubts": doubting.tick,
-        "usage": Listening(writer=writer, reader=reader, records=records, clock=clock, view=view).tick,
-        "breakglass": lambda _stop: breakglass.tick(),
-        "withdrawals": withdrawing.tick,
-        "keys": key_changes(ground).tick,
-        "reviews": lambda stop: reviews.tick(clock.now(), stop),
-    }
+        "nodes": here.tick, **certifying.ticks, **_ticks(ground, doubting, breakglass, withdrawing, reviews),
+    }  # fmt: skip
     certifying.daily = {**certifying.daily, "withdrawals": lambda _stop: withdrawing.forget()}
     sources = Sources(
         writer=writer, reader=reader, records=records, clock=clock, view=view, covered=service.covered
@@ -133,6 +127,24 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
         agents=agents, access=access, hands=hands, breakglass=breakglass, certifying=certifying,
         reviews=reviews, usage=usage, sources=sources,
     )  # fmt: skip
+
+
+def _ticks(
+    ground: Ground, doubting: Doubting, breakglass: BreakGlass, withdrawing: Withdrawing, reviews: ReviewService
+) -> dict[str, Tick]:
+    """What is looked at each second, in this order, after what certifies itself."""
+    listening = Listening(
+        writer=ground.database.writer, reader=ground.database.reader, records=ground.records, clock=ground.clock,
+        view=ground.facts.view,
+    )  # fmt: skip
+    return {
+        "doubts": doubting.tick,
+        "usage": listening.tick,
+        "breakglass": lambda _stop: breakglass.tick(),
+        "withdrawals": withdrawing.tick,
+        "keys": key_changes(ground).tick,
+        "reviews": lambda stop: reviews.tick(ground.clock.now(), stop),
+    }
 
 
 def key_changes(ground: Ground) -> KeyChanges:

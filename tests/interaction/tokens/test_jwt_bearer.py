@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from tests.at_once import Ask, at_once
 
 from remit.agents.binding import Binding
 from remit.agents.bindings.id_jag import ID_JAG, JWT_BEARER, id_jag, jwt_bearer
@@ -24,7 +24,6 @@ from remit.tokens.asserted import GRANT, PROFILE
 from remit.tokens.consents import Consents
 from remit.tokens.form import parse_form
 from remit.tokens.grants.jwt_bearer import JwtBearer
-from remit.tokens.model import TokenRefused
 
 IDP = "https://idp.example.test"
 TOOLS = "http://remit.test/mcp/payments"
@@ -223,24 +222,13 @@ def test_by_two_nodes_at_once_as_well(federated: Federated) -> None:
     world, word = federated.world, federated.word()
     services = [world.service, world.serve()]
     services[1].grants[GRANT] = federated.grant
-    won: list[Any] = []
-    lost: list[TokenRefused] = []
-    ready = threading.Barrier(6)
 
-    def ask(number: int) -> None:
+    def question(number: int) -> Ask:
         form = parse_form(urlencode(federated.form(word)).encode(), media_type="application/x-www-form-urlencoded")
         proof = world.proof()
-        ready.wait()
-        try:
-            won.append(services[number % 2].token(form, dpop=proof, url=f"{world.base}/oauth2/token"))
-        except TokenRefused as refused:
-            lost.append(refused)
+        return lambda: services[number % 2].token(form, dpop=proof, url=f"{world.base}/oauth2/token")
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    won, lost = at_once(6, question)
     assert len(won) == 1
     assert {each.error.value for each in lost} == {"invalid_grant"}
 

@@ -18,8 +18,8 @@ from mcp import Client
 from mcp.client.auth.extensions.client_credentials import PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import MCPServer
-from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.stock_storage import Memory
 
 from remit.enforcement.metadata import WELL_KNOWN, challenge, protected_resource, resources
 from remit.kernel.canonical import encode
@@ -129,25 +129,6 @@ def test_the_sdk_authenticates_a_stock_client(guarded: Any, mode: str, tmp_path:
     assert asyncio.run(call(guarded, auth, mode)) == "acme: 100.00 EUR"
     assert {(caller.agent, caller.bound) for caller in guarded.callers} == {("sdk-bot", True)}
     assert len(guarded.world.entries("token")) == 1
-
-
-class Memory:
-    """The stock client's token storage, in memory."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return None
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:  # noqa: ARG002 - its protocol
-        raise AssertionError("nothing registers here")
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", "2026-07-28"])

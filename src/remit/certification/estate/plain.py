@@ -24,11 +24,11 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from remit.access.activation import MOST_GAPS
 from remit.certification.estate.model import Day, Event, Row, Start
 from remit.kernel.clock import DAY
+from remit.storage import upsert
 
 _SOME: Final = 10_000  # rows that are sent at once
 _metadata = MetaData()
@@ -86,9 +86,10 @@ class PlainEstate:
         return changed
 
     def _merge(self) -> Any:  # noqa: ANN401 - each dialect has a class of its own
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         # SQLite reads ON CONFLICT behind a SELECT as a join unless that has a WHERE.
-        new: Any = dialect.insert(_days).from_select(["eid", "day", "last"], _fresh().where(_arrived.c.eid >= 0))
+        new: Any = upsert.insert(_days, self._connection).from_select(
+            ["eid", "day", "last"], _fresh().where(_arrived.c.eid >= 0)
+        )
         last = case((new.excluded.last > _days.c.last, new.excluded.last), else_=_days.c.last)
         return new.on_conflict_do_update(index_elements=["eid", "day"], set_={"last": last})
 
