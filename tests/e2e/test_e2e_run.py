@@ -160,10 +160,8 @@ def test_what_is_recorded_of_a_run(place: Place) -> None:
     assert token["digest"] == hashlib.sha256(Path("/bin/sh").resolve().read_bytes()).hexdigest()
     assert token["payload_key"] == "agent:bot"  # the arguments are sealed
     assert "with-a-word" not in json.dumps(token)
-    ended = place.entries("change")[-1]
-    assert (ended["what"], ended["change"], ended["name"], ended["instance"]) == (
-        "run", "end", token["run"], token["instance"],
-    )  # fmt: skip
+    (ended,) = (each for each in place.entries("change") if (each["what"], each["change"]) == ("run", "end"))
+    assert (ended["name"], ended["instance"]) == (token["run"], token["instance"])
 
 
 def test_each_run_is_an_instance_and_leaves_its_place_free(place: Place) -> None:
@@ -309,7 +307,6 @@ def test_a_command_does_not_start_with_a_server_that_is_no_boundarys(place: Plac
     assert (done.code, started.exists()) == (2, False), done.err
     assert "✗ no boundary in force of bot for work names the server other\n" in done.err
     assert "  try      --server, one of payments\n" in done.err
-    ended = place.entries("change")[-1]
-    assert (ended["what"], ended["change"]) == ("run", "end")
+    assert ("run", "end") in {(each["what"], each["change"]) for each in place.entries("change")}
     assert place.run("touch", str(started), options=("--server", "payments")).code == 0
     assert started.exists()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from tests.interaction.apply_world import Rig, Tree
 
-from remit.access.activation import Activation, ActivationKey, ActivationState, Usage, activation_id
+from remit.access.activation import Activation, ActivationKey, ActivationState, Under, Usage, activation_id
 from remit.access.activation_sql import SqlActivations
 from remit.certification.usage.days import DayKey, UseDay
 from remit.certification.usage.sql import SqlUseDays
@@ -30,11 +31,18 @@ class NotedHands:
 
     def __init__(self) -> None:
         self.done: list[Done] = []
+        self.shown: list[Collection[str] | None] = []  # what each keep covers
+        self.was: list[Under | None] = []  # what each that was taken back had released
 
-    def keep(self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None) -> None:  # noqa: ARG002 - the port
+    def keep(
+        self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,  # noqa: ARG002 - the port
+        shown: Collection[str] | None = None,
+    ) -> None:  # fmt: skip
+        self.shown.append(shown)
         self.done.append((f"keep by {by.person}", key.action, until))
 
-    def unkeep(self, key: ActivationKey, *, by: Actor) -> None:
+    def unkeep(self, key: ActivationKey, *, by: Actor, was: Under | None = None) -> None:
+        self.was.append(was)
         self.done.append((f"unkeep by {by.person}", key.action, 0))
 
     def suspend(self, key: ActivationKey, *, by: Actor) -> None:

@@ -9,6 +9,7 @@ from tests.interaction.reviews_world import BOT, PAUSE, World
 from remit.kernel.clock import MINUTE, SECOND
 from remit.kernel.errors import Forbidden
 from remit.people.change import Actor
+from remit.reviews.canaries import LATEST
 from remit.reviews.model import AnswerState, Question, QuestionState, Stage
 from remit.storage.ports import Transaction
 
@@ -29,6 +30,7 @@ def ask_many(world: World, count: int) -> list[Question]:
             )  # fmt: skip
 
     world.rig.writer.change(ask)
+    world.later(LATEST)  # what is made up among them is asked by then
     return [each for each in world.reviews.queue("dana") if not each.canary]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from remit.access.activation import ActivationState
 from remit.cli import review
 from remit.kernel.errors import Malformed
 from remit.reviews.canaries import made_up
+from remit.reviews.model import QuestionState
 from remit.reviews.sql import SqlQuestions
 from remit.server.door import Porch
 from remit.server.http_reviews import Reviews
@@ -120,8 +122,10 @@ def test_an_answer_says_what_was_shown(front: Front) -> None:
 
 
 def test_a_made_up_question_is_shown_like_any_other(front: Front) -> None:
-    question = front.world.ask("list_payees")
-    planted = made_up(SECRET, question, now=front.world.now)
+    known = {"boundary": "pay", "state": "needs_human", "risk": 800_000, "days_of_use": 3, "last_use": 0}
+    question = front.world.ask("list_payees", facts=known)  # as certification asks
+    aside = made_up(SECRET, question, boundary="pay", purpose="pay-invoices", now=front.world.now)
+    planted = replace(aside, id="qst_01m8dd3q28vw7r5p4t7kbw4vjw", state=QuestionState.OPEN)
     front.world.rig.writer.change(lambda tx: SqlQuestions(tx.connection).put(planted))
     _, real = front.ask("dana:owner", "GET", f"/v1/reviews/{question.id}")
     _, other = front.ask("dana:owner", "GET", f"/v1/reviews/{planted.id}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,11 +131,14 @@ class Hands:
 
         return self.writer.change(apply)
 
-    def keep(self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None) -> Activation:
+    def keep(
+        self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
+        shown: Collection[str] | None = None,
+    ) -> Activation:  # fmt: skip
         """A person looked at what speaks against an entitlement and keeps it: that does not count until then.
 
         It covers what speaks against it now, and nothing that comes or begins anew later; with `seen`, only what did so
-        by then.
+        by then, and with `shown`, only what is named there (as `weighed` names it).
         What needed a person is in force again; what lapsed stays so until it is used. What is suspended for another
         reason than what it is held with, or revoked, is started (`start`) and not kept.
 
@@ -146,13 +149,14 @@ class Hands:
         self.prepare(key.agent)
 
         def apply(tx: Transaction) -> Activation:
-            return self.keep_within(tx, key, until=until, by=by, seen=seen)
+            return self.keep_within(tx, key, until=until, by=by, seen=seen, shown=shown)
 
         return self.writer.change(apply)
 
     def keep_within(
-        self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None
-    ) -> Activation:
+        self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
+        shown: Collection[str] | None = None,
+    ) -> Activation:  # fmt: skip
         """The same, within a change. The agent's activations are loaded."""
         rows = SqlActivations(tx.connection, self.seal)
         before, setting = rows.find(key), self._setting(key)
@@ -161,7 +165,8 @@ class Hands:
         known = before or self._unstarted(key, setting, by)
         against = weighed(key, setting.holder.noticed)
         looked = setting.now if seen is None else seen
-        covers = tuple(sorted(each for each, since in against.items() if since <= looked))
+        known_of = against.keys() if shown is None else shown
+        covers = tuple(sorted(each for each, since in against.items() if since <= looked and each in known_of))
         kept = replace(_released(known, setting.now), vouched=until, covers=covers, looked=looked)
         kept = replace(kept, serial=known.serial + 1 if before else 1)
         found = judge(facts_of(kept, setting)).state
@@ -177,8 +182,15 @@ class Hands:
         self._record(tx, verdict_of(kept, "keep", said, before), by)
         return kept
 
-    def unkeep(self, key: ActivationKey, *, by: Actor) -> Activation | None:
-        """A person's word is taken back: what speaks against it counts again, at once."""
+    def unkeep(self, key: ActivationKey, *, by: Actor, was: Under | None = None) -> Activation | None:
+        """A person's word is taken back: what speaks against it counts again, at once.
+
+        Args:
+            key: The entitlement.
+            by: Who takes it back.
+            was: What that word released (`needing` before it): it needs a person again, or is at risk for as long,
+                as if nobody had said it; unless it ended since, or was started anew.
+        """
         self.prepare(key.agent)
 
         def apply(tx: Transaction) -> Activation | None:
@@ -186,7 +198,7 @@ class Hands:
             before, setting = rows.find(key), self._setting(key)
             if before is None or not before.vouched:
                 return before
-            cleared = replace(before, vouched=EPOCH, covers=(), looked=EPOCH)
+            cleared = replace(_put_back(before, was), vouched=EPOCH, covers=(), looked=EPOCH)
             found = judge(facts_of(cleared, setting))
             after = become(cleared, found, setting.now) or replace(cleared, serial=before.serial + 1)
             rows.put(
@@ -243,6 +255,24 @@ def _released(known: Activation, now: Instant) -> Activation:
     if under is not None and under.state in _RELEASED and known.state is not ActivationState.SUSPENDED:
         return replace(known, under=None)
     return known
+
+
+def needing(known: Activation) -> Under | None:
+    """What a keep would release: that it needs a person, or is at risk, also under a reason that ends by itself."""
+    base = known.under if passing(known) else Under(known.state, known.why, known.since)
+    return base if base is not None and base.state in _RELEASED else None
+
+
+def _put_back(kept: Activation, was: Under | None) -> Activation:
+    """It as if a keep had not released it. What ended since, or was started anew, is another story."""
+    if was is None or kept.started > kept.looked:
+        return kept
+    if passing(kept):
+        over = kept.under is None or kept.under.state is ActivationState.AT_RISK
+        return replace(kept, under=was) if over else kept
+    if kept.state in _ENDED or kept.state is ActivationState.NEEDS_HUMAN:
+        return kept
+    return replace(kept, **was._asdict(), under=None)
 
 
 def _starts_alone(setting: Setting) -> bool:

@@ -15,9 +15,9 @@ from remit.reviews.canaries import FAST_COUNT, WINDOW, void
 from remit.reviews.ground import Ground
 from remit.reviews.model import CHOICES, NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said, Stage
 from remit.reviews.quality import Given
-from remit.reviews.shown import JOINED, OF_ENTITLEMENTS, line_of, news_of, up_to_date
+from remit.reviews.shown import JOINED, OF_ENTITLEMENTS, line_of, news_of, reopened, up_to_date
 from remit.reviews.sql import SqlAnswers, SqlQuestions
-from remit.reviews.subject import Subjects
+from remit.reviews.subject import Subject, Subjects
 from remit.reviews.telling import log, notify
 from remit.reviews.word import sealed
 from remit.storage.ports import Transaction
@@ -35,12 +35,20 @@ def given(answer: Answer) -> Given:
     return Given(answer.at, answer.said, answer.asked, answer.canary)
 
 
-def current(subjects: Subjects, question: Question) -> Question:
-    """The question with what changed in this moment, although no tick has looked at it yet."""
+def current(subjects: Subjects, question: Question, wide: Subject | None = None) -> Question:
+    """The question with what changed in this moment, although no tick has looked at it yet.
+
+    `wide` is what it is about, with the use of everything else in its boundaries, where that is known.
+    """
     if question.canary or question.kind not in OF_ENTITLEMENTS or question.state is not QuestionState.OPEN:
         return question
     subject = subjects.of(question, wide=False)
-    return question if subject.gone else up_to_date(question, subject)
+    if subject.gone:
+        return question
+    if Said.NARROW not in CHOICES[question.kind]:
+        return up_to_date(question, subject)
+    takes = (wide or subjects.of(question)).narrowing()
+    return up_to_date(question, subject, narrowing=[each.action for each in takes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +77,24 @@ class Answering:
             Forbidden: This person may not answer it.
         """
 
-        def apply(tx: Transaction) -> Answer:
+        def apply(tx: Transaction) -> Answer | Conflict:
             question = self._open(tx, id, by)
             word = _word(question, said, note)
             if word is Said.ASK:
                 return self._hand(tx, question, by=by, note=note, to=to)  # decides nothing
             question = current(self.ground.subjects(tx.connection, self.ground.clock.now()), question)
-            self._require_shown(tx, question, word, shown)
+            if refused := self._not_shown(tx, question, word, shown):
+                # Its serial says what the refusal shows, and nothing that comes after.
+                SqlQuestions(tx.connection).put(question)
+                return refused
             if not question.canary:
                 self._does_something(tx, question, word)
             return self._stage(tx, question, word, by=by, note=note)
 
-        return self.ground.writer.change(apply)
+        found = self.ground.writer.change(apply)
+        if isinstance(found, Conflict):
+            raise found
+        return found
 
     def _open(self, tx: Transaction, id: str, by: Actor) -> Question:  # noqa: A002 - what it is
         question = SqlQuestions(tx.connection).find(id)
@@ -99,14 +113,16 @@ class Answering:
             advice = f"ask {question.assigned}" if question.assigned not in {"", by.person} else ""
             raise Forbidden(f"{by.person} may not answer this: {reason}", try_=advice)
 
-    def _require_shown(self, tx: Transaction, question: Question, said: Said, shown: int) -> None:
-        """Raise Conflict if the question is about more than this person was shown: they say nothing about that."""
+    def _not_shown(self, tx: Transaction, question: Question, said: Said, shown: int) -> Conflict | None:
+        """The refusal if the question is about more than this person was shown: they say nothing about that."""
         if shown == question.serial:
-            return
+            return None
         show = f"remit review show {question.id}"
         if not 1 <= shown < question.serial:
             raise Malformed(f"this question was never shown as {shown}", try_=show)
-        news = news_of(question, shown)
+        news = news_of(question, shown, said)
+        if not news:
+            return None
         subject = self.ground.subjects(tx.connection, self.ground.clock.now()).of(question, wide=False)
         lines = list(dict.fromkeys(line_of(each, subject.keys) for each in news))
         named = ", ".join(lines[:_NAMED])
@@ -115,7 +131,7 @@ class Answering:
         next_ = show if more else f"remit review {said.value} {question.id} --as-shown {question.serial}"
         since = "it was asked" if shown == 1 else "it was shown so"
         is_ = "is about more" if all(each.what == JOINED for each in news) else "has changed"
-        raise Conflict(f"this question {is_} since {since}: {named}{more}", try_=next_)
+        return Conflict(f"this question {is_} since {since}: {named}{more}", try_=next_)
 
     def _does_something(self, tx: Transaction, question: Question, said: Said) -> None:
         """Raise Conflict if there is nothing to narrow, or nothing in force to keep."""
@@ -231,9 +247,8 @@ class Answering:
         barred = tuple(dict.fromkeys((*question.barred, person)))
         owner = subjects.owner(question.agent)
         to = "" if question.general else assignee(owner, subjects.person, without={question.requester, *barred})
-        return replace(
-            question, state=QuestionState.OPEN, stage=Stage.ESCALATED, moved=now, barred=barred, assigned=to, handed=""
-        )
+        again = reopened(question)
+        return replace(again, stage=Stage.ESCALATED, moved=now, barred=barred, assigned=to, handed="")
 
 
 def _of_a_void_batch(answer: Answer) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from remit.people.change import Actor
 from remit.reviews.ground import Ground
 from remit.reviews.model import Answer, AnswerState, Question, QuestionState, Said
+from remit.reviews.shown import reopened
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.telling import REMIT, log, notify
 from remit.reviews.word import given_so, sealed
@@ -73,6 +74,13 @@ class Answers:
             notify(self.tx, question, "answer_failed", now=self.ground.clock.now(), more={"why": OVERTAKEN})
         return True
 
+    def note(self, question: Question, after: Question) -> None:
+        """Write what came of an answered question's matter since; what was given to it so is sealed with that."""
+        for each in SqlAnswers(self.tx.connection).of_question(question.id):
+            if given_so(self.ground.secret, each, question):
+                self.put(each, after)
+        SqlQuestions(self.tx.connection).put(after)
+
     def void(self, answer: Answer, question: Question, why: str) -> Question:
         """It counts no more. Its question is open again, unless somebody else's answer decided it."""
         rows = SqlAnswers(self.tx.connection)
@@ -81,7 +89,7 @@ class Answers:
         decided = any(each.state in _DECIDED and given_so(self.ground.secret, each, question) for each in others)
         if decided or question.state is not QuestionState.ANSWERED:
             return question
-        again = replace(question, state=QuestionState.OPEN)
+        again = reopened(question)
         SqlQuestions(self.tx.connection).put(again)
         if again.agent:
             self.tx.touch(f"activations:{again.agent}")  # it is brought up to date with the next tick

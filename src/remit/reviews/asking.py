@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from remit.access.model import BoundaryState
-from remit.access.sql import SqlBoundaries
+from remit.access.sql import SqlBoundaries, load_of_agent
 from remit.catalog.model import Tier
 from remit.kernel.clock import HOUR, Instant, Micros, rfc3339
 from remit.kernel.errors import Malformed
@@ -20,11 +20,11 @@ from remit.reviews.answers import Answers
 from remit.reviews.assign import assignee, heir
 from remit.reviews.canaries import follows, made_up
 from remit.reviews.ground import Ground
-from remit.reviews.model import Kind, Question, QuestionState, Stage
+from remit.reviews.model import CHOICES, Kind, Question, QuestionState, Said, Stage
 from remit.reviews.recommend import recommend
 from remit.reviews.renewal import highest
 from remit.reviews.schedule import Course, ends
-from remit.reviews.shown import OF_ENTITLEMENTS, as_shown, joined_by, shown_standing, stood, up_to_date, with_news
+from remit.reviews.shown import OF_ENTITLEMENTS, as_shown, joined_by, noting, reopened, up_to_date, with_matter
 from remit.reviews.shown import standing as standing_of
 from remit.reviews.sql import SqlQuestions
 from remit.reviews.subject import Subject, Subjects, names_of
@@ -81,7 +81,7 @@ class Asking:
         same = next((each for each in standing if _goes_with(matter, why, each, now)), None)
         if same is not None and not mine:
             # Its figures follow with the next tick: a thousand entitlements may be at risk in one moment.
-            rows.put(joined_by(same, [about], {}, standing_of(str(facts.get("state", "")), why)))
+            rows.put(joined_by(same, [about], {}, standing_of(matter.kind, str(facts.get("state", "")), why)))
             tx.touch(f"activations:{agent}")
             return
         question = self._question(self.ground.subjects(tx.connection, now), matter, why)
@@ -89,40 +89,44 @@ class Asking:
         self._put(tx, question)
         planted = follows(self.ground.secret, question.id, ordinal=real + 1, planted=made)
         if planted and question.assigned and not question.general:
-            self._put(tx, made_up(self.ground.secret, question, now=now))
+            self._plant(tx, question, now)
+
+    def _plant(self, tx: Transaction, host: Question, now: Instant) -> None:
+        """Put a made-up question aside until it is asked, in a change of its own like any other."""
+        given = load_of_agent(tx.connection, host.agent)
+        mine = [each for each in given if each.purpose == host.facts.get("purpose")] or given
+        if mine:
+            made = made_up(self.ground.secret, host, boundary=mine[0].boundary, purpose=mine[0].purpose, now=now)
+            SqlQuestions(tx.connection).put(replace(made, id=new_id("qst")), due=made.asked)
+
+    def ask_made_up(self, tx: Transaction, aside: Question) -> None:
+        """Ask one that was put aside. Its time and its id are of now, so that they say nothing of what it follows."""
+        now, rows = self.ground.clock.now(), SqlQuestions(tx.connection)
+        rows.drop(aside.id)
+        asked = replace(aside, id=new_id("qst"), state=QuestionState.OPEN, asked=now, moved=now)
+        self._put(tx, self._now(self.ground.subjects(tx.connection, now), asked))
 
     def _again(self, tx: Transaction, question: Question, matter: _Matter, why: str) -> bool:
         """Asked about already: whether that is enough, once the question says what is new.
 
         An answer that is not carried out yet is to what was shown, so what is new makes an end of it and asks again;
-        not of one that takes everything away. One that is just being carried out is left, and asked beside it.
+        not of one that takes everything away: then it is noted, for if that is taken back. One that is just being
+        carried out is left, and asked beside it.
         """
-        now = self._with_new(question, matter, why)
-        if now is question or question.canary:
+        known = question if question.state is QuestionState.OPEN else reopened(question)
+        now = with_matter(known, matter.about, why, matter.facts)
+        if now is known or question.canary:
             return True
         if question.state is not QuestionState.OPEN:
-            dropped = Answers(self.ground, tx).overtaken(question)
+            answers = Answers(self.ground, tx)
+            dropped = answers.overtaken(question)
+            if dropped is None:
+                answers.note(question, noting(question, matter.about, why, matter.facts))
             if dropped is not True:
                 return dropped is None
-            now = replace(now, state=QuestionState.OPEN)
         SqlQuestions(tx.connection).put(now)
         tx.touch(f"activations:{question.agent}")
         return True
-
-    def _with_new(self, question: Question, matter: _Matter, why: str) -> Question:
-        """The question with what it does not say yet of the matter; itself, if there is nothing."""
-        if matter.kind is Kind.TOXIC:
-            names = matter.facts.get("entitlements")
-            new = [each for each in names if each not in names_of(question)] if isinstance(names, list) else []
-            reach = matter.facts.get("reach")
-            wider = reach == "direct" and question.facts.get("reach") == "latent"
-            after = joined_by(question, new, {"reach": reach} if wider else {}) if new or wider else question
-            return with_news(after, [("reach", "it can do all of it now")]) if wider else after
-        state = matter.facts.get("state")
-        if matter.kind is not Kind.NEEDS_HUMAN or not isinstance(state, str):
-            return question
-        now, known = standing_of(state, why), shown_standing(question, matter.about)
-        return question if known in {None, now} else stood(question, matter.about, now, why, matter.facts)
 
     def settle(self, tx: Transaction, *, kind: str, agent: str, about: str) -> None:
         """What was asked about is over by itself; an open question about it and nothing else is, too."""
@@ -139,7 +143,8 @@ class Asking:
         subject = subjects.of(matter, wide=False)
         facts = dict(matter.facts) if subject.gone else {**subject.facts(), **matter.facts}
         if matter.kind in OF_ENTITLEMENTS and not subject.gone:
-            facts |= {"as_shown": as_shown(subject)}
+            narrows = subjects.of(matter).narrowing() if Said.NARROW in CHOICES[matter.kind] else ()
+            facts |= {"as_shown": as_shown(subject) | {"narrow": sorted(each.action for each in narrows)}}
         tier = _tier(matter, subject, facts)
         recommendation, reason = recommend(matter.kind, tier, facts)
         question = Question(

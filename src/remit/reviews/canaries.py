@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
-from remit.kernel.clock import DAY, SECOND, Instant
+from remit.kernel.clock import DAY, MINUTE, SECOND, Instant
 from remit.kernel.names import split_action
 from remit.reviews.model import Kind, Question, QuestionState, Stage
 from remit.reviews.quality import SITTING, Given, median
@@ -26,8 +26,9 @@ FEWEST: Final = 5  # of them, before they say anything: below, one slip would be
 CATCH_PERCENT: Final = 80
 FAST: Final = 3 * SECOND  # nobody reads a question in less
 FAST_COUNT: Final = 30
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_KEPT: Final = len("qst_") + 10  # of an id: its prefix and its time
+SOONEST: Final = SECOND  # after its host a made-up question is asked
+LATEST: Final = 15 * MINUTE
+_OF_ITS_AGENT: Final = ("exposed", "critical")
 # What a made-up entitlement is for: tools as servers really have them, that hardly any agent needs.
 _TOOLS: Final = ("export_all", "delete_records", "set_permissions", "rotate_keys", "bulk_update", "read_audit_log")
 
@@ -53,40 +54,48 @@ def follows(secret: bytes, question: str, *, ordinal: int, planted: int) -> bool
     return int.from_bytes(mac(secret, "place", question)[:8], "big") % slots == 0
 
 
-def made_up(secret: bytes, host: Question, *, now: Instant) -> Question:
-    """The made-up question that goes with `host`: an entitlement of the same agent that nobody should keep."""
+def made_up(secret: bytes, host: Question, *, boundary: str, purpose: str, now: Instant) -> Question:
+    """The made-up question that goes with `host`: an entitlement of the same agent that nobody should keep.
+
+    It is asked (`asked`) some minutes after its host, until when it is settled: what comes in one moment with another
+    would be known by that. Its id is made when it is asked.
+
+    Args:
+        secret: The deployment's own.
+        host: The real question.
+        boundary: One of the agent's, that the entitlement is said to be of.
+        purpose: Of that boundary.
+        now: When the host is asked.
+    """
     chance = mac(secret, "item", host.id)
-    name = "".join(_ALPHABET[byte % 32] for byte in chance[:16])
-    facts = _facts(host, chance, now)
+    at = Instant(now + SOONEST + int.from_bytes(mac(secret, "when", host.id)[:8], "big") % (LATEST - SOONEST))
+    facts = _facts(host, chance, boundary=boundary, purpose=purpose, now=at)
     recommendation, reason = recommend(Kind.NEEDS_HUMAN, host.tier, facts)
     return replace(
-        host, id=host.id[:_KEPT] + name, kind=Kind.NEEDS_HUMAN, about="act_" + chance.hex()[:26],
-        why="at_risk_too_long", asked=now, moved=now, facts=facts, recommendation=recommendation, reason=reason,
-        state=QuestionState.OPEN, stage=Stage.ASKED, barred=(), handed="", canary=True,
+        host, id="", kind=Kind.NEEDS_HUMAN, about="act_" + chance.hex()[:26], why="at_risk_too_long", asked=at,
+        moved=at, facts=facts, recommendation=recommendation, reason=reason, state=QuestionState.SETTLED,
+        stage=Stage.ASKED, barred=(), handed="", canary=True,
     )  # fmt: skip
 
 
-def _facts(host: Question, chance: bytes, now: Instant) -> Mapping[str, Any]:
-    """Facts of the shape that real ones have, and known to be bad: long unused, and of an agent that is in trouble."""
+def _facts(host: Question, chance: bytes, *, boundary: str, purpose: str, now: Instant) -> Mapping[str, Any]:
+    """Facts of the shape that real ones have, and known to be bad: long unused, and of an agent that is in trouble.
+
+    The names are those of every real one about one entitlement, whatever the host is about.
+    """
     action = str(host.facts.get("action") or f"{host.facts.get('server') or 'records'}/x")
     server = split_action(action)[0] if "/" in action or ":" in action else "records"
-    known = dict(host.facts) if host.kind is Kind.NEEDS_HUMAN else {}
     idle = 120 + chance[18] % 90
-    if "last_use" in known:
-        known |= {
-            "last_use": now - idle * DAY - int.from_bytes(chance[20:24], "big"),
-            "days_of_use": 1 + chance[24] % 4,
-        }
-    if "state" in known:
-        known["state"] = "needs_human"
-    for name in ("entitlements", "as_shown"):  # what it is about is nowhere else
-        known.pop(name, None)
-    return known | {
+    return {name: host.facts[name] for name in _OF_ITS_AGENT if name in host.facts} | {
         "action": f"{server}/{_TOOLS[chance[16] % len(_TOOLS)]}",
-        "purpose": str(host.facts.get("purpose") or "maintenance"),
+        "purpose": purpose,
         "scope": server,
+        "boundary": boundary,
         "tier": host.tier.value,
+        "state": "needs_human",
         "risk": 900_000 + chance[17] * 100,
+        "days_of_use": 1 + chance[24] % 4,
+        "last_use": now - idle * DAY - int.from_bytes(chance[20:24], "big"),
         "uses_90": 0,
         "uses_30": 0,
         "idle_days": idle,

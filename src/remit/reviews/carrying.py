@@ -14,15 +14,24 @@ from remit.access.codec import draft_text
 from remit.access.model import BoundaryState
 from remit.access.sql import SqlBoundaries
 from remit.catalog.model import Tier
+from remit.certification.hands import needing
 from remit.kernel.clock import DAY, Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, Forbidden, NotFound, RemitError
 from remit.kernel.names import ActionName, BoundaryName
 from remit.people.change import Actor
-from remit.reviews.answers import Answers, Pair, actor_of
+from remit.reviews.answers import OVERTAKEN, Answers, Pair, actor_of
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, Said
 from remit.reviews.narrowing import without
-from remit.reviews.shown import QUIET, shown_standing, stands
+from remit.reviews.shown import (
+    OF_ENTITLEMENTS,
+    QUIET,
+    rewritten,
+    shown_against,
+    shown_narrowing,
+    shown_standing,
+    stands,
+)
 from remit.reviews.subject import Subject
 from remit.reviews.telling import REMIT, log, notify
 from remit.storage.ports import Transaction
@@ -31,6 +40,7 @@ KEPT: Final = 90 * DAY  # how long a person's keep of an entitlement holds
 KEPT_CRITICAL: Final = 30 * DAY
 LATE: Final = DAY  # after its time nothing is carried out any more: a row put back later says nothing
 _HOPELESS = (ConfigInvalid, Conflict, Forbidden, NotFound)  # it will not do the next time either
+_VOUCHED: Final = OF_ENTITLEMENTS - {Kind.BOUNDARY_DUE}
 _TAKES: Final = frozenset({Said.NARROW, Said.END})
 
 
@@ -69,12 +79,23 @@ class Carrying:
             self._drop(tx, answer, question, "it was not carried out within a day of its time")
             return None
         if "claimed" not in answer.done:
+            if self._overtaken(tx, answer, question, now):
+                self._drop(tx, answer, question, OVERTAKEN)
+                return None
             done: dict[str, Any] = {"claimed": now}
             if answer.said in _TAKES and not answer.canary:
                 done |= self._plan(tx, question, answer.said, now)
+            if answer.said is Said.KEEP and question.kind in _VOUCHED:
+                done |= {"was": self._released(tx, question, now)}
             # Sealed with its plan: what is done is what was planned here, and not what its row came to say.
             answer = answers.put(replace(answer, done=done), question)
         return answer, question
+
+    def _overtaken(self, tx: Transaction, answer: Answer, question: Question, now: Instant) -> bool:
+        """Whether a boundary was rewritten while it waited: its person saw another one. Who ends it ends any."""
+        if answer.canary or answer.said is Said.END or question.kind not in OF_ENTITLEMENTS:
+            return False
+        return rewritten(question, self.ground.subjects(tx.connection, now).of(question, wide=False))
 
     def _plan(self, tx: Transaction, question: Question, said: Said, now: Instant) -> dict[str, Any]:
         """What will be taken from which boundary, and what each of them is before: an undo needs it."""
@@ -86,7 +107,13 @@ class Carrying:
             for each in active
             if each is not None
         ]
-        return {"taken": sorted(_taken(subject, said)), "whole": _whole(question, said), "before": before}
+        return {"taken": sorted(_taken(subject, said, question)), "whole": _whole(question, said), "before": before}
+
+    def _released(self, tx: Transaction, question: Question, now: Instant) -> dict[str, Any]:
+        """What a keep will release of each entitlement, so that taking it back leaves nothing usable that was not."""
+        subject = self.ground.subjects(tx.connection, now).of(question, wide=False)
+        found = ((activation_id(key), needing(each)) for key, each in subject.started.items())
+        return {name: list(each) for name, each in found if each is not None}
 
     def _do(self, answer: Answer, question: Question, now: Instant) -> None:
         by, ports = actor_of(answer), self.ground
@@ -102,8 +129,8 @@ class Carrying:
     def _vouch(self, question: Question, answer: Answer, now: Instant, by: Actor) -> None:
         """A person's keep holds for a time, from when it was due: carried out once more, it holds no longer.
 
-        It covers what spoke against it when the answer was given, and nothing that came to stand otherwise since. For
-        a boundary that is the answer itself, which is read as its renewal.
+        It covers what its question showed to speak against it, and nothing that came to stand otherwise since. For a
+        boundary that is the answer itself, which is read as its renewal.
         """
         if question.kind is Kind.BOUNDARY_DUE:
             return
@@ -116,8 +143,9 @@ class Carrying:
                 refused.append(Conflict(f"{key.action} stands otherwise than it was shown"))
                 continue
             time = KEPT_CRITICAL if subject.tier(key) is Tier.CRITICAL else KEPT
+            shown = shown_against(question, activation_id(key))
             try:
-                self.ground.hands.keep(key, until=Instant(answer.due + time), by=by, seen=answer.at)
+                self.ground.hands.keep(key, until=Instant(answer.due + time), by=by, seen=answer.at, shown=shown)
             except (NotFound, Conflict) as error:  # it ended meanwhile; the others are kept
                 refused.append(error)
         if refused and len(refused) == len(subject.keys):
@@ -126,7 +154,12 @@ class Carrying:
     def _take_all(self, answer: Answer, question: Question, now: Instant, by: Actor) -> None:
         """Take what was planned, as far as the question is about it now: what its row says alone takes nothing."""
         subject = self.ground.reader.read(lambda connection: self.ground.subjects(connection, now).of(question))
-        taken = _taken(subject, answer.said) & set(answer.done["taken"])
+        planned = set(answer.done["taken"])
+        taken = _taken(subject, answer.said, question) & planned
+        # Not what a narrowing that was done and is done once more finds gone.
+        stays = not planned or any(not planned.isdisjoint(each.rules) for each in subject.boundaries)
+        if answer.said is Said.NARROW and not taken and stays:
+            raise Conflict("nothing is left of what narrowing was to take: it is used, or needed, by now")
         whole = _whole(question, answer.said) and answer.done["whole"] is True
         mine = {each.boundary for each in subject.boundaries}
         for each in answer.done["before"]:
@@ -174,13 +207,23 @@ class Carrying:
 
 def _otherwise(question: Question, key: ActivationKey, subject: Subject) -> bool:
     """Whether it waits for somebody, or was ended, otherwise than when the question was answered."""
-    shown, now = shown_standing(question, activation_id(key)), stands(subject.started.get(key))
+    shown = shown_standing(question, activation_id(key))
+    now = stands(question.kind, subject.started.get(key))
     return shown is not None and now not in {shown, QUIET}
 
 
-def _taken(subject: Subject, said: Said) -> set[ActionName]:
-    """The actions that this word takes from the subject as it is now."""
-    return {each.action for each in (subject.narrowing() if said is Said.NARROW else subject.ending())}
+def _taken(subject: Subject, said: Said, question: Question) -> set[ActionName]:
+    """The actions that this word takes from the subject as it is now: of a narrowing, none that was not shown.
+
+    Of what should not be held together goes the part that was shown, also if the agent uses another one least by now.
+    """
+    ending = {each.action for each in subject.ending()}
+    if said is not Said.NARROW:
+        return ending
+    shown = shown_narrowing(question)
+    if shown is not None and question.kind is Kind.TOXIC:
+        return {each for each in ending if each in shown}
+    return {each.action for each in subject.narrowing() if shown is None or each.action in shown}
 
 
 def _whole(question: Question, said: Said) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from sqlalchemy import Connection
 
-from remit.access.activation import ActivationKey
+from remit.access.activation import ActivationKey, Under
 from remit.access.draft import Draft
 from remit.access.propose import Step
 from remit.kernel.clock import Instant
@@ -20,12 +21,15 @@ class Hands(Protocol):
         NotFound, Conflict: No boundary in force names it; its agent is not active.
     """
 
-    def keep(self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None) -> object:
-        """A person vouches for it until then, against what spoke against it at `seen` (None: now)."""
+    def keep(
+        self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
+        shown: Collection[str] | None = None,
+    ) -> object:  # fmt: skip
+        """A person vouches for it until then, against what of `shown` spoke against it at `seen` (None: all; now)."""
         ...
 
-    def unkeep(self, key: ActivationKey, *, by: Actor) -> object:
-        """That word is taken back: what speaks against it counts again, at once."""
+    def unkeep(self, key: ActivationKey, *, by: Actor, was: Under | None = None) -> object:
+        """That word is taken back: what speaks against it counts again, at once; and what it released (`was`) is so."""
         ...
 
     def suspend(self, key: ActivationKey, *, by: Actor) -> object:

@@ -96,7 +96,10 @@ class ReviewService:
         return found
 
     def show(self, id: str) -> Shown:  # noqa: A002 - what it is
-        """One question with its effect preview as of now, and what was said to it. Raises NotFound."""
+        """One question with its effect preview as of now, and what was said to it. Raises NotFound.
+
+        What is new in it is written down: an answer says by the serial what was shown.
+        """
         question = self.find(id)
 
         def query(connection: Connection) -> Shown:
@@ -105,9 +108,15 @@ class ReviewService:
             preview = _made_up_preview(question) if question.canary else subject.preview()
             keys = (_made_up_key(question),) if question.canary else subject.keys
             answers = SqlAnswers(connection).of_question(id)
-            return Shown(question=current(subjects, question), preview=preview, keys=keys, answers=answers)
+            now = current(subjects, question, subject)
+            return Shown(question=now, preview=preview, keys=keys, answers=answers)
 
-        return self._ground.reader.read(query)
+        shown = self._ground.reader.read(query)
+        if shown.question == question:
+            return shown
+        moved = [(question, shown.question)]
+        done = self._ground.writer.change(lambda tx: self._asking.move(tx, moved))
+        return shown if done else self.show(id)  # somebody was faster: it is another one by now
 
     def may_answer(self, question: Question) -> Collection[str]:
         """The people who may answer a question that is an owner's, as `operators.cedar` is asked about them."""

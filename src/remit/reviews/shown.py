@@ -1,8 +1,8 @@
 """What a question's people are shown of where its matter stands, and what came of it since (pure).
 
-An answer is to what was shown. So a question remembers where each entitlement and boundary of its matter stood
-(`as_shown` of its facts), each change is news of its own (`news`: about what, under which serial, and what it is), and
-its serial is one more with each.
+An answer is to what was shown. So a question remembers where each entitlement and boundary of its matter stood, what
+spoke against it and what `narrow` would have taken (`as_shown` of its facts). Each change is news of its own (`news`:
+about what, under which serial, and what it is), and its serial is one more with each.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import Any, Final, NamedTuple
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, activation_id
 from remit.access.judge import TOXIC
-from remit.reviews.model import Kind, Question
+from remit.reviews.model import Kind, Question, QuestionState, Said
 from remit.reviews.recommend import recommend
 from remit.reviews.subject import Subject, names_of, names_of_key
 
 OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC, Kind.BOUNDARY_DUE})
-BOOKKEEPING: Final = frozenset({"as_shown", "news", "serial"})  # of a question's facts: no person reads these
+BOOKKEEPING: Final = frozenset({"as_shown", "news", "serial", "since"})  # of a question's facts: no person reads these
 JOINED: Final = ""  # the news that something joined
+NARROWING: Final = "narrow"  # what news of what a narrowing would take are about: for who narrows, and nobody else
+_NAMED: Final = 5  # actions in one line
 _COUNTED: Final = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.SUSPENDED, ActivationState.REVOKED})
 _OF_ITS_AGENT: Final = frozenset({"risk", "exposed", "critical"})
 QUIET: Final = ""  # it waits for nobody: in force, or lapsed, or never started
@@ -33,15 +35,18 @@ class News(NamedTuple):
     what: str  # JOINED, or one line
 
 
-def standing(state: str, why: str) -> str:
-    """Where an entitlement stands, as far as a person who is asked about it must know."""
+def standing(kind: Kind, state: str, why: str) -> str:
+    """Where an entitlement stands, as far as a person who is asked about it must know.
+
+    That it is held for a combination is what a question about the combination says already, and news in any other.
+    """
     counted = state in {each.value for each in _COUNTED}
-    return f"{state}: {why}" if counted and why != TOXIC else QUIET
+    return f"{state}: {why}" if counted and not (kind is Kind.TOXIC and why == TOXIC) else QUIET
 
 
-def stands(activation: Activation | None) -> str:
+def stands(kind: Kind, activation: Activation | None) -> str:
     """The same, of one as it was last recorded."""
-    return QUIET if activation is None else standing(activation.state.value, activation.why)
+    return QUIET if activation is None else standing(kind, activation.state.value, activation.why)
 
 
 def shown_standing(question: Question, about: str) -> str | None:
@@ -50,9 +55,23 @@ def shown_standing(question: Question, about: str) -> str | None:
     return None if said is None else str(said)
 
 
-def news_of(question: Question, shown: int) -> list[News]:
-    """What came after the question was shown as `shown`, oldest first."""
+def shown_against(question: Question, about: str) -> frozenset[str] | None:
+    """What spoke against an entitlement when the question was last brought up to date; None if that is not known."""
+    said = _as_shown(question.facts).get("against", {}).get(about)
+    return None if said is None else frozenset(map(str, said))
+
+
+def shown_narrowing(question: Question) -> frozenset[str] | None:
+    """The actions that a narrowing would have taken when it was last shown; None if that is not known."""
+    said = _as_shown(question.facts).get("narrow")
+    return None if said is None else frozenset(map(str, said))
+
+
+def news_of(question: Question, shown: int, said: Said | None = None) -> list[News]:
+    """What came after the question was shown as `shown`, oldest first; with `said`, what matters to who says that."""
     found = (News(serial, about, what) for about, (serial, what) in _news(question.facts).items())
+    if said not in {None, Said.NARROW}:
+        found = (each for each in found if each.about != NARROWING)
     return sorted(each for each in found if each.serial > shown)
 
 
@@ -76,21 +95,29 @@ def as_shown(subject: Subject) -> dict[str, Any]:
     """Where everything that is asked about stands now. Of a boundary that is due, the boundary is asked about."""
     keys = () if subject.kind is Kind.BOUNDARY_DUE else subject.keys
     return {
-        "standing": {activation_id(key): stands(subject.started.get(key)) for key in keys},
+        "standing": {activation_id(key): stands(subject.kind, subject.started.get(key)) for key in keys},
+        "against": {activation_id(key): dict(subject.against.get(key, {})) for key in keys},
         "boundaries": {each.boundary: each.version for each in subject.boundaries},
     }
 
 
-def up_to_date(question: Question, subject: Subject) -> Question:
-    """The question as it is now: with what changed since it was last brought up to date, and its figures if it did."""
+def up_to_date(question: Question, subject: Subject, *, narrowing: Iterable[str] | None = None) -> Question:
+    """The question as it is now: with what changed since it was last brought up to date, and its figures if it did.
+
+    `narrowing` is what `narrow` takes, where it is shown or said; else that stays as it was shown last.
+    """
     known, now, many = _as_shown(question.facts), as_shown(subject), len(names_of(question))
+    if narrowing is not None or "narrow" in known:
+        now["narrow"] = known["narrow"] if narrowing is None else sorted(narrowing)
     more = many != question.facts.get("counted", 1)
     if known == now and not more:
         return question
     # Of a question from before this was remembered, nothing is known to have changed.
-    found = [*_moved(known, now, subject), *_rewritten(known, now, more=more)] if known else []
+    found = _changes(known, now, subject, more=more) if known else []
     after = with_news(question, found) if found else question
     facts = {**after.facts, "as_shown": now}
+    if "against" in facts and not any(now["against"].values()):
+        del facts["against"]
     if not found and not more:
         return replace(after, facts=facts)
     facts |= {**subject.facts(), **({"counted": many} if more else {})}
@@ -136,13 +163,94 @@ def stood(question: Question, about: str, now: str, why: str, facts: Mapping[str
     return replace(after, why=why, facts=known, recommendation=recommendation, reason=reason)
 
 
+def with_matter(question: Question, about: str, why: str, facts: Mapping[str, Any]) -> Question:
+    """The question with what it does not say yet of its matter; itself, if there is nothing."""
+    if question.kind is Kind.TOXIC:
+        names = facts.get("entitlements")
+        new = [each for each in names if each not in names_of(question)] if isinstance(names, list) else []
+        reach = facts.get("reach")
+        wider = reach == "direct" and question.facts.get("reach") == "latent"
+        after = joined_by(question, new, {"reach": reach} if wider else {}) if new or wider else question
+        return with_news(after, [("reach", "it can do all of it now")]) if wider else after
+    state = facts.get("state")
+    if question.kind is not Kind.NEEDS_HUMAN or not isinstance(state, str):
+        return question
+    now, known = standing(question.kind, state, why), shown_standing(question, about)
+    return question if known in {None, now} else stood(question, about, now, why, facts)
+
+
+def noting(question: Question, about: str, why: str, facts: Mapping[str, Any]) -> Question:
+    """An answered question that notes for later what came of its matter since: its answer says nothing of it."""
+    since = [*question.facts.get("since", ()), {"about": about, "why": why, "facts": dict(facts)}]
+    return replace(question, facts={**question.facts, "since": since})
+
+
+def reopened(question: Question) -> Question:
+    """The question open again, with what came of its matter since it was answered."""
+    since = question.facts.get("since", ())
+    facts = {name: each for name, each in question.facts.items() if name != "since"}
+    after = replace(question, state=QuestionState.OPEN, facts=facts)
+    for each in since:
+        after = with_matter(after, each["about"], each["why"], each["facts"])
+    return after
+
+
+def rewritten(question: Question, subject: Subject) -> bool:
+    """Whether a boundary of its matter is another than it was when the question was last brought up to date."""
+    known = _as_shown(question.facts)
+    return bool(known) and known.get("boundaries", {}) != as_shown(subject)["boundaries"]
+
+
+def _changes(
+    known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject, *, more: bool
+) -> list[tuple[str, str]]:
+    moved, rewritten = _moved(known, now, subject), _rewritten(known, now, more=more)
+    return [*_merged([*moved, *_spoken(known, now, subject)]), *rewritten, *_narrowing(known, now)]
+
+
+def _merged(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """One line about each."""
+    lines: dict[str, list[str]] = {}
+    for about, what in found:
+        lines.setdefault(about, []).append(what)
+    return [(about, "; ".join(each)) for about, each in lines.items()]
+
+
+def _spoken(known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject) -> list[tuple[str, str]]:
+    """What speaks against an entitlement and did not, or does anew."""
+    before, found = known.get("against", {}), list[tuple[str, str]]()
+    named = {activation_id(key): key.action for key in subject.keys}
+    for about, against in now["against"].items():
+        was = before.get(about, against)
+        new = sorted(each for each, since in against.items() if each not in was or _anew(each, since, was[each]))
+        if new:
+            found.append((about, f"{', '.join(new)} speaks against {named[about]}"))
+    return found
+
+
+def _anew(name: str, since: int, before: int) -> bool:
+    """A combination is the same again by its name; a doubt that was over is another one."""
+    return since > before and not name.startswith(TOXIC)
+
+
+def _narrowing(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a narrowing takes, if it is more than it was. Less is no news: it takes less."""
+    takes = now.get("narrow", [])
+    if set(takes) <= set(known.get("narrow", takes)):
+        return []
+    more = f" and {len(takes) - _NAMED} more" if len(takes) > _NAMED else ""
+    return [(NARROWING, f"narrow takes {', '.join(takes[:_NAMED])}{more}")]
+
+
 def _moved(known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject) -> list[tuple[str, str]]:
     """Entitlements that stand otherwise. Of what left the boundary, the boundary's news tell."""
     before, found = known.get("standing", {}), list[tuple[str, str]]()
-    named = {activation_id(key): key.action for key in subject.keys}
+    named = {activation_id(key): key for key in subject.keys}
     for about, stands_now in now["standing"].items():
         if before.get(about, stands_now) != stands_now:
-            found.append((about, f"{named[about]} {f'is {stands_now}' if stands_now else 'waits for nobody'}"))
+            # Whatever the question is of: what is suspended does not wait for nobody.
+            line = stands_now or stands(Kind.NEEDS_HUMAN, subject.started.get(named[about]))
+            found.append((about, f"{named[about].action} {f'is {line}' if line else 'waits for nobody'}"))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, func, insert, literal, select, update
+from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select, update
 
 from remit.kernel.clock import Instant
 from remit.reviews.model import Acknowledgement, Answer, AnswerState, Kind, Question, QuestionState, Said
@@ -57,6 +57,10 @@ class SqlQuestions:
         """Insert or replace; `due` where it is another than its term says."""
         values = question_row(question, due=due_of(question) if due is None else due)
         _put(self._connection, questions, "question", values)
+
+    def drop(self, id: str) -> None:  # noqa: A002 - what it is
+        """Forget one that nobody was asked."""
+        self._connection.execute(delete(questions).where(questions.c.question == id))
 
     def standing(self, kind: Kind, agent: str, about: str | None = None) -> list[Question]:
         """The questions of a kind about an agent that are open, or answered and not carried out yet; oldest first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
@@ -12,9 +12,11 @@ from sqlalchemy import Connection
 from remit.access.activation import Activation, ActivationKey, ActivationState, activation_id
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
+from remit.access.against import weighed
 from remit.access.model import Boundary
 from remit.access.needs import closure
 from remit.access.sql import load_of_agent
+from remit.agents.risk import SqlRisks
 from remit.agents.sql import SqlAgents
 from remit.catalog.model import Tier
 from remit.catalog.sql import SqlServers
@@ -70,6 +72,8 @@ class Subject:
     whole: bool  # whether the record of use has no holes
     this_day: int
     evenly: tuple[ActionName, ...] = ()  # of a boundary: used like a clock, and no `cadence` says that it would be
+    # What speaks against each entitlement and a person can vouch for, and since when it is so.
+    against: Mapping[ActivationKey, Mapping[str, Instant]] = field(default_factory=dict)
 
     @property
     def gone(self) -> bool:
@@ -134,6 +138,8 @@ class Subject:
             found["break_glass"] = True
         if self.kind is Kind.TOXIC and (part := least(self.ending())) is not None:
             found["least_used"] = part.action
+        if against := sorted({name for each in self.against.values() for name in each}):
+            found["against"] = against
         if self.evenly:
             found["used_like_a_clock"] = [*self.evenly[:_SHOWN]]
         if self.kind is not Kind.BOUNDARY_DUE and len(self.keys) == 1:
@@ -176,7 +182,12 @@ class Subjects:
             kind=question.kind, boundaries=tuple(mine), keys=tuple(sorted(keys)),
             used=tuple(self._used(scope, mine, started)), started=started,
             whole=self._whole(question.agent, scope, mine, started.values()), this_day=self.now // DAY, evenly=evenly,
+            against={} if question.kind is Kind.BOUNDARY_DUE else self._against(question.agent, keys),
         )  # fmt: skip
+
+    def _against(self, agent: str, keys: Collection[ActivationKey]) -> Mapping[ActivationKey, Mapping[str, Instant]]:
+        noticed = SqlRisks(self.connection).find(agent).noticed if keys else ()
+        return {key: weighed(key, noticed) for key in keys}
 
     def _evenly(self, boundaries: Iterable[Boundary]) -> tuple[ActionName, ...]:
         rules = ((each, rule) for each in boundaries if not each.break_glass for rule in each.rules.values())

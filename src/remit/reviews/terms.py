@@ -12,7 +12,7 @@ from remit.kernel.errors import Conflict, NotFound
 from remit.reviews.asking import Asking
 from remit.reviews.assign import backup
 from remit.reviews.ground import Ground
-from remit.reviews.model import NEVER, Question, QuestionState, Stage
+from remit.reviews.model import NEVER, Kind, Question, QuestionState, Stage
 from remit.reviews.schedule import CLOSINGS, Closing, Course, Deed, advance
 from remit.reviews.shown import OF_ENTITLEMENTS
 from remit.reviews.sql import SqlQuestions
@@ -22,6 +22,9 @@ from remit.storage.ports import Transaction
 
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
 _OVER = frozenset({ActivationState.SUSPENDED, ActivationState.REVOKED})
+_USABLE = frozenset(
+    {ActivationState.ACTIVE, ActivationState.EXPIRING, ActivationState.NEEDS_USAGE, ActivationState.AT_RISK}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class Terms:
         question = rows.find(id)
         if question is None or question.state is QuestionState.EXPIRED:
             return question  # expired and still due: a crash came between its end and what follows from it
+        if question.canary and question.state is QuestionState.SETTLED:
+            self.asking.ask_made_up(tx, question)
+            return question
         if question.state is not QuestionState.OPEN:
             return None
         if self._gone(tx, question, now):
@@ -123,6 +129,8 @@ class Terms:
         known = subject.started.get(key)
         if known is not None and known.state in _OVER:
             return None
+        if known is not None and known.state in _USABLE and subject.kind is Kind.NEEDS_HUMAN:
+            return None  # of several, this one waits for nobody any more: somebody started it, or kept it elsewhere
         if subject.tier(key) in _SERIOUS:
             return lambda each: self.ground.hands.suspend(each, by=REMIT)
         if known is None or known.state is ActivationState.LAPSED:

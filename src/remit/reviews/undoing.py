@@ -6,7 +6,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from remit.access.activation import ActivationState, Under, activation_id
 from remit.access.codec import draft_from
+from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, NotFound
 from remit.people.change import Actor
 from remit.reviews.answering import Answering
@@ -14,6 +16,7 @@ from remit.reviews.answers import Answers, Pair
 from remit.reviews.carrying import version_in_force
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said
+from remit.reviews.shown import reopened
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.telling import log
 from remit.storage.ports import Transaction
@@ -44,7 +47,7 @@ class Undoing:
         waits: list[str] = []
         if answer.state is AnswerState.APPLIED:
             if answer.said is Said.KEEP:
-                self._unvouch(question, by)
+                self._unvouch(question, answer, by)
             for each in answer.done.get("before", ()):
                 step = self.ground.boundaries.propose(draft_from(each["document"]), by=by)
                 waits += [each["boundary"]] if step.waits else []
@@ -66,17 +69,20 @@ class Undoing:
             return self._undone(tx, answer, question, by, ()), question
         return answer, question
 
-    def _unvouch(self, question: Question, by: Actor) -> None:
-        """Nobody vouches for it any more."""
+    def _unvouch(self, question: Question, answer: Answer, by: Actor) -> None:
+        """Nobody vouches for it any more, and what needed a person does again."""
         if question.kind is Kind.BOUNDARY_DUE:
             return
         now = self.ground.clock.now()
         subject = self.ground.reader.read(
             lambda connection: self.ground.subjects(connection, now).of(question, wide=False)
         )
+        released = answer.done.get("was", {})
         for key in subject.keys:
+            said = released.get(activation_id(key))
+            was = None if said is None else Under(ActivationState(said[0]), str(said[1]), Instant(said[2]))
             with suppress(NotFound, Conflict):  # it ended meanwhile
-                self.ground.hands.unkeep(key, by=by)
+                self.ground.hands.unkeep(key, by=by, was=was)
 
     def _undone(self, tx: Transaction, answer: Answer, question: Question, by: Actor, waits: Collection[str]) -> Answer:
         # Without a seal: whoever writes `staged` into its row again has nothing that anybody said.
@@ -85,8 +91,11 @@ class Undoing:
         if question.state is QuestionState.ANSWERED:
             # What was taken away waits for its owner now. A question that stayed answered would let an old row of this
             # answer, put back, be carried out again.
-            left = QuestionState.SETTLED if answer.done.get("before") else QuestionState.OPEN
-            SqlQuestions(tx.connection).put(replace(question, state=left))
+            waits_for_owner = answer.done.get("before")
+            left = replace(question, state=QuestionState.SETTLED) if waits_for_owner else reopened(question)
+            SqlQuestions(tx.connection).put(left)
+            if question.agent and not waits_for_owner:
+                tx.touch(f"activations:{question.agent}")  # it is brought up to date with the next tick
         more = {"answer": answer.id, "said": answer.said.value, "waits": sorted(waits)}
         log(tx, self.ground.records, question, "undo", by=by, more=more)
         return after

@@ -229,6 +229,15 @@ def test_a_doubt_that_is_raised_anew_is_not_the_one_that_was_kept(desk: CalmDesk
     assert desk.stored("change").state is State.ACTIVE, "a person looked at that too"
 
 
+def test_what_was_kept_stays_kept_when_it_starts_anew(desk: CalmDesk) -> None:
+    desk.put("change")
+    tell_at(desk, OUTLIER, "s/change", on=True)
+    before = keep(desk, "change")
+    after = desk.hands.start(key("change"), by=DANA)
+    assert (after.vouched, after.covers, after.looked) == (before.vouched, before.covers, before.looked)
+    assert after.state is State.ACTIVE, "else the same doubt would count again, although a person looked at it"
+
+
 # what a verdict read ------------------------------------------------------------------------------
 
 

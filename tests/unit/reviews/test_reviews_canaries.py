@@ -7,12 +7,27 @@ from hypothesis import strategies as st
 
 from remit.catalog.model import Tier
 from remit.kernel.clock import MINUTE, SECOND, Instant
-from remit.reviews.canaries import CATCH_PERCENT, EVERY, FAST_COUNT, FEWEST, WINDOW, follows, made_up, void
-from remit.reviews.model import Kind, Question, Said
+from remit.reviews.canaries import (
+    CATCH_PERCENT,
+    EVERY,
+    FAST_COUNT,
+    FEWEST,
+    LATEST,
+    SOONEST,
+    WINDOW,
+    follows,
+    made_up,
+    void,
+)
+from remit.reviews.model import Kind, Question, QuestionState, Said
 from remit.reviews.quality import Given
 
 NOW = Instant(1_700_000_000_000_000)
 SECRET = b"k" * 32
+REAL = {  # what every real question about one entitlement says
+    "action", "purpose", "scope", "boundary", "tier", "state", "risk", "days_of_use", "last_use", "uses_90", "uses_30",
+    "idle_days", "age_days", "record_whole",
+}  # fmt: skip
 
 
 def question(**changes: object) -> Question:
@@ -20,7 +35,8 @@ def question(**changes: object) -> Question:
         "id": "qst_01abcdefgh0123456789abcdef", "kind": Kind.NEEDS_HUMAN, "agent": "bot", "about": "act_1",
         "why": "risk", "tier": Tier.HIGH, "asked": NOW, "moved": NOW, "assigned": "dana", "recommendation": Said.KEEP,
         "reason": "used",
-        "facts": {"action": "crm/read", "purpose": "support", "scope": "crm", "risk": 100_000, "calm": 5, "uses_90": 3,
+        "facts": {"as_shown": {"standing": {"act_1": ""}}, "action": "crm/read",
+                  "purpose": "support", "scope": "crm", "risk": 100_000, "calm": 5, "uses_90": 3,
                   "uses_30": 3, "idle_days": 1, "age_days": 90, "record_whole": True, "tier": "high"},
     }  # fmt: skip
     return Question(**(parts | changes))  # type: ignore[arg-type]
@@ -62,13 +78,12 @@ def test_who_does_not_know_the_secret_cannot_tell_where() -> None:
 
 def test_a_made_up_one_looks_like_a_real_one_and_is_bad() -> None:
     host = question()
-    found = made_up(SECRET, host, now=Instant(NOW + 5))
-    assert found == made_up(SECRET, host, now=Instant(NOW + 5))
+    found = made_up(SECRET, host, boundary="desk", purpose="support", now=NOW)
+    assert found == made_up(SECRET, host, boundary="desk", purpose="support", now=NOW)
     assert found.canary
     assert (found.kind, found.agent, found.assigned, found.tier) == (host.kind, host.agent, host.assigned, host.tier)
-    assert (len(found.id), found.id[:14], found.id != host.id) == (len(host.id), host.id[:14], True)
-    assert found.facts.keys() == host.facts.keys()
-    assert found.facts["scope"] == "crm"
+    assert "as_shown" not in found.facts, "what its host is about is nowhere in it"
+    assert [found.facts[name] for name in ("scope", "boundary", "purpose")] == ["crm", "desk", "support"]
     assert len(found.about) == len("act_") + 26
     assert found.recommendation is Said.END
     assert (found.facts["uses_90"], found.facts["risk"] >= 900_000) == (0, True)
@@ -77,8 +92,11 @@ def test_a_made_up_one_looks_like_a_real_one_and_is_bad() -> None:
 @settings(deadline=None)
 @given(st.binary(min_size=16, max_size=32), st.sampled_from(list(Kind)))
 def test_any_host_will_do_and_the_bad_is_always_seen_by_who_looks(secret: bytes, kind: Kind) -> None:
-    found = made_up(secret, question(kind=kind, facts={}), now=NOW)
+    found = made_up(secret, question(kind=kind, facts={}), boundary="desk", purpose="support", now=NOW)
     assert found.kind is Kind.NEEDS_HUMAN
+    assert found.facts.keys() == REAL, "whatever it follows, it says what each real one says"
+    assert NOW + SOONEST <= found.asked < NOW + LATEST
+    assert (found.id, found.state) == ("", QuestionState.SETTLED), "it is asked later, and under an id of then"
     assert found.recommendation is Said.END
 
 

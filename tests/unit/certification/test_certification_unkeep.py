@@ -1,0 +1,106 @@
+"""A keep covers what was shown; taken back, it leaves nothing usable that was not."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.certification.test_certification_passing import DANA, DRIFT, EXPOSURE, LEAK, OUTLIER, CalmDesk, why
+from tests.unit.certification.test_certification_service import NOON, WORK, key
+from tests.unit.certification.test_certification_unsure import tell_at
+
+from remit.access.activation import ActivationState, Under
+from remit.access.judge import TOXIC
+from remit.certification.hands import needing
+from remit.kernel.clock import DAY, HOUR, SECOND, Instant
+
+State = ActivationState
+
+
+@pytest.fixture
+def desk() -> CalmDesk:
+    """What is high was at risk for three days, and needs a person."""
+    desk = CalmDesk()
+    desk.put("change")
+    tell_at(desk, DRIFT, str(WORK), on=True)
+    tell_at(desk, OUTLIER, "s/change", on=True)
+    later(desk, 1, 73, 74)
+    assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long")
+    return desk
+
+
+def later(desk: CalmDesk, *hours: int) -> None:
+    for each in hours:
+        desk.at(each * HOUR)
+        desk.known.used(key("change"), desk.clock.now())
+        desk.service.judge_agent("bot")
+
+
+def keep(desk: CalmDesk, shown: set[str] | None = None) -> Under | None:
+    """And what it released."""
+    was = needing(desk.stored("change"))
+    desk.hands.keep(key("change"), until=Instant(desk.clock.at + 30 * DAY), by=DANA, shown=shown)
+    desk.service.judge_agent("bot")
+    return was
+
+
+def test_what_needed_a_person_does_so_again(desk: CalmDesk) -> None:
+    before = desk.stored("change")
+    was = keep(desk)
+    assert desk.stored("change").state is State.ACTIVE
+    later(desk, 80)
+    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.service.judge_agent("bot")
+    after = desk.stored("change")
+    assert (*why(after), after.since) == (*why(before), before.since)
+    assert after.covers == ()
+    assert desk.verdicts()[-1]["verdict"] == "unkeep"
+
+
+def test_what_was_at_risk_is_so_for_as_long(desk: CalmDesk) -> None:
+    desk.hands.start(key("change"), by=DANA)
+    later(desk, 75, 100)
+    assert desk.stored("change").state is State.AT_RISK
+    was = keep(desk)
+    later(desk, 130)
+    assert desk.stored("change").state is State.ACTIVE
+    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    later(desk, 147, 148)
+    assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long"), "72 hours, and not once more"
+
+
+def test_what_was_started_anew_since_stays_so(desk: CalmDesk) -> None:
+    was = keep(desk)
+    later(desk, 80)
+    desk.hands.start(key("change"), by=DANA)
+    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    assert desk.stored("change").state is State.AT_RISK
+
+
+def test_under_what_ends_by_itself_it_needs_a_person_again(desk: CalmDesk) -> None:
+    was = keep(desk)
+    desk.at(80 * HOUR)
+    tell_at(desk, EXPOSURE, "k1", on=True)
+    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    under = desk.stored("change").under
+    assert desk.stored("change").state is State.SUSPENDED
+    assert under is not None
+    assert under.state is State.NEEDS_HUMAN
+
+
+def test_what_ended_since_has_ended(desk: CalmDesk) -> None:
+    was = keep(desk)
+    desk.hands.suspend(key("change"), by=DANA)
+    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    assert why(desk.stored("change")) == ("suspended", "suspended")
+
+
+def test_a_keep_says_nothing_of_what_was_not_shown(desk: CalmDesk) -> None:
+    tell_at(desk, LEAK, f"{WORK} s/change: leak", on=True)
+    desk.at(desk.clock.at - NOON + SECOND)
+    was = needing(desk.stored("change"))
+    assert was is not None
+    kept = desk.hands.keep(
+        key("change"), until=Instant(desk.clock.at + DAY), by=DANA, shown={"purpose_drift", "peer_outlier"}
+    )
+    assert kept.covers == ("peer_outlier", "purpose_drift")
+    desk.service.judge_agent("bot")
+    assert why(desk.stored("change")) == ("needs_human", TOXIC)
