@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from remit.kernel.canonical import parse
@@ -53,7 +54,14 @@ def claimed(token: str, *, most: int) -> tuple[Mapping[str, Any], Mapping[str, A
     Raises:
         AssertionRefused: It is not three parts of which the first two are objects.
     """
-    segments = token.split(".") if len(token) <= most else []
+    if len(token) > most:
+        raise AssertionRefused("not a compact token")
+    return _claimed(token)
+
+
+@lru_cache(maxsize=128)  # each way to authenticate asks it of the same assertion
+def _claimed(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    segments = token.split(".")
     if len(segments) != _SEGMENTS:
         raise AssertionRefused("not a compact token")
     try:

@@ -152,7 +152,8 @@ def _check(value: object) -> None:
             # RFC 8785 section 3.2.3 sorts by UTF-16 code units; UTF-8 order agrees below U+10000.
             if not isinstance(key, str) or (not key.isascii() and max(key) > "\uffff"):
                 raise Malformed("canonical JSON: a key is not a string, or lies beyond the BMP")
-            _check(member)
+            if type(member) is not str:  # most are
+                _check(member)
     elif isinstance(value, (list, tuple)):
         for member in value:
             _check(member)

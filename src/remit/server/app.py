@@ -10,6 +10,7 @@ from remit.enforcement.parse import header_map
 from remit.enforcement.place import MISDIRECTED, Place
 from remit.server import problem
 from remit.server.proxies import TrustedProxies
+from remit.tokens.metadata import TOKEN_PATH
 from remit.tokens.nonce_http import NonceHeader
 
 ME_CAN = "/v1/me/can"
@@ -29,6 +30,7 @@ class App:
     gateway: ASGIApp  # /mcp/{server}, /servers/{server}/mcp and their metadata
     me_can: ASGIApp
     evaluation: ASGIApp  # what enforcement points ask and report
+    token: ASGIApp  # POST /oauth2/token
     rest: ASGIApp
     proxies: TrustedProxies | None = None  # None: no header is believed to hold a client's certificate
     nonces: NonceHeader | None = None  # None: no proof needs a nonce
@@ -53,6 +55,9 @@ class App:
                 return
             if path in (EVALUATION, OUTCOMES):
                 await self.evaluation(scope, receive, send)
+                return
+            if path == TOKEN_PATH and scope["method"] == "POST":
+                await self.token(scope, receive, send)
                 return
         await self.rest(scope, receive, send)
 

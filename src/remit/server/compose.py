@@ -100,7 +100,7 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
         tokens = token_service(ground, gate.trusting, gate.consenting)
         local = LocalSocket(settings.data, tokens, ground.facts.view)
         later = Later(lambda: _api(ground, gate))
-        app = _front(ground, gate, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
+        app = _front(ground, gate, tokens, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
         database.follow()  # everything is loaded and has subscribed: from here on changes of other nodes are told
         return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local)
     except BaseException:
@@ -302,13 +302,14 @@ def _api(ground: Ground, gate: Gate) -> ASGIApp:
     return api(ground, gate)
 
 
-def _front(ground: Ground, gate: Gate, router: ASGIApp) -> App:
-    """What answers before any router: the gateway, dry runs and evaluations."""
+def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) -> App:
+    """What answers before any router: the gateway, dry runs, evaluations and the token endpoint."""
     base, limit = ground.base, ground.settings.body_limit
     me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
     evaluation = Evaluation(keeper=ground.gatekeeper, points=gate.points, body_limit=limit)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation, rest=router,
+        place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
+        token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),
     )  # fmt: skip

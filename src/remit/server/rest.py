@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from starlette.applications import Starlette
@@ -10,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.kernel.errors import RemitError
 from remit.server import problem
@@ -27,6 +28,22 @@ def rest(routes: Sequence[BaseRoute], *, otherwise: ASGIApp) -> Starlette:
     )
     found.router.default = otherwise
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """An endpoint before the router, whose failures are answered as the router would."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            await self.app(scope, receive, send)
+        except RemitError as error:
+            await (await _refused(Request(scope), error))(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the reason
+            await (await _unexpected(Request(scope), error))(scope, receive, send)
 
 
 def authorize(porch: Porch, request: Request, action: str) -> None:

@@ -37,6 +37,7 @@ class ViewStanding:
             owner_active=owner is not None and owner.active,
             purposes=tuple(each.purpose for each in purposes if each is not None),
             frozen=any(target in view.freezes for target in covering),
+            credentials=record.credentials,
             frozen_instances=_frozen(view, FreezeKind.INSTANCE),
             frozen_credentials=_frozen(view, FreezeKind.CREDENTIAL),
         )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from remit.access.model import Purpose, PurposeState
-from remit.agents.credentials import credentials
 from remit.agents.model import AgentState, SenderConstraint
 from remit.attestation.model import Attested
 from remit.kernel.clock import Instant
@@ -130,7 +129,7 @@ def own_instance(standing: AgentStanding, attested: Attested, *, jkt: str | None
 
     Asked again as the token is recorded: what was taken from the agent's document meanwhile gives no token.
     """
-    if attested.credential not in credentials(standing.agent):
+    if attested.credential not in standing.credentials:
         raise TokenRefused(
             OAuthError.INVALID_CLIENT, "client authentication failed", reason="the credential is not registered"
         )

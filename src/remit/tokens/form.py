@@ -47,8 +47,10 @@ def one(form: Form, name: str) -> str | None:
 def _decode(text: bytes) -> str:
     if _BAD_ESCAPE.search(text):
         raise _invalid("the body is not well-formed")
+    if b"%" in text or b"+" in text:
+        text = unquote_to_bytes(text.replace(b"+", b" "))
     try:
-        return unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+        return text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _invalid("the body is not UTF-8") from error
 

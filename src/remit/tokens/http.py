@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from remit.kernel.canonical import encode
 from remit.kernel.errors import Overloaded, StorageUnavailable, Unauthenticated
@@ -36,11 +38,19 @@ _BODY_SECONDS: Final = 30.0
 _TOO_MANY: Final = 429
 
 
-def routes(service: TokenService, *, consent_page: str | None = None) -> list[Route]:
-    """The routes of the authorization server. `consent_page` is the path where a person is asked, if there is one."""
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """POST /oauth2/token: 200, 400, 401 invalid_client, 413, 429, 503. An ASGI endpoint that needs no router."""
 
-    async def token(request: Request) -> Response:
-        """POST /oauth2/token: 200, 400, 401 invalid_client, 413, 429, 503."""
+    service: TokenService
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, which is a POST."""
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        service = self.service
         try:
             asked = Asked(
                 form=await _form(request, service),
@@ -55,10 +65,12 @@ def routes(service: TokenService, *, consent_page: str | None = None) -> list[Ro
         except TokenRefused as refused:
             return _refused(refused, request)
         except (StorageUnavailable, Overloaded) as error:
-            return _json(
-                503, {"error": "temporarily_unavailable", "error_description": error.public}, {"Retry-After": "1"}
-            )
+            return _refusal(503, "temporarily_unavailable", error.public, {"Retry-After": "1"})
         return _json(200, granted)
+
+
+def routes(service: TokenService, *, consent_page: str | None = None) -> list[Route]:
+    """The routes of the authorization server. `consent_page` is the path where a person is asked, if there is one."""
 
     def authorize(request: Request) -> Response:
         """GET /oauth2/authorize: 303 to the page where the person is asked, once they are signed in there.
@@ -83,7 +95,7 @@ def routes(service: TokenService, *, consent_page: str | None = None) -> list[Ro
         return Response(encode(service.metadata()), headers=_SHORT, media_type="application/json")
 
     return [
-        Route(TOKEN_PATH, token, methods=["POST"]),
+        Route(TOKEN_PATH, TokenEndpoint(service), methods=["POST"]),
         Route(AUTHORIZE_PATH, authorize, methods=["GET", "POST"] if consent_page is None else ["GET"]),
         Route(JWKS_PATH, jwks, methods=["GET"]),
         *(Route(path, metadata, methods=["GET"]) for path in metadata_paths(service.issuer)),

@@ -75,6 +75,7 @@ class AgentStanding:
     owner_active: bool
     purposes: tuple[Purpose, ...]  # the registered purposes among the agent's own
     frozen: bool  # by a freeze on the agent, its owner or everything
+    credentials: frozenset[str]  # that it has registered (`agents/credentials.py`)
     frozen_instances: frozenset[str] = frozenset()
     frozen_credentials: frozenset[str] = frozenset()  # thumbprints of client keys (names of secrets do no harm)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from remit.access.model import PurposeState
-from remit.agents.credentials import credentials
 from remit.agents.model import SenderConstraint
 from remit.attestation.model import Caller, Link
 from remit.kernel.clock import Instant
@@ -45,7 +44,7 @@ def _stands(standing: Standing, acts: Link | Caller, caller: Caller, now: Instan
         raise _over("the instance is frozen")
     if acts.credential in found.frozen_credentials:
         raise _over("the client key is frozen")
-    if acts.credential not in credentials(found.agent):
+    if acts.credential not in found.credentials:
         raise _over("the client key is not registered any more")
     purpose = next((each for each in found.purposes if each.purpose == caller.purpose), None)
     if purpose is None or caller.purpose not in found.agent.purposes:

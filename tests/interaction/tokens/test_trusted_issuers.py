@@ -37,10 +37,8 @@ class Cloud:
 
     def bind(self, agent: str, method: str, **said: Any) -> str:
         binding = Binding(method, READERS[method](said))
-        found = self.world.standing.agents[agent]
-        self.world.standing.agents[agent] = replace(
-            found, agent=replace(found.agent, bindings=(*found.agent.bindings, binding))
-        )
+        known = self.world.standing.agents[agent].agent.bindings
+        self.world.change(agent, agent_bindings=(*known, binding))
         return binding.credential
 
     def said(self, platform: str = "oidc", **changes: Any) -> dict[str, Any]:

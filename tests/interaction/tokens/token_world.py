@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from remit.access.model import Purpose, PurposeState
+from remit.agents.credentials import credentials
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.audit.service import Recorder
 from remit.kernel.clock import DAY, HOUR, SECOND, Instant, Micros
@@ -150,6 +151,7 @@ class World:
             owner_active=True,
             purposes=tuple(purpose(name, not_after=Instant(self.now + 30 * DAY)) for name in one.purposes),
             frozen=False,
+            credentials=credentials(one),
         )
         self.standing.agents[one.agent] = replace(found, **changes)
 
@@ -157,7 +159,8 @@ class World:
         """Change an agent's standing (`frozen=...`), or the agent itself (`agent_state=...`)."""
         standing = self.standing.agents[name]
         own = {key.removeprefix("agent_"): changes.pop(key) for key in list(changes) if key.startswith("agent_")}
-        self.standing.agents[name] = replace(standing, agent=replace(standing.agent, **own), **changes)
+        agent = replace(standing.agent, **own)
+        self.standing.agents[name] = replace(standing, agent=agent, **{"credentials": credentials(agent), **changes})
 
     # what a client makes --------------------------------------------------------------------
 

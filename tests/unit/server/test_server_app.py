@@ -35,7 +35,9 @@ def ask(path: str, *headers: tuple[bytes, bytes], server: tuple[str, int | None]
     async def receive() -> Any:
         return {"type": "http.request", "body": b""}
 
-    app = App(place=Place("http://127.0.0.1:8470"), gateway=inner, me_can=inner, evaluation=inner, rest=inner)
+    app = App(
+        place=Place("http://127.0.0.1:8470"), gateway=inner, me_can=inner, evaluation=inner, token=inner, rest=inner
+    )
     scope = {"type": "http", "path": path, "method": "GET", "headers": list(headers), "server": server}
     asyncio.run(app(scope, receive, send))
     body = sent[1]["body"]

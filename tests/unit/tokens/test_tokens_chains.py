@@ -18,6 +18,7 @@ from tests.interaction.tokens.token_world import BASE, NOON, MemoryStanding, age
 from remit.access.attenuate import attenuated
 from remit.access.model import Bound, Rule
 from remit.access.spec import clauses
+from remit.agents.credentials import credentials
 from remit.attestation.model import Attested, Caller
 from remit.kernel.canonical import parse
 from remit.kernel.clock import MINUTE, SECOND, Instant
@@ -55,7 +56,7 @@ class Deployment:
             known = agent(name, KEY, *own, delegates=tuple(AgentName(each) for each in sorted(self.delegates[name])))
             purposes = tuple(purpose(each) for each in own)
             self.standing.agents[name] = AgentStanding(
-                agent=known, owner_active=True, purposes=purposes, frozen=False
+                agent=known, owner_active=True, purposes=purposes, frozen=False, credentials=credentials(known)
             )  # fmt: skip
         self.first = ClientCredentials(self.standing, BASE)
         self.exchange = TokenExchange(self.standing, self, self, BASE)  # type: ignore[arg-type] # for `read` alone

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.agents.bindings.client_metadata import METHOD
-from remit.agents.credentials import credentials
 from remit.attestation.model import Attested
 from remit.kernel.clock import Instant
 from remit.kernel.names import InstanceId
@@ -43,7 +42,7 @@ class Consenting:
         """
         standing = self.standing.agent_standing(given.agent, now)
         # (1) The client is still one of the agent's, and the person still one who answers for it.
-        if standing is None or given.credential not in credentials(standing.agent):
+        if standing is None or given.credential not in standing.credentials:
             raise _over("the client may not act as this agent any more")
         if given.person not in self.answering(given.agent):
             raise _over("who consented does not answer for this agent any more")
