@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.running import PATIENCE, Home, Up, tree
 
 from remit.sdk import keyfile
+from remit.sdk.auth import AgentAuth
 from remit.sdk.grant import Grant
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -111,18 +112,26 @@ class Office:
         result = said["result"]
         return str(result["structuredContent"]["code"]) if result.get("isError") else "ok"
 
+    def shown(self, auth: AgentAuth, amount: str) -> dict[str, Any]:
+        """The result of a transfer through the SDK."""
+        arguments = {"to": "Acme", "amount": float(amount), "currency": "EUR"}
+        params = {"name": "transfer", "arguments": arguments, "_meta": META}
+        headers = {
+            "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "transfer",
+            "Accept": "application/json, text/event-stream",
+        }  # fmt: skip
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        with httpx2.Client(timeout=PATIENCE, trust_env=False, auth=auth) as client:
+            answer = client.post(f"{self.api}/mcp/payments", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()["result"]
+        return found
+
     def pay(self, token: str, amount: str) -> str:
         return self.call(token, "transfer", to="Acme", amount=float(amount), currency="EUR")
 
     def sent(self) -> int:
         return len(self.ledger.read_text(encoding="utf-8").splitlines()) if self.ledger.exists() else 0
-
-    def entries(self, **wanted: str) -> list[dict[str, Any]]:
-        said = self.home.remit("audit", "list", "--json", "--limit", "200")
-        assert said.code == 0, said.err
-        found = said.json()
-        rows = found["entries"] if isinstance(found, dict) else found
-        return [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
 
 
 def _pairs(form: bytes | str) -> list[tuple[str, str]]:
@@ -213,3 +222,21 @@ def test_what_is_revoked_takes_with_it_what_came_of_it(office: Office) -> None:
     assert done.status_code == 200
     assert office.call(clerk, "list_invoices") == "401"
     assert office.exchange("clerk", chief).json()["error"] == "invalid_request"
+
+
+def test_the_sdk_acts_for_another(office: Office) -> None:
+    """As the how-to shows it: what was handed on is worth nothing by itself, and bounds what may be done with it."""
+    chief = AgentAuth(office.api, "chief", office.keys / "chief", "pay-invoices", "payments")
+    clerk = AgentAuth(
+        office.api, "clerk", office.keys / "clerk", "pay-invoices", "payments", acting_for=lambda: chief.handed_on,
+        allow=[{"action": "payments/transfer", "when": {"amount": {"max": "100.00"}}}],
+    )  # fmt: skip
+    with pytest.raises(RuntimeError, match="make a request first"):
+        _ = chief.handed_on
+    assert office.shown(chief, "500")["isError"] is False
+    assert office.call(chief.handed_on, "transfer", to="Acme", amount=1.0, currency="EUR") == "401"
+    assert office.shown(clerk, "100")["isError"] is False
+    assert office.shown(clerk, "101")["structuredContent"]["code"] == "constraint_violated"
+    assert office.sent() == 2
+    (record,) = office.home.remit("agent", "delegations", "chief", "--json").json["delegations"]
+    assert (record["acts"], record["for"], record["depth"]) == ("clerk", "chief", 1)
