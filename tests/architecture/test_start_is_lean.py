@@ -16,7 +16,7 @@ HEAVY = ("sqlalchemy", "cedarpy", "cryptography", "starlette", "uvicorn", "aioht
 # Loaded once it is ready (`server/run`: warm), or when first asked for; a tenth to a half of a start, all in all.
 LATER = (
     "aiohttp", "alembic", "cryptography.x509", "duckdb", "jinja2", "mcp", "mcp_types", "psycopg", "pydantic",
-    "sqlalchemy.dialects.postgresql", "typer",
+    "rich", "sqlalchemy.dialects.postgresql", "typer",
     "remit.certification.service", "remit.certification.posture.report", "remit.certification.replaying.replays",
     "remit.certification.rightsizing.rightsize", "remit.console.http", "remit.outbound.pool", "remit.reviews.service",
     "remit.server.apply", "remit.server.compose_api", "remit.server.compose_governance", "remit.server.openapi",
@@ -37,6 +37,12 @@ def test_the_command_line_starts_without_the_server() -> None:
 
 def test_a_server_is_ready_without_what_its_first_calls_load() -> None:
     assert loaded("remit.server.compose", LATER) == []
+
+
+def test_a_log_without_colours_takes_them_from_nobody_else() -> None:
+    """`kernel/logs` loads structlog as if there were no rich, which others want."""
+    assert loaded("remit.kernel.logs, rich.console", ("structlog", "rich")) == ["structlog", "rich"]
+    assert loaded("rich, remit.kernel.logs", ("structlog", "rich")) == ["structlog", "rich"]
 
 
 def _inside(tree: ast.AST) -> Iterator[ast.ImportFrom]:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import msgspec
-import structlog
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
 
 from remit.access.activation import Activation, ActivationKey, Usage
@@ -15,6 +14,7 @@ from remit.access.activation_row import activation_of, gaps_text, row_of, suspen
 from remit.access.activation_seal import MEMBER, UNSEALED, Unsealed
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
+from remit.kernel.logs import logger
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.storage.activate import serials, write
 from remit.storage.model import Activate
@@ -27,7 +27,7 @@ _STARTED = activations.c.serial > 0  # serial 0: a place that was held and not t
 _FORGED_PLACE = and_(activations.c.serial <= 0, activations.c.body != "")  # what is only held says nothing
 _EMPTY = {"serial": 0, "body": "", "due": 2**62}
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, msgspec.DecodeError)
-_log = structlog.get_logger("remit.access")
+_log = logger("remit.access")
 
 
 class Resealed(NamedTuple):

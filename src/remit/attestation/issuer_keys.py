@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-import structlog
-
 from remit.attestation.ports import Load, Loaded
 from remit.attestation.trust import SPIFFE, Trust
 from remit.kernel.clock import HOUR, MINUTE, SECOND, Clock, Instant
 from remit.kernel.errors import Conflict, RemitError
+from remit.kernel.logs import logger
 from remit.keys.foreign import KeySet, key_set
 
 COOLDOWN: Final = 30 * SECOND
@@ -25,7 +24,7 @@ _BUNDLE_REFRESH: Final = 5 * MINUTE  # SPIFFE Trust Domain and Bundle, section 4
 _WAITING: Final = 8  # threads, of an issuer's; whoever comes after them is refused at once and asks again
 _WAIT_SECONDS: Final = 12.0  # discovery and keys, each with its own limit
 _NONE: Final = KeySet()
-_log = structlog.get_logger("remit.attestation")
+_log = logger("remit.attestation")
 
 
 class State(NamedTuple):

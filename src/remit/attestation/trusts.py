@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import structlog
 from sqlalchemy import Connection, delete, insert, select, update
 
 from remit.attestation.trust import SPIFFE, Trust, body, stored
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import Conflict, Malformed, NotFound
+from remit.kernel.logs import logger
 from remit.outbound.model import Endpoint
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
@@ -17,7 +17,7 @@ from remit.storage.identity_schema import trusts
 from remit.storage.ports import Transaction
 
 TOPIC = "trusts"
-_log = structlog.get_logger("remit.attestation")
+_log = logger("remit.attestation")
 
 
 def put(tx: Transaction, trust: Trust, *, now: Instant, replace: bool = False) -> str | None:

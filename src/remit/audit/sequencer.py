@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.audit import checkpoint
@@ -23,13 +22,14 @@ from remit.audit.stored import read_bundle
 from remit.audit.tiles import Tile, Tree
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Conflict, IntegrityFailed, RemitError
+from remit.kernel.logs import logger
 from remit.storage.ports import Reader, Transaction, Writer
 
 _INTERVAL = 0.5  # seconds between looks: a checkpoint follows growth within a second, and each look holds up calls
 _MOST_BUNDLES = 512  # in one transaction, with the next: bounds how long it holds up decisions
 _MOST_ENTRIES = 16_384
 _PATIENCE = 10.0  # seconds that stopping waits for the last checkpoint
-_log = structlog.get_logger("remit.audit")
+_log = logger("remit.audit")
 
 
 class Sequencer:

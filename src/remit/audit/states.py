@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
-import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from remit.audit.entry import header_bytes
@@ -25,6 +24,7 @@ from remit.audit.sql import SqlLog
 from remit.audit.standing import Checked, Rows, check, digest_now, newest_change, standings
 from remit.audit.stored import header, read_bundle
 from remit.kernel.errors import IntegrityFailed, Malformed
+from remit.kernel.logs import logger
 from remit.storage.model import Entry
 from remit.storage.ports import Reader, Transaction
 from remit.storage.schema import meta, states
@@ -36,7 +36,7 @@ _UPSERT = (
     " DO UPDATE SET digest = excluded.digest, entry = excluded.entry, seal = excluded.seal"
 )
 _decode = msgspec.json.Decoder().decode
-_log = structlog.get_logger("remit.audit")
+_log = logger("remit.audit")
 Named = tuple[str, str]  # what, name
 Shown = tuple[str, str, str, str | None, str | None]  # what, name, digest now, digest kept, entry kept
 _NONE = (None, None)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
@@ -27,6 +26,7 @@ from remit.certification.usage.coverage import CoverageClock
 from remit.certification.usage.days import DayKey, UseDay, usage_of
 from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, Clock, Instant, Micros, parse_date_end
+from remit.kernel.logs import logger
 from remit.kernel.names import ActionName
 from remit.policy.activations import Seen
 from remit.policy.view import View
@@ -38,7 +38,7 @@ _OWN = "remit"  # the source of what this Remit's own enforcement saw
 _NOTHING_SEEN = Seen({}, {}, {})
 # From these states a use of what is used together with it can bring something back.
 _FADING = frozenset({ActivationState.EXPIRING, ActivationState.NEEDS_USAGE})
-_log = structlog.get_logger("remit.certification")
+_log = logger("remit.certification")
 
 
 class CertificationService:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from remit.certification.withdrawal.withdraw import Covering
 from remit.connectors.system import System, stored
 from remit.kernel.errors import Conflict, Malformed, NotFound
+from remit.kernel.logs import logger
 from remit.outbound.model import Endpoint, endpoint
 from remit.storage.governance_schema import systems
 from remit.storage.ports import Transaction
 
 TOPIC = "systems"
-_log = structlog.get_logger("remit.connectors")
+_log = logger("remit.connectors")
 
 
 def add(tx: Transaction, system: System) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import structlog
-
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import EnforcementUnavailable
 from remit.enforcement.ports import Records
 from remit.kernel.clock import Clock
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 from remit.storage.model import Work
 from remit.storage.ports import Writer
 from remit.tokens.check import TokenInvalid
 from remit.tokens.refusals import BadTokens
 
-log = structlog.get_logger()
+log = logger()
 
 
 class Doorstep:

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-import structlog
-
 from remit.enforcement import era
 from remit.enforcement.exchange import Exchange
 from remit.enforcement.model import Admitted
@@ -22,9 +20,10 @@ from remit.enforcement.streams import ends
 from remit.enforcement.upstream import Upstream, handshake_headers
 from remit.kernel import canonical
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 from remit.kernel.names import method_action
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _SECONDS: Final = 5.0
 _REASON: Final = "access was withdrawn"  # no more is any server's business

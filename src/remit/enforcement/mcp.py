@@ -10,8 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import structlog
-
 from remit.catalog.model import Tool
 from remit.enforcement import asgi, denials, era, metadata, own, parse
 from remit.enforcement.door import Door
@@ -38,6 +36,7 @@ from remit.enforcement.upstream import handshake_headers, modern_headers
 from remit.kernel import canonical
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Malformed, RemitError, SessionUnknown, TooLarge
+from remit.kernel.logs import logger
 from remit.kernel.names import (
     ActionName,
     DecisionId,
@@ -52,7 +51,7 @@ from remit.policy.model import Call, Code
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenInvalid
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _CALL: Final = "tools/call"
 _PINS_KEPT: Final = 4096

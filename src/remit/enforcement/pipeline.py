@@ -13,8 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-import structlog
-
 from remit.attestation.model import Caller
 from remit.enforcement.doorstep import Doorstep
 from remit.enforcement.metrics import Metrics
@@ -23,12 +21,13 @@ from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
+from remit.kernel.logs import logger
 from remit.kernel.names import DecisionId, ServerName
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
 from remit.storage.ports import Writer
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 # An outcome waits this long for a decision to travel with: one commit then carries both.
 _RIDE_SECONDS: Final = 0.005

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
-
 from remit.enforcement import denials, era
 from remit.enforcement.asgi import Watch
 from remit.enforcement.exchange import Exchange
@@ -28,10 +26,11 @@ from remit.enforcement.server_messages import (
 from remit.enforcement.streams import Running, Streams
 from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed, handshake_headers
 from remit.kernel.errors import RemitError, TooLarge
+from remit.kernel.logs import logger
 from remit.policy.denial import not_granted
 from remit.policy.model import Answer, Code
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _OK: Final = 200
 _BAD_REQUEST: Final = 400

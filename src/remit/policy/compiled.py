@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
-import structlog
 
+from remit.kernel.logs import logger
 from remit.policy.evaluate import Test, Unsure
 from remit.policy.ports import Engine, Handle, Ruling, Slice, Verdict
 
 _FIRST: Final = 2  # questions to a slice that Cedar answers before anything is compiled
 _EACH: Final = 256  # and each so many after that
 _decode = msgspec.json.Decoder().decode
-_log = structlog.get_logger("remit.policy")
+_log = logger("remit.policy")
 
 
 class Judge(Engine, Protocol):

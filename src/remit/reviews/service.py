@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.access.activation import ActivationKey
 from remit.kernel.clock import DAY, HOUR, Instant
 from remit.kernel.errors import NotFound, RemitError
+from remit.kernel.logs import logger
 from remit.kernel.names import ActionName, AgentName, OwnerName, PurposeName
 from remit.people.change import Actor
 from remit.people.succession import answers_for
@@ -36,7 +36,7 @@ from remit.storage.ports import Transaction
 _STEP: Final = 100  # questions and answers in one tick
 _RENEWALS: Final = HOUR  # how often boundaries are looked through for those that nobody looked at for long
 _MOST: Final = 1000
-_log = structlog.get_logger("remit.reviews")
+_log = logger("remit.reviews")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

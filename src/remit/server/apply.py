@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.access.service import AccessService
@@ -23,6 +22,7 @@ from remit.catalog.sql import SqlServers
 from remit.certification.noticing.combination_sql import Combinations
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Forbidden, Overloaded, RemitError
+from remit.kernel.logs import logger
 from remit.people.change import Actor, Changed, record
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
@@ -37,7 +37,7 @@ from remit.server.voice import SILENT, Voice
 from remit.server.world import World
 from remit.storage.ports import Reader, Transaction, Writer
 
-_log = structlog.get_logger("remit.apply")
+_log = logger("remit.apply")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0  # seconds between attempts at a server that may be starting
 _AT_ONCE = 32
 _KEPT = Unreached("not asked: a dry run sends a credential only to a server that is registered so", again=False)

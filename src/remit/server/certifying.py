@@ -7,16 +7,15 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
 from remit.certification.service import CertificationService
 from remit.kernel.clock import DAY, EPOCH, MINUTE, Clock, Instant
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 from remit.server.changed import Changed
 
 _EVERY = 1.0  # seconds
 _FIRST_SWEEP = 10 * MINUTE  # after the start, which has enough to do; what is due is judged from the first second
-_log = structlog.get_logger("remit.certification")
+_log = logger("remit.certification")
 Stop = Callable[[], bool]
 """Asked between steps: whether the server ends."""
 

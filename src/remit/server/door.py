@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,12 +18,13 @@ from starlette.routing import Route
 
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMediaType
+from remit.kernel.logs import logger
 from remit.people.change import Actor
 from remit.server import problem
 from remit.server.operator_tokens import Doorkeeper
 from remit.server.operators import Authority, Operator
 
-_log = structlog.get_logger("remit.api")
+_log = logger("remit.api")
 _JSON = "application/json"
 BODY_SECONDS = 30.0  # how long a body may take: who asks was judged by the headers
 

@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
-
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Clock, rfc3339
+from remit.kernel.logs import logger
 from remit.keys.rotating import Jwk, Rotating, Turn
 from remit.keys.rotation import KeyRecord, KeyState
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
 from remit.storage.ports import Transaction, Writer
 
-_log = structlog.get_logger("remit.keys")
+_log = logger("remit.keys")
 _MACHINE: Final = Actor(by="remit")
 _WORDS: Final = {
     KeyState.PENDING: "publish",

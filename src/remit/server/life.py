@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from starlette.types import ASGIApp
 
 from remit.audit.recovery import OpenCalls, heartbeat, recover
@@ -23,6 +22,7 @@ from remit.enforcement.points import Points
 from remit.enforcement.streams import Streams
 from remit.kernel.clock import SECOND, Clock
 from remit.kernel.errors import Overloaded, RemitError
+from remit.kernel.logs import logger
 from remit.outbound.session import Outbound
 from remit.server import garbage
 from remit.server.announce import Announcer
@@ -38,7 +38,7 @@ from remit.storage.ports import Transaction
 if TYPE_CHECKING:
     from remit.server.compose_governance import Governance
 
-_log = structlog.get_logger("remit.server")
+_log = logger("remit.server")
 _SETTLED = 0.5  # seconds after its begin: then it is ready, and what that did not need is loaded beside it
 _SWEEP_SECONDS = 0.5  # between two sweeps of running calls; with many of them it is longer (`sweep_pause`)
 _SWEEP_REST = 20.0  # times as long as the last sweep asked: with many streams a freeze must not wait for it

@@ -19,11 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from remit.attestation.model import Process
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 from remit.kernel.names import AgentName, InstanceId, split_action
 from remit.policy.view import View
 from remit.server.local_ask import Ask, read
@@ -36,7 +35,7 @@ _LINE: Final = 64 * 1024
 _BACKLOG: Final = 128
 _PRIVATE: Final = 0o600
 _PEER: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
-_log = structlog.get_logger("remit.server")
+_log = logger("remit.server")
 
 
 class LocalSocket:

@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TextIO, cast
 
-import structlog
+from remit.kernel.logs import structlog
 
 
 class _Stderr:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from remit.audit.recovery import settle
 from remit.audit.service import Recorder
 from remit.freezes.containment import BOUND, GATEWAY, Acknowledgements, Containment
 from remit.kernel.clock import Clock
+from remit.kernel.logs import logger
 from remit.storage.database import Database
 from remit.storage.node_sql import Signs, SqlNodes
 from remit.storage.peers import DEAD_AFTER, Peers, Sight
@@ -21,7 +20,7 @@ from remit.storage.ports import Transaction
 
 _FILE: Final = "node"
 NOTHING_SEEN: Final = 2**62  # a reading of the coverage clock: there is no use that is not written down
-_log = structlog.get_logger("remit.nodes")
+_log = logger("remit.nodes")
 Replay = Callable[[Transaction, Sequence[Mapping[str, Any]]], None]
 Stop = Callable[[], bool]
 

@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import structlog
-
 from remit.catalog.model import Server
 from remit.catalog.service import CatalogService
 from remit.kernel.clock import SECOND, Clock, Instant
 from remit.kernel.errors import NotFound, RemitError
+from remit.kernel.logs import logger
 from remit.people.change import Actor
 
-_log = structlog.get_logger("remit.catalog")
+_log = logger("remit.catalog")
 _SELF = Actor(by="remit")
 _AT_ONCE = 8
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,10 +13,11 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 from remit.server import problem
 from remit.server.door import Porch
 
-_log = structlog.get_logger("remit.api")
+_log = logger("remit.api")
 _METHOD_NOT_ALLOWED = 405
 
 

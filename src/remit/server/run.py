@@ -16,13 +16,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Never
 
-import structlog
 import uvicorn
 import uvloop
 
 from remit.enforcement import era
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, StorageUnavailable
+from remit.kernel.logs import logger
 from remit.outbound import session
 from remit.server import compose, garbage, logs
 from remit.server.life import Remit
@@ -35,7 +35,7 @@ _KEEP_ALIVE = 75  # seconds; longer than common clients keep theirs, so that the
 # Seconds a busy thread keeps the interpreter while others wait. A freeze's transaction lets go of it at every statement
 # and would wait as long each time: with 500 open streams its slowest went from about 57 to 40 ms.
 _TURN = 0.0005
-_log = structlog.get_logger("remit.server")
+_log = logger("remit.server")
 
 
 class _Uvicorn(uvicorn.Server):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.access.activation import ActivationKey
@@ -15,6 +14,7 @@ from remit.audit.service import Recorder
 from remit.audit.states import Named, States
 from remit.kernel.clock import Clock
 from remit.kernel.errors import IntegrityFailed
+from remit.kernel.logs import logger
 from remit.keys.service import KeyRing
 from remit.people.change import Actor, Changed, record
 from remit.server.nodes import admins, node_before
@@ -27,7 +27,7 @@ from remit.tokens import nonce
 from remit.tokens.nonce import Nonces
 
 _STEP: Final = 1000  # objects or entitlements accepted in one change
-_log = structlog.get_logger("remit.server")
+_log = logger("remit.server")
 
 
 def entitlement_seal(keys: KeyRing) -> ActivationSeal:

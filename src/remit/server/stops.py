@@ -8,17 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
-
 from remit.enforcement.streams import Cut
 from remit.freezes.containment import Containment
 from remit.freezes.model import Freeze
 from remit.freezes.service import FreezeService
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 from remit.people.change import Actor
 from remit.server import shapes
 
-_log = structlog.get_logger("remit.freezes")
+_log = logger("remit.freezes")
 _LISTED: Final = 1000  # calls in an answer; the log names all of them
 _KEPT: Final = 1000  # freezes whose calls are remembered
 

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.attestation import trusts
 from remit.attestation.issuer_keys import IssuerKeys
 from remit.attestation.published import PublishedKeys
 from remit.kernel.clock import Clock
+from remit.kernel.logs import logger
 from remit.outbound.fetch import Fetcher
 from remit.outbound.model import Endpoint
 from remit.outbound.session import Outbound
@@ -23,7 +23,7 @@ from remit.tokens.clients.ports import ClientMethod
 from remit.tokens.ports import Standing
 
 EVERY_SECONDS: Final = 15.0
-_log = structlog.get_logger("remit.attestation")
+_log = logger("remit.attestation")
 
 
 class Trusting:

@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 
 if TYPE_CHECKING:
     import psycopg
 
-_log = structlog.get_logger("remit.nodes")
+_log = logger("remit.nodes")
 CHANNEL: Final = "remit_feed"
 _LEADER: Final = 0x52656D6B  # an advisory lock, held for as long as the connection lives
 _EVERY: Final = 0.8  # seconds between two looks at the other nodes

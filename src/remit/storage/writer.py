@@ -10,11 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.kernel.clock import MINUTE, Clock
 from remit.kernel.errors import StorageUnavailable
+from remit.kernel.logs import logger
 from remit.storage import intake
 from remit.storage.activate import Seal
 from remit.storage.activate import as_it_is as unsealed
@@ -35,7 +35,7 @@ from remit.storage.ports import Reader, Transaction
 from remit.storage.sweep import Sweeper
 
 T = TypeVar("T")
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 _HEARTBEAT = 1.0  # seconds between two looks at what others changed; a view counts itself stale after five
 _TOLD_FOR = 10 * MINUTE  # how long other nodes can learn what a change touched; who comes later reads everything
 _QUIET = 0.9  # seconds without work after which there is time for housekeeping

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
 from sqlalchemy import Connection
 
 from remit.access.activation import Activation, ActivationKey
@@ -21,6 +20,7 @@ from remit.certification.together_sql import SqlTogether
 from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.clock import DAY, Clock, Instant
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 from remit.kernel.names import AgentName
 from remit.people.succession import stand_ins
 from remit.policy.activations import Activations
@@ -31,7 +31,7 @@ from remit.tokens.sql import SqlRuns
 _STEP = 100  # agents in one change
 _KEYS = 500  # activations in one query
 _KEPT = 800  # days for which an agent's own rows are kept: two years and a little
-_log = structlog.get_logger("remit.certification")
+_log = logger("remit.certification")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-import structlog
-
 from remit.kernel.errors import RemitError
+from remit.kernel.logs import logger
 
-_log = structlog.get_logger("remit.certification")
+_log = logger("remit.certification")
 Work = Callable[[], object]
 
 

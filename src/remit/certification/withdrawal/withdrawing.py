@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
-
 from remit.certification.usage.aside import Aside, Work
 from remit.certification.withdrawal.cascade import Act, Cascade
 from remit.certification.withdrawal.sql import SqlWithdrawals, Stored
@@ -27,6 +25,7 @@ from remit.certification.withdrawal.withdraw import (
 )
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import MINUTE, Clock, Instant, rfc3339
+from remit.kernel.logs import logger
 from remit.kernel.names import new_id
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
@@ -36,7 +35,7 @@ _BATCH: Final = 100  # withdrawals taken one step further in one change
 _ASIDE: Final = 20  # that may wait for other systems at once
 _LEASE: Final = MINUTE  # whoever takes one aside has this long; after a crash it is tried again then
 _MEMBERS: Final = ("purpose", "action", "scope")
-_log = structlog.get_logger("remit.certification")
+_log = logger("remit.certification")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
