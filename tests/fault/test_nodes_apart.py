@@ -63,6 +63,13 @@ def no_token(it: Pair, server: Server) -> None:
     assert answer.headers["retry-after"]
 
 
+def introspected(it: Pair, server: Server, point: str, token: str) -> Any:
+    """What an enforcement point is told of a token."""
+    with it.client(server) as client:
+        headers = {"Authorization": f"Bearer {point}", "Content-Type": "application/x-www-form-urlencoded"}
+        return client.post(f"{it.url}/oauth2/introspect", content=f"token={token}", headers=headers)
+
+
 def ready(server: Server) -> bool:
     """Whether it says that it takes calls."""
     return server.ask("GET", "/readyz")[0] == 200
@@ -88,11 +95,17 @@ def once_each(it: Pair, told: list[Told]) -> None:
 
 def test_a_node_apart_refuses_everything_and_comes_back_by_itself(tmp_path: Path, postgres_url: str) -> None:
     with wire(postgres_url) as line, pair(tmp_path, postgres_url, behind=line.url) as it, calling(it, it.two) as loop:
+        status, point = it.one.ask("POST", "/v1/peps", {"pep": "edge"})
+        assert status == 201, point
+        with it.client(it.two) as client:
+            token = ask_token(it, client, it.grant("support-bot", "answer-customers")).json()["access_token"]
+        assert introspected(it, it.two, point["token"], token).json()["active"]
         cut = line.swallow()
         refused = loop.first("unavailable", cut)
         assert refused.came - cut < BOUND
         until(lambda: not ready(it.two), BOUND)
         no_token(it, it.two)
+        until(lambda: introspected(it, it.two, point["token"], token).status_code == 503, BOUND)
         told = frozen(it, "support-bot")
         stopped = time.monotonic()
         assert told["pending"] == [node_of(it, it.two)]  # it may still think that it is right

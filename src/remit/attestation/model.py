@@ -52,6 +52,7 @@ class Link:
     credential: str
     run: RunId
     token: str
+    attested: Instant = _NEVER  # when its key was proved for that token, or one of those for whom it acted itself
     allow: str = ""  # canonical JSON: items as a boundary's `allow` has them; empty: all that it has
 
 
@@ -67,7 +68,8 @@ class Caller:
     token: str  # the token's jti
     expires: Instant
     bound: bool  # whether the token is tied to a key that was proved on this request
-    attested: Instant = _NEVER  # when the client key was proved at the token endpoint
+    # When the client key was proved at the token endpoint; of several who act for one another, the longest ago.
+    attested: Instant = _NEVER
     run_ends: Instant = _NEVER  # when its run is over; a token that does not say it belongs to no run
     key: str = ""  # the kid of Remit's key that signed the token; empty if the agent came without one
     consent: str = ""  # the consent that it was had on, where a person gave one

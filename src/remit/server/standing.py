@@ -10,6 +10,7 @@ from remit.agents.bindings.client_metadata import client_of
 from remit.attestation.model import Caller
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import Instant
+from remit.kernel.errors import StorageUnavailable
 from remit.kernel.names import ActionName
 from remit.policy.delegated import acting
 from remit.policy.view import View
@@ -22,9 +23,16 @@ class ViewStanding:
 
     view: Callable[[], View]
 
-    def agent_standing(self, agent: str, now: Instant) -> AgentStanding | None:  # noqa: ARG002 - the port's shape
-        """The standing of `agent` in any lifecycle state, or None if there is no such agent."""
+    def agent_standing(self, agent: str, now: Instant) -> AgentStanding | None:
+        """The standing of `agent` in any lifecycle state, or None if there is no such agent.
+
+        Raises:
+            StorageUnavailable: The database was not reached within the staleness bound.
+        """
         view = self.view()
+        # A stop may be missing from a view that is behind: no token is had by it, and none is said to be good.
+        if not view.fresh(now):
+            raise StorageUnavailable("the database was not reached for too long; nothing is said of any token")
         record = view.agents.get(agent)
         if record is None:
             return None

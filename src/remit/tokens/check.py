@@ -26,7 +26,8 @@ from remit.tokens.nonce import Nonces
 TYPE: Final = "at+jwt"
 ALGORITHMS: Final = TOKEN_ALGORITHMS  # each key is for one of them, and `jose.verify` holds it to that
 _MAX_TOKEN: Final = 8192
-_PUBLIC: Final = "client_metadata:"  # how the credential of a client begins that holds no key of its own
+# How the credential of a client begins that shows no key: what asks for one does not take a token for it.
+_KEYLESS: Final = ("client_metadata:", "client_secret:")
 _CACHED: Final = 16_384
 _CREDENTIALS: Final = re.compile(r"(?i:(Bearer|DPoP)) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\Z")
 _TEXT_CLAIMS: Final = ("sub", "client_id", "jti", "purpose", "run", "instance", "cred", "scope")
@@ -261,7 +262,7 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) ->
     audience = claims["aud"]
     names = frozenset([audience] if isinstance(audience, str) else audience)
     jkt, x5t = _bound(claims.get("cnf"))
-    bound, public = jkt is not None or x5t is not None, claims["cred"].startswith(_PUBLIC)
+    bound = jkt is not None or x5t is not None
     caller = Caller(
         agent=AgentName(claims["client_id"]),
         instance=InstanceId(claims["instance"]),
@@ -271,8 +272,7 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) ->
         token=claims["jti"],
         expires=Instant(claims["exp"] * SECOND),
         bound=bound,
-        # Who renews by a person's consent alone proved no key: what asks for one does not take that for it.
-        attested=Instant(claims["iat"] * SECOND if bound or not public else 0),
+        attested=min((_proved_at(claims, bound=bound), *(link.attested for link in links))),
         run_ends=Instant(claims["run_exp"] * SECOND),
         key=key,
         txn=claims.get("txn", ""),
@@ -283,6 +283,17 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) ->
     issued = Instant(claims["iat"] * SECOND)
     own = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
     return Presented(caller, names, jkt, x5t, own, _may_act(claims.get("may_act")), issued)
+
+
+def _proved_at(claims: Mapping[str, Any], *, bound: bool) -> Instant:
+    """When a key was proved for the token; never, for who showed a secret or a person's consent and nothing else."""
+    return Instant(claims["iat"] * SECOND if bound or not claims["cred"].startswith(_KEYLESS) else 0)
+
+
+def _seconds(value: object) -> Instant:
+    if type(value) is not int:
+        raise TypeError("a time is no whole number of seconds")
+    return Instant(value * SECOND)
 
 
 def _may_act(said: Mapping[str, Any] | None) -> frozenset[str]:
@@ -298,7 +309,7 @@ def _links(said: Mapping[str, Any] | None) -> tuple[tuple[Link, ...], str]:
     links = tuple(
         Link(
             agent=AgentName(each["agent"]), instance=InstanceId(each["instance"]), credential=each["cred"],
-            run=RunId(each["run"]), token=each["token"],
+            run=RunId(each["run"]), token=each["token"], attested=_seconds(each.get("attested", 0)),
             allow=canonical(each["allow"]).decode("utf-8") if "allow" in each else "",
         )
         for each in said["links"]

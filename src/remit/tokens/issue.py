@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from remit.attestation.model import Link
 from remit.kernel.canonical import parse
 from remit.kernel.clock import SECOND, Instant
 from remit.kernel.names import RunId
@@ -120,15 +121,18 @@ def _acting(wish: Wish, *, issuer: str) -> dict[str, Any]:
         found["may_act"] = {"iss": issuer, "sub": names[0] if len(names) == 1 else names}
     if wish.links:
         act = nested([*(link.agent for link in wish.links[1:]), wish.agent.agent], issuer=issuer)
-        links = [
-            {
-                "agent": link.agent, "instance": link.instance, "cred": link.credential, "run": link.run,
-                "token": link.token, **({"allow": parse(link.allow)} if link.allow else {}),
-            }
-            for link in wish.links
-        ]  # fmt: skip
+        links = [_handed_on(link) for link in wish.links]
         found |= {"act": act, "delegation": {"id": wish.delegation, "links": links}}
     return found
+
+
+def _handed_on(link: Link) -> dict[str, Any]:
+    """One of those for whom it acts, as `check.py` reads it."""
+    said = {
+        "agent": link.agent, "instance": link.instance, "cred": link.credential, "run": link.run, "token": link.token,
+        "attested": link.attested // SECOND,
+    }  # fmt: skip
+    return said | ({"allow": parse(link.allow)} if link.allow else {})
 
 
 def nested(actors: Iterable[str], *, issuer: str) -> dict[str, Any]:

@@ -235,9 +235,7 @@ class TokenService:
             TokenRefused: invalid_client.
         """
         asked = Asked(form=form, url=url, authorization=authorization, certificate=certificate, chain=chain)
-        attested, used = self._client(asked, self._clock.now())
-        checks.check_client_id(form, attested)
-        return attested, used
+        return self._client(asked, self._clock.now())
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of access tokens (RFC 7517 section 5)."""

@@ -14,6 +14,7 @@ from remit.storage.model import ConsumeProof
 from remit.storage.ports import Transaction, Writer
 from remit.tokens import details
 from remit.tokens.check import Presented, TokenChecker
+from remit.tokens.checks import check_client_id
 from remit.tokens.clients.client_metadata import NothingShown
 from remit.tokens.form import one
 from remit.tokens.issue import nested
@@ -126,6 +127,7 @@ class TokenStatus:
             attested, used = sure = self.tokens.authenticate(
                 asked.form, authorization=asked.authorization, certificate=asked.certificate, chain=asked.chain
             )
+            check_client_id(asked.form, attested)
             _token(asked.form)
 
             def change(tx: Transaction) -> T:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -266,5 +265,4 @@ class ConsentWorld:
         return [each for each in found if all(each.get(name) == value for name, value in said.items())]
 
     def change(self, agent: str, **changes: Any) -> None:
-        standing = self.world.standing.agents[agent]
-        self.world.standing.agents[agent] = replace(standing, agent=replace(standing.agent, **changes))
+        self.world.change(agent, **{f"agent_{name}": value for name, value in changes.items()})

@@ -110,6 +110,19 @@ def test_an_active_token_is_described(status: Status, world: Any) -> None:
     assert (plain["token_type"], plain["aud"], "cnf" in plain) == ("Bearer", TOOLS, False)
 
 
+@pytest.mark.parametrize("path", ["introspect", "revoke"])
+def test_a_refused_request_uses_its_assertion_up(status: Status, world: Any, path: str) -> None:
+    """Here as at the token endpoint: else it would be good for a token after it was seen."""
+    assertion = world.assertion()
+    form = world.form(grant_type=None, scope=None, client_assertion=assertion, client_id="plain-bot")
+    answer = status.post(path, form | {"token": world.token()})
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    again = status.post("token", world.form(client_assertion=assertion), DPoP=world.proof())
+    assert (again.status_code, again.json()["error"]) == (401, "invalid_client")
+    refused = [(each["reason"], each["agent"]) for each in world.entries("refused")]
+    assert refused == [("another client_id", "invoice-bot"), ("assertion replayed", "invoice-bot")]
+
+
 @pytest.mark.requirement("introspection:inactive")
 def test_what_is_not_active_is_exactly_that(status: Status, world: Any) -> None:
     token = world.token()

@@ -10,6 +10,7 @@ from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Attested
 from remit.freezes.model import Freeze, FreezeKind
 from remit.kernel.clock import Instant, Micros
+from remit.kernel.errors import StorageUnavailable
 from remit.kernel.names import AgentName, OwnerName
 from remit.people.model import Owner
 from remit.policy.view import View, agent_record
@@ -35,6 +36,10 @@ class Picture:
             (kind.value, name): Freeze(id="frz", kind=kind, name=name, reason="", by="lee", since=Instant(0))
             for kind, name in freezes
         }
+        self.reached = Instant(1)
+
+    def fresh(self, now: Instant) -> bool:
+        return now == self.reached
 
 
 def refusal(*freezes: tuple[FreezeKind, str]) -> tuple[OAuthError, str]:
@@ -73,3 +78,11 @@ def test_standing_names_the_frozen_keys() -> None:
     assert standing is not None
     assert (standing.frozen_credentials, standing.frozen_instances) == (frozenset({KEY}), frozenset({COPY}))
     assert not standing.frozen
+
+
+@pytest.mark.parametrize("name", ["bot", "nobody"])
+def test_a_view_that_is_behind_says_nothing_of_anybody(name: str) -> None:
+    """Else a node that cannot hear of a freeze would go on calling a token good."""
+    picture = cast("View", Picture())
+    with pytest.raises(StorageUnavailable):
+        ViewStanding(lambda: picture).agent_standing(name, Instant(2))

@@ -67,7 +67,7 @@ class TokenExchange:
         above = subject.caller
         mine = Link(
             agent=above.agent, instance=above.instance, credential=above.credential, run=above.run, token=above.token,
-            allow=wanted.allow,
+            attested=above.attested, allow=wanted.allow,
         )  # fmt: skip
         return Wish(
             agent=sure.agent, purpose=purpose, instance=instance, credential=attested.credential, audience=where,
