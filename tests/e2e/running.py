@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.warm import Warm
+
 REMIT = str(Path(sys.executable).with_name("remit"))
 PATIENCE = 60
 
@@ -57,30 +59,15 @@ class Home:
 
     def remit(self, *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Done:
         """Run one command."""
-        done = subprocess.run(
-            [REMIT, *arguments],
-            env=self.environ | (env or {}),
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        process = Warm(arguments, self.environ | (env or {}), stdin)
+        out, err = process.communicate(timeout=PATIENCE)
+        return Done(process.wait(), out, err)
 
     @contextlib.contextmanager
     def up(self, *arguments: str) -> Iterator[Up]:
         """A running server, ended cleanly."""
-        process = subprocess.Popen(
-            [REMIT, "up", "--listen", "127.0.0.1:0", "--json", *arguments],
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        line = process.stdout.readline() if process.stdout else ""
+        process = Warm(["up", "--listen", "127.0.0.1:0", "--json", *arguments], self.environ)
+        line = process.stdout.readline()
         if not line:
             _, err = process.communicate(timeout=PATIENCE)
             raise AssertionError(f"remit up exited {process.returncode}: {err}")
@@ -95,7 +82,7 @@ class Home:
 class Up:
     """A server that said it is ready."""
 
-    process: subprocess.Popen[str]
+    process: Warm | subprocess.Popen[str]
     ready: dict[str, Any]
     err: str = ""
 
@@ -105,7 +92,7 @@ class Up:
             self.process.send_signal(number)
         if not self.err:
             _, self.err = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode
+        return self.process.wait()
 
 
 def free_port() -> int:

@@ -86,9 +86,12 @@ class Server:
 
     def remit(self, *arguments: str, stdin: str | None = None) -> Done:
         """One command beside it."""
+        env = {"REMIT_URL": self.url}
+        if not self.inside:
+            return self.home.remit(*arguments, stdin=stdin, env=env)
         done = subprocess.run(
             [*self.inside, REMIT, *arguments],
-            env=self.home.environ | {"REMIT_URL": self.url},
+            env=self.home.environ | env,
             input=stdin or "",
             capture_output=True,
             text=True,
