@@ -40,9 +40,9 @@ def test_a_server_is_ready_without_what_its_first_calls_load() -> None:
 
 
 def test_a_log_without_colours_takes_them_from_nobody_else() -> None:
-    """`kernel/logs` loads structlog as if there were no rich, which others want."""
-    assert loaded("remit.kernel.logs, rich.console", ("structlog", "rich")) == ["structlog", "rich"]
-    assert loaded("rich, remit.kernel.logs", ("structlog", "rich")) == ["structlog", "rich"]
+    """`remit/logs` loads structlog as if there were no rich, which others want."""
+    assert loaded("remit.logs, rich.console", ("structlog", "rich")) == ["structlog", "rich"]
+    assert loaded("rich, remit.logs", ("structlog", "rich")) == ["structlog", "rich"]
 
 
 def _inside(tree: ast.AST) -> Iterator[ast.ImportFrom]:

@@ -109,6 +109,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "urlopen": NOBODY,
     # Databases are opened by storage, and by the verifier that trusts no server; an estate counts in memory.
     "create_engine": {
+        "audit.source_offline",
         "certification.estate.plain",
         "storage.database",
         "storage.memory",

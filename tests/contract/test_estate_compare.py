@@ -99,3 +99,18 @@ def test_the_command_says_what_differs(filled: Database, where: Path | str) -> N
     bad = run(certify, ["recount", "--data", str(where), "--duckdb"], standalone_mode=False)
     assert bad.return_value == Exit.INTEGRITY
     assert "bot s/t-12: kept" in bad.stdout
+
+
+def test_what_is_kept_in_force_without_an_agent_is_named(filled: Database, where: Path | str) -> None:
+    """Nothing is registered here, so each is to end; those that are due may wait for it."""
+    late = update(activations).where(activations.c.action == "s/t-12").values(due=DAY)
+    filled.writer.change(lambda tx: tx.connection.execute(late) and None)
+    said = []
+    for more in ([], ["--duckdb"]):
+        run = CliRunner().invoke(certify, ["recount", "--data", str(where), "--json", *more], standalone_mode=False)
+        assert run.return_value == Exit.INTEGRITY
+        said.append(json.loads(run.stdout))
+    assert said[0] == said[1]
+    (odd,) = said[0]["otherwise"]
+    assert (odd["action"], odd["recorded"], odd["judged"]) == ("s/t-12", "active", "revoked (agent_retired)")
+    assert (said[0]["judged"], said[0]["unsaid"], len(said[0]["turning"])) == (MANY, MANY, MANY - 1)

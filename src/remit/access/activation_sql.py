@@ -14,8 +14,8 @@ from remit.access.activation_row import activation_of, gaps_text, row_of, suspen
 from remit.access.activation_seal import MEMBER, UNSEALED, Unsealed
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
-from remit.kernel.logs import logger
 from remit.kernel.names import ActionName, AgentName, PurposeName
+from remit.logs import logger
 from remit.storage.activate import serials, write
 from remit.storage.model import Activate
 from remit.storage.schema import activations

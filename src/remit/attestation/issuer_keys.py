@@ -15,8 +15,8 @@ from remit.attestation.ports import Load, Loaded
 from remit.attestation.trust import SPIFFE, Trust
 from remit.kernel.clock import HOUR, MINUTE, SECOND, Clock, Instant
 from remit.kernel.errors import Conflict, RemitError
-from remit.kernel.logs import logger
 from remit.keys.foreign import KeySet, key_set
+from remit.logs import logger
 
 COOLDOWN: Final = 30 * SECOND
 REFRESH: Final = 15 * MINUTE  # keys that an issuer took out are not believed for longer, while it can be reached

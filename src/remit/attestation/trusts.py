@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from remit.attestation.trust import SPIFFE, Trust, body, stored
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import Conflict, Malformed, NotFound
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.outbound.model import Endpoint
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records

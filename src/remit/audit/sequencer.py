@@ -22,7 +22,7 @@ from remit.audit.stored import read_bundle
 from remit.audit.tiles import Tile, Tree
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Conflict, IntegrityFailed, RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.storage.ports import Reader, Transaction, Writer
 
 _INTERVAL = 0.5  # seconds between looks: a checkpoint follows growth within a second, and each look holds up calls

@@ -10,7 +10,7 @@ import base64
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from remit.audit.checkpoint import VerifierKey
@@ -23,6 +23,9 @@ from remit.kernel.canonical import parse
 from remit.kernel.errors import ConfigInvalid, IntegrityFailed, Malformed, NotFound, StorageUnavailable
 from remit.keys.offline import OfflineKeys
 from remit.keys.ports import Provider
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 DATABASE = "remit.db"
 _CHUNK = 500
@@ -66,7 +69,12 @@ def _open_sqlite(path: Path) -> OfflineSource:
         except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError) as error:
             raise IntegrityFailed("the database file is damaged", detail=str(error)) from error
 
-    return OfflineSource(rows, connection.close)
+    def tables() -> Connection:
+        face = _face("sqlite://", connection)  # which ends what was begun
+        connection.execute("BEGIN")
+        return face
+
+    return OfflineSource(rows, connection.close, tables)
 
 
 def _open_postgres(url: str) -> OfflineSource:
@@ -90,14 +98,23 @@ def _open_postgres(url: str) -> OfflineSource:
         except psycopg.Error as error:
             raise StorageUnavailable("the database cannot be read", detail=str(error)) from error
 
-    return OfflineSource(rows, connection.close)
+    return OfflineSource(rows, connection.close, lambda: _face("postgresql+psycopg://", connection))
+
+
+def _face(url: str, connection: object) -> Connection:
+    """SQLAlchemy's face of an open connection, which stays its owner's."""
+    from sqlalchemy import create_engine  # noqa: PLC0415 - only where a room's own queries are asked for
+    from sqlalchemy.pool import StaticPool  # noqa: PLC0415 - the same
+
+    return create_engine(url, creator=lambda: connection, poolclass=StaticPool, pool_reset_on_return=None).connect()
 
 
 class OfflineSource:
     """Implements remit.audit.source.Source on the log's tables; one snapshot."""
 
-    def __init__(self, rows: Rows, close: Callable[[], None]) -> None:
+    def __init__(self, rows: Rows, close: Callable[[], None], tables: Callable[[], Connection]) -> None:
         self._rows = rows
+        self._tables = tables
         self._keys: OfflineKeys | None = None
         self.close = close
 
@@ -105,6 +122,13 @@ class OfflineSource:
     def rows(self) -> Rows:
         """Queries on the same snapshot, with `?` for values. Each must be read to its end before the next."""
         return self._rows
+
+    def tables(self) -> Connection:
+        """SQLAlchemy's face of it, for what the rooms read. Asked for once, before anything else is read.
+
+        The snapshot begins with it.
+        """
+        return self._tables()
 
     def unlock(self, provider: Provider) -> None:
         """Let payloads and seals be checked too, with the key that opens this database.

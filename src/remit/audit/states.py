@@ -24,7 +24,7 @@ from remit.audit.sql import SqlLog
 from remit.audit.standing import Checked, Rows, check, digest_now, newest_change, standings
 from remit.audit.stored import header, read_bundle
 from remit.kernel.errors import IntegrityFailed, Malformed
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.storage.model import Entry
 from remit.storage.ports import Reader, Transaction
 from remit.storage.schema import meta, states

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from remit.access.activation import Activation, ActivationKey, Usage
 from remit.access.activation_sql import SqlActivations
@@ -125,18 +125,31 @@ class Recount:
         about = {"activation": known.id, "agent": known.key.agent, "action": known.key.action}
         self.tx.record(self.records.entry("incident", {"what": "usage_differs", **about, **said}))
         if stands:
-            # When on the coverage clock that was is lost; today's reading lasts a little longer, never shorter.
-            newer = again.last > known.usage.last
-            usage = Usage(again.last, self.covered if newer else again.covered, again.days, again.gaps)
-            self.rows.use(known.key, usage, due=min(due, self.now))
+            self.rows.use(known.key, standing(known.usage, again, self.covered), due=min(due, self.now))
             self.tx.touch(f"activations:{known.key.agent}")
 
 
 def first_day(tx: Transaction) -> int:
     """The first UTC day on which this Remit's own use was written down; one that never comes, if none was."""
+    return began(tx.connection)
+
+
+def began(connection: Connection) -> int:
+    """The same, on a connection."""
     query = select(func.min(use_days.c.day)).where(use_days.c.source == OWN)
-    found = tx.connection.execute(query).scalar_one()
+    found = connection.execute(query).scalar_one()
     return _NEVER if found is None else int(found)
+
+
+def standing(kept: Usage, counted: Usage, covered: Micros) -> Usage:
+    """Which of two different uses an entitlement is judged by: the later (pure).
+
+    When on the coverage clock a use was that only its day tells of is lost; today's reading (`covered`) lasts a little
+    longer, never shorter.
+    """
+    if not _later(counted, kept):
+        return kept
+    return Usage(counted.last, covered if counted.last > kept.last else counted.covered, counted.days, counted.gaps)
 
 
 def _later(counted: Usage, kept: Usage) -> bool:

@@ -26,8 +26,8 @@ from remit.certification.usage.coverage import CoverageClock
 from remit.certification.usage.days import DayKey, UseDay, usage_of
 from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, Clock, Instant, Micros, parse_date_end
-from remit.kernel.logs import logger
 from remit.kernel.names import ActionName
+from remit.logs import logger
 from remit.policy.activations import Seen
 from remit.policy.view import View
 from remit.storage.ports import Reader, Transaction, Writer

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from remit.certification.withdrawal.withdraw import Covering
 from remit.connectors.system import System, stored
 from remit.kernel.errors import Conflict, Malformed, NotFound
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.outbound.model import Endpoint, endpoint
 from remit.storage.governance_schema import systems
 from remit.storage.ports import Transaction

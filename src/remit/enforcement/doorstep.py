@@ -7,7 +7,7 @@ from remit.enforcement.model import EnforcementUnavailable
 from remit.enforcement.ports import Records
 from remit.kernel.clock import Clock
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.storage.model import Work
 from remit.storage.ports import Writer
 from remit.tokens.check import TokenInvalid

@@ -20,8 +20,8 @@ from remit.enforcement.streams import ends
 from remit.enforcement.upstream import Upstream, handshake_headers
 from remit.kernel import canonical
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
 from remit.kernel.names import method_action
+from remit.logs import logger
 
 log = logger(__name__)
 

@@ -36,7 +36,6 @@ from remit.enforcement.upstream import handshake_headers, modern_headers
 from remit.kernel import canonical
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Malformed, RemitError, SessionUnknown, TooLarge
-from remit.kernel.logs import logger
 from remit.kernel.names import (
     ActionName,
     DecisionId,
@@ -47,6 +46,7 @@ from remit.kernel.names import (
     tool_action,
     well_formed_tool,
 )
+from remit.logs import logger
 from remit.policy.model import Call, Code
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenInvalid

@@ -21,8 +21,8 @@ from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
-from remit.kernel.logs import logger
 from remit.kernel.names import DecisionId, ServerName
+from remit.logs import logger
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
 from remit.storage.ports import Writer

@@ -26,7 +26,7 @@ from remit.enforcement.server_messages import (
 from remit.enforcement.streams import Running, Streams
 from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed, handshake_headers
 from remit.kernel.errors import RemitError, TooLarge
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.policy.denial import not_granted
 from remit.policy.model import Answer, Code
 

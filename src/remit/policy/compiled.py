@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.policy.evaluate import Test, Unsure
 from remit.policy.ports import Engine, Handle, Ruling, Slice, Verdict
 

@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from remit.access.activation import ActivationKey
 from remit.kernel.clock import DAY, HOUR, Instant
 from remit.kernel.errors import NotFound, RemitError
-from remit.kernel.logs import logger
 from remit.kernel.names import ActionName, AgentName, OwnerName, PurposeName
+from remit.logs import logger
 from remit.people.change import Actor
 from remit.people.succession import answers_for
 from remit.reviews.acknowledging import Acknowledging

@@ -22,7 +22,7 @@ from remit.catalog.sql import SqlServers
 from remit.certification.noticing.combination_sql import Combinations
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Forbidden, Overloaded, RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.people.change import Actor, Changed, record
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records

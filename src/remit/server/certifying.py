@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from remit.certification.service import CertificationService
 from remit.kernel.clock import DAY, EPOCH, MINUTE, Clock, Instant
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.server.changed import Changed
 
 _EVERY = 1.0  # seconds

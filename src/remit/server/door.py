@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMediaType
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.people.change import Actor
 from remit.server import problem
 from remit.server.operator_tokens import Doorkeeper

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Clock, rfc3339
-from remit.kernel.logs import logger
 from remit.keys.rotating import Jwk, Rotating, Turn
 from remit.keys.rotation import KeyRecord, KeyState
+from remit.logs import logger
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
 from remit.storage.ports import Transaction, Writer

@@ -22,7 +22,7 @@ from remit.enforcement.points import Points
 from remit.enforcement.streams import Streams
 from remit.kernel.clock import SECOND, Clock
 from remit.kernel.errors import Overloaded, RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.outbound.session import Outbound
 from remit.server import garbage
 from remit.server.announce import Announcer

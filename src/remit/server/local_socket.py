@@ -22,8 +22,8 @@ from typing import Any, Final
 from remit.attestation.model import Process
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
 from remit.kernel.names import AgentName, InstanceId, split_action
+from remit.logs import logger
 from remit.policy.view import View
 from remit.server.local_ask import Ask, read
 from remit.tokens.metadata import TOKEN_PATH

@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TextIO, cast
 
-from remit.kernel.logs import structlog
+from remit.logs import structlog
 
 
 class _Stderr:

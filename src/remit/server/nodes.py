@@ -12,7 +12,7 @@ from remit.audit.recovery import settle
 from remit.audit.service import Recorder
 from remit.freezes.containment import BOUND, GATEWAY, Acknowledgements, Containment
 from remit.kernel.clock import Clock
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.storage.database import Database
 from remit.storage.node_sql import Signs, SqlNodes
 from remit.storage.peers import DEAD_AFTER, Peers, Sight

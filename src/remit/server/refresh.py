@@ -10,7 +10,7 @@ from remit.catalog.model import Server
 from remit.catalog.service import CatalogService
 from remit.kernel.clock import SECOND, Clock, Instant
 from remit.kernel.errors import NotFound, RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.people.change import Actor
 
 _log = logger("remit.catalog")

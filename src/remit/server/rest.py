@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.server import problem
 from remit.server.door import Porch
 

@@ -22,7 +22,7 @@ import uvloop
 from remit.enforcement import era
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, StorageUnavailable
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.outbound import session
 from remit.server import compose, garbage, logs
 from remit.server.life import Remit

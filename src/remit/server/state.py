@@ -14,8 +14,8 @@ from remit.audit.service import Recorder
 from remit.audit.states import Named, States
 from remit.kernel.clock import Clock
 from remit.kernel.errors import IntegrityFailed
-from remit.kernel.logs import logger
 from remit.keys.service import KeyRing
+from remit.logs import logger
 from remit.people.change import Actor, Changed, record
 from remit.server.nodes import admins, node_before
 from remit.server.operator_tokens import ensure_admin

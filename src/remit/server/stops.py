@@ -13,7 +13,7 @@ from remit.freezes.containment import Containment
 from remit.freezes.model import Freeze
 from remit.freezes.service import FreezeService
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.people.change import Actor
 from remit.server import shapes
 

@@ -12,7 +12,7 @@ from remit.attestation import trusts
 from remit.attestation.issuer_keys import IssuerKeys
 from remit.attestation.published import PublishedKeys
 from remit.kernel.clock import Clock
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.outbound.fetch import Fetcher
 from remit.outbound.model import Endpoint
 from remit.outbound.session import Outbound

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 
 if TYPE_CHECKING:
     import psycopg

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from remit.kernel.clock import MINUTE, Clock
 from remit.kernel.errors import StorageUnavailable
-from remit.kernel.logs import logger
+from remit.logs import logger
 from remit.storage import intake
 from remit.storage.activate import Seal
 from remit.storage.activate import as_it_is as unsealed

@@ -56,7 +56,7 @@ def compare(rows: Rows, estate: Estate, told: Callable[[int], None] = lambda _ma
     found = Comparison(seen=len(known))
     for row in estate.habits():
         each = known[row.eid]
-        if began is None or _older(each, row, int(began)):
+        if began is None or older_than_days(_usage(each), row, int(began)):
             continue
         found.compared += 1
         if (each.days, each.gaps) != (row.days, row.gaps) or (row.days and each.last != row.last):
@@ -76,12 +76,11 @@ def _load(rows: Rows, estate: Estate, eids: dict[tuple[str, str, str, str], int]
     estate.roll_up()
 
 
-def _older(kept: _Known, counted: Row, began: int) -> bool:
+def older_than_days(kept: Usage, counted: Row, began: int) -> bool:
     """The same question as `reading.older`, of what an estate tells."""
-    usage = _usage(kept)
     there = set(newest_days(counted.usage(lambda _at: 0)))
-    missing = any(day <= began and day not in there for day in newest_days(usage))
-    return missing or (len(usage.gaps) == MOST_GAPS and kept.days > counted.days)
+    missing = any(day <= began and day not in there for day in newest_days(kept))
+    return missing or (len(kept.gaps) == MOST_GAPS and kept.days > counted.days)
 
 
 def _usage(kept: _Known) -> Usage:

@@ -70,6 +70,7 @@ class DuckEstate:
             "temp_directory": str(folder / "spill"),
         }
         connection = duckdb.connect(str(folder / "estate.duckdb"), config=settings)
+        connection.execute("SET enable_progress_bar = false")  # it would be printed among the answer
         for table in _TABLES:
             connection.execute(table)
         return cls(connection)

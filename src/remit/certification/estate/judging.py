@@ -118,6 +118,14 @@ class Bench:
             for each in self.terms
         )  # fmt: skip
 
+    def setting(self, held: Held) -> Setting:
+        """What `facts_of` asks for, for one entitlement."""
+        return self.settings[held.row.terms]
+
+    def stands_on(self, row: Row) -> str:
+        """The digest of what an entitlement is held on."""
+        return self.terms[row.terms].sha256
+
     def covered(self, at: int) -> int:
         """The coverage clock's reading."""
         return self.windows.measure(0, at)
@@ -138,7 +146,7 @@ class Bench:
 
     def statement(self, held: Held) -> bytes:
         """The canonical JSON of what would be recorded of it."""
-        facts = facts_of(self.activation(held), self.settings[held.row.terms])
+        facts = facts_of(self.activation(held), self.setting(held))
         return canonical(statement(facts, self.parameters))
 
     def judge(self, batch: Sequence[Held]) -> Found:
@@ -147,7 +155,7 @@ class Bench:
         states, reasons, digests = bytearray(), list[str](), bytearray()
         unders, unsures = dict[int, Under](), dict[int, int]()
         for held in batch:
-            activation, setting = self.activation(held), self.settings[held.row.terms]
+            activation, setting = self.activation(held), self.setting(held)
             facts = facts_of(activation, setting)
             found = judge(facts, self.parameters)
             # Where nothing is written, the reason that was written stands.
@@ -179,7 +187,7 @@ class Bench:
             "reason": reason,
             "started": row.started,
             "state": state.value,
-            "terms": self.terms[row.terms].sha256,
+            "terms": self.stands_on(row),
             "ttl": lasts,
         }
         if under is not None:

@@ -20,8 +20,8 @@ from remit.certification.together_sql import SqlTogether
 from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.clock import DAY, Clock, Instant
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
 from remit.kernel.names import AgentName
+from remit.logs import logger
 from remit.people.succession import stand_ins
 from remit.policy.activations import Activations
 from remit.policy.view import AgentRecord, View

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from remit.kernel.errors import RemitError
-from remit.kernel.logs import logger
+from remit.logs import logger
 
 _log = logger("remit.certification")
 Work = Callable[[], object]

@@ -21,7 +21,7 @@ from remit.storage.schema import meta
 KEY: Final = "coverage"
 BEAT_SECONDS: Final = 60.0
 # A restart within two beats and a half leaves no gap: what came meanwhile found nobody who could let it pass.
-_NO_GAP: Final = 150 * SECOND
+NO_GAP: Final = 150 * SECOND
 
 
 class CoverageClock:
@@ -45,7 +45,7 @@ class CoverageClock:
         stored = connection.execute(select(meta.c.value).where(meta.c.key == KEY)).scalar_one_or_none()
         said = {"covered": 0, "at": now} if stored is None else msgspec.json.decode(stored)
         away = now - said["at"]
-        whole = 0 <= away <= _NO_GAP
+        whole = 0 <= away <= NO_GAP
         self._base, self._since = said["covered"] + (away if whole else 0), self._monotonic()
         return Micros(0 if whole else abs(away))
 

@@ -25,8 +25,8 @@ from remit.certification.withdrawal.withdraw import (
 )
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import MINUTE, Clock, Instant, rfc3339
-from remit.kernel.logs import logger
 from remit.kernel.names import new_id
+from remit.logs import logger
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
 from remit.storage.ports import Reader, Transaction, Writer
