@@ -73,7 +73,8 @@ def show(agent: Agent = None, days: Days = 90, json: Json = False, as_: As = Non
     elif not rows:
         nothing("figures", next_=_NEXT)
     else:
-        table(("figure", "now", "before", f"since {rows[0]['day']}"), [_line(name, rows) for name in SERIES])
+        head = ("figure", f"on {rows[-1]['day']}", "before", f"since {rows[0]['day']}")
+        table(head, [_line(name, rows) for name in SERIES])
         if today is not None:
             _agents(today["agents"])
     return Exit.OK
