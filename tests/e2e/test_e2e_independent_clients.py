@@ -27,6 +27,7 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SCOPE = "purpose:pay-invoices"
 IDENTITY = f"  - {{id_jag: {{issuer: {IDP!r}, purposes: [pay-invoices]}}}}\n"
 PLAIN = AGENT.replace("invoice-bot", "plain-bot").replace("dpop", "none")
+SIGNING = PLAIN.replace("plain-bot", "signing-bot")
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Scene:
 
     url: str
     key: dict[str, Any]
+    plain_key: dict[str, Any]  # of the agent whose tokens are bound to none
     secret: str
     idp: Any
 
@@ -71,10 +73,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     home.path.mkdir(mode=0o700)
     files = tree(place / "files", payments=9, servers__payments="[]", boundaries__invoice_bot="[]")
     (files / "boundaries" / "invoice-bot.yaml").unlink()
-    home.remit("agent", "keygen", "invoice-bot", "--out", str(files / "agents" / "invoice-bot"))
+    for name in ("invoice-bot", "signing-bot"):
+        home.remit("agent", "keygen", name, "--out", str(files / "agents" / name))
     made = home.remit("agent", "secret", "plain-bot", "--json").json
     hashed = json.dumps(made["attest"]["client_secret"]["scrypt"])
     _attest(files, "invoice-bot", AGENT, "  - {private_key_jwt: {jwk_file: invoice-bot.pub.jwk}}\n")
+    _attest(files, "signing-bot", SIGNING, "  - {private_key_jwt: {jwk_file: signing-bot.pub.jwk}}\n")
     _attest(files, "plain-bot", PLAIN, f"  - {{client_secret: {{scrypt: {hashed}}}}}\n")
     idp = RSAKey.generate_key(2048, {"kid": "idp-1", "alg": "RS256", "use": "sig"})
     keys = place / "idp.jwks"
@@ -87,8 +91,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         ):
             done = home.remit(*command)
             assert done.code == 0, done.err
-        key = json.loads((files / "agents" / "invoice-bot").read_text(encoding="utf-8"))
-        yield Scene(url, key, made["secret"], idp)
+        key, plain = (
+            json.loads((files / "agents" / name).read_text("utf-8")) for name in ("invoice-bot", "signing-bot")
+        )
+        yield Scene(url, key, plain, made["secret"], idp)
 
 
 def brief() -> dict[str, int]:
@@ -180,3 +186,24 @@ def test_authlib_signs_its_assertion(scene: Scene, monkeypatch: pytest.MonkeyPat
         with pytest.raises(authlib_client.OAuthError) as caught:
             client.fetch_token(scene.metadata["token_endpoint"], grant_type="client_credentials", scope=SCOPE)
         assert caught.value.error == "invalid_dpop_proof"
+
+
+@pytest.mark.requirement("client:private-key-jwt")
+def test_authlib_signs_its_assertion_gets_a_token_and_uses_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
+    key = ECKey.import_key({name: value for name, value in scene.plain_key.items() if name != "alg"})
+    with authlib_client.OAuth2Session("signing-bot", key, token_endpoint_auth_method="private_key_jwt") as client:
+        client.register_client_auth_method(PrivateKeyJWT(scene.url, alg="ES256", claims=brief()))
+        token = client.fetch_token(
+            scene.metadata["token_endpoint"], grant_type="client_credentials", scope=SCOPE, resource=scene.url
+        )
+        assert (token["token_type"], token["scope"]) == ("Bearer", SCOPE)
+        answer = client.get(f"{scene.url}/v1/me/mandate", timeout=10)
+        assert answer.status_code == 200, answer.text
+        assert requests.get(f"{scene.url}/v1/me/mandate", timeout=10).status_code == 401
+        # And no other key signs for it.
+        other = ECKey.import_key({name: value for name, value in scene.key.items() if name != "alg"})
+        client.client_secret = other
+        with pytest.raises(authlib_client.OAuthError) as caught:
+            client.fetch_token(scene.metadata["token_endpoint"], grant_type="client_credentials", resource=scene.url)
+        assert caught.value.error == "invalid_client"

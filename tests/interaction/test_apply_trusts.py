@@ -38,7 +38,9 @@ def test_trusts_are_created_changed_and_left_alone(rig: Rig, tree: Tree) -> None
 
 
 def test_an_agent_whose_issuer_nobody_trusts_is_told_so(rig: Rig, tree: Tree) -> None:
-    tree.agent["attest"].append({"github_actions": {"trust": "github", "repository_id": "74"}})
+    tree.agent["attest"].append(
+        {"github_actions": {"trust": "github", "repository_id": "74", "ref": "refs/heads/main"}}
+    )
     assert "not trusted yet: github" in rows(rig, tree)["agent/invoice-bot"]["note"]
     assert "note" not in rows(rig, tree, GITHUB)["agent/invoice-bot"]
 

@@ -1,7 +1,9 @@
 """What a running copy of an agent may prove instead of a registered key: a trusted issuer's word, a certificate, ...
 
 Each method reads its own conditions. What a token names as its credential is the binding that let it in, so a
-binding that is taken from the agent ends the tokens that were had with it.
+binding that is taken from the agent ends the tokens that were had with it. `id_jag` and `jwt_bearer` let nobody in:
+they say whose word about somebody else is taken, beside a credential of the agent's own, and that is what the token
+names. One that was had with such a word lives out its few minutes, unless the consent it stands on is withdrawn.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from remit.attestation.assertion import MAX_SIZE, AssertionRefused, check_claims, claimed_client
@@ -20,6 +22,16 @@ TYPES: Final = ("", "jwt", "client-authentication+jwt")
 # Of the keys that an assertion may be signed with, where it does not say by which. As many are tried whoever is named,
 # whether there is such an agent and however many keys it has: else the time of a refusal would tell.
 _TRIES: Final = 4
+_KEPT: Final = 4096  # agents
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """An agent's keys, imported."""
+
+    source: Sequence[Mapping[str, Any]]
+    keys: tuple[jose.PublicKey, ...]
+    names: frozenset[str | None]  # their kids and thumbprints
 
 
 class PrivateKeyJwt:
@@ -30,6 +42,7 @@ class PrivateKeyJwt:
         self._issuer = issuer
         # They stand in for the keys of an agent that does not exist, or has fewer.
         self._decoys = {name: jose.private_key(jose.generate(name)).public for name in ALGORITHMS}
+        self._imported: OrderedDict[str, _Registered] = OrderedDict()
 
     def authenticate(self, assertion: str, *, now: Instant, tries: int = _TRIES) -> tuple[Attested, ConsumeProof]:
         """Find out which agent signed `assertion`, and with which key.
@@ -62,12 +75,12 @@ class PrivateKeyJwt:
         self, assertion: str, header: Mapping[str, Any], client: str, tries: int
     ) -> tuple[jose.PublicKey, Mapping[str, Any]]:
         """Try the client's keys: the one the header names, or each if it names none that is known."""
-        registered = [jose.public_key(jwk) for jwk in self._keys.client_keys(client)]
+        registered = self._registered(client)
         algorithm = header.get("alg")
         decoy = self._decoys.get(algorithm) if isinstance(algorithm, str) else None
         if decoy is None:
             raise jose.JoseInvalid("the token's algorithm is not allowed")
-        own = [each for each in registered if each.algorithm == algorithm and _may_be(header, each, registered)]
+        own = [each for each in registered.keys if each.algorithm == algorithm and _may_be(header, each, registered)]
         failure = jose.JoseInvalid("no such agent, or it has no keys")
         for candidate in (own + [decoy] * tries)[:tries]:
             try:
@@ -81,15 +94,28 @@ class PrivateKeyJwt:
                 return candidate, claims
         raise failure
 
+    def _registered(self, client: str) -> _Registered:
+        """The client's keys; imported once, or each refusal would take longer for every key that there is."""
+        source = self._keys.client_keys(client)
+        known = self._imported.get(client)
+        if known is not None and known.source is source:
+            return known
+        keys = tuple(jose.public_key(jwk) for jwk in source)
+        found = _Registered(source, keys, frozenset(name for key in keys for name in (key.kid, key.thumbprint)))
+        if keys:  # of a name that is made up, nothing is kept
+            self._imported[client] = found
+            while len(self._imported) > _KEPT:
+                self._imported.popitem(last=False)
+        return found
+
 
 def _always(key: jose.PublicKey) -> Callable[[object], jose.PublicKey]:
     return lambda _header: key
 
 
-def _may_be(header: Mapping[str, Any], key: jose.PublicKey, registered: list[jose.PublicKey]) -> bool:
+def _may_be(header: Mapping[str, Any], key: jose.PublicKey, registered: _Registered) -> bool:
     """Whether the header's kid (if it has one that names any registered key) names this key."""
     kid = header.get("kid")
     if not isinstance(kid, str):  # none, or what `verify` refuses for whatever key
         return True
-    names = {name for other in registered for name in (other.kid, other.thumbprint)}
-    return kid not in names or kid in (key.kid, key.thumbprint)
+    return kid not in registered.names or kid in (key.kid, key.thumbprint)

@@ -21,9 +21,11 @@ from remit.keys.foreign import KeySet, key_set
 from remit.people.change import Actor
 from remit.people.consent_sql import SqlConsents
 from remit.tokens.asserted import GRANT, PROFILE
+from remit.tokens.check import TokenChecker, TokenInvalid
 from remit.tokens.consents import Consents
 from remit.tokens.form import parse_form
 from remit.tokens.grants.jwt_bearer import JwtBearer
+from remit.tokens.revoked import Revoked
 
 IDP = "https://idp.example.test"
 TOOLS = "http://remit.test/mcp/payments"
@@ -149,15 +151,23 @@ def test_it_leaves_one_consent_for_one_person_agent_and_purpose(federated: Feder
 
 @pytest.mark.requirement("jag:consent")
 def test_a_consent_that_was_withdrawn_is_not_given_again_by_an_assertion(federated: Federated) -> None:
-    world = federated.world
-    assert federated.ask().status_code == 200
+    world, revoked = federated.world, Revoked(federated.world.clock)
+    world.database.feed.subscribe(revoked.follow)
+    world.checker = TokenChecker(world.ring.token_keys, issuer=world.base, revoked=revoked.has)
+    had = federated.ask().json()["access_token"]
     (consent,) = consents(world)
+    # That nobody's word is taken any more does not touch it: it names the agent's own key.
+    federated.register()
+    assert world.check(had)[0].credential in world.standing.agents["invoice-bot"].credentials
     records = Recorder(world.ring, world.clock, lambda: world.database.epoch)
     service = Consents(writer=world.database.writer, reader=world.database.reader, records=records, clock=world.clock)
     service.withdraw(consent.consent, by=Actor(by="dana"))
-    # The token that was had ends with it.
+    # The token that was had ends with it, at once.
+    with pytest.raises(TokenInvalid, match="revoked"):
+        world.check(had)
     ended = next(each for each in world.entries("change") if each["what"] == "token_family")
     assert ended["tokens"] == [each["id"] for each in world.entries("token")]
+    federated.register(Binding(ID_JAG, id_jag({"issuer": IDP, "purposes": ["pay-invoices"]})))
     answer = federated.ask()
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
     assert world.entries("refused")[-1]["reason"] == "the consent was withdrawn"
@@ -301,6 +311,35 @@ def test_an_issuer_that_is_not_trusted_any_more(federated: Federated) -> None:
     del federated.issuers.trusts[IDP]
     answer = federated.ask(federated.word())
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.requirement("jag:issuer")
+def test_an_assertion_that_was_shown_before_is_judged_by_the_keys_of_now(federated: Federated) -> None:
+    """It was good, but for another place, so it was not used up. Then the issuer withdrew the key."""
+    word = federated.word()
+    answer = federated.ask(word, resource="http://remit.test/mcp/crm")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
+    federated.issuers.signers[IDP] = jose.private_key(jose.generate())
+    answer = federated.ask(word)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant"), answer.text
+    assert "key is unknown" in federated.world.entries("refused")[-1]["reason"]
+    assert federated.world.entries("token") == []
+    assert federated.ask().status_code == 200
+
+
+@pytest.mark.requirement("jag:issuer")
+@pytest.mark.parametrize("typ", ["oauth-id-jag+jwt", "JWT"])
+def test_who_issues_such_assertions_does_not_redeem_its_own(federated: Federated, typ: str) -> None:
+    """ID-JAG section 4.4.1: not even where an operator declared this deployment as a trust, and an agent takes it."""
+    own, issuers = federated.world.base, federated.issuers
+    issuers.signers[own] = jose.private_key(jose.generate())
+    issuers.trusts[own] = replace(issuers.trusts[IDP], trust="itself", issuer=own)
+    said = {"issuer": own, "purposes": ["pay-invoices"]}
+    named = Binding(JWT_BEARER, jwt_bearer(said | {"subjects": ["person-1"]}))
+    federated.register(Binding(ID_JAG, id_jag(said)), named)
+    word = federated.word(typ=typ, iss=own, key=issuers.signers[own])
+    federated.refused(federated.ask(word), "invalid_grant", "not trusted")
+    assert issuers.asked == 0
 
 
 def test_a_platform_speaks_for_its_workloads_only(federated: Federated) -> None:

@@ -11,6 +11,9 @@ from remit.agents.bindings.preset import preset
 from remit.kernel.errors import RemitError
 from remit.people.document import SpecInvalid
 
+BRANCH = "whoever can push a branch of the repository could be this agent; name one, as ref: refs/heads/main"
+OTHER_ACCOUNT = "arn: is not of the account 123456789012: an ARN carries the account of its principal"
+
 
 def problems(method: str, said: Any) -> str:
     with pytest.raises(SpecInvalid) as refused:
@@ -50,6 +53,17 @@ def test_what_each_platform_asks_for(platform: str) -> None:
         ("github_actions", {"repository_id": "74", "event_name": "pull_request_target"}, "chooses what it runs"),
         ("github_actions", {"repository_id": "74", "ref": "refs/pull/1/merge"}, "chooses what it runs"),
         ("github_actions", {"repository_id": "74", "ref": "refs/pull/*/merge"}, "chooses what it runs"),
+        # whoever can push a branch
+        ("github_actions", {"repository_id": "74"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "sub": "repo:o/r:ref:refs/heads/main", "actor_id": "12"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "event_name": "push", "repository_owner_id": "65"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/heads/*"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/heads/**"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/**"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/*/**"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/.github/workflows/a.yml@refs/heads/*"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/.github/workflows/a.yml@**"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "job_workflow_ref": "o/**"}, BRANCH),
         # half of what tells a workload apart
         ("kubernetes", {"namespace": "pay"}, "service_account_uid: is missing"),
         ("kubernetes", {"service_account_uid": "u"}, "namespace: is missing"),
@@ -58,6 +72,10 @@ def test_what_each_platform_asks_for(platform: str) -> None:
         ("azure", {"tid": "t", "appid": "a"}, "oid: is missing"),
         ("aws", {"account": "123456789012"}, "arn: is missing"),
         ("aws", {"arn": "arn:aws:iam::123456789012:role/x"}, "account: is missing"),
+        # what no token says
+        ("aws", {"account": "123456789012", "arn": "arn:aws:iam::210987654321:role/x"}, OTHER_ACCOUNT),
+        ("aws", {"account": "123456789012", "arn": "arn:aws:s3:::a-bucket"}, OTHER_ACCOUNT),
+        ("aws", {"account": "123456789012", "arn": "role/x"}, OTHER_ACCOUNT),
         # what is the trust's to say, and what is not understood
         ("oidc", {"claims": {"sub": "x", "aud": "y"}}, "aud: is the trust's to say"),
         ("github_actions", {"repository_id": "74", "branch": "main"}, "unknown key"),
@@ -76,6 +94,20 @@ def test_what_would_let_in_more_than_its_author_thinks(method: str, said: dict[s
     assert reason in problems(method, {"trust": "some-issuer", **said})
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"ref": "refs/heads/main"}, {"ref": "refs/heads/release/*"}, {"ref": "refs/tags/**"}, {"environment": "pay"},
+        {"ref": "refs/heads/*", "environment": "pay"},
+        {"workflow_ref": "o/r/.github/workflows/*.yml@refs/heads/main"},
+        {"job_workflow_ref": "o/auto/.github/workflows/pay.yml@refs/tags/v*"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_one_condition_that_is_not_of_every_branch_is_enough(said: dict[str, str]) -> None:
+    assert READERS["github_actions"]({"trust": "github", "repository_id": "74", **said})
+
+
 def test_a_trust_is_named() -> None:
     assert "trust: is missing" in problems("oidc", {"claims": {"sub": "x"}})
     assert "the name of a trust" in problems("oidc", {"trust": "No Such", "claims": {"sub": "x"}})
@@ -89,12 +121,12 @@ def test_patterns_only_where_a_preset_lets_them() -> None:
 
 
 def test_pull_requests_are_shut_out_whatever_a_document_asks_for() -> None:
-    said = READERS["github_actions"]({"trust": "github", "repository_id": "74"})
+    said = READERS["github_actions"]({"trust": "github", "repository_id": "74", "environment": "pay"})
     assert [each for each in said["claims"] if each[1] == "unlike"]
 
 
 def test_an_agent_is_attested_in_several_ways_and_none_twice() -> None:
-    one = {"github_actions": {"trust": "github", "repository_id": "74"}}
+    one = {"github_actions": {"trust": "github", "repository_id": "74", "ref": "refs/heads/main"}}
     two = {"spiffe": {"trust": "prod.example", "id": "spiffe://prod.example/x"}}
     document = {"agent": "bot", "owner": "dana", "purposes": ["pay"], "not_after": "2027-06-30"}
     found = spec.agent({**document, "attest": [one, two]})

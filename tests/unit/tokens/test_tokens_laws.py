@@ -130,6 +130,19 @@ def test_only_what_verified_is_remembered_and_no_more_than_fits(monkeypatch: pyt
     assert len(checker._seen) == 2
 
 
+def test_a_remembered_token_is_believed_no_longer_than_its_key() -> None:
+    """Retired in its time: nobody distrusts the key, and yet it verifies nothing more."""
+    keys, other = TokenKeys(active=SERVER, verifying={SERVER.kid: SERVER.public}), jose.private_key(jose.generate())
+    checker = TokenChecker(keys, issuer=ISSUER)
+    assert check(checker, TOKEN, PROOF)
+    assert checker.read(TOKEN, now=NOW) is not None
+    keys.replace(TokenKeys(active=other, verifying={other.kid: other.public}))
+    assert not keys.distrusts(SERVER.kid)
+    with pytest.raises(TokenInvalid, match="the token is not valid"):
+        check(checker, TOKEN, PROOF)
+    assert checker.read(TOKEN, now=NOW) is None
+
+
 def test_a_remembered_token_is_forgotten_when_it_ends() -> None:
     checker = TokenChecker(KEYS, issuer=ISSUER)
     check(checker, TOKEN, PROOF)

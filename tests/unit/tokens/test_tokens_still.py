@@ -51,6 +51,15 @@ def test_a_run_that_was_ended_ends_every_token_of_it() -> None:
         checker.still(CALLER, PROOF, now=NOW)
 
 
+def test_a_consent_that_was_withdrawn_ends_every_token_under_it() -> None:
+    """Also one of no family: the consent's own id is looked up."""
+    checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda name: name == "con_1")
+    checker.still(CALLER, PROOF, now=NOW)
+    checker.still(replace(CALLER, consent="con_2"), PROOF, now=NOW)
+    with pytest.raises(TokenInvalid, match="the token was revoked"):
+        checker.still(replace(CALLER, consent="con_1"), PROOF, now=NOW)
+
+
 @pytest.mark.parametrize(("ended", "holds"), [("r_1", False), ("tok_1a", False), ("r_2", False), ("r_3", True)])
 def test_the_end_of_what_handed_it_on_ends_it(ended: str, holds: bool) -> None:  # noqa: FBT001 - a parameter of the test
     checker = TokenChecker(KEYS, issuer="https://remit.test", revoked=lambda name: name == ended)

@@ -43,11 +43,12 @@ def by_preset(name: str) -> Callable[[object], Mapping[str, Any]]:
         trust = fields.take("trust", _trust)
         asked = {key: each for key, each in known.conditions.items() if fields.has(key)}
         conditions: Conditions = []
+        said: dict[str, Any] = {}
         for key, condition in asked.items():
-            found = fields.take(key, _pattern if condition.glob else _exact)
+            found = said[key] = fields.take(key, _pattern if condition.glob else _exact)
             how = "like" if condition.glob and isinstance(found, str) and "*" in found else "is"
             conditions.append([list(condition.claim), how, found])
-        _needed(fields, known, asked)
+        _needed(fields, known, said)
         for problem in _refused(known, conditions):
             fields.problem(*problem)
         fields.finish()
@@ -77,14 +78,36 @@ def spiffe(value: object) -> Mapping[str, Any]:
     return {"trust": trust, "claims": [[["sub"], "is", found]]}
 
 
-def _needed(fields: Fields, known: Preset, asked: Mapping[str, Any]) -> None:
-    if not asked:
+def _needed(fields: Fields, known: Preset, said: Mapping[str, Any]) -> None:
+    if not said:
         fields.problem("", "there is no condition: every token of the issuer would be this agent")
         return
     for need in known.needs:
         for key in need.all:
-            if key not in asked:
+            if key not in said:
                 fields.problem(key, f"is missing: {need.because}")
+    for choice in known.choices:
+        if not any(key in said and not _every_branch(said[key]) for key in choice.any):
+            first, *_ = choice.any
+            names = " or ".join((", ".join(choice.any[:-1]), choice.any[-1]))
+            fields.problem(
+                "",
+                f"{names} is missing, or is of every branch: {choice.because}; name one, as {first}: refs/heads/main",
+            )
+    for each in known.agreements:
+        whole, part = said.get(each.key), said.get(each.other)
+        # What is no text was refused for that.
+        if isinstance(whole, str) and isinstance(part, str) and whole.split(":")[each.part : each.part + 1] != [part]:
+            fields.problem(each.key, f"is not of the {each.other} {part}: {each.because}")
+
+
+def _every_branch(value: object) -> bool:
+    """Whether a `ref`, or a workflow at one, is a pattern for whatever branch somebody may push."""
+    if not isinstance(value, str):
+        return False
+    # No branch can have a `~` in its name (git-check-ref-format): what takes it takes any.
+    branch = "refs/heads/~"
+    return _covers(value, branch if value.startswith("refs/") else f"{value.partition('@')[0]}@{branch}")
 
 
 def _refused(known: Preset, conditions: Conditions) -> list[tuple[str, str]]:
@@ -99,8 +122,9 @@ def _refused(known: Preset, conditions: Conditions) -> list[tuple[str, str]]:
 
 
 def _covers(pattern: str, value: str) -> bool:
-    parts = [re.escape(part) for part in pattern.split("**")]
-    return re.fullmatch(".*".join(parts), value, re.DOTALL) is not None
+    parts = re.split(r"(\*\*?)", pattern)
+    stands_for = {"*": "[^/]*", "**": ".*"}
+    return re.fullmatch("".join(stands_for.get(part, re.escape(part)) for part in parts), value, re.DOTALL) is not None
 
 
 def _claims(value: object) -> Conditions:

@@ -35,6 +35,24 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Conditions of which at least one must stand in a document, and not for every branch alike."""
+
+    any: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A value that carries another condition's value, between colons; no token says two different ones."""
+
+    key: str
+    part: int  # counted from 0
+    other: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """Claims with which nobody is let in, whatever else fits."""
 
@@ -62,6 +80,8 @@ class Preset:
     trust: TrustUsual
     conditions: Mapping[str, Condition]
     needs: Sequence[Need]
+    choices: Sequence[Choice]
+    agreements: Sequence[Agreement]
     refused: Sequence[Refused]
 
 
@@ -80,6 +100,8 @@ def preset(name: str) -> Preset:
             for key, each in said["conditions"].items()
         },
         needs=tuple(Need(all=tuple(each["all"]), because=each["because"]) for each in said["needs"]),
+        choices=tuple(Choice(any=tuple(each["any"]), because=each["because"]) for each in said.get("choices", ())),
+        agreements=tuple(Agreement(**each) for each in said.get("agreements", ())),
         refused=tuple(
             Refused(claim=tuple(each["claim"]), like=each["like"], because=each["because"]) for each in said["refused"]
         ),

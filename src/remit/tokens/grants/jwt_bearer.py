@@ -7,11 +7,10 @@ authenticates as ever. What it gets is a token of its own, for one of its own pu
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from remit.agents.bindings.id_jag import ID_JAG, JWT_BEARER
 from remit.agents.model import Agent
@@ -37,7 +36,13 @@ METHODS: Final = frozenset(
         "client_secret_basic", "client_secret_post",
     }
 )  # fmt: skip
-_KEPT: Final = 1024
+_KEPT: Final = 256  # requests; more are not being answered at once
+
+
+class _Verified(NamedTuple):
+    asked: Asked  # kept, so that no other request has its id
+    trust: Trust
+    claims: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,11 @@ class JwtBearer:
     records: Records
     type: str = GRANT
     methods: frozenset[str] = METHODS
-    _verified: OrderedDict[bytes, Mapping[str, Any]] = field(default_factory=OrderedDict)
+    _verified: OrderedDict[int, _Verified] = field(default_factory=OrderedDict)
 
     def wish(self, asked: Asked, attested: Attested, *, jkt: str | None, now: Instant) -> Wish:
         """All checks that follow authentication: the assertion first, then those of any token."""
-        found = self._said(one(asked.form, "assertion") or "", now=now)
+        found = self._said(asked, now=now)
         # (6) Made for this client and no other (ID-JAG section 4.4.1).
         if found.profile == ID_JAG and found.client != attested.agent:
             raise _refused("the assertion is for another client")
@@ -81,16 +86,17 @@ class JwtBearer:
 
     def settle(self, tx: Transaction, asked: Asked, granted: Granted, *, now: Instant) -> Mapping[str, Any]:
         """The assertion is used, and the consent it stands for is kept; no refresh token (ID-JAG section 4.4.3)."""
-        found = self._said(one(asked.form, "assertion") or "", now=now)
+        found = self._said(asked, now=now)
         settle(tx, self.records, granted, found, now=now)
         return {}
 
-    def _said(self, assertion: str, *, now: Instant) -> Said:
+    def _said(self, asked: Asked, *, now: Instant) -> Said:
         """What a good assertion says.
 
         Raises:
             TokenRefused: invalid_request without one, invalid_grant for one that is not good here.
         """
+        assertion = one(asked.form, "assertion")
         if not assertion:
             raise TokenRefused(OAuthError.INVALID_REQUEST, "assertion is missing")
         try:
@@ -102,7 +108,7 @@ class JwtBearer:
             if trust is None or issuer == self.base or trust.preset != GENERIC:
                 raise AssertionRefused("the issuer is not trusted")  # noqa: TRY301 - one way out
             # (2) Its signature and type. (3)-(5) What it says, to whom, when.
-            claims = self._claims(assertion, header, trust)
+            claims = self._claims(asked, assertion, header, trust)
             ends = oidc.within(claims, trust=trust, now=now, issued=True)
             return said(claims, header=header, issuer=trust.issuer, audience=self.base, ends=Instant(ends + SKEW))
         except AssertionRefused as error:
@@ -110,14 +116,17 @@ class JwtBearer:
                 OAuthError.INVALID_GRANT, "the assertion is not valid here", reason=error.reason
             ) from error
 
-    def _claims(self, assertion: str, header: Mapping[str, Any], trust: Trust) -> Mapping[str, Any]:
-        """The verified claims; remembered, because within the change nothing may be fetched."""
-        place = hashlib.sha256(f"{trust!r} {assertion}".encode("utf-8", "surrogatepass")).digest()
-        if (known := self._verified.get(place)) is not None:
-            return known
+    def _claims(self, asked: Asked, assertion: str, header: Mapping[str, Any], trust: Trust) -> Mapping[str, Any]:
+        """The verified claims; remembered, because within the change nothing may be fetched.
+
+        For this one request: whoever shows the assertion again is judged by the keys that the issuer has by then.
+        """
+        known = self._verified.get(id(asked))
+        if known is not None and known.asked is asked and known.trust == trust:
+            return known.claims
         types = (TYPE_ID_JAG,) if header.get("typ") == TYPE_ID_JAG else oidc.TYPES
         claims = oidc.verified(assertion, trust=trust, keys=self.keys(trust, header.get("kid")), types=types)
-        self._verified[place] = claims
+        self._verified[id(asked)] = _Verified(asked, trust, claims)
         while len(self._verified) > _KEPT:
             self._verified.popitem(last=False)
         return claims
