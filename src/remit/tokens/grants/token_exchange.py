@@ -57,7 +57,7 @@ class TokenExchange:
         _may_act(sure, subject, parent)
         # (4) Nobody is in the chain twice, and it is not too long (delegation bomb).
         _check_chain(attested, subject.caller)
-        # (5) An actor token is the client's own, of this flow (chain splicing).
+        # (5) An actor token is the client's own, had for itself with the same key (chain splicing).
         self._check_actor(form, attested, jkt=jkt, now=now)
         # (6) Purpose, audience and what is handed on are no wider.
         wanted = details(one(form, "authorization_details"))
