@@ -146,7 +146,7 @@ def commands(said: list[str]) -> tuple[str, dict[str, str]]:
 def test_the_commands_it_prints_work_from_a_second_terminal(demo: Demo) -> None:
     export, typed = commands(demo.lines(NEXT))
     assert export.startswith("export ")
-    assert set(typed) == {"freeze", "unfreeze", "why", "can", "activation", "mandate", "audit", "doctor"}
+    assert set(typed) == {"freeze", "unfreeze", "why", "can", "activation", "mandate", "review", "audit", "doctor"}
 
     def enter(word: str) -> str:
         script = f"{export}\n{typed[word]}"
@@ -164,6 +164,7 @@ def test_the_commands_it_prints_work_from_a_second_terminal(demo: Demo) -> None:
     assert "legacy-bot" in enter("doctor")
     assert "crm/update_note" in enter("activation")
     assert "amount" in enter("mandate")
+    assert "open questions" in enter("review"), "none so far"
     assert "root" in enter("audit")
     enter("freeze")
     demo.line("support-bot", "✗ revoked")

@@ -7,9 +7,9 @@ from tests.interaction.apply_world import Rig, Tree
 from tests.interaction.reviews_world import BOT, World
 from tests.interaction.test_reviews_changed import SUSPENDED, asked, narrow, need, toxic
 
-from remit.access.activation import ActivationState, Under
+from remit.access.activation import ActivationState, Under, activation_id
 from remit.access.judge import TOXIC
-from remit.access.sql import SqlBoundaries
+from remit.access.sql import SqlBoundaries, load_of_agent
 from remit.agents.risk import SqlRisks
 from remit.agents.signals import Noticed, Signal
 from remit.kernel.clock import DAY, MINUTE, Instant
@@ -17,8 +17,9 @@ from remit.kernel.errors import Conflict, StorageUnavailable
 from remit.kernel.names import AgentName, BoundaryName
 from remit.people.change import Actor
 from remit.reviews.canaries import LATEST
-from remit.reviews.model import AnswerState, Question, QuestionState
-from remit.reviews.sql import SqlAnswers
+from remit.reviews.model import AnswerState, Kind, Question, QuestionState
+from remit.reviews.sql import SqlAnswers, SqlQuestions
+from remit.reviews.subject import keys_of
 from remit.storage.ports import Transaction
 
 DANA = Actor(by="dana")
@@ -131,7 +132,8 @@ def test_what_speaks_against_it_is_shown_and_what_comes_after_is_news(world: Wor
     question = asked(world, "list_payees")
     assert world.find(question).facts["against"] == ["peer_outlier"]
     notice(world, "list_payees", Signal.TOXIC_COMBINATION)
-    with pytest.raises(Conflict, match=r": toxic_combination leak speaks against payments/list_payees$"):
+    both = r"payments/list_payees is needs_human: at_risk_too_long, and peer_outlier, toxic_combination leak speak .*"
+    with pytest.raises(Conflict, match=both):
         world.answer(question, "keep", shown=question.serial)
     shown = world.reviews.show(question.id).question
     assert shown.facts["against"] == ["peer_outlier", LEAK]
@@ -157,6 +159,18 @@ def test_a_doubt_that_was_over_and_is_raised_anew_is_news(world: World) -> None:
     notice(world, "list_payees")
     world.reviews.tick(world.now)
     assert world.find(question).serial == question.serial + 1
+
+
+def test_a_combination_that_was_over_is_the_same_again_by_its_name(world: World) -> None:
+    notice(world, "list_payees", Signal.TOXIC_COMBINATION)
+    question = asked(world, "list_payees")
+    world.later(MINUTE)
+    which = (AgentName(BOT), Signal.TOXIC_COMBINATION, "pay-invoices payments/list_payees: leak")
+    world.rig.writer.change(lambda tx: SqlRisks(tx.connection).off(*which))
+    notice(world, "list_payees", Signal.TOXIC_COMBINATION)
+    world.reviews.tick(world.now)
+    assert world.find(question).serial == question.serial
+    assert world.answer(question, "keep", shown=question.serial).state is AnswerState.STAGED
 
 
 def test_what_is_suspended_for_a_combination_does_not_wait_for_nobody(world: World) -> None:
@@ -284,17 +298,16 @@ def test_what_joins_brings_a_boundary_without_further_news(world: World) -> None
 def _put(tx: Transaction, question: Question, facts: dict[str, object]) -> None:
     from dataclasses import replace  # noqa: PLC0415 - here only
 
-    from remit.reviews.sql import SqlQuestions  # noqa: PLC0415 - here only
-
     SqlQuestions(tx.connection).put(replace(question, facts=facts))
 
 
 # nobody answers ----------------------------------------------------------------------------------
 
 
-def test_of_several_what_waits_for_nobody_is_not_taken_when_nobody_answers(world: World) -> None:
+@pytest.mark.parametrize("usable", ["active", "expiring", "needs_usage", "at_risk"])
+def test_of_several_what_waits_for_nobody_is_not_taken_when_nobody_answers(world: World, usable: str) -> None:
     question = asked(world, "list_payees", "list_invoices")
-    world.move("list_invoices", ActivationState.ACTIVE)
+    world.move("list_invoices", ActivationState(usable))
     for _ in range(23):
         world.later(DAY)
     assert world.find(question).state is QuestionState.EXPIRED
@@ -305,13 +318,7 @@ def test_of_several_what_waits_for_nobody_is_not_taken_when_nobody_answers(world
 
 
 def test_what_is_made_up_comes_in_a_moment_of_its_own(world: World) -> None:
-    def ask(tx: Transaction) -> None:
-        for at in range(120):
-            facts = {"tier": "low", "reason": "outage", "ticket": f"T-{at}", "uses": 3}
-            parts = {"kind": "breakglass_review", "agent": BOT, "about": f"opn_{at}", "why": "opened"}
-            world.reviews.ask(tx, **parts, facts=facts)
-
-    world.rig.writer.change(ask)
+    ask_breakglass(world)
     assert not any(each.canary for each in world.reviews.queue(None))
     begun, seen = world.now, dict[str, Instant]()
     while world.now < begun + LATEST:
@@ -320,7 +327,52 @@ def test_what_is_made_up_comes_in_a_moment_of_its_own(world: World) -> None:
             if each.canary:
                 seen.setdefault(each.id, world.now)
     found = {each.id: each for each in world.reviews.queue(None) if each.canary}
-    assert found
+    assert len(found) == 2
     assert {name: each.asked for name, each in found.items()} == seen, "asked when it came, and not with its host"
     said = [each for each in world.rig.entries("question") if each["name"] in found]
     assert [each["change"] for each in said] == ["ask"] * len(found)
+    assert world.rig.writer.read(lambda c: SqlQuestions(c).put_to("dana")) == (150, len(found)), "put aside no more"
+
+
+def test_what_is_made_up_is_named_as_every_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the API's answer can work the name out, and finds no difference."""
+    monkeypatch.setattr("remit.reviews.canaries._TOOLS", ("export_all",))  # two of them would be one
+    ask_breakglass(world)
+    need(world, "list_payees")
+    world.later(LATEST)
+    mine = [each for each in world.reviews.queue(None) if each.kind is Kind.NEEDS_HUMAN]
+    assert sorted(each.canary for each in mine) == [False, True, True]
+    for each in mine:
+        (key,) = world.reviews.show(each.id).keys
+        assert each.about == activation_id(key)
+    given = world.rig.writer.read(lambda c: keys_of(load_of_agent(c, BOT)))
+    abouts = {each.about for each in mine if each.canary}
+    assert (len(abouts), abouts & given) == (2, set()), "of nothing that there is, and of one thing once"
+
+
+def test_its_risk_is_its_agents(world: World) -> None:
+    notice(world, "list_payees", Signal.INSTANCE_CONFLICT)
+    notice(world, "list_payees")
+    ask_breakglass(world)
+    world.later(LATEST)
+    assert {each.facts["risk"] for each in world.reviews.queue(None) if each.canary} == {850_000}
+
+
+def test_what_is_made_up_stands_for_nothing_that_comes_to_be_real(world: World) -> None:
+    ask_breakglass(world)
+    world.later(LATEST)
+    made = next(each for each in world.reviews.queue(None) if each.canary)
+    world.ask(about=made.about)
+    assert [each.canary for each in world.reviews.queue(None) if each.about == made.about] == [True, False]
+    world.rig.writer.change(lambda tx: world.reviews.settle(tx, kind="needs_human", agent=BOT, about=made.about))
+    assert [each.canary for each in world.reviews.queue(None) if each.about == made.about] == [True]
+
+
+def ask_breakglass(world: World) -> None:
+    def ask(tx: Transaction) -> None:
+        for at in range(150):
+            facts = {"tier": "low", "reason": "outage", "ticket": f"T-{at}", "uses": 3}
+            parts = {"kind": "breakglass_review", "agent": BOT, "about": f"opn_{at}", "why": "opened"}
+            world.reviews.ask(tx, **parts, facts=facts)
+
+    world.rig.writer.change(ask)

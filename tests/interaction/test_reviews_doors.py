@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from tests.interaction.apply_world import Tree
 from tests.interaction.desk import Desk
 from tests.interaction.reviews_world import SECRET, World
+from tests.interaction.test_reviews_bound_to_shown import notice
 
 from remit.access.activation import ActivationState
 from remit.cli import review
@@ -97,6 +98,7 @@ def grown(front: Front) -> str:
     facts = {"boundary": "pay", "tier": "low", "state": "needs_human", "risk": 800_000}
     for tool in ("list_payees", "list_invoices"):
         front.world.start(tool, ActivationState.NEEDS_HUMAN)
+    notice(front.world, "list_payees")
     question = front.world.ask("list_payees", facts={**facts, "action": "payments/list_payees"})
     with pytest.raises(IndexError):
         front.world.ask("list_invoices", facts={**facts, "action": "payments/list_invoices"})
@@ -110,6 +112,8 @@ def test_an_answer_says_what_was_shown(front: Front) -> None:
     assert [(each["action"], each["purpose"]) for each in shown["entitlements"]] == [
         ("payments/list_invoices", "pay-invoices"), ("payments/list_payees", "pay-invoices"),
     ]  # fmt: skip
+    assert [each["against"] for each in shown["entitlements"]] == [[], ["peer_outlier"]]
+    assert {each["stands"] for each in shown["entitlements"]} == {"needs_human: at_risk_too_long"}
     door = f"/v1/reviews/{question}/answer"
     for body in ({}, {"shown": None}, {"shown": 1}):
         status, problem = front.ask("dana:owner", "POST", door, {"said": "keep", **body})
@@ -123,6 +127,7 @@ def test_an_answer_says_what_was_shown(front: Front) -> None:
 
 def test_a_made_up_question_is_shown_like_any_other(front: Front) -> None:
     known = {"boundary": "pay", "state": "needs_human", "risk": 800_000, "days_of_use": 3, "last_use": 0}
+    front.world.start("list_payees", ActivationState.NEEDS_HUMAN)
     question = front.world.ask("list_payees", facts=known)  # as certification asks
     aside = made_up(SECRET, question, boundary="pay", purpose="pay-invoices", now=front.world.now)
     planted = replace(aside, id="qst_01m8dd3q28vw7r5p4t7kbw4vjw", state=QuestionState.OPEN)
@@ -133,6 +138,8 @@ def test_a_made_up_question_is_shown_like_any_other(front: Front) -> None:
     assert (other["serial"], len(other["entitlements"])) == (real["serial"], len(real["entitlements"])) == (1, 1)
     assert other["entitlements"][0]["action"] == other["preview"]["end"]["actions"][0] == other["action"]
     assert set(other["entitlements"][0]) == set(real["entitlements"][0])
+    for name in ("stands", "against"):
+        assert other["entitlements"][0][name] == real["entitlements"][0][name]
 
 
 def test_a_named_person_acknowledges_what_they_have_seen_and_nothing_else(front: Front) -> None:

@@ -60,7 +60,8 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
     for each in answer["facts"].get("changed", ()):
         data_text(f"since it was asked: {each}", style="bold")
     if answer["kind"] != "boundary_due" and len(answer["entitlements"]) > 1:
-        table(("asked about", "purpose"), [(each["action"], each["purpose"]) for each in answer["entitlements"]])
+        columns = ("action", "purpose", "stands", "against")
+        table(("asked about", *columns[1:]), [[each[name] for name in columns] for each in answer["entitlements"]])
         data_text("")
     effects = [_effect(said, effect) for said, effect in answer["preview"].items() if said in answer["choices"]]
     if effects:  # of a doubted record nothing is taken away
@@ -84,10 +85,8 @@ def _next(shown: dict[str, Any]) -> str:
 
 
 def _effect(said: str, effect: dict[str, Any]) -> list[object]:
-    more = effect["count"] - len(effect["actions"])
-    actions = ", ".join(effect["actions"]) + (f" and {more} more" if more else "")
     idle = "never used" if effect["idle_days"] is None and effect["count"] else effect["idle_days"]
-    return [said, actions or "nothing", effect["uses_90"], effect["would_be_denied_30"], idle]
+    return [said, ", ".join(effect["actions"]) or "nothing", effect["uses_90"], effect["would_be_denied_30"], idle]
 
 
 @app.command("keep", epilog=examples("remit review keep qst_01...", "remit review keep qst_01... --note 'month end'"))

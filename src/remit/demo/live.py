@@ -8,11 +8,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
 
+from remit.demo.estate import COMBINATION
 from remit.demo.processes import Worker
 from remit.demo.stage import REMIT, Kept, Stage, opened
 from remit.demo.stopping import Stopped
@@ -35,6 +37,8 @@ WORK: tuple[tuple[str, dict[str, Any]], ...] = (
 NOTES = (0, 6, 150, 300, 450)
 NOTE: dict[str, Any] = {"tool": "update_note", "arguments": {"customer": "c-17", "note": "called"}}
 CUT_IN = 2  # the round in which a long call is stopped half way
+RISK_FROM = 8  # from here on, once its write access has lapsed again, something is wrong with support-bot
+RISK = ("anomaly", "denied_often")  # together more than half of all risk: what sleeps stays asleep
 
 
 def run(*, keep: bool = False) -> NoReturn:
@@ -43,10 +47,10 @@ def run(*, keep: bool = False) -> NoReturn:
     kept = Kept.here(os.environ) if keep else None
     with opened(kept=kept) as stage:
         _start(console, stage)
-        owed = False
+        scenes = Scenes(console, stage)
         try:
             for turn in itertools.count():
-                owed = _round(console, stage, turn, note=owed or turn in NOTES)
+                _round(scenes, turn)
         except Stopped:
             if kept is not None:
                 console.print(_kept(kept), soft_wrap=True)
@@ -54,19 +58,44 @@ def run(*, keep: bool = False) -> NoReturn:
     raise AssertionError("the work never ends")
 
 
-def _round(console: Console, stage: Stage, turn: int, *, note: bool) -> bool:
-    """One round of work; whether a note is still to be written.
+@dataclass(slots=True)
+class Scenes:
+    """What was shown so far, beside the work that goes on and on."""
 
-    It is if somebody froze the agent meanwhile: the round after they unfreeze it shows its access come back.
-    """
+    console: Console
+    stage: Stage
+    owed: bool = False  # a note is still to be written
+    refused: bool = False  # it was seen that what lapsed does not come back while something is wrong
+    told: bool = False  # Remit was told what nobody should hold together
+    asked: bool = False  # and a person is asked
+
+
+def _round(scenes: Scenes, turn: int) -> None:
+    """One round of work, and what is to be seen after it."""
+    console, stage = scenes.console, scenes.stage
     for agent, step in WORK:
         _step(console, stage.agents[agent], step)
-    written = _step(console, stage.agents["support-bot"], NOTE) if note else "ok"
+    if scenes.owed or turn in NOTES:
+        # If somebody froze the agent meanwhile: the round after they unfreeze it shows its access come back.
+        scenes.owed = _step(console, stage.agents["support-bot"], NOTE) != "ok" and not scenes.asked
     for said in _news(stage):
         console.print(said, soft_wrap=True)
     if turn == CUT_IN:
         _cut(console, stage)
-    return written != "ok"
+    elif turn >= RISK_FROM:
+        _people(scenes)
+
+
+def _people(scenes: Scenes) -> None:
+    """The next of what shows where the machine stops and people go on."""
+    if not scenes.refused:
+        if scenes.stage.activation("crm/update_note") == "lapsed":
+            _risk(scenes)
+    elif not scenes.told:
+        if not scenes.owed:  # its access is back
+            _combine(scenes)
+    elif not scenes.asked:
+        _ask(scenes)
 
 
 def _step(console: Console, worker: Worker, step: dict[str, Any]) -> str:
@@ -90,19 +119,64 @@ def _news(stage: Stage) -> Iterator[str]:
         stage.told.add(each["id"])
 
 
+def _risk(scenes: Scenes) -> None:
+    """Something is noticed about an agent: its access is not given back, until that is over."""
+    console, stage = scenes.console, scenes.stage
+    for noticed in RISK:
+        stage.remit("agent", "signal", "support-bot", noticed)
+        _you(console, f"remit agent signal support-bot {noticed}")
+    _step(console, stage.agents["support-bot"], NOTE)
+    console.print(f"{'':<23}[dim]at risk: what lapsed is not given back meanwhile[/]", soft_wrap=True)
+    for noticed in RISK:
+        stage.remit("agent", "signal", "support-bot", noticed, "--over")
+        _you(console, f"remit agent signal support-bot {noticed} --over")
+    scenes.refused = scenes.owed = True
+
+
+def _combine(scenes: Scenes) -> None:
+    """The organisation says what nobody should hold together; support-bot does."""
+    stage = scenes.stage
+    place = stage.files / "combinations"
+    place.mkdir(exist_ok=True)
+    (place / "crm.yaml").write_text(COMBINATION, encoding="utf-8")
+    stage.remit("apply", str(stage.files))
+    _you(scenes.console, f"remit apply {stage.files}")
+    scenes.console.print(f"{'':<23}[dim]new: combinations/crm.yaml, what nobody should hold together[/]")
+    scenes.told = True
+
+
+def _ask(scenes: Scenes) -> None:
+    """What only a person can weigh, once it was asked."""
+    found = json.loads(scenes.stage.remit("review", "list", "--all", "--json"))["questions"]
+    for each in found[:1]:
+        about = f"{each['kind']}, {each['agent']}: recommended {each['recommendation']}"
+        scenes.console.print(f"{time.strftime('%H:%M:%S')}  {each['assigned']:<11}  [yellow]? is asked[/]  {about}")
+        for command in (
+            "remit review list --all",
+            f"remit review show {each['question']}",
+            f"remit review {each['recommendation']} {each['question']} --as {each['assigned']}",
+        ):
+            scenes.console.print(f"{'':<23}[dim]{command}[/]", soft_wrap=True)
+        scenes.asked = True
+
+
+def _you(console: Console, command: str) -> None:
+    console.print(f"{time.strftime('%H:%M:%S')}  you          [bold]{command}[/]", soft_wrap=True)
+
+
 def _cut(console: Console, stage: Stage) -> None:
     """A person stops an agent in the middle of a long call, and lets it go on."""
     bot = stage.agents["support-bot"]
     bot.tell(tool="export_customers", arguments={})
     console.print(f"{time.strftime('%H:%M:%S')}  support-bot  … export_customers() is under way; it takes a minute")
     time.sleep(2 * PAUSE)
-    console.print(f"{time.strftime('%H:%M:%S')}  you          [bold]remit freeze support-bot[/]")
+    _you(console, "remit freeze support-bot")
     told = json.loads(stage.remit("freeze", "support-bot", "--reason", "demo", "--json"))
     console.print(_shown(bot.hear()), soft_wrap=True)
     console.print(f"{'':<23}[dim]{len(told['cut'])} call cut in the middle, contained: {told['contained']}[/]")
     time.sleep(2 * PAUSE)
     stage.remit("unfreeze", "support-bot")
-    console.print(f"{time.strftime('%H:%M:%S')}  you          [bold]remit unfreeze support-bot[/]")
+    _you(console, "remit unfreeze support-bot")
 
 
 def _start(console: Console, stage: Stage) -> None:
@@ -127,6 +201,7 @@ From a second terminal:
   [bold]remit can invoice-bot payments/transfer --arg to=Acme --arg amount=900 --arg currency=EUR[/]  exits 10: no
   [bold]remit activation list[/]           what is in force, and what comes back alone
   [bold]remit mandate invoice-bot[/]       its own rules, as it reads them
+  [bold]remit review list --all[/]         what only a person can decide; one comes in the second minute
   [bold]remit audit verify[/]              proves that nothing was changed
   [bold]remit doctor[/]                    one of these agents is a finding
 Ctrl-C stops everything.

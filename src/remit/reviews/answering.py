@@ -15,7 +15,7 @@ from remit.reviews.canaries import FAST_COUNT, WINDOW, void
 from remit.reviews.ground import Ground
 from remit.reviews.model import CHOICES, NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said, Stage
 from remit.reviews.quality import Given
-from remit.reviews.shown import JOINED, OF_ENTITLEMENTS, line_of, news_of, reopened, up_to_date
+from remit.reviews.shown import JOINED, OF_ENTITLEMENTS, line_of, names_all, news_of, reopened, up_to_date
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.subject import Subject, Subjects
 from remit.reviews.telling import log, notify
@@ -124,11 +124,12 @@ class Answering:
         if not news:
             return None
         subject = self.ground.subjects(tx.connection, self.ground.clock.now()).of(question, wide=False)
-        lines = list(dict.fromkeys(line_of(each, subject.keys) for each in news))
-        named = ", ".join(lines[:_NAMED])
+        lines = list(dict.fromkeys(line_of(each, question, subject.keys) for each in news))
+        named = "; ".join(lines[:_NAMED])
         more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-        # Whoever reads this has been shown what is new, unless it is too much for one line.
-        next_ = show if more else f"remit review {said.value} {question.id} --as-shown {question.serial}"
+        # Whoever reads this has been shown what is new, unless something of it is too much for one line.
+        named_all = not more and all(names_all(each, question) for each in news)
+        next_ = f"remit review {said.value} {question.id} --as-shown {question.serial}" if named_all else show
         since = "it was asked" if shown == 1 else "it was shown so"
         is_ = "is about more" if all(each.what == JOINED for each in news) else "has changed"
         return Conflict(f"this question {is_} since {since}: {named}{more}", try_=next_)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from remit.access.model import BoundaryState
 from remit.access.sql import SqlBoundaries, load_of_agent
+from remit.agents.risk import SqlRisks
 from remit.catalog.model import Tier
 from remit.kernel.clock import HOUR, Instant, Micros, rfc3339
 from remit.kernel.errors import Malformed
@@ -27,7 +28,7 @@ from remit.reviews.schedule import Course, ends
 from remit.reviews.shown import OF_ENTITLEMENTS, as_shown, joined_by, noting, reopened, up_to_date, with_matter
 from remit.reviews.shown import standing as standing_of
 from remit.reviews.sql import SqlQuestions
-from remit.reviews.subject import Subject, Subjects, names_of
+from remit.reviews.subject import Subject, Subjects, keys_of, names_of
 from remit.reviews.telling import REMIT, log, notify
 from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
@@ -75,6 +76,7 @@ class Asking:
         rows, now = SqlQuestions(tx.connection), self.ground.clock.now()
         # Only what needs a person is gathered into one question, and may stand in one about something else.
         standing = rows.standing(matter.kind, agent, None if matter.kind is Kind.NEEDS_HUMAN else about)
+        standing = [each for each in standing if not each.canary]  # what is made up stands for nothing real
         mine = [each for each in standing if about in names_of(each)]
         if mine and all(self._again(tx, each, matter, why) for each in mine):
             return
@@ -96,8 +98,13 @@ class Asking:
         given = load_of_agent(tx.connection, host.agent)
         mine = [each for each in given if each.purpose == host.facts.get("purpose")] or given
         if mine:
-            made = made_up(self.ground.secret, host, boundary=mine[0].boundary, purpose=mine[0].purpose, now=now)
-            SqlQuestions(tx.connection).put(replace(made, id=new_id("qst")), due=made.asked)
+            rows = SqlQuestions(tx.connection)
+            taken = keys_of(given).union(rows.made_up_about(host.agent))
+            made = made_up(
+                self.ground.secret, host, boundary=mine[0].boundary, purpose=mine[0].purpose, now=now, taken=taken,
+                risk=SqlRisks(tx.connection).find(host.agent).value,
+            )  # fmt: skip
+            rows.put(replace(made, id=new_id("qst")), due=made.asked)
 
     def ask_made_up(self, tx: Transaction, aside: Question) -> None:
         """Ask one that was put aside. Its time and its id are of now, so that they say nothing of what it follows."""
@@ -115,7 +122,7 @@ class Asking:
         """
         known = question if question.state is QuestionState.OPEN else reopened(question)
         now = with_matter(known, matter.about, why, matter.facts)
-        if now is known or question.canary:
+        if now is known:
             return True
         if question.state is not QuestionState.OPEN:
             answers = Answers(self.ground, tx)
@@ -131,7 +138,7 @@ class Asking:
     def settle(self, tx: Transaction, *, kind: str, agent: str, about: str) -> None:
         """What was asked about is over by itself; an open question about it and nothing else is, too."""
         for found in SqlQuestions(tx.connection).standing(Kind(kind), agent):
-            if found.state is QuestionState.OPEN and names_of(found) == {about}:
+            if found.state is QuestionState.OPEN and names_of(found) == {about} and not found.canary:
                 self.close(tx, found, QuestionState.SETTLED, "settle")
 
     def close(self, tx: Transaction, question: Question, state: QuestionState, change: str) -> None:
@@ -250,5 +257,5 @@ def _goes_with(matter: _Matter, why: str, question: Question, now: Instant) -> b
     same = all(matter.facts.get(name) == question.facts.get(name) for name in ("boundary", "tier", "state"))
     fresh = question.state is QuestionState.OPEN and question.stage is Stage.ASKED and now < question.asked + _TOGETHER
     told = "boundary" in matter.facts and "requested_by" not in matter.facts and not question.requester
-    asked = matter.kind is Kind.NEEDS_HUMAN and not (question.canary or question.handed or question.barred)
+    asked = matter.kind is Kind.NEEDS_HUMAN and not (question.handed or question.barred)
     return asked and told and same and fresh and question.why == why

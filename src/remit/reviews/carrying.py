@@ -6,41 +6,30 @@ good by doing it once more, which is harmless, and nobody takes back what is jus
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from remit.access.activation import ActivationKey, activation_id
 from remit.access.codec import draft_text
 from remit.access.model import BoundaryState
 from remit.access.sql import SqlBoundaries
-from remit.catalog.model import Tier
-from remit.certification.hands import needing
 from remit.kernel.clock import DAY, Instant
-from remit.kernel.errors import ConfigInvalid, Conflict, Forbidden, NotFound, RemitError
+from remit.kernel.errors import ConfigInvalid, Conflict, Forbidden, NotFound
 from remit.kernel.names import ActionName, BoundaryName
 from remit.people.change import Actor
 from remit.reviews.answers import OVERTAKEN, Answers, Pair, actor_of
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, Said
 from remit.reviews.narrowing import without
-from remit.reviews.shown import (
-    OF_ENTITLEMENTS,
-    QUIET,
-    rewritten,
-    shown_against,
-    shown_narrowing,
-    shown_standing,
-    stands,
-)
+from remit.reviews.shown import OF_ENTITLEMENTS, rewritten, shown_narrowing
 from remit.reviews.subject import Subject
 from remit.reviews.telling import REMIT, log, notify
+from remit.reviews.vouching import released, unvouch, vouch, vouches
 from remit.storage.ports import Transaction
 
-KEPT: Final = 90 * DAY  # how long a person's keep of an entitlement holds
-KEPT_CRITICAL: Final = 30 * DAY
 LATE: Final = DAY  # after its time nothing is carried out any more: a row put back later says nothing
+_UNFINISHED: Final = "it was begun and not finished within a day of its time, so it was taken back"
 _HOPELESS = (ConfigInvalid, Conflict, Forbidden, NotFound)  # it will not do the next time either
-_VOUCHED: Final = OF_ENTITLEMENTS - {Kind.BOUNDARY_DUE}
 _TAKES: Final = frozenset({Said.NARROW, Said.END})
 
 
@@ -54,18 +43,22 @@ class Carrying:
         """Do what a staged answer says and mark it applied; None if it is not staged any more.
 
         What nobody said is void. So is what cannot be done (its boundary no longer fits the catalog), or was not
-        within a day of its time; its question is open again.
+        within a day of its time; its question is open again. What was begun in time and is found after that day is
+        finished; but a keep is taken back: an old row would release what came to need a person since.
         """
         now = self.ground.clock.now()
         claimed = self.ground.writer.change(lambda tx: self._claim(tx, id, now))
         if claimed is None:
             return None
         answer, question = claimed
+        if _late(answer, now) and vouches(answer, question):
+            self._give_up(answer, question, _UNFINISHED)
+            return None
         try:
             if not answer.canary:
                 self._do(answer, question, now)
         except _HOPELESS as error:
-            self.ground.writer.change(lambda tx, error=error: self._failed(tx, id, error))  # type: ignore[misc]
+            self._give_up(answer, question, error.public)
             return None
         return self.ground.writer.change(lambda tx: self._mark(tx, id))
 
@@ -75,7 +68,7 @@ class Carrying:
         if pair is None:
             return None
         answer, question = pair
-        if now >= answer.due + LATE:
+        if _late(answer, now) and not _begun(tx, answer):
             self._drop(tx, answer, question, "it was not carried out within a day of its time")
             return None
         if "claimed" not in answer.done:
@@ -85,8 +78,8 @@ class Carrying:
             done: dict[str, Any] = {"claimed": now}
             if answer.said in _TAKES and not answer.canary:
                 done |= self._plan(tx, question, answer.said, now)
-            if answer.said is Said.KEEP and question.kind in _VOUCHED:
-                done |= {"was": self._released(tx, question, now)}
+            if vouches(answer, question):
+                done |= {"was": released(self.ground, tx, question, now)}
             # Sealed with its plan: what is done is what was planned here, and not what its row came to say.
             answer = answers.put(replace(answer, done=done), question)
         return answer, question
@@ -109,47 +102,16 @@ class Carrying:
         ]
         return {"taken": sorted(_taken(subject, said, question)), "whole": _whole(question, said), "before": before}
 
-    def _released(self, tx: Transaction, question: Question, now: Instant) -> dict[str, Any]:
-        """What a keep will release of each entitlement, so that taking it back leaves nothing usable that was not."""
-        subject = self.ground.subjects(tx.connection, now).of(question, wide=False)
-        found = ((activation_id(key), needing(each)) for key, each in subject.started.items())
-        return {name: list(each) for name, each in found if each is not None}
-
     def _do(self, answer: Answer, question: Question, now: Instant) -> None:
         by, ports = actor_of(answer), self.ground
         if question.kind is Kind.BREAKGLASS_REVIEW:
             ports.openings.reviewed(question.about, accepted=answer.said is Said.KEEP, by=by)
         elif question.kind is Kind.USAGE_DOUBTED:
             ports.doubts.believe(question.about, trusted=answer.said is Said.TRUST, by=by)
-        elif answer.said is Said.KEEP:
-            self._vouch(question, answer, now, by)
+        elif vouches(answer, question):
+            vouch(self.ground, answer, question, now)
         elif answer.said in _TAKES:
             self._take_all(answer, question, now, by)
-
-    def _vouch(self, question: Question, answer: Answer, now: Instant, by: Actor) -> None:
-        """A person's keep holds for a time, from when it was due: carried out once more, it holds no longer.
-
-        It covers what its question showed to speak against it, and nothing that came to stand otherwise since. For a
-        boundary that is the answer itself, which is read as its renewal.
-        """
-        if question.kind is Kind.BOUNDARY_DUE:
-            return
-        subject = self.ground.reader.read(
-            lambda connection: self.ground.subjects(connection, now).of(question, wide=False)
-        )
-        refused: list[RemitError] = []
-        for key in subject.keys:
-            if _otherwise(question, key, subject):
-                refused.append(Conflict(f"{key.action} stands otherwise than it was shown"))
-                continue
-            time = KEPT_CRITICAL if subject.tier(key) is Tier.CRITICAL else KEPT
-            shown = shown_against(question, activation_id(key))
-            try:
-                self.ground.hands.keep(key, until=Instant(answer.due + time), by=by, seen=answer.at, shown=shown)
-            except (NotFound, Conflict) as error:  # it ended meanwhile; the others are kept
-                refused.append(error)
-        if refused and len(refused) == len(subject.keys):
-            raise refused[0]
 
     def _take_all(self, answer: Answer, question: Question, now: Instant, by: Actor) -> None:
         """Take what was planned, as far as the question is about it now: what its row says alone takes nothing."""
@@ -192,10 +154,16 @@ class Carrying:
         log(tx, self.ground.records, question, "apply", by=actor_of(answer), more=more)
         return after
 
-    def _failed(self, tx: Transaction, id: str, error: RemitError) -> None:  # noqa: A002 - what it is
+    def _give_up(self, answer: Answer, question: Question, why: str) -> None:
+        """It is void. What a keep did before the crash is taken back first, or nobody could."""
+        if vouches(answer, question):
+            unvouch(self.ground, answer, question, by=REMIT, begun=True)
+        self.ground.writer.change(lambda tx: self._failed(tx, answer.id, why))
+
+    def _failed(self, tx: Transaction, id: str, why: str) -> None:  # noqa: A002 - what it is
         pair = Answers(self.ground, tx).staged(id)
         if pair is not None:
-            self._drop(tx, *pair, error.public)
+            self._drop(tx, *pair, why)
 
     def _drop(self, tx: Transaction, answer: Answer, question: Question, why: str) -> None:
         """It is not carried out: its question is open again, and its owner is told."""
@@ -205,11 +173,24 @@ class Carrying:
         notify(tx, again, "answer_failed", now=self.ground.clock.now(), more={"why": why})
 
 
-def _otherwise(question: Question, key: ActivationKey, subject: Subject) -> bool:
-    """Whether it waits for somebody, or was ended, otherwise than when the question was answered."""
-    shown = shown_standing(question, activation_id(key))
-    now = stands(question.kind, subject.started.get(key))
-    return shown is not None and now not in {shown, QUIET}
+def _late(answer: Answer, now: Instant) -> bool:
+    return now >= answer.due + LATE
+
+
+def _begun(tx: Transaction, answer: Answer) -> bool:
+    """Whether it was claimed in time and may have been done; of what it takes, whether anything of it is gone."""
+    if "claimed" not in answer.done:
+        return False
+    taken, before = set(answer.done.get("taken", ())), answer.done.get("before", ())
+    return "taken" not in answer.done or any(_gone(tx, each, taken) for each in before)
+
+
+def _gone(tx: Transaction, before: Mapping[str, Any], taken: Collection[str]) -> bool:
+    """Whether a boundary is without something that was to be taken of it."""
+    versions = SqlBoundaries(tx.connection).versions(BoundaryName(before["boundary"]))
+    was = next((each.rules or {} for each in versions if each.version == before["version"]), {})
+    now = next((each.rules or {} for each in versions if each.state is BoundaryState.ACTIVE), {})
+    return any(each in was and each not in now for each in taken)
 
 
 def _taken(subject: Subject, said: Said, question: Question) -> set[ActionName]:

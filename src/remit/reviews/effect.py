@@ -12,7 +12,7 @@ from remit.kernel.names import ActionName
 LONG_DAYS: Final = 90
 SHORT_DAYS: Final = 30
 NEWBORN_DAYS: Final = 14
-_SHOWN: Final = 20  # actions named; the rest are counted
+_SHOWN: Final = 20  # unused actions among the facts; the rest are counted, and the preview names them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ def least(found: Sequence[Used]) -> Used | None:
 
 
 def shown(taken: Collection[Used], *, this_day: int) -> dict[str, Any]:
-    """The preview: what goes, how much it was used, and what would have been denied in the last 30 days."""
+    """The preview: all that goes, how much it was used, and what would have been denied in the last 30 days."""
     idle = [days for each in taken if (days := each.idle(this_day)) is not None]
     return {
-        "actions": [each.action for each in taken][:_SHOWN],
+        "actions": [each.action for each in taken],
         "count": len(taken),
         "uses_90": sum(each.uses_90 for each in taken),
         "would_be_denied_30": sum(each.uses_30 for each in taken),

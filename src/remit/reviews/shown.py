@@ -7,7 +7,7 @@ about what, under which serial, and what it is), and its serial is one more with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -75,11 +75,22 @@ def news_of(question: Question, shown: int, said: Said | None = None) -> list[Ne
     return sorted(each for each in found if each.serial > shown)
 
 
-def line_of(news: News, keys: Iterable[ActivationKey]) -> str:
-    """As a person reads it; `keys` is what the question is about."""
+def line_of(news: News, question: Question, keys: Iterable[ActivationKey]) -> str:
+    """As a person reads it; `keys` is what the question is about. What joined says all that an answer then covers."""
+    if news.about == NARROWING:
+        return _takes(sorted(shown_narrowing(question) or ()))
     if news.what != JOINED:
         return news.what
-    return next((str(key.action) for key in keys if news.about in names_of_key(key)), news.about)
+    key = next((each for each in keys if news.about in names_of_key(each)), None)
+    if key is None:
+        return news.about
+    about = activation_id(key)
+    return _told(key.action, shown_standing(question, about) or QUIET, shown_against(question, about) or ())
+
+
+def names_all(news: News, question: Question) -> bool:
+    """Whether its line names everything that an answer would cover with it."""
+    return news.about != NARROWING or len(shown_narrowing(question) or ()) <= _NAMED
 
 
 def with_news(question: Question, found: Iterable[tuple[str, str]]) -> Question:
@@ -152,7 +163,7 @@ def stood(question: Question, about: str, now: str, why: str, facts: Mapping[str
     """
     alone = names_of(question) == {about}
     action = str(facts.get("action", about))
-    after = with_news(question, [(about, f"{action} is {now}")])
+    after = with_news(question, [(about, _told(action, now, shown_against(question, about) or ()))])
     shown = _as_shown(after.facts)
     shown["standing"] = {**shown.get("standing", {}), about: now}
     # Of several only what is so of the whole agent is said of them all.
@@ -204,28 +215,37 @@ def rewritten(question: Question, subject: Subject) -> bool:
 def _changes(
     known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject, *, more: bool
 ) -> list[tuple[str, str]]:
-    moved, rewritten = _moved(known, now, subject), _rewritten(known, now, more=more)
-    return [*_merged([*moved, *_spoken(known, now, subject)]), *rewritten, *_narrowing(known, now)]
+    return [*_moved(known, now, subject), *_rewritten(known, now, more=more), *_narrowing(known, now)]
 
 
-def _merged(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """One line about each."""
-    lines: dict[str, list[str]] = {}
-    for about, what in found:
-        lines.setdefault(about, []).append(what)
-    return [(about, "; ".join(each)) for about, each in lines.items()]
+def _moved(known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject) -> list[tuple[str, str]]:
+    """Entitlements that stand otherwise, or against which something speaks that did not, or does anew.
 
-
-def _spoken(known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject) -> list[tuple[str, str]]:
-    """What speaks against an entitlement and did not, or does anew."""
-    before, found = known.get("against", {}), list[tuple[str, str]]()
-    named = {activation_id(key): key.action for key in subject.keys}
-    for about, against in now["against"].items():
-        was = before.get(about, against)
-        new = sorted(each for each, since in against.items() if each not in was or _anew(each, since, was[each]))
-        if new:
-            found.append((about, f"{', '.join(new)} speaks against {named[about]}"))
+    Each line says all of it: it stands for those before it. Of what left the boundary, the boundary's news tell.
+    """
+    found = []
+    for key in subject.keys:
+        about = activation_id(key)
+        stands_now, against = now["standing"].get(about, QUIET), now["against"].get(about, {})
+        was = known.get("standing", {}).get(about, stands_now)
+        if was != stands_now or _speaks(against, known.get("against", {}).get(about, against)):
+            # Whatever the question is of: what is suspended does not wait for nobody.
+            moved = stands(Kind.NEEDS_HUMAN, subject.started.get(key)) or "waiting for nobody"
+            found.append((about, _told(key.action, stands_now or (moved if was else QUIET), against)))
     return found
+
+
+def _speaks(against: Mapping[str, int], before: Mapping[str, int]) -> bool:
+    return any(each not in before or _anew(each, since, before[each]) for each, since in against.items())
+
+
+def _told(action: str, stands_now: str, against: Iterable[str]) -> str:
+    """An entitlement with where it stands, and what speaks against it, on one line."""
+    names = sorted(against)
+    line = f"{action} is {stands_now}" if stands_now else action
+    if not names:
+        return line
+    return f"{line}, and {', '.join(names)} {'speak' if len(names) > 1 else 'speaks'} against it"
 
 
 def _anew(name: str, since: int, before: int) -> bool:
@@ -238,20 +258,12 @@ def _narrowing(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[s
     takes = now.get("narrow", [])
     if set(takes) <= set(known.get("narrow", takes)):
         return []
-    more = f" and {len(takes) - _NAMED} more" if len(takes) > _NAMED else ""
-    return [(NARROWING, f"narrow takes {', '.join(takes[:_NAMED])}{more}")]
+    return [(NARROWING, _takes(takes))]
 
 
-def _moved(known: Mapping[str, Any], now: Mapping[str, Any], subject: Subject) -> list[tuple[str, str]]:
-    """Entitlements that stand otherwise. Of what left the boundary, the boundary's news tell."""
-    before, found = known.get("standing", {}), list[tuple[str, str]]()
-    named = {activation_id(key): key for key in subject.keys}
-    for about, stands_now in now["standing"].items():
-        if before.get(about, stands_now) != stands_now:
-            # Whatever the question is of: what is suspended does not wait for nobody.
-            line = stands_now or stands(Kind.NEEDS_HUMAN, subject.started.get(named[about]))
-            found.append((about, f"{named[about].action} {f'is {line}' if line else 'waits for nobody'}"))
-    return found
+def _takes(actions: Sequence[str]) -> str:
+    more = f" and {len(actions) - _NAMED} more" if len(actions) > _NAMED else ""
+    return f"narrow takes {', '.join(actions[:_NAMED]) or 'nothing'}{more}"
 
 
 def _rewritten(known: Mapping[str, Any], now: Mapping[str, Any], *, more: bool) -> list[tuple[str, str]]:

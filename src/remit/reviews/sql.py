@@ -90,6 +90,12 @@ class SqlQuestions:
         """The agents that open questions are about."""
         return set(self._connection.execute(select(questions.c.agent).where(_OPEN).distinct()).scalars())
 
+    def made_up_about(self, agent: str) -> set[str]:
+        """What questions about an agent are about that are made up, and open or put aside."""
+        states = [QuestionState.OPEN.value, QuestionState.SETTLED.value]
+        mine = (questions.c.agent == agent) & questions.c.canary & questions.c.state.in_(states)
+        return set(self._connection.execute(select(questions.c.about).where(mine)).scalars())
+
     def put_to(self, person: str) -> tuple[int, int]:
         """How many questions are or were in this person's queue: (real, made up)."""
         query = select(questions.c.canary, func.count()).where(questions.c.assigned == person)

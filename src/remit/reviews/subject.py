@@ -256,6 +256,11 @@ def names_of(question: About) -> frozenset[str]:
     return frozenset({question.about, *(map(str, more) if isinstance(more, list) else ())})
 
 
+def keys_of(boundaries: Iterable[Boundary]) -> set[str]:
+    """The ids of every entitlement that these give."""
+    return {activation_id(_key(each, action)) for each in boundaries for action in each.rules}
+
+
 def names_of_key(key: ActivationKey) -> frozenset[str]:
     """How a question may name one entitlement."""
     return frozenset({f"{key.purpose} {key.action}", activation_id(key)})

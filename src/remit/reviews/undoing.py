@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
-from remit.access.activation import ActivationState, Under, activation_id
 from remit.access.codec import draft_from
-from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, NotFound
 from remit.people.change import Actor
 from remit.reviews.answering import Answering
@@ -19,7 +17,10 @@ from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, Ques
 from remit.reviews.shown import reopened
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.telling import log
+from remit.reviews.vouching import unvouch, vouches
 from remit.storage.ports import Transaction
+
+_OF_EACH: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED})  # about entitlements one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Undoing:
         answer, question = found
         waits: list[str] = []
         if answer.state is AnswerState.APPLIED:
-            if answer.said is Said.KEEP:
-                self._unvouch(question, answer, by)
+            if vouches(answer, question):
+                unvouch(self.ground, answer, question, by=by)
             for each in answer.done.get("before", ()):
                 step = self.ground.boundaries.propose(draft_from(each["document"]), by=by)
                 waits += [each["boundary"]] if step.waits else []
@@ -69,36 +70,31 @@ class Undoing:
             return self._undone(tx, answer, question, by, ()), question
         return answer, question
 
-    def _unvouch(self, question: Question, answer: Answer, by: Actor) -> None:
-        """Nobody vouches for it any more, and what needed a person does again."""
-        if question.kind is Kind.BOUNDARY_DUE:
-            return
-        now = self.ground.clock.now()
-        subject = self.ground.reader.read(
-            lambda connection: self.ground.subjects(connection, now).of(question, wide=False)
-        )
-        released = answer.done.get("was", {})
-        for key in subject.keys:
-            said = released.get(activation_id(key))
-            was = None if said is None else Under(ActivationState(said[0]), str(said[1]), Instant(said[2]))
-            with suppress(NotFound, Conflict):  # it ended meanwhile
-                self.ground.hands.unkeep(key, by=by, was=was)
-
     def _undone(self, tx: Transaction, answer: Answer, question: Question, by: Actor, waits: Collection[str]) -> Answer:
         # Without a seal: whoever writes `staged` into its row again has nothing that anybody said.
         after = replace(answer, state=AnswerState.UNDONE, seal="", due=NEVER)
         SqlAnswers(tx.connection).put(after)
         if question.state is QuestionState.ANSWERED:
-            # What was taken away waits for its owner now. A question that stayed answered would let an old row of this
-            # answer, put back, be carried out again.
-            waits_for_owner = answer.done.get("before")
-            left = replace(question, state=QuestionState.SETTLED) if waits_for_owner else reopened(question)
+            # A question that stayed answered would let an old row of this answer, put back, be carried out again.
+            settled = self._waits_for_owner(tx, question, waits)
+            left = replace(question, state=QuestionState.SETTLED) if settled else reopened(question)
             SqlQuestions(tx.connection).put(left)
-            if question.agent and not waits_for_owner:
+            if question.agent and not settled:
                 tx.touch(f"activations:{question.agent}")  # it is brought up to date with the next tick
         more = {"answer": answer.id, "said": answer.said.value, "waits": sorted(waits)}
         log(tx, self.ground.records, question, "undo", by=by, more=more)
         return after
+
+    def _waits_for_owner(self, tx: Transaction, question: Question, waits: Collection[str]) -> bool:
+        """Whether what was asked about was taken and waits for its owner now, so that nothing is left to ask.
+
+        A narrowing may have taken something else of its boundary, and what is asked about needs a person still.
+        """
+        if not waits:
+            return False
+        if question.kind not in _OF_EACH:
+            return True  # a combination is one no more, and a boundary is looked at when its version is approved
+        return self.ground.subjects(tx.connection, self.ground.clock.now()).of(question, wide=False).gone
 
 
 def _require_undoable(tx: Transaction, answer: Answer, question: Question) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from remit.access.activation import ActivationKey, activation_id
 from remit.kernel.clock import rfc3339
 from remit.kernel.errors import Malformed
 from remit.reviews.model import CHOICES, NEVER, Acknowledgement, Answer, AnswerState, Question, QuestionState
 from remit.reviews.row import due_of
 from remit.reviews.schedule import Course, ends
 from remit.reviews.service import ReviewService
-from remit.reviews.shown import BOOKKEEPING, JOINED, news_of
+from remit.reviews.shown import BOOKKEEPING, JOINED, news_of, shown_against, shown_standing, standing
 from remit.reviews.subject import names_of
 from remit.server.door import Ask, Door, actor
 from remit.server.operators import Authority
@@ -85,7 +86,7 @@ class Reviews:
         return {
             **_question(found.question),
             "serial": found.question.serial,
-            "entitlements": [{"action": key.action, "purpose": key.purpose, "scope": key.scope} for key in found.keys],
+            "entitlements": [_entitlement(found.question, key) for key in found.keys],
             "facts": _facts(found.question),
             "preview": dict(found.preview),
             "may_answer": sorted(self.reviews.may_answer(found.question)),
@@ -171,6 +172,19 @@ def _action_of(each: Question) -> str | None:
     if not isinstance(action, str):
         return None
     return f"{action} and {more} more" if more and action else action
+
+
+def _entitlement(question: Question, key: ActivationKey) -> dict[str, Any]:
+    """One that is asked about: where it stands, and what speaks against it, as far as an answer covers that."""
+    about, facts = activation_id(key), question.facts
+    stands = standing(question.kind, str(facts.get("state", "")), question.why) if question.canary else None
+    return {
+        "action": key.action,
+        "purpose": key.purpose,
+        "scope": key.scope,
+        "stands": stands or shown_standing(question, about) or None,
+        "against": sorted(shown_against(question, about) or ()),
+    }
 
 
 def _facts(each: Question) -> dict[str, Any]:

@@ -93,6 +93,32 @@ def test_what_ended_since_has_ended(desk: CalmDesk) -> None:
     assert why(desk.stored("change")) == ("suspended", "suspended")
 
 
+def test_what_was_let_lapse_under_what_ends_by_itself_has_lapsed_when_that_is_over(desk: CalmDesk) -> None:
+    was = keep(desk)
+    desk.at(80 * HOUR)
+    tell_at(desk, EXPOSURE, "k1", on=True)
+    desk.service.judge_agent("bot")
+    assert desk.stored("change").state is State.SUSPENDED
+    desk.hands.lapse(key("change"), by=DANA)
+    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    tell_at(desk, EXPOSURE, "k1", on=False)
+    desk.at(81 * HOUR)
+    desk.service.judge_agent("bot")
+    assert why(desk.stored("change")) == ("lapsed", "let_lapse"), "as if nobody had said it, but for what ended since"
+
+
+def test_what_came_to_need_a_person_since_does_so_since_then(desk: CalmDesk) -> None:
+    was = keep(desk, shown={"purpose_drift"})  # the other doubt goes on
+    later(desk, 75, 148)
+    since = desk.stored("change").since
+    assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long")
+    assert was is not None
+    assert since > was.since
+    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    after = desk.stored("change")
+    assert (*why(after), after.since) == ("needs_human", "at_risk_too_long", since)
+
+
 def test_a_keep_says_nothing_of_what_was_not_shown(desk: CalmDesk) -> None:
     tell_at(desk, LEAK, f"{WORK} s/change: leak", on=True)
     desk.at(desk.clock.at - NOON + SECOND)

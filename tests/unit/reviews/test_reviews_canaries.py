@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remit.access.activation import ActivationKey, activation_id
+from remit.access.judge import AT_RISK
+from remit.agents.signals import RISKS, Noticed, risk_of
 from remit.catalog.model import Tier
 from remit.kernel.clock import MINUTE, SECOND, Instant
+from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.reviews.canaries import (
     CATCH_PERCENT,
     EVERY,
@@ -84,9 +90,36 @@ def test_a_made_up_one_looks_like_a_real_one_and_is_bad() -> None:
     assert (found.kind, found.agent, found.assigned, found.tier) == (host.kind, host.agent, host.assigned, host.tier)
     assert "as_shown" not in found.facts, "what its host is about is nowhere in it"
     assert [found.facts[name] for name in ("scope", "boundary", "purpose")] == ["crm", "desk", "support"]
-    assert len(found.about) == len("act_") + 26
+    assert found.about == activation_id(key_of(found)), "as of any other, from what the answer of the API says"
     assert found.recommendation is Said.END
-    assert (found.facts["uses_90"], found.facts["risk"] >= 900_000) == (0, True)
+    assert found.facts["uses_90"] == 0
+
+
+def key_of(found: Question) -> ActivationKey:
+    action, purpose, scope = (str(found.facts[name]) for name in ("action", "purpose", "scope"))
+    return ActivationKey(AgentName(found.agent), PurposeName(purpose), ActionName(action), scope)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1_000_000), st.binary(min_size=16, max_size=32))
+def test_its_risk_is_one_that_its_agent_has_or_could_have(risk: int, secret: bytes) -> None:
+    found = made_up(secret, question(), boundary="desk", purpose="support", now=NOW, risk=risk).facts["risk"]
+    if risk >= AT_RISK:
+        assert found == risk
+    else:
+        assert found >= AT_RISK, "else nobody would be asked"
+        sums = {risk_of(Noticed(each, "", NOW) for each in some) for some in combinations(RISKS, 3)}
+        assert found in sums, "what signals add up to"
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=16, max_size=32), st.integers(0, 30))
+def test_it_is_about_nothing_that_there_is_or_that_is_asked_about_already(secret: bytes, many: int) -> None:
+    taken: set[str] = set()
+    for _ in range(many):
+        found = made_up(secret, question(), boundary="desk", purpose="support", now=NOW, taken=taken)
+        assert found.about not in taken
+        taken.add(found.about)
 
 
 @settings(deadline=None)

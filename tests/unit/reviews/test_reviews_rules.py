@@ -17,6 +17,7 @@ from remit.catalog.model import Tier
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
 from remit.people.model import Owner
+from remit.reviews import effect
 from remit.reviews.assign import assignee, backup, heir, why_not
 from remit.reviews.model import CHOICES, Kind, Question, Said
 from remit.reviews.narrowing import without
@@ -204,3 +205,12 @@ def test_clauses_that_lose_nothing_stay_as_written() -> None:
     fewer = without(version(), {ActionName("s/list_a")})
     assert fewer is not None
     assert [clause.pattern for clause in fewer.allow] == ["s/list_c", "s/list_b", "s/pay", "s/send"]
+
+
+@pytest.mark.parametrize("many", [0, 1, 20, 21, 300])
+def test_the_preview_names_all_that_goes(many: int) -> None:
+    """An answer covers what it shows."""
+    taken = [effect.Used(ActionName(f"s/{at}"), Tier.LOW, 0) for at in range(many)]
+    found = effect.shown(taken, this_day=100)
+    assert found["actions"] == [each.action for each in taken]
+    assert found["count"] == many
