@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.interaction.apply_world import Rig, Tree
 
-from remit.access.activation import Activation, ActivationKey, ActivationState, Under, Usage, activation_id
+from remit.access.activation import Activation, ActivationKey, ActivationState, Kept, Under, Usage, activation_id
 from remit.access.activation_sql import SqlActivations
 from remit.certification.usage.days import DayKey, UseDay
 from remit.certification.usage.sql import SqlUseDays
@@ -33,6 +33,7 @@ class NotedHands:
         self.done: list[Done] = []
         self.shown: list[Collection[str] | None] = []  # what each keep covers
         self.was: list[Under | None] = []  # what each that was taken back had released
+        self.left: list[tuple[Kept | None, bool]] = []  # whose keep goes on beside it, and whether a person is asked
 
     def keep(
         self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,  # noqa: ARG002 - the port
@@ -41,8 +42,11 @@ class NotedHands:
         self.shown.append(shown)
         self.done.append((f"keep by {by.person}", key.action, until))
 
-    def unkeep(self, key: ActivationKey, *, by: Actor, was: Under | None = None) -> None:
+    def unkeep(
+        self, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None, asks: bool = False
+    ) -> None:
         self.was.append(was)
+        self.left.append((left, asks))
         self.done.append((f"unkeep by {by.person}", key.action, 0))
 
     def suspend(self, key: ActivationKey, *, by: Actor) -> None:
@@ -55,10 +59,14 @@ class NotedHands:
 class NotedDoubts:
     def __init__(self) -> None:
         self.servers: set[str] = set()
+        self.lapsing: dict[str, int] = {}
         self.said: list[tuple[str, bool, str]] = []
 
     def doubted(self, _connection: Any, server: str, _agent: str) -> bool:
         return server in self.servers
+
+    def would_lapse(self, _connection: Any, name: str) -> tuple[int, int]:
+        return self.lapsing.get(name, 0), 100
 
     def believe(self, name: str, *, trusted: bool, by: Actor) -> None:
         self.said.append((name, trusted, by.person))

@@ -139,7 +139,7 @@ def test_what_speaks_against_it_is_shown_and_what_comes_after_is_news(world: Wor
     assert shown.facts["against"] == ["peer_outlier", LEAK]
     world.answer(question, "keep", shown=shown.serial)
     world.later(10 * MINUTE)
-    assert world.hands.shown == [{"peer_outlier", LEAK}]
+    assert world.hands.shown == [{"peer_outlier", LEAK, "at_risk_too_long"}]
 
 
 def test_a_keep_covers_nothing_that_was_noticed_and_not_shown(world: World) -> None:
@@ -147,7 +147,7 @@ def test_a_keep_covers_nothing_that_was_noticed_and_not_shown(world: World) -> N
     world.answer(question, "keep", shown=question.serial)
     notice(world, "list_payees", Signal.TOXIC_COMBINATION)
     world.later(10 * MINUTE)
-    assert world.hands.shown == [frozenset()]
+    assert world.hands.shown == [{"at_risk_too_long"}], "why it needs a person was shown"
 
 
 def test_a_doubt_that_was_over_and_is_raised_anew_is_news(world: World) -> None:

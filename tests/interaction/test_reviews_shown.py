@@ -127,7 +127,8 @@ def test_what_joins_says_what_speaks_against_it_before_a_keep_covers_it(world: W
     world.answer(shown, "keep", shown=2)
     world.later(10 * MINUTE)
     assert dict(zip((action for _, action, _ in world.hands.done), world.hands.shown, strict=True)) == {
-        "payments/list_invoices": {"peer_outlier", LEAK}, "payments/list_payees": frozenset(),
+        "payments/list_invoices": {"peer_outlier", LEAK, "at_risk_too_long"},
+        "payments/list_payees": {"at_risk_too_long"},
     }  # fmt: skip
 
 

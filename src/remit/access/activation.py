@@ -48,6 +48,14 @@ class Under(NamedTuple):
     since: Instant
 
 
+class Kept(NamedTuple):
+    """A person's keep of it, as it was given."""
+
+    until: Instant
+    looked: Instant  # when they did
+    shown: tuple[str, ...] | None  # what was shown to speak against it; None: nobody knows any more
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What was seen of an activation's use. `covered` is on the coverage clock: time for which the record is complete.

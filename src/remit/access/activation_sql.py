@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
 
-from remit.access.activation import Activation, ActivationKey, Usage
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import activation_of, gaps_text, row_of, suspended
 from remit.access.activation_seal import MEMBER, UNSEALED, Unsealed
 from remit.kernel.clock import Instant
@@ -94,6 +94,14 @@ class SqlActivations:
         """The same, of each of `agents`."""
         query = select(activations.c.agent, func.count().label("many")).where(activations.c.agent.in_(agents), _STARTED)
         return {row.agent: row.many for row in self._connection.execute(query.group_by(activations.c.agent))}
+
+    def waiting(self, scope: str, agent: str = "") -> int:
+        """How many of a scope (and agent) nobody can tell of whether they are used, as last recorded."""
+        so = activations.c.body.like(f'%"state":"{ActivationState.NEEDS_USAGE.value}"%')
+        query = select(func.count()).select_from(activations).where(_STARTED, activations.c.scope == scope, so)
+        if agent:
+            query = query.where(activations.c.agent == agent)
+        return self._connection.execute(query).scalar_one()
 
     def put(self, activation: Activation, *, expected: int, due: int) -> bool:
         """Write a transition, if the stored serial still is `expected` (0: there is none); whether it was."""

@@ -19,6 +19,7 @@ AT_RISK, CALM = SHIPPED.at_risk, SHIPPED.calm
 # Reasons that end by themselves: what is so for one of them is judged again as what it was before (`under`).
 EXPOSED, TOXIC, SEVERED = "credential_exposed", "toxic_combination", "what_it_needs_is_suspended"
 CRITICAL: Final = "critical_signal"
+DOUBT, TOO_LONG = "doubt", "at_risk_too_long"
 PASSING: Final = frozenset({EXPOSED, TOXIC, SEVERED})
 _STATE = ActivationState
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
@@ -207,7 +208,7 @@ def _going_on(facts: Facts, base: Facts, parameters: Parameters) -> Verdict:  # 
     left = parameters.held_again if waits else lasts - (facts.idle if facts.idle < lasts else facts.idle_covered)
     # (6) What only a person can weigh.
     if base.state is _STATE.NEEDS_HUMAN:
-        return Verdict(_STATE.NEEDS_HUMAN, base.why or "at_risk_too_long", left)
+        return Verdict(_STATE.NEEDS_HUMAN, base.why or TOO_LONG, left)
     risky = _risky(base, parameters)
     if risky is not None and risky.state is _STATE.NEEDS_HUMAN:
         return Verdict(_STATE.NEEDS_HUMAN, risky.reason, left)
@@ -289,8 +290,8 @@ def _risky(base: Facts, parameters: Parameters) -> Verdict | None:
     if low:
         return Verdict(_STATE.AT_RISK, "risk", parameters.calm_for - base.calm)
     if waited >= parameters.at_risk_most:
-        return Verdict(_STATE.NEEDS_HUMAN, "at_risk_too_long")
-    return Verdict(_STATE.AT_RISK, "doubt" if doubt else "risk", parameters.at_risk_most - waited)
+        return Verdict(_STATE.NEEDS_HUMAN, TOO_LONG)
+    return Verdict(_STATE.AT_RISK, DOUBT if doubt else "risk", parameters.at_risk_most - waited)
 
 
 def usable(state: ActivationState, tier: Tier) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from remit.agents.signals import MOST, Noticed, Signal, risk_of
+from remit.agents.signals import DOUBTS, MOST, Noticed, Signal, risk_of
 from remit.kernel.clock import EPOCH, Instant
 from remit.kernel.errors import Malformed
 from remit.kernel.names import AgentName
@@ -22,7 +22,7 @@ class Risk:
 
     value: int = 0  # millionths, all together
     said: int = 0  # a person's word in it
-    calm: Instant = EPOCH  # since when the value is little; without meaning while it is not
+    calm: Instant = EPOCH  # since when the value is little and no doubt was over; without meaning while it is not
     noticed: tuple[Noticed, ...] = ()
 
 
@@ -53,10 +53,19 @@ def signal_of(name: object) -> Signal:
 
 
 def moved(before: Risk, *, said: int, noticed: tuple[Noticed, ...], now: Instant) -> Risk:
-    """What is known after a change (pure). It is calm from the moment on at which the value became little."""
+    """What is known after a change (pure).
+
+    It is calm from the moment on at which the value became little, or the newest doubt was over: who is doubted every
+    other hour is doubted.
+    """
     value = risk_of(noticed, said)
-    calm = before.calm if before.value <= CALM or value > CALM else now
+    over = not _doubts(before.noticed) <= _doubts(noticed)
+    calm = now if over or before.value > CALM >= value else before.calm
     return Risk(value, said, calm, noticed)
+
+
+def _doubts(noticed: tuple[Noticed, ...]) -> set[tuple[Signal, str]]:
+    return {(each.signal, each.about) for each in noticed if each.signal in DOUBTS}
 
 
 class SqlRisks:
@@ -87,7 +96,7 @@ class SqlRisks:
         return dict(self.all(agent)).get(agent, QUIET)
 
     def put(self, agent: AgentName, risk: Risk, *, now: Instant) -> None:
-        """Keep a person's word, and since when the risk is little."""
+        """Keep a person's word, and since when it is calm."""
         self._connection.execute(delete(risks).where(risks.c.agent == agent))
         if risk.said or risk.calm:
             row = {"agent": agent, "risk": risk.said, "since": now, "calm": risk.calm or None}

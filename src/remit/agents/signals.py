@@ -49,6 +49,8 @@ RISKS: Final[Mapping[Signal, int]] = {
 MOST: Final = 1_000_000
 
 
+# Doubt about what the agent does, whatever the risk comes to: about a purpose, or about an action.
+DOUBTS: Final = frozenset({Signal.PURPOSE_DRIFT, Signal.PEER_OUTLIER})
 OWN: Final = "remit"  # what a keep_alive or denied_often is about that Remit itself raised begins with it
 
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from remit.access.activation import Activation, ActivationKey, ActivationState, Under
+from remit.access.activation import Activation, ActivationKey, ActivationState, Kept, Under
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.access.against import weighed
 from remit.access.become import become, passing
-from remit.access.judge import TOXIC, judge
+from remit.access.judge import judge
 from remit.catalog.model import Tier
+from remit.certification.batch import asked
 from remit.certification.kin import kin_of
-from remit.certification.ports import Nobody, Withdrawer
+from remit.certification.ports import Asker, Nobody, Withdrawer
+from remit.certification.releasing import put_back, released
 from remit.certification.setting import setting_of
 from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.clock import EPOCH, Clock, Instant
@@ -28,7 +30,6 @@ from remit.storage.ports import Transaction, Writer
 
 _NEVER = 2**62
 _INSTEAD = "what speaks against it first: remit agent signal AGENT SIGNAL --over, or remit review list"
-_RELEASED = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.AT_RISK})  # by a person's word
 _ENDED = frozenset({ActivationState.LAPSED, ActivationState.SUSPENDED, ActivationState.REVOKED})
 
 
@@ -43,6 +44,7 @@ class Hands:
     view: Callable[[], View]
     seal: Unsealed = UNSEALED
     withdrawer: Withdrawer = Nobody()  # noqa: RUF009 - it has no state
+    asker: Callable[[], Asker] = Nobody  # a function, because who asks needs these hands too
     prepare: Callable[[str], None] = lambda _agent: None  # loads an agent's activations into the view
 
     def key(self, agent: str, action: str, purpose: str | None) -> ActivationKey:
@@ -138,9 +140,9 @@ class Hands:
         """A person looked at what speaks against an entitlement and keeps it: that does not count until then.
 
         It covers what speaks against it now, and nothing that comes or begins anew later; with `seen`, only what did so
-        by then, and with `shown`, only what is named there (as `weighed` names it).
-        What needed a person is in force again; what lapsed stays so until it is used. What is suspended for another
-        reason than what it is held with, or revoked, is started (`start`) and not kept.
+        by then, and with `shown`, only what is named there (as `weighed` names it, and the reason for which it needs a
+        person). What needed one for that is in force again (`releasing`); what lapsed stays so until it is used. What
+        is suspended for another reason than what it is held with, or revoked, is started (`start`) and not kept.
 
         Raises:
             NotFound: No boundary in force names it; or it was never started, and only a person starts it.
@@ -167,8 +169,8 @@ class Hands:
         looked = setting.now if seen is None else seen
         known_of = against.keys() if shown is None else shown
         covers = tuple(sorted(each for each, since in against.items() if since <= looked and each in known_of))
-        kept = replace(_released(known, setting.now), vouched=until, covers=covers, looked=looked)
-        kept = replace(kept, serial=known.serial + 1 if before else 1)
+        kept = replace(known, vouched=until, covers=covers, looked=looked, serial=known.serial + 1 if before else 1)
+        kept = released(kept, against, shown, risk=setting.holder.risk, now=setting.now)
         found = judge(facts_of(kept, setting)).state
         if found in {ActivationState.SUSPENDED, ActivationState.REVOKED}:
             raise Conflict(
@@ -182,23 +184,29 @@ class Hands:
         self._record(tx, verdict_of(kept, "keep", said, before), by)
         return kept
 
-    def unkeep(self, key: ActivationKey, *, by: Actor, was: Under | None = None) -> Activation | None:
-        """A person's word is taken back: what speaks against it counts again, at once.
+    def unkeep(
+        self, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None, asks: bool = False
+    ) -> Activation | None:
+        """A person's word is taken back: what speaks against it counts again, at once. Who is needed then is asked.
 
         Args:
             key: The entitlement.
             by: Who takes it back.
             was: What that word released (`needing` before it): it needs a person again, or is at risk for as long,
                 as if nobody had said it; unless it ended since, or was started anew.
+            left: Another keep of it that nobody took back.
+            asks: Whether a person is asked about it anyway.
         """
         self.prepare(key.agent)
 
         def apply(tx: Transaction) -> Activation | None:
             rows = SqlActivations(tx.connection, self.seal)
             before, setting = rows.find(key), self._setting(key)
-            if before is None or not before.vouched:
+            if before is None:
+                return None
+            cleared = replace(put_back(before, was), **_word(left, setting, key))
+            if cleared == before:
                 return before
-            cleared = replace(_put_back(before, was), vouched=EPOCH, covers=(), looked=EPOCH)
             found = judge(facts_of(cleared, setting))
             after = become(cleared, found, setting.now) or replace(cleared, serial=before.serial + 1)
             rows.put(
@@ -206,6 +214,8 @@ class Hands:
             )
             self._record(tx, verdict_of(after, "unkeep", _said(setting), before), by)
             self._taken(tx, after)
+            if not asks and (after.state, after.why) != (before.state, before.why):
+                self._ask(tx, after, setting)
             return after
 
         return self.writer.change(apply)
@@ -216,6 +226,12 @@ class Hands:
             key = after.key
             what = {"purpose": key.purpose, "action": key.action, "scope": key.scope, "state": after.state.value}
             self.withdrawer.begin(tx, agent=key.agent, cause=after.why, what=what)
+
+    def _ask(self, tx: Transaction, after: Activation, setting: Setting) -> None:
+        """Ask a person, if it needs one now."""
+        if after.state in {ActivationState.NEEDS_HUMAN, ActivationState.SUSPENDED} and not passing(after):
+            facts, agent = asked(after, setting), after.key.agent
+            self.asker().ask(tx, kind="needs_human", agent=agent, about=after.id, why=after.why, facts=facts)
 
     def _unstarted(self, key: ActivationKey, setting: Setting, by: Actor) -> Activation:
         """What a person's word about something that never started stands on: not in force until it is used."""
@@ -245,34 +261,13 @@ def _lapsed(before: Activation, lapsed: Under, by: Actor) -> Activation | None:
     return replace(after, serial=before.serial + 1)
 
 
-def _released(known: Activation, now: Instant) -> Activation:
-    """It as a person's keep leaves it: what ended before stays so."""
-    under = known.under
-    if known.state is ActivationState.SUSPENDED and known.why == TOXIC and under is not None and under.state in _ENDED:
-        return replace(known, **under._asdict(), under=None)
-    if known.state in _RELEASED or (known.state is ActivationState.SUSPENDED and known.why == TOXIC):
-        return replace(known, state=ActivationState.ACTIVE, since=now, why="kept", under=None)
-    if under is not None and under.state in _RELEASED and known.state is not ActivationState.SUSPENDED:
-        return replace(known, under=None)
-    return known
-
-
-def needing(known: Activation) -> Under | None:
-    """What a keep would release: that it needs a person, or is at risk, also under a reason that ends by itself."""
-    base = known.under if passing(known) else Under(known.state, known.why, known.since)
-    return base if base is not None and base.state in _RELEASED else None
-
-
-def _put_back(kept: Activation, was: Under | None) -> Activation:
-    """It as if a keep had not released it. What ended since, or was started anew, is another story."""
-    if was is None or kept.started > kept.looked:
-        return kept
-    if passing(kept):
-        over = kept.under is None or kept.under.state is ActivationState.AT_RISK
-        return replace(kept, under=was) if over else kept
-    if kept.state in _ENDED or kept.state is ActivationState.NEEDS_HUMAN:
-        return kept
-    return replace(kept, **was._asdict(), under=None)
+def _word(left: Kept | None, setting: Setting, key: ActivationKey) -> dict[str, Any]:
+    """What an activation says of who vouches for it: nobody, or whoever did beside."""
+    if left is None or left.until <= setting.now:
+        return {"vouched": EPOCH, "covers": (), "looked": EPOCH}
+    against = weighed(key, setting.holder.noticed)
+    covers = [each for each, since in against.items() if since <= left.looked] if left.shown is None else left.shown
+    return {"vouched": left.until, "covers": tuple(sorted(covers)), "looked": left.looked}
 
 
 def _starts_alone(setting: Setting) -> bool:

@@ -122,15 +122,15 @@ def ask(
 
 
 @app.command("trust", epilog=examples("remit review trust qst_01...", "remit review trust qst_01... --json"))
-def trust(question: Question, note: Note = "", json: Json = False, as_: As = None) -> int:
+def trust(question: Question, note: Note = "", as_shown: AsShown = 1, json: Json = False, as_: As = None) -> int:
     """Believe a server's record of use: what is idle lapses, of a few agents first."""
-    return _say("trust", question, note, json=json, as_=as_)
+    return _say("trust", question, note, as_shown=as_shown, json=json, as_=as_)
 
 
 @app.command("distrust", epilog=examples("remit review distrust qst_01...", "... --note 'the feed was down'"))
-def distrust(question: Question, note: Note = "", json: Json = False, as_: As = None) -> int:
+def distrust(question: Question, note: Note = "", as_shown: AsShown = 1, json: Json = False, as_: As = None) -> int:
     """Do not believe it: idle clocks stand still until the record is whole."""
-    return _say("distrust", question, note, json=json, as_=as_)
+    return _say("distrust", question, note, as_shown=as_shown, json=json, as_=as_)
 
 
 def _say(said: str, question: str, note: str, *, to: str = "", as_shown: int = 1, json: bool, as_: str | None) -> int:

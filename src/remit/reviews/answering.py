@@ -15,7 +15,7 @@ from remit.reviews.canaries import FAST_COUNT, WINDOW, void
 from remit.reviews.ground import Ground
 from remit.reviews.model import CHOICES, NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said, Stage
 from remit.reviews.quality import Given
-from remit.reviews.shown import JOINED, OF_ENTITLEMENTS, line_of, names_all, news_of, reopened, up_to_date
+from remit.reviews.shown import JOINED, OF_ENTITLEMENTS, lapsing, line_of, names_all, news_of, reopened, up_to_date
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.subject import Subject, Subjects
 from remit.reviews.telling import log, notify
@@ -40,7 +40,11 @@ def current(subjects: Subjects, question: Question, wide: Subject | None = None)
 
     `wide` is what it is about, with the use of everything else in its boundaries, where that is known.
     """
-    if question.canary or question.kind not in OF_ENTITLEMENTS or question.state is not QuestionState.OPEN:
+    if question.canary or question.state is not QuestionState.OPEN:
+        return question
+    if question.kind is Kind.USAGE_DOUBTED:
+        return lapsing(question, *subjects.doubts.would_lapse(subjects.connection, question.about))
+    if question.kind not in OF_ENTITLEMENTS:
         return question
     subject = subjects.of(question, wide=False)
     if subject.gone:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from remit.access.activation_sql import SqlActivations
 from remit.access.doubt import Doubt, DoubtState
 from remit.certification.doubting import Doubting
 from remit.certification.doubts_sql import SqlDoubts
@@ -27,6 +28,15 @@ class Believing:
     def doubted(self, connection: Connection, server: str, agent: str) -> bool:
         """Whether a server's record is not believed now of this agent."""
         return any(each.server == server and each.holds(agent) for each in SqlDoubts(connection).all())
+
+    def would_lapse(self, connection: Connection, name: str) -> tuple[int, int]:
+        """How many wait in needs_usage for this record, and how many there are in all."""
+        doubted = (each for each in SqlDoubts(connection).all() if each.name == name)
+        doubt = next((each for each in doubted if each.state is DoubtState.DOUBTED), None)
+        if doubt is None:
+            return 0, 0
+        rows = SqlActivations(connection)
+        return rows.waiting(doubt.server, doubt.agent), rows.count()
 
     def believe(self, name: str, *, trusted: bool, by: Actor) -> None:
         """Trust it, of a few agents first, or go on doubting. What is believed again already stays so.

@@ -21,7 +21,7 @@ from remit.reviews.answers import OVERTAKEN, Answers, Pair, actor_of
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, Said
 from remit.reviews.narrowing import without
-from remit.reviews.shown import OF_ENTITLEMENTS, rewritten, shown_narrowing
+from remit.reviews.shown import OF_ENTITLEMENTS, lapsing, rewritten, shown_narrowing
 from remit.reviews.subject import Subject
 from remit.reviews.telling import REMIT, log, notify
 from remit.reviews.vouching import released, unvouch, vouch, vouches
@@ -85,7 +85,13 @@ class Carrying:
         return answer, question
 
     def _overtaken(self, tx: Transaction, answer: Answer, question: Question, now: Instant) -> bool:
-        """Whether a boundary was rewritten while it waited: its person saw another one. Who ends it ends any."""
+        """Whether a boundary was rewritten while it waited: its person saw another one. Who ends it ends any.
+
+        And whether more would lapse by now than who trusts a record of use saw.
+        """
+        if answer.said is Said.TRUST:
+            would_lapse = self.ground.doubts.would_lapse(tx.connection, question.about)
+            return lapsing(question, *would_lapse) != question
         if answer.canary or answer.said is Said.END or question.kind not in OF_ENTITLEMENTS:
             return False
         return rewritten(question, self.ground.subjects(tx.connection, now).of(question, wide=False))

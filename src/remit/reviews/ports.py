@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from remit.access.activation import ActivationKey, Under
+from remit.access.activation import ActivationKey, Kept, Under
 from remit.access.draft import Draft
 from remit.access.propose import Step
 from remit.kernel.clock import Instant
@@ -25,11 +25,20 @@ class Hands(Protocol):
         self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
         shown: Collection[str] | None = None,
     ) -> object:  # fmt: skip
-        """A person vouches for it until then, against what of `shown` spoke against it at `seen` (None: all; now)."""
+        """A person vouches for it until then, against what of `shown` spoke against it at `seen` (None: all; now).
+
+        And what it needs a person for, if that is in `shown`.
+        """
         ...
 
-    def unkeep(self, key: ActivationKey, *, by: Actor, was: Under | None = None) -> object:
-        """That word is taken back: what speaks against it counts again, at once; and what it released (`was`) is so."""
+    def unkeep(
+        self, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None, asks: bool = False
+    ) -> object:
+        """That word is taken back: what speaks against it counts again, at once; and what it released (`was`) is so.
+
+        Another keep that nobody took back (`left`) goes on. A person who is needed then is asked, unless they are
+        anyway (`asks`).
+        """
         ...
 
     def suspend(self, key: ActivationKey, *, by: Actor) -> object:
@@ -58,6 +67,13 @@ class Doubts(Protocol):
 
     def doubted(self, connection: Connection, server: str, agent: str) -> bool:
         """Whether it is not believed now of this agent."""
+        ...
+
+    def would_lapse(self, connection: Connection, name: str) -> tuple[int, int]:
+        """Of what is doubted under this name: how many entitlements would lapse if it were believed, and of how many.
+
+        Nothing would of what is believed.
+        """
         ...
 
     def believe(self, name: str, *, trusted: bool, by: Actor) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, activation_id
+from remit.access.become import passing
 from remit.access.judge import TOXIC
 from remit.reviews.model import Kind, Question, QuestionState, Said
 from remit.reviews.recommend import recommend
@@ -21,9 +22,12 @@ OF_ENTITLEMENTS: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.
 BOOKKEEPING: Final = frozenset({"as_shown", "news", "serial", "since"})  # of a question's facts: no person reads these
 JOINED: Final = ""  # the news that something joined
 NARROWING: Final = "narrow"  # what news of what a narrowing would take are about: for who narrows, and nobody else
+LAPSING: Final = "would_lapse"  # of how much would lapse: for who trusts a record of use
+_ONLY_FOR: Final = {NARROWING: Said.NARROW, LAPSING: Said.TRUST}
 _NAMED: Final = 5  # actions in one line
 _COUNTED: Final = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.SUSPENDED, ActivationState.REVOKED})
 _OF_ITS_AGENT: Final = frozenset({"risk", "exposed", "critical"})
+_NEEDS: Final = f"{ActivationState.NEEDS_HUMAN.value}: "
 QUIET: Final = ""  # it waits for nobody: in force, or lapsed, or never started
 
 
@@ -45,8 +49,13 @@ def standing(kind: Kind, state: str, why: str) -> str:
 
 
 def stands(kind: Kind, activation: Activation | None) -> str:
-    """The same, of one as it was last recorded."""
-    return QUIET if activation is None else standing(kind, activation.state.value, activation.why)
+    """The same, of one as it was last recorded; and that it needs a person, if that comes back with what passes."""
+    if activation is None:
+        return QUIET
+    now = standing(kind, activation.state.value, activation.why)
+    under = activation.under if passing(activation) else None
+    waits = under is not None and under.state is ActivationState.NEEDS_HUMAN
+    return "; ".join(filter(None, (now, f"{_NEEDS}{under.why}" if under is not None and waits else "")))
 
 
 def shown_standing(question: Question, about: str) -> str | None:
@@ -55,10 +64,17 @@ def shown_standing(question: Question, about: str) -> str | None:
     return None if said is None else str(said)
 
 
-def shown_against(question: Question, about: str) -> frozenset[str] | None:
+def spoke_against(question: Question, about: str) -> frozenset[str] | None:
     """What spoke against an entitlement when the question was last brought up to date; None if that is not known."""
     said = _as_shown(question.facts).get("against", {}).get(about)
     return None if said is None else frozenset(map(str, said))
+
+
+def shown_against(question: Question, about: str) -> frozenset[str] | None:
+    """The same, and why it needed a person, if it did: what a keep is about."""
+    said, stood_so = spoke_against(question, about), shown_standing(question, about) or QUIET
+    needed = (each.removeprefix(_NEEDS) for each in stood_so.split("; ") if each.startswith(_NEEDS))
+    return None if said is None else said | frozenset(needed)
 
 
 def shown_narrowing(question: Question) -> frozenset[str] | None:
@@ -70,9 +86,7 @@ def shown_narrowing(question: Question) -> frozenset[str] | None:
 def news_of(question: Question, shown: int, said: Said | None = None) -> list[News]:
     """What came after the question was shown as `shown`, oldest first; with `said`, what matters to who says that."""
     found = (News(serial, about, what) for about, (serial, what) in _news(question.facts).items())
-    if said not in {None, Said.NARROW}:
-        found = (each for each in found if each.about != NARROWING)
-    return sorted(each for each in found if each.serial > shown)
+    return sorted(each for each in found if each.serial > shown and said in {None, _ONLY_FOR.get(each.about, said)})
 
 
 def line_of(news: News, question: Question, keys: Iterable[ActivationKey]) -> str:
@@ -85,7 +99,7 @@ def line_of(news: News, question: Question, keys: Iterable[ActivationKey]) -> st
     if key is None:
         return news.about
     about = activation_id(key)
-    return _told(key.action, shown_standing(question, about) or QUIET, shown_against(question, about) or ())
+    return _told(key.action, shown_standing(question, about) or QUIET, spoke_against(question, about) or ())
 
 
 def names_all(news: News, question: Question) -> bool:
@@ -129,9 +143,28 @@ def up_to_date(question: Question, subject: Subject, *, narrowing: Iterable[str]
     facts = {**after.facts, "as_shown": now}
     if "against" in facts and not any(now["against"].values()):
         del facts["against"]
+    if "needs_a_person" in facts and not subject.needing:
+        del facts["needs_a_person"]
     if not found and not more:
         return replace(after, facts=facts)
     facts |= {**subject.facts(), **({"counted": many} if more else {})}
+    recommendation, reason = recommend(question.kind, question.tier, facts)
+    return replace(after, facts=facts, recommendation=recommendation, reason=reason)
+
+
+def lapsing(question: Question, many: int, of: int) -> Question:
+    """A question about a record of use, once more would lapse than it shows. Less is no news: then it shows the most.
+
+    Args:
+        question: As it was last shown.
+        many: How many entitlements would lapse now if the record were believed.
+        of: How many there are.
+    """
+    known = question.facts.get(LAPSING)
+    if many <= (known if isinstance(known, int) else 0):
+        return question
+    after = with_news(question, [(LAPSING, f"{many} of {of} entitlements would lapse")])
+    facts = {**after.facts, LAPSING: many, "of": of}
     recommendation, reason = recommend(question.kind, question.tier, facts)
     return replace(after, facts=facts, recommendation=recommendation, reason=reason)
 
@@ -163,7 +196,7 @@ def stood(question: Question, about: str, now: str, why: str, facts: Mapping[str
     """
     alone = names_of(question) == {about}
     action = str(facts.get("action", about))
-    after = with_news(question, [(about, _told(action, now, shown_against(question, about) or ()))])
+    after = with_news(question, [(about, _told(action, now, spoke_against(question, about) or ()))])
     shown = _as_shown(after.facts)
     shown["standing"] = {**shown.get("standing", {}), about: now}
     # Of several only what is so of the whole agent is said of them all.

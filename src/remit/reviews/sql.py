@@ -20,6 +20,7 @@ from remit.reviews.row import (
 )
 from remit.storage.governance_schema import acknowledgements, answers, questions
 
+_KEEPS = [each.value for each in (Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED, Kind.TOXIC)]  # of entitlements
 _OPEN = questions.c.state == QuestionState.OPEN.value
 
 
@@ -115,6 +116,19 @@ class SqlQuestions:
         said = self._connection.execute(select(answers).join(questions, both).where(where).order_by(answers.c.at))
         found = [(answer, known[answer.question]) for answer in map(answer_of, said)]
         return [(answer, question) for answer, question in found if answer.said in {Said.KEEP, Said.NARROW}]
+
+    def kept(self, agent: str, *, since: Instant) -> list[tuple[Answer, Question]]:
+        """What people said since then to keep of one agent's entitlements, in force; the newest first.
+
+        As the rows say: whether somebody gave the answer so is for who asks.
+        """
+        applied = (answers.c.state == AnswerState.APPLIED.value) & (answers.c.at >= since)
+        mine = (questions.c.agent == agent) & ~questions.c.canary & questions.c.kind.in_(_KEEPS)
+        query = select(answers).join(questions, answers.c.question == questions.c.question).where(applied, mine)
+        rows = self._connection.execute(query.order_by(answers.c.at.desc(), answers.c.answer.desc()))
+        said = [each for each in map(answer_of, rows) if each.said is Said.KEEP]
+        found = ((each, self.find(each.question)) for each in said)
+        return [(answer, question) for answer, question in found if question is not None]
 
 
 class SqlAnswers:

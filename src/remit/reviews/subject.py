@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from remit.access.activation import Activation, ActivationKey, ActivationState, activation_id
+from remit.access.activation import Activation, ActivationKey, ActivationState, Under, activation_id
 from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.access.against import weighed
+from remit.access.judge import TOXIC
 from remit.access.model import Boundary
 from remit.access.needs import closure
 from remit.access.sql import load_of_agent
@@ -21,6 +22,7 @@ from remit.agents.sql import SqlAgents
 from remit.catalog.model import Tier
 from remit.catalog.sql import SqlServers
 from remit.certification.noticing.clockwork_sql import used_evenly
+from remit.certification.releasing import needing
 from remit.certification.usage.sql import SqlUseDays
 from remit.certification.usage.windows_sql import SqlWindows
 from remit.kernel.clock import DAY, Instant
@@ -31,7 +33,8 @@ from remit.reviews.effect import LONG_DAYS, Used, UseDay, facts_of, least, shown
 from remit.reviews.model import Kind
 from remit.reviews.ports import Doubts
 
-_SHOWN = 20  # actions that are used like a clock
+_SHOWN = 20  # actions that are used like a clock, or need a person
+_OF_ANOTHER = frozenset({Kind.TOXIC, Kind.CADENCE_WANTED})
 _CALM = frozenset({ActivationState.ACTIVE, ActivationState.EXPIRING, ActivationState.NEEDS_USAGE})
 _ENDED = frozenset({ActivationState.SUSPENDED, ActivationState.LAPSED, ActivationState.REVOKED})
 
@@ -91,6 +94,15 @@ class Subject:
         return any(each.break_glass for each in self.boundaries)
 
     @property
+    def needing(self) -> list[str]:
+        """What needs a person for another reason than what is asked about, and why; of some."""
+        if self.kind not in _OF_ANOTHER:
+            return []
+        found = ((key.action, needing(self.started[key])) for key in self.keys if key in self.started)
+        waits = ((action, under) for action, under in found if under is not None and _waits(under))
+        return [f"{action}: {under.why}" for action, under in waits][:_SHOWN]
+
+    @property
     def ended(self) -> bool:
         """Whether none of it is in force, so that keeping it would do nothing."""
         known = [self.started[key] for key in self.keys if key in self.started]
@@ -140,6 +152,8 @@ class Subject:
             found["least_used"] = part.action
         if against := sorted({name for each in self.against.values() for name in each}):
             found["against"] = against
+        if self.needing:
+            found["needs_a_person"] = self.needing
         if self.evenly:
             found["used_like_a_clock"] = [*self.evenly[:_SHOWN]]
         if self.kind is not Kind.BOUNDARY_DUE and len(self.keys) == 1:
@@ -248,6 +262,10 @@ class Subjects:
         # Sources tell a day late: what of the newest day is not there yet is no hole.
         until = max(since, self.now - DAY)
         return all(coverage[server].covers(since, until) for server in servers if server in coverage)
+
+
+def _waits(under: Under) -> bool:
+    return under.state is ActivationState.NEEDS_HUMAN and under.why != TOXIC
 
 
 def names_of(question: About) -> frozenset[str]:

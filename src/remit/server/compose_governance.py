@@ -85,7 +85,7 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
     withdrawing = _withdrawing(ground, outbound, loop)
     hands = Hands(
         writer=writer, records=records, clock=clock, coverage=coverage, view=view, seal=seal, withdrawer=withdrawing,
-        prepare=ground.policy.prepare,
+        prepare=ground.policy.prepare, asker=lambda: reviews,
     )  # fmt: skip
     log = Log(reader, ground.keys)
     breakglass = BreakGlass(

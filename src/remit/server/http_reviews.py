@@ -13,7 +13,7 @@ from remit.reviews.model import CHOICES, NEVER, Acknowledgement, Answer, AnswerS
 from remit.reviews.row import due_of
 from remit.reviews.schedule import Course, ends
 from remit.reviews.service import ReviewService
-from remit.reviews.shown import BOOKKEEPING, JOINED, news_of, shown_against, shown_standing, standing
+from remit.reviews.shown import BOOKKEEPING, JOINED, news_of, shown_standing, spoke_against, standing
 from remit.reviews.subject import names_of
 from remit.server.door import Ask, Door, actor
 from remit.server.operators import Authority
@@ -183,7 +183,7 @@ def _entitlement(question: Question, key: ActivationKey) -> dict[str, Any]:
         "purpose": key.purpose,
         "scope": key.scope,
         "stands": stands or shown_standing(question, about) or None,
-        "against": sorted(shown_against(question, about) or ()),
+        "against": sorted(spoke_against(question, about) or ()),
     }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from remit.access.parameters import SHIPPED
 from remit.agents.risk import CALM, QUIET, Risk, moved, signal_of
-from remit.agents.signals import MOST, RISKS, Noticed, Signal, risk_of
+from remit.agents.signals import DOUBTS, MOST, RISKS, Noticed, Signal, risk_of
 from remit.kernel.clock import HOUR, Instant
 from remit.kernel.errors import Malformed
 
@@ -58,3 +58,20 @@ def test_no_other_signals() -> None:
     assert signal_of("critical") is Signal.CRITICAL
     with pytest.raises(Malformed):
         signal_of("bored")
+
+
+@pytest.mark.parametrize("doubt", sorted(DOUBTS))
+def test_and_from_when_the_newest_doubt_was_over(doubt: Signal) -> None:
+    one, other = Noticed(doubt, "a", NOON), Noticed(doubt, "b", NOON)
+    doubted = moved(QUIET, said=0, noticed=(one, other), now=NOON)
+    assert doubted.calm == QUIET.calm
+    less = moved(doubted, said=0, noticed=(other,), now=Instant(NOON + HOUR))
+    assert less.calm == NOON + HOUR
+    anew = moved(less, said=0, noticed=(one, other), now=Instant(NOON + 2 * HOUR))
+    assert anew.calm == NOON + HOUR, "that it begins is no end"
+    assert moved(anew, said=0, noticed=(), now=Instant(NOON + 3 * HOUR)).calm == NOON + 3 * HOUR
+
+
+def test_no_end_of_another_signal_does_that() -> None:
+    found = (Noticed(Signal.OWNER_ON_LEAVE, "", NOON),)
+    assert moved(moved(QUIET, said=0, noticed=found, now=NOON), said=0, noticed=(), now=NOON) == QUIET

@@ -98,7 +98,7 @@ class Desk:
         )  # fmt: skip
         self.hands = Hands(
             writer=self.memory, records=Records(), clock=self.clock, coverage=Coverage(self),  # type: ignore[arg-type]
-            view=self.view,
+            view=self.view, asker=lambda: self.people,
         )  # fmt: skip
         assert coverage is self
         self.memory.feed.subscribe(self.follow)

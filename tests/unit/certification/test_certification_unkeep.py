@@ -9,7 +9,7 @@ from tests.unit.certification.test_certification_unsure import tell_at
 
 from remit.access.activation import ActivationState, Under
 from remit.access.judge import TOXIC
-from remit.certification.hands import needing
+from remit.certification.releasing import needing
 from remit.kernel.clock import DAY, HOUR, SECOND, Instant
 
 State = ActivationState
@@ -108,8 +108,10 @@ def test_what_was_let_lapse_under_what_ends_by_itself_has_lapsed_when_that_is_ov
 
 
 def test_what_came_to_need_a_person_since_does_so_since_then(desk: CalmDesk) -> None:
-    was = keep(desk, shown={"purpose_drift"})  # the other doubt goes on
-    later(desk, 75, 148)
+    was = keep(desk)
+    tell_at(desk, OUTLIER, "s/change", on=False)
+    tell_at(desk, OUTLIER, "s/change", on=True)  # which is not the one that the person looked at
+    later(desk, 80, 160)
     since = desk.stored("change").since
     assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long")
     assert was is not None

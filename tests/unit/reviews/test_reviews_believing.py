@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
+from remit.access.activation_sql import SqlActivations
 from remit.access.doubt import DoubtState
 from remit.certification.doubting import Doubting
 from remit.certification.doubts_sql import SqlDoubts
@@ -16,6 +18,7 @@ from remit.certification.ports import Nobody
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import FixedClock, Instant, Micros
 from remit.kernel.errors import NotFound
+from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.people.change import Actor
 from remit.reviews.believing import Believing
 from remit.storage.memory import MemoryWriter
@@ -92,3 +95,28 @@ def test_what_nobody_doubts_is_not_decided(believing: Believing) -> None:
     for trusted in (True, False):
         with pytest.raises(NotFound):
             believing.believe("crm", trusted=trusted, by=SAM)
+
+
+def put(writer: MemoryWriter, agent: str, state: ActivationState, scope: str = "crm") -> None:
+    key = ActivationKey(AgentName(agent), PurposeName("work"), ActionName(f"{scope}/read"), scope)
+    it = Activation(
+        key=key, boundary=BoundaryName("b"), boundary_version=1, agent_version="1", state=state, since=Instant(NOON),
+        started=Instant(NOON), by="", serial=1, usage=Usage(Instant(NOON), Micros(0)),
+    )  # fmt: skip
+    writer.change(lambda tx: SqlActivations(tx.connection).put(it, expected=0, due=2**62))
+
+
+def test_how_much_would_lapse_is_what_waits_for_the_record(
+    writer: MemoryWriter, doubting: Doubting, believing: Believing
+) -> None:
+    waits = ActivationState.NEEDS_USAGE
+    for agent, state in (("a", waits), ("b", waits), ("c", ActivationState.ACTIVE)):
+        put(writer, agent, state)
+    put(writer, "a", waits, scope="erp")
+    assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (0, 0), "it is believed"
+    doubt(writer, doubting)
+    doubt(writer, doubting, "b")
+    assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (2, 4)
+    assert writer.read(lambda c: believing.would_lapse(c, "crm b")) == (1, 4)
+    believing.believe("crm", trusted=True, by=SAM)
+    assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (0, 0)
