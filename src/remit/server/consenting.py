@@ -36,7 +36,7 @@ class Consenting:
         self._ground = ground
         self._standing = ViewStanding(ground.facts.view)
         self._outbound = Outbound(refuse=own)
-        self.people = ViewPeople(ground.facts.view)
+        self.people = ViewPeople(ground.facts.view, ground.clock)
         self.documents = Documents(Fetcher(self._outbound, loop=loop), ground.clock)
         database = ground.database
         self.consents = Consents(

@@ -9,7 +9,7 @@ from remit.access.model import Rule
 from remit.agents.bindings.client_metadata import client_of
 from remit.attestation.model import Caller
 from remit.freezes.model import FreezeKind
-from remit.kernel.clock import Instant
+from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import StorageUnavailable
 from remit.kernel.names import ActionName
 from remit.policy.delegated import acting
@@ -75,6 +75,7 @@ class ViewPeople:
     """Who answers for agents, and which agents let a client in: from the same view."""
 
     view: Callable[[], View]
+    clock: Clock
 
     def answering(self, agent: str) -> frozenset[str]:
         """The active people who answer for an agent: its owner and the backups. Empty for what does not exist."""
@@ -87,12 +88,16 @@ class ViewPeople:
         return frozenset(each.owner for each in found if each is not None and each.active)
 
     def registered(self, client: str) -> list[AgentStanding]:
-        """The agents that name a client as one which people may let act as them, by name."""
+        """The agents that name a client as one which people may let act as them, by name.
+
+        Raises:
+            StorageUnavailable: As `agent_standing`.
+        """
         standing, view = ViewStanding(self.view), self.view()
         named = sorted(
             name
             for name, record in view.agents.items()
             if any(client_of(binding) == client for binding in record.agent.bindings)
         )
-        found = (standing.agent_standing(name, Instant(0)) for name in named)
+        found = (standing.agent_standing(name, self.clock.now()) for name in named)
         return [each for each in found if each is not None]

@@ -272,7 +272,7 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) ->
         token=claims["jti"],
         expires=Instant(claims["exp"] * SECOND),
         bound=bound,
-        attested=min((_proved_at(claims, bound=bound), *(link.attested for link in links))),
+        attested=min((_proved_at(claims), *(link.attested for link in links))),
         run_ends=Instant(claims["run_exp"] * SECOND),
         key=key,
         txn=claims.get("txn", ""),
@@ -285,9 +285,12 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) ->
     return Presented(caller, names, jkt, x5t, own, _may_act(claims.get("may_act")), issued)
 
 
-def _proved_at(claims: Mapping[str, Any], *, bound: bool) -> Instant:
-    """When a key was proved for the token; never, for who showed a secret or a person's consent and nothing else."""
-    return Instant(claims["iat"] * SECOND if bound or not claims["cred"].startswith(_KEYLESS) else 0)
+def _proved_at(claims: Mapping[str, Any]) -> Instant:
+    """When a registered key was proved for the token; never, for who showed a secret, or stands on a person's consent.
+
+    That such a token is bound to a key says nothing: anybody makes one at the moment of asking.
+    """
+    return Instant(0 if claims["cred"].startswith(_KEYLESS) else claims["iat"] * SECOND)
 
 
 def _seconds(value: object) -> Instant:

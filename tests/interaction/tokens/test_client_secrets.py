@@ -192,3 +192,13 @@ def test_many_names_at_once_leave_threads_for_others(on: Any, monkeypatch: pytes
     for thread in threads:
         thread.join()
     assert sorted(answers) == [401] * 8 + [503] * 4
+
+
+@pytest.mark.parametrize("constraint", [SenderConstraint.NONE, SenderConstraint.DPOP])
+def test_a_secret_is_no_key_that_was_proved(on: Any, constraint: SenderConstraint) -> None:
+    """Nor with a key of the moment beside it, which who stole the secret makes too: it wakes nothing of high tier."""
+    on.change("old-bot", agent_sender_constraint=constraint)
+    answer = on.post(form(), proof=on.proof(key=on.new_key()))
+    assert answer.status_code == 200, answer.text
+    found = on.checker.read(answer.json()["access_token"], now=on.now)
+    assert (found.caller.bound, found.caller.attested) == (True, 0)

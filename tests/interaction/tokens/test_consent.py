@@ -563,3 +563,13 @@ def test_a_revoked_family_stays_revoked_after_a_restart(people: ConsentWorld) ->
     assert not people.good(body["access_token"])
     people.world.clock.at += MINUTE
     assert not people.good(body["access_token"])
+
+
+def test_a_persons_consent_is_no_key_that_was_proved(people: ConsentWorld) -> None:
+    """Nor with a key of the moment beside it, which who stole a refresh token makes too."""
+    found = people.tokens()
+    renewed = people.renew(found["refresh_token"], proof=people.world.proof(key=people.world.new_key()))
+    assert renewed.status_code == 200, renewed.text
+    for token in (found["access_token"], renewed.json()["access_token"]):
+        said = people.world.checker.read(token, now=people.world.now)
+        assert said.caller.attested == 0

@@ -59,6 +59,12 @@ def test_what_each_platform_asks_for(platform: str) -> None:
         ("github_actions", {"repository_id": "74", "event_name": "push", "repository_owner_id": "65"}, BRANCH),
         ("github_actions", {"repository_id": "74", "ref": "refs/heads/*"}, BRANCH),
         ("github_actions", {"repository_id": "74", "ref": "refs/heads/**"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/heads/*/*"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/heads/*-*"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/heads/**e**"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/tags/*"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "ref": "refs/*/main"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/.github/workflows/a.yml@refs/tags/**"}, BRANCH),
         ("github_actions", {"repository_id": "74", "ref": "refs/**"}, BRANCH),
         ("github_actions", {"repository_id": "74", "ref": "refs/*/**"}, BRANCH),
         ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/.github/workflows/a.yml@refs/heads/*"}, BRANCH),
@@ -97,7 +103,7 @@ def test_what_would_let_in_more_than_its_author_thinks(method: str, said: dict[s
 @pytest.mark.parametrize(
     "said",
     [
-        {"ref": "refs/heads/main"}, {"ref": "refs/heads/release/*"}, {"ref": "refs/tags/**"}, {"environment": "pay"},
+        {"ref": "refs/heads/main"}, {"ref": "refs/heads/release/*"}, {"ref": "refs/tags/v*"}, {"environment": "pay"},
         {"ref": "refs/heads/*", "environment": "pay"},
         {"workflow_ref": "o/r/.github/workflows/*.yml@refs/heads/main"},
         {"job_workflow_ref": "o/auto/.github/workflows/pay.yml@refs/tags/v*"},

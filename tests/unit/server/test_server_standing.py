@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from remit.agents.binding import Binding
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Attested
 from remit.freezes.model import Freeze, FreezeKind
-from remit.kernel.clock import Instant, Micros
+from remit.kernel.clock import FixedClock, Instant, Micros
 from remit.kernel.errors import StorageUnavailable
 from remit.kernel.names import AgentName, OwnerName
 from remit.people.model import Owner
 from remit.policy.view import View, agent_record
-from remit.server.standing import ViewStanding
+from remit.server.standing import ViewPeople, ViewStanding
 from remit.tokens.checks import wish
 from remit.tokens.model import OAuthError, TokenRefused
 
@@ -86,3 +88,16 @@ def test_a_view_that_is_behind_says_nothing_of_anybody(name: str) -> None:
     picture = cast("View", Picture())
     with pytest.raises(StorageUnavailable):
         ViewStanding(lambda: picture).agent_standing(name, Instant(2))
+
+
+def test_nor_does_it_say_which_agents_let_a_client_in() -> None:
+    """Else a person would be asked to consent for an agent that is stopped elsewhere."""
+    picture = Picture()
+    binding = Binding("client_metadata", {"url": "https://client.test/doc"})
+    picture.agents = {"bot": agent_record(replace(BOT, bindings=(binding,)), ())}
+    view, clock = cast("View", picture), FixedClock(Instant(1))
+    people = ViewPeople(lambda: view, clock)
+    assert [each.agent.agent for each in people.registered("https://client.test/doc")] == ["bot"]
+    clock.at += 1
+    with pytest.raises(StorageUnavailable):
+        people.registered("https://client.test/doc")

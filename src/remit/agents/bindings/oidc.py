@@ -25,6 +25,7 @@ _MOST_CLAIMS: Final = 20
 _MOST_DEPTH: Final = 4
 _MOST_STARS: Final = 2
 _MOST_NUMBER: Final = 2**53
+_BEGINS: Final = re.compile(r"refs/(heads|tags)/[^*]")
 _GLOB: Final = re.compile(r"\*\*?")
 # Whether a claim names one thing for ever is for its issuer to say; these words say that it does.
 _IDENTIFIES: Final = re.compile(r"(?i)(\A|_|\b|[a-z])(id|uid|oid|uuid|guid|arn|sub|jti)\Z")
@@ -102,12 +103,14 @@ def _needed(fields: Fields, known: Preset, said: Mapping[str, Any]) -> None:
 
 
 def _every_branch(value: object) -> bool:
-    """Whether a `ref`, or a workflow at one, is a pattern for whatever branch somebody may push."""
-    if not isinstance(value, str):
+    """Whether a `ref`, or a workflow at one, is a pattern for names that anybody may choose from the first letter on.
+
+    Who can push a branch can push a tag too, and what runs there is what they pushed.
+    """
+    if not isinstance(value, str) or "*" not in value:
         return False
-    # No branch can have a `~` in its name (git-check-ref-format): what takes it takes any.
-    branch = "refs/heads/~"
-    return _covers(value, branch if value.startswith("refs/") else f"{value.partition('@')[0]}@{branch}")
+    ref = value if value.startswith("refs/") else value.partition("@")[2]
+    return not ref or ("*" in ref and _BEGINS.match(ref) is None)
 
 
 def _refused(known: Preset, conditions: Conditions) -> list[tuple[str, str]]:
