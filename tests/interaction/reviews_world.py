@@ -168,3 +168,12 @@ class World:
 
 
 PAUSE = 20 * SECOND
+
+
+def in_need(applied: Rig, tree: Tree) -> World:
+    """A month later two entitlements need a person."""
+    world = World(applied, tree)
+    world.later(30 * DAY)
+    for tool in ("list_payees", "list_invoices"):
+        world.start(tool, ActivationState.NEEDS_HUMAN)
+    return world

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.interaction.apply_world import Rig, Tree
-from tests.interaction.reviews_world import BOT, World
+from tests.interaction.reviews_world import BOT, World, in_need
 from tests.interaction.test_reviews_changed import SUSPENDED, asked, narrow, need, toxic
 
 from remit.access.activation import ActivationState, Under, activation_id
@@ -28,11 +28,7 @@ LEAK = f"{TOXIC} leak"
 
 @pytest.fixture
 def world(applied: Rig, tree: Tree) -> World:
-    world = World(applied, tree)
-    world.later(30 * DAY)
-    for tool in ("list_payees", "list_invoices"):
-        world.start(tool, ActivationState.NEEDS_HUMAN)
-    return world
+    return in_need(applied, tree)
 
 
 def notice(world: World, tool: str, signal: Signal = Signal.PEER_OUTLIER) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from tests.interaction.apply_world import DANA, Rig, Tree
-from tests.interaction.reviews_world import BOT, World
+from tests.interaction.reviews_world import BOT, World, in_need
 
 from remit.access.activation import ActivationState
 from remit.access.codec import draft_from, draft_text
 from remit.access.sql import SqlBoundaries
-from remit.kernel.clock import DAY, HOUR, MINUTE
+from remit.kernel.clock import HOUR, MINUTE
 from remit.kernel.errors import Conflict
 from remit.kernel.names import BoundaryName
 from remit.reviews.model import AnswerState, Question, QuestionState, Said
@@ -21,11 +21,7 @@ SUSPENDED, CRITICAL = ActivationState.SUSPENDED, "critical_signal"
 
 @pytest.fixture
 def world(applied: Rig, tree: Tree) -> World:
-    world = World(applied, tree)
-    world.later(30 * DAY)
-    for tool in ("list_payees", "list_invoices"):
-        world.start(tool, ActivationState.NEEDS_HUMAN)
-    return world
+    return in_need(applied, tree)
 
 
 def need(world: World, tool: str, *, state: str = "needs_human", why: str = "at_risk_too_long", **facts: Any) -> None:

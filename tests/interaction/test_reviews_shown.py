@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.interaction.apply_world import DANA, Rig, Tree
-from tests.interaction.reviews_world import World
+from tests.interaction.reviews_world import World, in_need
 from tests.interaction.test_reviews_bound_to_shown import LEAK, due, notice
 from tests.interaction.test_reviews_changed import SUSPENDED, toxic
 
@@ -21,11 +21,7 @@ NEEDS = "is needs_human: at_risk_too_long"
 
 @pytest.fixture
 def world(applied: Rig, tree: Tree) -> World:
-    world = World(applied, tree)
-    world.later(30 * DAY)
-    for tool in ("list_payees", "list_invoices"):
-        world.start(tool, ActivationState.NEEDS_HUMAN)
-    return world
+    return in_need(applied, tree)
 
 
 def need(world: World, tool: str, *, state: str = "needs_human", why: str = "at_risk_too_long") -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.interaction.apply_world import DANA, Rig, Tree
-from tests.interaction.reviews_world import BOT, World
+from tests.interaction.reviews_world import BOT, World, in_need
 from tests.interaction.test_reviews_bound_to_shown import due, taken, tools
 from tests.interaction.test_reviews_changed import SUSPENDED, asked, toxic
 
@@ -30,11 +30,7 @@ ALL = {"list_payees", "list_invoices", "transfer"}
 
 @pytest.fixture
 def world(applied: Rig, tree: Tree) -> World:
-    world = World(applied, tree)
-    world.later(30 * DAY)
-    for tool in ("list_payees", "list_invoices"):
-        world.start(tool, ActivationState.NEEDS_HUMAN)
-    return world
+    return in_need(applied, tree)
 
 
 def crash(world: World, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
