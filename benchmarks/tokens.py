@@ -39,7 +39,7 @@ from remit.sdk.grant import Grant
 FLOOR, AIM = 1.5, 2.5
 BURST_SECONDS = 20.0
 PACKAGE = "oidc-provider@9.13.3"
-_FLIGHT, _ROUND, _ROUNDS, _WARM = 32, 1500, 5, 200
+_FLIGHT, _ROUND, _ROUNDS, _WARM = 32, 400, 41, 1500
 _AGENTS, _BURST_FLIGHT, _APPLIED = 10_000, 256, 1000
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _PATIENCE = aiohttp.ClientTimeout(total=120)

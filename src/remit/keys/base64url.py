@@ -8,7 +8,8 @@ import re
 from base64 import urlsafe_b64encode
 
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*\Z")
-_TO_STANDARD = str.maketrans("-_", "+/")
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_PADDING = (b"", b"", b"==", b"=")  # by how many characters are over four
 # What a last character may be when 4 or 2 of its bits are no part of the value: those bits are zero.
 _LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
@@ -35,7 +36,7 @@ def decode_checked(text: str) -> bytes:
     rest = len(text) & 3
     if rest and (rest == 1 or text[-1] not in _LAST[rest]):
         raise ValueError("not base64url in its one spelling")
-    return binascii.a2b_base64(text.translate(_TO_STANDARD) + "==="[: -rest & 3])
+    return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + _PADDING[rest])
 
 
 def digest(octets: bytes) -> str:

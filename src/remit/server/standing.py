@@ -17,11 +17,12 @@ from remit.policy.view import View
 from remit.tokens.model import AgentStanding
 
 
-@dataclass(frozen=True, slots=True)
 class ViewStanding:
     """Implements remit.tokens.ports.Standing."""
 
-    view: Callable[[], View]
+    def __init__(self, view: Callable[[], View]) -> None:
+        self._view = view
+        self._known: tuple[View | None, dict[str, AgentStanding]] = (None, {})
 
     def agent_standing(self, agent: str, now: Instant) -> AgentStanding | None:
         """The standing of `agent` in any lifecycle state, or None if there is no such agent.
@@ -29,26 +30,18 @@ class ViewStanding:
         Raises:
             StorageUnavailable: The database was not reached within the staleness bound.
         """
-        view = self.view()
+        view = self._view()
         # A stop may be missing from a view that is behind: no token is had by it, and none is said to be good.
         if not view.fresh(now):
             raise StorageUnavailable("the database was not reached for too long; nothing is said of any token")
-        record = view.agents.get(agent)
-        if record is None:
-            return None
-        found = record.agent
-        owner = view.owners.get(found.owner)
-        purposes = (view.purposes.get(name) for name in found.purposes)
-        covering = ((FreezeKind.ALL.value, "*"), (FreezeKind.AGENT.value, agent), (FreezeKind.OWNER.value, found.owner))
-        return AgentStanding(
-            agent=found,
-            owner_active=owner is not None and owner.active,
-            purposes=tuple(each.purpose for each in purposes if each is not None),
-            frozen=any(target in view.freezes for target in covering),
-            credentials=record.credentials,
-            frozen_instances=_frozen(view, FreezeKind.INSTANCE),
-            frozen_credentials=_frozen(view, FreezeKind.CREDENTIAL),
-        )
+        # A view never changes, and one token asks several times.
+        of, known = self._known
+        if of is not view:
+            self._known = _, known = view, {}
+        standing = known.get(agent)
+        if standing is None and (standing := _standing(view, agent)) is not None:
+            known[agent] = standing
+        return standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +57,25 @@ class ViewAccess:
             return {}
         grants = record.reach.grants.items()
         return {action: found[0].rule for (purpose, action), found in grants if purpose == caller.purpose}
+
+
+def _standing(view: View, agent: str) -> AgentStanding | None:
+    record = view.agents.get(agent)
+    if record is None:
+        return None
+    found = record.agent
+    owner = view.owners.get(found.owner)
+    purposes = (view.purposes.get(name) for name in found.purposes)
+    covering = ((FreezeKind.ALL.value, "*"), (FreezeKind.AGENT.value, agent), (FreezeKind.OWNER.value, found.owner))
+    return AgentStanding(
+        agent=found,
+        owner_active=owner is not None and owner.active,
+        purposes=tuple(each.purpose for each in purposes if each is not None),
+        frozen=any(target in view.freezes for target in covering),
+        credentials=record.credentials,
+        frozen_instances=_frozen(view, FreezeKind.INSTANCE),
+        frozen_credentials=_frozen(view, FreezeKind.CREDENTIAL),
+    )
 
 
 def _frozen(view: View, of: FreezeKind) -> frozenset[str]:

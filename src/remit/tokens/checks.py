@@ -34,10 +34,9 @@ def chosen_grant(form: Form, grants: Mapping[str, Grant]) -> Grant:
 def chosen_method(asked: Asked, methods: Sequence[ClientMethod]) -> ClientMethod:
     """RFC 6749 section 2.3: one method for each request; two could name two clients."""
     tried = [method for method in methods if method.used(asked)]
-    known = ", ".join(sorted({method.name for method in methods}))
-    if asked.authorization is not None and not tried:
-        raise TokenRefused(OAuthError.INVALID_CLIENT, f"clients authenticate with {known}")
-    if "client_secret" in asked.form and not any(method.name == "client_secret_post" for method in tried):
+    secret = "client_secret" in asked.form and not any(method.name == "client_secret_post" for method in tried)
+    if secret or (asked.authorization is not None and not tried):
+        known = ", ".join(sorted({method.name for method in methods}))
         raise TokenRefused(OAuthError.INVALID_CLIENT, f"clients authenticate with {known}")
     if not tried:
         raise TokenRefused(OAuthError.INVALID_CLIENT, "client authentication failed", reason="no client assertion")

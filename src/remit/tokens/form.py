@@ -12,7 +12,7 @@ MAX_BODY: Final = 64 * 1024
 MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS: Final = 64
 _REPEATABLE: Final = frozenset({"resource"})  # RFC 8707 section 2
-_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def parse_form(body: bytes, *, media_type: str) -> Form:
@@ -26,7 +26,13 @@ def parse_form(body: bytes, *, media_type: str) -> Form:
     """
     if media_type.partition(";")[0].strip().lower() != MEDIA_TYPE:
         raise _invalid(f"the body must be {MEDIA_TYPE}")
-    pairs = [part.partition(b"=") for part in body.split(b"&") if part]
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _invalid("the body is not UTF-8") from error
+    if _BAD_ESCAPE.search(text):
+        raise _invalid("the body is not well-formed")
+    pairs = [part.partition("=") for part in text.split("&") if part]
     if len(pairs) > _MAX_PARAMETERS:
         raise _invalid("too many parameters")
     values: dict[str, list[str]] = {}
@@ -44,13 +50,11 @@ def one(form: Form, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _decode(text: bytes) -> str:
-    if _BAD_ESCAPE.search(text):
-        raise _invalid("the body is not well-formed")
-    if b"%" in text or b"+" in text:
-        text = unquote_to_bytes(text.replace(b"+", b" "))
+def _decode(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
     try:
-        return text.decode("utf-8")
+        return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
     except UnicodeDecodeError as error:
         raise _invalid("the body is not UTF-8") from error
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -158,18 +158,21 @@ async def _form(request: Request, service: TokenService) -> Form:
 
 async def _body(request: Request) -> bytes:
     """The body, read no further than the limit."""
-    chunks = bytearray()
+    body = b""
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.stream():
-                chunks += chunk
-                if len(chunks) > MAX_BODY:
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise TokenRefused(OAuthError.INVALID_REQUEST, "the body ended early")
+                body += message.get("body", b"")
+                if len(body) > MAX_BODY:
                     raise TokenRefused(OAuthError.INVALID_REQUEST, "the body is over 64 KiB", status=413)
+                more = message.get("more_body", False)
     except TimeoutError as error:
         raise TokenRefused(OAuthError.INVALID_REQUEST, "the body did not come in time", status=408) from error
-    except ClientDisconnect as error:
-        raise TokenRefused(OAuthError.INVALID_REQUEST, "the body ended early") from error
-    return bytes(chunks)
+    return body
 
 
 def _joined(request: Request, name: str) -> str | None:

@@ -40,4 +40,6 @@ def audience(resources: Sequence[str], *, base: str, exactly_one: bool) -> tuple
 
 def same(resources: Sequence[str]) -> tuple[str, ...]:
     """What is the same for the same resources, in whatever order and by whichever of a server's two names."""
+    if len(resources) == 1:  # mostly
+        return (_ALIAS.sub(r"/mcp/\1", resources[0]),)
     return tuple(sorted({_ALIAS.sub(r"/mcp/\1", each) for each in resources}))

@@ -82,6 +82,22 @@ def test_standing_names_the_frozen_keys() -> None:
     assert not standing.frozen
 
 
+def test_what_a_new_view_says_holds_at_once() -> None:
+    """Else an agent that was stopped would have tokens for as long as its standing is remembered."""
+    shown = [cast("View", Picture())]
+    standing = ViewStanding(lambda: shown[-1])
+    before = standing.agent_standing("bot", Instant(1))
+    assert before is not None
+    assert not before.frozen
+    shown.append(cast("View", Picture((FreezeKind.AGENT, "bot"))))
+    after = standing.agent_standing("bot", Instant(1))
+    assert after is not None
+    assert after.frozen
+    shown.append(cast("View", Picture()))
+    shown[-1].agents.clear()  # type: ignore[attr-defined]
+    assert standing.agent_standing("bot", Instant(1)) is None
+
+
 @pytest.mark.parametrize("name", ["bot", "nobody"])
 def test_a_view_that_is_behind_says_nothing_of_anybody(name: str) -> None:
     """Else a node that cannot hear of a freeze would go on calling a token good."""
