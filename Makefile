@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
+unexport PYTHONDONTWRITEBYTECODE  # every command is a process of its own: it is compiled once
 
 .PHONY: browser help demo test test-all check bench bench-long lock clean
 

@@ -80,8 +80,9 @@ def body(b: int) -> bytes:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Ours, with a home of its own."""
-    keep = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "REMIT_"))}
+    """Ours, with a home of its own, and with compiled files that are kept, as an installation's are."""
+    ours = ("XDG_", "REMIT_", "PYTHONDONTWRITEBYTECODE")
+    keep = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return keep | {"HOME": str(home), "NO_COLOR": "1"}
 
 

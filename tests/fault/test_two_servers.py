@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 import threading
@@ -79,6 +80,7 @@ def test_what_one_is_told_the_other_holds(tmp_path: Path, postgres_url: str) -> 
             revoked_token(it, agent)
             lost_connection(it, agent)
         races(it, FEW)
+        rederived(it)
         for each in (it.one, it.two):
             assert each.ask("GET", "/readyz")[0] == 200
         verify(it, it.two)
@@ -90,6 +92,28 @@ def test_what_one_is_told_the_other_holds(tmp_path: Path, postgres_url: str) -> 
         it.record.refresh()
         assert {each["node"] for each in it.record.of_kind("decision")} <= set(names)
         assert all(len(it.record.outcomes.get(one, [])) == 1 for one in it.record.forwarded())
+
+
+def rederived(it: Pair) -> None:
+    """What either said of an entitlement is derived again at the other, and comes to the same there."""
+    said = it.one.remit("agent", "signal", "support-bot", "critical", "--json")
+    assert said.code == 0, said.err
+    suspended: list[str] = []
+
+    def listed() -> bool:
+        found = json.loads(it.two.remit("certify", "list", "--agent", "support-bot", "--json").out)["verdicts"]
+        suspended[:] = [each["id"] for each in found if each["to"] == "suspended"]
+        return bool(suspended)
+
+    until(listed)
+    told = [json.loads(each.remit("certify", "replay", "--all", "--json").out) for each in (it.one, it.two)]
+    assert told[0] == told[1]
+    assert set(told[0]["counts"]) == {"same"}
+    assert told[0]["verdicts"] >= FEW + len(suspended)
+    for verdict in suspended:
+        again = [json.loads(each.remit("certify", "replay", verdict, "--json").out) for each in (it.one, it.two)]
+        assert again[0] == again[1]
+        assert again[0]["replay"] == "same"
 
 
 def stop_and_start(it: Pair, agent: Agent, two: str) -> None:

@@ -7,21 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from remit.certification.usage.line import instant_of
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
 from remit.cli.output import complain, data_json, data_text, nothing, table, talk
-from remit.cli.usage_send import Sender, Sent, bar
-from remit.cli.usage_timeline import timeline
 from remit.cli.wire import connect, segment
-from remit.cli.yaml_text import read as read_yaml
-from remit.connectors.formats import Format
-from remit.connectors.mapping import EMPTY, Mapping, mapping_of
-from remit.kernel.clock import DAY, parse_date_end
-from remit.kernel.errors import ConfigInvalid, Malformed
+from remit.connectors.format import Format
 
 app = group("Usage that other sources tell of, and when their record is complete.")
-_FIRST = 5
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of one source; .gz is unpacked.")]
 Source = Annotated[str, typer.Option("--source", metavar="NAME", help="Who tells it; see remit usage sources.")]
 Form = Annotated[Format | None, typer.Option("--format", help="Guessed from the file without it.")]
@@ -53,68 +45,21 @@ def import_(
     Importing the same twice, late or in another order changes nothing. What is refused is named, and the rest is
     taken. Only where the record is complete can an entitlement lapse for not being used: say so with --covers.
     """
-    mapping, spans = _mapping(map_), [_span(each) for each in covers or ()]
-    sender = Sender(connect(as_), source)
-    with bar(files) as of:
-        for path in files:
-            sender.file(path, mapping, format_, of(path))
-        sender.flush()
-    covered = bool(spans) and not sender.sent.lost
-    if covered:
-        sender.cover(spans)
+    from remit.cli import usage_import  # noqa: PLC0415 - reads every format, which other commands do not pay for
+
+    sent, covered = usage_import.send(files, source, format_, map_, covers or (), as_)
     if json:
-        data_json({"source": source, "files": len(files), **sender.sent.shape(), "covered": covered})
+        data_json({"source": source, "files": len(files), **sent.shape(), "covered": covered})
     else:
-        _say(source, sender.sent)
-    if spans and not covered:
+        usage_import.show(source, sent)
+    if covers and not covered:
         complain(
             "the windows of --covers were not taken",
-            because=f"{sender.sent.lost} lines were not understood: each may have been a use",
+            because=f"{sent.lost} lines were not understood: each may have been a use",
             try_="mend what is refused above, and import the same files again",
         )
         return Exit.DIFFERS
     return Exit.OK
-
-
-def _mapping(path: Path | None) -> Mapping:
-    if path is None:
-        return EMPTY
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path} cannot be read", detail=str(error)) from error
-    documents = read_yaml(text, file=path.name)
-    if len(documents) != 1:
-        raise ConfigInvalid(f"{path.name} is one object: a mapping")
-    return mapping_of(documents[0].value, where=path.name)
-
-
-def _span(text: str) -> tuple[int, int]:
-    start, dots, until = text.partition("..")
-    if not dots:
-        raise Malformed("--covers is FROM..UNTIL", try_="--covers 2026-10-01..2026-11-01")
-    return _moment(start), _moment(until)
-
-
-def _moment(text: str) -> int:
-    return instant_of(text) if "T" in text else parse_date_end(text) - DAY
-
-
-def _say(source: str, sent: Sent) -> None:
-    data_text(
-        f"{source}: {sent.taken} taken, {sent.duplicates} known already, {sent.refused} refused, "
-        f"{sent.passed.total()} passed over; use of {len(sent.moved)} entitlements moved"
-    )
-    for each in sent.first[:_FIRST]:
-        talk(f"  refused  {each['file']}:{each['line']}: {each['reason']}")
-    if sent.refused > _FIRST:
-        talk(f"  refused  and {sent.refused - _FIRST} more; --json shows the first of them")
-    for why, count in sorted(sent.passed.items()):
-        talk(f"  passed   {count} {why}")
-    for agent, count in sorted(sent.unknown.items()):
-        talk(f"  unknown  {count} of {agent}, which is not registered")
-    for (agent, action), count in sorted(sent.unattributed.items()):
-        talk(f"  purpose  {count} of {agent} using {action}: not exactly one of its purposes has it")
 
 
 @app.command(
@@ -216,6 +161,9 @@ def coverage(
     server: Annotated[str | None, typer.Option("--server", metavar="NAME")] = None, json: Json = False, as_: As = None
 ) -> int:
     """Show when the record of use is complete, and its gaps: `#` complete, `+` in part, `.` not."""
+    from remit.certification.usage.line import instant_of  # noqa: PLC0415 - as above
+    from remit.cli.usage_timeline import timeline  # noqa: PLC0415 - as above
+
     answer = connect(as_).get("/v1/usage/coverage" + (f"?server={segment(server)}" if server else ""))
     if json:
         data_json(answer)

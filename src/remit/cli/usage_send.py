@@ -14,7 +14,8 @@ from remit.certification.usage.ingest import Line
 from remit.certification.usage.line import line_of
 from remit.cli.wire import Api, Refused, segment
 from remit.connectors.files import chunks
-from remit.connectors.formats import CONNECTORS, LOOK, Format, guess
+from remit.connectors.format import Format
+from remit.connectors.formats import CONNECTORS, LOOK, guess
 from remit.connectors.mapping import Mapping
 from remit.connectors.model import Passed, Read
 from remit.connectors.stream import head

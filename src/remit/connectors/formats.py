@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as AnyMapping
-from enum import StrEnum
 from typing import Final
 
 from remit.connectors import cloudtrail, lines, ocsf, otel, table
+from remit.connectors.format import Format
 from remit.connectors.mapping import Mapping
 from remit.connectors.model import Connector
 from remit.kernel.errors import Malformed
 
 LOOK: Final = 1 << 16  # bytes that show it
-
-
-class Format(StrEnum):
-    """A format of usage."""
-
-    NATIVE = "native"
-    CLOUDTRAIL = "cloudtrail"
-    OCSF = "ocsf"
-    OTEL = "otel"
-    CSV = "csv"
-    JSONL = "jsonl"
 
 
 CONNECTORS: Final[AnyMapping[Format, Connector]] = {

@@ -27,6 +27,7 @@ def rest(routes: Sequence[BaseRoute], *, otherwise: ASGIApp) -> Starlette:
         routes=list(routes), exception_handlers={RemitError: _refused, HTTPException: _http, Exception: _unexpected}
     )
     found.router.default = otherwise
+    found.router.redirect_slashes = False  # a path has one spelling: no client is led to say its secret twice
     return found
 
 
