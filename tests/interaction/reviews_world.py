@@ -35,16 +35,20 @@ class NotedHands:
         self.was: list[Under | None] = []  # what each that was taken back had released
         self.left: list[tuple[Kept | None, bool]] = []  # whose keep goes on beside it, and whether a person is asked
 
+    def prepare(self, agent: str) -> None:
+        """Nothing is to be loaded here."""
+
     def keep(
-        self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,  # noqa: ARG002 - the port
+        self, _tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,  # noqa: ARG002 - the port
         shown: Collection[str] | None = None,
     ) -> None:  # fmt: skip
         self.shown.append(shown)
         self.done.append((f"keep by {by.person}", key.action, until))
 
     def unkeep(
-        self, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None, asks: bool = False
-    ) -> None:
+        self, _tx: Transaction, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None,
+        asks: bool = False,
+    ) -> None:  # fmt: skip
         self.was.append(was)
         self.left.append((left, asks))
         self.done.append((f"unkeep by {by.person}", key.action, 0))
@@ -68,7 +72,7 @@ class NotedDoubts:
     def would_lapse(self, _connection: Any, name: str) -> tuple[int, int]:
         return self.lapsing.get(name, 0), 100
 
-    def believe(self, name: str, *, trusted: bool, by: Actor) -> None:
+    def believe(self, _tx: Transaction, name: str, *, trusted: bool, by: Actor) -> None:
         self.said.append((name, trusted, by.person))
 
 
@@ -76,7 +80,7 @@ class NotedOpenings:
     def __init__(self) -> None:
         self.said: list[tuple[str, bool, str]] = []
 
-    def reviewed(self, opening: str, *, accepted: bool, by: Actor) -> None:
+    def reviewed(self, _tx: Transaction, opening: str, *, accepted: bool, by: Actor) -> None:
         self.said.append((opening, accepted, by.person))
 
 

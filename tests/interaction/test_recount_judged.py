@@ -174,8 +174,8 @@ class History:
             lambda: hands.start(key, by=PERSON),
             lambda: hands.suspend(key, by=PERSON),
             lambda: hands.lapse(key, by=PERSON),
-            lambda: hands.keep(key, until=until, by=PERSON),
-            lambda: hands.unkeep(key, by=PERSON),
+            lambda: world.rig.writer.change(lambda tx: hands.keep(tx, key, until=until, by=PERSON)),
+            lambda: world.rig.writer.change(lambda tx: hands.unkeep(tx, key, by=PERSON)),
         ]
         with suppress(Conflict, NotFound):
             words[at]()

@@ -13,12 +13,12 @@ from remit.access.sql import SqlBoundaries, load_of_agent
 from remit.agents.risk import SqlRisks
 from remit.agents.signals import Noticed, Signal
 from remit.kernel.clock import DAY, MINUTE, Instant
-from remit.kernel.errors import Conflict, StorageUnavailable
+from remit.kernel.errors import Conflict
 from remit.kernel.names import AgentName, BoundaryName
 from remit.people.change import Actor
 from remit.reviews.canaries import LATEST
 from remit.reviews.model import AnswerState, Kind, Question, QuestionState
-from remit.reviews.sql import SqlAnswers, SqlQuestions
+from remit.reviews.sql import SqlQuestions
 from remit.reviews.subject import keys_of
 from remit.storage.ports import Transaction
 
@@ -261,24 +261,6 @@ def test_an_end_of_it_stands(world: World) -> None:
     narrow(world)
     world.later(10 * MINUTE)
     assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
-
-
-def test_what_is_just_being_carried_out_is_not_overtaken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    question = asked(world, "list_payees")
-    answer = world.answer(question, "keep")
-
-    def away(*_: object) -> None:
-        raise StorageUnavailable("gone")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("remit.reviews.carrying.Carrying._do", away)
-        world.later(10 * MINUTE)
-    need(world, "list_payees", state="suspended", why="critical_signal", critical=True)
-    stored = world.rig.writer.read(lambda c: SqlAnswers(c).find(answer.id))
-    assert stored is not None
-    assert stored.state is AnswerState.STAGED
-    (beside,) = world.reviews.queue("dana")
-    assert beside.id != question.id
 
 
 def test_what_joins_brings_a_boundary_without_further_news(world: World) -> None:

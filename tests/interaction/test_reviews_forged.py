@@ -11,7 +11,7 @@ from tests.interaction.reviews_world import World
 
 from remit.access.sql import SqlBoundaries
 from remit.kernel.clock import DAY, MINUTE, SECOND
-from remit.kernel.errors import Conflict, StorageUnavailable
+from remit.kernel.errors import Conflict
 from remit.kernel.names import BoundaryName
 from remit.people.change import Actor
 from remit.reviews.model import NEVER, Answer, AnswerState, Question, QuestionState, Said
@@ -66,10 +66,10 @@ def is_forged(world: World, answer: Answer, question: Question) -> None:
 
 
 def plan(world: World, *names: str) -> dict[str, Any]:
-    """As a claim would have written it, about whole boundaries."""
+    """What was done, as somebody writes it into a row: whole boundaries."""
     before = [{"boundary": name, "version": 1, "document": "{}"} for name in names]
     return {
-        "claimed": world.now, "taken": [f"payments/{each}" for each in sorted(ALL)], "whole": True, "before": before,
+        "taken": [f"payments/{each}" for each in sorted(ALL)], "before": before, "after": dict.fromkeys(names, 0),
     }  # fmt: skip
 
 
@@ -105,37 +105,6 @@ def test_the_end_of_one_boundary_ends_no_other(world: World, monkeypatch: pytest
     monkeypatch.setattr("remit.reviews.answers.given_so", lambda *_: True)
     world.later(10 * MINUTE)
     assert (tools(world), tools(world, "other")) == (ALL, set())
-
-
-def test_what_was_claimed_is_sealed_with_its_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the mark after a crash makes no forged plan a good one."""
-    question = world.ask("list_payees")
-    answer = world.answer(question, "end")
-
-    def away(*_: object) -> None:
-        raise StorageUnavailable("gone")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("remit.reviews.carrying.Carrying._do", away)
-        world.later(10 * MINUTE)
-    claimed = stored(world, answer)
-    assert (claimed.done["taken"], claimed.done["whole"]) == (["payments/list_payees"], False)
-    put(world, replace(claimed, done={**claimed.done, "whole": True, "taken": plan(world)["taken"]}))
-    world.later(SECOND)
-    assert tools(world) == ALL
-    is_forged(world, answer, question)
-
-
-def test_a_plan_is_changed_between_the_deed_and_its_mark(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    question = world.ask("list_payees")
-    answer = world.answer(question, "keep")
-
-    def swap(*_: object, **__: object) -> None:
-        put(world, replace(stored(world, answer), done=plan(world, "pay")))
-
-    monkeypatch.setattr(world.hands, "keep", swap)
-    world.later(10 * MINUTE)
-    is_forged(world, answer, question)
 
 
 def test_a_keep_that_was_done_is_not_said_again(world: World) -> None:

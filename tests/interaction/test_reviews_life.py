@@ -145,6 +145,7 @@ def test_an_undo_does_not_overwrite_what_came_after(world: World) -> None:
 
 
 def test_a_keep_that_is_taken_back_ends(world: World) -> None:
+    world.start("list_payees", ActivationState.NEEDS_HUMAN)
     question = world.ask("list_payees")
     answer = world.answer(question, "keep")
     world.later(10 * MINUTE)
@@ -313,27 +314,6 @@ def test_an_undone_keep_of_a_boundary_is_no_look_at_it(world: World) -> None:
     assert [each.id for each in world.reviews.queue("dana")] == [question.id]
 
 
-def test_a_crash_between_the_deed_and_its_mark_is_made_good(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    question = world.ask("list_payees")
-    answer = world.answer(question, "end")
-
-    def away(*_: object) -> None:
-        raise StorageUnavailable("gone")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("remit.reviews.carrying.Carrying._mark", away)
-        world.later(10 * MINUTE)
-    assert in_force(world) == {"list_invoices", "transfer"}
-    assert world.reviews.answer_of(answer.id).state is AnswerState.STAGED
-    with pytest.raises(Conflict, match="being carried out"):
-        world.reviews.undo(answer.id, by=Actor(by="dana"))
-    world.reviews = world.started()
-    world.reviews.tick(world.now)
-    assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
-    _, waits = world.reviews.undo(answer.id, by=Actor(by="dana"))
-    assert waits == ["pay"], "what was there before the crash is known"
-
-
 def test_what_is_no_longer_used_after_it_was_planned_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.use("list_invoices", 89)
     world.use("transfer", 2)
@@ -359,7 +339,7 @@ def test_what_cannot_be_carried_out_is_asked_again(world: World, monkeypatch: py
     def refuse(*_: object, **__: object) -> None:
         raise Conflict("it no longer fits")
 
-    monkeypatch.setattr(world.rig.access, "propose", refuse)
+    monkeypatch.setattr(world.rig.access, "propose_within", refuse)
     world.later(10 * MINUTE)
     assert world.reviews.answer_of(answer.id).state is AnswerState.VOIDED
     assert world.find(question).state is QuestionState.OPEN
@@ -372,10 +352,10 @@ def test_one_that_fails_keeps_nobody_else_waiting(world: World, monkeypatch: pyt
         world.answer(each, "keep")
     keep = world.hands.keep
 
-    def fails(key: object, **more: object) -> None:
+    def fails(tx: object, key: object, **more: object) -> None:
         if "payees" in str(key):
             raise ValueError
-        keep(key, **more)  # type: ignore[arg-type]
+        keep(tx, key, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(world.hands, "keep", fails)
     assert world.later(10 * MINUTE) == 1

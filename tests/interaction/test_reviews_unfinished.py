@@ -1,8 +1,9 @@
-"""What was begun and not written down as done: it is finished or taken back, and never only forgotten."""
+"""A server that goes at any moment leaves nothing half done: an answer is carried out and marked at once, or not."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -12,17 +13,15 @@ from tests.interaction.test_reviews_bound_to_shown import due, taken, tools
 from tests.interaction.test_reviews_changed import SUSPENDED, asked, toxic
 
 from remit.access.activation import ActivationState
-from remit.access.activation_sql import SqlActivations
 from remit.access.draft import History
 from remit.access.sql import SqlBoundaries
-from remit.kernel.clock import DAY, HOUR, MINUTE, Instant
+from remit.kernel.clock import DAY, HOUR, MINUTE
 from remit.kernel.errors import StorageUnavailable
 from remit.kernel.names import ActionName, BoundaryName
 from remit.people.change import Actor
 from remit.reviews import narrowing
 from remit.reviews.model import Answer, AnswerState, Question, QuestionState
 from remit.reviews.sql import SqlAnswers
-from remit.storage.ports import Transaction
 
 BY_DANA = Actor(by="dana")
 ALL = {"list_payees", "list_invoices", "transfer"}
@@ -33,32 +32,17 @@ def world(applied: Rig, tree: Tree) -> World:
     return in_need(applied, tree)
 
 
-def crash(world: World, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
-    """Ten minutes pass, and the server goes before this step."""
+@contextmanager
+def crash(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The server goes before the last step of a change, which marks what was done."""
 
     def away(*_: object) -> None:
         raise StorageUnavailable("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"remit.reviews.carrying.Carrying.{before}", away)
-        world.later(10 * MINUTE)
-
-
-def kept(world: World, tool: str, answer: Answer) -> None:
-    """As the keep of an answer leaves it."""
-
-    def apply(tx: Transaction) -> None:
-        rows = SqlActivations(tx.connection)
-        known = rows.find(world.key(tool))
-        assert known is not None
-        after = replace(
-            known, state=ActivationState.ACTIVE, why="kept", vouched=Instant(answer.due + 90 * DAY), looked=answer.at,
-            serial=known.serial + 1,
-        )  # fmt: skip
-        rows.put(after, expected=known.serial, due=2**62)
-        tx.touch(f"activations:{BOT}")
-
-    world.rig.writer.change(apply)
+        patch.setattr("remit.reviews.answers.Answers.put", away)
+        patch.setattr("remit.reviews.undoing.Undoing._undone", away)
+        yield
 
 
 def is_open(world: World, question: Question) -> bool:
@@ -67,108 +51,123 @@ def is_open(world: World, question: Question) -> bool:
     }
 
 
-# a keep ------------------------------------------------------------------------------------------
+# a crash -----------------------------------------------------------------------------------------
 
 
-def test_a_keep_that_was_done_and_is_found_after_its_day_is_taken_back_and_asked_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    question = asked(world, "list_payees", "list_invoices")
-    answer = world.answer(question, "keep", shown=question.serial)
-    crash(world, monkeypatch, before="_mark")
-    kept(world, "list_payees", answer)  # and what it did of the other is lost
-    world.later(DAY)
-    assert [each for each in world.hands.done if each[0].startswith("unkeep")] == [
-        ("unkeep by remit", "payments/list_payees", 0)
-    ]
-    (was,) = world.hands.was
-    assert was is not None
-    assert (was.state, was.why) == (ActivationState.NEEDS_HUMAN, "at_risk_too_long")
-    after = world.reviews.answer_of(answer.id)
-    assert after.state is AnswerState.VOIDED
-    assert after.done == {"failed": "it was begun and not finished within a day of its time, so it was taken back"}
-    world.move("list_payees", ActivationState.NEEDS_HUMAN, "at_risk_too_long")
-    world.reviews.tick(world.now)
-    assert is_open(world, question)
-
-
-def test_within_its_day_it_is_done_once_more_and_marked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = world.answer(asked(world, "list_payees"), "keep")
-    crash(world, monkeypatch, before="_mark")
-    kept(world, "list_payees", answer)
-    world.later(HOUR)
-    assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
-    assert set(world.hands.done) == {("keep by dana", "payments/list_payees", answer.due + 90 * DAY)}
-
-
-def test_a_keep_that_cannot_be_done_once_more_leaves_nothing_kept(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else its record would say that it failed, and a person would vouch for it all the same."""
-    question = asked(world, "list_payees")
-    answer = world.answer(question, "keep")
-    crash(world, monkeypatch, before="_mark")
-    kept(world, "list_payees", answer)
-    world.move("list_payees", SUSPENDED, "suspended")
-    world.later(MINUTE)
-    assert world.reviews.answer_of(answer.id).state is AnswerState.VOIDED
-    assert world.hands.done[-1] == ("unkeep by remit", "payments/list_payees", 0)
-    assert is_open(world, question)
-
-
-def test_what_somebody_else_kept_before_stays_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = world.answer(asked(world, "list_payees"), "keep")
-    crash(world, monkeypatch, before="_do")
-    world.later(DAY)
-    assert world.reviews.answer_of(answer.id).state is AnswerState.VOIDED
-    assert world.hands.done == []
-
-
-# what takes --------------------------------------------------------------------------------------
-
-
-def test_a_narrowing_that_was_done_is_marked_when_it_is_done_once_more(
+def test_what_a_crash_interrupts_is_not_done_at_all_and_is_done_when_it_is_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = world.answer(due(world), "narrow")
-    crash(world, monkeypatch, before="_mark")
+    with crash(monkeypatch):
+        world.later(10 * MINUTE)
+    assert tools(world) == ALL
+    assert world.reviews.answer_of(answer.id) == answer
     world.later(MINUTE)
     assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
     assert tools(world) == ALL - {"list_invoices"}
+    assert taken(world, answer.id) == ["payments/list_invoices"]
 
 
-@pytest.mark.parametrize("said", ["narrow", "end"])
-def test_what_was_taken_and_is_found_after_its_day_is_marked_and_can_be_taken_back(
-    world: World, said: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "about", "said"),
+    [("boundary_due", "pay", "narrow"), ("boundary_due", "pay", "end"), ("usage_doubted", "payments", "trust"),
+     ("usage_doubted", "payments", "distrust"), ("breakglass_review", "opn_1", "keep"),
+     ("needs_human", None, "keep"), ("needs_human", None, "end")],
+)  # fmt: skip
+def test_nothing_is_done_a_day_after_its_time(
+    world: World, kind: str, about: str | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    question = due(world)
-    answer = world.answer(question, said)
-    crash(world, monkeypatch, before="_mark")
-    left = tools(world) if said == "narrow" else set()
-    world.later(DAY + HOUR)
-    assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
-    assert world.said()[-1] == ("apply", "dana", said)
-    assert set(taken(world, answer.id)) == {f"payments/{each}" for each in ALL - left}
-    _, waits = world.reviews.undo(answer.id, by=BY_DANA)
-    assert waits == ["pay"]
+    """What was shown then is long another: a record that is believed a week later takes what nobody was shown."""
+    if kind == "boundary_due":
+        question = due(world)
+    elif about is None:
+        question = asked(world, "list_payees", "list_invoices")
+    else:
+        question = world.ask(kind=kind, about=about, agent=BOT, facts={"reason": "r", "ticket": "T", "uses": 3})
+    answer = world.answer(question, said, shown=question.serial)
+    with crash(monkeypatch):
+        world.later(10 * MINUTE)
+    noted = [list(each) for each in (world.hands.done, world.doubts.said, world.openings.said)]
+    world.later(DAY)
+    assert [world.hands.done, world.doubts.said, world.openings.said] == noted
+    assert tools(world) == ALL
+    after = world.reviews.answer_of(answer.id)
+    assert (after.state, after.done) == (
+        AnswerState.VOIDED, {"failed": "it was not carried out within a day of its time"},
+    )  # fmt: skip
+    world.reviews.tick(world.now)
+    assert world.find(question).state is QuestionState.OPEN
 
 
-def test_what_the_boundary_came_to_give_after_it_was_planned_is_not_taken(
+def test_a_record_of_which_more_would_lapse_once_the_server_is_back_is_not_believed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an undo would bring back is what the boundary gave when it was planned."""
+    world.doubts.lapsing["payments"] = 11
+    facts = {"server": "payments", "about": "", "would_lapse": 11, "of": 100}
+    question = world.ask(kind="usage_doubted", about="payments", agent="", facts=facts)
+    answer = world.answer(question, "trust", person="sam", shown=question.serial)
+    with crash(monkeypatch):
+        world.later(10 * MINUTE)
+    said = list(world.doubts.said)
+    world.doubts.lapsing["payments"] = 90
+    world.later(2 * HOUR)
+    assert world.doubts.said == said
+    assert world.reviews.answer_of(answer.id).state is AnswerState.VOIDED
+
+
+def test_an_undo_that_a_crash_interrupts_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = due(world)
+    answer = narrowed(world, question, "narrow")
+    with crash(monkeypatch), pytest.raises(StorageUnavailable):
+        world.reviews.undo(answer.id, by=BY_DANA)
+    assert history(world).waiting is None
+    assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
+    world.reviews.undo(answer.id, by=BY_DANA)
+    assert history(world).waiting is not None
+
+
+# a keep that is taken back -----------------------------------------------------------------------
+
+
+def test_only_what_a_keep_kept_is_taken_back_with_it(world: World) -> None:
     question = asked(world, "list_payees", "list_invoices")
-    whole = history(world).active
-    assert whole is not None
-    without(world, "list_invoices")
-    answer = world.answer(question, "end", shown=world.reviews.show(question.id).question.serial)
-    crash(world, monkeypatch, before="_do")
-    world.rig.access.propose(whole.draft, by=DANA)
-    world.rig.access.approve("pay", by=DANA)
-    assert tools(world) == ALL
-    world.later(MINUTE)
-    assert taken(world, answer.id) == ["payments/list_payees"]
-    assert tools(world) == ALL - {"list_payees"}
+    answer = world.answer(question, "keep", shown=question.serial)
+    world.move("list_invoices", SUSPENDED, "suspended")
+    world.later(10 * MINUTE)
+    assert world.reviews.answer_of(answer.id).done["kept"] == [world.about("list_payees")]
+    world.reviews.undo(answer.id, by=BY_DANA)
+    assert [each for each in world.hands.done if each[0].startswith("unkeep")] == [
+        ("unkeep by dana", "payments/list_payees", 0)
+    ]
+
+
+def test_what_another_keep_passed_over_it_does_not_keep(world: World) -> None:
+    first = asked(world, "list_payees", "list_invoices")
+    world.answer(first, "keep", shown=first.serial)
+    world.move("list_invoices", SUSPENDED, "suspended")
+    world.later(10 * MINUTE)
+    world.move("list_invoices", ActivationState.ACTIVE, "")
+    second = toxic(world, "list_invoices", "list_payees")
+    answer = world.answer(second, "keep", shown=second.serial)
+    world.later(10 * MINUTE)
+    world.reviews.undo(answer.id, by=BY_DANA)
+    undone = {done[1]: left for done, left in zip(_unkept(world), world.hands.left, strict=True)}
+    assert undone["payments/list_invoices"][0] is None
+    assert undone["payments/list_payees"][0] is not None
+
+
+def _unkept(world: World) -> list[tuple[str, str, int]]:
+    return [each for each in world.hands.done if each[0].startswith("unkeep")]
+
+
+def test_a_word_is_taken_back_though_no_boundary_gives_it_now(world: World) -> None:
+    """Else it would hold again, for as long as it said, once a boundary does."""
+    question = asked(world, "list_payees")
+    answer = world.answer(question, "keep", shown=question.serial)
+    world.later(10 * MINUTE)
+    without(world, "list_payees")
+    world.reviews.undo(answer.id, by=BY_DANA)
+    assert _unkept(world) == [("unkeep by dana", "payments/list_payees", 0)]
 
 
 def history(world: World) -> History:
@@ -182,29 +181,6 @@ def without(world: World, tool: str) -> None:
     draft = narrowing.without(active, {ActionName(f"payments/{tool}")})
     assert draft is not None
     world.rig.access.propose(draft, by=DANA)
-
-
-def test_what_was_begun_and_took_nothing_takes_nothing_after_its_day(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    question = due(world)
-    answer = world.answer(question, "narrow")
-    crash(world, monkeypatch, before="_do")
-    world.later(DAY)
-    assert tools(world) == ALL
-    assert world.reviews.answer_of(answer.id).state is AnswerState.VOIDED
-    assert is_open(world, question)
-
-
-def test_what_an_emergency_was_said_to_be_is_said_once_more_and_marked(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    question = world.ask(kind="breakglass_review", about="opn_1", facts={"reason": "outage", "ticket": "T", "uses": 3})
-    answer = world.answer(question, "keep")
-    crash(world, monkeypatch, before="_mark")
-    world.later(DAY)
-    assert world.openings.said == [("opn_1", True, "dana")] * 2
-    assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
 
 
 # an undone narrowing -----------------------------------------------------------------------------
@@ -247,7 +223,7 @@ def test_what_of_a_narrowing_waits_for_nobody_leaves_its_question_open(
 ) -> None:
     question = due(world)
     answer = narrowed(world, question, "narrow")
-    monkeypatch.setattr(world.rig.access, "propose", lambda *_, **__: SimpleNamespace(waits=False))
+    monkeypatch.setattr(world.rig.access, "propose_within", lambda *_, **__: SimpleNamespace(waits=False))
     world.reviews.undo(answer.id, by=BY_DANA)
     assert is_open(world, question)
 

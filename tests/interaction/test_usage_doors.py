@@ -17,7 +17,7 @@ from tests.interaction.desk import Desk
 from remit.certification.usage.importing import UsageService
 from remit.certification.usage.sources import Sources
 from remit.cli import usage as command
-from remit.cli import usage_send
+from remit.cli import usage_import, usage_send
 from remit.cli.exits import Exit
 from remit.cli.usage_timeline import lasting, timeline
 from remit.cli.wire import Refused
@@ -163,7 +163,8 @@ def remit(ask: Ask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
                 raise Refused(found)
             return found
 
-    monkeypatch.setattr(command, "connect", lambda _as: Api())
+    for each in (command, usage_import):
+        monkeypatch.setattr(each, "connect", lambda _as: Api())
 
     def run(*arguments: object) -> Any:
         capsys.readouterr()

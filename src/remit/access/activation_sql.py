@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, true, tuple_, update
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import activation_of, gaps_text, row_of, suspended
@@ -25,6 +25,8 @@ _COLUMNS = [activations.c[name] for name in _NAMES]
 _KEY = tuple_(*_COLUMNS)
 _STARTED = activations.c.serial > 0  # serial 0: a place that was held and not taken
 _FORGED_PLACE = and_(activations.c.serial <= 0, activations.c.body != "")  # what is only held says nothing
+# What an idle clock that goes on again may end (`judge`, rule 5 before 6 and 7).
+_UNKNOWN = (ActivationState.NEEDS_USAGE, ActivationState.NEEDS_HUMAN)
 _EMPTY = {"serial": 0, "body": "", "due": 2**62}
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, msgspec.DecodeError)
 _log = logger("remit.access")
@@ -95,13 +97,20 @@ class SqlActivations:
         query = select(activations.c.agent, func.count().label("many")).where(activations.c.agent.in_(agents), _STARTED)
         return {row.agent: row.many for row in self._connection.execute(query.group_by(activations.c.agent))}
 
-    def waiting(self, scope: str, agent: str = "") -> int:
-        """How many of a scope (and agent) nobody can tell of whether they are used, as last recorded."""
-        so = activations.c.body.like(f'%"state":"{ActivationState.NEEDS_USAGE.value}"%')
-        query = select(func.count()).select_from(activations).where(_STARTED, activations.c.scope == scope, so)
-        if agent:
-            query = query.where(activations.c.agent == agent)
-        return self._connection.execute(query).scalar_one()
+    def waiting(self, scope: str, agent: str = "", beside: Collection[ActivationKey] = ()) -> int:
+        """How many may lapse once the record of a scope (of one agent there) is believed, as last recorded: at most.
+
+        Those of which nobody can tell whether they are used, and those that need a person, which may be unused too;
+        there, and among what is used together with something there (`beside`).
+        """
+        so = or_(*(activations.c.body.like(f'%"state":"{each.value}"%') for each in _UNKNOWN))
+        mine = activations.c.agent == agent if agent else true()
+        here = select(func.count()).select_from(activations).where(_STARTED, activations.c.scope == scope, so, mine)
+        found: int = self._connection.execute(here).scalar_one()
+        if beside:
+            elsewhere = select(*_COLUMNS).where(_STARTED, activations.c.scope != scope, so, mine)
+            found += len(frozenset(beside).intersection(_keys(self._connection.execute(elsewhere))))
+        return found
 
     def put(self, activation: Activation, *, expected: int, due: int) -> bool:
         """Write a transition, if the stored serial still is `expected` (0: there is none); whether it was."""

@@ -270,6 +270,11 @@ def _unknown_use(facts: Facts, left: int, under: Beneath | None, parameters: Par
     return Verdict(_STATE.NEEDS_USAGE, "record_incomplete", min(parameters.usage_grace - facts.unsure_for, left), under)
 
 
+def quiet(facts: Facts, parameters: Parameters = SHIPPED) -> bool:
+    """Whether the risk is low: then it alone keeps nothing at risk for long, whatever is doubted beside."""
+    return facts.other_risk is None and facts.risk <= parameters.calm
+
+
 def _risky(base: Facts, parameters: Parameters) -> Verdict | None:
     """At risk from the upper threshold on, until the risk has been low for long enough.
 

@@ -121,18 +121,18 @@ class AccessService:
         Raises:
             SpecInvalid: It does not fit its agent, its purpose or the catalog.
         """
+        return self._writer.change(lambda tx: self.propose_within(tx, draft, by=by))
 
-        def apply(tx: Transaction) -> Step:
-            agent = SqlAgents(tx.connection).find(draft.agent)
-            purpose = SqlPurposes(tx.connection).find(draft.purpose)
-            if problems := list(boundary_problems(draft, agent, purpose)):
-                raise SpecInvalid(problems)
-            history = SqlBoundaries(tx.connection).history(draft.boundary)
-            step = propose(draft, history, _finder(tx.connection), now=self._clock.now())
-            self.take(tx, step, history, by=by)
-            return step
-
-        return self._writer.change(apply)
+    def propose_within(self, tx: Transaction, draft: Draft, *, by: Actor) -> Step:
+        """The same, within a change."""
+        agent = SqlAgents(tx.connection).find(draft.agent)
+        purpose = SqlPurposes(tx.connection).find(draft.purpose)
+        if problems := list(boundary_problems(draft, agent, purpose)):
+            raise SpecInvalid(problems)
+        history = SqlBoundaries(tx.connection).history(draft.boundary)
+        step = propose(draft, history, _finder(tx.connection), now=self._clock.now())
+        self.take(tx, step, history, by=by)
+        return step
 
     def approve(self, name: str, *, by: Actor, version: int | None = None) -> Boundary:
         """Approve what waits of a boundary, as its agent's owner or backup; nobody else may, the admin token least.

@@ -146,7 +146,7 @@ class BreakGlass:
 
         return self.writer.change(apply)
 
-    def reviewed(self, opening: str, *, accepted: bool, by: Actor) -> None:
+    def reviewed(self, tx: Transaction, opening: str, *, accepted: bool, by: Actor) -> None:
         """The question about it was answered; or its term is over, which is no review (`remit.reviews.ports`).
 
         Raises:
@@ -154,14 +154,10 @@ class BreakGlass:
         """
         if by.person == _REMIT.person:
             return
-
-        def apply(tx: Transaction) -> None:
-            before = _known(SqlOpenings(tx.connection).find(opening))
-            # Again is harmless, and what somebody accepted meanwhile stays accepted.
-            if before.state is not OpeningState.REVIEWED and before.reviewed_by != by.person:
-                self._seen(tx, before, accepted, "", by)
-
-        self.writer.change(apply)
+        before = _known(SqlOpenings(tx.connection).find(opening))
+        # Again is harmless, and what somebody accepted meanwhile stays accepted.
+        if before.state is not OpeningState.REVIEWED and before.reviewed_by != by.person:
+            self._seen(tx, before, accepted, "", by)
 
     # time passes -----------------------------------------------------------------------------
 

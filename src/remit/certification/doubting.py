@@ -63,10 +63,11 @@ class Doubting:
         self.asker.ask(tx, kind=KIND, agent=place.agent, about=doubt.name, why="too_many_at_once", facts=said)
         tx.touch(TOPIC)
 
-    def trust(self, name: str, *, agents: Iterable[str], by: Actor) -> Doubt:
+    def trust(self, tx: Transaction, name: str, *, agents: Iterable[str], by: Actor) -> Doubt:
         """A person says that the record is right: it is believed of a few agents first, after an hour of all.
 
         Args:
+            tx: The change.
             name: Of the doubt: the server, or the server and the agent.
             agents: Those whose entitlements it holds.
             by: Who says so.
@@ -74,25 +75,19 @@ class Doubting:
         Raises:
             NotFound, Conflict: There is no such doubt; it is being ended already.
         """
+        doubt = _found(tx, name)
+        if doubt.state is not DoubtState.DOUBTED:
+            raise Conflict(f"the record of {name} is believed again already")
         few = canary_of(agents, name)
+        return self._move(tx, replace(doubt, state=DoubtState.CANARY, canary=few), by=by.person)
 
-        def apply(tx: Transaction) -> Doubt:
-            doubt = _found(tx, name)
-            if doubt.state is not DoubtState.DOUBTED:
-                raise Conflict(f"the record of {name} is believed again already")
-            return self._move(tx, replace(doubt, state=DoubtState.CANARY, canary=few), by=by.person)
-
-        return self.writer.change(apply)
-
-    def distrust(self, name: str, *, by: Actor) -> Doubt:
+    def distrust(self, tx: Transaction, name: str, *, by: Actor) -> Doubt:
         """A person says that the record is wrong: the idle clocks go on standing still until somebody trusts it.
 
         Raises:
             NotFound: There is no such doubt.
         """
-        return self.writer.change(
-            lambda tx: self._move(tx, replace(_found(tx, name), state=DoubtState.DOUBTED, canary=()), by=by.person)
-        )
+        return self._move(tx, replace(_found(tx, name), state=DoubtState.DOUBTED, canary=()), by=by.person)
 
     def tick(self, _stop: Callable[[], bool] = lambda: False) -> int:
         """End what was tried for long enough on a few, and forget what is long over; how many moved."""

@@ -11,7 +11,7 @@ from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.access.against import weighed
 from remit.access.become import become, passing
-from remit.access.judge import judge
+from remit.access.judge import judge, quiet
 from remit.catalog.model import Tier
 from remit.certification.batch import asked
 from remit.certification.kin import kin_of
@@ -134,7 +134,7 @@ class Hands:
         return self.writer.change(apply)
 
     def keep(
-        self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
+        self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
         shown: Collection[str] | None = None,
     ) -> Activation:  # fmt: skip
         """A person looked at what speaks against an entitlement and keeps it: that does not count until then.
@@ -144,22 +144,12 @@ class Hands:
         person). What needed one for that is in force again (`releasing`); what lapsed stays so until it is used. What
         is suspended for another reason than what it is held with, or revoked, is started (`start`) and not kept.
 
+        Within a change, with the agent's activations loaded (`prepare`).
+
         Raises:
             NotFound: No boundary in force names it; or it was never started, and only a person starts it.
             Conflict: It is suspended for another reason, or revoked.
         """
-        self.prepare(key.agent)
-
-        def apply(tx: Transaction) -> Activation:
-            return self.keep_within(tx, key, until=until, by=by, seen=seen, shown=shown)
-
-        return self.writer.change(apply)
-
-    def keep_within(
-        self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
-        shown: Collection[str] | None = None,
-    ) -> Activation:  # fmt: skip
-        """The same, within a change. The agent's activations are loaded."""
         rows = SqlActivations(tx.connection, self.seal)
         before, setting = rows.find(key), self._setting(key)
         if setting.boundary is None or (before is None and not _starts_alone(setting)):
@@ -170,7 +160,7 @@ class Hands:
         known_of = against.keys() if shown is None else shown
         covers = tuple(sorted(each for each, since in against.items() if since <= looked and each in known_of))
         kept = replace(known, vouched=until, covers=covers, looked=looked, serial=known.serial + 1 if before else 1)
-        kept = released(kept, against, shown, risk=setting.holder.risk, now=setting.now)
+        kept = released(kept, against, shown, quiet=quiet(facts_of(kept, setting)), now=setting.now)
         found = judge(facts_of(kept, setting)).state
         if found in {ActivationState.SUSPENDED, ActivationState.REVOKED}:
             raise Conflict(
@@ -185,40 +175,38 @@ class Hands:
         return kept
 
     def unkeep(
-        self, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None, asks: bool = False
-    ) -> Activation | None:
+        self, tx: Transaction, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None,
+        asks: bool = False,
+    ) -> Activation | None:  # fmt: skip
         """A person's word is taken back: what speaks against it counts again, at once. Who is needed then is asked.
 
+        Within a change, with the agent's activations loaded (`prepare`). It may be given by no boundary now: then
+        nobody vouches for it when it is given again.
+
         Args:
+            tx: The change.
             key: The entitlement.
             by: Who takes it back.
-            was: What that word released (`needing` before it): it needs a person again, or is at risk for as long,
+            was: What that word released (`releasable` before it): it needs a person again, or is at risk for as long,
                 as if nobody had said it; unless it ended since, or was started anew.
             left: Another keep of it that nobody took back.
             asks: Whether a person is asked about it anyway.
         """
-        self.prepare(key.agent)
-
-        def apply(tx: Transaction) -> Activation | None:
-            rows = SqlActivations(tx.connection, self.seal)
-            before, setting = rows.find(key), self._setting(key)
-            if before is None:
-                return None
-            cleared = replace(put_back(before, was), **_word(left, setting, key))
-            if cleared == before:
-                return before
-            found = judge(facts_of(cleared, setting))
-            after = become(cleared, found, setting.now) or replace(cleared, serial=before.serial + 1)
-            rows.put(
-                after, expected=before.serial, due=due_at(facts_of(after, setting), setting, vouched=after.vouched)
-            )
-            self._record(tx, verdict_of(after, "unkeep", _said(setting), before), by)
-            self._taken(tx, after)
-            if not asks and (after.state, after.why) != (before.state, before.why):
-                self._ask(tx, after, setting)
-            return after
-
-        return self.writer.change(apply)
+        rows = SqlActivations(tx.connection, self.seal)
+        before, setting = rows.find(key), self._setting(key)
+        if before is None:
+            return None
+        cleared = replace(put_back(before, was), **_word(left, setting, key))
+        if cleared == before:
+            return before
+        found = judge(facts_of(cleared, setting))
+        after = become(cleared, found, setting.now) or replace(cleared, serial=before.serial + 1)
+        rows.put(after, expected=before.serial, due=due_at(facts_of(after, setting), setting, vouched=after.vouched))
+        self._record(tx, verdict_of(after, "unkeep", _said(setting), before), by)
+        self._taken(tx, after)
+        if not asks and (after.state, after.why) != (before.state, before.why):
+            self._ask(tx, after, setting)
+        return after
 
     def _taken(self, tx: Transaction, after: Activation) -> None:
         """What a person took away is withdrawn everywhere, as what the machine takes is."""

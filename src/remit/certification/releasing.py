@@ -12,7 +12,7 @@ from typing import Final
 
 from remit.access.activation import Activation, ActivationState, Under
 from remit.access.become import passing
-from remit.access.judge import AT_RISK, DOUBT, TOXIC
+from remit.access.judge import DOUBT, TOXIC
 from remit.kernel.clock import Instant
 
 _RELEASED: Final = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.AT_RISK})  # by a person's word
@@ -20,7 +20,7 @@ _ENDED: Final = frozenset({ActivationState.LAPSED, ActivationState.SUSPENDED, Ac
 
 
 def released(
-    kept: Activation, against: Mapping[str, Instant], shown: Collection[str] | None, *, risk: int, now: Instant
+    kept: Activation, against: Mapping[str, Instant], shown: Collection[str] | None, *, quiet: bool, now: Instant
 ) -> Activation:
     """It as a keep leaves it, which says already what it `covers`. What ended before stays so.
 
@@ -28,43 +28,49 @@ def released(
         kept: With the keep.
         against: What speaks against it, and since when (`weighed`).
         shown: What its person was shown: what speaks against it, and why it needs a person; None: all of it.
-        risk: Of its agent, in millionths.
+        quiet: Whether its agent's risk is low (`judge.quiet`): else that holds it, and not only doubt.
         now: The moment.
     """
     held = passing(kept)
     if held and kept.why != TOXIC:
         return kept
     base = kept.under if held else Under(kept.state, kept.why, kept.since)
-    if base is None or (base.state in _RELEASED and _accounted(kept, base, against, shown, risk)):
+    if base is None or (base.state in _RELEASED and _accounted(kept, base, against, shown, quiet=quiet)):
         return replace(kept, state=ActivationState.ACTIVE, since=now, why="kept", under=None)
     if held:
         # What needs a person comes back with the next tick, which asks.
         waits = base.state is ActivationState.NEEDS_HUMAN
         return kept if waits else replace(kept, **base._asdict(), under=None)
     under = kept.under
-    if under is not None and under.state in _RELEASED and _accounted(kept, under, against, shown, risk):
+    if under is not None and under.state in _RELEASED and _accounted(kept, under, against, shown, quiet=quiet):
         return replace(kept, under=None)
     return kept
 
 
 def _accounted(
-    kept: Activation, base: Under, against: Mapping[str, Instant], shown: Collection[str] | None, risk: int
+    kept: Activation, base: Under, against: Mapping[str, Instant], shown: Collection[str] | None, *, quiet: bool
 ) -> bool:
     """Whether what its person was shown accounts for its being at risk, or for its needing a person."""
     doubts = {each: since for each, since in against.items() if not each.startswith(TOXIC)}
     # What is raised after they looked begins its own days.
     if any(since <= kept.looked and each not in kept.covers for each, since in doubts.items()):
         return False
-    covered = risk < AT_RISK and any(each in kept.covers for each in doubts)
+    covered = quiet and any(each in kept.covers for each in doubts)
     if base.state is ActivationState.AT_RISK:
         return covered and base.why == DOUBT
     return covered or shown is None or base.why in shown
 
 
 def needing(known: Activation) -> Under | None:
-    """What a keep may release: that it needs a person, or is at risk, also under a reason that ends by itself."""
+    """That it needs a person, or is at risk, also under a reason that ends by itself; None if it does not."""
     base = known.under if passing(known) else Under(known.state, known.why, known.since)
     return base if base is not None and base.state in _RELEASED else None
+
+
+def releasable(known: Activation) -> Under | None:
+    """What a keep may release: the same, also where the days at risk run on beneath something else."""
+    under = None if known.state is ActivationState.ACTIVE else known.under
+    return needing(known) or (under if under is not None and under.state in _RELEASED else None)
 
 
 def put_back(kept: Activation, was: Under | None) -> Activation:

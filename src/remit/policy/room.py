@@ -88,8 +88,8 @@ def _settled(room: Room) -> Room:
 
 def implies(one: Room, other: Room) -> bool:
     """Whether whatever fits `one` fits `other`; False where that cannot be told."""
-    if one.empty or one == other:
-        return True
+    if one.empty:
+        return True  # not also where they are equal: to Python 0 and false are
     if other.empty or (other.number and not one.number) or (other.text and not one.text):
         return False
     if one.options is not None:
@@ -106,7 +106,7 @@ def implies(one: Room, other: Room) -> bool:
 def either(rooms: Sequence[Room]) -> tuple[Room, ...]:
     """The same union with fewer rooms: what another one covers goes, ranges that meet become one."""
     left: list[Room] = []
-    for room in dict.fromkeys(rooms):
+    for room in rooms:
         if not any(implies(room, kept) for kept in left):
             left = [kept for kept in left if not implies(kept, room)] + [room]
     return _ranges(left)

@@ -220,7 +220,6 @@ class Answering:
     def _void(self, tx: Transaction, person: str, why: str, counted: list[Answer], now: Instant) -> None:
         rows, questions = SqlAnswers(tx.connection), SqlQuestions(tx.connection)
         staged = rows.newest_by(person, most=_MANY, state=AnswerState.STAGED)
-        staged = [each for each in staged if "claimed" not in each.done]
         told: set[str] = set()
         for answer in staged:
             rows.put(replace(answer, state=AnswerState.VOIDED, seal="", done={"why": why}))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from remit.people.change import Actor
 from remit.reviews.ground import Ground
 from remit.reviews.model import Answer, AnswerState, Question, QuestionState, Said
@@ -55,18 +57,15 @@ class Answers:
         SqlAnswers(self.tx.connection).put(after)
         return after
 
-    def overtaken(self, question: Question) -> bool | None:
-        """What was said to a question and is not carried out yet, now that there is more to say of its matter.
+    def overtaken(self, question: Question) -> bool:
+        """Whether what was said to a question and is not carried out yet is void, now that there is more to say.
 
-        True: it is void, and the question may be asked again. None: it takes everything away, and stands. False: it
-        is just being carried out.
+        Then the question may be asked again. What takes everything away stands.
         """
         rows = SqlAnswers(self.tx.connection)
         staged = [each for each in rows.of_question(question.id) if each.state is AnswerState.STAGED]
-        if any("claimed" in each.done for each in staged):
-            return False
         if not staged or any(each.said is Said.END for each in staged):
-            return None
+            return False
         for each in staged:
             rows.put(replace(each, state=AnswerState.VOIDED, seal="", done={"failed": OVERTAKEN}))
             more = {"answer": each.id, "said": each.said.value, "why": OVERTAKEN}
@@ -94,6 +93,19 @@ class Answers:
         if again.agent:
             self.tx.touch(f"activations:{again.agent}")  # it is brought up to date with the next tick
         return again
+
+
+def load(ground: Ground, id: str) -> None:  # noqa: A002 - what it is
+    """Load what the agent has that an answer is about, before the change that does something with it."""
+
+    def about(connection: Connection) -> str:
+        answer = SqlAnswers(connection).find(id)
+        question = None if answer is None else SqlQuestions(connection).find(answer.question)
+        return "" if question is None else question.agent
+
+    agent = ground.reader.read(about)
+    if agent:
+        ground.hands.prepare(agent)
 
 
 def actor_of(answer: Answer) -> Actor:

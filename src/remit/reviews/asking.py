@@ -78,10 +78,12 @@ class Asking:
         standing = rows.standing(matter.kind, agent, None if matter.kind is Kind.NEEDS_HUMAN else about)
         standing = [each for each in standing if not each.canary]  # what is made up stands for nothing real
         mine = [each for each in standing if about in names_of(each)]
-        if mine and all(self._again(tx, each, matter, why) for each in mine):
+        for each in mine:
+            self._again(tx, each, matter, why)
+        if mine:
             return
         same = next((each for each in standing if _goes_with(matter, why, each, now)), None)
-        if same is not None and not mine:
+        if same is not None:
             # Its figures follow with the next tick: a thousand entitlements may be at risk in one moment.
             rows.put(joined_by(same, [about], {}, standing_of(matter.kind, str(facts.get("state", "")), why)))
             tx.touch(f"activations:{agent}")
@@ -113,27 +115,23 @@ class Asking:
         asked = replace(aside, id=new_id("qst"), state=QuestionState.OPEN, asked=now, moved=now)
         self._put(tx, self._now(self.ground.subjects(tx.connection, now), asked))
 
-    def _again(self, tx: Transaction, question: Question, matter: _Matter, why: str) -> bool:
-        """Asked about already: whether that is enough, once the question says what is new.
+    def _again(self, tx: Transaction, question: Question, matter: _Matter, why: str) -> None:
+        """Asked about already: the question says what is new.
 
         An answer that is not carried out yet is to what was shown, so what is new makes an end of it and asks again;
-        not of one that takes everything away: then it is noted, for if that is taken back. One that is just being
-        carried out is left, and asked beside it.
+        not of one that takes everything away: then it is noted, for if that is taken back.
         """
         known = question if question.state is QuestionState.OPEN else reopened(question)
         now = with_matter(known, matter.about, why, matter.facts)
         if now is known:
-            return True
+            return
         if question.state is not QuestionState.OPEN:
             answers = Answers(self.ground, tx)
-            dropped = answers.overtaken(question)
-            if dropped is None:
+            if not answers.overtaken(question):
                 answers.note(question, noting(question, matter.about, why, matter.facts))
-            if dropped is not True:
-                return dropped is None
+                return
         SqlQuestions(tx.connection).put(now)
         tx.touch(f"activations:{question.agent}")
-        return True
 
     def settle(self, tx: Transaction, *, kind: str, agent: str, about: str) -> None:
         """What was asked about is over by itself; an open question about it and nothing else is, too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -11,18 +11,25 @@ from remit.access.activation import ActivationKey, Kept, Under
 from remit.access.draft import Draft
 from remit.access.propose import Step
 from remit.kernel.clock import Instant
+from remit.kernel.names import BoundaryName
 from remit.people.change import Actor
+from remit.storage.ports import Transaction
 
 
 class Hands(Protocol):
-    """What is done to one entitlement (bound to `certification/hands`). Each is a change of its own; again is harmless.
+    """What is done to one entitlement (bound to `certification/hands`). Again is harmless.
 
     Raises:
         NotFound, Conflict: No boundary in force names it; its agent is not active.
     """
 
+    @property
+    def prepare(self) -> Callable[[str], None]:
+        """Loads what an agent has, before a change that keeps or unkeeps some of it."""
+        ...
+
     def keep(
-        self, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
+        self, tx: Transaction, key: ActivationKey, *, until: Instant, by: Actor, seen: Instant | None = None,
         shown: Collection[str] | None = None,
     ) -> object:  # fmt: skip
         """A person vouches for it until then, against what of `shown` spoke against it at `seen` (None: all; now).
@@ -32,8 +39,9 @@ class Hands(Protocol):
         ...
 
     def unkeep(
-        self, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None, asks: bool = False
-    ) -> object:
+        self, tx: Transaction, key: ActivationKey, *, by: Actor, was: Under | None = None, left: Kept | None = None,
+        asks: bool = False,
+    ) -> object:  # fmt: skip
         """That word is taken back: what speaks against it counts again, at once; and what it released (`was`) is so.
 
         Another keep that nobody took back (`left`) goes on. A person who is needed then is asked, unless they are
@@ -42,22 +50,22 @@ class Hands(Protocol):
         ...
 
     def suspend(self, key: ActivationKey, *, by: Actor) -> object:
-        """Suspend it until its owner starts it; one that was never started too."""
+        """In a change of its own: suspend it until its owner starts it; one that was never started too."""
         ...
 
     def lapse(self, key: ActivationKey, *, by: Actor) -> object:
-        """Let it lapse: it comes back as its tier says. One that was never started stays so."""
+        """In a change of its own: let it lapse: it comes back as its tier says. One that was never started stays so."""
         ...
 
 
 class Boundaries(Protocol):
-    """Changes of boundaries (bound to `access/service`)."""
+    """Changes of boundaries (bound to `access/service`), within a change."""
 
-    def propose(self, draft: Draft, *, by: Actor) -> Step:
+    def propose_within(self, tx: Transaction, draft: Draft, *, by: Actor) -> Step:
         """Bring a boundary in line with its document: a narrowing at once, a widening waits for its owner."""
         ...
 
-    def revoke(self, name: str, *, by: Actor) -> None:
+    def revoke_within(self, tx: Transaction, name: BoundaryName, *, by: Actor) -> None:
         """End a boundary at once. Raises NotFound: nothing of that name is in force or waits."""
         ...
 
@@ -76,7 +84,7 @@ class Doubts(Protocol):
         """
         ...
 
-    def believe(self, name: str, *, trusted: bool, by: Actor) -> None:
+    def believe(self, tx: Transaction, name: str, *, trusted: bool, by: Actor) -> None:
         """A person says whether what is doubted under this name is to be believed; again is harmless."""
         ...
 
@@ -84,13 +92,13 @@ class Doubts(Protocol):
 class Openings(Protocol):
     """Emergencies: boundaries that were opened for a short time (bound to whoever opens them)."""
 
-    def reviewed(self, opening: str, *, accepted: bool, by: Actor) -> None:
-        """Somebody looked at it, or its term is over and nobody did. A change of its own; again is harmless."""
+    def reviewed(self, tx: Transaction, opening: str, *, accepted: bool, by: Actor) -> None:
+        """Somebody looked at it, or its term is over and nobody did. Again is harmless."""
         ...
 
 
 class NoOpenings:
     """Where nothing is opened in emergencies, there is nothing to tell."""
 
-    def reviewed(self, opening: str, *, accepted: bool, by: Actor) -> None:
+    def reviewed(self, tx: Transaction, opening: str, *, accepted: bool, by: Actor) -> None:
         """Nothing."""

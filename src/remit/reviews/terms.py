@@ -103,7 +103,9 @@ class Terms:
                 case Closing.WITHDRAW:
                     self._withdraw(question, now)
                 case Closing.REJECT:
-                    self.ground.openings.reviewed(question.about, accepted=False, by=REMIT)
+                    self.ground.writer.change(
+                        lambda tx: self.ground.openings.reviewed(tx, question.about, accepted=False, by=REMIT)
+                    )
                 case Closing.NOTHING | Closing.WAIT:
                     pass
         self.ground.writer.change(lambda tx: self._closed(tx, question, now))

@@ -10,7 +10,7 @@ from remit.access.codec import draft_from
 from remit.kernel.errors import Conflict, NotFound
 from remit.people.change import Actor
 from remit.reviews.answering import Answering
-from remit.reviews.answers import Answers, Pair
+from remit.reviews.answers import Answers, load
 from remit.reviews.carrying import version_in_force
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said
@@ -37,25 +37,17 @@ class Undoing:
         version that its agent's owner approves, because it widens.
 
         Raises:
-            NotFound, Conflict: No such answer; it is not in force, was handed on, is just being done, changed since,
-                or nobody gave it as it stands.
+            NotFound, Conflict: No such answer; it is not in force, was handed on, changed since, or nobody gave it as
+                it stands.
             Forbidden: Neither who gave it nor who may answer its question.
         """
-        found = self.ground.writer.change(lambda tx: self._undoing(tx, id, by))
+        load(self.ground, id)
+        found = self.ground.writer.change(lambda tx: self._undo(tx, id, by))
         if found is None:  # only now, or the incident would be taken back with the change
             raise Conflict("nobody gave this answer as it stands: it is void", try_="remit review list")
-        answer, question = found
-        waits: list[str] = []
-        if answer.state is AnswerState.APPLIED:
-            if vouches(answer, question):
-                unvouch(self.ground, answer, question, by=by)
-            for each in answer.done.get("before", ()):
-                step = self.ground.boundaries.propose(draft_from(each["document"]), by=by)
-                waits += [each["boundary"]] if step.waits else []
-            answer = self.ground.writer.change(lambda tx: self._undone(tx, answer, question, by, waits))
-        return answer, waits
+        return found
 
-    def _undoing(self, tx: Transaction, id: str, by: Actor) -> Pair | None:  # noqa: A002 - what it is
+    def _undo(self, tx: Transaction, id: str, by: Actor) -> tuple[Answer, Collection[str]] | None:  # noqa: A002 - what it is
         answers = Answers(self.ground, tx)
         found = answers.find(id)
         if found is None:
@@ -66,9 +58,14 @@ class Undoing:
         _require_undoable(tx, answer, question)
         if not answers.so(answer, question):
             return None
-        if answer.state is AnswerState.STAGED:
-            return self._undone(tx, answer, question, by, ()), question
-        return answer, question
+        waits: list[str] = []
+        if answer.state is AnswerState.APPLIED:
+            if vouches(answer, question):
+                unvouch(self.ground, tx, answer, question, by=by)
+            for each in answer.done.get("before", ()):
+                step = self.ground.boundaries.propose_within(tx, draft_from(each["document"]), by=by)
+                waits += [each["boundary"]] if step.waits else []
+        return self._undone(tx, answer, question, by, waits), waits
 
     def _undone(self, tx: Transaction, answer: Answer, question: Question, by: Actor, waits: Collection[str]) -> Answer:
         # Without a seal: whoever writes `staged` into its row again has nothing that anybody said.
@@ -103,8 +100,6 @@ def _require_undoable(tx: Transaction, answer: Answer, question: Question) -> No
     if answer.said is Said.ASK:
         raise Conflict("the question was handed on: whoever has it now answers it")
     if answer.state is AnswerState.STAGED:
-        if "claimed" in answer.done:
-            raise Conflict("this answer is being carried out at this moment", try_="ask again in a minute")
         return
     if question.kind in {Kind.BREAKGLASS_REVIEW, Kind.USAGE_DOUBTED}:
         raise Conflict("what was done cannot be taken back", try_="remit certify list")

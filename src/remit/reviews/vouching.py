@@ -8,8 +8,9 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from remit.access.activation import ActivationKey, ActivationState, Kept, Under, activation_id
+from remit.access.activation_sql import SqlActivations
 from remit.catalog.model import Tier
-from remit.certification.releasing import needing
+from remit.certification.releasing import releasable
 from remit.kernel.clock import DAY, Instant
 from remit.kernel.errors import Conflict, NotFound, RemitError
 from remit.people.change import Actor
@@ -18,7 +19,7 @@ from remit.reviews.ground import Ground
 from remit.reviews.model import Answer, Kind, Question, QuestionState, Said
 from remit.reviews.shown import OF_ENTITLEMENTS, QUIET, shown_against, shown_standing, spoke_against, stands
 from remit.reviews.sql import SqlQuestions
-from remit.reviews.subject import Subject, names_of, names_of_key
+from remit.reviews.subject import Subject
 from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
 
@@ -36,19 +37,20 @@ def vouches(answer: Answer, question: Question) -> bool:
 def released(ground: Ground, tx: Transaction, question: Question, now: Instant) -> dict[str, Any]:
     """What a keep will release of each entitlement, so that taking it back leaves nothing usable that was not."""
     subject = ground.subjects(tx.connection, now).of(question, wide=False)
-    found = ((activation_id(key), needing(each)) for key, each in subject.started.items())
+    found = ((activation_id(key), releasable(each)) for key, each in subject.started.items())
     return {name: list(each) for name, each in found if each is not None}
 
 
-def vouch(ground: Ground, answer: Answer, question: Question, now: Instant) -> None:
-    """A person's keep holds for a time, from when it was due: carried out once more, it holds no longer.
+def vouch(ground: Ground, tx: Transaction, answer: Answer, question: Question, now: Instant) -> list[str]:
+    """A person's keep holds for a time, from when it was due; the ids of what was kept.
 
     It covers what its question showed to speak against it, and nothing that came to stand otherwise since.
 
     Raises:
         NotFound, Conflict: Nothing of it could be kept.
     """
-    subject, refused = _subject(ground, question, now), list[RemitError]()
+    subject, refused = ground.subjects(tx.connection, now).of(question, wide=False), list[RemitError]()
+    kept: list[str] = []
     for key in subject.keys:
         if _otherwise(question, key, subject):
             refused.append(Conflict(f"{key.action} stands otherwise than it was shown"))
@@ -57,31 +59,33 @@ def vouch(ground: Ground, answer: Answer, question: Question, now: Instant) -> N
         shown = shown_against(question, activation_id(key))
         until = Instant(answer.due + time)
         try:
-            ground.hands.keep(key, until=until, by=actor_of(answer), seen=answer.at, shown=shown)
+            ground.hands.keep(tx, key, until=until, by=actor_of(answer), seen=answer.at, shown=shown)
+            kept.append(activation_id(key))
         except (NotFound, Conflict) as error:  # it ended meanwhile; the others are kept
             refused.append(error)
-    if refused and len(refused) == len(subject.keys):
+    if refused and not kept:
         raise refused[0]
+    return kept
 
 
-def unvouch(ground: Ground, answer: Answer, question: Question, *, by: Actor, begun: bool = False) -> None:
-    """Nobody vouches for it any more, and what needed a person does again.
+def unvouch(ground: Ground, tx: Transaction, answer: Answer, question: Question, *, by: Actor) -> None:
+    """Nobody vouches any more for what it kept, and what needed a person does again.
 
-    With `begun`, for an answer of which it is not known how far it came: only what carries its mark.
+    Also for what no boundary gives now: else the word would hold again once one does.
     """
-    now = ground.clock.now()
-    subject, was = _subject(ground, question, now), answer.done.get("was", {})
-    others = ground.reader.read(lambda connection: _others(ground, connection, answer, question, now))
+    now, was = ground.clock.now(), answer.done.get("was", {})
+    others = _others(ground, tx.connection, answer, question, now)
+    tier = ground.subjects(tx.connection, now).tiers()
     again = question.kind is Kind.NEEDS_HUMAN and question.state is QuestionState.ANSWERED  # it is asked again
-    for key in subject.keys:
-        known = subject.started.get(key)
-        if begun and (known is None or known.looked != answer.at):
+    for key in SqlActivations(tx.connection).keys_of(question.agent):
+        id = activation_id(key)  # noqa: A001 - what it is
+        if not _keeps((answer, question), id):
             continue
-        said = was.get(activation_id(key))
+        said = was.get(id)
         before = None if said is None else Under(ActivationState(said[0]), str(said[1]), Instant(said[2]))
-        left = next((_kept(ground, *each, subject, key) for each in others if _about(each[1], key)), None)
+        left = next((_kept(ground, *each, id, tier(key.action)) for each in others if _keeps(each, id)), None)
         with suppress(NotFound, Conflict):  # it ended meanwhile
-            ground.hands.unkeep(key, by=by, was=before, left=left, asks=again)
+            ground.hands.unkeep(tx, key, by=by, was=before, left=left, asks=again)
 
 
 def _others(ground: Ground, connection: Connection, answer: Answer, question: Question, now: Instant) -> list[Pair]:
@@ -90,20 +94,17 @@ def _others(ground: Ground, connection: Connection, answer: Answer, question: Qu
     return [each for each in found if each[0].id != answer.id and given_so(ground.secret, *each)]
 
 
-def _kept(ground: Ground, answer: Answer, question: Question, subject: Subject, key: ActivationKey) -> Kept:
+def _keeps(pair: Pair, id: str) -> bool:  # noqa: A002 - of an activation
+    """Whether an answer kept it: what it passed over, nobody vouches for."""
+    return id in pair[0].done.get("kept", ())
+
+
+def _kept(ground: Ground, answer: Answer, question: Question, id: str, tier: Tier) -> Kept:  # noqa: A002 - as above
     """The keep of one entitlement that an answer is, as it was carried out."""
-    shown = spoke_against(question, activation_id(key))
-    time = KEPT_CRITICAL if subject.tier(key) is Tier.CRITICAL else KEPT
+    shown = spoke_against(question, id)
+    time = KEPT_CRITICAL if tier is Tier.CRITICAL else KEPT
     until = Instant(answer.at + ground.undo + time)
     return Kept(until, answer.at, None if shown is None else tuple(sorted(shown)))
-
-
-def _about(question: Question, key: ActivationKey) -> bool:
-    return not names_of_key(key).isdisjoint(names_of(question))
-
-
-def _subject(ground: Ground, question: Question, now: Instant) -> Subject:
-    return ground.reader.read(lambda connection: ground.subjects(connection, now).of(question, wide=False))
 
 
 def _otherwise(question: Question, key: ActivationKey, subject: Subject) -> bool:

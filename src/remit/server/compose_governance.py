@@ -92,7 +92,7 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
         writer=writer, reader=reader, records=records, clock=clock, signals=agents, questions=lambda: reviews,
         uses=lambda opening: len(log.recent(_LOOKED_AT, kind="decision", decision="allow", break_glass=opening)),
     )  # fmt: skip
-    doubts = Believing(doubting=lambda: doubting, reader=reader, view=view)
+    doubts = Believing(doubting=lambda: doubting, view=view)
     reviews = ReviewService(
         ReviewGround(
             writer=writer, reader=reader, records=records, clock=clock, hands=hands, boundaries=access, doubts=doubts,

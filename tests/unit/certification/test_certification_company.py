@@ -198,7 +198,7 @@ def test_what_a_doubt_changes_is_judged_with_the_next_tick(desk: Desk) -> None:
     desk.service.tick()
     assert desk.doubts["s"][0].state is DoubtState.DOUBTED
     assert is_due()
-    doubting.trust("s", agents=[BOT], by=DANA)
+    desk.believe("s", agents=[BOT], by=DANA)
     assert is_due()
     desk.at(30 * DAY + HOUR)
     assert not is_due()

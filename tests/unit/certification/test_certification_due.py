@@ -29,7 +29,7 @@ def nothing_left(desk: Desk) -> bool:
 def test_the_end_of_a_persons_keep_is_due(desk: Desk) -> None:
     desk.noticed = (TOXIC,)
     desk.put("pay", state=ActivationState.SUSPENDED, why="toxic_combination")
-    desk.hands.keep(key("pay"), until=Instant(NOON + 6 * HOUR), by=DANA)
+    desk.keep(key("pay"), until=Instant(NOON + 6 * HOUR), by=DANA)
     assert desk.stored("pay").covers == ("toxic_combination leak",)
     desk.at(6 * HOUR + 1)
     assert desk.service.tick() == 1
@@ -43,7 +43,7 @@ def test_a_keep_about_nothing_covers_nothing_that_comes_after(desk: Desk) -> Non
     desk.noticed = (replace_since(TOXIC, NOON + 5),)
     desk.at(10)
     with pytest.raises(Conflict, match="suspended"):
-        desk.hands.keep(key("pay"), until=Instant(NOON + DAY), by=DANA, seen=Instant(NOON + 1))
+        desk.keep(key("pay"), until=Instant(NOON + DAY), by=DANA, seen=Instant(NOON + 1))
 
 
 def replace_since(noticed: Noticed, since: int) -> Noticed:

@@ -302,7 +302,7 @@ def test_whoever_is_asked_about_a_suspension_learns_that_a_detector_is_sure(desk
 
 
 def keep(desk: CalmDesk, tool: str, seen: Instant | None = None) -> Activation:
-    return desk.hands.keep(key(tool), until=Instant(desk.clock.at + 30 * DAY), by=DANA, seen=seen)
+    return desk.keep(key(tool), until=Instant(desk.clock.at + 30 * DAY), by=DANA, seen=seen)
 
 
 def test_a_keep_says_nothing_of_a_combination_that_comes_later(desk: CalmDesk) -> None:

@@ -33,7 +33,7 @@ def later(desk: CalmDesk, tool: str, *hours: int) -> None:
 def keep(desk: CalmDesk, tool: str, shown: set[str] | None = None) -> Under | None:
     """And what it may have released."""
     was = needing(desk.stored(tool))
-    desk.hands.keep(key(tool), until=Instant(desk.clock.at + 30 * DAY), by=DANA, shown=shown)
+    desk.keep(key(tool), until=Instant(desk.clock.at + 30 * DAY), by=DANA, shown=shown)
     desk.at(desk.clock.at - NOON + 1)
     desk.service.judge_agent("bot")
     return was
@@ -104,7 +104,7 @@ def test_a_doubt_that_is_raised_after_they_looked_begins_its_own_days(desk: Calm
     later(desk, "change", 1, 73, 74)
     looked = desk.clock.now()
     tell_at(desk, DRIFT, str(WORK), on=True)
-    desk.hands.keep(key("change"), until=Instant(NOON + 90 * DAY), by=DANA, seen=looked, shown={TOO_LONG})
+    desk.keep(key("change"), until=Instant(NOON + 90 * DAY), by=DANA, seen=looked, shown={TOO_LONG})
     later(desk, "change", 75)
     assert desk.stored("change").state is State.AT_RISK
 
@@ -122,7 +122,7 @@ def test_in_whatever_order_two_keeps_are_taken_back_it_needs_a_person(desk: Calm
     was["2"] = keep(desk, "change")
     later(desk, "change", 82)
     for each in order:
-        desk.hands.unkeep(key("change"), by=DANA, was=was[each])
+        desk.unkeep(key("change"), by=DANA, was=was[each])
         desk.service.judge_agent("bot")
     leak(desk, "change", on=False)
     assert why(desk.stored("change")) == ("needs_human", TOO_LONG)
@@ -137,16 +137,16 @@ def test_who_takes_a_keep_back_takes_nobody_elses(desk: CalmDesk) -> None:
     leak(desk, "change")
     keep(desk, "change")
     left = Kept(first.vouched, first.looked, first.covers)
-    desk.hands.unkeep(key("change"), by=DANA, left=left)
+    desk.unkeep(key("change"), by=DANA, left=left)
     desk.service.judge_agent("bot")
     after = desk.stored("change")
     assert why(after) == ("needs_human", TOXIC), "that one is taken back"
     assert (after.vouched, after.covers, after.looked) == (first.vouched, first.covers, first.looked)
-    desk.hands.unkeep(key("change"), by=DANA, left=left._replace(shown=None))
+    desk.unkeep(key("change"), by=DANA, left=left._replace(shown=None))
     assert desk.stored("change").covers == first.covers, "what was there when they looked"
     leak(desk, "change", on=False)
     assert desk.stored("change").state is State.ACTIVE
-    desk.hands.unkeep(key("change"), by=DANA, left=left._replace(until=desk.clock.now()))
+    desk.unkeep(key("change"), by=DANA, left=left._replace(until=desk.clock.now()))
     assert desk.stored("change").covers == (), "it is over"
 
 
@@ -159,7 +159,7 @@ def test_who_is_needed_when_a_keep_is_taken_back_is_asked_once(desk: CalmDesk, *
     later(desk, "change", 1, 70)
     was = keep(desk, "change")
     later(desk, "change", 75)
-    desk.hands.unkeep(key("change"), by=DANA, was=was, asks=asks)
+    desk.unkeep(key("change"), by=DANA, was=was, asks=asks)
     assert why(desk.stored("change")) == ("needs_human", TOO_LONG)
     later(desk, "change", 76, 100)
     assert asked(desk) == ([] if asks else [("needs_human", TOO_LONG)])

@@ -114,6 +114,19 @@ class Desk:
             writer=self.memory, reader=self.memory, records=Records(), clock=self.clock, asker=self.people,
         )  # fmt: skip
 
+    def believe(self, name: str, *, agents: list[str], by: Actor) -> Doubt:
+        """A person says that a record is right."""
+        doubting = self.doubting()
+        return self.memory.change(lambda tx: doubting.trust(tx, name, agents=agents, by=by))
+
+    def keep(self, key: ActivationKey, **said: Any) -> Activation:
+        """A person keeps it."""
+        return self.memory.change(lambda tx: self.hands.keep(tx, key, **said))
+
+    def unkeep(self, key: ActivationKey, **said: Any) -> Activation | None:
+        """That word is taken back."""
+        return self.memory.change(lambda tx: self.hands.unkeep(tx, key, **said))
+
     def view(self) -> View:
         agent = Agent(
             agent=BOT, owner=OwnerName("dana"), version=self.version, purposes=(WORK,), max_instances=1,
@@ -568,11 +581,11 @@ def test_what_is_trusted_is_tried_on_a_few_and_then_holds_for_all(desk: Desk) ->
     desk.at(30 * DAY)
     desk.service.tick()
     doubting = desk.doubting()
-    doubting.trust("s", agents=["a", BOT, "c"], by=Actor(by="sam"))
+    desk.believe("s", agents=["a", BOT, "c"], by=Actor(by="sam"))
     (few,) = desk.doubts["s"][0].canary
     assert few in {"a", BOT, "c"}
     with pytest.raises(Conflict):
-        doubting.trust("s", agents=[BOT], by=Actor(by="sam"))
+        desk.believe("s", agents=[BOT], by=Actor(by="sam"))
     assert doubting.tick() == 0, "an hour has to pass"
     desk.at(30 * DAY + HOUR)
     assert doubting.tick() == 1
@@ -589,7 +602,7 @@ def test_work_that_was_refused_meanwhile_brings_the_doubt_back(desk: Desk) -> No
     desk.at(30 * DAY)
     desk.service.tick()
     doubting = dataclasses.replace(desk.doubting(), refused=lambda _agents, _since: 2)
-    doubting.trust("s", agents=[BOT], by=Actor(by="sam"))
+    desk.believe("s", agents=[BOT], by=Actor(by="sam"))
     desk.at(30 * DAY + HOUR)
     assert doubting.tick() == 1
     assert desk.doubts["s"][0].state is DoubtState.DOUBTED
@@ -600,9 +613,9 @@ def test_a_word_that_is_taken_back_counts_no_longer(desk: Desk) -> None:
     about = Noticed(Signal.TOXIC_COMBINATION, f"{WORK} s/pay", NOON)
     desk.put("pay", state=ActivationState.SUSPENDED, why="toxic_combination")
     desk.noticed = (about,)
-    kept = desk.hands.keep(key("pay"), until=Instant(NOON + 30 * DAY), by=Actor(by="dana"))
+    kept = desk.keep(key("pay"), until=Instant(NOON + 30 * DAY), by=Actor(by="dana"))
     assert (kept.state, kept.vouched) == (ActivationState.ACTIVE, NOON + 30 * DAY)
-    taken = desk.hands.unkeep(key("pay"), by=Actor(by="dana"))
+    taken = desk.unkeep(key("pay"), by=Actor(by="dana"))
     assert taken is not None
     assert (taken.state, taken.vouched) == (ActivationState.SUSPENDED, 0)
     assert desk.stored("pay").state is ActivationState.SUSPENDED
@@ -614,7 +627,7 @@ def test_a_keep_starts_nothing_that_was_stopped(desk: Desk, state: ActivationSta
     if state is ActivationState.REVOKED:
         desk.rules.pop("write")
     with pytest.raises((Conflict, NotFound)):
-        desk.hands.keep(key("write"), until=Instant(NOON + DAY), by=Actor(by="dana"))
+        desk.keep(key("write"), until=Instant(NOON + DAY), by=Actor(by="dana"))
     assert desk.stored("write").state is state
 
 

@@ -140,9 +140,9 @@ class Busy(Desk):
         doubting = self.doubting()
         for found in [each for each in self.doubts.get("s", ()) if each.state is not DoubtState.OVER]:
             if ago % 2 or found.state is DoubtState.CANARY:
-                doubting.distrust(found.name, by=DANA)
+                self.memory.change(lambda tx, name=found.name: doubting.distrust(tx, name, by=DANA))  # type: ignore[misc]
             else:
-                doubting.trust(found.name, agents=["a", "z", BOT], by=DANA)
+                self.believe(found.name, agents=["a", "z", BOT], by=DANA)
 
     def passes(self, tool: str, ago: int) -> None:
         """Time passes; where `tool` is that, Remit was away and saw nothing."""

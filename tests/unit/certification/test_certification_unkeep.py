@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from tests.unit.certification.test_certification_passing import DANA, DRIFT, EXPOSURE, LEAK, OUTLIER, CalmDesk, why
 from tests.unit.certification.test_certification_service import NOON, WORK, key
@@ -9,10 +11,11 @@ from tests.unit.certification.test_certification_unsure import tell_at
 
 from remit.access.activation import ActivationState, Under
 from remit.access.judge import TOXIC
-from remit.certification.releasing import needing
+from remit.certification.releasing import needing, put_back, releasable
 from remit.kernel.clock import DAY, HOUR, SECOND, Instant
 
 State = ActivationState
+DOUBTS = {"purpose_drift", "peer_outlier"}
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def later(desk: CalmDesk, *hours: int) -> None:
 def keep(desk: CalmDesk, shown: set[str] | None = None) -> Under | None:
     """And what it released."""
     was = needing(desk.stored("change"))
-    desk.hands.keep(key("change"), until=Instant(desk.clock.at + 30 * DAY), by=DANA, shown=shown)
+    desk.keep(key("change"), until=Instant(desk.clock.at + 30 * DAY), by=DANA, shown=shown)
     desk.service.judge_agent("bot")
     return was
 
@@ -47,7 +50,7 @@ def test_what_needed_a_person_does_so_again(desk: CalmDesk) -> None:
     was = keep(desk)
     assert desk.stored("change").state is State.ACTIVE
     later(desk, 80)
-    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.unkeep(key("change"), by=DANA, was=was)
     desk.service.judge_agent("bot")
     after = desk.stored("change")
     assert (*why(after), after.since) == (*why(before), before.since)
@@ -62,7 +65,7 @@ def test_what_was_at_risk_is_so_for_as_long(desk: CalmDesk) -> None:
     was = keep(desk)
     later(desk, 130)
     assert desk.stored("change").state is State.ACTIVE
-    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.unkeep(key("change"), by=DANA, was=was)
     later(desk, 147, 148)
     assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long"), "72 hours, and not once more"
 
@@ -71,7 +74,7 @@ def test_what_was_started_anew_since_stays_so(desk: CalmDesk) -> None:
     was = keep(desk)
     later(desk, 80)
     desk.hands.start(key("change"), by=DANA)
-    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.unkeep(key("change"), by=DANA, was=was)
     assert desk.stored("change").state is State.AT_RISK
 
 
@@ -79,7 +82,7 @@ def test_under_what_ends_by_itself_it_needs_a_person_again(desk: CalmDesk) -> No
     was = keep(desk)
     desk.at(80 * HOUR)
     tell_at(desk, EXPOSURE, "k1", on=True)
-    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.unkeep(key("change"), by=DANA, was=was)
     under = desk.stored("change").under
     assert desk.stored("change").state is State.SUSPENDED
     assert under is not None
@@ -89,7 +92,7 @@ def test_under_what_ends_by_itself_it_needs_a_person_again(desk: CalmDesk) -> No
 def test_what_ended_since_has_ended(desk: CalmDesk) -> None:
     was = keep(desk)
     desk.hands.suspend(key("change"), by=DANA)
-    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.unkeep(key("change"), by=DANA, was=was)
     assert why(desk.stored("change")) == ("suspended", "suspended")
 
 
@@ -100,7 +103,7 @@ def test_what_was_let_lapse_under_what_ends_by_itself_has_lapsed_when_that_is_ov
     desk.service.judge_agent("bot")
     assert desk.stored("change").state is State.SUSPENDED
     desk.hands.lapse(key("change"), by=DANA)
-    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.unkeep(key("change"), by=DANA, was=was)
     tell_at(desk, EXPOSURE, "k1", on=False)
     desk.at(81 * HOUR)
     desk.service.judge_agent("bot")
@@ -116,7 +119,7 @@ def test_what_came_to_need_a_person_since_does_so_since_then(desk: CalmDesk) -> 
     assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long")
     assert was is not None
     assert since > was.since
-    desk.hands.unkeep(key("change"), by=DANA, was=was)
+    desk.unkeep(key("change"), by=DANA, was=was)
     after = desk.stored("change")
     assert (*why(after), after.since) == ("needs_human", "at_risk_too_long", since)
 
@@ -126,9 +129,39 @@ def test_a_keep_says_nothing_of_what_was_not_shown(desk: CalmDesk) -> None:
     desk.at(desk.clock.at - NOON + SECOND)
     was = needing(desk.stored("change"))
     assert was is not None
-    kept = desk.hands.keep(
+    kept = desk.keep(
         key("change"), until=Instant(desk.clock.at + DAY), by=DANA, shown={"purpose_drift", "peer_outlier"}
     )
     assert kept.covers == ("peer_outlier", "purpose_drift")
     desk.service.judge_agent("bot")
+    assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long"), "with that, the risk is 650,000"
+    desk.keep(key("change"), until=Instant(desk.clock.at + DAY), by=DANA, shown={"purpose_drift", "at_risk_too_long"})
+    desk.service.judge_agent("bot")
+    assert why(desk.stored("change")) == ("needs_human", "at_risk_too_long"), "one doubt of two was not shown"
+    desk.keep(key("change"), until=Instant(desk.clock.at + DAY), by=DANA, shown={*DOUBTS, "at_risk_too_long"})
+    desk.service.judge_agent("bot")
     assert why(desk.stored("change")) == ("needs_human", TOXIC)
+
+
+@pytest.mark.parametrize(("risk", "state"), [(500_000, "active"), (500_001, "at_risk"), (700_000, "at_risk")])
+def test_a_keep_of_a_doubt_ends_no_hold_of_a_risk(risk: int, state: str) -> None:
+    """At risk since the risk was 750,000, until it is 500,000 or less: no word about a doubt is one about that."""
+    desk = CalmDesk()
+    desk.put("change")
+    tell_at(desk, DRIFT, str(WORK), on=True)
+    for each in (750_000, risk):
+        desk.known_risk = dataclasses.replace(desk.known_risk, value=each)
+        later(desk, 1)
+    assert why(desk.stored("change")) == ("at_risk", "doubt")
+    keep(desk, {"purpose_drift"})
+    assert desk.stored("change").state == state
+
+
+def test_the_days_at_risk_beneath_another_state_are_put_back_too(desk: CalmDesk) -> None:
+    since = Instant(desk.clock.at - 30 * HOUR)
+    risky = Under(State.AT_RISK, "doubt", since)
+    known = dataclasses.replace(desk.stored("change"), state=State.NEEDS_USAGE, why="record_incomplete", under=risky)
+    assert releasable(known) == risky
+    assert needing(known) is None
+    assert releasable(dataclasses.replace(known, state=State.ACTIVE)) is None
+    assert put_back(dataclasses.replace(known, under=None), risky).since == since

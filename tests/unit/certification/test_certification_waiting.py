@@ -32,7 +32,7 @@ def test_what_waits_is_what_lapses_when_it_is_trusted() -> None:
     (question,) = desk.people.asked
     assert (question["kind"], question["facts"]["would_lapse"]) == ("usage_doubted", 11)
     assert (counted[29], counted[30], counted[59]) == (0, 11, many)
-    desk.doubting().trust(question["about"], agents=["bot"], by=Actor(by="ops"))
+    desk.believe(question["about"], agents=["bot"], by=Actor(by="ops"))
     desk.at(59 * DAY + HOUR)
     desk.service.tick()
     assert sum(each["to"] == "lapsed" for each in desk.verdicts()) == many

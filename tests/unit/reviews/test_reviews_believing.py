@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_sql import SqlActivations
@@ -21,6 +22,7 @@ from remit.kernel.errors import NotFound
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.people.change import Actor
 from remit.reviews.believing import Believing
+from remit.storage.governance_schema import together
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Entry
 
@@ -52,12 +54,16 @@ def doubting(writer: MemoryWriter) -> Doubting:
 
 @pytest.fixture
 def believing(writer: MemoryWriter, doubting: Doubting) -> Believing:
-    return Believing(doubting=lambda: doubting, reader=writer, view=view)
+    return Believing(doubting=lambda: doubting, view=view)
 
 
 def doubt(writer: MemoryWriter, doubting: Doubting, agent: str = "") -> None:
     place = Place("crm", agent)
     writer.change(lambda tx: doubting.raise_within(tx, place, since=Instant(NOON), covered=Micros(0), many=9, of=99))
+
+
+def say(writer: MemoryWriter, believing: Believing, name: str, *, trusted: bool) -> None:
+    writer.change(lambda tx: believing.believe(tx, name, trusted=trusted, by=SAM))
 
 
 def states(writer: MemoryWriter) -> dict[str, tuple[DoubtState, tuple[str, ...]]]:
@@ -70,14 +76,14 @@ def test_trust_begins_with_a_few_of_those_who_use_the_server(
     doubt(writer, doubting)
     assert writer.read(lambda c: believing.doubted(c, "crm", "b"))
     assert not writer.read(lambda c: believing.doubted(c, "erp", "b"))
-    believing.believe("crm", trusted=True, by=SAM)
+    say(writer, believing, "crm", trusted=True)
     state, canary = states(writer)["crm"]
     assert state is DoubtState.CANARY
     assert len(canary) == 1
     assert set(canary) < {"a", "b"}
-    believing.believe("crm", trusted=True, by=SAM)
-    assert states(writer)["crm"] == (state, canary), "said again, as after a crash"
-    believing.believe("crm", trusted=False, by=SAM)
+    say(writer, believing, "crm", trusted=True)
+    assert states(writer)["crm"] == (state, canary), "said again"
+    say(writer, believing, "crm", trusted=False)
     assert states(writer)["crm"] == (DoubtState.DOUBTED, ())
 
 
@@ -87,14 +93,14 @@ def test_a_doubt_about_one_agent_is_about_that_agent(
     doubt(writer, doubting, "c")
     assert writer.read(lambda c: believing.doubted(c, "crm", "c"))
     assert not writer.read(lambda c: believing.doubted(c, "crm", "a"))
-    believing.believe("crm c", trusted=True, by=SAM)
+    say(writer, believing, "crm c", trusted=True)
     assert states(writer)["crm c"] == (DoubtState.CANARY, ("c",))
 
 
-def test_what_nobody_doubts_is_not_decided(believing: Believing) -> None:
+def test_what_nobody_doubts_is_not_decided(writer: MemoryWriter, believing: Believing) -> None:
     for trusted in (True, False):
         with pytest.raises(NotFound):
-            believing.believe("crm", trusted=trusted, by=SAM)
+            say(writer, believing, "crm", trusted=trusted)
 
 
 def put(writer: MemoryWriter, agent: str, state: ActivationState, scope: str = "crm") -> None:
@@ -106,17 +112,32 @@ def put(writer: MemoryWriter, agent: str, state: ActivationState, scope: str = "
     writer.change(lambda tx: SqlActivations(tx.connection).put(it, expected=0, due=2**62))
 
 
-def test_how_much_would_lapse_is_what_waits_for_the_record(
+def test_how_much_would_lapse_is_what_waits_for_the_record_or_for_a_person(
     writer: MemoryWriter, doubting: Doubting, believing: Believing
 ) -> None:
-    waits = ActivationState.NEEDS_USAGE
-    for agent, state in (("a", waits), ("b", waits), ("c", ActivationState.ACTIVE)):
+    waits, person = ActivationState.NEEDS_USAGE, ActivationState.NEEDS_HUMAN
+    for agent, state in (("a", waits), ("b", waits), ("c", ActivationState.ACTIVE), ("d", person)):
         put(writer, agent, state)
     put(writer, "a", waits, scope="erp")
     assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (0, 0), "it is believed"
     doubt(writer, doubting)
     doubt(writer, doubting, "b")
-    assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (2, 4)
-    assert writer.read(lambda c: believing.would_lapse(c, "crm b")) == (1, 4)
-    believing.believe("crm", trusted=True, by=SAM)
+    assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (3, 5)
+    assert writer.read(lambda c: believing.would_lapse(c, "crm b")) == (1, 5)
+    say(writer, believing, "crm", trusted=True)
     assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (0, 0)
+
+
+def test_what_is_used_together_with_something_there_would_lapse_too(
+    writer: MemoryWriter, doubting: Doubting, believing: Believing
+) -> None:
+    for agent, state in (("a", ActivationState.NEEDS_USAGE), ("b", ActivationState.ACTIVE)):
+        put(writer, agent, state)
+        put(writer, agent, state, scope="erp")
+        rows = [{"agent": agent, "purpose": "work", "action": f"{each}/read", "group": 1} for each in ("crm", "erp")]
+        writer.change(lambda tx, rows=rows: tx.connection.execute(insert(together), rows))  # type: ignore[misc]
+    put(writer, "c", ActivationState.NEEDS_USAGE, scope="erp")
+    doubt(writer, doubting)
+    doubt(writer, doubting, "b")
+    assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (2, 5)
+    assert writer.read(lambda c: believing.would_lapse(c, "crm b")) == (0, 5)
