@@ -16,7 +16,7 @@ from remit.access.activation import ActivationState
 from remit.access.draft import History
 from remit.access.sql import SqlBoundaries
 from remit.kernel.clock import DAY, HOUR, MINUTE
-from remit.kernel.errors import StorageUnavailable
+from remit.kernel.errors import Conflict, StorageUnavailable
 from remit.kernel.names import ActionName, BoundaryName
 from remit.people.change import Actor
 from remit.reviews import narrowing
@@ -154,6 +154,62 @@ def test_what_another_keep_passed_over_it_does_not_keep(world: World) -> None:
     undone = {done[1]: left for done, left in zip(_unkept(world), world.hands.left, strict=True)}
     assert undone["payments/list_invoices"][0] is None
     assert undone["payments/list_payees"][0] is not None
+
+
+def test_a_keep_that_is_only_staged_keeps_nothing_yet(world: World) -> None:
+    first = asked(world, "list_payees")
+    answer = world.answer(first, "keep", shown=first.serial)
+    world.later(10 * MINUTE)
+    world.move("list_payees", ActivationState.ACTIVE, "kept")
+    second = toxic(world, "list_payees")
+    world.answer(second, "keep", shown=world.reviews.show(second.id).question.serial)
+    world.reviews.undo(answer.id, by=BY_DANA)
+    assert world.hands.left == [(None, True)]
+
+
+@pytest.mark.parametrize(("tool", "days", "since"), [("list_payees", 90, 40), ("transfer", 30, 20)])
+def test_another_keep_goes_on_for_as_long_as_it_said_and_no_longer(
+    world: World, tool: str, days: int, since: int
+) -> None:
+    if tool == "transfer":
+        world.start(tool)
+    first = asked(world, tool)
+    kept = world.answer(first, "keep", shown=first.serial)
+    world.later(10 * MINUTE)
+    world.later(since * DAY)
+    world.move(tool, ActivationState.NEEDS_HUMAN, "at_risk_too_long")
+    second = asked(world, tool)
+    answer = world.answer(second, "keep", shown=second.serial)
+    world.later(10 * MINUTE)
+    world.reviews.undo(answer.id, by=BY_DANA)
+    ((left, _),) = world.hands.left
+    assert left is not None
+    assert left.until == kept.due + days * DAY
+
+
+def test_of_one_matter_one_question_is_open_after_an_undo(world: World) -> None:
+    first = asked(world, "list_payees")
+    answer = world.answer(first, "keep", shown=first.serial)
+    world.later(10 * MINUTE)
+    world.move("list_payees", ActivationState.ACTIVE, "kept")
+    world.later(2 * DAY)
+    world.move("list_payees", ActivationState.NEEDS_HUMAN, "at_risk_too_long")
+    second = world.ask("list_payees")
+    world.reviews.undo(answer.id, by=BY_DANA)
+    world.reviews.tick(world.now)
+    assert [each.id for each in world.reviews.queue("dana")] == [second.id]
+    assert world.find(first).state is QuestionState.SETTLED
+
+
+def test_two_who_undo_at_once_undo_once(world: World) -> None:
+    """The second finds it undone: else it would write the question open over what was answered meanwhile."""
+    question = asked(world, "list_payees")
+    answer = world.answer(question, "keep", shown=question.serial)
+    world.later(10 * MINUTE)
+    world.reviews.undo(answer.id, by=BY_DANA)
+    with pytest.raises(Conflict, match="undone already"):
+        world.reviews.undo(answer.id, by=BY_DANA)
+    assert [each for each in world.said() if each[0] == "undo"] == [("undo", "dana", "keep")]
 
 
 def _unkept(world: World) -> list[tuple[str, str, int]]:

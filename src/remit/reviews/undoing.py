@@ -16,6 +16,7 @@ from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said
 from remit.reviews.shown import reopened
 from remit.reviews.sql import SqlAnswers, SqlQuestions
+from remit.reviews.subject import names_of
 from remit.reviews.telling import log
 from remit.reviews.vouching import unvouch, vouches
 from remit.storage.ports import Transaction
@@ -73,7 +74,7 @@ class Undoing:
         SqlAnswers(tx.connection).put(after)
         if question.state is QuestionState.ANSWERED:
             # A question that stayed answered would let an old row of this answer, put back, be carried out again.
-            settled = self._waits_for_owner(tx, question, waits)
+            settled = self._waits_for_owner(tx, question, waits) or _asked_beside(tx, question)
             left = replace(question, state=QuestionState.SETTLED) if settled else reopened(question)
             SqlQuestions(tx.connection).put(left)
             if question.agent and not settled:
@@ -92,6 +93,15 @@ class Undoing:
         if question.kind not in _OF_EACH:
             return True  # a combination is one no more, and a boundary is looked at when its version is approved
         return self.ground.subjects(tx.connection, self.ground.clock.now()).of(question, wide=False).gone
+
+
+def _asked_beside(tx: Transaction, question: Question) -> bool:
+    """Whether what it is about is asked about by now in other questions: about one matter there is one."""
+    standing = SqlQuestions(tx.connection).standing(question.kind, question.agent)
+    others = [each for each in standing if each.id != question.id and each.state is QuestionState.OPEN]
+    return bool(others) and names_of(question) <= frozenset().union(
+        *(names_of(each) for each in others if not each.canary)
+    )
 
 
 def _require_undoable(tx: Transaction, answer: Answer, question: Question) -> None:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
-from tests.unit.certification.test_certification_passing import DANA, DRIFT, EXPOSURE, LEAK, OUTLIER, CalmDesk, why
+from tests.unit.certification.test_certification_passing import (
+    DANA,
+    DRIFT,
+    EXPOSURE,
+    LEAK,
+    OUTLIER,
+    CalmDesk,
+    told,
+    why,
+)
 from tests.unit.certification.test_certification_service import NOON, WORK, key
 from tests.unit.certification.test_certification_unsure import tell_at
 
 from remit.access.activation import ActivationState, Under
 from remit.access.judge import TOXIC
-from remit.certification.releasing import needing, put_back, releasable
+from remit.agents.signals import Noticed, Signal
+from remit.certification.ports import Nobody
+from remit.certification.releasing import needing, put_back, releasable, released
 from remit.kernel.clock import DAY, HOUR, SECOND, Instant
+from remit.storage.ports import Transaction
 
 State = ActivationState
 DOUBTS = {"purpose_drift", "peer_outlier"}
@@ -165,3 +178,32 @@ def test_the_days_at_risk_beneath_another_state_are_put_back_too(desk: CalmDesk)
     assert needing(known) is None
     assert releasable(dataclasses.replace(known, state=State.ACTIVE)) is None
     assert put_back(dataclasses.replace(known, under=None), risky).since == since
+
+
+def test_what_an_undo_suspends_is_withdrawn_everywhere(desk: CalmDesk) -> None:
+    """What a person had vouched for was critical to stop all the time: other systems are told, too."""
+    keep(desk)
+    told(desk, Noticed(Signal.CRITICAL, "", desk.clock.now()))
+    begun: list[str] = []
+
+    class Told(Nobody):
+        def begin(self, tx: Transaction, **withdrawal: Any) -> None:
+            super().begin(tx, **withdrawal)
+            begun.append(withdrawal["cause"])
+
+    desk.hands = dataclasses.replace(desk.hands, withdrawer=Told())
+    desk.unkeep(key("change"), by=DANA)
+    assert desk.stored("change").state is State.SUSPENDED
+    assert begun == ["critical_signal"]
+
+
+def test_a_keep_ends_the_days_at_risk_beneath_a_hole_in_the_record(desk: CalmDesk) -> None:
+    """And an undo brings them back as they were: they are not begun anew."""
+    known = desk.stored("change")
+    risky = Under(State.AT_RISK, "doubt", Instant(desk.clock.at - 30 * HOUR))
+    beneath = dataclasses.replace(known, state=State.NEEDS_USAGE, why="record_incomplete", under=risky)
+    against = {"purpose_drift": Instant(NOON)}
+    kept = dataclasses.replace(beneath, covers=("purpose_drift",), looked=desk.clock.now())
+    after = released(kept, against, {"purpose_drift"}, quiet=True, now=desk.clock.now())
+    assert (after.state, after.under) == (State.NEEDS_USAGE, None)
+    assert released(kept, against, {"purpose_drift"}, quiet=False, now=desk.clock.now()).under == risky
