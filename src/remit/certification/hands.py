@@ -116,6 +116,7 @@ class Hands:
 
         What is suspended for a reason that ends by itself will have lapsed when that is over.
         """
+        self.prepare(key.agent)  # what it needs may be suspended
 
         def apply(tx: Transaction) -> Activation | None:
             rows = SqlActivations(tx.connection, self.seal)
@@ -124,7 +125,7 @@ class Hands:
             after = _lapsed(before, lapsed, by) if before is not None else None
             if before is None or after is None:
                 return before
-            due = _NEVER if after.under is None else setting.now + 1
+            due = setting.now + 1 if after.under is not None else due_at(facts_of(after, setting), setting)
             rows.put(after, expected=before.serial, due=due)
             self._record(tx, verdict_of(after, "lapse", _said(setting), before), by)
             if after.under is None:

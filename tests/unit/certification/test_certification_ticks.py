@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 from structlog.testing import capture_logs
@@ -173,6 +173,7 @@ def swept(desk: Busy) -> dict[str, Any]:
 
 @pytest.mark.parametrize("told", [False, True])
 @settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.generate))
+@example(history=[("use", "read", 1), ("use", "read", 1), ("suspend", "change", 1), ("lapse", "write", 1)])
 @given(history=HISTORY)
 def test_after_the_ticks_a_sweep_changes_nothing(history: list[tuple[str, str, int]], *, told: bool) -> None:
     desk = Busy(told=told)
