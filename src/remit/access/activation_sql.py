@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from remit.kernel.errors import IntegrityFailed
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.logs import logger
 from remit.storage.activate import serials, write
-from remit.storage.model import Activate
+from remit.storage.model import Activate, ActivationRow
 from remit.storage.schema import activations
 
 _NAMES = ("agent", "purpose", "action", "scope")
@@ -27,6 +27,12 @@ _STARTED = activations.c.serial > 0  # serial 0: a place that was held and not t
 _FORGED_PLACE = and_(activations.c.serial <= 0, activations.c.body != "")  # what is only held says nothing
 # What an idle clock that goes on again may end (`judge`, rule 5 before 6 and 7).
 _UNKNOWN = (ActivationState.NEEDS_USAGE, ActivationState.NEEDS_HUMAN)
+_VALUES = ActivationRow.__slots__
+_RESEALED = (
+    update(activations)
+    .where(*(activations.c[name] == bindparam(f"of_{name}") for name in _NAMES))
+    .values({name: bindparam(f"new_{name}") for name in _VALUES})
+)
 _EMPTY = {"serial": 0, "body": "", "due": 2**62}
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, msgspec.DecodeError)
 _log = logger("remit.access")
@@ -149,31 +155,31 @@ class SqlActivations:
     def reseal(self, at: Sequence[str], most: int) -> tuple[list[ActivationKey], list[Resealed]]:
         """Seal up to `most` rows behind `at` as they are: (their keys, those that were not as they were recorded)."""
         query = select(activations).where(tuple_(*at) < _KEY, or_(_STARTED, _FORGED_PLACE))
-        rows, strays = self._connection.execute(query.order_by(*_COLUMNS).limit(most)).all(), []
+        rows, strays = self._connection.execute(query.order_by(*_COLUMNS).limit(most)).all(), list[Resealed]()
+        written: list[dict[str, Any]] = []
         for row in rows:
             try:
                 self._opened(row)
             except IntegrityFailed:
-                strays.append(self._resealed(row))
+                (key,) = _keys([row])
+                how, values = self._resealed(key, row)
+                strays.append(Resealed(key, how))
+                written.append({f"of_{name}": part for name, part in zip(_NAMES, key, strict=True)} | values)
+        if written:
+            self._connection.execute(_RESEALED, written)
         return _keys(rows), strays
 
-    def _resealed(self, row: Any) -> Resealed:  # noqa: ANN401 - a row of the table
-        """Seal one row as it is. What cannot be read grants nothing, and only a person starts it again."""
-        (key,) = _keys([row])
+    def _resealed(self, key: ActivationKey, row: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - a row of the table
+        """One row as it is, with a seal. What cannot be read grants nothing, and only a person starts it again."""
         if isinstance(row.serial, int) and row.serial <= 0:
-            self._rewrite(key, _EMPTY)
-            return Resealed(key, "emptied")
+            return "emptied", {f"new_{name}": _EMPTY.get(name, getattr(row, name)) for name in _VALUES}
         try:
             found, how = activation_of(row), "sealed"
         except _UNREADABLE:
             found, how = suspended(row), "suspended"
         stored = row_of(found, due=0)  # judged at once
         body = self._seal.close(key, stored.serial, stored.body)
-        self._rewrite(key, asdict(stored) | {"body": body})
-        return Resealed(key, how)
-
-    def _rewrite(self, key: ActivationKey, values: Mapping[str, Any]) -> None:
-        self._connection.execute(update(activations).where(tuple_(*key) == _KEY).values(dict(values)))
+        return how, {f"new_{name}": value for name, value in (asdict(stored) | {"body": body}).items()}
 
     def _write(self, column: str, rows: Iterable[tuple[ActivationKey, Any]]) -> None:
         values = [{f"of_{name}": part for name, part in zip(_NAMES, key, strict=True)} | {"new": new}
