@@ -131,7 +131,7 @@ def up_to_date(question: Question, subject: Subject, *, narrowing: Iterable[str]
 
     `narrowing` is what `narrow` takes, where it is shown or said; else that stays as it was shown last.
     """
-    known, now, many = _as_shown(question.facts), as_shown(subject), len(names_of(question))
+    known, now, many = _as_shown(question.facts), as_shown(subject), len(_entitlements(question))
     if narrowing is not None or "narrow" in known:
         now["narrow"] = known["narrow"] if narrowing is None else sorted(narrowing)
     more = many != question.facts.get("counted", 1)
@@ -180,7 +180,7 @@ def joined_by(question: Question, joining: Iterable[str], facts: Mapping[str, An
     """
     new = [each for each in joining if each not in names_of(question)]
     after = with_news(question, [(each, JOINED) for each in new])
-    names = names_of(question) - ({question.about} if question.kind is Kind.TOXIC else set())
+    names = _entitlements(question)
     more: dict[str, Any] = {"entitlements": sorted({*names, *new}), "joined": [*question.joined, *new]} if new else {}
     shown = _as_shown(after.facts)
     if shown and now is not None:
@@ -322,3 +322,8 @@ def _news(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(said, Mapping):
         return said
     return {name: [at, JOINED] for at, name in enumerate(joined, 2)} if isinstance(joined, list) else {}
+
+
+def _entitlements(question: Question) -> frozenset[str]:
+    """Those that a question names; a combination's own name is none."""
+    return names_of(question) - ({question.about} if question.kind is Kind.TOXIC else set())
