@@ -207,3 +207,12 @@ def test_a_keep_ends_the_days_at_risk_beneath_a_hole_in_the_record(desk: CalmDes
     after = released(kept, against, {"purpose_drift"}, quiet=True, now=desk.clock.now())
     assert (after.state, after.under) == (State.NEEDS_USAGE, None)
     assert released(kept, against, {"purpose_drift"}, quiet=False, now=desk.clock.now()).under == risky
+
+
+def test_nobody_is_asked_about_what_ends_by_itself(desk: CalmDesk) -> None:
+    keep(desk)
+    told(desk, Noticed(EXPOSURE, "k1", desk.clock.now()))
+    asked = len(desk.people.asked)
+    desk.unkeep(key("change"), by=DANA)
+    assert why(desk.stored("change")) == ("suspended", "credential_exposed")
+    assert len(desk.people.asked) == asked
