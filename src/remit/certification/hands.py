@@ -16,7 +16,7 @@ from remit.catalog.model import Tier
 from remit.certification.batch import asked
 from remit.certification.kin import kin_of
 from remit.certification.ports import Asker, Nobody, Withdrawer
-from remit.certification.releasing import put_back, released
+from remit.certification.releasing import outlived, put_back, released
 from remit.certification.setting import setting_of
 from remit.certification.usage.coverage import CoverageClock
 from remit.kernel.clock import EPOCH, Clock, Instant
@@ -197,6 +197,9 @@ class Hands:
         before, setting = rows.find(key), self._setting(key)
         if before is None:
             return None
+        against, low = weighed(key, setting.holder.noticed), quiet(facts_of(before, setting))
+        if outlived(was, against, calm=setting.holder.calm, quiet=low):
+            was = None
         cleared = replace(put_back(before, was), **_word(left, setting, key))
         if cleared == before:
             return before

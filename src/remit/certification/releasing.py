@@ -13,6 +13,7 @@ from typing import Final
 from remit.access.activation import Activation, ActivationState, Under
 from remit.access.become import passing
 from remit.access.judge import DOUBT, TOXIC
+from remit.access.parameters import SHIPPED
 from remit.kernel.clock import Instant
 
 _RELEASED: Final = frozenset({ActivationState.NEEDS_HUMAN, ActivationState.AT_RISK})  # by a person's word
@@ -83,3 +84,15 @@ def put_back(kept: Activation, was: Under | None) -> Activation:
     if kept.state in _ENDED or kept.state is ActivationState.NEEDS_HUMAN:
         return kept
     return replace(kept, **was._asdict(), under=None)
+
+
+def outlived(was: Under | None, against: Mapping[str, Instant], *, calm: Instant, quiet: bool) -> bool:
+    """Whether the days at risk that a keep released would be over by themselves now.
+
+    Between the last doubt that ended (`calm`) and the first that stands now lies the day after which it is in force
+    again (`judge`, rule 8). What needs a person would need one still.
+    """
+    began = [since for each, since in against.items() if not each.startswith(TOXIC)]
+    if was is None or was.state is not ActivationState.AT_RISK or not began or not quiet:
+        return False
+    return calm > was.since and min(began) - calm >= SHIPPED.calm_for

@@ -216,3 +216,20 @@ def test_nobody_is_asked_about_what_ends_by_itself(desk: CalmDesk) -> None:
     desk.unkeep(key("change"), by=DANA)
     assert why(desk.stored("change")) == ("suspended", "credential_exposed")
     assert len(desk.people.asked) == asked
+
+
+@pytest.mark.parametrize(("over", "state"), [(2, "at_risk"), (180, "needs_human")])
+def test_the_days_at_risk_of_a_doubt_that_was_over_for_a_day_are_not_brought_back(over: int, state: str) -> None:
+    """A doubt that is raised anew after that begins its own days, as it would have without the keep."""
+    desk = CalmDesk()
+    desk.put("change")
+    tell_at(desk, DRIFT, str(WORK), on=True)
+    later(desk, 1)
+    was = keep(desk, {"purpose_drift"})
+    later(desk, over)
+    tell_at(desk, DRIFT, str(WORK), on=False)
+    later(desk, 200)
+    tell_at(desk, DRIFT, str(WORK), on=True)
+    later(desk, 201)
+    desk.unkeep(key("change"), by=DANA, was=was)
+    assert desk.stored("change").state == state
