@@ -16,16 +16,17 @@ from remit.agents.signals import Noticed, Signal
 from remit.agents.sql import SqlAgents
 from remit.audit.log import Log
 from remit.audit.service import Recorder
-from remit.kernel.clock import MINUTE, SECOND
+from remit.kernel.clock import HOUR, MINUTE, SECOND
 from remit.kernel.errors import StorageUnavailable
 from remit.people.change import Actor
 from remit.people.notices import SqlNotices
 from remit.server.proxies import trusted
 from remit.tokens import elsewhere as elsewhere_module
+from remit.tokens.check import TokenChecker
 from remit.tokens.elsewhere import Elsewhere
 from remit.tokens.form import MEDIA_TYPE, parse_form
 from remit.tokens.http import routes
-from remit.tokens.model import Asked
+from remit.tokens.model import TOKEN_LIFETIME, Asked
 from remit.tokens.revoked import Revoked
 from remit.tokens.service import TokenService
 from remit.tokens.whereabouts import HELD
@@ -119,6 +120,47 @@ def test_where_it_was_is_sealed_in_the_log(two: Two, world: Any) -> None:
     payload = Log(world.database.reader, world.ring).find(incident["id"]).payload
     assert isinstance(payload, dict)
     assert [each["place"] for each in payload["places"]] == [OFFICE, THIEF, OFFICE, THIEF]
+
+
+def test_all_that_the_second_place_had_is_taken_back(two: Two, world: Any) -> None:
+    """It asks twice in a row, and for another purpose: each of those tokens would have lived on."""
+    from tests.abuse.resource import Resource  # noqa: PLC0415 - found by the path that conftest sets
+
+    world.change(BOT, agent_max_instances=9)
+    other: dict[str, Any] = {"scope": "purpose:audit-invoices"}
+    mine = [two.ask(OFFICE), two.ask(OFFICE, **other)]
+    stolen = [two.ask(THIEF, **other), two.ask(THIEF), two.ask(THIEF)]
+    mine.append(two.ask(OFFICE))
+    assert two.ask(THIEF).json()["error"] == "unauthorized_client"
+    world.checker = TokenChecker(world.ring.token_keys, issuer=world.base, revoked=two.revoked.has)
+    resource = Resource(world)
+    for answer in stolen:
+        resource.refuses(token_of(answer), reason="the token was revoked")
+    for answer in mine:
+        assert world.check(token_of(answer))
+    (incident,) = world.entries("incident")
+    payload = Log(world.database.reader, world.ring).find(incident["id"]).payload
+    assert isinstance(payload, dict)
+    assert [each["place"] for each in payload["tokens"]] == [THIEF] * 3
+    assert sorted(each["token"] for each in payload["tokens"]) == incident["tokens"]
+    assert OFFICE not in str(incident)
+    assert THIEF not in str(incident)
+
+
+def test_what_was_found_is_not_found_again_with_nobody_elsewhere(two: Two, world: Any) -> None:
+    """Found as the first place asked, which goes on alone once an hour, and moves in the end."""
+    for address, later in ((OFFICE, 156), (THIEF, 156), (OFFICE, 12), (THIEF, 12), (OFFICE, 144)):
+        assert two.ask(address, later=later * SECOND).status_code == 200
+    assert len(world.entries("incident")) == 1
+    assert two.statuses(*[OFFICE] * 5, later=HOUR) == [200] * 5
+    assert two.statuses(CAFE) == [200]
+    assert len(world.entries("incident")) == 1
+
+
+def test_a_made_up_server_beside_the_whole_deployment_hides_nobody(two: Two, world: Any) -> None:
+    ways = [[world.base], [world.base, f"{world.base}/mcp/zzz"]] * 2
+    said = [two.ask(where, resource=way).status_code for where, way in zip([OFFICE, THIEF] * 2, ways, strict=True)]
+    assert said == [200, 200, 200, 400]
 
 
 def test_it_is_said_once_however_often_the_second_asks(two: Two, world: Any) -> None:
@@ -278,6 +320,19 @@ def test_uses_are_not_remembered_without_end(two: Two, world: Any, monkeypatch: 
     world.change(BOT, agent_max_instances=9)
     for key in (keys[0], keys[1], keys[0], world.new_key()):
         assert two.ask(OFFICE, key=key).status_code == 200
-    known = [use[0] for use in two.elsewhere._trails]
-    assert len(known) == 2
-    assert (keys[0].public.thumbprint in known, keys[1].public.thumbprint in known) == (True, False)
+    for known in ([use[0] for use in two.elsewhere._trails], list(two.elsewhere._had)):
+        assert len(known) == 2
+        assert (keys[0].public.thumbprint in known, keys[1].public.thumbprint in known) == (True, False)
+
+
+def test_of_one_key_the_tokens_that_live_are_remembered_and_no_more_than_a_bound(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere_module, "_MOST_HAD", 3)
+    two.statuses(*[OFFICE] * 5)
+    (had,) = two.elsewhere._had.values()
+    assert len(had) == 3
+    two.world.clock.at += TOKEN_LIFETIME
+    two.ask(OFFICE)
+    (had,) = two.elsewhere._had.values()
+    assert len(had) == 1

@@ -7,9 +7,9 @@ found is durable: a signal about the agent, an incident in the log, a notice, an
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from remit.agents.signals import Signal, own
 from remit.kernel.canonical import canonical
@@ -34,10 +34,14 @@ from remit.tokens.whereabouts import (
     second,
 )
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 REASON: Final = "instance_conflict"
 _REMIT: Final = Actor(by="remit")
 _MOST: Final = 65_536  # keys and what they were used for
 _MOST_HELD: Final = 1_024
+_MOST_HAD: Final = 256  # live tokens of one key
 _SLACK: Final = MINUTE  # nodes' clocks may differ
 
 
@@ -78,6 +82,7 @@ class Elsewhere:
         self._together = together
         self._lock = threading.Lock()
         self._trails: OrderedDict[_Use, Trail] = OrderedDict()
+        self._had: OrderedDict[str, deque[Sighting]] = OrderedDict()
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
     def stays(self, wish: Wish, address: str) -> bool:
@@ -104,10 +109,11 @@ class Elsewhere:
             trail = after(self._trails.get(_use(key, wish)), Sighting(where, now))
             home = trail.home if held is None else held.home
             new = held is None and at_two_places(trail)
+            taken = second(self._had.get(key, ()), home=home, now=now) if new else []
             if new:
                 self._hold(key, _Held(home, Instant(now + HELD)))
         if new:
-            self._find(key, wish, trail, now)
+            self._find(key, wish, trail, taken, now)
         if (new or held is not None) and where != home and comparable(where, home):
             raise TokenRefused(
                 OAuthError.UNAUTHORIZED_CLIENT,
@@ -122,10 +128,9 @@ class Elsewhere:
             return
         with self._lock:
             use = _use(key, granted.wish)
-            self._trails[use] = after(self._trails.get(use), Sighting(where, now, granted.token))
-            self._trails.move_to_end(use)
-            if len(self._trails) > _MOST:
-                self._trails.popitem(last=False)
+            sighting = Sighting(where, now, granted.token)
+            _put(self._trails, use, after(self._trails.get(use), sighting))
+            _put(self._had, key, _with(self._had.get(key), sighting))
             held = self._holder(key, now)
             if held is not None and held.home == where:
                 self._hold(key, _Held(where, Instant(now + HELD)))
@@ -143,34 +148,55 @@ class Elsewhere:
         if len(self._held) > _MOST_HELD:
             self._held.popitem(last=False)
 
-    def _find(self, key: str, wish: Wish, trail: Trail, now: Instant) -> None:
+    def _find(self, key: str, wish: Wish, trail: Trail, taken: Sequence[Sighting], now: Instant) -> None:
         try:
-            self._writer.change(self._written(wish, trail, now))
+            self._writer.change(self._written(wish, trail, taken, now))
         except BaseException:
             with self._lock:
                 self._held.pop(key, None)  # it is found again with the next request
             raise
 
-    def _written(self, wish: Wish, trail: Trail, now: Instant) -> Callable[[Transaction], None]:
+    def _written(
+        self, wish: Wish, trail: Trail, taken: Sequence[Sighting], now: Instant
+    ) -> Callable[[Transaction], None]:
         agent, instance = wish.agent.agent, wish.instance
 
         def apply(tx: Transaction) -> None:
             ends = Instant(now + TOKEN_LIFETIME + _SLACK)
-            gone = [each for each in second(trail, now=now) if revoke(tx.connection, each, agent=agent, expires=ends)]
-            tx.touch(*(topic(each) for each in gone))
+            gone = [each for each in taken if revoke(tx.connection, each.token, agent=agent, expires=ends)]
+            tx.touch(*(topic(each.token) for each in gone))
             about = own(instance)
             self._signaller.signal_within(tx, agent, Signal.INSTANCE_CONFLICT, about=about, by=_REMIT)
             SqlNotices(tx.connection).put(agent, _notice(instance, now))
-            said = {"what": REASON, "agent": agent, "instance": instance, "purpose": wish.purpose.purpose}
+            said: dict[str, Any] = {
+                "what": REASON,
+                "agent": agent,
+                "instance": instance,
+                "purpose": wish.purpose.purpose,
+            }
             # Where somebody was is a matter for whoever looks into it: sealed, and erased with the agent's key.
             places = [{"place": trail.home}, *(_told(move.to) for move in trail.moves)]
-            tx.record(
-                self._records.entry(
-                    "incident", {**said, "tokens": gone}, about=f"agent:{agent}", payload={"places": places}
-                )
-            )
+            sealed = {"places": places, "tokens": [_told(each) for each in gone]}
+            said["tokens"] = sorted(each.token for each in gone)
+            tx.record(self._records.entry("incident", said, about=f"agent:{agent}", payload=sealed))
 
         return apply
+
+
+def _put(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > _MOST:
+        kept.popitem(last=False)
+
+
+def _with(had: deque[Sighting] | None, sighting: Sighting) -> deque[Sighting]:
+    """The tokens that a key had and that may live, and one more."""
+    found = deque[Sighting](maxlen=_MOST_HAD) if had is None else had
+    while found and found[0].at <= sighting.at - TOKEN_LIFETIME:
+        found.popleft()
+    found.append(sighting)
+    return found
 
 
 def _told(sighting: Sighting) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def parse_form(body: bytes, *, media_type: str) -> Form:
         TokenRefused: invalid_request: another media type, not UTF-8, too many parameters, or one
             included more than once (two readers could pick different ones).
     """
-    if media_type.partition(";")[0].strip().lower() != MEDIA_TYPE:
+    # RFC 9110 section 5.3: several fields, or one that a proxy made of them, are joined by a comma.
+    if "," in media_type or media_type.partition(";")[0].strip().lower() != MEDIA_TYPE:
         raise _invalid(f"the body must be {MEDIA_TYPE}")
     try:
         text = body.decode("utf-8")

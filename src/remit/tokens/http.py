@@ -150,7 +150,8 @@ async def _granted(service: TokenService, asked: Asked) -> dict[str, Any]:
 async def _form(request: Request, service: TokenService) -> Form:
     try:
         body = await _body(request)
-        return parse_form(body, media_type=request.headers.get("content-type", ""))
+        # Several, joined, are no media type: two readers could pick different ones.
+        return parse_form(body, media_type=_joined(request, "content-type") or "")
     except TokenRefused as refused:
         await run_in_threadpool(service.refuse, refused)
         raise

@@ -9,6 +9,7 @@ from remit.tokens.model import OAuthError, TokenRefused
 
 _MAX_RESOURCES = 16
 _PATH = re.compile(r"/mcp/[a-z0-9-]{1,63}|/servers/[a-z0-9-]{1,63}/mcp")
+_SERVER = re.compile(rf"(?:{_PATH.pattern})\Z")
 _ALIAS = re.compile(r"/servers/([a-z0-9-]{1,63})/mcp\Z")
 
 
@@ -39,7 +40,13 @@ def audience(resources: Sequence[str], *, base: str, exactly_one: bool) -> tuple
 
 
 def same(resources: Sequence[str]) -> tuple[str, ...]:
-    """What is the same for the same resources, in whatever order and by whichever of a server's two names."""
+    """What is the same for the same resources, in whatever order and by whichever of a server's two names.
+
+    The deployment itself opens all of it, so what is named beside it counts for nothing: else whoever adds a made-up
+    server asks for what nobody else asks for.
+    """
     if len(resources) == 1:  # mostly
         return (_ALIAS.sub(r"/mcp/\1", resources[0]),)
+    if whole := [each for each in resources if _SERVER.search(each) is None]:
+        return (whole[0],)
     return tuple(sorted({_ALIAS.sub(r"/mcp/\1", each) for each in resources}))

@@ -87,11 +87,12 @@ def after(trail: Trail | None, sighting: Sighting) -> Trail:
     """What is known after one more use. Uses come in the order of time; an earlier one moves no clock back."""
     if trail is None:
         return Trail(sighting)
-    if not comparable(trail.last.place, sighting.place):
-        return trail
-    if trail.last.place == sighting.place:
-        return Trail(sighting, trail.moves) if sighting.at >= trail.last.at else trail
+    # Whatever this use is: moves that stayed would be found again and again, with nobody elsewhere any more.
     kept = tuple(move for move in trail.moves if move.to.at > sighting.at - WINDOW)
+    if not comparable(trail.last.place, sighting.place):
+        return Trail(trail.last, kept)
+    if trail.last.place == sighting.place:
+        return Trail(sighting if sighting.at >= trail.last.at else trail.last, kept)
     move = Move(trail.last.place, sighting, fresh=sighting.at - trail.last.at < FRESH)
     return Trail(sighting, (*kept, move)[-_MOST:])
 
@@ -114,8 +115,7 @@ def _crossed(visited: Iterable[str], one: str, other: str) -> bool:
     return not wanted
 
 
-def second(trail: Trail, *, now: Instant) -> list[str]:
-    """The tokens that may still live and were had at another place than the first."""
-    found = {move.to.token: move.to for move in trail.moves} | {trail.last.token: trail.last}
-    live = (each for each in found.values() if each.token and each.at > now - TOKEN_LIFETIME)
-    return sorted(each.token for each in live if each.place != trail.home)
+def second(had: Iterable[Sighting], *, home: str, now: Instant) -> list[Sighting]:
+    """Of the tokens that a key had, for whatever: those that may live and were had at another place than the first."""
+    live = (each for each in had if each.at > now - TOKEN_LIFETIME)
+    return [each for each in live if each.place != home and comparable(each.place, home)]

@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,6 +15,7 @@ from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
 from remit.kernel.errors import StorageUnavailable
 from remit.keys import jose
 from remit.storage.schema import runs
+from remit.tokens.form import MEDIA_TYPE
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
@@ -78,6 +80,22 @@ def test_the_checker_takes_what_the_endpoint_issued(world: Any) -> None:
     assert (caller.agent, caller.purpose, caller.bound) == ("invoice-bot", "pay-invoices", True)
     assert proof.key.startswith(f"dpop:{world.instance_key.public.thumbprint}:")
     assert proof.expires == world.now + MINUTE
+
+
+@pytest.mark.parametrize("first", [MEDIA_TYPE, f"{MEDIA_TYPE};charset=utf-8"])
+def test_two_media_types_are_none(world: Any, first: str) -> None:
+    """Else a reader in front that takes the last one would see no form here."""
+    body, proof = urlencode(world.form()), ("dpop", world.proof())
+    with TestClient(world.app, base_url=world.base) as client:
+
+        def post(*types: str) -> Any:
+            return client.post(
+                "/oauth2/token", content=body, headers=[*(("content-type", each) for each in types), proof]
+            )
+
+        for several in ([first, "text/plain"], [first, first], [f"{first}, text/plain"]):
+            assert MEDIA_TYPE in refused(post(*several), 400, "invalid_request")
+        assert post(first).status_code == 200
 
 
 @pytest.mark.requirement("resource:audience")

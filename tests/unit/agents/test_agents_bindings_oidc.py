@@ -8,6 +8,7 @@ from tests.unit.attestation.issuer import ASKED, NAMES
 from remit.agents import spec
 from remit.agents.binding import READERS, Binding
 from remit.agents.bindings.preset import preset
+from remit.attestation.conditions import holds
 from remit.kernel.errors import RemitError
 from remit.people.document import SpecInvalid
 
@@ -70,6 +71,14 @@ def test_what_each_platform_asks_for(platform: str) -> None:
         ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/.github/workflows/a.yml@refs/heads/*"}, BRANCH),
         ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/.github/workflows/a.yml@**"}, BRANCH),
         ("github_actions", {"repository_id": "74", "job_workflow_ref": "o/**"}, BRANCH),
+        # `x@refs/heads/main` is a branch that anybody may push
+        ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/.github/workflows/**@refs/heads/main"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/**@refs/heads/main"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "job_workflow_ref": "o/**/pay.yml@refs/heads/main"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/**@refs/heads/release/*"}, BRANCH),
+        # of an owner that is called refs
+        ("github_actions", {"repository_id": "74", "workflow_ref": "refs/heads/.github/**@refs/heads/main"}, BRANCH),
+        ("oidc", {"claims": {"repository_id": "74", "workflow_ref": "o/r/**@refs/heads/main"}}, "a wildcard"),
         # half of what tells a workload apart
         ("kubernetes", {"namespace": "pay"}, "service_account_uid: is missing"),
         ("kubernetes", {"service_account_uid": "u"}, "namespace: is missing"),
@@ -107,11 +116,22 @@ def test_what_would_let_in_more_than_its_author_thinks(method: str, said: dict[s
         {"ref": "refs/heads/*", "environment": "pay"},
         {"workflow_ref": "o/r/.github/workflows/*.yml@refs/heads/main"},
         {"job_workflow_ref": "o/auto/.github/workflows/pay.yml@refs/tags/v*"},
+        {"workflow_ref": "o/r/.github/workflows/pay.yml@refs/heads/release/**"}, {"ref": "refs/heads/release/**"},
     ],
     ids=str,
 )  # fmt: skip
 def test_one_condition_that_is_not_of_every_branch_is_enough(said: dict[str, str]) -> None:
     assert READERS["github_actions"]({"trust": "github", "repository_id": "74", **said})
+
+
+def test_a_workflow_by_a_pattern_is_still_at_its_branch() -> None:
+    """`x@refs/heads/main` is a legal name of a branch: what stands before the `@` must not reach over it."""
+    pattern = "o/r/.github/workflows/*@refs/heads/main"
+    asked = READERS["github_actions"]({"trust": "github", "repository_id": "74", "workflow_ref": pattern})["claims"]
+    said = {"repository_id": "74", "sub": "repo:o/r", "event_name": "push", "ref": "refs/heads/main"}
+    for branch, lets_in in (("main", True), ("x@refs/heads/main", False)):
+        workflow = f"o/r/.github/workflows/evil.yml@refs/heads/{branch}"
+        assert holds(said | {"workflow_ref": workflow}, asked) is lets_in
 
 
 def test_a_trust_is_named() -> None:

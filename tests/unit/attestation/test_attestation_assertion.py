@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.attestation.assertion import AssertionRefused, check_claims
+from remit.attestation import assertion as assertion_module
+from remit.attestation.assertion import AssertionRefused, check_claims, claimed
 from remit.attestation.service import PrivateKeyJwt
 from remit.kernel.clock import SECOND, Instant
 from remit.keys import jose
@@ -143,6 +144,17 @@ def test_clocks_may_differ_by_a_minute(clients: PrivateKeyJwt, changes: dict[str
 def test_what_is_no_assertion_authenticates_nobody(clients: PrivateKeyJwt, assertion: str) -> None:
     with pytest.raises(AssertionRefused):
         clients.authenticate(assertion, now=NOW)
+
+
+def test_what_is_too_long_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever has no key at all would have megabytes of their text decoded and parsed."""
+    token = signed()
+    assert claimed(token, most=len(token))[1] == GOOD
+    read: list[str] = []
+    monkeypatch.setattr(assertion_module, "_claimed", read.append)
+    with pytest.raises(AssertionRefused) as refused:
+        claimed(token, most=len(token) - 1)
+    assert (refused.value.reason, read) == ("not a compact token", [])
 
 
 @given(st.text(max_size=200))

@@ -1,4 +1,7 @@
-"""Key sets that real issuers published, as they were recorded: they are read whole, and their keys verify."""
+"""Key sets that real issuers published, as they were recorded: they are read whole, and their keys verify.
+
+The SPIFFE bundle among them was published by no issuer: it is the example of a specification.
+"""
 
 from __future__ import annotations
 
@@ -72,12 +75,12 @@ def test_every_recorded_set_is_read_here() -> None:
     for name in USABLE:
         said = json.loads(text(name))
         assert said["issuer"]
-        assert said["from"], "where it was recorded"
+        assert said["from"], "where it was recorded, or the specification whose example it is"
         assert not [key for key in said["keys"] if {"d", "p", "q", "k"} & key.keys()]
 
 
 @pytest.mark.parametrize("name", USABLE)
-def test_the_usable_keys_of_a_real_issuer(name: str) -> None:
+def test_the_usable_keys_of_each_set(name: str) -> None:
     loaded: Loaded = PublishedKeys(Pages(name))(trust(name))
     found = {each.kid: tuple(way for way in foreign.ALGORITHMS if each.for_algorithm(way)) for each in loaded.keys.keys}
     assert found == USABLE[name]

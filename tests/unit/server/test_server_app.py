@@ -26,7 +26,9 @@ class Inner:
         await send({"type": "http.response.body", "body": b""})
 
 
-def ask(path: str, *headers: tuple[bytes, bytes], server: tuple[str, int | None] | None) -> tuple[int, Any, Inner]:
+def ask(
+    path: str, *headers: tuple[bytes, bytes], server: tuple[str, int | None] | None, method: str = "GET"
+) -> tuple[int, Any, Inner]:
     inner, sent = Inner(), []
 
     async def send(message: Any) -> None:
@@ -38,7 +40,7 @@ def ask(path: str, *headers: tuple[bytes, bytes], server: tuple[str, int | None]
     app = App(
         place=Place("http://127.0.0.1:8470"), gateway=inner, me_can=inner, evaluation=inner, token=inner, rest=inner
     )
-    scope = {"type": "http", "path": path, "method": "GET", "headers": list(headers), "server": server}
+    scope = {"type": "http", "path": path, "method": method, "headers": list(headers), "server": server}
     asyncio.run(app(scope, receive, send))
     body = sent[1]["body"]
     return sent[0]["status"], json.loads(body) if body else None, inner
@@ -48,16 +50,22 @@ PATHS = ["/v1/agents", ME_CAN, EVALUATION, OUTCOMES, "/metrics", "/healthz", "/o
          "/v1/me/mandate", "/.well-known/oauth-authorization-server"]  # fmt: skip
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", PATHS)
-def test_every_path_is_for_this_servers_own_name(path: str) -> None:
+def test_every_path_is_for_this_servers_own_name(path: str, method: str) -> None:
+    """The token endpoint, too, which a POST reaches without the router: else a web page could ask by a rebound name."""
     at = ("127.0.0.1", 8470)
+
+    def answer(*headers: tuple[bytes, bytes]) -> tuple[int, Any, Inner]:
+        return ask(path, *headers, server=at, method=method)
+
     for wrong in ([(b"host", b"evil.test")], [], [HERE, (b"host", b"evil.test")]):
-        status, body, inner = ask(path, *wrong, server=at)
+        status, body, inner = answer(*wrong)
         assert (status, body["code"], inner.paths) == (421, "misdirected", [])
-    status, body, inner = ask(path, HERE, (b"origin", b"http://evil.test"), server=at)
+    status, body, inner = answer(HERE, (b"origin", b"http://evil.test"))
     assert (status, body["code"], inner.paths) == (403, "forbidden", [])
-    assert ask(path, HERE, server=at)[2].paths == [path]
-    assert ask(path, (b"Host", b"localhost:8470"), (b"Origin", b"http://localhost:8470"), server=at)[0] == 200
+    assert answer(HERE)[2].paths == [path]
+    assert answer((b"Host", b"localhost:8470"), (b"Origin", b"http://localhost:8470"))[0] == 200
 
 
 def test_a_probe_may_call_by_the_address_it_reached() -> None:

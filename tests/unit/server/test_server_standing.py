@@ -106,6 +106,15 @@ def test_a_view_that_is_behind_says_nothing_of_anybody(name: str) -> None:
         ViewStanding(lambda: picture).agent_standing(name, Instant(2))
 
 
+def test_nor_of_an_agent_that_it_remembers() -> None:
+    """What is remembered of a view is as old as that view."""
+    picture = cast("View", Picture())
+    standing = ViewStanding(lambda: picture)
+    assert standing.agent_standing("bot", Instant(1)) is not None
+    with pytest.raises(StorageUnavailable):
+        standing.agent_standing("bot", Instant(2))
+
+
 def test_nor_does_it_say_which_agents_let_a_client_in() -> None:
     """Else a person would be asked to consent for an agent that is stopped elsewhere."""
     picture = Picture()

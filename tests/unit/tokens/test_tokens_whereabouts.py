@@ -125,11 +125,30 @@ def test_a_key_of_this_machine_that_is_used_elsewhere_too() -> None:
     assert found((HERE, 0), (CAFE, 10), (HERE, 20), (CAFE, 30))[-1]
 
 
+@pytest.mark.parametrize("where", [OFFICE, CAFE, place("2001:db8::1")])
+def test_what_was_found_is_not_found_again_when_nobody_is_elsewhere_any_more(where: str) -> None:
+    """Whichever place goes on, and from an address of either family: moves that are old say nothing."""
+    trail = trail_of((OFFICE, 0), (CAFE, 10), (OFFICE, 20), (CAFE, 30), (OFFICE, 40))
+    assert at_two_places(trail)
+    for minutes in range(16, 400, 60):
+        trail = after(trail, Sighting(where, Instant(NOON + minutes * MINUTE), "tok"))
+        assert not at_two_places(trail)
+        assert len(trail.moves) <= 1
+
+
 def test_only_what_was_had_at_the_second_place_and_may_live_is_taken_back() -> None:
-    trail = trail_of((OFFICE, 0), (CAFE, 10), (OFFICE, 20), (CAFE, 30))
-    assert trail.home == OFFICE
-    assert second(trail, now=Instant(NOON + 31 * SECOND)) == ["tok_1", "tok_3"]
-    assert second(trail, now=Instant(NOON + 10 * SECOND + TOKEN_LIFETIME)) == ["tok_3"]
+    uses = [(OFFICE, 0), (CAFE, 10), (CAFE, 11), (OFFICE, 20), (HOME, 25), (CAFE, 30), (place("2001:db8::1"), 30)]
+    had = [Sighting(where, Instant(NOON + at * SECOND), f"tok_{n}") for n, (where, at) in enumerate(uses)]
+
+    def taken(seconds: int, *, home: str = OFFICE) -> list[str]:
+        return [each.token for each in second(had, home=home, now=Instant(NOON + seconds * SECOND))]
+
+    assert taken(31) == ["tok_1", "tok_2", "tok_4", "tok_5"]
+    assert taken(31, home=CAFE) == ["tok_0", "tok_3", "tok_4"]
+    assert taken(31, home=HERE) == [each.token for each in had], "this machine has addresses of both families"
+    over = TOKEN_LIFETIME // SECOND
+    assert taken(10 + over) == ["tok_2", "tok_4", "tok_5"]
+    assert taken(30 + over) == []
 
 
 @pytest.mark.parametrize(
@@ -199,6 +218,15 @@ def test_resources_are_the_same_in_any_order_and_by_either_name(other: list[str]
     assert same(other) == same(["http://x/mcp/a", "http://x/mcp/b"])
     assert same(other) != same(["http://x/mcp/a"])
     assert same(["http://x"]) == ("http://x",)
+
+
+@pytest.mark.parametrize("beside", [["/mcp/zzz"], ["/mcp/a", "/servers/b/mcp"]])
+def test_what_opens_everything_is_the_same_whatever_is_named_beside_it(beside: list[str]) -> None:
+    """Else whoever adds a server that nobody has would never be asked from where they come."""
+    base = "http://x/remit"
+    others = [base + each for each in beside]
+    assert same([base, *others]) == same([*others, base]) == same([base]) == (base,)
+    assert same(others) != same([base])
 
 
 def test_a_window_holds_two_renewals() -> None:

@@ -25,6 +25,7 @@ _MOST_CLAIMS: Final = 20
 _MOST_DEPTH: Final = 4
 _MOST_STARS: Final = 2
 _MOST_NUMBER: Final = 2**53
+_REF: Final = "ref"  # the condition that is a branch or tag alone; those of workflows have it after their first `@`
 _BEGINS: Final = re.compile(r"refs/(heads|tags)/[^*]")
 _GLOB: Final = re.compile(r"\*\*?")
 # Whether a claim names one thing for ever is for its issuer to say; these words say that it does.
@@ -88,7 +89,7 @@ def _needed(fields: Fields, known: Preset, said: Mapping[str, Any]) -> None:
             if key not in said:
                 fields.problem(key, f"is missing: {need.because}")
     for choice in known.choices:
-        if not any(key in said and not _every_branch(said[key]) for key in choice.any):
+        if not any(key in said and not _every_branch(key, said[key]) for key in choice.any):
             first, *_ = choice.any
             names = " or ".join((", ".join(choice.any[:-1]), choice.any[-1]))
             fields.problem(
@@ -102,15 +103,16 @@ def _needed(fields: Fields, known: Preset, said: Mapping[str, Any]) -> None:
             fields.problem(each.key, f"is not of the {each.other} {part}: {each.because}")
 
 
-def _every_branch(value: object) -> bool:
+def _every_branch(key: str, value: object) -> bool:
     """Whether a `ref`, or a workflow at one, is a pattern for names that anybody may choose from the first letter on.
 
     Who can push a branch can push a tag too, and what runs there is what they pushed.
     """
     if not isinstance(value, str) or "*" not in value:
         return False
-    ref = value if value.startswith("refs/") else value.partition("@")[2]
-    return not ref or ("*" in ref and _BEGINS.match(ref) is None)
+    workflow, _, ref = ("", "", value) if key == _REF else value.partition("@")
+    # `x@refs/heads/main` is a legal branch: `**@refs/heads/main` would be that one's `@` too. `*` is no `/` of it.
+    return "**" in workflow or not ref or ("*" in ref and _BEGINS.match(ref) is None)
 
 
 def _refused(known: Preset, conditions: Conditions) -> list[tuple[str, str]]:
