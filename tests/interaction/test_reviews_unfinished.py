@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from tests.interaction.apply_world import DANA, Rig, Tree
-from tests.interaction.reviews_world import BOT, World, in_need
+from tests.interaction.reviews_world import BOT, SECRET, World, in_need
 from tests.interaction.test_reviews_bound_to_shown import due, taken, tools
 from tests.interaction.test_reviews_changed import SUSPENDED, asked, toxic
 
@@ -22,6 +23,7 @@ from remit.people.change import Actor
 from remit.reviews import narrowing
 from remit.reviews.model import Answer, AnswerState, Question, QuestionState
 from remit.reviews.sql import SqlAnswers
+from remit.reviews.word import sealed
 
 BY_DANA = Actor(by="dana")
 ALL = {"list_payees", "list_invoices", "transfer"}
@@ -154,6 +156,18 @@ def test_what_another_keep_passed_over_it_does_not_keep(world: World) -> None:
     undone = {done[1]: left for done, left in zip(_unkept(world), world.hands.left, strict=True)}
     assert undone["payments/list_invoices"][0] is None
     assert undone["payments/list_payees"][0] is not None
+
+
+def test_a_keep_from_before_it_was_written_down_what_was_kept_is_taken_back(world: World) -> None:
+    question = asked(world, "list_payees")
+    answer = world.answer(question, "keep", shown=question.serial)
+    world.later(10 * MINUTE)
+    done = world.reviews.answer_of(answer.id)
+    of_old = replace(done, done={name: value for name, value in done.done.items() if name != "kept"})
+    now = world.find(question)
+    world.rig.writer.change(lambda tx: SqlAnswers(tx.connection).put(sealed(SECRET, of_old, now)))
+    world.reviews.undo(answer.id, by=BY_DANA)
+    assert _unkept(world) == [("unkeep by dana", "payments/list_payees", 0)]
 
 
 def test_a_keep_that_is_only_staged_keeps_nothing_yet(world: World) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tru
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import activation_of, gaps_text, row_of, suspended
 from remit.access.activation_seal import MEMBER, UNSEALED, Unsealed
+from remit.access.judge import NEEDED
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
 from remit.kernel.names import ActionName, AgentName, PurposeName
@@ -107,12 +108,14 @@ class SqlActivations:
         """How many may lapse once the record of a scope (of one agent there) is believed, as last recorded: at most.
 
         Those of which nobody can tell whether they are used, and those that need a person, which may be unused too;
-        there, and among what is used together with something there (`beside`).
+        there, and among what is used together with something there (`beside`). And what something else needs.
         """
         so = or_(*(activations.c.body.like(f'%"state":"{each.value}"%') for each in _UNKNOWN))
         mine = activations.c.agent == agent if agent else true()
         here = select(func.count()).select_from(activations).where(_STARTED, activations.c.scope == scope, so, mine)
-        found: int = self._connection.execute(here).scalar_one()
+        kept = activations.c.body.like(f'%"why":"{NEEDED}"%')  # while something needs it, which may lapse then
+        needed = select(func.count()).select_from(activations).where(_STARTED, kept, mine)
+        found: int = self._connection.execute(here).scalar_one() + self._connection.execute(needed).scalar_one()
         if beside:
             elsewhere = select(*_COLUMNS).where(_STARTED, activations.c.scope != scope, so, mine)
             found += len(frozenset(beside).intersection(_keys(self._connection.execute(elsewhere))))

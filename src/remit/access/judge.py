@@ -20,6 +20,7 @@ AT_RISK, CALM = SHIPPED.at_risk, SHIPPED.calm
 EXPOSED, TOXIC, SEVERED = "credential_exposed", "toxic_combination", "what_it_needs_is_suspended"
 CRITICAL: Final = "critical_signal"
 DOUBT, TOO_LONG = "doubt", "at_risk_too_long"
+NEEDED: Final = "needed"
 PASSING: Final = frozenset({EXPOSED, TOXIC, SEVERED})
 _STATE = ActivationState
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
@@ -239,7 +240,7 @@ def _waits(facts: Facts, lasts: int, parameters: Parameters) -> str:
     if facts.tier is Tier.CRITICAL or (shorter is not None and facts.idle_covered >= shorter):
         return ""
     if facts.needed:
-        return "needed"
+        return NEEDED
     return "held_by_a_run" if facts.held and facts.idle_covered - lasts < parameters.held_most else ""
 
 

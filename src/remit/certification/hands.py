@@ -11,7 +11,7 @@ from remit.access.activation_seal import UNSEALED, Unsealed
 from remit.access.activation_sql import SqlActivations
 from remit.access.against import weighed
 from remit.access.become import become, passing
-from remit.access.judge import judge, quiet
+from remit.access.judge import SEVERED, judge, quiet
 from remit.catalog.model import Tier
 from remit.certification.batch import asked
 from remit.certification.kin import kin_of
@@ -162,10 +162,12 @@ class Hands:
         covers = tuple(sorted(each for each, since in against.items() if since <= looked and each in known_of))
         kept = replace(known, vouched=until, covers=covers, looked=looked, serial=known.serial + 1 if before else 1)
         kept = released(kept, against, shown, quiet=quiet(facts_of(kept, setting)), now=setting.now)
-        found = judge(facts_of(kept, setting)).state
-        if found in {ActivationState.SUSPENDED, ActivationState.REVOKED}:
+        found = judge(facts_of(kept, setting))
+        # What it needs may be kept in the same change, which is not seen here: it comes back with that.
+        waits = found.reason == SEVERED
+        if found.state in {ActivationState.SUSPENDED, ActivationState.REVOKED} and not waits:
             raise Conflict(
-                f"{key.action} of {key.agent} is {found.value}, and keeping does not start it",
+                f"{key.action} of {key.agent} is {found.state.value}, and keeping does not start it",
                 try_=f"remit activation start {key.agent} {key.action}",
             )
         rows.put(

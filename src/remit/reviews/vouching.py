@@ -19,7 +19,7 @@ from remit.reviews.ground import Ground
 from remit.reviews.model import Answer, Kind, Question, QuestionState, Said
 from remit.reviews.shown import OF_ENTITLEMENTS, QUIET, shown_against, shown_standing, spoke_against, stands
 from remit.reviews.sql import SqlQuestions
-from remit.reviews.subject import Subject
+from remit.reviews.subject import Subject, names_of, names_of_key
 from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
 
@@ -79,11 +79,11 @@ def unvouch(ground: Ground, tx: Transaction, answer: Answer, question: Question,
     again = question.kind is Kind.NEEDS_HUMAN and question.state is QuestionState.ANSWERED  # it is asked again
     for key in SqlActivations(tx.connection).keys_of(question.agent):
         id = activation_id(key)  # noqa: A001 - what it is
-        if not _keeps((answer, question), id):
+        if not _keeps((answer, question), key):
             continue
         said = was.get(id)
         before = None if said is None else Under(ActivationState(said[0]), str(said[1]), Instant(said[2]))
-        left = next((_kept(ground, *each, id, tier(key.action)) for each in others if _keeps(each, id)), None)
+        left = next((_kept(ground, *each, id, tier(key.action)) for each in others if _keeps(each, key)), None)
         with suppress(NotFound, Conflict):  # it ended meanwhile
             ground.hands.unkeep(tx, key, by=by, was=before, left=left, asks=again)
 
@@ -94,9 +94,11 @@ def _others(ground: Ground, connection: Connection, answer: Answer, question: Qu
     return [each for each in found if each[0].id != answer.id and given_so(ground.secret, *each)]
 
 
-def _keeps(pair: Pair, id: str) -> bool:  # noqa: A002 - of an activation
-    """Whether an answer kept it: what it passed over, nobody vouches for."""
-    return id in pair[0].done.get("kept", ())
+def _keeps(pair: Pair, key: ActivationKey) -> bool:
+    """Whether an answer kept it: what it passed over, nobody vouches for. From before that was written down: all."""
+    answer, question = pair
+    kept = answer.done.get("kept")
+    return activation_id(key) in kept if kept is not None else not names_of_key(key).isdisjoint(names_of(question))
 
 
 def _kept(ground: Ground, answer: Answer, question: Question, id: str, tier: Tier) -> Kept:  # noqa: A002 - as above

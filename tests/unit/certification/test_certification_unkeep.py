@@ -20,11 +20,13 @@ from tests.unit.certification.test_certification_service import NOON, WORK, key
 from tests.unit.certification.test_certification_unsure import tell_at
 
 from remit.access.activation import ActivationState, Under
-from remit.access.judge import TOXIC
+from remit.access.judge import SEVERED, TOXIC
+from remit.access.model import Rule
 from remit.agents.signals import Noticed, Signal
 from remit.certification.ports import Nobody
 from remit.certification.releasing import needing, put_back, releasable, released
 from remit.kernel.clock import DAY, HOUR, SECOND, Instant
+from remit.kernel.names import ActionName
 from remit.storage.ports import Transaction
 
 State = ActivationState
@@ -233,3 +235,28 @@ def test_the_days_at_risk_of_a_doubt_that_was_over_for_a_day_are_not_brought_bac
     later(desk, 201)
     desk.unkeep(key("change"), by=DANA, was=was)
     assert desk.stored("change").state == state
+
+
+def test_what_needs_another_is_kept_with_it() -> None:
+    """In one change, in which the other is not seen as kept yet; else it would be passed over."""
+    desk = CalmDesk()
+    desk.rules["write"] = Rule(action=ActionName("s/write"), needs=(ActionName("s/pay"),))
+    for tool in ("pay", "write"):
+        desk.put(tool)
+        tell_at(desk, LEAK, f"{WORK} s/{tool}: leak", on=True)
+    desk.at(desk.clock.at - NOON + HOUR)
+    desk.service.judge_agent("bot")
+    assert [why(desk.stored(each)) for each in ("pay", "write")] == [("suspended", TOXIC), ("suspended", SEVERED)]
+
+    def both(tx: Transaction) -> None:
+        for tool in ("pay", "write"):
+            desk.hands.keep(
+                tx, key(tool), until=Instant(desk.clock.at + DAY), by=DANA, shown={"toxic_combination leak"}
+            )
+
+    desk.memory.change(both)
+    assert desk.stored("write").state is State.SUSPENDED, "it starts nothing"
+    desk.at(desk.clock.at - NOON + HOUR)
+    desk.service.tick()
+    desk.service.judge_agent("bot")
+    assert [desk.stored(each).state for each in ("pay", "write")] == [State.ACTIVE, State.ACTIVE]

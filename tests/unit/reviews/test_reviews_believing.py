@@ -103,11 +103,11 @@ def test_what_nobody_doubts_is_not_decided(writer: MemoryWriter, believing: Beli
             say(writer, believing, "crm", trusted=trusted)
 
 
-def put(writer: MemoryWriter, agent: str, state: ActivationState, scope: str = "crm") -> None:
+def put(writer: MemoryWriter, agent: str, state: ActivationState, scope: str = "crm", why: str = "") -> None:
     key = ActivationKey(AgentName(agent), PurposeName("work"), ActionName(f"{scope}/read"), scope)
     it = Activation(
         key=key, boundary=BoundaryName("b"), boundary_version=1, agent_version="1", state=state, since=Instant(NOON),
-        started=Instant(NOON), by="", serial=1, usage=Usage(Instant(NOON), Micros(0)),
+        started=Instant(NOON), by="", serial=1, usage=Usage(Instant(NOON), Micros(0)), why=why,
     )  # fmt: skip
     writer.change(lambda tx: SqlActivations(tx.connection).put(it, expected=0, due=2**62))
 
@@ -141,3 +141,12 @@ def test_what_is_used_together_with_something_there_would_lapse_too(
     doubt(writer, doubting, "b")
     assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (2, 5)
     assert writer.read(lambda c: believing.would_lapse(c, "crm b")) == (0, 5)
+
+
+def test_what_is_kept_because_something_needs_it_may_lapse_too(
+    writer: MemoryWriter, doubting: Doubting, believing: Believing
+) -> None:
+    for agent, why in (("a", "needed"), ("b", "most_of_its_time_has_gone"), ("c", "held_by_a_run")):
+        put(writer, agent, ActivationState.EXPIRING, scope="erp", why=why)
+    doubt(writer, doubting)
+    assert writer.read(lambda c: believing.would_lapse(c, "crm")) == (1, 3)
