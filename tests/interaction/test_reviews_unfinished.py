@@ -17,7 +17,7 @@ from remit.access.activation import ActivationState
 from remit.access.draft import History
 from remit.access.sql import SqlBoundaries
 from remit.kernel.clock import DAY, HOUR, MINUTE
-from remit.kernel.errors import Conflict, StorageUnavailable
+from remit.kernel.errors import Conflict, IntegrityFailed, StorageUnavailable
 from remit.kernel.names import ActionName, BoundaryName
 from remit.people.change import Actor
 from remit.reviews import narrowing
@@ -126,6 +126,24 @@ def test_an_undo_that_a_crash_interrupts_is_none(world: World, monkeypatch: pyte
     assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
     world.reviews.undo(answer.id, by=BY_DANA)
     assert history(world).waiting is not None
+
+
+@pytest.mark.parametrize("said", ["keep", "end"])
+def test_an_agent_of_whom_a_row_cannot_be_read_keeps_no_answer_waiting(
+    world: World, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def unreadable(agent: str) -> None:
+        loaded.append(agent)
+        raise IntegrityFailed("a row cannot be read")
+
+    monkeypatch.setattr(world.hands, "prepare", unreadable)
+    question = asked(world, "list_payees")
+    answer = world.answer(question, said, shown=question.serial)
+    world.later(10 * MINUTE)
+    assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
+    assert loaded == ([BOT] if said == "keep" else []), "what takes access away needs nothing of it"
 
 
 # a keep that is taken back -----------------------------------------------------------------------

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
-
 from remit.people.change import Actor
 from remit.reviews.ground import Ground
 from remit.reviews.model import Answer, AnswerState, Question, QuestionState, Said
@@ -93,19 +91,6 @@ class Answers:
         if again.agent:
             self.tx.touch(f"activations:{again.agent}")  # it is brought up to date with the next tick
         return again
-
-
-def load(ground: Ground, id: str) -> None:  # noqa: A002 - what it is
-    """Load what the agent has that an answer is about, before the change that does something with it."""
-
-    def about(connection: Connection) -> str:
-        answer = SqlAnswers(connection).find(id)
-        question = None if answer is None else SqlQuestions(connection).find(answer.question)
-        return "" if question is None else question.agent
-
-    agent = ground.reader.read(about)
-    if agent:
-        ground.hands.prepare(agent)
 
 
 def actor_of(answer: Answer) -> Actor:

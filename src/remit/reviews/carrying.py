@@ -17,14 +17,14 @@ from remit.kernel.clock import DAY, Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, Forbidden, NotFound
 from remit.kernel.names import ActionName, BoundaryName
 from remit.people.change import Actor
-from remit.reviews.answers import OVERTAKEN, Answers, actor_of, load
+from remit.reviews.answers import OVERTAKEN, Answers, actor_of
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, Said
 from remit.reviews.narrowing import without
 from remit.reviews.shown import OF_ENTITLEMENTS, lapsing, rewritten, shown_narrowing
 from remit.reviews.subject import Subject
 from remit.reviews.telling import REMIT, log, notify
-from remit.reviews.vouching import released, vouch, vouches
+from remit.reviews.vouching import load, released, vouch, vouches
 from remit.storage.ports import Transaction
 
 LATE: Final = DAY  # after its time nothing is carried out any more: a row put back later says nothing

@@ -10,7 +10,7 @@ from remit.access.codec import draft_from
 from remit.kernel.errors import Conflict, NotFound
 from remit.people.change import Actor
 from remit.reviews.answering import Answering
-from remit.reviews.answers import Answers, load
+from remit.reviews.answers import Answers
 from remit.reviews.carrying import version_in_force
 from remit.reviews.ground import Ground
 from remit.reviews.model import NEVER, Answer, AnswerState, Kind, Question, QuestionState, Said
@@ -18,7 +18,7 @@ from remit.reviews.shown import reopened
 from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.subject import names_of
 from remit.reviews.telling import log
-from remit.reviews.vouching import unvouch, vouches
+from remit.reviews.vouching import load, unvouch, vouches
 from remit.storage.ports import Transaction
 
 _OF_EACH: Final = frozenset({Kind.NEEDS_HUMAN, Kind.CADENCE_WANTED})  # about entitlements one by one

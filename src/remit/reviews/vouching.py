@@ -12,13 +12,13 @@ from remit.access.activation_sql import SqlActivations
 from remit.catalog.model import Tier
 from remit.certification.releasing import releasable
 from remit.kernel.clock import DAY, Instant
-from remit.kernel.errors import Conflict, NotFound, RemitError
+from remit.kernel.errors import Conflict, IntegrityFailed, NotFound, RemitError
 from remit.people.change import Actor
 from remit.reviews.answers import Pair, actor_of
 from remit.reviews.ground import Ground
 from remit.reviews.model import Answer, Kind, Question, QuestionState, Said
 from remit.reviews.shown import OF_ENTITLEMENTS, QUIET, shown_against, shown_standing, spoke_against, stands
-from remit.reviews.sql import SqlQuestions
+from remit.reviews.sql import SqlAnswers, SqlQuestions
 from remit.reviews.subject import Subject, names_of, names_of_key
 from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
@@ -32,6 +32,23 @@ def vouches(answer: Answer, question: Question) -> bool:
     """Whether it keeps entitlements. Of a boundary the answer itself is its renewal, and nothing is done."""
     of_entitlements = question.kind in OF_ENTITLEMENTS and question.kind is not Kind.BOUNDARY_DUE
     return answer.said is Said.KEEP and of_entitlements and not answer.canary
+
+
+def load(ground: Ground, id: str) -> None:  # noqa: A002 - of an answer
+    """Before the change that does or takes back what a keep says: load what its agent has, which its hands judge by.
+
+    Whatever takes access away needs none of it; and an agent of whom a row cannot be read keeps no answer waiting.
+    """
+
+    def about(connection: Connection) -> str:
+        answer = SqlAnswers(connection).find(id)
+        question = None if answer is None else SqlQuestions(connection).find(answer.question)
+        return question.agent if answer and question and vouches(answer, question) else ""
+
+    agent = ground.reader.read(about)
+    if agent:
+        with suppress(IntegrityFailed):  # what is unreadable is said where it is needed
+            ground.hands.prepare(agent)
 
 
 def released(ground: Ground, tx: Transaction, question: Question, now: Instant) -> dict[str, Any]:
