@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ _STARTED = activations.c.serial > 0  # serial 0: a place that was held and not t
 _FORGED_PLACE = and_(activations.c.serial <= 0, activations.c.body != "")  # what is only held says nothing
 # What an idle clock that goes on again may end (`judge`, rule 5 before 6 and 7).
 _UNKNOWN = (ActivationState.NEEDS_USAGE, ActivationState.NEEDS_HUMAN)
+_SOME = 500  # keys in one query: four variables each
 _VALUES = ActivationRow.__slots__
 _RESEALED = (
     update(activations)
@@ -104,7 +105,7 @@ class SqlActivations:
         query = select(activations.c.agent, func.count().label("many")).where(activations.c.agent.in_(agents), _STARTED)
         return {row.agent: row.many for row in self._connection.execute(query.group_by(activations.c.agent))}
 
-    def waiting(self, scope: str, agent: str = "", beside: Collection[ActivationKey] = ()) -> int:
+    def waiting(self, scope: str, agent: str = "", beside: Sequence[ActivationKey] = ()) -> int:
         """How many may lapse once the record of a scope (of one agent there) is believed, as last recorded: at most.
 
         Those of which nobody can tell whether they are used, and those that need a person, which may be unused too;
@@ -116,9 +117,11 @@ class SqlActivations:
         kept = activations.c.body.like(f'%"why":"{NEEDED}"%')  # while something needs it, which may lapse then
         needed = select(func.count()).select_from(activations).where(_STARTED, kept, mine)
         found: int = self._connection.execute(here).scalar_one() + self._connection.execute(needed).scalar_one()
-        if beside:
-            elsewhere = select(*_COLUMNS).where(_STARTED, activations.c.scope != scope, so, mine)
-            found += len(frozenset(beside).intersection(_keys(self._connection.execute(elsewhere))))
+        elsewhere = [key for key in beside if key.scope != scope]
+        for at in range(0, len(elsewhere), _SOME):
+            some = _KEY.in_(elsewhere[at : at + _SOME])
+            there = select(func.count()).select_from(activations).where(_STARTED, some, so, mine)
+            found += self._connection.execute(there).scalar_one()
         return found
 
     def put(self, activation: Activation, *, expected: int, due: int) -> bool:

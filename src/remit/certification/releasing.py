@@ -1,7 +1,7 @@
 """What a person's keep releases, and what is so again when it is taken back (pure).
 
-A keep is about what its person was shown. So it releases what needs a person only if that was shown, or if what it
-covers is all that speaks against it; the days at risk run on, unless they were for a doubt that it covers.
+A keep is about what its person was shown. So it releases what needs a person only if that was shown, or if it covers
+the doubts that there are and the risk is low; and the days at risk run on, unless they were for a doubt and the same holds.
 """
 
 from __future__ import annotations
