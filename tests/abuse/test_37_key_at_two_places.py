@@ -46,8 +46,7 @@ class Two:
         records = Recorder(world.ring, world.clock, lambda: database.epoch)
         bound: dict[str, Any] = {"writer": database.writer, "records": records}
         self.agents = AgentService(**bound, reader=database.reader, data_keys=world.ring, clock=world.clock)
-        database.writer.change(lambda tx: world.ring.ensure_data_key(tx, f"agent:{BOT}"))
-        database.writer.change(lambda tx: SqlAgents(tx.connection).put(world.standing.agents[BOT].agent))
+        self.know(BOT)
         self.revoked = Revoked(world.clock)
         database.feed.subscribe(self.revoked.follow, self.revoked.reload)
         self.elsewhere = Elsewhere(**bound, signaller=self.agents)
@@ -56,6 +55,12 @@ class Two:
             elsewhere=self.elsewhere, **bound,
         )  # fmt: skip
         self.app = Starlette(routes=routes(self.service))
+
+    def know(self, agent: str) -> None:
+        """Keep the agent where what is noticed about it is kept."""
+        found = self.world.standing.agents[agent].agent
+        self.world.database.writer.change(lambda tx: self.world.ring.ensure_data_key(tx, f"agent:{agent}"))
+        self.world.database.writer.change(lambda tx: SqlAgents(tx.connection).put(found))
 
     def ask(
         self, address: str, *, later: int = 10 * SECOND, key: Any = None, app: Any = None, heard: str = "",
@@ -72,6 +77,11 @@ class Two:
     def statuses(self, *addresses: str, later: int = 10 * SECOND) -> list[int]:
         return [self.ask(each, later=later).status_code for each in addresses]
 
+    def taken_back(self, answer: Any) -> bool:
+        """Whether the token that was had is revoked."""
+        presented = self.world.checker.read(token_of(answer), now=self.world.now)
+        return bool(presented is None or self.revoked.has(presented.caller.token))
+
     def noticed(self) -> tuple[Noticed, ...]:
         return self.agents.risk(BOT).noticed
 
@@ -84,6 +94,39 @@ def two(world: Any) -> Two:
 def token_of(answer: Any) -> str:
     found: str = answer.json()["access_token"]
     return found
+
+
+def test_a_thief_who_asks_first_for_another_thing_is_the_second_place_all_the_same(two: Two) -> None:
+    """Else all that the copy had elsewhere would be taken back, and the thief would go on."""
+    resource = f"{two.world.base}/mcp/pay"
+    mine = [two.ask(OFFICE), two.ask(OFFICE)]
+    stolen = [two.ask(THIEF, resource=resource)]
+    mine.append(two.ask(OFFICE, resource=resource))
+    stolen.append(two.ask(THIEF, resource=resource))
+    mine.append(two.ask(OFFICE, resource=resource))
+    assert two.ask(OFFICE).status_code == 200
+    assert two.ask(THIEF, resource=resource).status_code == 400
+    assert [two.taken_back(each) for each in mine] == [False] * 4
+    assert [two.taken_back(each) for each in stolen] == [True] * 2
+
+
+def test_a_thief_who_waits_until_its_first_move_is_forgotten_is_so_too(two: Two) -> None:
+    for address, minutes in ((OFFICE, 0.5), (THIEF, 4), (OFFICE, 4.5), (OFFICE, 4.5), (OFFICE, 2.1), (THIEF, 0.4)):
+        assert two.ask(address, later=int(minutes * MINUTE)).status_code == 200
+    mine = two.ask(OFFICE, later=MINUTE // 2)
+    assert mine.status_code == 200
+    two.statuses(THIEF, OFFICE, THIEF)
+    assert two.ask(OFFICE).status_code == 200
+    assert not two.taken_back(mine)
+
+
+def test_nobody_pushes_out_what_another_place_had(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remit.tokens.elsewhere._MOST_HAD", 4)
+    two.ask(OFFICE, later=SECOND)
+    stolen = two.ask(THIEF, later=SECOND)
+    two.statuses(*([OFFICE] * 8), later=SECOND)
+    assert two.ask(THIEF).status_code == 400
+    assert two.taken_back(stolen)
 
 
 @pytest.mark.requirement("instance:two-places")
@@ -314,6 +357,27 @@ def test_two_agents_of_one_key_are_not_one_that_goes_to_and_fro(two: Two, world:
     assert two.noticed() == ()
 
 
+def test_what_another_agent_does_with_the_key_takes_nothing_from_this_one(two: Two, world: Any) -> None:
+    """Else whoever has an agent and a copied key puts another one out, in silence."""
+    own = world.new_key()
+    world.register(world.agent("other-bot", own, "pay-invoices"))
+    two.know("other-bot")
+    mine = two.ask(OFFICE)
+    asked = [
+        two.ask(where, client_assertion=world.assertion("other-bot", key=own)).status_code
+        for where in (THIEF, CAFE, THIEF, CAFE)
+    ]
+    assert asked == [200, 200, 200, 400]
+    assert not two.taken_back(mine)
+    assert two.ask(OFFICE).status_code == 200
+    assert two.noticed() == ()
+
+
+def test_who_came_first_by_the_other_family_is_looked_at_by_this_one(two: Two) -> None:
+    assert two.ask("2001:db8::1", later=6 * MINUTE).status_code == 200
+    assert two.statuses(OFFICE, THIEF, OFFICE, THIEF) == [200, 200, 200, 400]
+
+
 def test_uses_are_not_remembered_without_end(two: Two, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elsewhere_module, "_MOST", 2)
     keys = [world.new_key() for _ in range(2)]
@@ -322,7 +386,8 @@ def test_uses_are_not_remembered_without_end(two: Two, world: Any, monkeypatch: 
         assert two.ask(OFFICE, key=key).status_code == 200
     for known in ([use[0] for use in two.elsewhere._trails], list(two.elsewhere._had)):
         assert len(known) == 2
-        assert (keys[0].public.thumbprint in known, keys[1].public.thumbprint in known) == (True, False)
+        copies = [f"{BOT} {each.public.thumbprint}" for each in keys]
+        assert (copies[0] in known, copies[1] in known) == (True, False)
 
 
 def test_of_one_key_the_tokens_that_live_are_remembered_and_no_more_than_a_bound(

@@ -1,7 +1,7 @@
 """What a person's keep releases, and what is so again when it is taken back (pure).
 
 A keep is about what its person was shown. So it releases what needs a person only if that was shown, or if it covers
-the doubts that there are and the risk is low; and the days at risk run on, unless they were for a doubt and the same holds.
+the doubts that there are and the risk is low. The days at risk run on, unless they were for a doubt and that holds.
 """
 
 from __future__ import annotations

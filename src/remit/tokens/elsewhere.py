@@ -7,8 +7,8 @@ found is durable: a signal about the agent, an incident in the log, a notice, an
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from remit.agents.signals import Signal, own
@@ -30,6 +30,8 @@ from remit.tokens.whereabouts import (
     after,
     at_two_places,
     comparable,
+    first,
+    lives,
     place,
     second,
 )
@@ -41,7 +43,7 @@ REASON: Final = "instance_conflict"
 _REMIT: Final = Actor(by="remit")
 _MOST: Final = 65_536  # keys and what they were used for
 _MOST_HELD: Final = 1_024
-_MOST_HAD: Final = 256  # live tokens of one key
+_MOST_HAD: Final = 256  # live tokens of one copy
 _SLACK: Final = MINUTE  # nodes' clocks may differ
 
 
@@ -82,7 +84,8 @@ class Elsewhere:
         self._together = together
         self._lock = threading.Lock()
         self._trails: OrderedDict[_Use, Trail] = OrderedDict()
-        self._had: OrderedDict[str, deque[Sighting]] = OrderedDict()
+        self._had: OrderedDict[str, tuple[Sighting, ...]] = OrderedDict()
+        self._homes: OrderedDict[str, Sighting] = OrderedDict()
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
     def stays(self, wish: Wish, address: str) -> bool:
@@ -107,7 +110,7 @@ class Elsewhere:
         with self._lock:
             held = self._holder(key, now)
             trail = after(self._trails.get(_use(key, wish)), Sighting(where, now))
-            home = trail.home if held is None else held.home
+            home = self._home(key, trail, now) if held is None else held.home
             new = held is None and at_two_places(trail)
             taken = second(self._had.get(key, ()), home=home, now=now) if new else []
             if new:
@@ -130,10 +133,18 @@ class Elsewhere:
             use = _use(key, granted.wish)
             sighting = Sighting(where, now, granted.token)
             _put(self._trails, use, after(self._trails.get(use), sighting))
-            _put(self._had, key, _with(self._had.get(key), sighting))
+            _put(self._had, key, _with(self._had.get(key, ()), sighting))
+            while not lives(next(iter(self._had.values()))[-1], now):  # its newest token: all of that copy's are over
+                self._had.popitem(last=False)
+            _put(self._homes, key, first(self._homes.get(key), sighting))
             held = self._holder(key, now)
             if held is not None and held.home == where:
                 self._hold(key, _Held(where, Instant(now + HELD)))
+
+    def _home(self, key: str, trail: Trail, now: Instant) -> str:
+        """Where the key was first, for whatever: a thief who asks first for one thing makes nobody else the second."""
+        known = self._homes.get(key)
+        return known.place if known is not None and known.at > now - HELD and trail.knows(known.place) else trail.home
 
     def _holder(self, key: str, now: Instant) -> _Held | None:
         held = self._held.get(key)
@@ -190,13 +201,13 @@ def _put(kept: OrderedDict[K, V], key: K, value: V) -> None:
         kept.popitem(last=False)
 
 
-def _with(had: deque[Sighting] | None, sighting: Sighting) -> deque[Sighting]:
-    """The tokens that a key had and that may live, and one more."""
-    found = deque[Sighting](maxlen=_MOST_HAD) if had is None else had
-    while found and found[0].at <= sighting.at - TOKEN_LIFETIME:
-        found.popleft()
-    found.append(sighting)
-    return found
+def _with(had: Iterable[Sighting], sighting: Sighting) -> tuple[Sighting, ...]:
+    """The tokens that a key had and that may live, and one more. Who has very many pushes out its own and no others."""
+    live = [each for each in had if lives(each, sighting.at)]
+    if len(live) >= _MOST_HAD:
+        same_place = (each for each in live if each.place == sighting.place)
+        live.remove(next(same_place, live[0]))
+    return (*live, sighting)
 
 
 def _told(sighting: Sighting) -> dict[str, Any]:
@@ -211,8 +222,12 @@ def _notice(instance: str, now: Instant) -> str:
 
 
 def _key(wish: Wish) -> str | None:
-    """What tells this copy from others. One that proves no key has none of its own."""
-    return wish.jkt or wish.x5t
+    """What tells this copy from others. One that proves no key has none of its own.
+
+    Of its agent: what another agent does with the same key says nothing of this one's, and takes nothing from it.
+    """
+    key = wish.jkt or wish.x5t
+    return None if key is None else f"{wish.agent.agent} {key}"
 
 
 def _use(key: str, wish: Wish) -> _Use:

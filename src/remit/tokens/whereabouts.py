@@ -54,6 +54,10 @@ class Trail(NamedTuple):
         """Where it was before the first of its moves."""
         return self.moves[0].origin if self.moves else self.last.place
 
+    def knows(self, place: str) -> bool:
+        """Whether it was there."""
+        return place in (self.home, self.last.place, *(move.to.place for move in self.moves))
+
 
 @lru_cache(maxsize=4096)  # the same few come again and again
 def place(address: str, *, together: Networks = ()) -> str:
@@ -90,7 +94,8 @@ def after(trail: Trail | None, sighting: Sighting) -> Trail:
     # Whatever this use is: moves that stayed would be found again and again, with nobody elsewhere any more.
     kept = tuple(move for move in trail.moves if move.to.at > sighting.at - WINDOW)
     if not comparable(trail.last.place, sighting.place):
-        return Trail(trail.last, kept)
+        # Else whoever came first, and by the other family, would keep this one from ever being looked at.
+        return Trail(trail.last if lives(trail.last, sighting.at) else sighting, kept)
     if trail.last.place == sighting.place:
         return Trail(sighting if sighting.at >= trail.last.at else trail.last, kept)
     move = Move(trail.last.place, sighting, fresh=sighting.at - trail.last.at < FRESH)
@@ -115,7 +120,19 @@ def _crossed(visited: Iterable[str], one: str, other: str) -> bool:
     return not wanted
 
 
+def first(known: Sighting | None, sighting: Sighting) -> Sighting:
+    """Where a key is at home after one more use: where it was first, as long as it goes on there."""
+    if known is None or known.place == sighting.place or known.at <= sighting.at - HELD:
+        return sighting
+    return known
+
+
 def second(had: Iterable[Sighting], *, home: str, now: Instant) -> list[Sighting]:
     """Of the tokens that a key had, for whatever: those that may live and were had at another place than the first."""
-    live = (each for each in had if each.at > now - TOKEN_LIFETIME)
+    live = (each for each in had if lives(each, now))
     return [each for each in live if each.place != home and comparable(each.place, home)]
+
+
+def lives(sighting: Sighting, now: int) -> bool:
+    """Whether the token that was had then may live still."""
+    return sighting.at > now - TOKEN_LIFETIME

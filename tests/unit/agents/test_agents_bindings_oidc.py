@@ -76,6 +76,10 @@ def test_what_each_platform_asks_for(platform: str) -> None:
         ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/**@refs/heads/main"}, BRANCH),
         ("github_actions", {"repository_id": "74", "job_workflow_ref": "o/**/pay.yml@refs/heads/main"}, BRANCH),
         ("github_actions", {"repository_id": "74", "workflow_ref": "o/r/**@refs/heads/release/*"}, BRANCH),
+        # everybody has a repository, and branches of it
+        ("github_actions", {"repository_id": "74", "job_workflow_ref": "o/*/x/a.yml@refs/heads/main"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "job_workflow_ref": "o/r*/x/a.yml@refs/heads/main"}, BRANCH),
+        ("github_actions", {"repository_id": "74", "job_workflow_ref": "o*/r/x/a.yml@refs/heads/main"}, BRANCH),
         # of an owner that is called refs
         ("github_actions", {"repository_id": "74", "workflow_ref": "refs/heads/.github/**@refs/heads/main"}, BRANCH),
         ("oidc", {"claims": {"repository_id": "74", "workflow_ref": "o/r/**@refs/heads/main"}}, "a wildcard"),

@@ -16,6 +16,7 @@ from remit.tokens.model import TOKEN_LIFETIME
 from remit.tokens.resources import same
 from remit.tokens.whereabouts import (
     FRESH,
+    HELD,
     HERE,
     WINDOW,
     Sighting,
@@ -23,6 +24,7 @@ from remit.tokens.whereabouts import (
     after,
     at_two_places,
     comparable,
+    first,
     place,
     second,
 )
@@ -231,3 +233,15 @@ def test_what_opens_everything_is_the_same_whatever_is_named_beside_it(beside: l
 
 def test_a_window_holds_two_renewals() -> None:
     assert WINDOW > 2 * TOKEN_LIFETIME > 2 * FRESH > MINUTE
+
+
+def test_a_key_is_at_home_where_it_was_first_as_long_as_it_goes_on_there() -> None:
+    def at(place: str, seconds: int) -> Sighting:
+        return Sighting(place, Instant(NOON + seconds * SECOND))
+
+    home = first(None, at(OFFICE, 0))
+    assert first(home, at(CAFE, 10)) == home
+    assert first(home, at(OFFICE, 20)) == at(OFFICE, 20)
+    long = HELD // SECOND
+    assert first(home, at(CAFE, long - 1)) == home
+    assert first(home, at(CAFE, long)) == at(CAFE, long)

@@ -111,8 +111,10 @@ def _every_branch(key: str, value: object) -> bool:
     if not isinstance(value, str) or "*" not in value:
         return False
     workflow, _, ref = ("", "", value) if key == _REF else value.partition("@")
-    # `x@refs/heads/main` is a legal branch: `**@refs/heads/main` would be that one's `@` too. `*` is no `/` of it.
-    return "**" in workflow or not ref or ("*" in ref and _BEGINS.match(ref) is None)
+    # `x@refs/heads/main` is a legal branch: `**@refs/heads/main` would be that one's `@` too. `*` is no `/` of it; but
+    # for an owner or a repository it lets in reusable workflows of everybody, at branches of theirs.
+    anybody = "**" in workflow or any("*" in part for part in workflow.split("/")[:2])
+    return anybody or not ref or ("*" in ref and _BEGINS.match(ref) is None)
 
 
 def _refused(known: Preset, conditions: Conditions) -> list[tuple[str, str]]:
