@@ -45,8 +45,8 @@ def taken(world: World, answer_id: str) -> list[str]:
     return list(world.reviews.answer_of(answer_id).done["taken"])
 
 
-def tools(world: World) -> set[str]:
-    active = world.rig.writer.read(lambda c: SqlBoundaries(c).history(BoundaryName("pay"))).active
+def tools(world: World, name: str = "pay") -> set[str]:
+    active = world.rig.writer.read(lambda c: SqlBoundaries(c).history(BoundaryName(name))).active
     assert active is not None
     return {action.partition("/")[2] for action in active.rules or ()}
 

@@ -6,24 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.interaction.apply_world import DANA, Rig, Tree
 from tests.interaction.reviews_world import BOT, SECRET, World, in_need
 from tests.interaction.test_reviews_bound_to_shown import due, taken, tools
-from tests.interaction.test_reviews_changed import SUSPENDED, asked, toxic
+from tests.interaction.test_reviews_changed import SUSPENDED, asked, need, toxic
 
-from remit.access.activation import ActivationState
-from remit.access.draft import History
+from remit.access.activation import ActivationKey, ActivationState
+from remit.access.draft import Draft, History
 from remit.access.sql import SqlBoundaries
 from remit.kernel.clock import DAY, HOUR, MINUTE
-from remit.kernel.errors import Conflict, IntegrityFailed, StorageUnavailable
+from remit.kernel.errors import Conflict, IntegrityFailed, NotFound, StorageUnavailable
 from remit.kernel.names import ActionName, BoundaryName
 from remit.people.change import Actor
 from remit.reviews import narrowing
 from remit.reviews.model import Answer, AnswerState, Question, QuestionState
 from remit.reviews.sql import SqlAnswers
+from remit.reviews.subject import names_of
 from remit.reviews.word import sealed
+from remit.storage.ports import Transaction
 
 BY_DANA = Actor(by="dana")
 ALL = {"list_payees", "list_invoices", "transfer"}
@@ -143,7 +146,47 @@ def test_an_agent_of_whom_a_row_cannot_be_read_keeps_no_answer_waiting(
     answer = world.answer(question, said, shown=question.serial)
     world.later(10 * MINUTE)
     assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
-    assert loaded == ([BOT] if said == "keep" else []), "what takes access away needs nothing of it"
+    world.reviews.undo(answer.id, by=BY_DANA)
+    assert loaded == ([BOT, BOT] if said == "keep" else []), "what takes access away needs nothing of it"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_of_two_boundaries_both_are_narrowed_or_none(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
+    active = history(world).active
+    assert active is not None
+    world.rig.access.propose(replace(active.draft, boundary=BoundaryName("second")), by=DANA)
+    world.rig.access.approve("second", by=DANA)
+    question = asked(world, "list_payees")
+    answer = world.answer(question, "end", shown=world.reviews.show(question.id).question.serial)
+    real, proposed = world.rig.access.propose_within, list[str]()
+
+    def propose(tx: Transaction, draft: Draft, *, by: Actor) -> object:
+        step = real(tx, draft, by=by)
+        proposed.append(draft.boundary)
+        return SimpleNamespace(waits=True) if waits and len(proposed) == 2 else step
+
+    monkeypatch.setattr(world.rig.access, "propose_within", propose)
+    world.later(10 * MINUTE)
+    assert sorted(proposed) == ["pay", "second"]
+    left = ALL if waits else ALL - {"list_payees"}
+    assert (tools(world), tools(world, "second")) == (left, left)
+    state = AnswerState.VOIDED if waits else AnswerState.APPLIED
+    assert world.reviews.answer_of(answer.id).state is state
+    assert is_open(world, question) is waits
+
+
+def test_no_question_is_about_more_than_one_change_can_do_in_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is one change, and decisions wait for that."""
+    monkeypatch.setattr("remit.reviews.asking._MOST_TOGETHER", 2)
+    for tool in ("list_payees", "list_invoices"):
+        world.move(tool, ActivationState.NEEDS_HUMAN, "at_risk_too_long")
+    for tool in sorted(ALL):
+        need(world, tool)
+    assert sorted(len(names_of(each)) for each in world.reviews.queue("dana")) == [1, 2]
 
 
 # a keep that is taken back -----------------------------------------------------------------------
@@ -159,6 +202,31 @@ def test_only_what_a_keep_kept_is_taken_back_with_it(world: World) -> None:
     assert [each for each in world.hands.done if each[0].startswith("unkeep")] == [
         ("unkeep by dana", "payments/list_payees", 0)
     ]
+
+
+def test_what_could_not_be_kept_was_not_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = asked(world, "list_payees", "list_invoices")
+    answer = world.answer(question, "keep", shown=question.serial)
+    keep = world.hands.keep
+
+    def refuse(tx: Transaction, key: ActivationKey, **said: Any) -> None:
+        if key == world.key("list_invoices"):
+            raise NotFound("its boundary ended")
+        keep(tx, key, **said)
+
+    monkeypatch.setattr(world.hands, "keep", refuse)
+    world.later(10 * MINUTE)
+    assert world.reviews.answer_of(answer.id).done["kept"] == [world.about("list_payees")]
+
+
+def test_another_question_of_the_kind_leaves_this_one_open_after_an_undo(world: World) -> None:
+    first = asked(world, "list_payees")
+    answer = world.answer(first, "keep", shown=first.serial)
+    world.later(2 * HOUR)
+    other = world.ask("list_invoices")
+    assert other.id != first.id
+    world.reviews.undo(answer.id, by=BY_DANA)
+    assert world.find(first).state is QuestionState.OPEN
 
 
 def test_what_another_keep_passed_over_it_does_not_keep(world: World) -> None:

@@ -33,6 +33,7 @@ from remit.reviews.telling import REMIT, log, notify
 from remit.reviews.word import given_so
 from remit.storage.ports import Transaction
 
+_MOST_TOGETHER: Final = 200  # entitlements of one question: its answer is one change, for which decisions wait
 _TOGETHER: Final = HOUR  # what comes to need a person within it, for one reason, is one question
 MOST_RENEWALS: Final = 200  # boundaries asked about in one change
 
@@ -253,7 +254,8 @@ def _tier(matter: _Matter, subject: Subject, facts: Mapping[str, Any]) -> Tier:
 def _goes_with(matter: _Matter, why: str, question: Question, now: Instant) -> bool:
     """Whether it is asked in one question with this one: of one agent and boundary, for one reason, just now."""
     same = all(matter.facts.get(name) == question.facts.get(name) for name in ("boundary", "tier", "state"))
+    room = len(names_of(question)) < _MOST_TOGETHER
     fresh = question.state is QuestionState.OPEN and question.stage is Stage.ASKED and now < question.asked + _TOGETHER
     told = "boundary" in matter.facts and "requested_by" not in matter.facts and not question.requester
     asked = matter.kind is Kind.NEEDS_HUMAN and not (question.handed or question.barred)
-    return asked and told and same and fresh and question.why == why
+    return asked and told and same and fresh and room and question.why == why

@@ -262,3 +262,12 @@ def test_a_marked_argument_keeps_its_mark_where_clients_look_for_it() -> None:
     for when in (Bound(argument="region", in_=("eu",)), Bound(argument="region", prefix="e"),
                  Bound(argument="n", max=Decimal(3))):  # fmt: skip
         assert era.header_paths(narrowed(schema, [rule(when)])) == {("region",): "Region"}
+
+
+def test_no_number_stands_for_a_boolean() -> None:
+    """To Python 0 is False, and 1 True; an agent that may say one of them may not say the other."""
+    for number, truth in ((Decimal(0), False), (Decimal(1), True)):
+        rooms = [rooms_of(rule(Bound(argument="a", in_=(each,))))["a"] for each in (number, truth)]
+        assert not implies(*rooms)
+        assert not implies(*rooms[::-1])
+        assert len(either(rooms)) == 2
