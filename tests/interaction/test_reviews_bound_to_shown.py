@@ -319,13 +319,14 @@ def test_what_is_made_up_is_named_as_every_other(world: World, monkeypatch: pyte
     need(world, "list_payees")
     world.later(LATEST)
     mine = [each for each in world.reviews.queue(None) if each.kind is Kind.NEEDS_HUMAN]
-    assert sorted(each.canary for each in mine) == [False, True, True]
+    made = [each for each in mine if each.canary]  # how many follow is chance: one of some dozens, as a rule two
+    assert (len(mine) - len(made), len(made) > 0) == (1, True)
     for each in mine:
         (key,) = world.reviews.show(each.id).keys
         assert each.about == activation_id(key)
     given = world.rig.writer.read(lambda c: keys_of(load_of_agent(c, BOT)))
-    abouts = {each.about for each in mine if each.canary}
-    assert (len(abouts), abouts & given) == (2, set()), "of nothing that there is, and of one thing once"
+    abouts = {each.about for each in made}
+    assert (len(abouts), abouts & given) == (len(made), set()), "of nothing that there is, and of one thing once"
 
 
 def test_its_risk_is_its_agents(world: World) -> None:
