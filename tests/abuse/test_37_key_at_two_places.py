@@ -110,6 +110,18 @@ def test_a_thief_who_asks_first_for_another_thing_is_the_second_place_all_the_sa
     assert [two.taken_back(each) for each in stolen] == [True] * 2
 
 
+def test_a_copy_that_was_first_by_the_other_family_is_first_by_its_own_all_the_same(two: Two) -> None:
+    """It has an address of each: what it did by one says nothing of who was first by the other."""
+    resource = f"{two.world.base}/mcp/pay"
+    assert two.statuses("2001:db8::1", OFFICE) == [200, 200]
+    stolen = two.ask(THIEF, resource=resource)
+    mine = two.ask(OFFICE, resource=resource)
+    assert two.ask(THIEF, resource=resource).status_code == 200
+    assert two.ask(OFFICE, resource=resource).status_code == 200
+    assert two.ask(THIEF, resource=resource).status_code == 400
+    assert (two.taken_back(mine), two.taken_back(stolen)) == (False, True)
+
+
 def test_a_thief_who_waits_until_its_first_move_is_forgotten_is_so_too(two: Two) -> None:
     for address, minutes in ((OFFICE, 0.5), (THIEF, 4), (OFFICE, 4.5), (OFFICE, 4.5), (OFFICE, 2.1), (THIEF, 0.4)):
         assert two.ask(address, later=int(minutes * MINUTE)).status_code == 200

@@ -113,10 +113,10 @@ class SqlActivations:
         """
         so = or_(*(activations.c.body.like(f'%"state":"{each.value}"%') for each in _UNKNOWN))
         mine = activations.c.agent == agent if agent else true()
-        here = select(func.count()).select_from(activations).where(_STARTED, activations.c.scope == scope, so, mine)
-        kept = activations.c.body.like(f'%"why":"{NEEDED}"%')  # while something needs it, which may lapse then
-        needed = select(func.count()).select_from(activations).where(_STARTED, kept, mine)
-        found: int = self._connection.execute(here).scalar_one() + self._connection.execute(needed).scalar_one()
+        needed = activations.c.body.like(f'%"why":"{NEEDED}"%')  # kept while something needs it, which may lapse then
+        any_of = or_(and_(activations.c.scope == scope, so), needed)
+        query = select(func.count()).select_from(activations).where(_STARTED, any_of, mine)
+        found: int = self._connection.execute(query).scalar_one()
         elsewhere = [key for key in beside if key.scope != scope]
         for at in range(0, len(elsewhere), _SOME):
             some = _KEY.in_(elsewhere[at : at + _SOME])

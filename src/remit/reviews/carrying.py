@@ -103,15 +103,14 @@ class Carrying:
         if said is Said.NARROW and not taken:
             raise Conflict("nothing is left of what narrowing was to take: it is used, or needed, by now")
         rows, whole = SqlBoundaries(tx.connection), said is Said.END and question.kind is Kind.BOUNDARY_DUE
-        active = [rows.history(each.boundary).active for each in subject.boundaries]
+        histories = (rows.history(each.boundary) for each in subject.boundaries)
+        active = [each.active for each in histories if each.active is not None]
         before: list[dict[str, Any]] = [
             {"boundary": each.draft.boundary, "version": each.version, "document": draft_text(each.draft)}
             for each in active
-            if each is not None
         ]
         for each in active:
-            if each is not None:
-                self._take(tx, each, taken, whole=whole, by=by)
+            self._take(tx, each, taken, whole=whole, by=by)
         after = {each["boundary"]: version_in_force(tx, each["boundary"]) for each in before}
         return {"taken": sorted(taken), "before": before, "after": after}
 

@@ -98,10 +98,9 @@ class Undoing:
 def _asked_beside(tx: Transaction, question: Question) -> bool:
     """Whether what it is about is asked about by now in other questions: about one matter there is one."""
     standing = SqlQuestions(tx.connection).standing(question.kind, question.agent)
-    others = [each for each in standing if each.id != question.id and each.state is QuestionState.OPEN]
-    return bool(others) and names_of(question) <= frozenset().union(
-        *(names_of(each) for each in others if not each.canary)
-    )
+    open_ = (each for each in standing if each.state is QuestionState.OPEN and not each.canary)
+    asked = [names_of(each) for each in open_ if each.id != question.id]
+    return bool(asked) and names_of(question) <= frozenset().union(*asked)
 
 
 def _require_undoable(tx: Transaction, answer: Answer, question: Question) -> None:

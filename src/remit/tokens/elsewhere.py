@@ -7,8 +7,8 @@ found is durable: a signal about the agent, an incident in the log, a notice, an
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from remit.agents.signals import Signal, own
@@ -24,6 +24,7 @@ from remit.tokens.resources import same
 from remit.tokens.revoked import revoke, topic
 from remit.tokens.whereabouts import (
     HELD,
+    IPV6,
     Networks,
     Sighting,
     Trail,
@@ -84,8 +85,8 @@ class Elsewhere:
         self._together = together
         self._lock = threading.Lock()
         self._trails: OrderedDict[_Use, Trail] = OrderedDict()
-        self._had: OrderedDict[str, tuple[Sighting, ...]] = OrderedDict()
-        self._homes: OrderedDict[str, Sighting] = OrderedDict()
+        self._had: OrderedDict[str, deque[Sighting]] = OrderedDict()
+        self._homes: OrderedDict[tuple[str, bool], Sighting] = OrderedDict()
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
     def stays(self, wish: Wish, address: str) -> bool:
@@ -133,17 +134,18 @@ class Elsewhere:
             use = _use(key, granted.wish)
             sighting = Sighting(where, now, granted.token)
             _put(self._trails, use, after(self._trails.get(use), sighting))
-            _put(self._had, key, _with(self._had.get(key, ()), sighting))
+            _put(self._had, key, _with(self._had.get(key), sighting))
             while not lives(next(iter(self._had.values()))[-1], now):  # its newest token: all of that copy's are over
                 self._had.popitem(last=False)
-            _put(self._homes, key, first(self._homes.get(key), sighting))
+            at = (key, IPV6 in where)
+            _put(self._homes, at, first(self._homes.get(at), sighting))
             held = self._holder(key, now)
             if held is not None and held.home == where:
                 self._hold(key, _Held(where, Instant(now + HELD)))
 
     def _home(self, key: str, trail: Trail, now: Instant) -> str:
         """Where the key was first, for whatever: a thief who asks first for one thing makes nobody else the second."""
-        known = self._homes.get(key)
+        known = self._homes.get((key, IPV6 in trail.last.place))
         return known.place if known is not None and known.at > now - HELD and trail.knows(known.place) else trail.home
 
     def _holder(self, key: str, now: Instant) -> _Held | None:
@@ -201,13 +203,15 @@ def _put(kept: OrderedDict[K, V], key: K, value: V) -> None:
         kept.popitem(last=False)
 
 
-def _with(had: Iterable[Sighting], sighting: Sighting) -> tuple[Sighting, ...]:
+def _with(had: deque[Sighting] | None, sighting: Sighting) -> deque[Sighting]:
     """The tokens that a key had and that may live, and one more. Who has very many pushes out its own and no others."""
-    live = [each for each in had if lives(each, sighting.at)]
-    if len(live) >= _MOST_HAD:
-        same_place = (each for each in live if each.place == sighting.place)
-        live.remove(next(same_place, live[0]))
-    return (*live, sighting)
+    found = deque[Sighting]() if had is None else had
+    while found and not lives(found[0], sighting.at):
+        found.popleft()
+    if len(found) >= _MOST_HAD:
+        found.remove(next((each for each in found if each.place == sighting.place), found[0]))
+    found.append(sighting)
+    return found
 
 
 def _told(sighting: Sighting) -> dict[str, Any]:

@@ -159,7 +159,7 @@ async def _form(request: Request, service: TokenService) -> Form:
 
 async def _body(request: Request) -> bytes:
     """The body, read no further than the limit."""
-    body = b""
+    body = bytearray()  # as bytes, every chunk would copy all before it
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             more = True
@@ -173,7 +173,7 @@ async def _body(request: Request) -> bytes:
                 more = message.get("more_body", False)
     except TimeoutError as error:
         raise TokenRefused(OAuthError.INVALID_REQUEST, "the body did not come in time", status=408) from error
-    return body
+    return bytes(body)
 
 
 def _joined(request: Request, name: str) -> str | None:

@@ -20,6 +20,7 @@ WINDOW: Final = 15 * MINUTE  # moves that are older say nothing any more
 FRESH: Final = TOKEN_LIFETIME // 2  # after so long without it nobody needs another token for the same
 LEAST_FRESH: Final = 2  # moves within that time
 HELD: Final = RUN_IDLE  # so long after its last token the first place is still where the key is
+IPV6: Final = ":"  # what tells a place of that family
 HERE: Final = "this machine"  # over the local socket, or from a loopback address
 _MOST: Final = 16  # moves that are remembered
 _PREFIX: Final = 64  # bits of an IPv6 address that name one place: a machine changes the rest by itself
@@ -84,7 +85,7 @@ def place(address: str, *, together: Networks = ()) -> str:
 
 def comparable(one: str, other: str) -> bool:
     """Whether two places can be told apart: a machine has an address of each family and may use both at once."""
-    return HERE in (one, other) or (":" in one) == (":" in other)
+    return HERE in (one, other) or (IPV6 in one) == (IPV6 in other)
 
 
 def after(trail: Trail | None, sighting: Sighting) -> Trail:
