@@ -40,6 +40,7 @@ WISH = Wish(
     where="docs/adr/0007-the-gateway-is-measured-against-a-bare-one.md",
 )
 BODY = body(2)
+_IDLE = 1.0  # seconds
 
 
 async def calls(http: aiohttp.ClientSession, url: str, headers: Callable[[int], dict[str, str]], count: int) -> float:
@@ -87,7 +88,8 @@ async def measure(found: Running, barest: str, *, rounds: int, count: int) -> di
     """Interleaved rounds; calls a second of each way."""
     gateway = f"{found.remit}/mcp/{SERVER}"
     rates: dict[str, list[float]] = {"direct": [], "bare": [], "dpop": [], "none": []}
-    async with aiohttp.ClientSession() as http:
+    # A connection that waited for its way's next round may be closed by the server just as it is written to.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=_IDLE)) as http:
         for at in range(rounds + 1):
             held, grant = token("bound-bot", found.key("bound-bot"), "bench", url=found.remit)
             free = await plain_token(http, found.remit, keyfile.load(found.key("plain-bot")))
