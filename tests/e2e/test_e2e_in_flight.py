@@ -131,6 +131,7 @@ class Point:
 
     def catch_up(self, epoch: int) -> dict[str, Any]:
         """Confirm the epoch, and whichever came since, as the server's own tasks may move it at any time."""
+        answer: dict[str, Any]
         while not (answer := self.ack(epoch).json())["fresh"]:
             assert answer["epoch"] > epoch
             epoch = answer["epoch"]
