@@ -163,6 +163,9 @@ class Estate:
     def freezes(self, _connection: Connection) -> Iterable[Freeze]:
         return []
 
+    def declarations(self, _connection: Connection) -> Mapping[str, Any]:
+        return {}
+
     def policies(self, _connection: Connection) -> Mapping[str, str]:
         return {"organisation.cedar": _POLICY}
 

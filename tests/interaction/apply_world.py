@@ -18,7 +18,11 @@ from remit.people.change import Actor
 from remit.people.service import PeopleService
 from remit.policy import organisation
 from remit.policy.cedar import CedarEngine
+from remit.policy.declared import reading
+from remit.policy.declared import widen as declared_widen
+from remit.policy.declared.model import Declaration
 from remit.policy.files import PolicyFiles
+from remit.policy.rules import Rules
 from remit.policy.schema import for_catalog
 from remit.policy.widen import widenings
 from remit.server.apply import Applier
@@ -75,15 +79,26 @@ class Checker:
     def __init__(self) -> None:
         self.engine = CedarEngine()
 
-    def check_policies(self, files: Mapping[str, str], servers: Collection[Server] | None = None) -> None:
+    def check_policies(
+        self,
+        files: Mapping[str, str],
+        servers: Collection[Server] | None = None,
+        declarations: Mapping[str, Declaration] | None = None,
+    ) -> None:
         assert servers is not None
         for file, text in files.items():
             if "bad" in text:
                 raise ConfigInvalid(f"{file}:1: bad policy")
-        organisation.check(organisation.read(files, self.engine), for_catalog(servers), self.engine)
+        declared = reading.read(declarations or {}, self.engine)
+        reading.check_entities(declared, self.engine)
+        schema = {**for_catalog(servers), **declared.schema}
+        organisation.check(organisation.read(files, self.engine), schema, self.engine)
 
-    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-        return widenings(organisation.read(before, self.engine), organisation.read(after, self.engine))
+    def widens(self, before: Rules, after: Rules) -> list[str]:
+        standing, following = (organisation.read(each.policies, self.engine) for each in (before, after))
+        return widenings(standing, following) + declared_widen.widenings(
+            before.declarations, after.declarations, standing
+        )
 
 
 def tool(name: str, **properties: str) -> dict[str, Any]:
@@ -194,6 +209,7 @@ class Tree:
             "not_after": "2027-03-31",
         }
         self.policies: dict[str, str] = {}
+        self.declared: dict[tuple[str, str], str] = {}  # by kind and file
         self.without: set[str] = set()
 
     @property
@@ -205,6 +221,7 @@ class Tree:
         found: list[dict[str, Any]] = [
             {"kind": "policy", "file": file, "text": text} for file, text in self.policies.items()
         ]
+        found += [{"kind": kind, "file": file, "text": text} for (kind, file), text in self.declared.items()]
         specs = {
             "boundary": [self.boundary],
             "agent": [self.agent],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from remit.cli.tree import Tree
 
 _SIGN = {"create": "+", "update": "~", "widen": ">", "narrow": "<", "prune": "-", "unchanged": " "}
+_RULES = frozenset({"policy", "schema", "entities", "authzen"})  # wait for a second person, and together
 _Prune = Annotated[bool, typer.Option("--prune", help="Also end what the directory no longer names.")]
 _Approve = Annotated[bool, typer.Option("--approve", help="Approve what waits; only as the agent's owner or backup.")]
 
@@ -107,13 +108,13 @@ def _show(changes: list[dict[str, Any]], *, done: str) -> None:
 
 
 def _show_waiting(waiting: list[dict[str, Any]]) -> None:
-    policies = [row for row in waiting if row["kind"] == "policy"]
+    policies = [row for row in waiting if row["kind"] in _RULES]
     if policies:
         talk(f"the policies wait for a second person: {', '.join(row['name'] for row in policies)}", style="yellow")
         talk("  because  they would let through what is stopped now; nothing of the policies changed yet")
         talk("  try      remit apply DIR of the same policies within an hour, with another person's token")
     for row in waiting:
-        if row["kind"] == "policy":
+        if row["kind"] in _RULES:
             continue
         if row.get("state") == "waiting_for_catalog":
             talk(f"{row['name']} waits until the tools of its servers are known", style="yellow")

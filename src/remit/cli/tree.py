@@ -28,7 +28,7 @@ _YAML: Final = {".yaml", ".yml"}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_FILE: Final = 1 << 20
 _FOR_PEOPLE: Final = "README.md"  # of a directory kept in git; names no rule that anybody could believe in
-_LATER: Final = "is not available in this version"
+_NAMES: Final = "remit.toml"  # which of the organisation's own types AuthZEN's words mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Tree:
 
 
 def read(root: Path) -> Tree:
-    """Read the tree under `root`: owners, purposes, servers, trusts, agents, boundaries, combinations, policies.
+    """Read the tree under `root`: owners, purposes, servers, trusts, agents, boundaries, combinations, policies, entities.
 
     Raises:
         ConfigInvalid: A file or key that is not understood, with file and line.
@@ -60,12 +60,10 @@ def read(root: Path) -> Tree:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    known = ["owners.yaml", *_KINDS, "policies"]
+    known = ["owners.yaml", *_KINDS, "policies", "entities", _NAMES]
     if (root / "owners.yml").exists() and not (root / "owners.yaml").exists():
         known[0] = "owners.yml"
     for entry in sorted(root.iterdir()):
-        if entry.name == "entities":
-            raise ConfigInvalid(f"{entry.name}/ {_LATER}")
         if entry.name not in known and not _ignored(entry):
             raise ConfigInvalid(f"{entry.name}: unknown file", try_=f"known here are {', '.join(known)}")
     for name in known:
@@ -85,6 +83,10 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
     folder = path.parent.name if path.parent != root else ""
     if folder == "policies":
         return _policy(path, file)
+    if folder == "entities" and path.suffix == ".json" and path.is_file():
+        return [{"kind": "entities", "file": file, "text": _text(path, file)}]
+    if file == _NAMES:
+        return [{"kind": "authzen", "file": file, "text": _text(path, file)}]
     if path.suffix in _YAML and path.is_file():
         kind = _KINDS.get(folder, "owner")
         return [_spec(kind, found, path, file) for found in yaml_text.read(_text(path, file), file=file)]
@@ -92,15 +94,15 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
         return []
     if folder == "trusts" and path.suffix == ".json" and path.is_file():
         return []  # a key set that a trust beside it names
-    raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .yaml")
+    ending = ".json" if folder == "entities" else ".yaml"
+    raise ConfigInvalid(f"{file}: unknown file", try_=f"a file here ends in {ending}")
 
 
 def _policy(path: Path, file: str) -> list[dict[str, Any]]:
-    if path.suffix == ".cedarschema":
-        raise ConfigInvalid(f"{file} {_LATER}")
-    if path.suffix != ".cedar" or not path.is_file():
-        raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .cedar")
-    return [{"kind": "policy", "file": file, "text": _text(path, file)}]
+    kind = {".cedar": "policy", ".cedarschema": "schema"}.get(path.suffix)
+    if kind is None or not path.is_file():
+        raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .cedar or .cedarschema")
+    return [{"kind": kind, "file": file, "text": _text(path, file)}]
 
 
 def _is_key(path: Path) -> bool:

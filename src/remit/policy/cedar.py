@@ -19,6 +19,11 @@ class CedarEngine:
         """Parse a schema."""
         return cedarpy.Schema.from_json_str(_json(schema))
 
+    def spelling(self, schema: str | Mapping[str, Any]) -> str:
+        """A schema in the engine's own spelling of Cedar's schema language."""
+        parse = cedarpy.Schema.from_str if isinstance(schema, str) else cedarpy.Schema.from_json_str
+        return str(parse(schema if isinstance(schema, str) else _json(schema)))
+
     def entities(self, entities: list[dict[str, Any]], schema: Handle) -> Handle:
         """Parse entities. With the schema, because without it the engine does not know the action groups."""
         return cedarpy.Entities.from_json_str(_json(entities), schema)

@@ -65,6 +65,10 @@ class CompiledEngine:
         """Parse a schema."""
         return _Schema(self._judge.schema(schema), schema)
 
+    def spelling(self, schema: str | Mapping[str, Any]) -> str:
+        """A schema in the judge's spelling."""
+        return self._judge.spelling(schema)
+
     def entities(self, entities: list[dict[str, Any]], schema: Handle) -> Handle:
         """Parse entities."""
         return self._judge.entities(entities, schema.handle)

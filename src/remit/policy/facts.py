@@ -26,6 +26,8 @@ from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
+from remit.policy.declared import reading
+from remit.policy.declared.model import Declared
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
@@ -148,6 +150,7 @@ class Facts:
             doubts=source.doubts(connection),
             openings=source.openings(connection),
             organisation=self._organisation(connection),
+            declared=self._declared(connection),
         )
 
     def apply(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:
@@ -223,6 +226,16 @@ class Facts:
     def _policies(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["organisation"] = self._organisation(connection)
 
+    def _declarations(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        changes["declared"] = self._declared(connection)
+
+    def _declared(self, connection: Connection) -> Declared:
+        files, serial = self._source.declarations(connection), next(self._organisations)
+        try:
+            return reading.read(files, self._engine, serial=serial)
+        except RemitError as error:
+            return reading.unreadable(files, fault=error.public, serial=serial)
+
     def _organisation(self, connection: Connection) -> Organisation:
         files, serial = self._source.policies(connection), next(self._organisations)
         try:
@@ -243,6 +256,7 @@ _RELOADS: Mapping[str, _Reload] = {
     "doubts": Facts._doubts,  # noqa: SLF001 - as above
     "openings": Facts._openings,  # noqa: SLF001 - as above
     "policies": Facts._policies,  # noqa: SLF001 - as above
+    "declarations": Facts._declarations,  # noqa: SLF001 - as above
 }
 
 

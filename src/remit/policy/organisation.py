@@ -14,6 +14,7 @@ from typing import Any
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import ConfigInvalid
 from remit.policy import schema
+from remit.policy.declared.index import About, Index, depth
 from remit.policy.ports import Engine
 
 PREFIX = "organisation "  # of ids in a slice: no policy of the organisation can pass for a boundary's permit
@@ -29,6 +30,7 @@ class Policy:
     line: int
     text: str
     cedar: Mapping[str, Any]
+    depth: int = 0  # how many steps from entity to entity it can look
 
     @property
     def forbids(self) -> bool:
@@ -45,6 +47,11 @@ class Organisation:
     serial: int = 0
     fault: str | None = None  # stored text that cannot be read: then nothing is allowed
     titles: Mapping[str, str | None] = field(default_factory=dict)
+    index: Index = field(default_factory=Index, compare=False)
+
+    def about(self, about: About) -> tuple[Policy, ...]:
+        """The policies that can apply to a question of the organisation's own types."""
+        return tuple(self.policies[place] for place in self.index.places(about))
 
     def applying(self, scope: Scope) -> dict[str, Mapping[str, Any]]:
         """The policies whose scope can apply, keyed by their ids in a slice."""
@@ -69,7 +76,10 @@ class Scope:
 
 
 def _meets(constraint: object, entities: frozenset[tuple[str, str]]) -> bool:
-    """A pre-selection only: the engine still checks each scope. `==` is taken as `in`, `is` is left to it."""
+    """A pre-selection only: the engine still checks each scope. `==` is taken as `in`."""
+    if isinstance(constraint, dict) and constraint.get("op") == "is":
+        kind, held = constraint.get("entity_type"), constraint.get("in")
+        return any(each == kind for each, _ in entities) and (held is None or _meets({**held, "op": "in"}, entities))
     if not isinstance(constraint, dict) or constraint.get("op") not in {"==", "in"}:
         return True
     named = constraint.get("entities", [constraint.get("entity")])
@@ -88,7 +98,13 @@ def read(files: Mapping[str, str], engine: Engine, *, serial: int = 0) -> Organi
     for file, text in sorted(files.items()):
         policies.extend(_read_file(file, text, engine))
     _check_ids(policies)
-    return Organisation(tuple(policies), digest(files), serial, titles={policy.id: policy.title for policy in policies})
+    return Organisation(
+        tuple(policies),
+        digest(files),
+        serial,
+        titles={policy.id: policy.title for policy in policies},
+        index=Index(policy.cedar for policy in policies),
+    )
 
 
 def digest(files: Mapping[str, str]) -> str:
@@ -114,7 +130,7 @@ def _read_file(file: str, text: str, engine: Engine) -> Iterator[Policy]:
             found += 1
             annotations = cedar.get("annotations", {})
             name = annotations.get("id") or f"{file.removesuffix('.cedar')}:{found}"
-            yield Policy(name, annotations.get("title"), file, line, statement, cedar)
+            yield Policy(name, annotations.get("title"), file, line, statement, cedar, depth(cedar.get("conditions")))
     _check_whole(file, text, found, engine)
 
 

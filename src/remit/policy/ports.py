@@ -19,6 +19,7 @@ from remit.catalog.model import Server
 from remit.freezes.model import Freeze
 from remit.kernel.names import AgentName, BoundaryName
 from remit.people.model import Owner
+from remit.policy.declared.model import Declaration
 from remit.policy.entitlement import Covered
 
 Handle = Any  # what an engine has parsed; only that engine knows what it is
@@ -58,6 +59,10 @@ class Engine(Protocol):
 
     def schema(self, schema: Mapping[str, Any]) -> Handle:
         """Parse a schema (Cedar's JSON schema format). Raises ValueError."""
+        ...
+
+    def spelling(self, schema: str | Mapping[str, Any]) -> str:
+        """A schema, in Cedar's schema language or its JSON, as the engine itself writes it. Raises ValueError."""
         ...
 
     def entities(self, entities: list[dict[str, Any]], schema: Handle) -> Handle:
@@ -154,4 +159,8 @@ class FactSource(Protocol):
 
     def policies(self, connection: Connection) -> Mapping[str, str]:
         """The organisation's policies: file name to Cedar text."""
+        ...
+
+    def declarations(self, connection: Connection) -> Mapping[str, Declaration]:
+        """What the organisation declared of its own types, by file."""
         ...

@@ -22,6 +22,10 @@ from remit.kernel.names import (
 )
 from remit.policy import organisation
 from remit.policy.decide import decide
+from remit.policy.declared import reading
+from remit.policy.declared import widen as declared_widen
+from remit.policy.declared.judge import Asked, Judge, Judgement
+from remit.policy.declared.model import Declaration
 from remit.policy.delegated import acting
 from remit.policy.denial import body, revoked
 from remit.policy.entitlement import key_of
@@ -31,6 +35,7 @@ from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
+from remit.policy.rules import Rules
 from remit.policy.schema import for_catalog
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.widen import widenings
@@ -63,6 +68,7 @@ class PolicyService:
     def __init__(self, *, facts: Facts, engine: Engine, clock: Clock, mac: Callable[[bytes], str], docs: str) -> None:
         self._facts = facts
         self._engine = engine
+        self._judge = Judge(engine)
         self._clock = clock
         self._mac = mac
         self._docs = docs
@@ -219,31 +225,44 @@ class PolicyService:
             told["denial"] |= {"step": denial.step, "cause": denial.cause}
         return told
 
+    def judge(self, asked: Asked, view: View) -> Judgement:
+        """What the organisation's policies say about a question of its own types. No boundary is asked."""
+        return self._judge.judge(asked, view.declared, view.organisation)
+
     def check_policies(
-        self, files: Mapping[str, str], servers: Collection[Server] | None = None
+        self,
+        files: Mapping[str, str],
+        servers: Collection[Server] | None = None,
+        declarations: Mapping[str, Declaration] | None = None,
     ) -> organisation.Organisation:
-        """Read and strictly validate policy files against the catalog (or against `servers`).
+        """Read and strictly validate policy files against the catalog (or `servers`) and what is declared.
 
         Raises:
             ConfigInvalid: One cannot be read or does not validate; names file and line.
         """
+        view = self._facts.view()
+        known = [record.server for record in view.servers.values()] if servers is None else servers
+        declared = view.declared
+        if declarations is not None:
+            declared = reading.read(declarations, self._engine)
+            reading.check_entities(declared, self._engine)
         read = organisation.read(files, self._engine)
-        known = [record.server for record in self._facts.view().servers.values()] if servers is None else servers
-        organisation.check(read, for_catalog(known), self._engine)
+        organisation.check(read, {**for_catalog(known), **declared.schema}, self._engine)
         return read
 
-    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-        """Why the policy files `after` let through what `before` do not; empty if they do not.
+    def widens(self, before: Rules, after: Rules) -> list[str]:
+        """Why the rules `after` let through what `before` do not; empty if they do not.
 
         Raises:
             ConfigInvalid: `after` cannot be read.
         """
-        following = organisation.read(after, self._engine)
+        following = organisation.read(after.policies, self._engine)
         try:
-            standing = organisation.read(before, self._engine)
+            standing = organisation.read(before.policies, self._engine)
         except ConfigInvalid:
             return ["the policies in force cannot be read, and so nothing is allowed now"]
-        return widenings(standing, following)
+        declared = declared_widen.widenings(before.declarations, after.declarations, standing)
+        return widenings(standing, following) + declared
 
 
 def _tried(call: Call) -> ActivationKey:

@@ -35,6 +35,7 @@ from remit.kernel.names import (
 from remit.people.model import Owner
 from remit.policy.activations import Activations
 from remit.policy.arguments import Validator, compiled
+from remit.policy.declared.model import NOTHING, Declared
 from remit.policy.entitlement import Covered, Holder
 from remit.policy.limits import Limit, limits_of
 from remit.policy.model import Call
@@ -270,6 +271,7 @@ class View:
     organisation: Organisation
     counters: Counters
     slices: Slices
+    declared: Declared = NOTHING  # the organisation's own types
     activations: Activations = field(default_factory=Activations)
     coverage: Mapping[str, Covered] = field(default_factory=dict)  # of servers whose use others tell of
     doubts: Mapping[str, tuple[Doubt, ...]] = field(default_factory=dict)  # by server

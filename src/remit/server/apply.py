@@ -27,8 +27,10 @@ from remit.people.change import Actor, Changed, record
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
 from remit.people.service import PeopleService
+from remit.policy.declared.files import DeclarationFiles
+from remit.policy.declared.model import Declaration, Part
 from remit.policy.files import PolicyFiles
-from remit.server.documents import Document, Findings, names, read
+from remit.server.documents import TEXTS, Document, Findings, names, read
 from remit.server.first_words import POLICIES, FirstWords
 from remit.server.lowered import notices
 from remit.server.plan import Change, Listing, Planner, PolicyChecker
@@ -209,7 +211,7 @@ class Applier:
             boundaries = SqlBoundaries(tx.connection).open()
             for agent, notice in notices(change.name, change.lowered, boundaries, now=self.clock.now()):
                 SqlNotices(tx.connection).put(agent, notice)
-        if change.kind == "policy" and change.waits:
+        if change.kind in TEXTS and change.waits:
             return
         if change.change == "prune":
             self._prune(tx, change, by=by)
@@ -245,6 +247,7 @@ class Applier:
             "trust": Declaring(self.records, self.clock).put,
             "combination": Combinations(self.records).put,
             "policy": partial(_put_policy, self.policies, change.name),
+            **dict.fromkeys(Part, partial(_declare, DeclarationFiles(self.records), change)),
         }
         put[change.kind](tx, change.value, by=by)
 
@@ -257,9 +260,14 @@ class Applier:
             "boundary": self.access.revoke_within,
             "combination": Combinations(self.records).remove,
             "policy": self.policies.remove,
+            **dict.fromkeys(Part, DeclarationFiles(self.records).remove),
         }
         end[change.kind](tx, change.name, by=by)
 
 
 def _put_policy(policies: PolicyFiles, file: str, tx: Transaction, text: str, *, by: Actor) -> None:
     policies.put(tx, file, text, by=by)
+
+
+def _declare(files: DeclarationFiles, change: Change, tx: Transaction, text: str, *, by: Actor) -> None:
+    files.put(tx, change.name, Declaration(Part(change.kind), text), by=by)

@@ -16,7 +16,9 @@ from remit.people.document import SpecInvalid
 from remit.server import platforms
 
 # What stands later may name the earlier.
-KINDS: Final = ("owner", "purpose", "server", "trust", "agent", "boundary", "combination", "policy")
+KINDS: Final = ("owner", "purpose", "server", "trust", "agent", "boundary", "combination", "schema", "entities", "authzen", "policy")
+# What the organisation rules by: each is a file, as its author wrote it.
+TEXTS: Final = frozenset({"schema", "entities", "authzen", "policy"})
 _READ: Final[Mapping[str, Callable[[object], Any]]] = {
     "owner": people.owner,
     "purpose": access.purpose,
@@ -31,7 +33,7 @@ _MAX_FILE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One thing that should be. `value` is the domain value; of a policy, its text."""
+    """One thing that should be. `value` is the domain value; of a file of rules, its text."""
 
     kind: str
     name: str
@@ -103,7 +105,7 @@ def read(documents: Sequence[Mapping[str, Any]], findings: Findings) -> list[Doc
     seen: dict[tuple[str, str], Document] = {}
     for raw in documents:
         document = _frame(raw)
-        if document.kind != "policy":
+        if document.kind not in TEXTS:
             try:
                 value = _READ[document.kind](document.value)
             except RemitError as error:
@@ -121,19 +123,19 @@ def read(documents: Sequence[Mapping[str, Any]], findings: Findings) -> list[Doc
 
 
 def _frame(raw: object) -> Document:
-    """`{kind, spec, file, line}`, or for a policy `{kind, file, text}`."""
+    """`{kind, spec, file, line}`, or for a file of rules `{kind, file, text}`."""
     if not isinstance(raw, dict) or raw.get("kind") not in KINDS:
         raise Malformed(f"a document is an object with a kind: {', '.join(KINDS)}")
     kind, file = raw["kind"], raw.get("file", "")
-    content = "text" if kind == "policy" else "spec"
+    content = "text" if kind in TEXTS else "spec"
     line = raw.get("line", 0)
     whole = isinstance(line, int) and not isinstance(line, bool) and line >= 0
     if set(raw) - {"kind", content, "file", "line"} or content not in raw or not whole:
         raise Malformed(f"a document has kind, {content}, file and line")
     if not isinstance(file, str) or len(file) > _MAX_FILE or not file.isprintable():
         raise Malformed("a document's file is one line of text")
-    if kind == "policy" and (not file or not isinstance(raw["text"], str) or "\x00" in raw["text"]):
-        raise Malformed("a policy has a file and a text")
+    if kind in TEXTS and (not file or not isinstance(raw["text"], str) or "\x00" in raw["text"]):
+        raise Malformed(f"a document of kind {kind} has a file and a text")
     return Document(kind=kind, name=file, value=raw[content], file=file, line=line)
 
 

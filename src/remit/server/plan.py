@@ -26,10 +26,12 @@ from remit.kernel.names import AgentName, OwnerName, split_action
 from remit.people.document import Problem, SpecInvalid
 from remit.people.model import Owner
 from remit.people.succession import answers_for
-from remit.server.documents import KINDS, Document, Findings
+from remit.policy.declared.model import Declaration
+from remit.policy.rules import Rules
+from remit.server.documents import KINDS, TEXTS, Document, Findings
 from remit.server.first_words import POLICIES
 from remit.server.lowered import incident, lowered
-from remit.server.plan_policies import Saying, Widening, changed_files
+from remit.server.plan_policies import Saying, Widening, with_documents
 from remit.server.voice import Voice
 from remit.server.world import World
 
@@ -43,18 +45,26 @@ _PRUNED = {
     "agent": "retired",
     "boundary": "revoked",
     "combination": "removed",
+    "schema": "removed",
+    "entities": "removed",
+    "authzen": "removed",
     "policy": "removed",
 }
 
 
 class PolicyChecker(Protocol):
-    """Validates the organisation's policies (bound to the policy room)."""
+    """Validates the organisation's policies and declarations (bound to the policy room)."""
 
-    def check_policies(self, files: Mapping[str, str], servers: Collection[Server] | None = None) -> object:
-        """Raise ConfigInvalid, with file and line, unless all of `files` validate against `servers`."""
+    def check_policies(
+        self,
+        files: Mapping[str, str],
+        servers: Collection[Server] | None = None,
+        declarations: Mapping[str, Declaration] | None = None,
+    ) -> object:
+        """Raise ConfigInvalid, with file and line, unless all validate against `servers` and each other."""
         ...
 
-    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[str]:
+    def widens(self, before: Rules, after: Rules) -> Sequence[str]:
         """Why `after` lets through what `before` does not; empty if it does not."""
         ...
 
@@ -120,18 +130,18 @@ class Planner:
                 self.world.put("owner", document.name, self._owner_after(document.value))
         for document in documents:
             try:
-                if document.kind != "policy":
+                if document.kind not in TEXTS:
                     planned.append(self._one(document))
             except RemitError as error:
                 self.findings.add(document, error)
-        policies, widening = self._policies([each for each in documents if each.kind == "policy"])
-        planned += policies
+        rules, widening = self._rules([each for each in documents if each.kind in TEXTS])
+        planned += rules
         self.findings.finish()
         for kind in reversed(KINDS):
             pruned = [
                 Change(kind=kind, name=name, change="prune", state=_PRUNED[kind]) for name in self.world.left_out(kind)
             ]
-            planned += [self._with(widening, change) for change in pruned] if kind == "policy" else pruned
+            planned += [self._with(widening, change) for change in pruned] if kind in TEXTS else pruned
         return planned
 
     def _one(self, document: Document) -> Change:
@@ -306,21 +316,23 @@ class Planner:
         found = [owner, *(self.world.stored("owner", each) for each in owner.backup)]
         return {each.owner for each in found if each is not None and each.active}
 
-    def _policies(self, documents: Sequence[Document]) -> tuple[list[Change], Widening | None]:
-        stored, kept = self.world.stored_policies(), self.world.policies()
-        files = kept | {document.name: document.value for document in documents}
-        if not self._valid(files):
+    def _rules(self, documents: Sequence[Document]) -> tuple[list[Change], Widening | None]:
+        """The policies and what they are about, which are valid together, and wait together."""
+        stored = Rules(self.world.stored_policies(), self.world.stored_declarations())
+        kept = Rules(self.world.policies(), self.world.declarations())
+        after = with_documents(kept, documents)
+        if not self._valid(after):
             return [], None
-        reasons = self.checker.widens(stored, files) if changed_files(stored, files) else ()
-        widening = self._saying.widening(stored, files, reasons) if reasons else None
+        reasons = self.checker.widens(stored, after) if stored != after else ()
+        widening = self._saying.widening(stored.texts, after.texts, reasons) if reasons else None
         if widening is not None and widening.waits:
             # They stay in force meanwhile, over what else this apply makes of the catalog.
             self._valid(stored, " (it stays in force until a second person agrees: apply the policies alone first)")
         rows = [
             Change(
-                kind="policy",
+                kind=document.kind,
                 name=document.name,
-                change=_changed(kept.get(document.name), document.value),
+                change=_changed(kept.texts.get((document.kind, document.name)), document.value),
                 state="enforced",
                 value=document.value,
             )
@@ -328,10 +340,10 @@ class Planner:
         ]
         return [self._with(widening, row) for row in rows], widening
 
-    def _valid(self, files: Mapping[str, str], why: str = "") -> bool:
+    def _valid(self, rules: Rules, why: str = "") -> bool:
         try:
-            if files:
-                self.checker.check_policies(files, self.world.servers())
+            if rules.policies or rules.declarations:
+                self.checker.check_policies(rules.policies, self.world.servers(), rules.declarations)
         except ConfigInvalid as error:
             place = Document(kind="policy", name="", value="", file="", line=0)
             self.findings.add(place, ConfigInvalid(error.public + why) if why else error)
@@ -344,7 +356,7 @@ class Planner:
         return Saying(person=self.person, counts=self.voice.counts, first=first, now=self.now)
 
     def _with(self, widening: Widening | None, row: Change) -> Change:
-        """A row of a policy file, which waits if the policies as a whole do."""
+        """A row of a file of rules, which waits if the rules as a whole do."""
         if widening is None or row.change == "unchanged":
             return row
         if not widening.waits:

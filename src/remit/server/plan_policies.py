@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
-from remit.policy.organisation import digest
+from remit.policy.declared.model import Declaration, Part
+from remit.policy.rules import Rules, Texts
+from remit.server.documents import Document
 from remit.server.two_people import Word, seconded
 
 WAITS = "waits for a second person"
+
+def with_documents(rules: Rules, documents: Iterable[Document]) -> Rules:
+    """The rules with what stands in documents put into its place."""
+    policies, declarations = dict(rules.policies), dict(rules.declarations)
+    for each in documents:
+        if each.kind == "policy":
+            policies[each.name] = each.value
+        else:
+            declarations[each.name] = Declaration(Part(each.kind), each.value)
+    return Rules(policies, declarations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +53,9 @@ class Saying:
     first: Word | None
     now: Instant
 
-    def widening(self, before: Mapping[str, str], after: Mapping[str, str], reasons: Sequence[str]) -> Widening:
+    def widening(self, before: Texts, after: Texts, reasons: Sequence[str]) -> Widening:
         """The widening, seconded if this is the second person, in time and about the very same files."""
-        about = f"{digest(before)} {digest(after)}"
+        about = f"{_digest(before)} {_digest(after)}"
         agreed = self.counts and seconded(self.first, person=self.person, about=about, now=self.now)
         return Widening(about=about, reasons=tuple(reasons), first=self.first if agreed else None)
 
@@ -59,6 +73,5 @@ class Saying:
         )
 
 
-def changed_files(before: Mapping[str, str], after: Mapping[str, str]) -> Collection[str]:
-    """The files that differ."""
-    return {file for file in before.keys() | after.keys() if before.get(file) != after.get(file)}
+def _digest(texts: Texts) -> str:
+    return hashlib.sha256(canonical([[*name, texts[name]] for name in sorted(texts)])).hexdigest()

@@ -28,6 +28,8 @@ from remit.freezes.sql import SqlFreezes
 from remit.kernel.names import AgentName, BoundaryName, OwnerName, PurposeName, ServerName
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
+from remit.policy.declared.model import Declaration
+from remit.policy.declared.sql import SqlDeclarations
 from remit.policy.entitlement import Covered
 from remit.policy.sql import SqlPolicies
 
@@ -109,3 +111,7 @@ class StoredFacts:
     def policies(self, connection: Connection) -> Mapping[str, str]:
         """The organisation's policies."""
         return SqlPolicies(connection).all()
+
+    def declarations(self, connection: Connection) -> Mapping[str, Declaration]:
+        """What it declared of its own types."""
+        return SqlDeclarations(connection).all()

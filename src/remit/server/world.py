@@ -21,6 +21,8 @@ from remit.certification.noticing.combination_sql import SqlCombinations
 from remit.kernel.names import AgentName, BoundaryName
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
+from remit.policy.declared.model import Declaration, Part
+from remit.policy.declared.sql import SqlDeclarations
 from remit.policy.sql import SqlPolicies
 from remit.server.first_words import FirstWords
 from remit.server.two_people import Word
@@ -124,6 +126,15 @@ class World:
         """The policy files in force, with those that a prune takes."""
         return SqlPolicies(self.connection).all()
 
+    def declarations(self) -> dict[str, Declaration]:
+        """What is declared of the organisation's own types, those that a prune takes apart."""
+        stored, kept = self.stored_declarations(), self.kept
+        return {file: each for file, each in stored.items() if kept is None or file in kept[each.part.value]}
+
+    def stored_declarations(self) -> dict[str, Declaration]:
+        """What is declared, with what a prune takes."""
+        return SqlDeclarations(self.connection).all()
+
     def first_word(self, kind: str) -> Word | None:
         """What somebody said that waits for a second person."""
         return FirstWords(self.connection).find(kind)
@@ -164,5 +175,12 @@ _IN_FORCE: Mapping[str, Callable[[Connection], list[Any]]] = {
     ],
     "boundary": lambda connection: SqlBoundaries(connection).open_names(),
     "combination": lambda connection: [each.combination for each in SqlCombinations(connection).all()],
+    "schema": lambda connection: _declared(connection, Part.SCHEMA),
+    "entities": lambda connection: _declared(connection, Part.ENTITIES),
+    "authzen": lambda connection: _declared(connection, Part.AUTHZEN),
     "policy": lambda connection: list(SqlPolicies(connection).all()),
 }
+
+
+def _declared(connection: Connection, part: Part) -> list[str]:
+    return [file for file, each in SqlDeclarations(connection).all().items() if each.part is part]

@@ -218,6 +218,13 @@ policies = Table(  # the organisation's policies in force, one row per file
     Column("file", Text, primary_key=True),
     Column("text", Text, nullable=False),
 )
+declarations = Table(  # policy: what the organisation declared of its own types, one row per file
+    "declarations",
+    metadata,
+    Column("file", Text, primary_key=True),
+    Column("part", Text, nullable=False),  # schema, entities, authzen
+    Column("text", Text, nullable=False),
+)
 activations = Table(  # access: entitlements that were started
     "activations",
     metadata,

@@ -60,6 +60,7 @@ from remit.outbound.model import endpoint
 from remit.outbound.session import Outbound
 from remit.people.model import Owner
 from remit.policy.cedar import CedarEngine
+from remit.policy.declared.model import Declaration
 from remit.policy.facts import Facts
 from remit.policy.mandates import Mandates
 from remit.policy.service import PolicyService
@@ -87,6 +88,7 @@ class Source:
         self.all_activations: list[Activation] = []
         self.all_risks: dict[str, int] = {}
         self.all_policies: dict[str, str] = {}
+        self.all_declarations: dict[str, Declaration] = {}
         self.all_openings: dict[Any, Any] = {}  # by agent and boundary
 
     def read(self, query: Callable[[Any], Any]) -> Any:
@@ -146,6 +148,9 @@ class Source:
 
     def policies(self, _connection: Any) -> Mapping[str, str]:
         return self.all_policies
+
+    def declarations(self, _connection: Any) -> Mapping[str, Declaration]:
+        return self.all_declarations
 
 
 class Keys:

@@ -21,6 +21,7 @@ from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
 from remit.kernel.names import OwnerName
 from remit.people.model import Owner
+from remit.policy.declared.model import Declaration
 from remit.policy.facts import Facts
 from remit.policy.model import Code
 from remit.storage.model import Release, Reserve
@@ -42,6 +43,7 @@ class Stored:
         self.held_servers = [build.server()]
         self.held_freezes: list[Freeze] = []
         self.files: dict[str, str] = {}
+        self.declared: dict[str, Declaration] = {}
         self.reads: list[str] = []
         self.held_activations: list[Activation] = [
             build.activation(),
@@ -105,6 +107,9 @@ class Stored:
 
     def policies(self, connection: Connection) -> Mapping[str, str]:
         return self.files
+
+    def declarations(self, connection: Connection) -> Mapping[str, Declaration]:
+        return self.declared
 
 
 class Nothing:

@@ -1,0 +1,15 @@
+"""What the organisation declares of its own types."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from remit.storage.migrations.columns import column
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    """Create the table."""
+    op.create_table("declarations", *map(column, ("file* text", "part text", "text text")))
