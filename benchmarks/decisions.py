@@ -202,12 +202,19 @@ class Bench:
 
     def pipeline(self, writer: Writer) -> Pipeline:
         """A pipeline over `writer`, with facts of its own."""
+        return self.pipeline_of(self.policy(), writer)
+
+    def policy(self) -> PolicyService:
+        """A decision point with facts of its own."""
         engine = CompiledEngine(CedarEngine())
         estate = Estate()
         facts = Facts(source=estate, engine=engine, contact=self._contact, reader=estate)
         self.database.reader.read(lambda connection: facts.load(connection, epoch=self.database.epoch))
         facts.prepare(AGENT)
-        policy = PolicyService(facts=facts, engine=engine, clock=self.clock, mac=self.records.mac, docs="/errors")
+        return PolicyService(facts=facts, engine=engine, clock=self.clock, mac=self.records.mac, docs="/errors")
+
+    def pipeline_of(self, policy: PolicyService, writer: Writer) -> Pipeline:
+        """A pipeline over `writer` and a decision point."""
         return Pipeline(
             decider=policy, records=self.records, writer=writer, recovery=OpenCalls(), clock=self.clock
         )  # fmt: skip

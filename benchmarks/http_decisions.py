@@ -25,7 +25,13 @@ from benchmarks.decisions import AGENT, PAY, Bench
 from benchmarks.estate import folder
 from benchmarks.report import finish, options, row
 
+from remit.enforcement.authzen_search import Tokens
+from remit.enforcement.batches import Batches
+from remit.enforcement.candidates import Candidates
+from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.points import Points
+from remit.enforcement.questions import Questions
+from remit.enforcement.searching import Searching
 from remit.kernel.errors import NotFound
 from remit.server.evaluation import Evaluation
 from remit.server.peps import Gatekeeper, add
@@ -42,11 +48,20 @@ def never(decision: str) -> Mapping[str, Any]:
 
 def served(bench: Bench, writer: Writer, keeper: Gatekeeper) -> Evaluation:
     """The endpoint over `writer`."""
-    points = Points(
-        pipeline=bench.pipeline(writer), purposes=lambda agent: (PAY,) if agent == AGENT else None, header=never,
-        clock=bench.clock, docs="/errors",
+    policy = bench.policy()
+    pipeline = bench.pipeline_of(policy, writer)
+    own_types = OwnTypes(pipeline=pipeline, judges=policy, docs="/errors")
+    questions = Questions(
+        purposes=lambda agent: (PAY,) if agent == AGENT else None, judges=policy, own_types=own_types, base="",
     )  # fmt: skip
-    return Evaluation(keeper=keeper, points=points, body_limit=1 << 20)
+    points = Points(pipeline=pipeline, questions=questions, header=never, clock=bench.clock, docs="/errors")
+    searching = Searching(
+        pipeline=pipeline, own_types=own_types,
+        candidates=Candidates(judges=policy, purposes=questions.purposes), tokens=Tokens(str),
+    )  # fmt: skip
+    return Evaluation(
+        keeper=keeper, points=points, batches=Batches(points), searching=searching, body_limit=1 << 20
+    )
 
 
 @contextlib.asynccontextmanager

@@ -320,12 +320,28 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("authzen:http", "Unauthenticated 401, media type 415, size 413, other methods 405.", _AUTHZEN),
     Requirement("authzen:request-id", "X-Request-ID comes back.", _AUTHZEN),
     Requirement("authzen:discovery", "The configuration names what there is, and nothing else.", _AUTHZEN),
+    Requirement("authzen:interop", "The Todo and the gateway scenario decide as their payloads say.", _AUTHZEN),
     Requirement(
-        "authzen:interop",
-        "The interoperability scenarios' requests are understood.",
+        "authzen:certification",
+        "The certification scenario's requests are accepted, decided and refused as its matrix says.",
         _AUTHZEN,
-        divergence="Their types (user, todo, identity, route, record) are an organisation's own, which this version "
-        "cannot declare; so each is a decision of false, and none of theirs that is false is true here.",
+        divergence="A media type other than JSON is 415, as RFC 9110 section 15.5.16 has it and as every other door "
+        "here says; the scenario asks for 400. Its advisory test 3.2.7 lets the default's type show through an item's "
+        "own resource; section 'Default values' of the specification replaces the object as a whole, and so does this.",
+    ),
+    Requirement("authzen:batch", "Several questions are answered in order, under each of three semantics.", _AUTHZEN),
+    Requirement("authzen:search", "Subjects, resources and actions are found, in pages.", _AUTHZEN),
+    Requirement(
+        "authzen:coaz",
+        "COAZ-MCP's default mapping is another spelling of a question about an agent's call.",
+        "https://github.com/openid/authzen/blob/main/profiles/authzen-coaz-mcp-binding-1_0.md",
+        divergence="The mapping of MCP's methods is extended by server/discover, subscriptions/listen and "
+        "tasks/update of MCP 2026-07-28, which the profile would deny.",
+    ),
+    Requirement(
+        "authzen:declared",
+        "Of types that an organisation declares, Cedar alone decides; what it declares is never Remit's own.",
+        "design: interfaces",
     ),
     Requirement("outcomes:once", "An outcome is recorded once.", "design: invariant 3"),
     Requirement("outcomes:own", "A foreign decision looks like one that does not exist.", "design: invariant 9"),

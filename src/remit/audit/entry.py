@@ -25,6 +25,7 @@ SALT = 32
 KINDS = {
     "decision": "dec",
     "outcome": "out",
+    "search": "sea",  # an enforcement point asked who may, or on what
     "verdict": "ver",
     "change": "chg",
     "token": "tok",

@@ -40,7 +40,7 @@ class Tree:
 
 
 def read(root: Path) -> Tree:
-    """Read the tree under `root`: owners, purposes, servers, trusts, agents, boundaries, combinations, policies, entities.
+    """Read the tree under `root`: owners, purposes, servers, trusts, agents, boundaries, combinations, rules.
 
     Raises:
         ConfigInvalid: A file or key that is not understood, with file and line.

@@ -9,7 +9,7 @@ arguments in `context.arguments` or in `action.properties.arguments`, in one of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from remit.attestation.model import Caller
@@ -28,7 +28,8 @@ from remit.kernel.names import (
     check_name,
     split_action,
 )
-from remit.policy.model import Call
+from remit.policy.denial import violation_body
+from remit.policy.model import Call, Denial
 
 AGENT: Final = "agent"
 SERVER: Final = "server"
@@ -36,6 +37,19 @@ _MAX_ACTION: Final = 320
 _MAX_SHOWN: Final = 200
 # Each of a decision's own; with them, two answers to one question would differ.
 _OF_ITS_OWN: Final = ("decision_id", "epoch", "evaluated_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The properties and the context of a request, as they came."""
+
+    subject: Mapping[str, Any] = field(default_factory=dict)
+    action: Mapping[str, Any] = field(default_factory=dict)
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+NOTHING_SENT: Final = Sent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +61,8 @@ class Question:
     resource: tuple[str, str]
     purpose: str | None = None
     arguments: Mapping[str, Any] | None = None  # numbers as int or Decimal
+    # What types of the organisation's own are asked with.
+    sent: Sent = NOTHING_SENT
 
 
 def question(body: object) -> Question:
@@ -58,31 +74,44 @@ def question(body: object) -> Question:
     """
     if not isinstance(body, dict):
         raise Malformed("a JSON object is expected")
-    subject, action, resource = (_object(body, name) for name in ("subject", "action", "resource"))
-    context = _object(body, "context", needed=False)
-    for each in (subject, resource):
-        _object(each, "properties", needed=False)
-    properties = _object(action, "properties", needed=False)
-    found = Question(
-        subject=(_text(subject, "type"), _text(subject, "id")),
-        action=_text(action, "name"),
-        resource=(_text(resource, "type"), _text(resource, "id")),
+    subject, action, resource = (an_object(body, name) for name in ("subject", "action", "resource"))
+    sent = Sent(
+        subject=an_object(subject, "properties", needed=False),
+        action=an_object(action, "properties", needed=False),
+        resource=an_object(resource, "properties", needed=False),
+        context=an_object(body, "context", needed=False),
     )
-    return _ours(found, context, properties) if _own(found) else found
+    found = Question(
+        subject=(a_text(subject, "type"), a_text(subject, "id")),
+        action=a_text(action, "name"),
+        resource=(a_text(resource, "type"), a_text(resource, "id")),
+        sent=sent,
+    )
+    return _ours(found) if own(found) else found
 
 
-def _ours(found: Question, context: Mapping[str, Any], properties: Mapping[str, Any]) -> Question:
-    """The question with what is read about Remit's own types; in other questions those names mean anything."""
-    if _split(found.action)[0] not in ("", found.resource[1]):
-        raise Malformed("the action is one of another server than the resource")
+def with_arguments(found: Question) -> Question:
+    """The question with the purpose and the arguments that were sent.
+
+    Raises:
+        Malformed: They are of another type, or arguments stand there twice.
+    """
+    context, properties = found.sent.context, found.sent.action
     if "arguments" in context and "arguments" in properties:
         raise Malformed("arguments stand in context or in action.properties, not in both")
     given = context if "arguments" in context else properties
     return replace(
         found,
-        purpose=_text(context, "purpose") if "purpose" in context else None,
-        arguments=_object(given, "arguments") if "arguments" in given else None,
+        purpose=a_text(context, "purpose") if "purpose" in context else None,
+        arguments=an_object(given, "arguments") if "arguments" in given else None,
     )
+
+
+def _ours(found: Question) -> Question:
+    """The question with what is read about Remit's own types; in other questions those names mean anything."""
+    if _split(found.action)[0] not in ("", found.resource[1]):
+        raise Malformed("the action is one of another server than the resource")
+    return with_arguments(found)
 
 
 def call(asked: Question, *, id: DecisionId, point: Point, purposes: Sequence[PurposeName] | None) -> Call | None:  # noqa: A002 - the call's own word
@@ -98,7 +127,7 @@ def call(asked: Question, *, id: DecisionId, point: Point, purposes: Sequence[Pu
         None if it is about nothing that can exist here: types that are not declared, an unknown agent, no action.
     """
     server, name, is_tool = _split(asked.action)
-    if not _own(asked) or purposes is None or not server or len(asked.action) > _MAX_ACTION:
+    if not own(asked) or purposes is None or not server or len(asked.action) > _MAX_ACTION:
         return None
     purpose = asked.purpose if asked.purpose is not None else purposes[0] if len(purposes) == 1 else ""
     return Call(
@@ -123,7 +152,7 @@ def call(asked: Question, *, id: DecisionId, point: Point, purposes: Sequence[Pu
 
 def recorded(asked: Question, point: Point) -> dict[str, str]:
     """What the log says of a question about nothing that exists here."""
-    subject, resource = (":".join(each)[:_MAX_SHOWN] for each in (asked.subject, asked.resource))
+    subject, resource = shown(asked.subject), shown(asked.resource)
     return {
         "agent": "",
         "instance": point.instance,
@@ -136,10 +165,30 @@ def recorded(asked: Question, point: Point) -> dict[str, str]:
     }
 
 
+def shown(thing: tuple[str, str]) -> str:
+    """A subject or resource as the log names it."""
+    return ":".join(thing)[:_MAX_SHOWN]
+
+
 def denied(denial: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a denial."""
     context = {name: value for name, value in denial.items() if name not in _OF_ITS_OWN}
     return {"decision": False, "context": context}
+
+
+def refused(asked: Question, denial: Denial, *, docs: str) -> dict[str, Any]:
+    """The body of a denial about the organisation's own types: made from question and denial alone."""
+    told = hidden(asked, docs=docs)
+    context = told["context"] | {
+        "type": f"urn:remit:denial:{denial.code}",
+        "title": denial.title,
+        "code": denial.code.value,
+        "violations": [violation_body(each) for each in denial.violations],
+        "docs": f"{docs}/{denial.code}",
+    }
+    if denial.policy is not None:
+        context["policy"] = denial.policy
+    return told | {"context": context}
 
 
 def hidden(asked: Question, *, docs: str) -> dict[str, Any]:
@@ -166,7 +215,8 @@ def hidden(asked: Question, *, docs: str) -> dict[str, Any]:
 ALLOWED: Final[Mapping[str, Any]] = {"decision": True}
 
 
-def _own(asked: Question) -> bool:
+def own(asked: Question) -> bool:
+    """Whether the question is about Remit's own types."""
     return asked.subject[0] == AGENT and asked.resource[0] == SERVER
 
 
@@ -179,7 +229,8 @@ def _split(action: str) -> tuple[str, str, bool]:
         return "", "", False
 
 
-def _object(of: Mapping[str, Any], name: str, *, needed: bool = True) -> Mapping[str, Any]:
+def an_object(of: Mapping[str, Any], name: str, *, needed: bool = True) -> Mapping[str, Any]:
+    """A member that is an object; empty where it is not there and not `needed`. Raises Malformed."""
     value = of.get(name)
     if isinstance(value, dict):
         return value
@@ -188,7 +239,8 @@ def _object(of: Mapping[str, Any], name: str, *, needed: bool = True) -> Mapping
     raise Malformed(f"{name} must be an object" if name in of else f"{name} is missing")
 
 
-def _text(of: Mapping[str, Any], name: str) -> str:
+def a_text(of: Mapping[str, Any], name: str) -> str:
+    """A member that is a string. Raises Malformed."""
     value = of.get(name)
     if not isinstance(value, str):
         raise Malformed(f"{name} must be a string" if name in of else f"{name} is missing")

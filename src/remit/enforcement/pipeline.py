@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -33,6 +33,7 @@ log = logger(__name__)
 _RIDE_SECONDS: Final = 0.005
 _RETRY_SECONDS: Final = 1.0
 _MAX_WAITING: Final = 100_000
+_OPERATORS: Final = "operators"  # owner of the data key for what is about no agent
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
 )
@@ -196,18 +197,60 @@ class Pipeline:
         self._closed([waiting])
         self._decider.released(releases)
 
-    async def deny_unknown(self, decision: DecisionId, **fields: str) -> None:
-        """Record durably the denial of a question about what is not declared here; `fields` say what was asked.
+    async def answered(
+        self,
+        decision: DecisionId,
+        fields: Mapping[str, Any],
+        denial: Denial | None,
+        *,
+        payload: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record durably the answer to a question about no agent's call, after which nothing is forwarded.
+
+        Args:
+            decision: Its id.
+            fields: What was asked.
+            denial: The answer; None for an allow, which only the organisation's own types get.
+            payload: What was sent with it, to be sealed.
 
         Raises:
             EnforcementUnavailable: It could not be recorded.
         """
-        said = {**fields, "decision": "deny", "forwarded": False, "code": Code.NOT_VISIBLE.value, "step": 2}
+        said = {**fields, "decision": "allow" if denial is None else "deny", "forwarded": False}
+        if denial is not None:
+            said |= {"code": denial.code.value, "step": denial.step}
+        about = None if payload is None else _OPERATORS
+        await self.noted("decision", said, id=decision, about=about, payload=payload)
+        if denial is None:
+            self.metrics.allowed.inc()
+        else:
+            self.metrics.decisions.labels("deny", denial.code.value).inc()
+
+    async def noted(self, kind: str, fields: Mapping[str, Any], **how: Any) -> None:  # noqa: ANN401 - as `Records.entry` takes it
+        """Record something durably, alone.
+
+        Raises:
+            EnforcementUnavailable: It could not be recorded.
+        """
         try:
-            await self._writer.submit_async(Work((self._records.entry("decision", said, id=decision),)))
+            await self._writer.submit_async(Work((self._records.entry(kind, fields, **how),)))
         except RemitError as error:
             raise self._unavailable("storage", error) from error
-        self.metrics.decisions.labels("deny", Code.NOT_VISIBLE.value).inc()
+
+    def fresh(self) -> View:
+        """The newest view.
+
+        Raises:
+            EnforcementUnavailable: It may be stale, so nothing is decided on it.
+        """
+        view = self._decider.view()
+        if not view.fresh(self._clock.now()):
+            raise self._unavailable("stale_view", None)
+        return view
+
+    def undecided(self, cause: str) -> EnforcementUnavailable:
+        """What to raise where a question about no agent's call cannot be decided."""
+        return self._unavailable("engine", None, None, cause)
 
     async def drain(self) -> None:
         """Make every outcome told so far durable."""

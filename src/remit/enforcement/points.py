@@ -8,7 +8,7 @@ is `not_observed`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -16,9 +16,10 @@ from typing import Any, Final
 from remit.enforcement import authzen
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome, Point
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.questions import Questions
 from remit.kernel.clock import MINUTE, Clock, Instant
 from remit.kernel.errors import Conflict, InDoubt, Malformed, NotFound
-from remit.kernel.names import DecisionId, PurposeName, new_id
+from remit.kernel.names import DecisionId, new_id
 from remit.policy.model import Code
 
 REPORT_WITHIN: Final = 15 * MINUTE
@@ -42,7 +43,7 @@ class Points:
 
     Args:
         pipeline: Decides, records and settles.
-        purposes: The purposes of an agent; None if there is no such agent.
+        questions: Tells what a question is about.
         header: The public header of a decision in the log. Blocks, and raises NotFound.
         clock: Where `now` comes from.
         docs: Where the pages about codes are.
@@ -54,7 +55,7 @@ class Points:
         self,
         *,
         pipeline: Pipeline,
-        purposes: Callable[[str], Sequence[PurposeName] | None],
+        questions: Questions,
         header: Callable[[str], Mapping[str, Any]],
         clock: Clock,
         docs: str,
@@ -62,7 +63,7 @@ class Points:
         node: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._pipeline = pipeline
-        self._purposes = purposes
+        self._questions = questions
         self._header = header
         self._clock = clock
         self._docs = docs
@@ -74,14 +75,16 @@ class Points:
         """Decide durably.
 
         Raises:
+            Malformed: The request contradicts itself.
             EnforcementUnavailable: Nothing could be decided or recorded.
         """
         decision = DecisionId(new_id("dec"))
-        purposes = self._purposes(asked.subject[1]) if asked.subject[0] == authzen.AGENT else None
-        call = authzen.call(asked, id=decision, point=point, purposes=purposes)
+        own_types = self._questions.own_types
+        if not self._questions.about_agents(asked):
+            return Evaluated(decision, await own_types.evaluate(decision, asked, point))
+        call = self._questions.call(decision, asked, point)
         if call is None:
-            await self._pipeline.deny_unknown(decision, **authzen.recorded(asked, point))
-            return Evaluated(decision, authzen.hidden(asked, docs=self._docs))
+            return Evaluated(decision, await own_types.unknown(decision, asked, point))
         admitted = await self._pipeline.admit(call)
         denial = admitted.answer.denial
         if denial is None:
@@ -90,6 +93,12 @@ class Points:
         if denial.code is Code.NOT_VISIBLE:
             return Evaluated(decision, authzen.hidden(asked, docs=self._docs))
         return Evaluated(decision, authzen.denied(self._pipeline.told(admitted, denial)))
+
+    def not_sent(self, decisions: Iterable[str]) -> None:
+        """What was let through is not made after all: its answer was not given."""
+        for decision in decisions:
+            if (held := self._open.pop(decision, None)) is not None:
+                self._pipeline.outcome(held, Outcome.NOT_SENT)
 
     async def report(self, point: Point, decision: str, outcome: str) -> None:
         """Record what became of a decision of this enforcement point's own, durably and once.
@@ -151,7 +160,8 @@ class Points:
         if header.get("kind") != "decision" or header.get("pep") != point.name:
             return NotFound(_UNKNOWN)
         if header.get("forwarded") is not True:
-            return Conflict("this call was denied: there is no outcome to report")
+            why = "was denied" if header.get("decision") == "deny" else "is about no agent's call"
+            return Conflict(f"this question {why}: there is no outcome to report")
         if header.get("node") != self._node():
             return Conflict("another node waits for this outcome, or has recorded it", try_="report to who answered")
         return Conflict("the outcome of this decision is recorded already")

@@ -11,6 +11,7 @@ from remit.catalog.model import Injection, Server
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName
 from remit.outbound.model import Patience
+from remit.policy.declared.judge import Asked, Judgement
 from remit.policy.model import Answer, Call, Denial, Proposal
 from remit.storage.model import ConsumeProof, Entry, Release, Reserve
 
@@ -108,6 +109,38 @@ class Decider(Protocol):
 
     def released(self, releases: Iterable[Release]) -> None:
         """Reservations were given back."""
+        ...
+
+
+class Judges(Protocol):
+    """Who answers what is asked of the policy room beside agents' calls."""
+
+    def judge(self, asked: Asked, view: Any, *, instance: str) -> Judgement:  # noqa: ANN401 - the view's own type is policy's
+        """What the organisation's policies say about a question of its own types, asked by an enforcement point."""
+        ...
+
+    def judged_by(self, view: Any) -> Mapping[str, Any]:  # noqa: ANN401 - as above
+        """What an entry says of the rules in force: their digests."""
+        ...
+
+    def declared_ids(self, view: Any, kind: str) -> Sequence[str]:  # noqa: ANN401 - as above
+        """The ids of stored entities of a type that is named as AuthZEN names it, in order."""
+        ...
+
+    def declared_actions(self, view: Any, subject: str, resource: str) -> Sequence[str]:  # noqa: ANN401 - as above
+        """The names of the actions that apply to these types, in order."""
+        ...
+
+    def agents_naming(self, action: str) -> Sequence[str]:
+        """The agents whose boundaries name an action, in order."""
+        ...
+
+    def tried(self, call: Call) -> Answer:
+        """The answer that a call would get now, its effects dropped. Blocks: for a thread."""
+        ...
+
+    def named(self, agent: str) -> frozenset[ActionName]:
+        """The actions that an agent's boundaries name; none if there is no such agent."""
         ...
 
 

@@ -100,6 +100,7 @@ class Call:
     arguments: Mapping[str, Any] | None = None  # numbers as int or Decimal, never float
     hypothetical: bool = False  # an operator's question: no credential, token or run stands behind it
     proof: ConsumeProof | None = None
+    subject: str = ""  # whom an enforcement point says the agent acts for; recorded, and decides nothing
     resource: str | None = None  # the URI that resources/read is about
     under: str | None = None  # once it was let through: the opening of a boundary for emergencies that it stands on
 

@@ -57,6 +57,8 @@ def decision_fields(
         fields |= {"delegation": caller.delegation, "acts_for": [link.agent for link in caller.links]}
     if caller.pep:
         fields["pep"] = caller.pep
+    if call.subject:
+        fields["subject"] = call.subject
     if denial is not None:
         fields |= {"code": denial.code.value, "step": denial.step}
         if denial.policy is not None:

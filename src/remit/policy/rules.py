@@ -1,4 +1,4 @@
-"""What an organisation rules by: its policies, and what it declared of its own types. They hold together or not at all."""
+"""What an organisation rules by: its policies, and what it declared of its own types. They hold together."""
 
 from __future__ import annotations
 

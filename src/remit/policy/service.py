@@ -225,9 +225,44 @@ class PolicyService:
             told["denial"] |= {"step": denial.step, "cause": denial.cause}
         return told
 
-    def judge(self, asked: Asked, view: View) -> Judgement:
-        """What the organisation's policies say about a question of its own types. No boundary is asked."""
+    def judge(self, asked: Asked, view: View, *, instance: str) -> Judgement:
+        """What the organisation's policies say about a question of its own types. No boundary is asked.
+
+        A freeze on everything, or on the enforcement point that asks (`instance`), wins here as everywhere.
+        """
+        freeze = view.freeze_of(instance)
+        if freeze is not None:
+            return Judgement(denial=revoked(freeze=freeze.id))
         return self._judge.judge(asked, view.declared, view.organisation)
+
+    def judged_by(self, view: View) -> dict[str, str]:
+        """The digests of the rules in force."""
+        return {"policies": view.organisation.digest, "declarations": view.declared.digest}
+
+    def declared_ids(self, view: View, kind: str) -> Sequence[str]:
+        """The ids of entities of a type that is named as AuthZEN names it, in order."""
+        return view.declared.ids(kind)
+
+    def declared_actions(self, view: View, subject: str, resource: str) -> Sequence[str]:
+        """The names of the actions that apply to these types, in order."""
+        types = view.declared.types
+        pair = (types.get(subject), types.get(resource))
+        return sorted(name for principal, name, of in view.declared.actions if (principal, of) == pair)
+
+    def agents_naming(self, action: str) -> Sequence[str]:
+        """The agents whose boundaries name an action, in order."""
+        return sorted(name for name, record in self._facts.view().agents.items() if action in record.reach.actions)
+
+    def tried(self, call: Call) -> Answer:
+        """The answer that a call would get now, its effects dropped. May read the database."""
+        if not self.ready(call):
+            self.prepare(call.caller.principal)
+        return decide(call, self._facts.view(), now=self._clock.now()).answer
+
+    def named(self, agent: str) -> frozenset[ActionName]:
+        """The actions that an agent's boundaries name; none if there is no such agent."""
+        record = self._facts.view().agents.get(agent)
+        return frozenset() if record is None else record.reach.actions
 
     def check_policies(
         self,

@@ -312,6 +312,10 @@ class View:
             return found
         return next((stop for link in caller.links if (stop := self._freeze_on_link(link)) is not None), None)
 
+    def freeze_of(self, instance: str) -> Freeze | None:
+        """The first freeze that stops an enforcement point's questions about no agent."""
+        return self._freeze((FreezeKind.ALL, "*"), (FreezeKind.INSTANCE, instance))
+
     def _freeze_on_link(self, link: Link) -> Freeze | None:
         """The first freeze on an agent for which another acts."""
         record = self.agents.get(link.agent)

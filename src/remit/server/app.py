@@ -16,7 +16,10 @@ from remit.tokens.nonce_http import NonceHeader
 ME_CAN = "/v1/me/can"
 ERRORS = "/errors"  # a page for each code
 EVALUATION = "/access/v1/evaluation"
+EVALUATIONS = "/access/v1/evaluations"
+SEARCH = "/access/v1/search/"  # and what is searched for
 OUTCOMES = "/v1/outcomes"
+POINTS = frozenset({EVALUATION, EVALUATIONS, OUTCOMES, *(SEARCH + gap for gap in ("subject", "resource", "action"))})
 _ELSEWHERE = "Host or Origin is not this server's"
 _CALLED_BY = "call it by its own URL; remit up --url URL says which one that is"
 _GATEWAY = ("/mcp/", "/servers/", "/.well-known/oauth-protected-resource")
@@ -53,7 +56,7 @@ class App:
             if path == ME_CAN:
                 await self.me_can(scope, receive, send)
                 return
-            if path in (EVALUATION, OUTCOMES):
+            if path in POINTS:
                 await self.evaluation(scope, receive, send)
                 return
             if path == TOKEN_PATH and scope["method"] == "POST":

@@ -19,16 +19,22 @@ from remit.catalog.service import CatalogService
 from remit.certification.usage.coverage import CoverageClock
 from remit.connectors.systems import Directory
 from remit.console.paths import AUTHORIZE
+from remit.enforcement.authzen_search import Tokens
+from remit.enforcement.batches import Batches
+from remit.enforcement.candidates import Candidates
 from remit.enforcement.door import Door as GatewayDoor
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Limits
 from remit.enforcement.own import OwnResources
+from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.place import Place
 from remit.enforcement.points import Points
+from remit.enforcement.questions import Questions
 from remit.enforcement.relay import Relay
+from remit.enforcement.searching import Searching
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
@@ -47,10 +53,11 @@ from remit.policy.service import PolicyService
 from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
 from remit.server.app import ERRORS, ME_CAN, App
+from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.consenting import Consenting
-from remit.server.evaluation import Evaluation, discovery
+from remit.server.evaluation import Evaluation
 from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.server.http_enforcement import EnforcementStream
@@ -234,8 +241,28 @@ def _governance(ground: Ground, outbound: Outbound, life: Life, changed: Changed
 def _points(ground: Ground, pipeline: Pipeline) -> Points:
     log = Log(ground.database.reader, ground.keys)
     return Points(
-        pipeline=pipeline, purposes=ground.policy.purposes, header=lambda decision: log.find(decision).header,
-        clock=ground.clock, docs=ground.base + ERRORS, node=lambda: ground.database.node,
+        pipeline=pipeline, questions=_questions(ground, pipeline),
+        header=lambda decision: log.find(decision).header, clock=ground.clock, docs=ground.base + ERRORS,
+        node=lambda: ground.database.node,
+    )  # fmt: skip
+
+
+def _questions(ground: Ground, pipeline: Pipeline) -> Questions:
+    own_types = OwnTypes(pipeline=pipeline, judges=ground.policy, docs=ground.base + ERRORS)
+    return Questions(
+        purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base
+    )
+
+
+def _evaluation(ground: Ground, gate: Gate) -> Evaluation:
+    searching = Searching(
+        pipeline=gate.life.pipeline, own_types=_questions(ground, gate.life.pipeline).own_types,
+        candidates=Candidates(judges=ground.policy, purposes=ground.policy.purposes),
+        tokens=Tokens(ground.records.mac),
+    )  # fmt: skip
+    return Evaluation(
+        keeper=ground.gatekeeper, points=gate.points, batches=Batches(gate.points), searching=searching,
+        body_limit=ground.settings.body_limit,
     )  # fmt: skip
 
 
@@ -287,7 +314,7 @@ def _routes(ground: Ground, gate: Gate, tokens: TokenService) -> list[Route]:
     return [
         *tokens_http.routes(tokens, consent_page=AUTHORIZE),
         *tokens_http.status_routes(token_status(ground, gate.checker, tokens)),
-        discovery(ground.base),
+        discovery(ground.base, ground.keys.token_keys),
         *me_mandate.routes(_me_mandate(ground, gate)),
         *me_whoami.routes(_me_whoami(ground, gate)),
         *stream.routes(),
@@ -306,7 +333,7 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     """What answers before any router: the gateway, dry runs, evaluations and the token endpoint."""
     base, limit = ground.base, ground.settings.body_limit
     me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
-    evaluation = Evaluation(keeper=ground.gatekeeper, points=gate.points, body_limit=limit)
+    evaluation = _evaluation(ground, gate)
     proxies = ground.settings.trusted_proxies
     return App(
         place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,

@@ -16,9 +16,10 @@ from remit.people.document import SpecInvalid
 from remit.server import platforms
 
 # What stands later may name the earlier.
-KINDS: Final = ("owner", "purpose", "server", "trust", "agent", "boundary", "combination", "schema", "entities", "authzen", "policy")
+_RULES: Final = ("schema", "entities", "authzen", "policy")
+KINDS: Final = ("owner", "purpose", "server", "trust", "agent", "boundary", "combination", *_RULES)
 # What the organisation rules by: each is a file, as its author wrote it.
-TEXTS: Final = frozenset({"schema", "entities", "authzen", "policy"})
+TEXTS: Final = frozenset(_RULES)
 _READ: Final[Mapping[str, Callable[[object], Any]]] = {
     "owner": people.owner,
     "purpose": access.purpose,

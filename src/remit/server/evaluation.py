@@ -1,4 +1,4 @@
-"""What registered enforcement points ask and report: `/access/v1/evaluation`, `/v1/outcomes`. Before any router."""
+"""What registered enforcement points ask and report: `/access/v1/*`, `/v1/outcomes`. Before any router."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from remit.enforcement import authzen
+from remit.enforcement import authzen, authzen_batch, authzen_search
 from remit.enforcement.asgi import JSON, Gone, answer, body_of
+from remit.enforcement.batches import Batches
 from remit.enforcement.model import EnforcementUnavailable, Point
 from remit.enforcement.points import Points
+from remit.enforcement.searching import Searching
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import Malformed, RemitError, UnsupportedMediaType
 from remit.server import problem
-from remit.server.app import EVALUATION
+from remit.server.app import EVALUATION, EVALUATIONS, SEARCH
 from remit.server.door import checked
 from remit.server.peps import Gatekeeper
 
-DISCOVERY: Final = "/.well-known/authzen-configuration"
 _OUTCOME_FIELDS: Final = {"decision": "string", "outcome": "string"}
 _UNAVAILABLE: Final = encode(
     {
@@ -45,6 +44,8 @@ class Evaluation:
 
     keeper: Gatekeeper
     points: Points
+    batches: Batches
+    searching: Searching
     body_limit: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,25 +78,28 @@ class Evaluation:
         body = await body_of(receive, declared=_one(headers, b"content-length"), limit=self.body_limit)
         point = self.keeper.point(_one(headers, b"authorization"))  # the body may have come long after the headers
         # (3) A decision that is durable, or an outcome that is.
-        if scope["path"] == EVALUATION:
-            found = await self.points.evaluate(authzen.question(parse(body)), point)
-            return encode(found.body), ((b"remit-decision", found.decision.encode("ascii")),)
-        return await self._report(point, checked(parse(body), _OUTCOME_FIELDS)), ()
+        found, decisions = await self._served(scope["path"], parse(body), point)
+        return encode(found), ((b"remit-decision", decisions.encode("ascii")),) if decisions else ()
 
-    async def _report(self, point: Point, body: Mapping[str, Any]) -> bytes:
+    async def _served(self, path: str, body: object, point: Point) -> tuple[Mapping[str, Any], str]:
+        """The answer's body, and the ids of the decisions in it."""
+        if path == EVALUATION:
+            one = await self.points.evaluate(authzen.question(body), point)
+            return one.body, one.decision
+        if path == EVALUATIONS:
+            asked = authzen_batch.batch(body)
+            if isinstance(asked, authzen_batch.Batch):
+                return await self.batches.evaluate(asked, point)
+            one = await self.points.evaluate(asked, point)
+            return one.body, one.decision
+        if path.startswith(SEARCH):
+            gap = authzen_search.Gap(path.removeprefix(SEARCH))
+            return await self.searching.search(authzen_search.search(gap, body), point), ""
+        return await self._report(point, checked(body, _OUTCOME_FIELDS)), ""
+
+    async def _report(self, point: Point, body: Mapping[str, Any]) -> Mapping[str, Any]:
         await self.points.report(point, body["decision"], body["outcome"])
-        return encode({"decision": body["decision"], "outcome": body["outcome"]})
-
-
-def discovery(base: str) -> Route:
-    """What there is of the AuthZEN API, for who knows this server's URL alone."""
-    found = encode({"policy_decision_point": base, "access_evaluation_endpoint": base + EVALUATION})
-
-    def configuration(_: Request) -> Response:
-        """GET /.well-known/authzen-configuration."""
-        return Response(found, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
-
-    return Route(DISCOVERY, configuration, methods=["GET"])
+        return {"decision": body["decision"], "outcome": body["outcome"]}
 
 
 class _NotPost(Exception):

@@ -18,6 +18,7 @@ _MOST = 1000
 _KINDS_SHOWN = (
     "decision",
     "outcome",
+    "search",
     "verdict",
     "change",
     "token",

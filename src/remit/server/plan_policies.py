@@ -15,6 +15,7 @@ from remit.server.two_people import Word, seconded
 
 WAITS = "waits for a second person"
 
+
 def with_documents(rules: Rules, documents: Iterable[Document]) -> Rules:
     """The rules with what stands in documents put into its place."""
     policies, declarations = dict(rules.policies), dict(rules.declarations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,14 @@ from gateway_world import World, at_most, budget, rule  # type: ignore[import-no
 
 from remit.agents.model import AgentState
 from remit.catalog.model import Server
+from remit.enforcement.authzen_search import Tokens
+from remit.enforcement.batches import Batches
+from remit.enforcement.candidates import Candidates
 from remit.enforcement.model import Point
+from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.points import MOST_OPEN, REPORT_WITHIN, Points
+from remit.enforcement.questions import Questions
+from remit.enforcement.searching import Searching
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import SECOND, Clock, FixedClock, Instant
 from remit.kernel.errors import InDoubt, NotFound
@@ -59,7 +66,7 @@ class Asking:
     def __post_init__(self) -> None:
         self.world.source.all_servers.clear()
         self.points = Points(
-            pipeline=self.world.pipeline, purposes=self.world.policy.purposes, header=self.header,
+            pipeline=self.world.pipeline, questions=self.questions, header=self.header,
             clock=self.clock or self.world.clock, docs=DOCS, most=self.most,
         )  # fmt: skip
         keeper = Gatekeeper()
@@ -67,7 +74,20 @@ class Asking:
             token_hash(f"token-{name}"): Known(point=Point(name, name[0] * 43), created=Instant(0))
             for name in ("edge", "other")
         }
-        self.app = Evaluation(keeper=keeper, points=self.points, body_limit=4096)
+        searching = Searching(
+            pipeline=self.world.pipeline, own_types=self.questions.own_types,
+            candidates=Candidates(judges=self.world.policy, purposes=self.world.policy.purposes),
+            tokens=Tokens(lambda value: hashlib.sha256(b"key" + value).hexdigest()),
+        )  # fmt: skip
+        self.app = Evaluation(
+            keeper=keeper, points=self.points, batches=Batches(self.points), searching=searching, body_limit=8192
+        )
+
+    @property
+    def questions(self) -> Questions:
+        policy = self.world.policy
+        own_types = OwnTypes(pipeline=self.world.pipeline, judges=policy, docs=DOCS)
+        return Questions(purposes=policy.purposes, judges=policy, own_types=own_types, base="http://remit.test")
 
     def header(self, decision: str) -> Mapping[str, Any]:
         for kind in ("decision", "outcome"):
@@ -315,7 +335,7 @@ def test_the_other_refusals(play: Play) -> None:
         assert (await asking.ask(GOOD, authorization="Basic token-edge")).status_code == 401
         assert (await asking.ask(GOOD, content_type="text/plain")).status_code == 415
         assert (await asking.ask(GOOD, content_type="application/json; charset=utf-8")).status_code == 200
-        assert (await asking.ask(b" " * 5000)).status_code == 413
+        assert (await asking.ask(b" " * 9000)).status_code == 413
         for method in ("GET", "PUT", "DELETE"):
             other = await asking.ask(GOOD, method=method)
             assert (other.status_code, other.headers["allow"]) == (405, "POST")

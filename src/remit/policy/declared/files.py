@@ -1,4 +1,4 @@
-"""What the organisation declared comes and goes. It is validated before it is stored (`PolicyService.check_policies`)."""
+"""What the organisation declared comes and goes. `PolicyService.check_policies` validates it before."""
 
 from __future__ import annotations
 

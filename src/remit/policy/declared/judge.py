@@ -31,7 +31,7 @@ class Thing(NamedTuple):
 
     type: str
     id: str
-    properties: Mapping[str, Any] = {}  # noqa: RUF012 - read only
+    properties: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,9 @@ class Judge:
         if (fault := declared.fault or organisation.fault) is not None:
             return _unavailable(fault)
         action = _action(asked, declared)
-        if action is None:
-            return _HIDDEN
+        return _HIDDEN if action is None else self._judged(asked, action, declared, organisation)
+
+    def _judged(self, asked: Asked, action: ActionType, declared: Declared, organisation: Organisation) -> Judgement:
         fitted = _fit(asked, action, declared)
         if fitted.violations:
             return Judgement(denial=_unfit(tuple(fitted.violations)))
@@ -88,9 +89,7 @@ class Judge:
 
     def _asked(self, fitted: _Fitted, action: ActionType, declared: Declared, organisation: Organisation) -> Judgement:
         closure = Closure(declared, {fitted.subject: fitted.entities[0], fitted.resource: fitted.entities[1]})
-        about = About(
-            closure.within(fitted.subject), (action.uid, *action.groups), closure.within(fitted.resource)
-        )
+        about = About(closure.within(fitted.subject), (action.uid, *action.groups), closure.within(fitted.resource))
         policies = organisation.about(about)
         schema = self._schema(action, declared)
         rows = closure.rows(fitted.named, depth=max((each.depth for each in policies), default=0))
@@ -235,4 +234,3 @@ def _schema_of(action: ActionType, declared: Declared) -> dict[str, Any]:
 
 def _uid(uid: Uid) -> dict[str, str]:
     return {"type": uid[0], "id": uid[1]}
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -73,6 +73,14 @@ class Declared:
     digest: str = NOTHING_DECLARED
     serial: int = 0
     fault: str | None = None  # stored text that cannot be read: then nothing is decided about these types
+
+    def ids(self, name: str) -> Sequence[str]:
+        """The ids of what is stored of a type, or is declared of an enumerated one, in order; `name` is AuthZEN's."""
+        kind = self.types.get(name, "")
+        declared = self.entity_types.get(kind)
+        if declared is not None and declared.ids is not None:
+            return sorted(declared.ids)
+        return tuple(self.entities.get(kind, ()))
 
     def entity(self, uid: Uid) -> Entity | None:
         """A stored entity."""

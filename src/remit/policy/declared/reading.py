@@ -14,8 +14,8 @@ from typing import Any, Final
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import ConfigInvalid
 from remit.policy.declared import entity_file, schema_text, type_map
-from remit.policy.declared.reach import row
 from remit.policy.declared.model import ActionType, Declaration, Declared, Entity, EntityType, Part
+from remit.policy.declared.reach import row
 from remit.policy.declared.types import EMPTY, Resolver, Uid
 from remit.policy.ports import Engine
 from remit.policy.schema import NAMESPACE
@@ -107,7 +107,9 @@ def _own(file: str, text: str) -> None:
     bare = _COMMENT_OR_TEXT.sub(lambda match: '""' if match[0][0] == '"' else "", text)
     if (found := _OURS.search(bare)) is not None:
         line = 1 + bare.count("\n", 0, found.start())
-        raise ConfigInvalid(f"{file}:{line}: the namespace {NAMESPACE} is Remit's own: what is declared may not name it")
+        raise ConfigInvalid(
+            f"{file}:{line}: the namespace {NAMESPACE} is Remit's own: what is declared may not name it"
+        )
 
 
 def _types(schema: Mapping[str, Any]) -> dict[str, EntityType]:
@@ -189,7 +191,7 @@ def _asked(
         (principal, name, resource), uid = next(iter(doubtful.items()))
         raise ConfigInvalid(
             f"schema: two actions are called {name} for {principal} and {resource}",
-            try_=f'say in remit.toml which one is meant: [authzen.actions] {name} = \'{uid[0]}::"{uid[1]}"\'',
+            try_=f"say in remit.toml which one is meant: [authzen.actions] {name} = '{uid[0]}::\"{uid[1]}\"'",
         )
     return found
 
@@ -218,7 +220,7 @@ def _entities(files: Files, types: Mapping[str, EntityType]) -> dict[str, dict[s
     for place, uid in named:
         if uid not in places:
             raise ConfigInvalid(f'{place}: {uid[0]}::"{uid[1]}" is named here and stands nowhere')
-    return found
+    return {kind: dict(sorted(held.items())) for kind, held in found.items()}
 
 
 def _full(namespace: str, name: str) -> str:

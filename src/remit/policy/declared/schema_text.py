@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-
-_TOKEN: Final = re.compile(r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<name>[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*)|(?P<mark>::|.))', re.S)
-_ESCAPE: Final = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))", re.S)
+_TOKEN: Final = re.compile(
+    r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<name>[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*)|(?P<mark>::|.))', re.DOTALL
+)
+_ESCAPE: Final = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))", re.DOTALL)
 _PLAIN: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\", '"': '"', "'": "'"}
 _END: Final = ("end", "")
 
@@ -99,9 +100,7 @@ class _Reader:
             return [(name, said) for name in names]
         if self._took("in"):
             said["memberOfTypes"] = self._listed(self._name)
-        if self._took("="):
-            said["shape"] = self._type()
-        elif self._next[1] == "{":
+        if self._took("=") or self._next[1] == "{":
             said["shape"] = self._type()
         if self._took("tags"):
             said["tags"] = self._type()

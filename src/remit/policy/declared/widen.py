@@ -13,9 +13,7 @@ from remit.policy.organisation import Organisation
 from remit.policy.schema import NAMESPACE
 
 
-def widenings(
-    before: Mapping[str, Declaration], after: Mapping[str, Declaration], standing: Organisation
-) -> list[str]:
+def widenings(before: Mapping[str, Declaration], after: Mapping[str, Declaration], standing: Organisation) -> list[str]:
     """Why `after` widens what is in force, one line a reason.
 
     Args:
