@@ -224,7 +224,9 @@ def test_batch(pdp: Pdp) -> None:
         (batch(resource(ONE), {}, subject=ALICE, action=READ), [True, False]),
         # 3.2.7, an advisory: a resource takes the place of the default as a whole, so the first has no type.
         (
-            batch(resource({"id": "record-1"}), resource(ONE), subject=ALICE, action=WRITE, resource={"type": "record"}),
+            batch(
+                resource({"id": "record-1"}), resource(ONE), subject=ALICE, action=WRITE, resource={"type": "record"}
+            ),
             [False, True],
         ),
     ]

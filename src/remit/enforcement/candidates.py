@@ -32,10 +32,15 @@ class Candidates:
     def names(self, asked: Search, view: View) -> Sequence[str]:
         """Of the organisation's own types: entities that are stored, and actions that are declared. Of Remit's own:
         what the agent's boundaries name, and the agents whose boundaries name it.
+
+        Raises:
+            EnforcementUnavailable: What the organisation declared cannot be read.
         """
         question = asked.question
         if authzen.own(question):
             return self._ours(asked)
+        if (fault := self.judges.fault(view)) is not None:
+            raise EnforcementUnavailable("Remit cannot decide this now", detail=fault)
         if asked.gap is Gap.ACTION:
             return self.judges.declared_actions(view, question.subject[0], question.resource[0])
         return self.judges.declared_ids(view, (question.subject if asked.gap is Gap.SUBJECT else question.resource)[0])

@@ -123,6 +123,10 @@ class Judges(Protocol):
         """What an entry says of the rules in force: their digests."""
         ...
 
+    def fault(self, view: Any) -> str | None:  # noqa: ANN401 - as above
+        """Why nothing can be said about the organisation's own types; None if something can."""
+        ...
+
     def declared_ids(self, view: Any, kind: str) -> Sequence[str]:  # noqa: ANN401 - as above
         """The ids of stored entities of a type that is named as AuthZEN names it, in order."""
         ...

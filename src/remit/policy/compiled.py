@@ -88,7 +88,7 @@ class CompiledEngine:
     def ask(self, question: Slice, context: str) -> Verdict:
         """Decide."""
         policies: _Policies = question.policies
-        if policies.only is None or not self.trusted:
+        if policies.only is None or policies.only[0] != question.permit or not self.trusted:
             return self._judged(question, context)
         policies.asked += 1
         if policies.asked <= _FIRST:

@@ -14,7 +14,7 @@ from typing import Any
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import ConfigInvalid
 from remit.policy import schema
-from remit.policy.declared.index import About, Index, depth
+from remit.policy.declared.index import ANY, About, Index, Key, applies, depth
 from remit.policy.ports import Engine
 
 PREFIX = "organisation "  # of ids in a slice: no policy of the organisation can pass for a boundary's permit
@@ -51,11 +51,12 @@ class Organisation:
 
     def about(self, about: About) -> tuple[Policy, ...]:
         """The policies that can apply to a question of the organisation's own types."""
-        return tuple(self.policies[place] for place in self.index.places(about))
+        return tuple(self.policies[place] for place in self.index.places(set(about.keys())))
 
     def applying(self, scope: Scope) -> dict[str, Mapping[str, Any]]:
         """The policies whose scope can apply, keyed by their ids in a slice."""
-        return {PREFIX + policy.id: policy.cedar for policy in self.policies if scope.meets(policy.cedar)}
+        found = (self.policies[place] for place in self.index.places(scope.keys()))
+        return {PREFIX + policy.id: policy.cedar for policy in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +69,13 @@ class Scope:
 
     def meets(self, policy: Mapping[str, Any]) -> bool:
         """Whether a policy's scope can apply. Whatever is not understood here applies."""
-        return (
-            _meets(policy.get("principal"), self.principal)
-            and _meets(policy.get("action"), self.action)
-            and _meets(policy.get("resource"), self.resource)
-        )
+        return applies(policy, self.keys())
 
-
-def _meets(constraint: object, entities: frozenset[tuple[str, str]]) -> bool:
-    """A pre-selection only: the engine still checks each scope. `==` is taken as `in`."""
-    if isinstance(constraint, dict) and constraint.get("op") == "is":
-        kind, held = constraint.get("entity_type"), constraint.get("in")
-        return any(each == kind for each, _ in entities) and (held is None or _meets({**held, "op": "in"}, entities))
-    if not isinstance(constraint, dict) or constraint.get("op") not in {"==", "in"}:
-        return True
-    named = constraint.get("entities", [constraint.get("entity")])
-    if not isinstance(named, list) or not all(isinstance(each, dict) for each in named):
-        return True
-    return any((each.get("type"), each.get("id")) in entities for each in named)
+    def keys(self) -> frozenset[Key]:
+        """Where policies that can apply stand. `==` is taken as `in`: the engine still checks each scope."""
+        parts = {"principal": self.principal, "action": self.action, "resource": self.resource}
+        named = {(part, kind, name) for part, within in parts.items() for kind, name in within}
+        return frozenset({ANY} | named | {(f"is {part}", kind, "") for part, kind, _ in named})
 
 
 def read(files: Mapping[str, str], engine: Engine, *, serial: int = 0) -> Organisation:

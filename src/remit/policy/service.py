@@ -239,6 +239,10 @@ class PolicyService:
         """The digests of the rules in force."""
         return {"policies": view.organisation.digest, "declarations": view.declared.digest}
 
+    def fault(self, view: View) -> str | None:
+        """Why nothing can be said about the organisation's own types; None if something can."""
+        return view.declared.fault or view.organisation.fault
+
     def declared_ids(self, view: View, kind: str) -> Sequence[str]:
         """The ids of entities of a type that is named as AuthZEN names it, in order."""
         return view.declared.ids(kind)

@@ -249,9 +249,7 @@ def _points(ground: Ground, pipeline: Pipeline) -> Points:
 
 def _questions(ground: Ground, pipeline: Pipeline) -> Questions:
     own_types = OwnTypes(pipeline=pipeline, judges=ground.policy, docs=ground.base + ERRORS)
-    return Questions(
-        purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base
-    )
+    return Questions(purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base)
 
 
 def _evaluation(ground: Ground, gate: Gate) -> Evaluation:

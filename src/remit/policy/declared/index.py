@@ -1,13 +1,14 @@
 """Policies found by what their scopes name: what a question costs does not grow with what others are about (pure).
 
-Each policy stands under one part of its scope, the one that says most: a principal, a resource, an action, then
-a type. It is a pre-selection only, and errs towards more: the engine still checks each scope.
+Each policy stands under the part of its scope that it shares with the fewest others. It is a pre-selection only,
+and errs towards more: the engine still checks each scope.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ Uid = tuple[str, str]
 _PARTS: Final = ("principal", "resource", "action")
 Key = tuple[str, str, str]  # part, type, id
 _STEPS: Final = (".", "has", "getTag", "hasTag")
-_ANY: Final[Key] = ("", "", "")
+ANY: Final[Key] = ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class About:
 
     def keys(self) -> Iterator[Key]:
         """Where policies that can apply stand."""
-        yield _ANY
+        yield ANY
         for part in _PARTS:
             within: Sequence[Uid] = getattr(self, part)
             yield (f"is {part}", within[0][0], "")
@@ -37,30 +38,38 @@ class About:
 
 
 class Index:
-    """Policies by key, each with its place among all."""
+    """Policies by key, each with its place among all, and by which keys it can apply at all."""
 
     def __init__(self, policies: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._needs = [_needs(policy) for policy in policies]
+        share = Counter(key for needs in self._needs for keys in needs for key in keys)
         self._places: dict[Key, list[int]] = defaultdict(list)
-        for place, policy in enumerate(policies):
-            for key in _keys(policy):
+        for place, needs in enumerate(self._needs):
+            # Under the part that it shares with the fewest.
+            for key in min(needs, key=lambda keys: max(share[key] for key in keys), default=(ANY,)):
                 self._places[key].append(place)
 
-    def places(self, about: About) -> list[int]:
-        """The places of the policies that can apply, in order."""
-        found = (self._places[key] for key in about.keys() if key in self._places)  # noqa: SIM118 - its own method
-        return sorted({place for places in found for place in places})
+    def places(self, keys: AbstractSet[Key]) -> list[int]:
+        """The places of the policies that can apply to a question with these keys, in order."""
+        found = {place for key in keys if key in self._places for place in self._places[key]}
+        return sorted(place for place in found if all(not keys.isdisjoint(each) for each in self._needs[place]))
 
 
-def _keys(policy: Mapping[str, Any]) -> list[Key]:
-    """Where a policy stands: under each entity of the first part that names any, else under a type, else under all."""
-    for part in _PARTS:
-        if named := _entities(policy.get(part)):
-            return [(part, kind, name) for kind, name in named]
+def applies(policy: Mapping[str, Any], keys: AbstractSet[Key]) -> bool:
+    """Whether a policy can apply to a question with these keys."""
+    return all(not keys.isdisjoint(each) for each in _needs(policy))
+
+
+def _needs(policy: Mapping[str, Any]) -> list[tuple[Key, ...]]:
+    """Of each part of a scope that says something, the keys of which a question must have one."""
+    needs: list[tuple[Key, ...]] = []
     for part in _PARTS:
         said = policy.get(part)
         if isinstance(said, dict) and said.get("op") == "is" and isinstance(said.get("entity_type"), str):
-            return [(f"is {part}", said["entity_type"], "")]
-    return [_ANY]
+            needs.append(((f"is {part}", said["entity_type"], ""),))
+        if named := _entities(said):
+            needs.append(tuple((part, kind, name) for kind, name in named))
+    return needs
 
 
 def _entities(constraint: object) -> list[Uid]:
