@@ -50,18 +50,16 @@ def served(bench: Bench, writer: Writer, keeper: Gatekeeper) -> Evaluation:
     """The endpoint over `writer`."""
     policy = bench.policy()
     pipeline = bench.pipeline_of(policy, writer)
-    own_types = OwnTypes(pipeline=pipeline, judges=policy, docs="/errors")
+    own_types = OwnTypes(answers=pipeline.answers, judges=policy, docs="/errors")
     questions = Questions(
         purposes=lambda agent: (PAY,) if agent == AGENT else None, judges=policy, own_types=own_types, base="",
     )  # fmt: skip
     points = Points(pipeline=pipeline, questions=questions, header=never, clock=bench.clock, docs="/errors")
     searching = Searching(
-        pipeline=pipeline, own_types=own_types,
+        answers=pipeline.answers, own_types=own_types,
         candidates=Candidates(judges=policy, purposes=questions.purposes), tokens=Tokens(str),
     )  # fmt: skip
-    return Evaluation(
-        keeper=keeper, points=points, batches=Batches(points), searching=searching, body_limit=1 << 20
-    )
+    return Evaluation(keeper=keeper, points=points, batches=Batches(points), searching=searching, body_limit=1 << 20)
 
 
 @contextlib.asynccontextmanager

@@ -75,17 +75,24 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.set_key",
         "sdk.grant",
         "sdk.keyfile",
+        "server.authzen_metadata",
         "server.me_mandate",
         "tokens.service",
     },
     "log_key": {"audit.log", "audit.sequencer", "keys.service"},
-    "keys.active": {"connectors.told", "server.me_mandate", "tokens.service"},
+    "keys.active": {"connectors.told", "server.authzen_metadata", "server.me_mandate", "tokens.service"},
     # An upstream credential leaves the vault in one place, on its way out.
     "scanner": {"enforcement.upstream", "vault.service"},
     # A decision is proposed by one function and made durable by one pipeline.
     "decide": {"enforcement.pipeline", "policy.mandate", "policy.service"},
     "admit": {"enforcement.mcp", "enforcement.points"},
-    "submit_async": {"enforcement.doorstep", "enforcement.pipeline", "server.me", "tokens.service"},
+    "submit_async": {
+        "enforcement.answers",
+        "enforcement.doorstep",
+        "enforcement.pipeline",
+        "server.me",
+        "tokens.service",
+    },
     "writer.submit": {"tokens.refusals"},
     # State changes: services, and the few endpoints whose state has no room of its own.
     "writer.change": SERVICES,

@@ -294,7 +294,8 @@ def test_search_in_pages(pdp: Pdp) -> None:
     assert second == {"results": [{"type": "user", "id": "bob"}], "page": {"next_token": "", "count": 1}}
     # A token is of the question that it was made for, and of nothing else.
     assert pdp.ask("search/subject", body | {"action": WRITE, "page": {"token": token}}).status == 400
-    for page in ({"token": token[:-4] + "AAAA"}, {"token": 1}, {"limit": 0}, {"limit": True}, {"limit": "1"}, []):
+    limits: list[Any] = [{"limit": each} for each in (0, True, "1", None)]
+    for page in ({"token": token[:-4] + "AAAA"}, {"token": 1}, [], *limits):
         assert pdp.ask("search/subject", body | {"page": page}).status == 400, page
 
 

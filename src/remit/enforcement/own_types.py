@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from remit.enforcement import authzen
+from remit.enforcement.answers import Answers
 from remit.enforcement.model import Point
-from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.ports import Judges, View
 from remit.kernel.canonical import encode
 from remit.kernel.names import DecisionId
@@ -25,8 +25,8 @@ _UNDECLARED: Final = Denial(code=Code.NOT_VISIBLE, step=2, title="Nothing grants
 class OwnTypes:
     """Answers them. Belongs to the pipeline's event loop."""
 
-    def __init__(self, *, pipeline: Pipeline, judges: Judges, docs: str) -> None:
-        self._pipeline = pipeline
+    def __init__(self, *, answers: Answers, judges: Judges, docs: str) -> None:
+        self._answers = answers
         self._judges = judges
         self._docs = docs
 
@@ -36,7 +36,7 @@ class OwnTypes:
         Raises:
             EnforcementUnavailable: Nothing could be decided or recorded.
         """
-        view = self._pipeline.fresh()
+        view = self._answers.view()
         found = self.judge(question, point, view)
         await self._record(decision, question, point, found, view)
         if found.denial is None:
@@ -53,12 +53,12 @@ class OwnTypes:
         """
         found = self._judges.judge(asked(question), view, instance=point.instance)
         if found.denial is not None and found.denial.code is Code.ENFORCEMENT_UNAVAILABLE:
-            raise self._pipeline.undecided(found.denial.cause or "")
+            raise self._answers.undecided(found.denial.cause or "")
         return found
 
     async def unknown(self, decision: DecisionId, question: authzen.Question, point: Point) -> Mapping[str, Any]:
         """Record and answer a question about what does not exist here, or not for this agent."""
-        await self._pipeline.answered(decision, authzen.recorded(question, point), _UNDECLARED)
+        await self._answers.decision(decision, authzen.recorded(question, point), _UNDECLARED)
         return authzen.hidden(question, docs=self._docs)
 
     async def _record(
@@ -66,7 +66,7 @@ class OwnTypes:
     ) -> None:
         fields: dict[str, Any] = authzen.recorded(question, point)
         if found.denial is not None and found.denial.code is Code.NOT_VISIBLE:
-            await self._pipeline.answered(decision, fields, found.denial)
+            await self._answers.decision(decision, fields, found.denial)
             return
         fields |= {**self._judges.judged_by(view), "named": list(found.policies)}
         if found.denial is not None and found.denial.policy is not None:
@@ -74,7 +74,7 @@ class OwnTypes:
         sent = question.sent
         said = {"subject": sent.subject, "action": sent.action, "resource": sent.resource, "context": sent.context}
         payload = {"engine": ENGINE, "epoch": view.epoch, "sent": encode(said).decode("utf-8")}
-        await self._pipeline.answered(decision, fields, found.denial, payload=payload)
+        await self._answers.decision(decision, fields, found.denial, payload=payload)
 
 
 def asked(question: authzen.Question) -> Asked:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from remit.attestation.model import Caller
+from remit.enforcement.answers import Answers
 from remit.enforcement.doorstep import Doorstep
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
@@ -21,7 +22,7 @@ from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
-from remit.kernel.names import DecisionId, ServerName
+from remit.kernel.names import ServerName
 from remit.logs import logger
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
@@ -33,7 +34,6 @@ log = logger(__name__)
 _RIDE_SECONDS: Final = 0.005
 _RETRY_SECONDS: Final = 1.0
 _MAX_WAITING: Final = 100_000
-_OPERATORS: Final = "operators"  # owner of the data key for what is about no agent
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
 )
@@ -68,6 +68,10 @@ class Pipeline:
         self._clock = clock
         self.metrics = metrics or Metrics()
         self.doorstep = Doorstep(records=records, writer=writer, clock=clock, metrics=self.metrics)
+        self.answers = Answers(
+            decider=decider, records=records, writer=writer, clock=clock, metrics=self.metrics,
+            unavailable=self._unavailable,
+        )  # fmt: skip
         self._waiting: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
         self._doubts: list[Doubt] = []
@@ -196,61 +200,6 @@ class Pipeline:
         self.metrics.outcomes[outcome].inc()
         self._closed([waiting])
         self._decider.released(releases)
-
-    async def answered(
-        self,
-        decision: DecisionId,
-        fields: Mapping[str, Any],
-        denial: Denial | None,
-        *,
-        payload: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Record durably the answer to a question about no agent's call, after which nothing is forwarded.
-
-        Args:
-            decision: Its id.
-            fields: What was asked.
-            denial: The answer; None for an allow, which only the organisation's own types get.
-            payload: What was sent with it, to be sealed.
-
-        Raises:
-            EnforcementUnavailable: It could not be recorded.
-        """
-        said = {**fields, "decision": "allow" if denial is None else "deny", "forwarded": False}
-        if denial is not None:
-            said |= {"code": denial.code.value, "step": denial.step}
-        about = None if payload is None else _OPERATORS
-        await self.noted("decision", said, id=decision, about=about, payload=payload)
-        if denial is None:
-            self.metrics.allowed.inc()
-        else:
-            self.metrics.decisions.labels("deny", denial.code.value).inc()
-
-    async def noted(self, kind: str, fields: Mapping[str, Any], **how: Any) -> None:  # noqa: ANN401 - as `Records.entry` takes it
-        """Record something durably, alone.
-
-        Raises:
-            EnforcementUnavailable: It could not be recorded.
-        """
-        try:
-            await self._writer.submit_async(Work((self._records.entry(kind, fields, **how),)))
-        except RemitError as error:
-            raise self._unavailable("storage", error) from error
-
-    def fresh(self) -> View:
-        """The newest view.
-
-        Raises:
-            EnforcementUnavailable: It may be stale, so nothing is decided on it.
-        """
-        view = self._decider.view()
-        if not view.fresh(self._clock.now()):
-            raise self._unavailable("stale_view", None)
-        return view
-
-    def undecided(self, cause: str) -> EnforcementUnavailable:
-        """What to raise where a question about no agent's call cannot be decided."""
-        return self._unavailable("engine", None, None, cause)
 
     async def drain(self) -> None:
         """Make every outcome told so far durable."""

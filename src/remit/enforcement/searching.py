@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from remit.enforcement import authzen
+from remit.enforcement.answers import Answers
 from remit.enforcement.authzen_search import Search, Tokens
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.model import EnforcementUnavailable, Point
 from remit.enforcement.own_types import OwnTypes
-from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.ports import View
 
 _EXAMINED: Final = 2_000  # candidates for one page
@@ -26,8 +26,8 @@ _SLICE: Final = 25  # between two of which the event loop serves others
 class Searching:
     """Answers searches. Belongs to the pipeline's event loop."""
 
-    def __init__(self, *, pipeline: Pipeline, own_types: OwnTypes, candidates: Candidates, tokens: Tokens) -> None:
-        self._pipeline = pipeline
+    def __init__(self, *, answers: Answers, own_types: OwnTypes, candidates: Candidates, tokens: Tokens) -> None:
+        self._answers = answers
         self._own_types = own_types
         self._candidates = candidates
         self._tokens = tokens
@@ -40,7 +40,7 @@ class Searching:
             EnforcementUnavailable: Nothing can be decided or recorded.
         """
         after = self._tokens.after(asked, pep=point.name)
-        view = self._pipeline.fresh()
+        view = self._answers.view()
         names = self._candidates.names(asked, view)
         found, last = await self._page(asked, point, names if after is None else _from(names, after), view)
         token = "" if last is None else self._tokens.token(asked, last, pep=point.name)
@@ -87,7 +87,7 @@ class Searching:
 
     async def _record(self, asked: Search, point: Point, count: int) -> None:
         said = authzen.recorded(asked.question, point) | {"search": asked.gap.value, "found": count}
-        await self._pipeline.noted("search", said)
+        await self._answers.noted("search", said)
 
 
 def _from(names: Sequence[str], after: str) -> Sequence[str]:

@@ -248,13 +248,13 @@ def _points(ground: Ground, pipeline: Pipeline) -> Points:
 
 
 def _questions(ground: Ground, pipeline: Pipeline) -> Questions:
-    own_types = OwnTypes(pipeline=pipeline, judges=ground.policy, docs=ground.base + ERRORS)
+    own_types = OwnTypes(answers=pipeline.answers, judges=ground.policy, docs=ground.base + ERRORS)
     return Questions(purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base)
 
 
 def _evaluation(ground: Ground, gate: Gate) -> Evaluation:
     searching = Searching(
-        pipeline=gate.life.pipeline, own_types=_questions(ground, gate.life.pipeline).own_types,
+        answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline).own_types,
         candidates=Candidates(judges=ground.policy, purposes=ground.policy.purposes),
         tokens=Tokens(ground.records.mac),
     )  # fmt: skip

@@ -69,7 +69,7 @@ class Asking:
             for name in ("edge", "other")
         }
         searching = Searching(
-            pipeline=self.world.pipeline, own_types=self.questions.own_types,
+            answers=self.world.pipeline.answers, own_types=self.questions.own_types,
             candidates=Candidates(judges=self.world.policy, purposes=self.world.policy.purposes),
             tokens=Tokens(lambda value: hashlib.sha256(b"key" + value).hexdigest()),
         )  # fmt: skip
@@ -80,7 +80,7 @@ class Asking:
     @property
     def questions(self) -> Questions:
         policy = self.world.policy
-        own_types = OwnTypes(pipeline=self.world.pipeline, judges=policy, docs=DOCS)
+        own_types = OwnTypes(answers=self.world.pipeline.answers, judges=policy, docs=DOCS)
         return Questions(purposes=policy.purposes, judges=policy, own_types=own_types, base="http://remit.test")
 
     def header(self, decision: str) -> Mapping[str, Any]:

@@ -80,11 +80,11 @@ JUDGE = Judge(ENGINE)
 NAMES = {"subject": ("user", "ann"), "resource": ("doc", "plan")}
 
 
-def ask(action: str, who: str = "ann", resource: Any = ("doc", "plan"), **sent: Any) -> Judgement:
+def ask(action: str, who: str = "ann", resource: tuple[str, str] = ("doc", "plan"), **sent: Any) -> Judgement:
     asked = Asked(
         subject=Thing("user", who, sent.get("subject", {})),
         action=action,
-        resource=Thing(*resource, sent.get("about", {})),
+        resource=Thing(resource[0], resource[1], sent.get("about", {})),
         action_properties=sent.get("how", {}),
         context=sent.get("context", {}),
     )

@@ -111,7 +111,7 @@ def test_a_name_that_merely_sounds_like_it_is_fine() -> None:
     assert list(declared(schema=text).entity_types) == ["MyRemit::Remit"]
 
 
-BAD_ENTITIES: list[tuple[Any, str]] = [
+BAD_ENTITIES: list[tuple[Any, str | None]] = [
     ([user(uid={"type": "Remit::Agent", "id": "x"})], "1: Remit::Agent is Remit's own"),
     ([user(parents=[{"type": "Remit::Owner", "id": "x"}])], "1: Remit::Owner is Remit's own"),
     (
