@@ -80,13 +80,18 @@ def show_decision(found: Mapping[str, Any]) -> None:
     denial = found.get("denial")
     verb = "allowed" if found["decision"] else "denied"
     style = "green" if found["decision"] else "red"
-    data_text(f"{'✓' if found['decision'] else '✗'} {found['agent']} was {verb} {found['action']}", style=style)
+    who, what = found["agent"], found["action"]
+    if not who:  # of types of the organisation's own
+        who, what = found.get("subject"), f"{what} on {found.get('resource')}"
+    data_text(f"{'✓' if found['decision'] else '✗'} {who} was {verb} {what}", style=style)
     facts({f"  {name}": value for name, value in _what(found).items() if value not in (None, "", {}, [])})
     if denial:
         _show_denial(str(found["agent"]), denial)
     elif found.get("boundary"):
         data_text(f"  because  boundary {found['boundary']} version {found.get('boundary_version')} covers the call,")
         data_text(f"           and the policies agree: {_joined(found.get('named') or ['none but the boundary'])}")
+    elif not found["agent"]:
+        data_text(f"  because  policies permit it: {_joined(found.get('named') or ())}")
     else:
         data_text("  because  an agent with any boundary on a server may make this call")
     data_text(f"  outcome  {_outcome(found)}")
@@ -124,7 +129,8 @@ def _show_denial(agent: str, denial: Mapping[str, Any]) -> None:
     for violation in denial.get("violations") or ():
         data_text(f"           {told_violation(violation)}")
     remedies = [told_remedy(each, agent=agent, code=denial["code"]) for each in denial.get("remedies") or ()]
-    for remedy in remedies or ["nothing the agent can do"]:
+    otherwise = "nothing the agent can do" if agent else "a policy of the organisation permits it, and none forbids it"
+    for remedy in remedies or [otherwise]:
         data_text(f"  allowed  if: {remedy}")
 
 
@@ -132,6 +138,8 @@ def _outcome(found: Mapping[str, Any]) -> str:
     outcome = found.get("outcome")
     if not found["decision"]:
         return "nothing was forwarded"
+    if not found["agent"]:
+        return "the application that asked acts by itself"
     if not outcome:
         return "not yet known"
     return f"{outcome.get('outcome')} at {outcome.get('time')}"

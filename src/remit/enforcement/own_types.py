@@ -17,7 +17,7 @@ from remit.kernel.canonical import encode
 from remit.kernel.names import DecisionId
 from remit.policy.declared.judge import Asked, Judgement, Thing
 from remit.policy.model import Code, Denial
-from remit.policy.record import ENGINE
+from remit.policy.record import ENGINE, denial_payload
 
 _UNDECLARED: Final = Denial(code=Code.NOT_VISIBLE, step=2, title="Nothing grants this")
 
@@ -73,7 +73,9 @@ class OwnTypes:
             fields["policy"] = found.denial.policy
         sent = question.sent
         said = {"subject": sent.subject, "action": sent.action, "resource": sent.resource, "context": sent.context}
-        payload = {"engine": ENGINE, "epoch": view.epoch, "sent": encode(said).decode("utf-8")}
+        payload: dict[str, Any] = {"engine": ENGINE, "epoch": view.epoch, "sent": encode(said).decode("utf-8")}
+        if found.denial is not None:
+            payload["denial"] = denial_payload(found.denial)
         await self._answers.decision(decision, fields, found.denial, payload=payload)
 
 

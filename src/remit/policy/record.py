@@ -13,7 +13,7 @@ from typing import Any, Final
 from remit.kernel.canonical import encode
 from remit.policy import evaluate
 from remit.policy.denial import violation_body
-from remit.policy.model import Answer, Call
+from remit.policy.model import Answer, Call, Denial
 from remit.policy.view import View
 
 # Which of the two answered does not show: where both may, they agree, or Cedar alone is asked.
@@ -88,12 +88,17 @@ def _payload(
         # done in an emergency is looked at afterwards.
         payload["arguments"] = arguments.decode("utf-8")
     if (denial := answer.denial) is not None:
-        payload["denial"] = {
-            "title": denial.title,
-            "cause": denial.cause,
-            "state": denial.state,
-            "retry_after": denial.retry_after,
-            "violations": [violation_body(violation) for violation in denial.violations],
-            "remedies": [{"kind": remedy.kind, **remedy.fields} for remedy in denial.remedies],
-        }
+        payload["denial"] = denial_payload(denial)
     return payload
+
+
+def denial_payload(denial: Denial) -> dict[str, Any]:
+    """What of a denial is sealed: all that may name a value."""
+    return {
+        "title": denial.title,
+        "cause": denial.cause,
+        "state": denial.state,
+        "retry_after": denial.retry_after,
+        "violations": [violation_body(violation) for violation in denial.violations],
+        "remedies": [{"kind": remedy.kind, **remedy.fields} for remedy in denial.remedies],
+    }

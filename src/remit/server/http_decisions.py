@@ -114,7 +114,7 @@ def explained(found: Recorded, outcome: dict[str, Any] | None) -> dict[str, Any]
         "decision": allowed,
         **{name: header.get(name) for name in _COPIED},
         "arguments": "erased" if payload == "erased" else None if arguments is None else parse(arguments),
-        "named": opened.get("named", []),
+        "named": opened.get("named") or header.get("named", []),
         "facts": opened.get("facts", {}),
         "denial": None if allowed else _denial(header, opened),
         "outcome": None if outcome is None else {"outcome": outcome["outcome"], "time": outcome["time"]},
@@ -125,6 +125,7 @@ def explained(found: Recorded, outcome: dict[str, Any] | None) -> dict[str, Any]
 
 _COPIED = (
     "time", "epoch", "agent", "instance", "run", "purpose", "server", "action", "boundary", "boundary_version",
+    "subject", "resource",
 )  # fmt: skip
 
 

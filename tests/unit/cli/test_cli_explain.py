@@ -39,3 +39,15 @@ def test_a_lapse_that_a_new_token_ends_needs_no_owner(capsys: pytest.CaptureFixt
     said = capsys.readouterr().err
     assert "use another action: action request_token, scope purpose:pay-invoices" in said
     assert "activation start" not in said
+
+
+def test_a_decision_about_types_of_ones_own_names_its_subject_and_its_policies(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = {"agent": "", "subject": "user:ann", "action": "edit", "resource": "document:plan"}
+    show_decision({**asked, "decision": True, "named": ["owners-edit"]})
+    said = capsys.readouterr().out
+    assert "user:ann was allowed edit on document:plan" in said
+    assert "because  policies permit it: owners-edit" in said
+    show_decision({**asked, "decision": False, "denial": {"code": "not_granted", "title": "no", "step": 7}})
+    assert "allowed  if: a policy of the organisation permits it" in capsys.readouterr().out

@@ -63,6 +63,10 @@ def test_every_route_is_described(built: tuple[list[Door], list[BaseRoute]]) -> 
     assert routed <= told
     before_the_router = {
         ("/access/v1/evaluation", "post"),
+        ("/access/v1/evaluations", "post"),
+        ("/access/v1/search/subject", "post"),
+        ("/access/v1/search/resource", "post"),
+        ("/access/v1/search/action", "post"),
         ("/v1/outcomes", "post"),
         ("/v1/me/can", "post"),
         ("/mcp/{server}", "post"),
