@@ -152,6 +152,7 @@ def test_a_policy_of_a_type_that_nobody_declared_is_refused(desk: Desk, tree: Tr
 
 
 def test_a_file_of_rules_is_text(desk: Desk) -> None:
-    entities, nameless = {"kind": "entities", "file": "x", "text": 1}, {"kind": "authzen", "text": ""}
-    for document in ({"kind": "schema", "spec": {}}, entities, nameless):
+    entities, nameless = {"kind": "entities", "file": "x.json", "text": 1}, {"kind": "authzen", "text": ""}
+    other = {"kind": "schema", "file": "x.json", "text": ""}
+    for document in ({"kind": "schema", "spec": {}}, entities, nameless, other):
         assert desk.apply(desk.admin, [document])[0] == 400

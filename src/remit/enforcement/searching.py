@@ -41,7 +41,8 @@ class Searching:
         """
         after = self._tokens.after(asked, pep=point.name)
         view = self._answers.view()
-        names = self._candidates.names(asked, view)
+        # In a thread: which agents name something is asked of each of them.
+        names = await asyncio.to_thread(self._candidates.names, asked, view)
         found, last = await self._page(asked, point, names if after is None else _from(names, after), view)
         token = "" if last is None else self._tokens.token(asked, last, pep=point.name)
         page: dict[str, Any] = {"next_token": token, "count": len(found)}

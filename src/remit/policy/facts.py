@@ -26,8 +26,8 @@ from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
-from remit.policy.declared import reading
 from remit.policy.declared.model import Declared
+from remit.policy.declared.reader import Reader as DeclarationReader
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
@@ -72,6 +72,7 @@ class Facts:
         self._source = source
         self._reader = reader
         self._engine = engine
+        self.declarations = DeclarationReader(engine)
         self._organisations = itertools.count(1)
         self._written = written
         self._loaded: dict[str, object] = {}  # agent: what `written` said before its activations were read
@@ -230,11 +231,11 @@ class Facts:
         changes["declared"] = self._declared(connection)
 
     def _declared(self, connection: Connection) -> Declared:
-        files, serial = self._source.declarations(connection), next(self._organisations)
+        files = self._source.declarations(connection)
         try:
-            return reading.read(files, self._engine, serial=serial)
+            return self.declarations.read(files)
         except RemitError as error:
-            return reading.unreadable(files, fault=error.public, serial=serial)
+            return self.declarations.unreadable(files, fault=error.public)
 
     def _organisation(self, connection: Connection) -> Organisation:
         files, serial = self._source.policies(connection), next(self._organisations)

@@ -22,7 +22,6 @@ from remit.kernel.names import (
 )
 from remit.policy import organisation
 from remit.policy.decide import decide
-from remit.policy.declared import reading
 from remit.policy.declared import widen as declared_widen
 from remit.policy.declared.judge import Asked, Judge, Judgement
 from remit.policy.declared.model import Declaration
@@ -281,10 +280,7 @@ class PolicyService:
         """
         view = self._facts.view()
         known = [record.server for record in view.servers.values()] if servers is None else servers
-        declared = view.declared
-        if declarations is not None:
-            declared = reading.read(declarations, self._engine)
-            reading.check_entities(declared, self._engine)
+        declared = view.declared if declarations is None else self._facts.declarations.check(declarations)
         read = organisation.read(files, self._engine)
         organisation.check(read, {**for_catalog(known), **declared.schema}, self._engine)
         return read

@@ -30,6 +30,7 @@ _READ: Final[Mapping[str, Callable[[object], Any]]] = {
     "combination": combinations.combination,
 }
 _MAX_FILE = 500
+_ENDINGS: Final = {"schema": ".cedarschema", "entities": ".json", "authzen": ".toml"}  # so no file is two things
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,8 @@ def _frame(raw: object) -> Document:
         raise Malformed("a document's file is one line of text")
     if kind in TEXTS and (not file or not isinstance(raw["text"], str) or "\x00" in raw["text"]):
         raise Malformed(f"a document of kind {kind} has a file and a text")
+    if not file.endswith(_ENDINGS.get(kind, "")):
+        raise Malformed(f"the file of a document of kind {kind} ends in {_ENDINGS[kind]}")
     return Document(kind=kind, name=file, value=raw[content], file=file, line=line)
 
 

@@ -13,6 +13,7 @@ from remit.kernel.errors import ConfigInvalid
 from remit.policy.cedar import CedarEngine
 from remit.policy.declared import reading
 from remit.policy.declared.model import Declaration, Declared, Part
+from remit.policy.declared.reader import Reader
 from remit.policy.declared.schema_text import SchemaUnread, read
 
 ENGINE = CedarEngine()
@@ -235,3 +236,45 @@ def test_what_cedar_prints_is_read_as_cedar_meant_it(schema: dict[str, Any]) -> 
 def test_what_is_not_known_is_not_guessed(text: str) -> None:
     with pytest.raises(SchemaUnread):
         read(text)
+
+
+class Counting(CedarEngine):
+    """Counts what it is asked to parse."""
+
+    def __init__(self) -> None:
+        self.entity_sets = 0
+
+    def entities(self, entities: list[dict[str, Any]], schema: Any) -> Any:
+        self.entity_sets += 1
+        return super().entities(entities, schema)
+
+
+def test_what_was_validated_is_not_read_again_for_the_view() -> None:
+    engine = Counting()
+    reader = Reader(engine)
+    found = reader.check(files(entities=[USER]))
+    assert reader.read(files(entities=[USER])) is found
+    assert reader.check(files(entities=[USER])) is found
+    assert engine.entity_sets == 1
+    other = reader.check(files(entities=[user(attrs={"email": "b@x"})]))
+    assert other.serial != found.serial
+    assert engine.entity_sets == 2
+    with pytest.raises(ConfigInvalid):
+        reader.check(files(entities="torn"))
+    assert reader.read(files(entities=[USER])) is found
+
+
+def test_only_a_file_that_changed_is_parsed_again() -> None:
+    parsed = reading.Parsed()
+    two = files(entities=[USER]) | {"entities/z.json": Declaration(Part.ENTITIES, "[]")}
+    first = reading.read(two, ENGINE, parsed=parsed)
+    two["entities/z.json"] = Declaration(Part.ENTITIES, json.dumps([{"uid": {"type": "Todo::Item", "id": "1"}}]))
+    second = reading.read(two, ENGINE, parsed=parsed)
+    assert second.entity(("Todo::User", "ann")) is first.entity(("Todo::User", "ann"))
+    assert second.entity(("Todo::Item", "1")) is not None
+    optional = files(SCHEMA.replace("email: Mail", "email?: Mail"), entities=[USER])
+    assert reading.read(optional, ENGINE, parsed=parsed).entity(("Todo::User", "ann")) is not first.entity(
+        ("Todo::User", "ann")
+    )
+    del two["entities/people.json"]
+    assert reading.read(two, ENGINE, parsed=parsed).entity(("Todo::User", "ann")) is None

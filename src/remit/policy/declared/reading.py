@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from remit.kernel.canonical import canonical
@@ -25,8 +25,28 @@ _COMMENT_OR_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*')
 _OURS: Final = re.compile(rf"(?<![\w:])(?:namespace\s+{NAMESPACE}\b|{NAMESPACE}\s*::)")
 
 
-def read(files: Files, engine: Engine, *, serial: int = 0) -> Declared:
-    """Read everything declared.
+class Parsed:
+    """Entities of files that were read, each while its text and the types are the same."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[str, Mapping[str, EntityType], tuple[entity_file.Read, ...]]] = {}
+
+    def of(self, file: str, text: str, types: Mapping[str, EntityType]) -> tuple[entity_file.Read, ...]:
+        """The entities of a file."""
+        known = self._files.get(file)
+        if known is not None and known[0] == text and known[1] == types:
+            return known[2]
+        found = tuple(entity_file.read(file, text, types))
+        self._files[file] = text, types, found
+        return found
+
+    def keep(self, files: Collection[str]) -> None:
+        """Forget what is not among these."""
+        self._files = {file: known for file, known in self._files.items() if file in files}
+
+
+def read(files: Files, engine: Engine, *, serial: int = 0, parsed: Parsed | None = None) -> Declared:
+    """Read everything declared; `parsed` is what was read of its entity files before.
 
     Raises:
         ConfigInvalid: A file is not understood, speaks of `Remit`, or names what is not declared; file and line.
@@ -39,13 +59,13 @@ def read(files: Files, engine: Engine, *, serial: int = 0) -> Declared:
         entity_types=types,
         types={name: name for name in types} | dict(names.types),
         actions=_asked(schema, actions, names),
-        entities=_entities(files, types),
+        entities=_entities(files, types, parsed or Parsed()),
         digest=digest(files),
         serial=serial,
     )
 
 
-def unreadable(files: Files, *, fault: str, serial: int) -> Declared:
+def unreadable(files: Files, *, fault: str, serial: int = 0) -> Declared:
     """Stored declarations that cannot be read. Nothing is decided about these types until they can."""
     return Declared(digest=digest(files), serial=serial, fault=fault)
 
@@ -203,20 +223,21 @@ def _pairs(resolver: Resolver, namespace: str, said: Mapping[str, Any]) -> Itera
             yield resolver.entity(principal, namespace), resolver.entity(resource, namespace)
 
 
-def _entities(files: Files, types: Mapping[str, EntityType]) -> dict[str, dict[str, Entity]]:
+def _entities(files: Files, types: Mapping[str, EntityType], parsed: Parsed) -> dict[str, dict[str, Entity]]:
     found: dict[str, dict[str, Entity]] = {}
     places: dict[Uid, str] = {}
     named: list[tuple[str, Uid]] = []
     for file, each in sorted(files.items()):
         if each.part is not Part.ENTITIES:
             continue
-        for one in entity_file.read(file, each.text, types):
+        for one in parsed.of(file, each.text, types):
             place = f"{file}:{one.line}"
             if one.uid in places:
                 raise ConfigInvalid(f'{place}: {one.uid[0]}::"{one.uid[1]}" stands in {places[one.uid]} as well')
             places[one.uid] = place
             found.setdefault(one.uid[0], {})[one.uid[1]] = one.entity
             named += [(place, uid) for uid in one.named if types[uid[0]].required]
+    parsed.keep(files)
     for place, uid in named:
         if uid not in places:
             raise ConfigInvalid(f'{place}: {uid[0]}::"{uid[1]}" is named here and stands nowhere')
