@@ -98,7 +98,10 @@ def test_another_schema_or_map_under_a_permit_takes_two_people(ruled: Desk, tree
 
 def test_entities_are_data_and_take_one(ruled: Desk, tree: Tree) -> None:
     tree.declared["entities", "entities/people.json"] = json.dumps([{"uid": {"type": "Docs::User", "id": "bo"}}])
-    row = rows(ruled.apply(ruled.token("ann", "operator"), tree.documents()))["entities/people.json"]
+    ann = ruled.token("ann", "operator")
+    epoch = ruled.rig.writer.epoch
+    row = rows(ruled.apply(ann, tree.documents()))["entities/people.json"]
+    assert ruled.rig.writer.epoch == epoch + 1  # every view is told
     assert (row["change"], row["waits"]) == ("update", False)
     assert "bo" in stored(ruled)["entities/people.json"]
 

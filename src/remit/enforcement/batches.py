@@ -35,7 +35,6 @@ class Batches:
             else:
                 await self._in_turn(batch, point, found)
         except EnforcementUnavailable:
-            self._points.not_sent(each.decision for each in found)
             raise
         return {"evaluations": [each.body for each in found]}, ", ".join(each.decision for each in found)
 

@@ -11,6 +11,7 @@ from asking_world import DOCS, Asking, estate, question  # type: ignore[import-n
 from gateway_world import World, at_most, rule  # type: ignore[import-not-found] # beside
 
 from remit.freezes.model import FreezeKind
+from remit.kernel.clock import Instant
 from remit.policy.declared.model import Declaration, Part
 
 Play = Callable[[Any], None]
@@ -114,6 +115,17 @@ def test_without_a_record_or_a_fresh_view_there_is_no_answer(play: Play) -> None
         assert (await asking.ask(about())).status_code == 503
         assert (await asking.send("/access/v1/search/action", about())).status_code == 503
         assert not [entry for entry in world.entries("decision") if entry["decision"] == "allow"]
+
+    play(scenario)
+
+
+def test_a_stale_view_decides_nothing_about_ones_own_types_either(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        asking = declared(world)
+        world.contact = lambda: Instant(0)
+        for path in ("evaluation", "search/subject"):
+            assert (await asking.send(f"/access/v1/{path}", about())).status_code == 503
+        assert world.entries("decision") == world.entries("search") == []
 
     play(scenario)
 

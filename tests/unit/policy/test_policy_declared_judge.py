@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -243,6 +244,36 @@ def test_a_question_that_needs_too_much_is_not_decided() -> None:
     files = FILES | {"d.json": Declaration(Part.ENTITIES, json.dumps(crowd))}
     asked = Asked(subject=Thing("user", "ann"), action="read", resource=Thing("doc", "plan"))
     assert code(JUDGE.judge(asked, reading.read(files, ENGINE, serial=7), RULES)) == "enforcement_unavailable"
+
+
+class Weighing(CedarEngine):
+    """Notes how much it is given."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, int] = {}
+
+    def policies(self, policies: Mapping[str, Any]) -> Any:
+        self.given["policies"] = len(policies)
+        return super().policies(policies)
+
+    def entities(self, entities: list[dict[str, Any]], schema: Any) -> Any:
+        self.given["entities"] = len(entities)
+        return super().entities(entities, schema)
+
+
+def test_a_question_costs_what_it_is_about() -> None:
+    """Not what there is: thousands of others may be declared, and shared groups do not count either."""
+    crowd = [entity("User", f"u{at}", uid("Group", "staff")) for at in range(500)]
+    docs = [entity("Doc", f"d{at}", uid("Folder", "top"), owner=uid("User", f"u{at}")) for at in range(500)]
+    files = FILES | {"d.json": Declaration(Part.ENTITIES, json.dumps([*ENTITIES, *crowd, *docs]))}
+    each = 'permit (principal in D::Group::"staff", action == D::Action::"read", resource == D::Doc::"d{}");'
+    text = "\n".join(each.format(at) for at in range(300))
+    engine = Weighing()
+    declared, rules = reading.read(files, engine), organisation.read({"x.cedar": text}, engine)
+    asked = Asked(subject=Thing("user", "u7"), action="read", resource=Thing("doc", "d9"))
+    found = Judge(engine).judge(asked, declared, rules)
+    assert found == Judgement(denial=None, policies=("x:10",))
+    assert engine.given == {"policies": 1, "entities": 4}  # the user and its group, the document and its folder
 
 
 USERS = st.sampled_from(["ann", "bo", "eve"])

@@ -165,10 +165,8 @@ def _fit(asked: Asked, action: ActionType, declared: Declared) -> _Fitted:
         # One entity cannot be two things: what is sent with it as the resource stands beside what is sent as subject.
         both = {**entities[1].attributes, **entities[0].attributes}
         entities = (Entity(both, entities[0].parents, entities[0].tags),) * 2
-    sent = {name: value for name, value in asked.context.items() if name != _ACTION}
-    if _ACTION in action.context.attributes:
-        sent[_ACTION] = asked.action_properties
-    context = fitting.record(sent, action.context, "/context")
+    # Whatever the context calls so itself: Cedar knows no properties of actions, and policies find them here.
+    context = fitting.record({**asked.context, _ACTION: asked.action_properties}, action.context, "/context")
     return _Fitted(subject, resource, entities, context, fitting.named, fitting.violations)
 
 
