@@ -35,6 +35,7 @@ class Batches:
             else:
                 await self._in_turn(batch, point, found)
         except EnforcementUnavailable:
+            self._points.not_sent(each.decision for each in found)
             raise
         return {"evaluations": [each.body for each in found]}, ", ".join(each.decision for each in found)
 
@@ -56,4 +57,7 @@ class Batches:
     async def _evaluate(self, item: Question | Malformed, point: Point) -> Evaluated:
         if isinstance(item, Malformed):
             return Evaluated(_NONE, not_a_question(item))
-        return await self._points.evaluate(item, point)
+        try:
+            return await self._points.evaluate(item, point)
+        except Malformed as error:
+            return Evaluated(_NONE, not_a_question(error))

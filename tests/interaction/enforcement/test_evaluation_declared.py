@@ -235,12 +235,15 @@ def test_one_that_cannot_be_recorded_takes_the_batch_with_it_and_nothing_is_left
 def test_a_batch_mixes_what_it_asks_about_and_says_what_is_no_question(play: Play) -> None:
     async def scenario(world: World) -> None:
         asking = declared(world)
-        items = [about(), question(arguments={"amount": 1}), {"subject": 1}, 7, about(secret=True)]
+        coaz = {"subject": {"type": "identity", "id": "bot"}, "action": {"name": "tools/call"}}
+        torn = coaz | {"resource": {"type": "tool", "id": "transfer"}, "context": {"arguments": 7}}
+        items = [about(), question(arguments={"amount": 1}), {"subject": 1}, 7, torn, about(secret=True)]
         answer = await asking.send("/access/v1/evaluations", {"evaluations": items})
-        assert [each["decision"] for each in answer.json()["evaluations"]] == [True, True, False, False, False]
+        assert [each["decision"] for each in answer.json()["evaluations"]] == [True, True, False, False, False, False]
+        assert (await asking.ask(torn)).status_code == 400
         assert answer.json()["evaluations"][2]["context"]["code"] == "malformed"
         ids = answer.headers["remit-decision"].split(", ")
-        assert ids[2:4] == ["-", "-"]
+        assert ids[2:5] == ["-", "-", "-"]
         assert {entry["id"] for entry in world.entries("decision")} == set(ids) - {"-"}
 
     play(scenario)
