@@ -186,6 +186,8 @@ def refused(asked: Question, denial: Denial, *, docs: str) -> dict[str, Any]:
         "violations": [violation_body(each) for each in denial.violations],
         "docs": f"{docs}/{denial.code}",
     }
+    if denial.violations:
+        context["remedies"] = [{"kind": "change_arguments", "path": each.path} for each in denial.violations]
     if denial.policy is not None:
         context["policy"] = denial.policy
     return told | {"context": context}

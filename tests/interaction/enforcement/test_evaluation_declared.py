@@ -78,6 +78,18 @@ def test_an_answer_is_recorded_with_its_policies_and_without_what_was_sent(play:
     play(scenario)
 
 
+def test_what_does_not_fit_says_where(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        asking = declared(world)
+        context = (await asking.ask(about(secret="yes"))).json()["context"]
+        path = "/resource/properties/secret"
+        assert context["code"] == "invalid_arguments"
+        assert context["violations"] == [{"path": path, "constraint": "type", "limit": "Boolean"}]
+        assert context["remedies"] == [{"kind": "change_arguments", "path": path}]
+
+    play(scenario)
+
+
 def test_the_same_question_gets_the_same_bytes(play: Play) -> None:
     async def scenario(world: World) -> None:
         asking = declared(world)

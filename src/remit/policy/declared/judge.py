@@ -22,6 +22,7 @@ from remit.policy.slices import Recent
 
 STEP: Final = 7  # the step of a decision that asks the organisation's policies
 _YOUNG: Final = 256
+_FEW: Final = 64  # entities that are worth keeping parsed: more take memory, and are seldom the same
 _UNBUILT: Final = "failed to build request"  # the engine could not read a value that was sent
 _ACTION: Final = "action"  # the member of a context that holds what was sent with the action
 
@@ -114,6 +115,8 @@ class Judge:
 
     def _held(self, serial: int, rows: list[dict[str, Any]], schema: Handle, action: ActionType) -> Handle:
         """The entities, parsed; the same ones for the same rows, whatever the question."""
+        if len(rows) > _FEW:
+            return self._engine.entities(rows, schema)
         key = (serial, action.uid, encode(rows))
         found = self._entities.get(key)
         if found is None:
