@@ -83,8 +83,8 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
     folder = path.parent.name if path.parent != root else ""
     if folder == "policies":
         return _policy(path, file)
-    if folder == "entities" and path.suffix == ".json" and path.is_file():
-        return [{"kind": "entities", "file": file, "text": _text(path, file)}]
+    if folder == "entities":
+        return _entities(path, file)
     if file == _NAMES:
         return [{"kind": "authzen", "file": file, "text": _text(path, file)}]
     if path.suffix in _YAML and path.is_file():
@@ -94,8 +94,7 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
         return []
     if folder == "trusts" and path.suffix == ".json" and path.is_file():
         return []  # a key set that a trust beside it names
-    ending = ".json" if folder == "entities" else ".yaml"
-    raise ConfigInvalid(f"{file}: unknown file", try_=f"a file here ends in {ending}")
+    raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .yaml")
 
 
 def _policy(path: Path, file: str) -> list[dict[str, Any]]:
@@ -103,6 +102,12 @@ def _policy(path: Path, file: str) -> list[dict[str, Any]]:
     if kind is None or not path.is_file():
         raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .cedar or .cedarschema")
     return [{"kind": kind, "file": file, "text": _text(path, file)}]
+
+
+def _entities(path: Path, file: str) -> list[dict[str, Any]]:
+    if path.suffix != ".json" or not path.is_file():
+        raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .json")
+    return [{"kind": "entities", "file": file, "text": _text(path, file)}]
 
 
 def _is_key(path: Path) -> bool:

@@ -57,14 +57,24 @@ def test_a_tree_becomes_documents_in_their_order(tmp_path: Path) -> None:
         ("agents/notes.txt", "agents/notes.txt: unknown file"),
         ("agents/team/a.yaml", "agents/team: unknown file"),
         ("policies/x.txt", "policies/x.txt: unknown file"),
-        ("entities/people.json", "entities/ is not available in this version"),
-        ("policies/org.cedarschema", "policies/org.cedarschema is not available in this version"),
+        ("entities/people.yaml", "entities/people.yaml: unknown file"),
+        ("settings.toml", "settings.toml: unknown file"),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused(tmp_path: Path, file: str, said: str) -> None:
     tree(tmp_path, {"owners.yaml": "owner: dana\n", file: "x"})
     with pytest.raises(ConfigInvalid, match=said):
         read(tmp_path)
+
+
+def test_what_is_declared_of_types_of_ones_own_is_sent_as_it_stands(tmp_path: Path) -> None:
+    files = {"policies/a.cedarschema": "entity A;", "entities/a.json": "[ ]", "remit.toml": "# none"}
+    tree(tmp_path, files)
+    assert {(each["kind"], each["file"]): each["text"] for each in read(tmp_path).documents} == {
+        ("schema", "policies/a.cedarschema"): "entity A;",
+        ("entities", "entities/a.json"): "[ ]",
+        ("authzen", "remit.toml"): "# none",
+    }
 
 
 def test_an_empty_directory_is_no_request_to_end_everything(tmp_path: Path) -> None:
