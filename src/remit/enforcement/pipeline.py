@@ -15,16 +15,26 @@ from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.doorstep import Doorstep
+from remit.enforcement.metered import split
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
-from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
+from remit.enforcement.outcomes import (
+    ANEW,
+    Anew,
+    Doubt,
+    Waiting,
+    asked_by,
+    effects_of,
+    releases,
+    reserves,
+)
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
 from remit.kernel.names import DecisionId, ServerName
 from remit.logs import logger
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
-from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
+from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Reserve, Work
 from remit.storage.ports import Writer
 
 log = logger(__name__)
@@ -33,6 +43,7 @@ log = logger(__name__)
 _RIDE_SECONDS: Final = 0.005
 _RETRY_SECONDS: Final = 1.0
 _MAX_WAITING: Final = 100_000
+_MOST_ATTEMPTS: Final = 24  # each one knows a fact more; a rule has no more than that to find otherwise, hardly
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
 )
@@ -83,12 +94,13 @@ class Pipeline:
         if not self._decider.ready(call):
             await self._load(call)
         admitted = await self._attempt(call)
-        if admitted is None:
-            # Somebody was faster in starting the same entitlement. The proof is used; the rest is asked once more.
-            await self._load(call, again=True)
-            admitted = await self._attempt(replace(call, proof=None))
-        if admitted is None:
-            raise self._unavailable("contention", None, call)
+        attempts = 1
+        while not isinstance(admitted, Admitted):
+            if attempts == _MOST_ATTEMPTS or (isinstance(admitted, Activate) and attempts > 1 + len(call.otherwise)):
+                raise self._unavailable("contention", None, call)
+            call = await self._anew(call, admitted)
+            admitted = await self._attempt(call)
+            attempts += 1
         self.metrics.seconds.observe(time.perf_counter() - started)
         if (denial := admitted.answer.denial) is None:
             self.metrics.allowed.inc()
@@ -97,22 +109,35 @@ class Pipeline:
             self._decider.refused(call, denial, admitted.evaluated_at)
         return admitted
 
-    async def _attempt(self, call: Call) -> Admitted | None:
-        """Decide and commit once; None if the committed state was no longer the one that was decided on."""
+    async def _anew(self, call: Call, failed: Anew) -> Call:
+        """The call as it is asked once more, because the committed state was not as it was decided on.
+
+        The proof is used. Somebody was faster in starting the same entitlement; or of what its run did before, the
+        writer knows otherwise.
+        """
+        if isinstance(failed, Activate):
+            await self._load(call, again=True)
+            return replace(call, proof=None)
+        return replace(call, proof=None, otherwise=call.otherwise | {failed.key})
+
+    async def _attempt(self, call: Call) -> Admitted | Anew:
+        """Decide and commit once; the effect that failed if the committed state was not the one decided on."""
         now, view = self._clock.now(), self._decider.view()
         proposal = self._propose(call, view, now=now)
         if proposal.answer.allowed:
             # Before the writer has it, so that the mark of the calls without an outcome never passes it.
             self._recovery.note_open(call.id)
-        answer = await self._commit(call, proposal, view, now=now)
-        if answer is None or not answer.allowed:
+        answer, granted = await self._commit(call, proposal, view, now=now)
+        if not isinstance(answer, Answer):
             self._recovery.note_closed(call.id)
-        if answer is None:
-            return None
-        reserved = tuple(effect for effect in proposal.effects if isinstance(effect, Reserve))
+            return answer
+        if not answer.allowed:
+            self._recovery.note_closed(call.id)
+            return Admitted(call, answer, view.epoch, now, view.server(call.server))
+        reserved, meter = split(reserves(proposal.effects), granted)
         if answer.opening is not None:
             call = replace(call, under=answer.opening)  # it ends with the opening, and what it uses is not renewed
-        return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved)
+        return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved, meter, proposal.after)
 
     async def _load(self, call: Call, *, again: bool = False) -> None:
         try:
@@ -162,22 +187,53 @@ class Pipeline:
         except RemitError as error:
             raise self._unavailable("storage", error) from error
 
-    def outcome(self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = "") -> None:
-        """Record what became of an allowed call. Nobody waits for it: it goes with the next decision, or soon alone.
+    async def passes(self, admitted: Admitted, size: int) -> Denial | None:
+        """Count `size` bytes of a call's result before they go on; the denial if the boundary's volume is used up.
 
-        `cause` is what cut it: a freeze's id, or the code that it would be denied with now.
+        Raises:
+            EnforcementUnavailable: It could not be counted; nothing may go on.
+        """
+        if (meter := admitted.meter) is None:
+            return None
+        if (wanted := meter.wants(size)) is not None:
+            try:
+                committed = await self._writer.submit_async(Work((), (wanted,)))
+            except RemitError as error:
+                raise self._unavailable("storage", error) from error
+            if committed.failed is not None:
+                return self._decider.spent(wanted, admitted.call, now=self._clock.now())
+            meter.granted += committed.granted[0]
+            self._decider.used((wanted,), committed.used)
+        meter.passed += size
+        return None
+
+    async def conclude(self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = "") -> None:
+        """As `outcome`, and wait until it is recorded: what the run does next may stand on it.
+
+        If it cannot be recorded, what stands on it will be refused; the answer need not wait for that.
+        """
+        if (future := self.outcome(admitted, outcome, detail=detail, cause=cause)) is not None:
+            await asyncio.wait([future])
+
+    def outcome(
+        self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = ""
+    ) -> asyncio.Future[Any] | None:
+        """Record what became of an allowed call. Nobody need wait: it goes with the next decision, or soon alone.
+
+        `cause` is what cut it: a freeze's id, or the code that it would be denied with now. What commits with it goes
+        at once, and is returned.
         """
         self.metrics.outcomes[outcome].inc()
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
         waiting = self._told_of(call, outcome, cause)
-        if releases := given_back(admitted.reserved, outcome):
-            self._settle([waiting], releases)
-            return
+        if effects := effects_of(admitted, outcome):
+            return self._settle([waiting], effects)
         self._waiting.append(waiting)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_RIDE_SECONDS, self._flush)
+        return None
 
     async def settle(self, admitted: Admitted, outcome: Outcome) -> None:
         """Record durably what an enforcement point says became of its call.
@@ -185,16 +241,16 @@ class Pipeline:
         Raises:
             EnforcementUnavailable: It is not recorded. After an `InDoubt` it will be, unless it is already.
         """
-        waiting, releases = self._told_of(admitted.call, outcome), given_back(admitted.reserved, outcome)
+        waiting, effects = self._told_of(admitted.call, outcome), effects_of(admitted, outcome)
         try:
-            await self._writer.submit_async(Work((waiting.entry,), releases))
+            await self._writer.submit_async(Work((waiting.entry,), effects))
         except RemitError as error:
             if isinstance(error, InDoubt):
                 self._doubt([Doubt(waiting)])
             raise self._unavailable("storage", error) from error
         self.metrics.outcomes[outcome].inc()
         self._closed([waiting])
-        self._decider.released(releases)
+        self._decider.released(releases(effects))
 
     async def deny_unknown(self, decision: DecisionId, **fields: str) -> None:
         """Record durably the denial of a question about what is not declared here; `fields` say what was asked.
@@ -235,7 +291,10 @@ class Pipeline:
             raise self._unavailable("engine", None, call, denial.cause or denial.title)
         return proposal
 
-    async def _commit(self, call: Call, proposal: Proposal, view: View, *, now: Instant) -> Answer | None:
+    async def _commit(
+        self, call: Call, proposal: Proposal, view: View, *, now: Instant
+    ) -> tuple[Answer | Anew, tuple[int, ...]]:
+        """The committed answer, or what makes it be decided anew; and what its reservations got."""
         effects: tuple[Effect, ...] = proposal.effects
         if call.proof is not None and call.proof not in effects:
             effects = (call.proof, *effects)
@@ -243,7 +302,7 @@ class Pipeline:
         riders = self._board()
 
         def otherwise(effect: Effect) -> tuple[Entry, ...]:
-            if isinstance(effect, Activate):
+            if isinstance(effect, ANEW):
                 return tuple(rider.entry for rider in riders)  # it is decided once more
             entry, answer = self._failed(effect, call, view, now=now)
             failed_answer.append(answer)
@@ -260,15 +319,16 @@ class Pipeline:
         if riders:
             # What is durable is closed while this call is on its way: nobody waits for that.
             asyncio.get_running_loop().call_soon(self._closed, riders)
-        if isinstance(committed.failed, Activate):
-            return None
+        if isinstance(committed.failed, ANEW):
+            return committed.failed, ()
         if committed.failed is not None:
-            return failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
+            failed = failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
+            return failed, ()
         if committed.used:
-            self._decider.used([e for e in effects if isinstance(e, Reserve)], committed.used)
+            self._decider.used(reserves(effects), committed.used)
         for activation in proposal.starts:
             self._decider.started(activation)
-        return proposal.answer
+        return proposal.answer, committed.granted
 
     def _not_committed(self, call: Call, proposal: Proposal, riders: list[Waiting], error: RemitError) -> None:
         """The call is refused and never leaves; what of it may be recorded all the same is made true."""
@@ -335,17 +395,18 @@ class Pipeline:
         if riders := self._board():
             self._settle(riders, ())
 
-    def _settle(self, riders: list[Waiting], releases: tuple[Release, ...]) -> None:
-        future = self._writer.submit_async(Work(tuple(rider.entry for rider in riders), releases))
+    def _settle(self, riders: list[Waiting], effects: tuple[Effect, ...]) -> asyncio.Future[Any]:
+        future = self._writer.submit_async(Work(tuple(rider.entry for rider in riders), effects))
         self._keep(future)
-        future.add_done_callback(lambda done: self._settled(done, riders, releases))
+        future.add_done_callback(lambda done: self._settled(done, riders, effects))
+        return future
 
-    def _settled(self, done: asyncio.Future[Any], riders: list[Waiting], releases: tuple[Release, ...]) -> None:
+    def _settled(self, done: asyncio.Future[Any], riders: list[Waiting], effects: tuple[Effect, ...]) -> None:
         if done.cancelled():
             return
         if done.exception() is None:
             self._closed(riders)
-            self._decider.released(releases)
+            self._decider.released(releases(effects))
             return
         if isinstance(done.exception(), InDoubt):
             self._doubt([Doubt(rider) for rider in riders])

@@ -34,6 +34,7 @@ from remit.policy.view import (
     PurposeRecord,
     View,
     agent_record,
+    no_key,
     server_record,
 )
 from remit.storage.model import Release, Reserve
@@ -53,10 +54,11 @@ class Facts:
         reader: For what is read when it is first asked for: an agent's activations.
         covered: The coverage clock.
         reading: The same, for when a use is seen.
+        mac: A keyed hash, the same on every node: for what is compared between calls and never kept.
         written: Changes with every time that another node wrote down the use that it saw.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the view is made of
         self,
         *,
         source: FactSource,
@@ -66,6 +68,7 @@ class Facts:
         covered: Callable[[], Micros] = lambda: Micros(0),
         reading: Callable[[], Micros] | None = None,
         written: Callable[[], object] = lambda: (),
+        mac: Callable[[bytes], str] = no_key,
     ) -> None:
         self._source = source
         self._reader = reader
@@ -85,6 +88,7 @@ class Facts:
             counters=Counters(),
             slices=Slices(engine),
             activations=Activations(covered, reading),
+            mac=mac,
         )
 
     def view(self) -> View:
