@@ -33,7 +33,7 @@ _MAX_TEXT = 1000
 _MAX_LENGTH = 1_000_000
 _LONGEST_TTL = Micros(3660 * DAY)
 _LONGEST_CADENCE = Micros(366 * DAY)  # what is needed less than once a year is better approved anew
-_SCOPE_LATER = frozenset({"scope"})
+_SCOPE_LATER = frozenset({"scope", "window"})
 
 
 def purpose(spec: object) -> Purpose:

@@ -53,7 +53,7 @@ def server(spec: object) -> Server:
     fields.maybe("mode", document.choice("enforce", later={"observe"}), "enforce")
     url = fields.take("url", check_url) if not fields.has("command") else ""
     credential = fields.maybe("credential", _credential, None)
-    tiers, labels = fields.maybe("tools", _tools, ((), ()))
+    tiers, labels = fields.maybe("tools", _tools, ((), ())) or ((), ())
     review = fields.maybe("review", document.choice("pin-on-first-use", "quarantine"), "pin-on-first-use")
     fields.finish()
     return Server(

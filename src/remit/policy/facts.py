@@ -26,6 +26,7 @@ from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
+from remit.policy.marks import unmet
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
@@ -37,7 +38,7 @@ from remit.policy.view import (
     no_key,
     server_record,
 )
-from remit.storage.model import Release, Reserve
+from remit.storage.model import Effect, Marked, Release, Reserve, Unmarked
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
@@ -121,6 +122,13 @@ class Facts:
         Use raises no epoch, and nobody is told of it: so what looks idle here may be in use elsewhere.
         """
         return self._view.activations.knows(agent) and self._loaded.get(agent, ()) != self._written()
+
+    def unmet(self, effects: Iterable[Effect]) -> frozenset[str]:
+        """Of what a proposal takes its run to have done and read, what is otherwise. Reads the database."""
+        asked = [effect for effect in effects if isinstance(effect, (Marked, Unmarked))]
+        if not asked or self._reader is None:
+            return frozenset()
+        return self._reader.read(lambda connection: unmet(connection, asked))
 
     def load(self, connection: Connection, *, epoch: int) -> None:
         """Read everything."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from remit.attestation.model import Caller
 from remit.catalog.labels import Labels
 from remit.kernel.clock import DAY, Instant
 from remit.policy.model import Call
@@ -19,22 +20,21 @@ STICKS: Final = 366 * DAY  # after the last such read
 
 def blocked(labels: Labels, call: Call, *, approved: bool) -> bool:
     """Whether the call would carry out what the writer said was read. A person's yes to this very call lets it pass."""
-    return labels.carries_out and not approved and any(key in call.otherwise for key in keys(call))
+    return labels.carries_out and not approved and any(key in call.otherwise for key in keys(call.caller))
 
 
 def effects(labels: Labels, call: Call, *, now: Instant, approved: bool) -> list[Effect]:
     """What must not have been read, at the writer; and that something is read, from this moment on."""
     kept, found = Instant(now + STICKS), list[Effect]()
     if labels.carries_out and not approved:
-        found += [Unmarked(key, kept) for key in keys(call)]
+        found += [Unmarked(key, kept) for key in keys(call.caller)]
     if labels.returns:
-        found += [Mark(key, now, kept) for key in keys(call)]
+        found += [Mark(key, now, kept) for key in keys(call.caller)]
     return found
 
 
-def keys(call: Call) -> list[str]:
-    """Under which names the taint of this call's chain stands."""
-    caller = call.caller
+def keys(caller: Caller) -> list[str]:
+    """Under which names the taint of a caller and of those for whom it acts stands."""
     instances = dict.fromkeys(
         [*((link.agent, link.instance) for link in caller.links), (caller.agent, caller.instance)]
     )
