@@ -48,7 +48,8 @@ CONDITIONS = st.builds(
         forbidden_after=tuple(sorted(forbidden)), per_run=per_run,
     ),
     st.lists(WINDOWS, max_size=1),
-    st.none() | st.builds(lambda size, per: Volume(bytes=size, per=per), st.integers(1, 5), st.sampled_from(["hour", "day"])),
+    st.none()
+    | st.builds(lambda size, per: Volume(bytes=size, per=per), st.integers(1, 5), st.sampled_from(["hour", "day"])),
     st.none() | st.integers(0, 3), st.lists(STEPS, max_size=2), st.sets(ACTIONS), st.none() | st.integers(1, 4),
 )  # fmt: skip
 
@@ -87,11 +88,15 @@ def test_what_was_said_is_read_back(conditions: Conditions) -> None:
     assert read_back(said(conditions)) == (None if conditions == Conditions() else conditions)
 
 
+STEP = "sequence.requires_before.0"
+LATE = {**WINDOW, "days": ["fri"], "from": "17:00", "to": "20:00"}
+
+
 @pytest.mark.parametrize(
     ("bend", "field", "says"),
     [
         ({"windows": []}, "windows", "items"),
-        ({"windows": [WINDOW, {**WINDOW, "days": ["fri"], "from": "17:00", "to": "20:00"}]}, "windows", "overlap on fri"),
+        ({"windows": [WINDOW, LATE]}, "windows", "overlap on fri"),
         ({"windows": [{**WINDOW, "zone": "Mars/Olympus"}]}, "windows.0.zone", "no time zone Mars/Olympus"),
         ({"windows": [{**WINDOW, "zone": 1}]}, "windows.0.zone", "IANA"),
         ({"windows": [{**WINDOW, "from": "18:00", "to": "08:00"}]}, "windows.0.to", "two windows"),
@@ -109,8 +114,8 @@ def test_what_was_said_is_read_back(conditions: Conditions) -> None:
         ({"sequence": {}}, "sequence.requires_before", "missing"),
         ({"sequence": {"requires_before": ["pay/*"]}}, "sequence.requires_before.0", "no pattern"),
         ({"sequence": {"requires_before": ["pay/a", "pay/a"]}}, "sequence.requires_before", "twice"),
-        ({"sequence": {"requires_before": [{"action": "pay/a", "same": []}]}}, "sequence.requires_before.0.same", "object"),
-        ({"sequence": {"requires_before": [{"action": "pay/a", "within": "2d"}]}}, "sequence.requires_before.0.within", "long"),
+        ({"sequence": {"requires_before": [{"action": "pay/a", "same": []}]}}, f"{STEP}.same", "object"),
+        ({"sequence": {"requires_before": [{"action": "pay/a", "within": "2d"}]}}, f"{STEP}.within", "long"),
         ({"sequence": {"forbidden_after": ["pay"]}}, "sequence.forbidden_after.0", "server/tool"),
         ({"sequence": {"per_run": 0}}, "sequence.per_run", "whole number"),
     ],
@@ -124,6 +129,7 @@ def test_what_is_no_condition_is_refused_by_field(bend: dict[str, Any], field: s
 
 
 W = Window(days=(0, 1), start=480, end=1080, zone="UTC")
+BERLIN = Window(days=(0,), start=500, end=600, zone="Europe/Berlin")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,7 @@ W = Window(days=(0, 1), start=480, end=1080, zone="UTC")
     [
         ({"windows": (W,)}, {}, "time windows"),
         ({"windows": (W,)}, {"windows": (Window(days=(0,), start=480, end=1081, zone="UTC"),)}, "time windows"),
-        ({"windows": (W,)}, {"windows": (Window(days=(0,), start=500, end=600, zone="Europe/Berlin"),)}, "time windows"),
+        ({"windows": (W,)}, {"windows": (BERLIN,)}, "time windows"),
         ({"windows": (W,)}, {"windows": (Window(days=(1,), start=500, end=600, zone="UTC"),)}, ""),
         ({"volume": Volume(bytes=5, per="day")}, {"volume": Volume(bytes=6, per="day")}, "data volume"),
         ({"volume": Volume(bytes=5, per="day")}, {"volume": Volume(bytes=1, per="hour")}, "data volume"),

@@ -17,12 +17,16 @@ from remit.policy.windows import is_open, opens
 
 # Each zone with a week in which its clocks change: twice in the year, by an hour, by half an hour, at midnight.
 WEEKS = [
-    ("Europe/Berlin", dt.datetime(2026, 3, 26, tzinfo=dt.UTC)), ("Europe/Berlin", dt.datetime(2026, 10, 22, tzinfo=dt.UTC)),
-    ("America/New_York", dt.datetime(2026, 3, 5, tzinfo=dt.UTC)), ("America/New_York", dt.datetime(2026, 10, 29, tzinfo=dt.UTC)),
-    ("Australia/Lord_Howe", dt.datetime(2026, 4, 2, tzinfo=dt.UTC)), ("Australia/Lord_Howe", dt.datetime(2026, 10, 1, tzinfo=dt.UTC)),
-    ("Africa/Cairo", dt.datetime(2026, 4, 22, tzinfo=dt.UTC)), ("Africa/Cairo", dt.datetime(2026, 10, 28, tzinfo=dt.UTC)),
-    ("Asia/Kolkata", dt.datetime(2026, 3, 26, tzinfo=dt.UTC)),
-]  # fmt: skip
+    (name, dt.datetime(*day, tzinfo=dt.UTC))
+    for name, *days in (
+        ("Europe/Berlin", (2026, 3, 26), (2026, 10, 22)),
+        ("America/New_York", (2026, 3, 5), (2026, 10, 29)),
+        ("Australia/Lord_Howe", (2026, 4, 2), (2026, 10, 1)),
+        ("Africa/Cairo", (2026, 4, 22), (2026, 10, 28)),
+        ("Asia/Kolkata", (2026, 3, 26)),
+    )
+    for day in days
+]
 
 
 @st.composite
