@@ -8,6 +8,7 @@ from typing import Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Admitted, Outcome
+from remit.enforcement.ports import Records
 from remit.policy.model import Call
 from remit.storage.model import Activate, Effect, Entry, Mark, Marked, Release, Reserve, Unmarked
 
@@ -41,6 +42,23 @@ class Doubt:
 def asked_by(caller: Caller) -> dict[str, str]:
     """Which enforcement point asked, for an entry; nothing if the agent came itself."""
     return {"pep": caller.pep} if caller.pep else {}
+
+
+def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "") -> Waiting:
+    """What is recorded of a call's end. `cause`: what cut it."""
+    fields = {
+        "decision": call.id,
+        "agent": call.caller.agent,
+        "purpose": call.caller.purpose,
+        "action": call.action,
+        "outcome": outcome.value,
+        **asked_by(call.caller),
+        **({"cause": cause} if cause else {}),
+    }
+    # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
+    used = call if outcome is Outcome.OK and call.tool is not None else None
+    failed = call if outcome is Outcome.ERROR and call.tool is not None else None
+    return Waiting(call.id, records.entry("outcome", fields), used, failed)
 
 
 def effects_of(admitted: Admitted, outcome: Outcome) -> tuple[Release | Mark, ...]:

@@ -10,11 +10,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.doorstep import Doorstep
+from remit.enforcement.doubts import MAX_WAITING, RETRY_SECONDS, Doubts
 from remit.enforcement.metered import split
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
@@ -27,7 +27,9 @@ from remit.enforcement.outcomes import (
     effects_of,
     releases,
     reserves,
+    told_of,
 )
+from remit.enforcement.passing import Passing
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
@@ -41,8 +43,6 @@ log = logger(__name__)
 
 # An outcome waits this long for a decision to travel with: one commit then carries both.
 _RIDE_SECONDS: Final = 0.005
-_RETRY_SECONDS: Final = 1.0
-_MAX_WAITING: Final = 100_000
 _MOST_ATTEMPTS: Final = 24  # each one knows a fact more; a rule has no more than that to find otherwise, hardly
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
@@ -78,11 +78,11 @@ class Pipeline:
         self._clock = clock
         self.metrics = metrics or Metrics()
         self.doorstep = Doorstep(records=records, writer=writer, clock=clock, metrics=self.metrics)
+        self.passing = Passing(decider=decider, writer=writer, clock=clock, metrics=self.metrics)
         self._waiting: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._doubts: list[Doubt] = []
-        self._doubt_timer: asyncio.TimerHandle | None = None
         self._settling: set[asyncio.Future[Any]] = set()
+        self._doubts = Doubts(writer, keep=self._keep, closed=self._closed)
 
     async def admit(self, call: Call) -> Admitted:
         """Decide `call` durably.
@@ -187,26 +187,6 @@ class Pipeline:
         except RemitError as error:
             raise self._unavailable("storage", error) from error
 
-    async def passes(self, admitted: Admitted, size: int) -> Denial | None:
-        """Count `size` bytes of a call's result before they go on; the denial if the boundary's volume is used up.
-
-        Raises:
-            EnforcementUnavailable: It could not be counted; nothing may go on.
-        """
-        if (meter := admitted.meter) is None:
-            return None
-        if (wanted := meter.wants(size)) is not None:
-            try:
-                committed = await self._writer.submit_async(Work((), (wanted,)))
-            except RemitError as error:
-                raise self._unavailable("storage", error) from error
-            if committed.failed is not None:
-                return self._decider.spent(wanted, admitted.call, now=self._clock.now())
-            meter.granted += committed.granted[0]
-            self._decider.used((wanted,), committed.used)
-        meter.passed += size
-        return None
-
     async def conclude(self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = "") -> None:
         """As `outcome`, and wait until it is recorded: what the run does next may stand on it.
 
@@ -227,7 +207,7 @@ class Pipeline:
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
-        waiting = self._told_of(call, outcome, cause)
+        waiting = told_of(self._records, call, outcome, cause)
         if effects := effects_of(admitted, outcome):
             return self._settle([waiting], effects)
         self._waiting.append(waiting)
@@ -241,12 +221,12 @@ class Pipeline:
         Raises:
             EnforcementUnavailable: It is not recorded. After an `InDoubt` it will be, unless it is already.
         """
-        waiting, effects = self._told_of(admitted.call, outcome), effects_of(admitted, outcome)
+        waiting, effects = told_of(self._records, admitted.call, outcome), effects_of(admitted, outcome)
         try:
             await self._writer.submit_async(Work((waiting.entry,), effects))
         except RemitError as error:
             if isinstance(error, InDoubt):
-                self._doubt([Doubt(waiting)])
+                self._doubts.add([Doubt(waiting)])
             raise self._unavailable("storage", error) from error
         self.metrics.outcomes[outcome].inc()
         self._closed([waiting])
@@ -268,7 +248,7 @@ class Pipeline:
     async def drain(self) -> None:
         """Make every outcome told so far durable."""
         self._flush()
-        self._settle_doubts()
+        self._doubts.settle()
         while self._settling:
             await asyncio.wait(set(self._settling))
 
@@ -340,23 +320,8 @@ class Pipeline:
         doubts = [Doubt(rider) for rider in riders]
         if proposal.answer.allowed:
             # Its entry may say that it was let through. It stays open until its outcome does not say otherwise.
-            doubts.append(Doubt(self._told_of(call, Outcome.NOT_SENT), given=call.id))
-        self._doubt(doubts)
-
-    def _told_of(self, call: Call, outcome: Outcome, cause: str = "") -> Waiting:
-        fields = {
-            "decision": call.id,
-            "agent": call.caller.agent,
-            "purpose": call.caller.purpose,
-            "action": call.action,
-            "outcome": outcome.value,
-            **asked_by(call.caller),
-            **({"cause": cause} if cause else {}),
-        }
-        # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
-        used = call if outcome is Outcome.OK and call.tool is not None else None
-        failed = call if outcome is Outcome.ERROR and call.tool is not None else None
-        return Waiting(call.id, self._records.entry("outcome", fields), used, failed)
+            doubts.append(Doubt(told_of(self._records, call, Outcome.NOT_SENT), given=call.id))
+        self._doubts.add(doubts)
 
     def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
         fields, payload = self._decider.recorded(call, proposal, view)
@@ -409,34 +374,12 @@ class Pipeline:
             self._decider.released(releases(effects))
             return
         if isinstance(done.exception(), InDoubt):
-            self._doubt([Doubt(rider) for rider in riders])
+            self._doubts.add([Doubt(rider) for rider in riders])
             return
         # The database is gone. What cannot be recorded in time is found open at restart: outcome_unknown.
-        self._waiting = (riders + self._waiting)[:_MAX_WAITING]
+        self._waiting = (riders + self._waiting)[:MAX_WAITING]
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush)
-
-    def _doubt(self, doubts: list[Doubt]) -> None:
-        self._doubts = (self._doubts + doubts)[:_MAX_WAITING]
-        if self._doubts and self._doubt_timer is None:
-            self._doubt_timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._settle_doubts)
-
-    def _settle_doubts(self) -> None:
-        """Record each outcome that is in doubt unless it is recorded, alone, so that none holds up another."""
-        doubts, self._doubts, self._doubt_timer = self._doubts, [], None
-        for doubt in doubts:
-            entry = doubt.waiting.entry
-            future = self._writer.submit_async(Work((entry,), unless=entry.id, given=doubt.given))
-            self._keep(future)
-            future.add_done_callback(partial(self._doubt_settled, doubt))
-
-    def _doubt_settled(self, doubt: Doubt, done: asyncio.Future[Any]) -> None:
-        if done.cancelled():
-            return
-        if done.exception() is None:
-            self._closed([doubt.waiting])
-        else:
-            self._doubt([doubt])
+            self._timer = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._flush)
 
     def _closed(self, riders: list[Waiting]) -> None:
         for rider in riders:

@@ -283,7 +283,7 @@ class Relay:
         if admitted.meter is None:
             return None
         try:
-            denial = await self._pipeline.passes(admitted, size)
+            denial = await self._pipeline.passing.count(admitted, size)
         except EnforcementUnavailable as error:
             return Finished(denials.unavailable(x.id), Outcome.CUT, error.detail)
         if denial is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,14 +17,18 @@ from hypothesis import strategies as st
 from remit.access.conditions import Conditions, Step, Volume, Window
 from remit.attestation.model import Link
 from remit.catalog.labels import Labels, labels_of
+from remit.kernel.canonical import encode, parse
 from remit.kernel.clock import Instant
-from remit.kernel.names import ActionName, AgentName, InstanceId, RunId
+from remit.kernel.names import ActionName, AgentName, InstanceId, RunId, ToolName
 from remit.policy import flow
 from remit.policy.conditions import Met, meet
+from remit.policy.conditions_told import told
+from remit.policy.mandate import Issue, mandate
+from remit.policy.mandates import published
 from remit.policy.model import Call, Code, Denial
 from remit.policy.record import decision_fields
 from remit.policy.sequence import noted
-from remit.policy.view import View, grant_of, server_record
+from remit.policy.view import View, grant_of, no_key, server_record
 from remit.storage.effects import settle
 from remit.storage.model import Entry, Mark, Marked, Reserve, Unmarked, Work
 
@@ -51,6 +57,10 @@ def world(build: Build, labels: tuple[tuple[str, Labels], ...] = (), **condition
 def pay(build: Build, to: str = "x", **changes: Any) -> Call:
     found: Call = build.call({"amount": 5, "currency": "EUR", "to": to}, **changes)
     return found
+
+
+def keys_of(effects: list[Any]) -> set[str]:
+    return {each.key for each in effects}
 
 
 def code(build: Build, view: View, call: Call, now: int | None = None) -> str:
@@ -136,11 +146,11 @@ def test_the_taint_is_of_everybody_in_the_chain(build: Build) -> None:
     )  # fmt: skip
     alone, chained = pay(build), pay(build)
     chained = dataclasses.replace(chained, caller=dataclasses.replace(chained.caller, links=(link,)))
-    marks = {each.key for each in flow.effects(IN, chained, now=Instant(0), approved=False)}
+    marks = keys_of(flow.effects(IN, chained, now=Instant(0), approved=False))
     assert marks == {"taint chief pay-invoices chief-1", "taint invoice-bot pay-invoices thumbprint-1"}
     for key in marks:
         assert flow.blocked(OUT, dataclasses.replace(chained, otherwise=frozenset({key})), approved=False)
-    assert {each.key for each in flow.effects(OUT, alone, now=Instant(0), approved=False)} == {
+    assert keys_of(flow.effects(OUT, alone, now=Instant(0), approved=False)) == {
         "taint invoice-bot pay-invoices thumbprint-1"
     }
 
@@ -167,14 +177,14 @@ def test_a_tool_whose_labels_change_is_another_record(build: Build) -> None:
     before = server_record(build.server())
     after = server_record(dataclasses.replace(build.server(), labels=(("transfer", OUT),)), before)
     same = server_record(dataclasses.replace(build.server(), labels=(("transfer", OUT),)), after)
-    assert before.tools["transfer"].labels is None
-    assert after.tools["transfer"].labels == OUT
-    assert after.tools["list_invoices"] is before.tools["list_invoices"]
-    assert same.tools["transfer"] is after.tools["transfer"]
+    assert before.tools[ToolName("transfer")].labels is None
+    assert after.tools[ToolName("transfer")].labels == OUT
+    assert after.tools[ToolName("list_invoices")] is before.tools[ToolName("list_invoices")]
+    assert same.tools[ToolName("transfer")] is after.tools[ToolName("transfer")]
 
 
 def test_without_a_key_nothing_is_compared(build: Build) -> None:
-    view = dataclasses.replace(world(build, requires_before=(PAID,)), mac=View.__dataclass_fields__["mac"].default)
+    view = dataclasses.replace(world(build, requires_before=(PAID,)), mac=no_key)
     with pytest.raises(ValueError, match="no key"):
         build.ask(pay(build), view)
 
@@ -188,6 +198,29 @@ def test_rules_of_one_purpose_ask_together(build: Build) -> None:
     assert set(noted(rules)) == {LIST}
     assert noted(rules)[LIST].admission
     assert noted(rules)[LIST].results == ((), ("to", "amount"))
+
+
+def test_what_an_agent_is_told_before_it_calls(build: Build) -> None:
+    """The mandate keeps to its schema and tells all of it; a listed tool tells it in its `_meta`."""
+    conditions: dict[str, Any] = {
+        "windows": (SHUT,), "volume": Volume(bytes=10, per="day"), "requires_before": (PAID,),
+        "per_run": 2, "max_depth": 1,
+    }  # fmt: skip
+    view = world(build, (("transfer", OUT),), **conditions)
+    issue = Issue(caller=build.caller(), base="https://r.example", hypothetical=True, tainted=True)
+    found = mandate(view, issue, now=build.NOON)
+    jsonschema_rs.validator_for(json.loads(published())).validate(parse(encode(found)))
+    (window,) = found["windows"]
+    assert (window["open"], window["opens"]) == (False, "2026-11-24T12:01:00.000000Z")
+    transfer = next(each for each in found["actions"] if each["tool"] == "transfer")
+    assert transfer["flow"] == {"returns": [], "carries_out": True, "tainted": True}
+    (granted,) = transfer["granted_by"]
+    assert [(limit["kind"], limit["max"]) for limit in granted["limits"]] == [("volume", 10)]
+    assert (granted["max_depth"], granted["sequence"]["per_run"]) == (1, 2)
+    grants = view.agents["invoice-bot"].reach.grants[build.caller().purpose, pay(build).action]
+    told_of = told(grants, OUT)
+    assert told_of["any_of"][0]["windows"] == window["windows"]
+    assert told((*grants, grant_of(build.boundary(), build.rule(), (), None)), None) == {}
 
 
 # Concurrency -----------------------------------------------------------------------------
