@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from remit.access.conditions import DAY_NAMES, MINUTES, Conditions, Step, Volume, Window
@@ -97,14 +98,14 @@ def said(found: Conditions) -> dict[str, Any]:
 
 
 def read_back(value: Mapping[str, Any]) -> Conditions | None:
-    """What `said` wrote."""
+    """What `said` wrote. A zone that is there no more is no error here: a call that needs it is not decided."""
     limits = value.get("limits", {})
     return conditions(
         {
             "volume": volume(limits["volume"]) if "volume" in limits else None,
             "max_depth": limits.get("max_depth"),
         },
-        windows(value["windows"]) if "windows" in value else (),
+        tuple(_window(each, zone_as=_kept_zone) for each in value.get("windows", ())),
         sequence(value["sequence"]) if "sequence" in value else {},
     )
 
@@ -144,12 +145,18 @@ def _size(value: object) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
-def _window(value: object) -> Window:
+def _kept_zone(value: object) -> str:
+    with suppress(Malformed):
+        zone(str(value))  # read now, and not when the first call comes
+    return str(value)
+
+
+def _window(value: object, *, zone_as: Callable[[object], str] | None = None) -> Window:
     fields = Fields(value, known={"days", "from", "to", "zone"})
     days = fields.maybe("days", _days, tuple(range(len(DAY_NAMES))))
     start = fields.take("from", _time)
     end = fields.take("to", _end)
-    name = fields.take("zone", _zone)
+    name = fields.take("zone", zone_as or _zone)
     if start is not None and end is not None and start >= end:
         fields.problem("to", "is not after `from`: a night is two windows, one up to 24:00 and one from 00:00")
     fields.finish()
