@@ -6,6 +6,7 @@ import json
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -83,7 +84,7 @@ def told(server: Server, files: Path) -> None:
         ]
 
 
-def tools(agent: Agent, server: Server) -> dict[str, dict[str, object]]:
+def tools(agent: Agent, server: Server) -> dict[str, dict[str, Any]]:
     """What is listed for it."""
     assert agent.last is not None
     headers = {

@@ -26,11 +26,11 @@ SPEND = {
         },
     ],
 }  # fmt: skip
-NOTE = {
+NOTE: dict[str, Any] = {
     "action": "crm/update_note",
     "sequence": {"requires_before": [{"action": "crm/get_customer", "same": {"customer": "customer"}}], "per_run": 3},
 }
-ORDER = {
+ORDER: dict[str, Any] = {
     "boundary": "support-bot-crm", "agent": "support-bot", "purpose": "answer-customers", **END,
     "allow": [{"action": "crm/list_customers"}, {"action": "crm/get_customer"}, NOTE],
 }  # fmt: skip
