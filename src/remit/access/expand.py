@@ -64,7 +64,9 @@ def expand(draft: Draft, find: FindServer, *, keep: Collection[ActionName] = ())
                     unreviewed.append(action)
             elif not draft.allow[other].exact:
                 problems.append(Problem(f"allow.{at}.action", f"{action} is matched by allow.{other} as well"))
-    waiting = tuple(name for name, server in catalog.items() if server is not None and not _pinned(server))
+    beside = {name: find(name) for name in sorted(_earlier(draft) - catalog.keys())}
+    known = {**catalog, **beside}.items()
+    waiting = tuple(name for name, server in known if server is not None and not _pinned(server))
     if not (problems or waiting):
         problems += [*_needs(draft, rules, unreviewed), *_steps(draft, find)]
     return Expansion(
@@ -104,6 +106,13 @@ def _steps(draft: Draft, find: FindServer) -> Iterator[Problem]:
         for which, action in enumerate(clause.conditions.forbidden_after):
             if _tool(action, find) is None:
                 yield Problem(f"allow.{at}.sequence.forbidden_after.{which}", f"there is no {action}")
+
+
+def _earlier(draft: Draft) -> set[ServerName]:
+    """The servers of what a clause asks to have been done, or not, before."""
+    asked = [clause.conditions for clause in draft.allow if clause.conditions is not None]
+    steps = [step.action for each in asked for step in each.requires_before]
+    return {split_action(action)[0] for action in (*steps, *(name for each in asked for name in each.forbidden_after))}
 
 
 def _tool(action: ActionName, find: FindServer) -> Tool | None:

@@ -13,9 +13,12 @@ from remit.access.attenuate import attenuated, wider
 from remit.access.conditions import DAY_NAMES, MINUTES, Conditions, Step, Volume, Window
 from remit.access.conditions_document import read_back, said
 from remit.access.conditions_widen import both, conditions_widen
+from remit.access.draft import Draft
+from remit.access.expand import expand
 from remit.access.model import Rule
+from remit.catalog.model import PinState, Server, Tier, Tool
 from remit.kernel.clock import MINUTE, Micros
-from remit.kernel.names import ActionName
+from remit.kernel.names import ActionName, ServerName, ToolName
 from remit.people.document import SpecInvalid
 from remit.server.shapes import rule as shape
 
@@ -52,6 +55,15 @@ CONDITIONS = st.builds(
     | st.builds(lambda size, per: Volume(bytes=size, per=per), st.integers(1, 5), st.sampled_from(["hour", "day"])),
     st.none() | st.integers(0, 3), st.lists(STEPS, max_size=2), st.sets(ACTIONS), st.none() | st.integers(1, 4),
 )  # fmt: skip
+
+
+def same_as(mine: str, theirs: str) -> dict[str, Any]:
+    return {"requires_before": [{"action": "pay/approve", "same": {mine: theirs}}]}
+
+
+def drafted(sequence: dict[str, Any]) -> Draft:
+    allow = [{"action": "pay/disburse", "sequence": sequence}]
+    return spec.boundary({"boundary": "b", "agent": "a", "purpose": "p", "allow": allow, "not_after": "2029-12-31"})
 
 
 def read(clause: dict[str, Any]) -> Any:
@@ -189,3 +201,48 @@ def test_what_is_handed_on_is_no_wider_and_keeps_what_was_not_said() -> None:
     sunday = spec.clauses([{"action": "pay/disburse", "windows": [{**WINDOW, "days": ["sun"]}]}])
     assert attenuated(rules, sunday) == {}
     assert "time windows" in wider(rules, sunday)[0]
+
+
+def server(name: str, **tools: dict[str, Any]) -> Server:
+    found = {
+        ToolName(tool): Tool(
+            name=ToolName(tool), tier=Tier.LOW, pin="p", seen=None,
+            definition={"inputSchema": {"properties": properties}},
+            state=PinState.APPROVED,
+        )
+        for tool, properties in tools.items()
+    }  # fmt: skip
+    return Server(
+        server=ServerName(name), url="", credential=None, tiers=(), review="", tools=found, set_pin="x" if tools else ""
+    )  # fmt: skip
+
+
+TEXT, ANY = {"type": "string"}, {"type": "object"}
+CATALOG = {
+    "pay": server("pay", disburse={"invoice": TEXT, "bill": ANY}, approve={"id": TEXT, "all": ANY}),
+    "dark": server("dark"),
+}
+
+
+@pytest.mark.parametrize(
+    ("sequence", "field", "says"),
+    [
+        ({"requires_before": ["pay/missing"]}, "requires_before.0.action", "there is no pay/missing"),
+        ({"requires_before": ["gone/approve"]}, "requires_before.0.action", "there is no gone/approve"),
+        ({"forbidden_after": ["gone/read"]}, "forbidden_after.0", "there is no gone/read"),
+        (same_as("amount", "id"), "requires_before.0.same.amount", "pay/disburse has no argument amount"),
+        (same_as("invoice", "number"), "requires_before.0.same.invoice", "pay/approve has no argument number"),
+        (same_as("bill", "id"), "requires_before.0.same.bill", "is not compared"),
+        (same_as("invoice", "all"), "requires_before.0.same.invoice", "is not compared"),
+    ],
+)
+def test_a_step_that_can_never_be_done_is_refused(sequence: dict[str, Any], field: str, says: str) -> None:
+    found = expand(drafted(sequence), CATALOG.get)
+    (problem,) = found.problems
+    assert (problem.field, says in problem.message) == (f"allow.0.sequence.{field}", True), problem
+
+
+def test_a_step_on_a_server_that_was_never_reached_waits_for_it() -> None:
+    found = expand(drafted({"requires_before": ["dark/approve"]}), CATALOG.get)
+    assert (found.problems, found.waiting) == ((), ("dark",))
+    assert expand(drafted(same_as("invoice", "id")), CATALOG.get).problems == ()

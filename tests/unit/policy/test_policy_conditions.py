@@ -27,7 +27,7 @@ from remit.policy.mandate import Issue, mandate
 from remit.policy.mandates import published
 from remit.policy.model import Call, Code, Denial
 from remit.policy.record import decision_fields
-from remit.policy.sequence import noted
+from remit.policy.sequence import Noted, noted
 from remit.policy.view import View, grant_of, no_key, server_record
 from remit.storage.effects import settle
 from remit.storage.model import Entry, Mark, Marked, Reserve, Unmarked, Work
@@ -273,3 +273,14 @@ def test_the_depth_of_a_chain(build: Build) -> None:
     assert isinstance(denied, Denial)
     assert denied.code is Code.DELEGATION_TOO_DEEP
     assert isinstance(meet(grant_of(build.boundary(), rule, (), None), tool, pay(build), keyed, now=build.NOON), Met)
+
+
+def test_who_acts_for_another_goes_on_in_that_ones_run(build: Build) -> None:
+    """Else an agent would get a fresh history, and its number of calls anew, by having another call for it."""
+    link = Link(agent=AgentName("chief"), instance=InstanceId("c"), credential="c", run=RunId("run_c"), token="t")
+    call = dataclasses.replace(pay(build), caller=dataclasses.replace(build.caller(), links=(link,)))
+    conditions = Conditions(requires_before=(Step(action=LIST),), forbidden_after=(LIST,), per_run=1)
+    grant = grant_of(build.boundary(), build.transfer_rule(conditions=conditions), (), Noted(admission=True))
+    met = meet(grant, server_record(build.server()).tools[ToolName("transfer")], call, keyed, now=build.NOON)
+    assert isinstance(met, Met)
+    assert {key.split(" ")[1] for key in keys_of(list(met.effects))} == {"run_c"}
