@@ -43,10 +43,11 @@ from remit.policy.organisation import Organisation
 from remit.policy.schema import input_schema, tool_shape
 from remit.policy.sequence import Noted, noted
 from remit.policy.shape import Shape
-from remit.policy.slices import Slices
+from remit.policy.slices import Recent, Slices
 from remit.storage.model import Release, Reserve
 
 STALE_AFTER = 5 * SECOND
+_RUNS = 8192
 _serials = itertools.count(1)
 
 
@@ -262,25 +263,38 @@ class Counters:
 
     def __init__(self) -> None:
         self._used: dict[str, tuple[Instant, int]] = {}
+        self._runs = Recent(_RUNS)  # what is counted for one run is asked for while that goes on, and there are many
 
     def used(self, key: str, window: Instant) -> int | None:
         """What is used, or None if this node has not heard of that window."""
-        known = self._used.get(key)
+        known = self._known(key, window)
         return known[1] if known is not None and known[0] == window else None
 
     def note(self, reserve: Reserve, used: int) -> None:
         """The writer has committed `reserve`, and the counter now holds `used`."""
-        known = self._used.get(reserve.key)
+        known = self._known(reserve.key, reserve.window)
         if known is None or known[0] < reserve.window:
-            self._used[reserve.key] = (reserve.window, used)
+            self._keep(reserve.key, reserve.window, used)
         elif known[0] == reserve.window:
-            self._used[reserve.key] = (reserve.window, max(known[1], used))
+            self._keep(reserve.key, reserve.window, max(known[1], used))
 
     def release(self, release: Release) -> None:
         """What was reserved is given back."""
-        known = self._used.get(release.key)
+        known = self._known(release.key, release.window)
         if known is not None and known[0] == release.window:
-            self._used[release.key] = (release.window, max(0, known[1] - release.amount))
+            self._keep(release.key, release.window, max(0, known[1] - release.amount))
+
+    def _known(self, key: str, window: Instant) -> tuple[Instant, int] | None:
+        if window:
+            return self._used.get(key)
+        found: tuple[Instant, int] | None = self._runs.get(key)
+        return found
+
+    def _keep(self, key: str, window: Instant, used: int) -> None:
+        if window:
+            self._used[key] = (window, used)
+        else:
+            self._runs.put(key, (window, used))
 
 
 def no_key(_: bytes) -> str:

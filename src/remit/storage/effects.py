@@ -188,29 +188,24 @@ def _count(effects: Sequence[Effect], counters: Mapping[CounterKey, int], change
     for effect in effects:
         if isinstance(effect, (ConsumeProof, Activate, Renew)):
             continue
-        counter = _counter(effect)
+        counter = (effect.key, effect.window) if isinstance(effect, (Reserve, Release)) else (effect.key, MARKS)
         before = changed.get(counter, counters.get(counter))
-        after = _after(effect, before or 0)
+        after = _reserve(effect, before or 0) if isinstance(effect, Reserve) else _after(effect, before or 0)
         if after is None:
             changed.clear()
             return Committed(effect)
-        if isinstance(effect, (Reserve, Mark)) or (isinstance(effect, Release) and before is not None):
-            changed[counter] = after
         if isinstance(effect, Reserve):
             used.append(after)
             granted.append(after - (before or 0))
+        elif not isinstance(effect, Mark) and (before is None or not isinstance(effect, Release)):
+            continue  # nothing is written
+        changed[counter] = after
     return Committed(None, tuple(used), tuple(granted))
 
 
-def _counter(effect: Reserve | Release | Mark | Marked | Unmarked) -> CounterKey:
-    return (effect.key, effect.window) if isinstance(effect, (Reserve, Release)) else (effect.key, MARKS)
-
-
-def _after(effect: Reserve | Release | Mark | Marked | Unmarked, before: int) -> int | None:
+def _after(effect: Release | Mark | Marked | Unmarked, before: int) -> int | None:
     """What the effect leaves of a counter that holds `before`; None: it fails."""
     match effect:
-        case Reserve():
-            return _reserve(effect, before)
         case Release():
             return max(0, before - effect.amount)
         case Mark():
