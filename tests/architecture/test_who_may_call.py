@@ -85,7 +85,14 @@ MAY_CALL: dict[str, Iterable[str]] = {
     # A decision is proposed by one function and made durable by one pipeline.
     "decide": {"enforcement.pipeline", "policy.mandate", "policy.service"},
     "admit": {"enforcement.mcp", "enforcement.points"},
-    "submit_async": {"enforcement.doorstep", "enforcement.pipeline", "server.me", "tokens.service"},
+    "submit_async": {
+        "enforcement.doorstep",
+        "enforcement.doubts",
+        "enforcement.passing",
+        "enforcement.pipeline",
+        "server.me",
+        "tokens.service",
+    },
     "writer.submit": {"tokens.refusals"},
     # State changes: services, and the few endpoints whose state has no room of its own.
     "writer.change": SERVICES,

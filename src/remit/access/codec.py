@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from remit.access import conditions_document
 from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate, Rule
 from remit.kernel.canonical import canonical
@@ -100,6 +101,8 @@ def _clause(clause: Clause | Rule, action: str) -> dict[str, Any]:
         said["cadence"] = clause.cadence
     if clause.needs:
         said["needs"] = list(clause.needs)
+    if clause.conditions is not None:
+        said["conditions"] = conditions_document.said(clause.conditions)
     return said
 
 
@@ -118,7 +121,7 @@ def _bound(bound: Bound) -> dict[str, Any]:
 
 
 def _bounds(said: Mapping[str, Any]) -> dict[str, Any]:
-    rate, budget = said.get("rate"), said.get("budget")
+    rate, budget, conditions = said.get("rate"), said.get("budget"), said.get("conditions")
     return {
         "when": tuple(_bound_from(each) for each in said.get("when", ())),
         "rate": rate and Rate(count=rate[0], per=rate[1]),
@@ -128,6 +131,7 @@ def _bounds(said: Mapping[str, Any]) -> dict[str, Any]:
         "ttl": said.get("ttl"),
         "cadence": said.get("cadence"),
         "needs": tuple(ActionName(each) for each in said.get("needs", ())),
+        "conditions": None if conditions is None else conditions_document.read_back(conditions),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from remit.access.conditions import Conditions
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Rate, Rule
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
@@ -24,6 +25,7 @@ class Clause:
     ttl: Micros | None = None
     cadence: Micros | None = None
     needs: tuple[ActionName, ...] = ()
+    conditions: Conditions | None = None
 
     @property
     def exact(self) -> bool:
@@ -42,6 +44,7 @@ class Clause:
             ttl=self.ttl,
             cadence=self.cadence,
             needs=tuple(each for each in self.needs if each != action),  # a pattern may cover what it needs
+            conditions=self.conditions,
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from remit.access.conditions import Conditions
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
 
@@ -77,6 +78,7 @@ class Rule:
     ttl: Micros | None = None
     cadence: Micros | None = None  # its owner says that it is used this often; it lasts half as long again
     needs: tuple[ActionName, ...] = ()  # its owner says that it is of no use without these (`access/needs.py`)
+    conditions: Conditions | None = None  # when, how much, for whom, after what; no person's place is taken by these
 
     @property
     def limited(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from remit.access import conditions_document
 from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate
 from remit.kernel.clock import DAY, Micros
@@ -32,7 +33,7 @@ _MAX_TEXT = 1000
 _MAX_LENGTH = 1_000_000
 _LONGEST_TTL = Micros(3660 * DAY)
 _LONGEST_CADENCE = Micros(366 * DAY)  # what is needed less than once a year is better approved anew
-_SCOPE_LATER = frozenset({"scope", "window", "windows", "sequence", "requires"})
+_SCOPE_LATER = frozenset({"scope", "window"})
 
 
 def purpose(spec: object) -> Purpose:
@@ -115,11 +116,13 @@ def _purpose_pattern(value: object) -> str:
 
 
 def _clause(value: object) -> Clause:
-    known = {"action", "when", "limits", "approval", "first_use", "ttl", "cadence", "needs"}
+    known = {"action", "when", "limits", "approval", "first_use", "ttl", "cadence", "needs", "windows", "sequence"}
     fields = Fields(value, known=known, later=_SCOPE_LATER)
     pattern = fields.take("action", _action)
     when = fields.maybe("when", _by_argument(_bound), ())
-    rate, budget = fields.maybe("limits", _limits, (None, None)) or (None, None)
+    limits = fields.maybe("limits", _limits, {}) or {}
+    windows = fields.maybe("windows", conditions_document.windows, ())
+    sequence = fields.maybe("sequence", conditions_document.sequence, {})
     approval = fields.maybe("approval", _approval, ())
     first_use = fields.maybe("first_use", document.choice("auto"), None)
     ttl = fields.maybe("ttl", document.duration(most=_LONGEST_TTL), None)
@@ -129,13 +132,14 @@ def _clause(value: object) -> Clause:
     return Clause(
         pattern=pattern,
         when=tuple(bound(argument) for argument, bound in when),
-        rate=rate,
-        budget=budget,
+        rate=limits.get("rate"),
+        budget=limits.get("budget"),
         approval_above=approval,
         first_use=first_use,
         ttl=ttl,
         cadence=cadence,
         needs=tuple(sorted(needs or ())),
+        conditions=conditions_document.conditions(limits, windows, sequence),
     )
 
 
@@ -238,12 +242,17 @@ def _prefix(value: object) -> str:
     return value
 
 
-def _limits(value: object) -> tuple[Rate | None, Budget | None]:
-    fields = Fields(value, known={"rate", "budget"}, later={"window", "concurrency"})
-    rate = fields.maybe("rate", _rate, None)
-    budget = fields.maybe("budget", _budget, None)
+def _limits(value: object) -> dict[str, Any]:
+    readers: dict[str, Callable[[object], object]] = {
+        "rate": _rate,
+        "budget": _budget,
+        "volume": conditions_document.volume,
+        "max_depth": conditions_document.max_depth,
+    }
+    fields = Fields(value, known=readers.keys(), later={"concurrency"})
+    found = {name: fields.take(name, read) for name, read in readers.items() if fields.has(name)}
     fields.finish()
-    return rate, budget
+    return found
 
 
 def _rate(value: object) -> Rate:

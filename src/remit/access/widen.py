@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from remit.access.conditions_widen import conditions_widen
 from remit.access.draft import Draft, Version
 from remit.access.expand import Expansion
 from remit.access.glob import covered
@@ -69,6 +70,7 @@ def rule_widens(old: Rule, new: Rule) -> Iterator[str]:
     """Why `new` allows what `old` does not."""
     yield from _limits_widen(old, new)
     yield from _times_widen(old, new)
+    yield from conditions_widen(old.conditions, new.conditions)
 
 
 def _limits_widen(old: Rule, new: Rule) -> Iterator[str]:

@@ -102,6 +102,17 @@ class Decider(Protocol):
         """A tool's pinned input schema, as far as the caller's boundaries let arguments through."""
         ...
 
+    def conditions(
+        self,
+        view: Any,  # noqa: ANN401 - as above
+        caller: Caller,
+        action: ActionName,
+        *,
+        now: Instant,
+    ) -> Mapping[str, Any]:
+        """What of the caller's boundaries no schema says, as `_meta` of the tool; empty if there is nothing."""
+        ...
+
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
         """Counters' new values, after a commit."""
         ...

@@ -31,6 +31,7 @@ _ENDING: Final = frozenset(
         Code.CONSTRAINT_VIOLATED,
         Code.INVALID_ARGUMENTS,
         Code.APPROVAL_REQUIRED,
+        Code.DELEGATION_TOO_DEEP,
     }
 )
 _SUSPENDED: Final = "suspended"

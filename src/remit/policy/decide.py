@@ -14,6 +14,7 @@ from remit.kernel.names import AgentName
 from remit.policy import denial as refuse
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
+from remit.policy.conditions import Met, facts, meet
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
 from remit.policy.delegated import acting
@@ -26,7 +27,7 @@ from remit.policy.setting import Moment, run_opened, setting_in
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
-from remit.storage.model import Effect, Reserve
+from remit.storage.model import Effect, Mark, Reserve
 
 
 def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
@@ -81,11 +82,18 @@ class _Trial:
         proof = self.call.proof
         return Proposal(answer=Answer(denial=denial), effects=() if proof is None else (proof,), facts=self.facts)
 
-    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = (), start: Start | None = None) -> Proposal:
+    def allow(
+        self,
+        answer: Answer,
+        reserved: tuple[Effect, ...] = (),
+        start: Start | None = None,
+        after: tuple[Mark, ...] = (),
+    ) -> Proposal:
         effects: tuple[Effect, ...] = reserved if self.call.proof is None else (self.call.proof, *reserved)
         if start is None:
-            return Proposal(answer=answer, effects=effects, facts=self.facts)
+            return Proposal(answer=answer, effects=effects, facts=self.facts, after=after)
         return Proposal(
+            after=after,
             answer=answer,
             effects=(*effects, *start.effects),
             facts=self.facts,
@@ -290,12 +298,9 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
     start = None if opening is not None else _entitled(trial, grant, subject)
     if isinstance(start, Denial):
         return start
-    # (10) Limits are reserved by the writer; what is known to be spent is refused here already.
-    reserved = tuple([reservation(limit, arguments, now=now) for limit in grant.limits])
-    for reserve in reserved:
-        used = trial.view.counters.used(reserve.key, reserve.window)
-        if (used or 0) + reserve.amount > reserve.limit:
-            return exhausted(reserve, call, now=now, used=used or 0)
+    met = _limits(trial, grant, subject)
+    if isinstance(met, Denial):
+        return met
     # (11) A person must approve what goes over the boundary's threshold.
     if (over := above_approval(grant.rule, arguments)) is not None:
         name, threshold = over
@@ -308,7 +313,28 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
         policies=policies,
         opening=opening.opening if opening else None,
     )
-    return trial.allow(answer, reserved, start)
+    return trial.allow(answer, met.effects, start, met.after)
+
+
+def _limits(trial: _Trial, grant: Grant, subject: Subject) -> Met | Denial:
+    """(10) Limits are reserved by the writer; what is known to be spent is refused here already."""
+    call, now, tool = trial.call, trial.now, subject.tool
+    found: tuple[Effect, ...] = tuple([reservation(limit, call.arguments or {}, now=now) for limit in grant.limits])
+    after: tuple[Mark, ...] = ()
+    if tool is not None and (grant.conditional or tool.labels is not None):
+        # Windows, depth, volume, sequence, flow. The one place where a person's yes to exactly this call lets data be
+        # carried out is `approved`: nobody gives one yet.
+        met = meet(grant, tool, call, trial.view.mac, now=now, approved=False)
+        trial.facts |= facts(grant, call)
+        if isinstance(met, Denial):
+            return met
+        found, after = (*found, *met.effects), met.after
+    for effect in found:
+        if isinstance(effect, Reserve):
+            used = trial.view.counters.used(effect.key, effect.window) or 0
+            if used + effect.needed > effect.limit:
+                return exhausted(effect, call, now=now, used=used)
+    return Met(found, after)
 
 
 def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial | None:

@@ -26,6 +26,7 @@ from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
+from remit.policy.marks import unmet
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
@@ -34,9 +35,10 @@ from remit.policy.view import (
     PurposeRecord,
     View,
     agent_record,
+    no_key,
     server_record,
 )
-from remit.storage.model import Release, Reserve
+from remit.storage.model import Effect, Marked, Release, Reserve, Unmarked
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
@@ -53,10 +55,11 @@ class Facts:
         reader: For what is read when it is first asked for: an agent's activations.
         covered: The coverage clock.
         reading: The same, for when a use is seen.
+        mac: A keyed hash, the same on every node: for what is compared between calls and never kept.
         written: Changes with every time that another node wrote down the use that it saw.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the view is made of
         self,
         *,
         source: FactSource,
@@ -66,6 +69,7 @@ class Facts:
         covered: Callable[[], Micros] = lambda: Micros(0),
         reading: Callable[[], Micros] | None = None,
         written: Callable[[], object] = lambda: (),
+        mac: Callable[[bytes], str] = no_key,
     ) -> None:
         self._source = source
         self._reader = reader
@@ -85,6 +89,7 @@ class Facts:
             counters=Counters(),
             slices=Slices(engine),
             activations=Activations(covered, reading),
+            mac=mac,
         )
 
     def view(self) -> View:
@@ -117,6 +122,13 @@ class Facts:
         Use raises no epoch, and nobody is told of it: so what looks idle here may be in use elsewhere.
         """
         return self._view.activations.knows(agent) and self._loaded.get(agent, ()) != self._written()
+
+    def unmet(self, effects: Iterable[Effect]) -> frozenset[str]:
+        """Of what a proposal takes its run to have done and read, what is otherwise. Reads the database."""
+        asked = [effect for effect in effects if isinstance(effect, (Marked, Unmarked))]
+        if not asked or self._reader is None:
+            return frozenset()
+        return self._reader.read(lambda connection: unmet(connection, asked))
 
     def load(self, connection: Connection, *, epoch: int) -> None:
         """Read everything."""

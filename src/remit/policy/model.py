@@ -10,7 +10,7 @@ from typing import Any
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName, ToolName
-from remit.storage.model import ConsumeProof, Effect
+from remit.storage.model import ConsumeProof, Effect, Mark
 
 
 class Code(StrEnum):
@@ -20,6 +20,10 @@ class Code(StrEnum):
     INVALID_ARGUMENTS = "invalid_arguments"
     CONSTRAINT_VIOLATED = "constraint_violated"
     FORBIDDEN_BY_POLICY = "forbidden_by_policy"
+    OUTSIDE_WINDOW = "outside_window"
+    SEQUENCE_REQUIRED = "sequence_required"
+    FLOW_BLOCKED = "flow_blocked"
+    DELEGATION_TOO_DEEP = "delegation_too_deep"
     RATE_LIMITED = "rate_limited"
     BUDGET_EXHAUSTED = "budget_exhausted"
     ACTIVATION_LAPSED = "activation_lapsed"
@@ -101,6 +105,8 @@ class Call:
     hypothetical: bool = False  # an operator's question: no credential, token or run stands behind it
     proof: ConsumeProof | None = None
     resource: str | None = None  # the URI that resources/read is about
+    # Asked once more: the marks that the writer found to be otherwise than the last proposal took them to be.
+    otherwise: frozenset[str] = frozenset()
     under: str | None = None  # once it was let through: the opening of a boundary for emergencies that it stands on
 
 
@@ -113,3 +119,4 @@ class Proposal:
     facts: Mapping[str, Any] = field(default_factory=dict)  # canonical-JSON values that were read, for the payload
     starts: tuple[Activation, ...] = ()  # what the call starts, once the effects have committed
     verdicts: tuple[Mapping[str, Any], ...] = ()  # recorded beside the decision
+    after: tuple[Mark, ...] = ()  # what is noted once the call has come to ok

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from remit.access.activation import Activation, ActivationKey
@@ -21,6 +22,7 @@ from remit.kernel.names import (
     split_action,
 )
 from remit.policy import organisation
+from remit.policy.conditions_told import META, told
 from remit.policy.decide import decide
 from remit.policy.delegated import acting
 from remit.policy.denial import body, revoked
@@ -42,6 +44,7 @@ _STOPPED: Final = frozenset(
     {
         Code.REVOKED, Code.AGENT_SUSPENDED, Code.PURPOSE_CLOSED, Code.TOOL_DEFINITION_CHANGED, Code.APPROVAL_REQUIRED,
         Code.ENFORCEMENT_UNAVAILABLE, Code.REPLAYED_PROOF, Code.RATE_LIMITED, Code.BUDGET_EXHAUSTED,
+        Code.OUTSIDE_WINDOW, Code.SEQUENCE_REQUIRED,
     }
 )  # fmt: skip
 
@@ -164,6 +167,16 @@ class PolicyService:
         granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
         return narrowed(schema, [grant.rule for grant in granted if now < grant.boundary.not_after])
 
+    def conditions(self, view: View, caller: Caller, action: ActionName, *, now: Instant) -> Mapping[str, Any]:
+        """What a tool's schema cannot say of the caller's boundaries in force, by its name in `_meta`."""
+        record = acting(view, caller)
+        granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
+        server, name, _ = split_action(action)
+        tool = known.tools.get(ToolName(name)) if (known := view.servers.get(server)) is not None else None
+        live = [grant for grant in granted if now < grant.boundary.not_after]
+        found = told(live, None if tool is None else tool.labels)
+        return {META: found} if found else {}
+
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
         """Counters' new values, after a commit."""
         self._facts.note(reserved, values)
@@ -199,11 +212,15 @@ class PolicyService:
         call = _trial_call(view, agent, purpose, action, arguments, caller=caller, now=now)
         if not self.ready(call):
             self.prepare(agent)
-        answer = decide(call, view, now=now).answer
+        proposal = decide(call, view, now=now)
+        while unmet := self._facts.unmet(proposal.effects) - call.otherwise:
+            call = replace(call, otherwise=call.otherwise | unmet)
+            proposal = decide(call, view, now=now)
+        answer = proposal.answer
         denial = answer.denial
         if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
             raise NotFound(f"Unknown tool: {split_action(action)[1]}"[:200])
-        told: dict[str, Any] = {
+        answered: dict[str, Any] = {
             "decision": answer.allowed,
             "agent": call.caller.agent,
             "purpose": call.caller.purpose,
@@ -216,8 +233,8 @@ class PolicyService:
             "denial": None if denial is None else self.told(denial, call, epoch=view.epoch, evaluated_at=now),
         }
         if denial is not None and caller is None:
-            told["denial"] |= {"step": denial.step, "cause": denial.cause}
-        return told
+            answered["denial"] |= {"step": denial.step, "cause": denial.cause}
+        return answered
 
     def check_policies(
         self, files: Mapping[str, str], servers: Collection[Server] | None = None

@@ -119,6 +119,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     facts = Facts(
         source=StoredFacts(seal), engine=engine, contact=_contact(database, clock), reader=database.reader,
         covered=coverage.covered, reading=coverage.reading, written=lambda: nodes.flushes(database.peers.others()),
+        mac=records.mac,
     )  # fmt: skip
     # In the order in which a change becomes known: keys before what they open, facts before who relies on them.
     database.feed.subscribe(keys.follow, keys.reload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from remit.access import conditions_document
 from remit.access.model import Bound, Boundary, Purpose, Rule
 from remit.agents.model import Agent
 from remit.catalog.model import Injection, PinState, Server, Tool
@@ -96,6 +97,8 @@ def rule(value: Rule) -> dict[str, Any]:
         found["needs"] = list(value.needs)
     if value.ttl:
         found["ttl_seconds"] = value.ttl // 1_000_000
+    if value.conditions:
+        found |= conditions_document.said(value.conditions)
     return found
 
 

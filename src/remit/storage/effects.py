@@ -12,12 +12,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from remit.storage.model import Activate, Committed, ConsumeProof, Effect, Entry, Release, Renew, Reserve, Work
+from remit.storage.model import (
+    Activate,
+    Committed,
+    ConsumeProof,
+    Effect,
+    Entry,
+    Mark,
+    Marked,
+    Release,
+    Renew,
+    Reserve,
+    Unmarked,
+    Work,
+)
 
 CounterKey = tuple[str, int]  # key, start of the window
 RowKey = tuple[str, str, str, str]  # agent, purpose, action, scope of an activation
 
 NOTHING_FAILED = Committed(None)
+MARKS = 0  # a mark is a counter without a window, which holds the moment of the last one
 
 
 class Going(NamedTuple):
@@ -36,6 +50,10 @@ class Wanted:
     released: set[CounterKey] = field(default_factory=set)
     activations: set[RowKey] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
+
+    def reserve(self, counter: CounterKey, expires: int) -> None:
+        """A counter is written, or must stay as it is: it is there until `expires` at the least."""
+        self.reserved[counter] = max(expires, self.reserved.get(counter, 0))
 
 
 @dataclass(slots=True)
@@ -70,7 +88,11 @@ def wanted(works: Iterable[Work]) -> Wanted:
             if isinstance(effect, ConsumeProof):
                 found.proofs.setdefault(effect.key, effect.expires)
             elif isinstance(effect, Reserve):
-                found.reserved[effect.key, effect.window] = effect.expires
+                found.reserve((effect.key, effect.window), effect.expires)
+            elif isinstance(effect, (Mark, Unmarked)):
+                found.reserve((effect.key, MARKS), effect.expires)
+            elif isinstance(effect, Marked):
+                found.released.add((effect.key, MARKS))  # read and locked; one that is not there stays so
             elif isinstance(effect, Activate):
                 found.activations.add(effect.key)
             elif isinstance(effect, Renew):
@@ -162,28 +184,44 @@ def _stale(effect: Effect, rows: _Rows) -> bool:
 
 def _count(effects: Sequence[Effect], counters: Mapping[CounterKey, int], changed: dict[CounterKey, int]) -> Committed:
     used: list[int] = []
+    granted: list[int] = []
     for effect in effects:
-        if not isinstance(effect, (Reserve, Release)):
+        if isinstance(effect, (ConsumeProof, Activate, Renew)):
             continue
-        counter = (effect.key, effect.window)
+        counter = (effect.key, effect.window) if isinstance(effect, (Reserve, Release)) else (effect.key, MARKS)
         before = changed.get(counter, counters.get(counter))
-        if isinstance(effect, Release):
-            if before is not None:
-                changed[counter] = max(0, before - effect.amount)
-        elif (after := _reserve(effect, before or 0)) is None:
+        after = _reserve(effect, before or 0) if isinstance(effect, Reserve) else _after(effect, before or 0)
+        if after is None:
             changed.clear()
             return Committed(effect)
-        else:
-            changed[counter] = after
+        if isinstance(effect, Reserve):
             used.append(after)
-    return Committed(None, tuple(used))
+            granted.append(after - (before or 0))
+        elif not isinstance(effect, Mark) and (before is None or not isinstance(effect, Release)):
+            continue  # nothing is written
+        changed[counter] = after
+    return Committed(None, tuple(used), tuple(granted))
+
+
+def _after(effect: Release | Mark | Marked | Unmarked, before: int) -> int | None:
+    """What the effect leaves of a counter that holds `before`; None: it fails."""
+    match effect:
+        case Release():
+            return max(0, before - effect.amount)
+        case Mark():
+            return max(before, effect.at)
+        case Marked():
+            return before if before >= max(1, effect.since) else None
+        case Unmarked():
+            return None if before else before
 
 
 def _reserve(effect: Reserve, before: int) -> int | None:
-    if effect.amount < 0:
+    if effect.amount < 0 or effect.needed < 0:
         raise ValueError("a reservation is not negative")
-    after = before + effect.amount
-    return after if after <= effect.limit else None
+    if before + effect.needed > effect.limit:
+        return None
+    return min(before + effect.amount, effect.limit)
 
 
 def _otherwise(work: Work, failed: Effect) -> tuple[Entry, ...]:

@@ -174,6 +174,7 @@ class PlainTokens:
     def __init__(self) -> None:
         self.urls: list[tuple[str, str]] = []
         self.run_ends = FAR
+        self.run = "run_1"
         self.ended = False  # since it was checked
 
     def check(
@@ -198,7 +199,7 @@ class PlainTokens:
             instance=InstanceId(parts[2]),
             credential=thumbprint(KEY),
             purpose=PurposeName(parts[1]),
-            run=RunId("run_1"),
+            run=RunId(self.run),
             token="tok_1",
             expires=FAR,
             bound=dpop is not None,
@@ -246,8 +247,11 @@ class World:
         self.contact = self.clock.now
         self.source = Source()
         self.writer = FailingWriter()
-        self.facts = Facts(source=self.source, engine=ENGINE, contact=self._contact, reader=self.source)
         self.recorder = Recorder(Keys(), self.clock, lambda: self.facts.view().epoch)
+        self.facts = Facts(
+            source=self.source, engine=ENGINE, contact=self._contact, reader=self.source,
+            mac=self.recorder.mac,
+        )  # fmt: skip
         self.policy = PolicyService(
             facts=self.facts, engine=ENGINE, clock=self.clock, mac=self.recorder.mac, docs="https://docs.test/errors"
         )

@@ -64,6 +64,9 @@ class Facts:
     def narrowed(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("lists are not the pipeline's")
 
+    def conditions(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("lists are not the pipeline's")
+
     def ready(self, call: Call) -> bool:
         return call.caller.agent in self.prepared
 

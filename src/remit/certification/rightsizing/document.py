@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from remit.access import conditions_document
 from remit.access.model import Bound, Rule
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, Micros, rfc3339
 from remit.policy.constraints import plain
@@ -44,8 +45,10 @@ def _clause(rule: Rule) -> dict[str, Any]:
     if rule.budget is not None:
         budget = rule.budget
         limits["budget"] = {"argument": budget.argument, "max": plain(budget.max), "per": budget.per}
-    if limits:
-        said["limits"] = limits
+    more = {} if rule.conditions is None else conditions_document.said(rule.conditions)
+    if limits or "limits" in more:
+        said["limits"] = {**limits, **more.pop("limits", {})}
+    said |= more
     if rule.approval_above:
         said["approval"] = {"above": {name: plain(threshold) for name, threshold in rule.approval_above}}
     if rule.first_use is not None:
