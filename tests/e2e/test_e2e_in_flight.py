@@ -131,10 +131,11 @@ class Point:
 
     def catch_up(self, epoch: int) -> dict[str, Any]:
         """Confirm the epoch, and whichever came since, as the server's own tasks may move it at any time."""
-        answer: dict[str, Any]
-        while not (answer := self.ack(epoch).json())["fresh"]:
+        answer: dict[str, Any] = self.ack(epoch).json()
+        while not answer["fresh"]:
             assert answer["epoch"] > epoch
             epoch = answer["epoch"]
+            answer = self.ack(epoch).json()
         return answer
 
 
