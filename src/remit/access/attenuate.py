@@ -79,6 +79,8 @@ def _said(rule: Rule, clause: Clause) -> Rule:
         rate=(clause.rate or rule.rate) if limited else rule.rate,
         budget=(clause.budget or rule.budget) if limited else rule.budget,
         approval_above=tuple(sorted(thresholds.items())) if limited else rule.approval_above,
+        approval_by=clause.approval_by or rule.approval_by,
+        approval_quorum=max(clause.approval_quorum, rule.approval_quorum),
     )  # fmt: skip
 
 
@@ -105,7 +107,11 @@ def _met(rule: Rule, clause: Clause) -> Rule:
     if rule.limited:
         for argument, threshold in clause.approval_above:
             above[argument] = min(threshold, above.get(argument, threshold))
-    return replace(rule, when=tuple(when), approval_above=tuple(sorted(above.items())))
+    return replace(
+        rule, when=tuple(when), approval_above=tuple(sorted(above.items())),
+        approval_by=tuple(each for each in rule.approval_by if each in clause.approval_by) or rule.approval_by,
+        approval_quorum=max(rule.approval_quorum, clause.approval_quorum),
+    )  # fmt: skip
 
 
 def _possible(bound: Bound) -> bool:

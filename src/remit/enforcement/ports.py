@@ -12,7 +12,7 @@ from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName
 from remit.outbound.model import Patience
 from remit.policy.model import Answer, Call, Denial, Proposal
-from remit.storage.model import ConsumeProof, Entry, Release, Reserve
+from remit.storage.model import ConsumeApproval, ConsumeProof, Entry, Release, Reserve
 
 if TYPE_CHECKING:
     from remit.outbound.response import Response
@@ -76,6 +76,14 @@ class Decider(Protocol):
 
     def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
         """The denial of a call whose reservation found nothing left."""
+        ...
+
+    def unapproved(self, call: Call) -> Denial:
+        """The denial of a call whose approval was used or taken back meanwhile."""
+        ...
+
+    def consumed(self, effect: ConsumeApproval) -> None:
+        """An approval was used, and that is committed."""
         ...
 
     def recorded(self, call: Call, proposal: Proposal, view: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # noqa: ANN401 - as above

@@ -12,6 +12,7 @@ from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
 from remit.kernel.names import AgentName
 from remit.policy import denial as refuse
+from remit.policy.approved import Approvers, Found, approved
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
 from remit.policy.constraints import above_approval
@@ -81,7 +82,7 @@ class _Trial:
         proof = self.call.proof
         return Proposal(answer=Answer(denial=denial), effects=() if proof is None else (proof,), facts=self.facts)
 
-    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = (), start: Start | None = None) -> Proposal:
+    def allow(self, answer: Answer, reserved: tuple[Effect, ...] = (), start: Start | None = None) -> Proposal:
         effects: tuple[Effect, ...] = reserved if self.call.proof is None else (self.call.proof, *reserved)
         if start is None:
             return Proposal(answer=answer, effects=effects, facts=self.facts)
@@ -297,18 +298,36 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
         if (used or 0) + reserve.amount > reserve.limit:
             return exhausted(reserve, call, now=now, used=used or 0)
     # (11) A person must approve what goes over the boundary's threshold.
-    if (over := above_approval(grant.rule, arguments)) is not None:
-        name, threshold = over
-        return refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
-    if subject.tier is Tier.CRITICAL and not grant.rule.limited:
-        return refuse.approval_required(call)
+    found = _approval(trial, grant, subject)
+    if isinstance(found, Denial):
+        return found
+    consumed = () if found is None or found.effect is None else (found.effect,)
     answer = Answer(
         boundary=boundary.boundary,
         boundary_version=boundary.version,
         policies=policies,
         opening=opening.opening if opening else None,
+        approval=found.approval if found else None,
+        approved_until=found.until if found else None,
     )
-    return trial.allow(answer, reserved, start)
+    return trial.allow(answer, (*reserved, *consumed), start)
+
+
+def _approval(trial: _Trial, grant: Grant, subject: Subject) -> Found | Denial | None:
+    """(11) The approval that the call stands on; None where the boundary asks for none."""
+    call, rule, arguments = trial.call, grant.rule, trial.call.arguments or {}
+    over = above_approval(rule, arguments)
+    if over is None and (subject.tier is not Tier.CRITICAL or rule.limited):
+        return None
+    approvers = Approvers(by=rule.approval_by, quorum=rule.approval_quorum)
+    found = approved(call, trial.view, now=trial.now, approvers=approvers)
+    if found.passes:
+        return found
+    if over is None:
+        return refuse.unapproved(refuse.approval_required(call), found.state, approvers)
+    name, threshold = over
+    denial = refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
+    return refuse.unapproved(denial, found.state, approvers)
 
 
 def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial | None:

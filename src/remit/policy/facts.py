@@ -26,6 +26,7 @@ from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
+from remit.policy.approved import by_call
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
@@ -35,8 +36,9 @@ from remit.policy.view import (
     View,
     agent_record,
     server_record,
+    unkeyed,
 )
-from remit.storage.model import Release, Reserve
+from remit.storage.model import ConsumeApproval, Release, Reserve
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
@@ -54,9 +56,10 @@ class Facts:
         covered: The coverage clock.
         reading: The same, for when a use is seen.
         written: Changes with every time that another node wrote down the use that it saw.
+        mac: The recorder's keyed hash, for what approvals are bound to.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what facts are made of
         self,
         *,
         source: FactSource,
@@ -66,12 +69,14 @@ class Facts:
         covered: Callable[[], Micros] = lambda: Micros(0),
         reading: Callable[[], Micros] | None = None,
         written: Callable[[], object] = lambda: (),
+        mac: Callable[[bytes], str] = unkeyed,
     ) -> None:
         self._source = source
         self._reader = reader
         self._engine = engine
         self._organisations = itertools.count(1)
         self._written = written
+        self._consumed: dict[str, str] = {}  # shared by every view; only of what stands
         self._loaded: dict[str, object] = {}  # agent: what `written` said before its activations were read
         self._view = View(
             epoch=0,
@@ -85,6 +90,8 @@ class Facts:
             counters=Counters(),
             slices=Slices(engine),
             activations=Activations(covered, reading),
+            consumed=self._consumed,
+            mac=mac,
         )
 
     def view(self) -> View:
@@ -147,6 +154,7 @@ class Facts:
             coverage=source.coverage(connection),
             doubts=source.doubts(connection),
             openings=source.openings(connection),
+            approvals=by_call(source.approvals(connection)),
             organisation=self._organisation(connection),
         )
 
@@ -173,6 +181,10 @@ class Facts:
         """Reservations are given back. Must be told: else a refunded budget looks spent here."""
         for release in releases:
             self._view.counters.release(release)
+
+    def consumed(self, effect: ConsumeApproval) -> None:
+        """The writer has committed this use. Only refuses early what the writer would refuse."""
+        self._consumed[effect.request] = effect.decision
 
     def _swap(self, **changes: Any) -> None:  # noqa: ANN401 - the view's own fields
         self._view = dataclasses.replace(self._view, **changes)
@@ -220,6 +232,12 @@ class Facts:
     def _openings(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["openings"] = self._source.openings(connection)
 
+    def _approvals(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        standing = list(self._source.approvals(connection))
+        changes["approvals"] = by_call(standing)
+        for request in set(self._consumed) - {each.request for each in standing}:
+            self._consumed.pop(request, None)
+
     def _policies(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["organisation"] = self._organisation(connection)
 
@@ -241,6 +259,7 @@ _RELOADS: Mapping[str, _Reload] = {
     "freezes": Facts._freezes,  # noqa: SLF001 - as above
     "usage": Facts._usage,  # noqa: SLF001 - as above
     "doubts": Facts._doubts,  # noqa: SLF001 - as above
+    "approvals": Facts._approvals,  # noqa: SLF001 - as below
     "openings": Facts._openings,  # noqa: SLF001 - as above
     "policies": Facts._policies,  # noqa: SLF001 - as above
 }

@@ -9,7 +9,9 @@ from typing import Any
 
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
+from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName, ToolName
+from remit.policy.approved import Approvers
 from remit.storage.model import ConsumeProof, Effect
 
 
@@ -26,6 +28,7 @@ class Code(StrEnum):
     PURPOSE_MISMATCH = "purpose_mismatch"
     PURPOSE_CLOSED = "purpose_closed"
     APPROVAL_REQUIRED = "approval_required"
+    APPROVAL_DENIED = "approval_denied"
     TOOL_DEFINITION_CHANGED = "tool_definition_changed"
     AGENT_SUSPENDED = "agent_suspended"
     REVOKED = "revoked"
@@ -69,6 +72,7 @@ class Denial:
     policy: str | None = None  # id of the organisation policy that forbids, never its text
     state: str | None = None  # for approval_required and activation_lapsed
     reactivation: str | None = None  # for activation_lapsed: who starts it again
+    approvers: Approvers | None = None  # operator's side only: who may approve; None: who answers for the agent
     cause: str | None = None  # operator's side only: which freeze, which server, what went wrong
 
 
@@ -81,6 +85,8 @@ class Answer:
     boundary_version: int | None = None
     policies: tuple[str, ...] = ()  # ids of the policies Cedar named
     opening: str | None = None  # by which the boundary, one for emergencies, is open
+    approval: str | None = None  # the approval of a person that it used
+    approved_until: Instant | None = None
 
     @property
     def allowed(self) -> bool:
@@ -101,6 +107,7 @@ class Call:
     hypothetical: bool = False  # an operator's question: no credential, token or run stands behind it
     proof: ConsumeProof | None = None
     resource: str | None = None  # the URI that resources/read is about
+    approval: str | None = None  # the approval that it was asked with, where one was named
     under: str | None = None  # once it was let through: the opening of a boundary for emergencies that it stands on
 
 

@@ -34,6 +34,7 @@ from remit.kernel.names import (
 )
 from remit.people.model import Owner
 from remit.policy.activations import Activations
+from remit.policy.approved import Asked, Standing
 from remit.policy.arguments import Validator, compiled
 from remit.policy.entitlement import Covered, Holder
 from remit.policy.limits import Limit, limits_of
@@ -256,6 +257,11 @@ class Counters:
             self._used[release.key] = (release.window, max(0, known[1] - release.amount))
 
 
+def unkeyed(_value: bytes) -> str:
+    """No key is known: nothing that is bound to arguments can be found."""
+    raise RuntimeError("a view that knows approvals needs the key that they are bound with")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The facts at one epoch."""
@@ -274,6 +280,9 @@ class View:
     coverage: Mapping[str, Covered] = field(default_factory=dict)  # of servers whose use others tell of
     doubts: Mapping[str, tuple[Doubt, ...]] = field(default_factory=dict)  # by server
     openings: Mapping[tuple[AgentName, BoundaryName], Opening] = field(default_factory=dict)
+    approvals: Mapping[Asked, tuple[Standing, ...]] = field(default_factory=dict)  # what people were asked for
+    consumed: Mapping[str, str] = field(default_factory=dict)  # request: the decision that used its approval here
+    mac: Callable[[bytes], str] = unkeyed  # the recorder's keyed hash
 
     def opening(self, boundary: Boundary, now: Instant) -> Opening | None:
         """By what a boundary for emergencies is open now; None if it is not."""

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from remit.storage.model import Activate, Committed, ConsumeProof, Effect, Entry, Release, Renew, Reserve, Work
+from remit.storage.model import (
+    Activate,
+    Committed,
+    ConsumeApproval,
+    ConsumeProof,
+    Effect,
+    Entry,
+    Release,
+    Renew,
+    Reserve,
+    Work,
+)
 
 CounterKey = tuple[str, int]  # key, start of the window
 RowKey = tuple[str, str, str, str]  # agent, purpose, action, scope of an activation
@@ -36,6 +47,7 @@ class Wanted:
     released: set[CounterKey] = field(default_factory=set)
     activations: set[RowKey] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
+    approvals: set[str] = field(default_factory=set)  # by request
 
 
 @dataclass(slots=True)
@@ -51,6 +63,7 @@ class Settled:
     activations: dict[RowKey, Activate] = field(default_factory=dict)  # the rows to write, the last one for each key
     notices: list[Activate] = field(default_factory=list)
     renewed: dict[str, tuple[Renew, Going]] = field(default_factory=dict)  # by run: who renewed it last, and to what
+    approved: list[ConsumeApproval] = field(default_factory=list)  # the approvals that were used
 
 
 @dataclass(slots=True)
@@ -60,6 +73,7 @@ class _Rows:
     fresh: set[str]
     serials: dict[RowKey, int]
     runs: dict[str, Going]
+    approvals: dict[str, tuple[str, int]]  # unused, by request: its name, and until when
 
 
 def wanted(works: Iterable[Work]) -> Wanted:
@@ -75,6 +89,8 @@ def wanted(works: Iterable[Work]) -> Wanted:
                 found.activations.add(effect.key)
             elif isinstance(effect, Renew):
                 found.runs.add(effect.run)
+            elif isinstance(effect, ConsumeApproval):
+                found.approvals.add(effect.request)
             else:
                 found.released.add((effect.key, effect.window))
     return found
@@ -87,6 +103,7 @@ def settle(
     used: Mapping[CounterKey, int],
     serials: Mapping[RowKey, int] | None = None,
     runs: Mapping[str, Going] | None = None,
+    approvals: Mapping[str, tuple[str, int]] | None = None,
 ) -> Settled:
     """Run the effects of `works` in order.
 
@@ -97,9 +114,10 @@ def settle(
         used: Counters that exist, locked until the commit.
         serials: The serials of the activations that exist, locked until the commit.
         runs: The runs that exist, locked until the commit.
+        approvals: Those that stand unused, locked until the commit. The first work that names one has it.
     """
     settled = Settled(answers=[], entries=[], counters={})
-    counters, rows = dict(used), _Rows(set(fresh), dict(serials or {}), dict(runs or {}))
+    counters, rows = dict(used), _Rows(set(fresh), dict(serials or {}), dict(runs or {}), dict(approvals or {}))
     for work in works:
         if not work.effects:
             settled.answers.append(NOTHING_FAILED)
@@ -127,6 +145,9 @@ def _start(settled: Settled, effects: Iterable[Effect], rows: _Rows) -> None:
             before = rows.runs[effect.run]
             rows.runs[effect.run] = Going(before.ends, max(before.token_expires, effect.expires))
             settled.renewed[effect.run] = effect, rows.runs[effect.run]
+        elif isinstance(effect, ConsumeApproval):
+            del rows.approvals[effect.request]
+            settled.approved.append(effect)
         elif isinstance(effect, Activate):
             rows.serials[effect.key] = effect.row.serial
             settled.activations[effect.key] = effect
@@ -157,6 +178,9 @@ def _stale(effect: Effect, rows: _Rows) -> bool:
     if isinstance(effect, Renew):
         run = rows.runs.get(effect.run)
         return run is None or run.ends != effect.ends or run.token_expires <= effect.live
+    if isinstance(effect, ConsumeApproval):
+        approval, until = rows.approvals.get(effect.request, ("", 0))
+        return approval != effect.approval or until <= effect.at
     return False
 
 
