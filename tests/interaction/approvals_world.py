@@ -150,7 +150,7 @@ class Approvals:
                 decider=policy or self.policy, records=self.rig.records, writer=self.rig.writer,
                 recovery=OpenCalls(), clock=self.rig.clock,
             )  # fmt: skip
-            return await asyncio.gather(*(pipeline.admit(call) for call in calls))
+            return list(await asyncio.gather(*(pipeline.admit(call) for call in calls)))
 
         return asyncio.run(all_of_them())
 

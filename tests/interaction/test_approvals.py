@@ -11,7 +11,7 @@ from tests.interaction.approvals_world import BOT, DANA_HERSELF, LEE, MO, OVER, 
 from remit.kernel.clock import DAY, MINUTE, Micros
 from remit.kernel.errors import Conflict, IntegrityFailed, Malformed
 from remit.people.change import Actor
-from remit.policy.approved import Approvers
+from remit.policy.model import Approvers
 from remit.requests.model import (
     ApprovalDenied,
     BindingInvalid,

@@ -67,7 +67,7 @@ def show(request: Request, json: Json = False, as_: As = None) -> int:
         'remit approval ask invoice-bot payments/transfer --arg amount=400 --why "invoice 17" --wait 10m',
     ),
 )
-def ask(
+def ask(  # noqa: PLR0917 - typer declares options as parameters
     agent: Annotated[str, typer.Argument(metavar="AGENT")],
     action: Annotated[str, typer.Argument(metavar="ACTION")],
     arg: Annotated[

@@ -6,7 +6,7 @@ minutes and is used once. It never stands in for a boundary: all else of a decis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +14,10 @@ import msgspec
 
 from remit.kernel.clock import EPOCH, Instant
 from remit.kernel.names import ActionName, AgentName, PurposeName
+from remit.policy.model import Approvers, Call
 from remit.storage.model import ConsumeApproval
 
 if TYPE_CHECKING:
-    from remit.policy.model import Call
     from remit.policy.view import View
 
 PENDING: Final = "pending"
@@ -30,6 +30,7 @@ USED: Final = "used"
 # Sorted, because the order of an object's members means nothing; numbers as they were written, because 1.0 is not 1.
 _bytes = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
+ANYBODY: Final = Approvers()
 Asked = tuple[AgentName, PurposeName, ActionName]
 
 
@@ -45,22 +46,6 @@ class Standing:
     approval: str = ""
     by: tuple[str, ...] = ()  # who said yes
     used: str = ""  # the decision that used it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approvers:
-    """Who may approve: these people, or whoever answers for the agent where none is named; so many of them."""
-
-    by: tuple[str, ...] = ()
-    quorum: int = 1
-
-    def satisfied(self, said_yes: Collection[str]) -> bool:
-        """Whether enough of them said yes."""
-        counted = {person for person in said_yes if not self.by or person in self.by}
-        return len(counted) >= self.quorum
-
-
-ANYBODY: Final = Approvers()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +132,7 @@ def _passing(each: Standing, call: Call, used: str, now: Instant) -> Found:
     return Found(state=APPROVED, effect=effect, approval=each.approval, until=each.until)
 
 
-def by_call(standing: Collection[Standing]) -> Mapping[Asked, tuple[Standing, ...]]:
+def by_call(standing: Iterable[Standing]) -> Mapping[Asked, tuple[Standing, ...]]:
     """Requests by what they ask for, oldest first."""
     found: dict[Asked, list[Standing]] = {}
     for each in sorted(standing, key=lambda each: each.request):

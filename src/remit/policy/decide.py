@@ -12,7 +12,7 @@ from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
 from remit.kernel.names import AgentName
 from remit.policy import denial as refuse
-from remit.policy.approved import Approvers, Found, approved
+from remit.policy.approved import Found, approved
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
 from remit.policy.constraints import above_approval
@@ -20,7 +20,7 @@ from remit.policy.constraints import violations as bound_violations
 from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
-from remit.policy.model import Answer, Call, Code, Denial, Proposal, Violation
+from remit.policy.model import Answer, Approvers, Call, Code, Denial, Proposal, Violation
 from remit.policy.ports import Ruling, Slice, Verdict
 from remit.policy.schema import MANDATE_URI, METHODS, PASSING
 from remit.policy.setting import Moment, run_opened, setting_in

@@ -13,9 +13,8 @@ from typing import Any, Final
 from remit.access.model import Rule
 from remit.kernel.clock import rfc3339
 from remit.policy import approved
-from remit.policy.approved import Approvers
 from remit.policy.constraints import plain
-from remit.policy.model import Call, Code, Denial, Remedy, Violation
+from remit.policy.model import Approvers, Call, Code, Denial, Remedy, Violation
 from remit.policy.shape import join
 
 _STOP = Remedy(kind="stop")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,6 @@ from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName, ToolName
-from remit.policy.approved import Approvers
 from remit.storage.model import ConsumeProof, Effect
 
 
@@ -56,6 +55,19 @@ class Remedy:
 
     kind: str  # change_arguments, wait, request_access, step_up, alternative_action, stop
     fields: Mapping[str, Any] = field(default_factory=dict)  # e.g. {"path": "/amount", "max": "500.00"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvers:
+    """Who may approve: these people, or whoever answers for the agent where none is named; so many of them."""
+
+    by: tuple[str, ...] = ()
+    quorum: int = 1
+
+    def satisfied(self, said_yes: Collection[str]) -> bool:
+        """Whether enough of them said yes."""
+        counted = {person for person in said_yes if not self.by or person in self.by}
+        return len(counted) >= self.quorum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from remit.kernel.errors import Malformed
 from remit.kernel.names import OwnerName
 from remit.people.model import Owner
 from remit.people.succession import answers_for
-from remit.policy.approved import Approvers, Standing
+from remit.policy.approved import Standing
+from remit.policy.model import Approvers
 from remit.requests.model import (
     LASTS,
     NEVER,

@@ -19,8 +19,8 @@ from remit.kernel.names import (
     ToolName,
     split_action,
 )
-from remit.policy.approved import APPROVED, Approvers, Standing, asked_of
-from remit.policy.model import Answer, Call, Code
+from remit.policy.approved import APPROVED, Standing, asked_of
+from remit.policy.model import Answer, Approvers, Call, Code
 from remit.policy.view import View
 from remit.requests.binding import requestable
 from remit.requests.model import LASTS, AccessRequest, NotRequestable

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from remit.kernel.clock import DAY, EPOCH, MINUTE, Instant
+from remit.kernel.clock import DAY, EPOCH, MINUTE, Instant, Micros
 from remit.kernel.errors import Conflict, Forbidden, Malformed, NotFound, RemitError
 from remit.kernel.names import ActionName, AgentName, PurposeName
-from remit.policy.approved import Approvers
+from remit.policy.model import Approvers
 
 OPEN_FOR: Final = DAY  # how long it waits for people
-LASTS: Final = 15 * MINUTE  # how long an approval may be used, at the most
+LASTS: Final = Micros(15 * MINUTE)  # how long an approval may be used, at the most
 SAYS_FOR: Final = DAY  # how long what became of it is told to who calls again
 NEVER: Final = Instant(2**62)  # nothing happens by itself any more
 _URN: Final = "urn:openid:authzen:access-request:error:"

@@ -17,12 +17,12 @@ from remit.people.change import Actor, Changed, record
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
 from remit.people.sql import SqlOwners
-from remit.policy.approved import ANYBODY, Approvers
-from remit.policy.model import Answer, Call, Code
+from remit.policy.approved import ANYBODY
+from remit.policy.model import Answer, Approvers, Call, Code
 from remit.requests import answer as rules
 from remit.requests import dry
 from remit.requests.binding import Binder
-from remit.requests.model import LASTS, AccessRequest, RequestState, UnknownTask
+from remit.requests.model import LASTS, NEVER, AccessRequest, RequestState, UnknownTask
 from remit.requests.ports import DataKeys, Decider, Silence, Starter, Teller
 from remit.requests.sql import SqlRequests, text
 from remit.requests.wanted import Wanted, repeated, request_of
@@ -124,7 +124,7 @@ class RequestService:
             raise Conflict(told, try_="wait, or cancel some")
         people = rules.others(request, _people(tx.connection, request))
         if len(people) < request.approvers.quorum:
-            request = replace(request, state=RequestState.FAILED, decided=request.asked, note=_NOBODY, due=rules.NEVER)
+            request = replace(request, state=RequestState.FAILED, decided=request.asked, note=_NOBODY, due=NEVER)
         key = self.data_keys.data_key(f"agent:{request.agent}")
         plain = encode(wanted.call.arguments or {})
         rows.add(request, seal(key, plain, aad=("access_requests", request.request)))

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, AgentName, PurposeName
-from remit.policy.approved import Approvers, Standing
+from remit.policy.approved import Standing
+from remit.policy.model import Approvers
 from remit.requests.answer import standing
 from remit.requests.model import NEVER, AccessRequest, RequestState
 from remit.storage.request_schema import access_requests, approval_uses

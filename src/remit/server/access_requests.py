@@ -23,7 +23,7 @@ from remit.enforcement.model import Point
 from remit.kernel.canonical import encode, parse
 from remit.kernel.clock import Instant, parse_date_end, rfc3339
 from remit.kernel.errors import Malformed, RemitError, UnsupportedMediaType
-from remit.kernel.names import DecisionId, PurposeName, ToolName, split_action
+from remit.kernel.names import ActionName, DecisionId, PurposeName, ToolName, split_action
 from remit.people.change import Actor
 from remit.policy.facts import Facts
 from remit.policy.model import Call
@@ -204,7 +204,7 @@ def _own(asked: authzen.Question, caller: Caller) -> Call | None:
         return None
     return Call(
         id=DecisionId(""), caller=replace(caller, purpose=PurposeName(caller.purpose)), server=server,
-        action=authzen.ActionName(asked.action), tool=ToolName(name), arguments=asked.arguments or {},
+        action=ActionName(asked.action), tool=ToolName(name), arguments=asked.arguments or {},
     )  # fmt: skip
 
 

@@ -255,7 +255,7 @@ class World:
             engine=ENGINE,
             contact=self._contact,
             reader=self.source,
-            mac=lambda said: self.recorder.mac(said),
+            mac=self._mac,
         )
         self.recorder = Recorder(Keys(), self.clock, lambda: self.facts.view().epoch)
         self.policy = PolicyService(
@@ -280,6 +280,9 @@ class World:
         self.tokens = PlainTokens()
         self.seen: list[Seen] = []  # what reached any server
         self.base = ""
+
+    def _mac(self, said: bytes) -> str:
+        return self.recorder.mac(said)
 
     def _contact(self) -> Instant:
         return self.contact()

@@ -87,6 +87,12 @@ class Facts:
     def spent(self, _reserve: Reserve, _call: Call, *, now: Instant) -> Denial:
         return Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")
 
+    def unapproved(self, _call: Call) -> Denial:
+        return Denial(code=Code.APPROVAL_REQUIRED, step=11, title="Used")
+
+    def consumed(self, effect: Any) -> None:
+        self.approvals = [*getattr(self, "approvals", []), effect]
+
     def recorded(self, _call: Call, proposal: Proposal, _view: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         denial = proposal.answer.denial
         return {"decision": "allow" if denial is None else "deny", "code": denial.code if denial else None}, {}
