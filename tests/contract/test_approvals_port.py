@@ -183,3 +183,19 @@ def test_a_delivery_is_kept_until_it_was_taken_or_given_up(scene: Scene) -> None
     assert max(waits) == 3600
     assert DAY // 2 < at - NOON < 2 * DAY
     assert due(FAR) == []
+
+
+def test_of_two_nodes_that_use_it_at_once_one_does(postgres_url: str, opened: Callable[[Path | str], Database]) -> None:
+    """Who waits for the lock on the request sees the use that it waited for."""
+    nodes = [opened(postgres_url) for _ in range(2)]
+    scene = Scene(nodes[0].writer, nodes[0].reader.read)
+    names = [f"arq_{number:02}" for number in range(30)]
+    scene.add(*(approved(name) for name in names))
+    for name in names:
+        futures = [
+            (decision, node.writer.submit(work(decision, use(decision, name))))
+            for number, node in enumerate(nodes)
+            for decision in (f"dec_{name}_{number}",)
+        ]
+        passed = [decision for decision, future in futures if future.result(timeout=10).failed is None]
+        assert passed == [scene.rows(lambda rows, name=name: rows.used_by(name))]

@@ -18,7 +18,7 @@ from remit.certification.hands import Hands
 from remit.certification.usage.coverage import CoverageClock
 from remit.enforcement.model import Admitted
 from remit.enforcement.pipeline import Pipeline
-from remit.kernel.canonical import parse
+from remit.kernel.canonical import encode, parse
 from remit.kernel.clock import HOUR, Instant
 from remit.kernel.names import (
     ActionName,
@@ -180,6 +180,10 @@ class Approvals:
 
     def deliveries(self) -> list[Delivery]:
         return self.rig.writer.read(lambda c: SqlDeliveries(c).due(FAR, 100))
+
+    def recorded(self, call: Call) -> str:
+        """What the entry of a decision says of these arguments."""
+        return keyed(encode(call.arguments))
 
     def entries(self, kind: str) -> list[dict[str, Any]]:
         found = [parse(entry.header) for entry in self.rig.writer.entries]
