@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ class Scene:
         self.writer, self._read = writer, read
 
     def add(self, *them: AccessRequest) -> None:
-        self.writer.change(lambda tx: [SqlRequests(tx.connection).add(each, b"sealed") for each in them])
+        def apply(tx: Any) -> None:
+            for each in them:
+                SqlRequests(tx.connection).add(each, b"sealed")
+
+        self.writer.change(apply)
 
     def put(self, it: AccessRequest) -> None:
         self.writer.change(lambda tx: SqlRequests(tx.connection).put(it))
@@ -161,6 +166,10 @@ def test_a_limit_that_fails_uses_nothing_and_a_used_one_reserves_nothing(scene: 
     assert scene.batch(work("dec_4", one))[0] == Committed(None, (1,))
 
 
+def tried_again(tx: Any, each: Any, at: int) -> bool:
+    return SqlDeliveries(tx.connection).again(each, now=Instant(at))
+
+
 def test_a_delivery_is_kept_until_it_was_taken_or_given_up(scene: Scene) -> None:
     scene.writer.change(lambda tx: SqlDeliveries(tx.connection).add("webhook", "u", {"a": 1}, due=NOON))
 
@@ -173,7 +182,7 @@ def test_a_delivery_is_kept_until_it_was_taken_or_given_up(scene: Scene) -> None
     at = int(NOON)
     for _ in range(MOST_TRIES):
         (each,) = due(at)
-        again = scene.writer.change(lambda tx, each=each, at=at: SqlDeliveries(tx.connection).again(each, now=at))
+        again = scene.writer.change(partial(tried_again, each=each, at=at))
         if not again:
             break
         (later,) = due(FAR)
@@ -198,4 +207,4 @@ def test_of_two_nodes_that_use_it_at_once_one_does(postgres_url: str, opened: Ca
             for decision in (f"dec_{name}_{number}",)
         ]
         passed = [decision for decision, future in futures if future.result(timeout=10).failed is None]
-        assert passed == [scene.rows(lambda rows, name=name: rows.used_by(name))]
+        assert passed == [scene.rows(partial(SqlRequests.used_by, request=name))]

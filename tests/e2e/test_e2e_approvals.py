@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.e2e.running import Home
-from tests.e2e.sinks import http_sink, smtp_sink
+from tests.e2e.sinks import Sink, http_sink, smtp_sink
 from tests.e2e.test_e2e_enforcement_points import META, Edge, applied, registered
 
 from remit.sdk.token import token
 
-OVER = {"amount": 400.5, "currency": "EUR", "to": "DE89370400440532013000"}
+OVER: dict[str, Any] = {"amount": 400.5, "currency": "EUR", "to": "DE89370400440532013000"}
 ACTION = {"action": {"name": "payments/transfer"}, "resource": {"type": "server", "id": "payments"}}
 
 
@@ -73,6 +73,20 @@ class Agent:
         return body
 
 
+def heard(edge: Edge, task: dict[str, Any], hook: Sink, relay: Sink) -> None:
+    """Who is asked hears of it, by what is signed and says nothing of the arguments; a failure is tried again."""
+    first = hook.next()
+    assert {first.json["event"], hook.next().json["event"]} == {"approval_asked"}
+    assert first.json["people"] == ["dana", "lee"]
+    mails = [relay.next() for _ in range(2)]
+    assert sorted(mail[0][0] for mail in mails) == ["dana@example.test", "lee@example.test"]
+    assert f"remit approval approve {task['id']}" in mails[0][1]
+    assert all("400.5" not in text and "DE89" not in text for text in (first.body.decode(), mails[0][1]))
+    _, _, keys = edge.send("GET", "/ssf/jwks")
+    event = jose_claims(first.headers["remit-event"], keys)
+    assert event["events"]["urn:remit:event:approval-asked"]["body_sha256"] == sha256(first.body).hexdigest()
+
+
 def test_kill_9_mid_wait_and_it_runs_exactly_once(home: Home, files: Path, tmp_path: Path) -> None:
     key = files / "agents" / "invoice-bot"
     ledger = tmp_path / "payments.jsonl"
@@ -98,17 +112,7 @@ def test_kill_9_mid_wait_and_it_runs_exactly_once(home: Home, files: Path, tmp_p
                 == body
             )
             assert agent.denied()["state"] == "pending"
-            # Who is asked hears of it, by what is signed and says nothing of the arguments; a failure is tried again.
-            first = hook.next()
-            assert {first.json["event"], hook.next().json["event"]} == {"approval_asked"}
-            assert first.json["people"] == ["dana", "lee"]
-            mails = [relay.next() for _ in range(2)]
-            assert sorted(mail[0][0] for mail in mails) == ["dana@example.test", "lee@example.test"]
-            assert f"remit approval approve {task['id']}" in mails[0][1]
-            assert all("400.5" not in text and "DE89" not in text for text in (first.body.decode(), mails[0][1]))
-            _, _, keys = edge.send("GET", "/ssf/jwks")
-            event = jose_claims(first.headers["remit-event"], keys)
-            assert event["events"]["urn:remit:event:approval-asked"]["body_sha256"] == sha256(first.body).hexdigest()
+            heard(edge, task, hook, relay)
             up.end(signal.SIGKILL)
         with home.up("--dev", "--listen", listen, *told) as up:
             assert agent.looks(task)["task"]["status"] == "pending"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Outcome
-from remit.policy.model import Call
-from remit.storage.model import Entry, Release, Reserve
+from remit.enforcement.ports import Decider
+from remit.policy.model import Call, Proposal
+from remit.storage.model import Committed, ConsumeApproval, Entry, Release, Reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,15 @@ def given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release
         return ()
     spared = (reserve for reserve in reserved if not reserve.key.startswith("quota "))
     return tuple(Release(reserve.key, reserve.window, reserve.amount) for reserve in spared)
+
+
+def noted(decider: Decider, proposal: Proposal, committed: Committed) -> None:
+    """What is committed with an allow is known to the view at once."""
+    if committed.used:
+        decider.used([each for each in proposal.effects if isinstance(each, Reserve)], committed.used)
+    for activation in proposal.starts:
+        decider.started(activation)
+    if proposal.answer.approval is not None:
+        for effect in proposal.effects:
+            if isinstance(effect, ConsumeApproval):
+                decider.consumed(effect)

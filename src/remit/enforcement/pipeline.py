@@ -17,24 +17,14 @@ from remit.attestation.model import Caller
 from remit.enforcement.doorstep import Doorstep
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
-from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
+from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back, noted
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
 from remit.kernel.names import DecisionId, ServerName
 from remit.logs import logger
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
-from remit.storage.model import (
-    Activate,
-    Committed,
-    ConsumeApproval,
-    ConsumeProof,
-    Effect,
-    Entry,
-    Release,
-    Reserve,
-    Work,
-)
+from remit.storage.model import Activate, ConsumeApproval, ConsumeProof, Effect, Entry, Release, Reserve, Work
 from remit.storage.ports import Writer
 
 log = logger(__name__)
@@ -274,19 +264,8 @@ class Pipeline:
             return None
         if committed.failed is not None:
             return failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
-        self._noted(proposal, effects, committed)
+        noted(self._decider, proposal, committed)
         return proposal.answer
-
-    def _noted(self, proposal: Proposal, effects: tuple[Effect, ...], committed: Committed) -> None:
-        """What is committed is known to the view at once."""
-        if committed.used:
-            self._decider.used([e for e in effects if isinstance(e, Reserve)], committed.used)
-        for activation in proposal.starts:
-            self._decider.started(activation)
-        if proposal.answer.approval is not None:
-            for effect in effects:
-                if isinstance(effect, ConsumeApproval):
-                    self._decider.consumed(effect)
 
     def _not_committed(self, call: Call, proposal: Proposal, riders: list[Waiting], error: RemitError) -> None:
         """The call is refused and never leaves; what of it may be recorded all the same is made true."""
@@ -321,11 +300,8 @@ class Pipeline:
         return self._records.entry("decision", fields, id=call.id, about=f"agent:{call.caller.agent}", payload=payload)
 
     def _failed(self, effect: Effect, call: Call, view: View, *, now: Instant) -> tuple[Entry, Answer]:
-        if isinstance(effect, Reserve):
+        if isinstance(effect, (Reserve, ConsumeApproval)):
             answer = Answer(denial=self._decider.spent(effect, call, now=now))
-            return self._decision(call, Proposal(answer=answer), view), answer
-        if isinstance(effect, ConsumeApproval):
-            answer = Answer(denial=self._decider.unapproved(call))
             return self._decision(call, Proposal(answer=answer), view), answer
         return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
 

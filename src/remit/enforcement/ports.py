@@ -74,12 +74,8 @@ class Decider(Protocol):
         """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...
 
-    def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation found nothing left."""
-        ...
-
-    def unapproved(self, call: Call) -> Denial:
-        """The denial of a call whose approval was used or taken back meanwhile."""
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
+        """The denial of a call whose reservation, or approval, found nothing left."""
         ...
 
     def consumed(self, effect: ConsumeApproval) -> None:

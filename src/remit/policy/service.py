@@ -139,14 +139,12 @@ class PolicyService:
         freeze = None if record is None else view.freeze_on(call, record.agent)
         return None if freeze is None else Answer(denial=revoked(freeze=freeze.id))
 
-    def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation found nothing left at the writer."""
-        used = self._facts.view().counters.used(reserve.key, reserve.window)
-        return exhausted(reserve, call, now=now, used=used)
-
-    def unapproved(self, call: Call) -> Denial:
-        """The denial of a call whose approval was gone at the writer."""
-        return approval_lost(call)
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
+        """The denial of a call whose reservation, or approval, found nothing left at the writer."""
+        if isinstance(effect, ConsumeApproval):
+            return approval_lost(call)
+        used = self._facts.view().counters.used(effect.key, effect.window)
+        return exhausted(effect, call, now=now, used=used)
 
     def consumed(self, effect: ConsumeApproval) -> None:
         """An approval was used, and that is committed."""

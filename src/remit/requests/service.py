@@ -8,11 +8,10 @@ from functools import partial
 from typing import Any, Final
 
 from remit.agents.sql import SqlAgents
-from remit.kernel.canonical import canonical, encode, parse
+from remit.kernel.canonical import canonical
 from remit.kernel.clock import Clock, Instant, Micros, rfc3339
-from remit.kernel.errors import Conflict, IntegrityFailed, NotFound
+from remit.kernel.errors import Conflict, IntegrityFailed
 from remit.kernel.names import AgentName, OwnerName, new_id
-from remit.keys.seal import seal, unseal
 from remit.people.change import Actor, Changed, record
 from remit.people.notices import SqlNotices
 from remit.people.ports import Records
@@ -24,6 +23,7 @@ from remit.requests import dry
 from remit.requests.binding import Binder
 from remit.requests.model import LASTS, NEVER, AccessRequest, RequestState, UnknownTask
 from remit.requests.ports import DataKeys, Decider, Silence, Starter, Teller
+from remit.requests.sealed import closed, opened
 from remit.requests.sql import SqlRequests, text
 from remit.requests.wanted import Wanted, repeated, request_of
 from remit.storage.ports import Reader, Transaction, Writer
@@ -79,13 +79,9 @@ class RequestService:
             IntegrityFailed: They are not those that were asked for.
         """
         sealed = self.reader.read(lambda connection: SqlRequests(connection).sealed(request.request))
-        try:
-            key = self.data_keys.data_key(f"agent:{request.agent}")
-        except NotFound:
-            return None
-        found: Mapping[str, Any] = parse(unseal(key, sealed, aad=("access_requests", request.request)))
+        found = opened(self.data_keys, agent=request.agent, request=request.request, sealed=sealed)
         own = request.agent == request.principal
-        if own and self.binder.binding(dry.again(request, found)) != request.binding:
+        if found is not None and own and self.binder.binding(dry.again(request, found)) != request.binding:
             raise IntegrityFailed("the arguments of this request are not those that were asked for")
         return found
 
@@ -125,9 +121,8 @@ class RequestService:
         people = rules.others(request, _people(tx.connection, request))
         if len(people) < request.approvers.quorum:
             request = replace(request, state=RequestState.FAILED, decided=request.asked, note=_NOBODY, due=NEVER)
-        key = self.data_keys.data_key(f"agent:{request.agent}")
-        plain = encode(wanted.call.arguments or {})
-        rows.add(request, seal(key, plain, aad=("access_requests", request.request)))
+        arguments = wanted.call.arguments or {}
+        rows.add(request, closed(self.data_keys, agent=request.agent, request=request.request, arguments=arguments))
         self._record(tx, None, request, "ask", by=by)
         if request.state is RequestState.PENDING:
             self.teller.asked(tx, request, people)

@@ -9,8 +9,8 @@ import pytest
 
 from remit.kernel.clock import HOUR, MINUTE, Instant, parse_date_end
 from remit.kernel.names import ActionName, AgentName, PurposeName
-from remit.policy.approved import Approvers, Found, Standing, approved, asked_of, bound_to, by_call
-from remit.policy.model import Call
+from remit.policy.approved import Found, Standing, approved, asked_of, bound_to, by_call
+from remit.policy.model import Approvers, Call
 from remit.policy.view import View
 
 if TYPE_CHECKING:
