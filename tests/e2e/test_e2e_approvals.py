@@ -15,6 +15,8 @@ from tests.e2e.running import Home
 from tests.e2e.sinks import Sink, http_sink, smtp_sink
 from tests.e2e.test_e2e_enforcement_points import META, Edge, applied, registered
 
+from remit.sdk.denial import META as META_KEY
+from remit.sdk.denial import read
 from remit.sdk.token import token
 
 OVER: dict[str, Any] = {"amount": 400.5, "currency": "EUR", "to": "DE89370400440532013000"}
@@ -60,12 +62,10 @@ class Agent:
 
     def asks(self, denial: dict[str, Any], **more: Any) -> tuple[int, dict[str, str], Any]:
         """What an agent does that has read nothing but the denial."""
-        block = denial["access_request"]
-        body = {
-            **ACTION, "context": {"arguments": OVER, "business_justification": "invoice 17"},
-            "denial": {"binding_token": block["binding_token"], "expires_at": block["expires_at"]}, **more,
-        }  # fmt: skip
-        return self.send("POST", urlsplit(block["endpoint"]).path, body, idempotency_key="k1")
+        found = read({"isError": True, "_meta": {META_KEY: denial}})
+        asking = found and found.asking(OVER, why="invoice 17")
+        assert asking
+        return self.send("POST", urlsplit(asking[0]).path, asking[1] | more, idempotency_key="k1")
 
     def looks(self, task: dict[str, Any]) -> Any:
         status, _, body = self.send("GET", urlsplit(task["status_endpoint"]).path)

@@ -20,6 +20,7 @@ from remit.requests.model import (
     InvalidTaskState,
     NotRequestable,
     RequestState,
+    UnknownTask,
 )
 from remit.requests.wanted import Wanted
 
@@ -367,3 +368,19 @@ def test_a_running_call_is_not_cut_by_its_own_use(world: Approvals) -> None:
     now = world.rig.clock.now()
     assert world.policy.tried(call, world.facts.view(), now=now).allowed
     assert said(world.policy.tried(world.call(), world.facts.view(), now=now)) == "approval_required used"
+
+
+def test_long_after_its_end_it_is_deleted_and_the_log_keeps_who_said_what(world: Approvals) -> None:
+    used, pending = world.asks(), world.asks({**OVER, "amount": Decimal("300.00")})
+    world.requests.approve(used.request, by=LEE)
+    assert world.tries() == "allow"
+    world.rig.clock.at += 90 * DAY - 1
+    assert world.requests.forget() == 0
+    world.rig.clock.at += 1
+    assert world.requests.forget() == 1
+    with pytest.raises(UnknownTask):
+        world.requests.find(used.request)
+    assert world.requests.used_by(used.request) == ""
+    assert world.requests.find(pending.request).state is RequestState.PENDING, "it has not ended"
+    said = [(each["change"], each["yes"]) for each in world.rig.entries("access_request")]
+    assert said == [("ask", []), ("ask", []), ("approve", ["lee"]), ("forget", ["lee"])]

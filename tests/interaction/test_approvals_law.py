@@ -13,6 +13,7 @@ from tests.interaction.approvals_world import BOT, OVER, Approvals
 from remit.kernel.clock import MINUTE
 from remit.kernel.errors import RemitError
 from remit.people.change import Actor
+from remit.policy.model import Answer, Call
 from remit.requests.wanted import Wanted
 
 PEOPLE = ("dana", "lee", "mo")
@@ -22,6 +23,7 @@ ACTS: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
     st.tuples(st.just("ask"), st.sampled_from(AMOUNTS), st.sampled_from((f"agent:{BOT}", *PEOPLE))),
     st.tuples(st.sampled_from(["approve", "deny", "cancel"]), WHICH, st.sampled_from(PEOPLE)),
     st.tuples(st.just("call"), st.sampled_from(AMOUNTS), st.integers(1, 3)),
+    st.tuples(st.just("together"), st.sampled_from(AMOUNTS), st.sampled_from(PEOPLE), st.sampled_from(AMOUNTS)),
     st.tuples(st.just("later"), st.sampled_from([1, 10, 14, 24 * 60])),
     st.tuples(st.just("restart")),
 )
@@ -34,6 +36,7 @@ class Run:
         self.world = Approvals()
         self.known: list[str] = []
         self.asked: dict[str, tuple[str, str]] = {}  # request: the amount, who asked
+        self.passed: list[tuple[Call, Answer]] = []
 
     def act(self, verb: str, *said: Any) -> None:
         with suppress(RemitError):
@@ -61,7 +64,14 @@ class Run:
         self.world.requests.cancel(self.one(which), by=Actor(by=person))
 
     def call(self, amount: str, times: int) -> None:
-        self.world.at_once(*(self.world.call(OVER | {"amount": Decimal(amount)}) for _ in range(times)))
+        calls = [self.world.call(OVER | {"amount": Decimal(amount)}) for _ in range(times)]
+        self.passed += [(each.call, each.answer) for each in self.world.at_once(*calls) if each.answer.allowed]
+
+    def together(self, amount: str, person: str, called: str) -> None:
+        """What mostly happens: it asks, somebody answers, it calls."""
+        self.act("ask", amount, f"agent:{BOT}")
+        self.act("approve", len(self.known) - 1, person)
+        self.act("call", called, 2)
 
     def later(self, minutes: int) -> None:
         self.world.later(minutes * MINUTE)
@@ -83,16 +93,16 @@ def test_a_call_passes_once_for_each_approval_and_as_it_was_approved(acts: list[
         run.act(verb, *said)
     world = run.world
     requests = {each.approval: each for each in world.requests.listing() if each.approval}
-    passed = [entry for entry in world.entries("decision") if entry["decision"] == "allow"]
-    used = [entry["approval"] for entry in passed]
+    allowed = [entry for entry in world.entries("decision") if entry["decision"] == "allow"]
+    used = [answer.approval for _, answer in run.passed]
+    assert [entry["approval"] for entry in allowed] == used, "and the log says so"
     assert len(set(used)) == len(used), "each approval once"
-    for entry in passed:
-        request = requests[entry["approval"]]
+    for call, answer in run.passed:
+        request = requests[str(answer.approval)]
         amount, asker = run.asked[request.request]
-        call = world.call(OVER | {"amount": Decimal(amount)})
-        assert request.binding == world.binder.binding(call), "the very call that was asked about"
-        assert entry["arguments"] == world.recorded(call), "and it is that one which passed"
-        assert world.requests.used_by(request.request) == entry["id"]
+        assert str(dict(call.arguments or {})["amount"]) == amount, "the very call that was asked about"
+        assert request.binding == world.binder.binding(call)
+        assert world.requests.used_by(request.request) == call.id
         assert asker not in request.yes
         assert set(request.yes) <= {"dana", "lee"}, "only who answers for the agent"
 
@@ -102,5 +112,6 @@ def test_the_law_is_about_calls_that_pass() -> None:
     run = Run()
     for act in (("ask", "300.00", f"agent:{BOT}"), ("approve", 0, "lee"), ("call", "300.0", 1), ("call", "300.00", 3)):
         run.act(*act)
-    allowed = [entry for entry in run.world.entries("decision") if entry["decision"] == "allow"]
-    assert len(allowed) == 1
+    run.act("together", "300.00", "lee", "300.0")
+    run.act("together", "300.00", "lee", "300.00")
+    assert [str(call.arguments and call.arguments["amount"]) for call, _ in run.passed] == ["300.00", "300.00"]

@@ -103,7 +103,7 @@ OBJECTS: Mapping[str, tuple[Part, ...]] = {
     "pep": (_part("peps", "pep", "token_hash created"),),
     "system": (_part("systems", "system", "body"),),
     "access_request": (
-        _part("access_requests", "request", "agent state binding asker idem approval until due body sealed"),
+        _part("access_requests", "request", "agent state binding asker idem approval until due gone body sealed"),
     ),
 }
 

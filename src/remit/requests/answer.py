@@ -13,6 +13,7 @@ from remit.people.succession import answers_for
 from remit.policy.approved import Standing
 from remit.policy.model import Approvers
 from remit.requests.model import (
+    KEPT_FOR,
     LASTS,
     NEVER,
     SAYS_FOR,
@@ -70,7 +71,7 @@ def approve(
     until = Instant(min(now + lasts, request.most))
     return replace(
         request, yes=yes, state=RequestState.APPROVED, decided=now, decided_by=by, note=note, approval=approval,
-        until=until, due=Instant(until + SAYS_FOR),
+        until=until, due=Instant(until + SAYS_FOR), gone=Instant(now + KEPT_FOR),
     )  # fmt: skip
 
 
@@ -136,4 +137,5 @@ def _pending(request: AccessRequest, now: Instant) -> None:
 
 def _closed(request: AccessRequest, state: RequestState, by: str, now: Instant, note: str = "") -> AccessRequest:
     due = NEVER if state in _SILENT else Instant(now + SAYS_FOR)
-    return replace(request, state=state, decided=now, decided_by=by, note=note, due=due)
+    gone = Instant(now + KEPT_FOR)
+    return replace(request, state=state, decided=now, decided_by=by, note=note, due=due, gone=gone)

@@ -18,6 +18,7 @@ from remit.policy.model import Approvers
 OPEN_FOR: Final = DAY  # how long it waits for people
 LASTS: Final = Micros(15 * MINUTE)  # how long an approval may be used, at the most
 SAYS_FOR: Final = DAY  # how long what became of it is told to who calls again
+KEPT_FOR: Final = 90 * DAY  # after it ended; then the log alone says what became of it
 NEVER: Final = Instant(2**62)  # nothing happens by itself any more
 _URN: Final = "urn:openid:authzen:access-request:error:"
 
@@ -61,6 +62,7 @@ class AccessRequest:
     callback: str = ""
     callback_state: str = ""
     due: Instant = NEVER  # when something happens by itself
+    gone: Instant = NEVER  # when it is deleted, and what the agent would have sent with it
     idem: str = ""  # hash of the asker's own key for it
     idem_body: str = ""  # hash of what was asked with that key
 

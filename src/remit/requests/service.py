@@ -178,6 +178,20 @@ class RequestService:
         due = self.reader.read(lambda connection: SqlRequests(connection).due(now, _STEP))
         return sum(self.writer.change(partial(self._next, name=each.request)) for each in due)
 
+    def forget(self) -> int:
+        """Delete what ended long ago; how many. For the daily sweep: the log keeps who said what."""
+        now = self.clock.now()
+
+        def apply(tx: Transaction) -> int:
+            rows = SqlRequests(tx.connection)
+            over = rows.over(now, _STEP)
+            for each in over:
+                rows.remove(each.request)
+                self._record(tx, each, None, "forget", by=_REMIT)
+            return len(over)
+
+        return self.writer.change(apply)
+
     def _next(self, tx: Transaction, name: str) -> int:
         before = _known(SqlRequests(tx.connection).find(name))
         after = rules.moved(before, now=self.clock.now())
@@ -233,24 +247,21 @@ class RequestService:
         return after
 
     def _record(
-        self, tx: Transaction, before: AccessRequest | None, after: AccessRequest, change: str, *, by: Actor
+        self, tx: Transaction, before: AccessRequest | None, after: AccessRequest | None, change: str, *, by: Actor
     ) -> None:
+        if (it := after or before) is None:
+            return
         tx.touch(TOPIC)
-        more = {
-            "agent": after.agent, "purpose": after.purpose, "action": after.action, "arguments": after.binding,
-            "state": after.state.value, "asker": after.asker, "yes": list(after.yes),
-            **({"acts_for": after.principal} if after.principal != after.agent else {}),
-            **({"approval": after.approval, "until": rfc3339(after.until)} if after.approval else {}),
-        }  # fmt: skip
         changed = Changed(
-            what="access_request", name=after.request, change=change, before=None if before is None else text(before),
-            after=text(after), more=more,
+            what="access_request", name=it.request, change=change, before=None if before is None else text(before),
+            after=None if after is None else text(after), more=_said(it),
         )  # fmt: skip
         record(tx, self.records, changed, by=by)
 
     def _notice(self, tx: Transaction, request: AccessRequest, what: str) -> None:
         said = {
-            "what": what, "request": request.request, "action": request.action, "by": request.asker,
+            "what": what, "request": request.request, "action": request.action,
+            "reason": f"{request.request}, asked by {request.asker}",
             "at": rfc3339(self.clock.now()), "try": f"remit approval show {request.request}",
         }  # fmt: skip
         SqlNotices(tx.connection).put(request.principal, canonical(said).decode("utf-8"))
@@ -267,6 +278,16 @@ def _people(connection: Any, request: AccessRequest) -> tuple[str, ...]:  # noqa
     agent = agents.find(AgentName(request.principal))
     owner = None if agent is None else owners.find(OwnerName(agent.owner))
     return rules.people(request.approvers, owner, owners.find)
+
+
+def _said(it: AccessRequest) -> dict[str, Any]:
+    """What the log says in clear: never an argument."""
+    return {
+        "agent": it.agent, "purpose": it.purpose, "action": it.action, "binding": it.binding,
+        "request_state": it.state.value, "asker": it.asker, "yes": list(it.yes),
+        **({"acts_for": it.principal} if it.principal != it.agent else {}),
+        **({"approval": it.approval, "until": rfc3339(it.until)} if it.approval else {}),
+    }  # fmt: skip
 
 
 def _known(found: AccessRequest | None) -> AccessRequest:

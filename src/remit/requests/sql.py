@@ -1,4 +1,4 @@
-"""Access requests in the database. They are kept: who let which call pass is asked for years later."""
+"""Access requests in the database. Some time after their end the log alone has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
@@ -82,6 +82,16 @@ class SqlRequests:
         query = select(access_requests).where(access_requests.c.due <= now)
         return self._all(query.order_by(access_requests.c.due).limit(most))
 
+    def over(self, now: Instant, most: int) -> list[AccessRequest]:
+        """Those to be deleted by now."""
+        query = select(access_requests).where(access_requests.c.gone <= now)
+        return self._all(query.order_by(access_requests.c.gone).limit(most))
+
+    def remove(self, request: str) -> None:
+        """Delete one, with its arguments and its use."""
+        self._connection.execute(delete(access_requests).where(access_requests.c.request == request))
+        self._connection.execute(delete(approval_uses).where(approval_uses.c.request == request))
+
     def standing(self) -> list[Standing]:
         """Those that still say something about a call."""
         found = self._all(select(access_requests).where(access_requests.c.due < NEVER))
@@ -120,7 +130,7 @@ def _columns(request: AccessRequest) -> dict[str, Any]:
     return {
         "agent": request.agent, "state": request.state.value, "binding": request.binding, "asker": request.asker,
         "idem": request.idem, "approval": request.approval, "until": request.until, "due": request.due,
-        "body": text(request),
+        "gone": request.gone, "body": text(request),
     }  # fmt: skip
 
 
@@ -135,5 +145,5 @@ def _request(row: Any) -> AccessRequest:  # noqa: ANN401 - a row of the table
     return AccessRequest(
         request=row.request, agent=AgentName(row.agent), binding=row.binding, asker=row.asker,
         approvers=approvers, state=RequestState(row.state), approval=row.approval, until=row.until, due=row.due,
-        idem=row.idem, **parts,
+        gone=row.gone, idem=row.idem, **parts,
     )  # fmt: skip

@@ -75,7 +75,7 @@ class AccessRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: 200, 201, 202, 400, 401, 404, 405, 409, 410, 413, 415, 503."""
-        path, method = scope["path"], scope["method"]
+        path = scope["path"]
         one = _ONE.match(path)
         wanted = "POST" if path == PATH or (one and one[2]) else "GET"
         if path != PATH and one is None:
@@ -93,7 +93,6 @@ class AccessRequests:
             except AccessRequestError as error:
                 return _refused(error)
 
-        del method
         await me.serve(scope, receive, send, answer)
 
     async def _asker(self, me: Me, request: Request) -> _Asker:
@@ -102,8 +101,8 @@ class AccessRequests:
         if shown[:7].lower() == "bearer " and "." not in shown:
             point = self.keeper.point(shown)
             return _Asker(f"pep:{point.name}", point=point)
-        names = (record for record in self.facts.view().servers)
-        audiences = frozenset[str]({me.base}).union(*(resources(me.base, name) for name in names))
+        servers = self.facts.view().servers
+        audiences = frozenset[str]({me.base}).union(*(resources(me.base, name) for name in servers))
         caller = await me.caller(request, audiences)
         return _Asker(f"agent:{caller.agent}", caller=caller)
 

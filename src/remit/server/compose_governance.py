@@ -115,7 +115,11 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
     certifying.ticks = {
         "nodes": here.tick, **certifying.ticks, **_ticks(ground, doubting, breakglass, withdrawing, reviews, hands),
     }  # fmt: skip
-    certifying.daily = {**certifying.daily, "withdrawals": lambda _stop: withdrawing.forget()}
+    certifying.daily = {
+        **certifying.daily,
+        "withdrawals": lambda _stop: withdrawing.forget(),
+        "approvals": lambda _stop: request_service(ground, lambda: hands).forget(),
+    }
     sources = Sources(
         writer=writer, reader=reader, records=records, clock=clock, view=view, covered=service.covered
     )  # fmt: skip

@@ -18,6 +18,7 @@ access_requests = Table(  # what people are asked to let an agent do once
     Column("approval", Text, nullable=False),  # "" until it is approved
     Column("until", BigInteger, nullable=False),  # of an approval: until when it may be used
     Column("due", BigInteger, nullable=False),  # when something happens by itself
+    Column("gone", BigInteger, nullable=False),  # when it is deleted
     Column("body", Text, nullable=False),
     Column("sealed", LargeBinary, nullable=False),  # the arguments, under the agent's data key
 )
@@ -25,6 +26,7 @@ Index("access_requests_agent", access_requests.c.agent, access_requests.c.state)
 Index("access_requests_asker", access_requests.c.asker, access_requests.c.idem)
 Index("access_requests_binding", access_requests.c.binding)
 Index("access_requests_due", access_requests.c.due)
+Index("access_requests_gone", access_requests.c.gone)
 approval_uses = Table(  # an approval lets one call pass: the decision that used it
     "approval_uses",
     metadata,

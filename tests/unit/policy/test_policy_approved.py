@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from remit.attestation.model import Link
 from remit.kernel.clock import HOUR, MINUTE, Instant, parse_date_end
-from remit.kernel.names import ActionName, AgentName, PurposeName
+from remit.kernel.names import ActionName, AgentName, InstanceId, PurposeName, RunId
 from remit.policy.approved import Found, Standing, approved, asked_of, bound_to, by_call
 from remit.policy.model import Approvers, Call
 from remit.policy.view import View
@@ -81,14 +82,18 @@ def test_what_is_approved_counts_before_what_was_asked_later(build: Build, call:
 
 def test_each_part_of_the_call_is_bound(call: Call) -> None:
     caller = call.caller
+    link = Link(
+        agent=AgentName("root"), instance=InstanceId("i"), credential="c", run=RunId("r"), token="t", attested=NOON
+    )
     others = [
         replace(call, arguments={"amount": 400}),
         replace(call, arguments={"amount": 400, "currency": "EUR", "x": None}),
         replace(call, action=ActionName("payments/list_invoices")),
         replace(call, caller=replace(caller, agent=AgentName("other"))),
         replace(call, caller=replace(caller, purpose=PurposeName("other"))),
+        replace(call, caller=replace(caller, links=(link,))),  # the same agent, with another's access
     ]
-    assert len({bound_to(each) for each in (call, *others)}) == 6
+    assert len({bound_to(each) for each in (call, *others)}) == 7
     same = replace(call, arguments={"currency": "EUR", "amount": 400}, caller=replace(caller, token="new"))
     assert bound_to(same) == bound_to(call)
 

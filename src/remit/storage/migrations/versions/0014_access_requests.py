@@ -12,7 +12,7 @@ down_revision = "0011"
 _TABLES = {
     "access_requests": (
         "request* text, agent text, state text, binding text, asker text, idem text, approval text, until bigint, "
-        "due bigint, body text, sealed bytes"
+        "due bigint, gone bigint, body text, sealed bytes"
     ),
     "approval_uses": "request* text, decision text, at bigint",
     "deliveries": "delivery* text, way text, target text, tries int, due bigint, body text",
@@ -22,6 +22,7 @@ _INDICES = {
     "access_requests_asker": ("access_requests", ["asker", "idem"]),
     "access_requests_binding": ("access_requests", ["binding"]),
     "access_requests_due": ("access_requests", ["due"]),
+    "access_requests_gone": ("access_requests", ["gone"]),
     "deliveries_due": ("deliveries", ["due"]),
 }
 
