@@ -84,6 +84,8 @@ def _said(rule: Rule, clause: Clause) -> Rule:
         budget=(clause.budget or rule.budget) if limited else rule.budget,
         approval_above=tuple(sorted(thresholds.items())) if limited else rule.approval_above,
         conditions=_conditions_said(rule.conditions, clause.conditions),
+        approval_by=clause.approval_by or rule.approval_by,
+        approval_quorum=max(clause.approval_quorum, rule.approval_quorum),
     )  # fmt: skip
 
 
@@ -125,8 +127,12 @@ def _met(rule: Rule, clause: Clause) -> Rule:
     if rule.limited:
         for argument, threshold in clause.approval_above:
             above[argument] = min(threshold, above.get(argument, threshold))
-    conditions = both(rule.conditions, clause.conditions)
-    return replace(rule, when=tuple(when), approval_above=tuple(sorted(above.items())), conditions=conditions)
+    return replace(
+        rule, when=tuple(when), approval_above=tuple(sorted(above.items())),
+        approval_by=tuple(each for each in rule.approval_by if each in clause.approval_by) or rule.approval_by,
+        approval_quorum=max(rule.approval_quorum, clause.approval_quorum),
+        conditions=both(rule.conditions, clause.conditions),
+    )  # fmt: skip
 
 
 def _possible(bound: Bound) -> bool:

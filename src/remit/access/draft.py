@@ -21,6 +21,8 @@ class Clause:
     rate: Rate | None = None
     budget: Budget | None = None
     approval_above: tuple[tuple[str, Decimal], ...] = ()
+    approval_by: tuple[str, ...] = ()
+    approval_quorum: int = 1
     first_use: str | None = None
     ttl: Micros | None = None
     cadence: Micros | None = None
@@ -40,6 +42,8 @@ class Clause:
             rate=self.rate,
             budget=self.budget,
             approval_above=self.approval_above,
+            approval_by=self.approval_by,
+            approval_quorum=self.approval_quorum,
             first_use=self.first_use,
             ttl=self.ttl,
             cadence=self.cadence,

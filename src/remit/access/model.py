@@ -74,6 +74,8 @@ class Rule:
     rate: Rate | None = None
     budget: Budget | None = None
     approval_above: tuple[tuple[str, Decimal], ...] = ()  # (argument, threshold)
+    approval_by: tuple[str, ...] = ()  # who may approve; else who answers for the agent
+    approval_quorum: int = 1  # so many of them
     first_use: str | None = None  # "auto" or None
     ttl: Micros | None = None
     cadence: Micros | None = None  # its owner says that it is used this often; it lasts half as long again

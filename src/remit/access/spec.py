@@ -25,12 +25,14 @@ from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid, unavailable
 
 T = TypeVar("T")
+_Approval = tuple[tuple[tuple[str, Decimal], ...], tuple[str, ...], int]  # above, by, quorum
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?\Z")  # below 10^14: Cedar's decimal and a counter hold it
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|min|hour|day)\Z")
 _PATTERN = re.compile(r"[^\x00-\x20\x7f]{1,512}\Z")
 _MAX_STATEMENT = 1000
 _MAX_TEXT = 1000
 _MAX_LENGTH = 1_000_000
+_MAX_QUORUM = 20
 _LONGEST_TTL = Micros(3660 * DAY)
 _LONGEST_CADENCE = Micros(366 * DAY)  # what is needed less than once a year is better approved anew
 _SCOPE_LATER = frozenset({"scope", "window"})
@@ -123,7 +125,7 @@ def _clause(value: object) -> Clause:
     limits = fields.maybe("limits", _limits, {}) or {}
     windows = fields.maybe("windows", conditions_document.windows, ())
     sequence = fields.maybe("sequence", conditions_document.sequence, {})
-    approval = fields.maybe("approval", _approval, ())
+    above, by, quorum = fields.maybe("approval", _approval, _NO_APPROVAL) or _NO_APPROVAL
     first_use = fields.maybe("first_use", document.choice("auto"), None)
     ttl = fields.maybe("ttl", document.duration(most=_LONGEST_TTL), None)
     cadence = fields.maybe("cadence", document.duration(most=_LONGEST_CADENCE), None)
@@ -134,7 +136,9 @@ def _clause(value: object) -> Clause:
         when=tuple(bound(argument) for argument, bound in when),
         rate=limits.get("rate"),
         budget=limits.get("budget"),
-        approval_above=approval,
+        approval_above=above,
+        approval_by=by,
+        approval_quorum=quorum,
         first_use=first_use,
         ttl=ttl,
         cadence=cadence,
@@ -273,11 +277,20 @@ def _budget(value: object) -> Budget:
     return Budget(argument=argument, max=most, per=per)
 
 
-def _approval(value: object) -> tuple[tuple[str, Decimal], ...]:
-    fields = Fields(value, known={"above"})
-    above = fields.take("above", _by_argument(number))
+_NO_APPROVAL: _Approval = ((), (), 1)
+
+
+def _approval(value: object) -> _Approval:
+    fields = Fields(value, known={"above", "by", "quorum"})
+    above = fields.maybe("above", _by_argument(number), ())
+    by = fields.maybe("by", document.distinct(document.items(document.name("a person"))), ())
+    quorum = fields.maybe("quorum", document.whole(1, _MAX_QUORUM), 1)
+    if value == {}:
+        fields.problem("above", "is missing, and so are by and quorum: nothing would be asked")
     for argument, threshold in above or ():
         if threshold < 0:
             fields.problem(f"above.{argument}", "must not be below 0")
+    if by and quorum is not None and quorum > len(by):
+        fields.problem("quorum", f"is more than the {len(by)} people who may approve")
     fields.finish()
-    return above
+    return above or (), tuple(sorted(by or ())), quorum or 1

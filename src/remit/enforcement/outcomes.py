@@ -8,9 +8,20 @@ from typing import Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Admitted, Outcome
-from remit.enforcement.ports import Records
-from remit.policy.model import Call
-from remit.storage.model import Activate, Effect, Entry, Mark, Marked, Release, Reserve, Unmarked
+from remit.enforcement.ports import Decider, Records
+from remit.policy.model import Call, Proposal
+from remit.storage.model import (
+    Activate,
+    Committed,
+    ConsumeApproval,
+    Effect,
+    Entry,
+    Mark,
+    Marked,
+    Release,
+    Reserve,
+    Unmarked,
+)  # fmt: skip
 
 ANEW: Final = (Activate, Marked, Unmarked)
 """Effects whose failure says that the call was decided on what is not so: it is decided once more."""
@@ -88,3 +99,15 @@ def reserves(effects: Iterable[Effect]) -> tuple[Reserve, ...]:
 def releases(effects: Iterable[Effect]) -> tuple[Release, ...]:
     """What was given back."""
     return tuple(effect for effect in effects if isinstance(effect, Release))
+
+
+def noted(decider: Decider, proposal: Proposal, committed: Committed) -> None:
+    """What is committed with an allow is known to the view at once."""
+    if committed.used:
+        decider.used(reserves(proposal.effects), committed.used)
+    for activation in proposal.starts:
+        decider.started(activation)
+    if proposal.answer.approval is not None:
+        for effect in proposal.effects:
+            if isinstance(effect, ConsumeApproval):
+                decider.consumed(effect)

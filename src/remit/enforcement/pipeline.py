@@ -25,6 +25,7 @@ from remit.enforcement.outcomes import (
     Waiting,
     asked_by,
     effects_of,
+    noted,
     releases,
     reserves,
     told_of,
@@ -36,7 +37,7 @@ from remit.kernel.errors import InDoubt, RemitError
 from remit.kernel.names import DecisionId, ServerName
 from remit.logs import logger
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
-from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Reserve, Work
+from remit.storage.model import Activate, ConsumeApproval, ConsumeProof, Effect, Entry, Reserve, Work
 from remit.storage.ports import Writer
 
 log = logger(__name__)
@@ -304,10 +305,7 @@ class Pipeline:
         if committed.failed is not None:
             failed = failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
             return failed, ()
-        if committed.used:
-            self._decider.used(reserves(effects), committed.used)
-        for activation in proposal.starts:
-            self._decider.started(activation)
+        noted(self._decider, proposal, committed)
         return proposal.answer, committed.granted
 
     def _not_committed(self, call: Call, proposal: Proposal, riders: list[Waiting], error: RemitError) -> None:
@@ -328,7 +326,7 @@ class Pipeline:
         return self._records.entry("decision", fields, id=call.id, about=f"agent:{call.caller.agent}", payload=payload)
 
     def _failed(self, effect: Effect, call: Call, view: View, *, now: Instant) -> tuple[Entry, Answer]:
-        if isinstance(effect, Reserve):
+        if isinstance(effect, (Reserve, ConsumeApproval)):
             answer = Answer(denial=self._decider.spent(effect, call, now=now))
             return self._decision(call, Proposal(answer=answer), view), answer
         return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED

@@ -26,6 +26,7 @@ from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
+from remit.policy.approved import by_call
 from remit.policy.marks import unmet
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, FactSource
@@ -38,7 +39,7 @@ from remit.policy.view import (
     no_key,
     server_record,
 )
-from remit.storage.model import Effect, Marked, Release, Reserve, Unmarked
+from remit.storage.model import ConsumeApproval, Effect, Marked, Release, Reserve, Unmarked
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
@@ -55,8 +56,9 @@ class Facts:
         reader: For what is read when it is first asked for: an agent's activations.
         covered: The coverage clock.
         reading: The same, for when a use is seen.
-        mac: A keyed hash, the same on every node: for what is compared between calls and never kept.
         written: Changes with every time that another node wrote down the use that it saw.
+        mac: The recorder's keyed hash, the same on every node: for what is compared between calls, and for what
+            approvals are bound to.
     """
 
     def __init__(  # noqa: PLR0913 - what the view is made of
@@ -76,6 +78,7 @@ class Facts:
         self._engine = engine
         self._organisations = itertools.count(1)
         self._written = written
+        self._consumed: dict[str, str] = {}  # shared by every view; only of what stands
         self._loaded: dict[str, object] = {}  # agent: what `written` said before its activations were read
         self._view = View(
             epoch=0,
@@ -89,6 +92,7 @@ class Facts:
             counters=Counters(),
             slices=Slices(engine),
             activations=Activations(covered, reading),
+            consumed=self._consumed,
             mac=mac,
         )
 
@@ -159,6 +163,7 @@ class Facts:
             coverage=source.coverage(connection),
             doubts=source.doubts(connection),
             openings=source.openings(connection),
+            approvals=by_call(source.approvals(connection)),
             organisation=self._organisation(connection),
         )
 
@@ -185,6 +190,10 @@ class Facts:
         """Reservations are given back. Must be told: else a refunded budget looks spent here."""
         for release in releases:
             self._view.counters.release(release)
+
+    def consumed(self, effect: ConsumeApproval) -> None:
+        """The writer has committed this use. Only refuses early what the writer would refuse."""
+        self._consumed[effect.request] = effect.decision
 
     def _swap(self, **changes: Any) -> None:  # noqa: ANN401 - the view's own fields
         self._view = dataclasses.replace(self._view, **changes)
@@ -232,6 +241,12 @@ class Facts:
     def _openings(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["openings"] = self._source.openings(connection)
 
+    def _approvals(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        standing = list(self._source.approvals(connection))
+        changes["approvals"] = by_call(standing)
+        for request in set(self._consumed) - {each.request for each in standing}:
+            self._consumed.pop(request, None)
+
     def _policies(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["organisation"] = self._organisation(connection)
 
@@ -253,6 +268,7 @@ _RELOADS: Mapping[str, _Reload] = {
     "freezes": Facts._freezes,  # noqa: SLF001 - as above
     "usage": Facts._usage,  # noqa: SLF001 - as above
     "doubts": Facts._doubts,  # noqa: SLF001 - as above
+    "approvals": Facts._approvals,  # noqa: SLF001 - as below
     "openings": Facts._openings,  # noqa: SLF001 - as above
     "policies": Facts._policies,  # noqa: SLF001 - as above
 }

@@ -15,10 +15,18 @@ from typing import Any
 from remit.access.model import Boundary, Rule
 from remit.kernel.clock import SECOND, Instant, window_end, window_start
 from remit.policy.conditions_denied import run_used, volume_used
-from remit.policy.denial import Budgeted, budget_exhausted, quota_used, rate_limited, replayed, unavailable
+from remit.policy.denial import (
+    Budgeted,
+    approval_lost,
+    budget_exhausted,
+    quota_used,
+    rate_limited,
+    replayed,
+    unavailable,
+)
 from remit.policy.model import Call, Denial, Proposal
 from remit.policy.sequence import RUN_KIND
-from remit.storage.model import ConsumeProof, Effect, Reserve
+from remit.storage.model import ConsumeApproval, ConsumeProof, Effect, Reserve
 
 SCALE = 10_000
 _MOST = 2**63 - 1  # what a counter's column holds
@@ -134,4 +142,6 @@ def denial_for(effect: Effect, call: Call, proposal: Proposal, now: Instant, *, 
         return replayed()
     if isinstance(effect, Reserve) and effect in proposal.effects:
         return exhausted(effect, call, now=now, used=used)
+    if isinstance(effect, ConsumeApproval):
+        return approval_lost(call)
     return unavailable(step=10, cause=f"unexpected effect {type(effect).__name__}")

@@ -65,6 +65,8 @@ def decision_fields(
         fields |= {"boundary": answer.boundary, "boundary_version": answer.boundary_version}
     if answer.opening is not None:
         fields["break_glass"] = answer.opening
+    if answer.approval is not None:
+        fields["approval"] = answer.approval
     if arguments is not None and mac is not None:
         fields["arguments"] = mac(arguments)
     return fields, _payload(call, answer, arguments, facts or {}, view)

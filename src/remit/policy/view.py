@@ -35,6 +35,7 @@ from remit.kernel.names import (
 )
 from remit.people.model import Owner
 from remit.policy.activations import Activations
+from remit.policy.approved import Asked, Standing
 from remit.policy.arguments import Validator, compiled
 from remit.policy.entitlement import Covered, Holder
 from remit.policy.limits import Limit, limits_of
@@ -320,6 +321,8 @@ class View:
     coverage: Mapping[str, Covered] = field(default_factory=dict)  # of servers whose use others tell of
     doubts: Mapping[str, tuple[Doubt, ...]] = field(default_factory=dict)  # by server
     openings: Mapping[tuple[AgentName, BoundaryName], Opening] = field(default_factory=dict)
+    approvals: Mapping[Asked, tuple[Standing, ...]] = field(default_factory=dict)  # what people were asked for
+    consumed: Mapping[str, str] = field(default_factory=dict)  # request: the decision that used its approval here
     mac: Callable[[bytes], str] = no_key  # a keyed hash, the same on every node; for what is compared between calls
 
     def opening(self, boundary: Boundary, now: Instant) -> Opening | None:

@@ -88,8 +88,7 @@ def rule(value: Rule) -> dict[str, Any]:
     if value.budget:
         budget = value.budget
         found["budget"] = {"argument": budget.argument, "max": str(budget.max), "per": budget.per}
-    if value.approval_above:
-        found["approval_above"] = {argument: str(threshold) for argument, threshold in value.approval_above}
+    found |= _approval(value)
     if value.first_use:
         found["first_use"] = value.first_use
     if value.cadence:
@@ -100,6 +99,17 @@ def rule(value: Rule) -> dict[str, Any]:
         found["ttl_seconds"] = value.ttl // 1_000_000
     if value.conditions:
         found |= conditions_document.said(value.conditions)
+    return found
+
+
+def _approval(value: Rule) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if value.approval_above:
+        found["approval_above"] = {argument: str(threshold) for argument, threshold in value.approval_above}
+    if value.approval_by:
+        found["approval_by"] = list(value.approval_by)
+    if value.approval_quorum != 1:
+        found["approval_quorum"] = value.approval_quorum
     return found
 
 

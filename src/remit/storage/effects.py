@@ -15,6 +15,7 @@ from typing import NamedTuple
 from remit.storage.model import (
     Activate,
     Committed,
+    ConsumeApproval,
     ConsumeProof,
     Effect,
     Entry,
@@ -50,6 +51,7 @@ class Wanted:
     released: set[CounterKey] = field(default_factory=set)
     activations: set[RowKey] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
+    approvals: set[str] = field(default_factory=set)  # by request
 
     def reserve(self, counter: CounterKey, expires: int) -> None:
         """A counter is written, or must stay as it is: it is there until `expires` at the least."""
@@ -69,6 +71,7 @@ class Settled:
     activations: dict[RowKey, Activate] = field(default_factory=dict)  # the rows to write, the last one for each key
     notices: list[Activate] = field(default_factory=list)
     renewed: dict[str, tuple[Renew, Going]] = field(default_factory=dict)  # by run: who renewed it last, and to what
+    approved: list[ConsumeApproval] = field(default_factory=list)  # the approvals that were used
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class _Rows:
     fresh: set[str]
     serials: dict[RowKey, int]
     runs: dict[str, Going]
+    approvals: dict[str, tuple[str, int]]  # unused, by request: its name, and until when
 
 
 def wanted(works: Iterable[Work]) -> Wanted:
@@ -97,6 +101,8 @@ def wanted(works: Iterable[Work]) -> Wanted:
                 found.activations.add(effect.key)
             elif isinstance(effect, Renew):
                 found.runs.add(effect.run)
+            elif isinstance(effect, ConsumeApproval):
+                found.approvals.add(effect.request)
             else:
                 found.released.add((effect.key, effect.window))
     return found
@@ -109,6 +115,7 @@ def settle(
     used: Mapping[CounterKey, int],
     serials: Mapping[RowKey, int] | None = None,
     runs: Mapping[str, Going] | None = None,
+    approvals: Mapping[str, tuple[str, int]] | None = None,
 ) -> Settled:
     """Run the effects of `works` in order.
 
@@ -119,9 +126,10 @@ def settle(
         used: Counters that exist, locked until the commit.
         serials: The serials of the activations that exist, locked until the commit.
         runs: The runs that exist, locked until the commit.
+        approvals: Those that stand unused, locked until the commit. The first work that names one has it.
     """
     settled = Settled(answers=[], entries=[], counters={})
-    counters, rows = dict(used), _Rows(set(fresh), dict(serials or {}), dict(runs or {}))
+    counters, rows = dict(used), _Rows(set(fresh), dict(serials or {}), dict(runs or {}), dict(approvals or {}))
     for work in works:
         if not work.effects:
             settled.answers.append(NOTHING_FAILED)
@@ -149,6 +157,9 @@ def _start(settled: Settled, effects: Iterable[Effect], rows: _Rows) -> None:
             before = rows.runs[effect.run]
             rows.runs[effect.run] = Going(before.ends, max(before.token_expires, effect.expires))
             settled.renewed[effect.run] = effect, rows.runs[effect.run]
+        elif isinstance(effect, ConsumeApproval):
+            del rows.approvals[effect.request]
+            settled.approved.append(effect)
         elif isinstance(effect, Activate):
             rows.serials[effect.key] = effect.row.serial
             settled.activations[effect.key] = effect
@@ -179,6 +190,9 @@ def _stale(effect: Effect, rows: _Rows) -> bool:
     if isinstance(effect, Renew):
         run = rows.runs.get(effect.run)
         return run is None or run.ends != effect.ends or run.token_expires <= effect.live
+    if isinstance(effect, ConsumeApproval):
+        approval, until = rows.approvals.get(effect.request, ("", 0))
+        return approval != effect.approval or until <= effect.at
     return False
 
 
@@ -186,7 +200,7 @@ def _count(effects: Sequence[Effect], counters: Mapping[CounterKey, int], change
     used: list[int] = []
     granted: list[int] = []
     for effect in effects:
-        if isinstance(effect, (ConsumeProof, Activate, Renew)):
+        if isinstance(effect, (ConsumeProof, Activate, Renew, ConsumeApproval)):
             continue
         counter = (effect.key, effect.window) if isinstance(effect, (Reserve, Release)) else (effect.key, MARKS)
         before = changed.get(counter, counters.get(counter))

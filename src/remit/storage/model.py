@@ -124,7 +124,17 @@ class Renew:
     seen: Instant
 
 
-Effect = ConsumeProof | Reserve | Release | Activate | Renew | Mark | Marked | Unmarked
+@dataclass(frozen=True, slots=True)
+class ConsumeApproval:
+    """Use a person's approval once: fails if it was used, was taken back, or is over."""
+
+    request: str
+    approval: str
+    decision: str  # the id of the decision that uses it
+    at: Instant
+
+
+Effect = ConsumeProof | Reserve | Release | Activate | Renew | ConsumeApproval | Mark | Marked | Unmarked
 
 
 @dataclass(slots=True)

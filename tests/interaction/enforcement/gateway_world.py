@@ -87,6 +87,7 @@ class Source:
         self.all_activations: list[Activation] = []
         self.all_risks: dict[str, int] = {}
         self.all_policies: dict[str, str] = {}
+        self.all_approvals: list[Any] = []
         self.all_openings: dict[Any, Any] = {}  # by agent and boundary
 
     def read(self, query: Callable[[Any], Any]) -> Any:
@@ -137,6 +138,9 @@ class Source:
 
     def openings(self, _connection: Any) -> dict[Any, Any]:
         return self.all_openings
+
+    def approvals(self, _connection: Any) -> Iterable[Any]:
+        return self.all_approvals
 
     def risks(self, _connection: Any, agent: str | None = None) -> Iterable[tuple[str, Risk]]:
         return [(name, Risk(risk, risk)) for name, risk in self.all_risks.items() if agent in (None, name)]
@@ -274,6 +278,9 @@ class World:
         self.tokens = PlainTokens()
         self.seen: list[Seen] = []  # what reached any server
         self.base = ""
+
+    def _mac(self, said: bytes) -> str:
+        return self.recorder.mac(said)
 
     def _contact(self) -> Instant:
         return self.contact()

@@ -49,8 +49,8 @@ def _clause(rule: Rule) -> dict[str, Any]:
     if limits or "limits" in more:
         said["limits"] = {**limits, **more.pop("limits", {})}
     said |= more
-    if rule.approval_above:
-        said["approval"] = {"above": {name: plain(threshold) for name, threshold in rule.approval_above}}
+    if approval := _approval(rule):
+        said["approval"] = approval
     if rule.first_use is not None:
         said["first_use"] = rule.first_use
     if rule.ttl is not None:
@@ -59,6 +59,17 @@ def _clause(rule: Rule) -> dict[str, Any]:
         said["cadence"] = duration(rule.cadence)
     if rule.needs:
         said["needs"] = list(rule.needs)
+    return said
+
+
+def _approval(rule: Rule) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if rule.approval_above:
+        said["above"] = {name: plain(threshold) for name, threshold in rule.approval_above}
+    if rule.approval_by:
+        said["by"] = list(rule.approval_by)
+    if rule.approval_quorum != 1:
+        said["quorum"] = rule.approval_quorum
     return said
 
 
