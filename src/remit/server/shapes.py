@@ -7,6 +7,7 @@ from typing import Any
 from remit.access import conditions_document
 from remit.access.model import Bound, Boundary, Purpose, Rule
 from remit.agents.model import Agent
+from remit.catalog.labels import labels_of
 from remit.catalog.model import Injection, PinState, Server, Tool
 from remit.freezes.model import Freeze
 from remit.kernel.clock import rfc3339
@@ -133,7 +134,14 @@ def server(value: Server) -> dict[str, Any]:
 
 def server_with_tools(value: Server) -> dict[str, Any]:
     """A server, with its tools."""
-    return {**server(value), "tools": [tool(each) for _, each in sorted(value.tools.items())]}
+    return {**server(value), "tools": [_labelled(value, each) for _, each in sorted(value.tools.items())]}
+
+
+def _labelled(of: Server, value: Tool) -> dict[str, Any]:
+    """A tool, with what its operator said of its data, if anything."""
+    labels = labels_of(value.name, of.labels)
+    more = {} if labels is None else {"returns": list(labels.returns), "carries_out": labels.carries_out}
+    return {**tool(value), **more}
 
 
 def _injection(value: Injection | None) -> str | None:
