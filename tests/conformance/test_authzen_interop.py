@@ -321,6 +321,7 @@ def test_discovery(pdp: Pdp) -> None:
     places = {name: said[name] for name in said if name.endswith("_endpoint")}
     assert places == {
         "access_evaluation_endpoint": pdp.url + PLACE + "evaluation",
+        "access_request_endpoint": pdp.url + PLACE + "requests",
         "access_evaluations_endpoint": pdp.url + PLACE + "evaluations",
         **{f"search_{gap}_endpoint": f"{pdp.url}{PLACE}search/{gap}" for gap in ("subject", "resource", "action")},
     }

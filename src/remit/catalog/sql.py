@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from remit.catalog.labels import Labels
 from remit.catalog.model import Injection, PinState, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
@@ -27,8 +28,13 @@ def body(server: Server) -> str:
         and {"secret": credential.secret, "header": credential.header, "format": credential.format},
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],
         "review": server.review,
+        **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
     }
     return canonical(said).decode("utf-8")
+
+
+def _labels(pattern: str, labels: Labels) -> list[Any]:
+    return [pattern, list(labels.returns), labels.carries_out]
 
 
 def pins(server: Server) -> str:
@@ -47,6 +53,10 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         review=said["review"],
         tools=found,
         set_pin=row.set_pin,
+        labels=tuple(
+            (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
+            for pattern, returns, carries_out in said.get("labels", ())
+        ),
     )
 
 

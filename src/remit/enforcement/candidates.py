@@ -69,7 +69,7 @@ class Candidates:
             call = authzen.call(one, id=DecisionId(""), point=point, purposes=own)
             if call is None:
                 continue
-            denial = self.judges.tried(call).denial
+            denial = self.judges.answer_now(call).denial
             if denial is None or (question.arguments is None and denial.code in _FOR_WANT_OF_ARGUMENTS):
                 return True
             if denial.code is Code.ENFORCEMENT_UNAVAILABLE:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from remit.attestation.model import Caller
-from remit.enforcement.model import Outcome
-from remit.policy.model import Call
-from remit.storage.model import Entry, Release, Reserve
+from remit.enforcement.model import Admitted, Outcome
+from remit.enforcement.ports import Decider, Records
+from remit.policy.model import Call, Proposal
+from remit.storage.model import (
+    Activate,
+    Committed,
+    ConsumeApproval,
+    Effect,
+    Entry,
+    Mark,
+    Marked,
+    Release,
+    Reserve,
+    Unmarked,
+)  # fmt: skip
+
+ANEW: Final = (Activate, Marked, Unmarked)
+"""Effects whose failure says that the call was decided on what is not so: it is decided once more."""
+
+Anew = Activate | Marked | Unmarked
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,30 @@ def asked_by(caller: Caller) -> dict[str, str]:
     return {"pep": caller.pep} if caller.pep else {}
 
 
+def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "") -> Waiting:
+    """What is recorded of a call's end. `cause`: what cut it."""
+    fields = {
+        "decision": call.id,
+        "agent": call.caller.agent,
+        "purpose": call.caller.purpose,
+        "action": call.action,
+        "outcome": outcome.value,
+        **asked_by(call.caller),
+        **({"cause": cause} if cause else {}),
+    }
+    # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
+    used = call if outcome is Outcome.OK and call.tool is not None else None
+    failed = call if outcome is Outcome.ERROR and call.tool is not None else None
+    return Waiting(call.id, records.entry("outcome", fields), used, failed)
+
+
+def effects_of(admitted: Admitted, outcome: Outcome) -> tuple[Release | Mark, ...]:
+    """What commits with an outcome: what is given back and, of a call that came to ok, what later ones stand on."""
+    rest = admitted.meter.left() if admitted.meter is not None else ()
+    after = admitted.after if outcome is Outcome.OK else ()
+    return (*given_back(admitted.reserved, outcome), *rest, *after)
+
+
 def given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release, ...]:
     """What a call gives back: all of it (but a start that was counted) if it was certainly not sent, else nothing.
 
@@ -46,3 +89,25 @@ def given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release
         return ()
     spared = (reserve for reserve in reserved if not reserve.key.startswith("quota "))
     return tuple(Release(reserve.key, reserve.window, reserve.amount) for reserve in spared)
+
+
+def reserves(effects: Iterable[Effect]) -> tuple[Reserve, ...]:
+    """What was reserved, in its order."""
+    return tuple(effect for effect in effects if isinstance(effect, Reserve))
+
+
+def releases(effects: Iterable[Effect]) -> tuple[Release, ...]:
+    """What was given back."""
+    return tuple(effect for effect in effects if isinstance(effect, Release))
+
+
+def noted(decider: Decider, proposal: Proposal, committed: Committed) -> None:
+    """What is committed with an allow is known to the view at once."""
+    if committed.used:
+        decider.used(reserves(proposal.effects), committed.used)
+    for activation in proposal.starts:
+        decider.started(activation)
+    if proposal.answer.approval is not None:
+        for effect in proposal.effects:
+            if isinstance(effect, ConsumeApproval):
+                decider.consumed(effect)

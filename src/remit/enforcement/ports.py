@@ -13,7 +13,7 @@ from remit.kernel.names import ActionName
 from remit.outbound.model import Patience
 from remit.policy.declared.judge import Asked, Judgement
 from remit.policy.model import Answer, Call, Denial, Proposal
-from remit.storage.model import ConsumeProof, Entry, Release, Reserve
+from remit.storage.model import ConsumeApproval, ConsumeProof, Entry, Release, Reserve
 
 if TYPE_CHECKING:
     from remit.outbound.response import Response
@@ -75,8 +75,12 @@ class Decider(Protocol):
         """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...
 
-    def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation found nothing left."""
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
+        """The denial of a call whose reservation, or approval, found nothing left."""
+        ...
+
+    def consumed(self, effect: ConsumeApproval) -> None:
+        """An approval was used, and that is committed."""
         ...
 
     def recorded(self, call: Call, proposal: Proposal, view: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # noqa: ANN401 - as above
@@ -101,6 +105,17 @@ class Decider(Protocol):
         now: Instant,
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries let arguments through."""
+        ...
+
+    def conditions(
+        self,
+        view: Any,  # noqa: ANN401 - as above
+        caller: Caller,
+        action: ActionName,
+        *,
+        now: Instant,
+    ) -> Mapping[str, Any]:
+        """What of the caller's boundaries no schema says, as `_meta` of the tool; empty if there is nothing."""
         ...
 
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
@@ -139,7 +154,7 @@ class Judges(Protocol):
         """The agents whose boundaries name an action, in order."""
         ...
 
-    def tried(self, call: Call) -> Answer:
+    def answer_now(self, call: Call) -> Answer:
         """The answer that a call would get now, its effects dropped. Blocks: for a thread."""
         ...
 

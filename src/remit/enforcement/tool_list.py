@@ -69,7 +69,10 @@ class ToolList:
         def narrow(action: ActionName, schema: Mapping[str, Any]) -> Mapping[str, Any]:
             return self._decider.narrowed(view, x.caller, action, schema, now=admitted.evaluated_at)
 
-        shown = lists.shown(now, self._decider.shown(view, x.caller), narrow)
+        def tell(action: ActionName) -> Mapping[str, Any]:
+            return self._decider.conditions(view, x.caller, action, now=admitted.evaluated_at)
+
+        shown = lists.shown(now, self._decider.shown(view, x.caller), narrow, tell)
         return Finished(denials.result(x.id, lists.answer(shown, modern=x.modern)), Outcome.OK)
 
     async def _ask(

@@ -18,6 +18,7 @@ ERRORS = "/errors"  # a page for each code
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
 SEARCH = "/access/v1/search/"  # and what is searched for
+REQUESTS = "/access/v1/requests"
 OUTCOMES = "/v1/outcomes"
 POINTS = frozenset({EVALUATION, EVALUATIONS, OUTCOMES, *(SEARCH + gap for gap in ("subject", "resource", "action"))})
 _ELSEWHERE = "Host or Origin is not this server's"
@@ -33,6 +34,7 @@ class App:
     gateway: ASGIApp  # /mcp/{server}, /servers/{server}/mcp and their metadata
     me_can: ASGIApp
     evaluation: ASGIApp  # what enforcement points ask and report
+    requests: ASGIApp  # what agents and enforcement points ask people for
     token: ASGIApp  # POST /oauth2/token
     rest: ASGIApp
     proxies: TrustedProxies | None = None  # None: no header is believed to hold a client's certificate
@@ -58,6 +60,9 @@ class App:
                 return
             if path in POINTS:
                 await self.evaluation(scope, receive, send)
+                return
+            if path == REQUESTS or path.startswith(REQUESTS + "/"):
+                await self.requests(scope, receive, send)
                 return
             if path == TOKEN_PATH and scope["method"] == "POST":
                 await self.token(scope, receive, send)

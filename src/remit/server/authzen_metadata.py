@@ -11,11 +11,12 @@ from starlette.routing import Route
 from remit.kernel.canonical import encode
 from remit.keys import jose
 from remit.keys.model import TokenKeys
-from remit.server.app import EVALUATION, EVALUATIONS, SEARCH
+from remit.server.app import EVALUATION, EVALUATIONS, REQUESTS, SEARCH
 from remit.tokens.metadata import JWKS_PATH
 
 DISCOVERY: Final = "/.well-known/authzen-configuration"
 TYPE: Final = "remit-authzen-metadata+jwt"  # of its own, so that it passes for no token
+ACCESS_REQUEST: Final = "urn:openid:authzen:capability:access-request"
 COAZ: Final = "urn:remit:authzen:capability:coaz-mcp-default-mapping"
 _HEADERS: Final = {"Cache-Control": "public, max-age=300"}
 
@@ -29,7 +30,8 @@ def configuration(base: str) -> dict[str, Any]:
         "search_subject_endpoint": base + SEARCH + "subject",
         "search_resource_endpoint": base + SEARCH + "resource",
         "search_action_endpoint": base + SEARCH + "action",
-        "capabilities": [COAZ],
+        "access_request_endpoint": base + REQUESTS,
+        "capabilities": [ACCESS_REQUEST, COAZ],
         "jwks_uri": base + JWKS_PATH,
     }
 

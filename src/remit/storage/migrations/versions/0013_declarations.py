@@ -6,8 +6,8 @@ from alembic import op
 
 from remit.storage.migrations.columns import column
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 
 def upgrade() -> None:
