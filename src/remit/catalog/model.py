@@ -21,6 +21,16 @@ class Tier(StrEnum):
     LOW = "low"
 
 
+class Mode(StrEnum):
+    """What is done about a call to a server that bounds or policies refuse.
+
+    enforce: it is refused. observe: it is recorded as one that would be, and forwarded; before a server is governed.
+    """
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
 class PinState(StrEnum):
     """Whether the definition last seen is the one that was approved.
 
@@ -66,6 +76,12 @@ class Server:
     review: str  # "pin-on-first-use" or "quarantine"
     tools: Mapping[ToolName, Tool]
     set_pin: str  # hex SHA-256 over the approved set of (name, pin); "" before the first import
+    mode: Mode = Mode.ENFORCE
+
+    @property
+    def observed(self) -> bool:
+        """Whether what bounds and policies refuse is forwarded all the same."""
+        return self.mode is Mode.OBSERVE
 
     @property
     def host(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from remit.catalog.model import Injection, PinState, Server, Tier, Tool
+from remit.catalog.model import Injection, Mode, PinState, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
 from remit.storage.schema import servers, tools
@@ -27,6 +27,7 @@ def body(server: Server) -> str:
         and {"secret": credential.secret, "header": credential.header, "format": credential.format},
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],
         "review": server.review,
+        **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
     }
     return canonical(said).decode("utf-8")
 
@@ -47,6 +48,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         review=said["review"],
         tools=found,
         set_pin=row.set_pin,
+        mode=Mode(said.get("mode", Mode.ENFORCE)),
     )
 
 

@@ -79,6 +79,8 @@ def show_decision(found: Mapping[str, Any]) -> None:
     """What `remit why` says."""
     denial = found.get("denial")
     verb = "allowed" if found["decision"] else "denied"
+    if found.get("would_deny"):
+        verb = "let through, its server being only observed, and would be denied"
     style = "green" if found["decision"] else "red"
     data_text(f"{'✓' if found['decision'] else '✗'} {found['agent']} was {verb} {found['action']}", style=style)
     facts({f"  {name}": value for name, value in _what(found).items() if value not in (None, "", {}, [])})
@@ -130,7 +132,7 @@ def _show_denial(agent: str, denial: Mapping[str, Any]) -> None:
 
 def _outcome(found: Mapping[str, Any]) -> str:
     outcome = found.get("outcome")
-    if not found["decision"]:
+    if not found["decision"] and not found.get("would_deny"):
         return "nothing was forwarded"
     if not outcome:
         return "not yet known"

@@ -33,6 +33,7 @@ log = logger(__name__)
 _RIDE_SECONDS: Final = 0.005
 _RETRY_SECONDS: Final = 1.0
 _MAX_WAITING: Final = 100_000
+Aside = Callable[[Call, Answer, Any, Instant], None]  # call, committed answer, the view, when
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
 )
@@ -66,6 +67,8 @@ class Pipeline:
         self._recovery = recovery
         self._clock = clock
         self.metrics = metrics or Metrics()
+        self.aside: Aside | None = None
+        """Told of each committed decision; what it does must be next to nothing."""
         self.doorstep = Doorstep(records=records, writer=writer, clock=clock, metrics=self.metrics)
         self._waiting: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -90,7 +93,10 @@ class Pipeline:
         if admitted is None:
             raise self._unavailable("contention", None, call)
         self.metrics.seconds.observe(time.perf_counter() - started)
-        if (denial := admitted.answer.denial) is None:
+        denial, would = admitted.answer.denial, admitted.answer.would_deny
+        if would is not None:
+            self.metrics.decisions.labels("would_deny", would.code.value).inc()
+        elif denial is None:
             self.metrics.allowed.inc()
         else:
             self.metrics.decisions.labels("deny", denial.code.value).inc()
@@ -109,7 +115,11 @@ class Pipeline:
             self._recovery.note_closed(call.id)
         if answer is None:
             return None
-        reserved = tuple(effect for effect in proposal.effects if isinstance(effect, Reserve))
+        if self.aside is not None:
+            self.aside(call, answer, view, now)
+        # What would be denied has reserved nothing: a failed reservation undid the others.
+        effects = () if answer.would_deny else proposal.effects
+        reserved = tuple(effect for effect in effects if isinstance(effect, Reserve))
         if answer.opening is not None:
             call = replace(call, under=answer.opening)  # it ends with the opening, and what it uses is not renewed
         return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved)
@@ -171,7 +181,7 @@ class Pipeline:
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
-        waiting = self._told_of(call, outcome, cause)
+        waiting = self._told_of(call, outcome, cause, observed=admitted.answer.would_deny is not None)
         if releases := given_back(admitted.reserved, outcome):
             self._settle([waiting], releases)
             return
@@ -185,7 +195,8 @@ class Pipeline:
         Raises:
             EnforcementUnavailable: It is not recorded. After an `InDoubt` it will be, unless it is already.
         """
-        waiting, releases = self._told_of(admitted.call, outcome), given_back(admitted.reserved, outcome)
+        waiting = self._told_of(admitted.call, outcome, observed=admitted.answer.would_deny is not None)
+        releases = given_back(admitted.reserved, outcome)
         try:
             await self._writer.submit_async(Work((waiting.entry,), releases))
         except RemitError as error:
@@ -283,7 +294,7 @@ class Pipeline:
             doubts.append(Doubt(self._told_of(call, Outcome.NOT_SENT), given=call.id))
         self._doubt(doubts)
 
-    def _told_of(self, call: Call, outcome: Outcome, cause: str = "") -> Waiting:
+    def _told_of(self, call: Call, outcome: Outcome, cause: str = "", *, observed: bool = False) -> Waiting:
         fields = {
             "decision": call.id,
             "agent": call.caller.agent,
@@ -292,7 +303,10 @@ class Pipeline:
             "outcome": outcome.value,
             **asked_by(call.caller),
             **({"cause": cause} if cause else {}),
+            **({"observed": True} if observed else {}),
         }
+        if observed:  # no allow stood behind it: it justifies nothing, and speaks against nobody
+            return Waiting(call.id, self._records.entry("outcome", fields))
         # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
         used = call if outcome is Outcome.OK and call.tool is not None else None
         failed = call if outcome is Outcome.ERROR and call.tool is not None else None
@@ -304,7 +318,7 @@ class Pipeline:
 
     def _failed(self, effect: Effect, call: Call, view: View, *, now: Instant) -> tuple[Entry, Answer]:
         if isinstance(effect, Reserve):
-            answer = Answer(denial=self._decider.spent(effect, call, now=now))
+            answer = self._decider.relaxed(Answer(denial=self._decider.spent(effect, call, now=now)), call)
             return self._decision(call, Proposal(answer=answer), view), answer
         return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
 

@@ -40,7 +40,7 @@ _LOOP_SECONDS: Final = 10.0
 _VIEW_STEP: Final = 1
 _FREEZE_STEP: Final = 3
 # Topics that no running call depends on.
-_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token", "combinations", "keys"})
+_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token", "combinations", "keys", "policy_sets"})
 
 
 def ends(answer: Answer, *, blind: bool = False) -> bool:

@@ -20,6 +20,7 @@ from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Call, Code, Denial, Proposal, Violation
+from remit.policy.observe import in_observe, relaxed
 from remit.policy.ports import Ruling, Slice, Verdict
 from remit.policy.schema import MANDATE_URI, METHODS, PASSING
 from remit.policy.setting import Moment, run_opened, setting_in
@@ -29,13 +30,21 @@ from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, V
 from remit.storage.model import Effect, Reserve
 
 
-def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
+def decide(call: Call, view: View, *, now: Instant) -> Proposal:
     """Propose an answer to one call, and the effects that must commit with it.
 
     Nothing is written here. The committed answer is the decision: if an effect finds its
     row changed, the writer turns the proposal into that denial (`limits.denial_for`).
     The caller's proof is consumed whatever the answer is.
     """
+    proposal = _decided(call, view, now=now)
+    if proposal.answer.denial is None:
+        return proposal
+    answer = relaxed(proposal.answer, call, view)
+    return proposal if answer is proposal.answer else replace(proposal, answer=answer)
+
+
+def _decided(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
     trial = _Trial(call, view, now)
     # (1) A view that may be stale decides nothing: a freeze could be missing from it.
     if not view.fresh(now):
@@ -43,7 +52,7 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR091
     # (2) The caller is authenticated; what it may not see ends here, exactly like what does not exist.
     agent = acting(view, call.caller)
     server = view.servers.get(call.server)
-    if agent is None or server is None or not _sees(agent, call):
+    if agent is None or server is None or not (_sees(agent, call) or in_observe(call, server.server)):
         return trial.deny(refuse.not_visible())
     # (3) A freeze anywhere on the path wins over everything that was ever approved.
     if (freeze := view.freeze_on(call, agent.agent)) is not None:
@@ -197,7 +206,7 @@ def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: S
         if (denial := _ruled_out(verdict, view)) is not None:
             return trial.deny(denial)
     # (8) Methods have no rules of their own: they pass as a whole, or not at all.
-    live = [b for b in agent.reach.servers[call.server] if now < b.not_after]
+    live = [b for b in agent.reach.servers.get(call.server, ()) if now < b.not_after]
     passes = method in PASSING or (method == "resources/read" and call.resource == MANDATE_URI)
     if not passes or not live:
         return trial.deny(refuse.not_granted(call))

@@ -27,6 +27,7 @@ from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
 from remit.policy.organisation import Organisation
+from remit.policy.organisations import Organisations
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
 from remit.policy.view import (
@@ -40,7 +41,7 @@ from remit.storage.model import Release, Reserve
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
-_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations", "keys"})
+_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations", "keys", "policy_sets"})
 
 
 class Facts:
@@ -69,8 +70,8 @@ class Facts:
     ) -> None:
         self._source = source
         self._reader = reader
-        self._engine = engine
-        self._organisations = itertools.count(1)
+        self._serials = itertools.count(1)
+        self.organisations = Organisations(engine)
         self._written = written
         self._loaded: dict[str, object] = {}  # agent: what `written` said before its activations were read
         self._view = View(
@@ -224,9 +225,9 @@ class Facts:
         changes["organisation"] = self._organisation(connection)
 
     def _organisation(self, connection: Connection) -> Organisation:
-        files, serial = self._source.policies(connection), next(self._organisations)
+        files, serial = self._source.policies(connection), next(self._serials)
         try:
-            return organisation.read(files, self._engine, serial=serial)
+            return self.organisations.read(files, serial=serial)
         except RemitError as error:
             return organisation.unreadable(files, fault=error.public, serial=serial)
 

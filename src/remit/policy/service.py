@@ -29,9 +29,10 @@ from remit.policy.facts import Facts
 from remit.policy.limits import exhausted
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
+from remit.policy.observe import relaxed
+from remit.policy.observing import Observing
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
-from remit.policy.schema import for_catalog
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.widen import widenings
 from remit.storage.model import Release, Reserve
@@ -63,6 +64,7 @@ class PolicyService:
     def __init__(self, *, facts: Facts, engine: Engine, clock: Clock, mac: Callable[[bytes], str], docs: str) -> None:
         self._facts = facts
         self._engine = engine
+        self._widened: tuple[tuple[str, str], list[str]] = ("", ""), []
         self._clock = clock
         self._mac = mac
         self._docs = docs
@@ -114,6 +116,10 @@ class PolicyService:
         if call.under is None and self._named(call):
             self._facts.view().activations.failed(_tried(call), at)
 
+    def observing(self) -> Observing:
+        """What compares decisions with those by another policy set."""
+        return Observing(self._facts.organisations, self._engine)
+
     def _named(self, call: Call) -> bool:
         """Whether a boundary of the agent names what was called. Names that it makes up must not fill the memory."""
         record = acting(self._facts.view(), call.caller)
@@ -124,6 +130,10 @@ class PolicyService:
     def decide(self, call: Call, view: View, *, now: Instant) -> Proposal:
         """Propose an answer, and the effects that must commit with it."""
         return decide(call, view, now=now)
+
+    def relaxed(self, answer: Answer, call: Call) -> Answer:
+        """An answer that came of the commit, as it stands on a server that is only observed."""
+        return relaxed(answer, call, self._facts.view())
 
     def frozen(self, call: Call) -> Answer | None:
         """The denial of a call that a freeze covers, else None: step 3 by itself, for calls that already run."""
@@ -203,6 +213,7 @@ class PolicyService:
         denial = answer.denial
         if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
             raise NotFound(f"Unknown tool: {split_action(action)[1]}"[:200])
+        would = answer.would_deny
         told: dict[str, Any] = {
             "decision": answer.allowed,
             "agent": call.caller.agent,
@@ -215,6 +226,8 @@ class PolicyService:
             "epoch": view.epoch,
             "denial": None if denial is None else self.told(denial, call, epoch=view.epoch, evaluated_at=now),
         }
+        if would is not None:
+            told["would_deny"] = self.told(would, call, epoch=view.epoch, evaluated_at=now)
         if denial is not None and caller is None:
             told["denial"] |= {"step": denial.step, "cause": denial.cause}
         return told
@@ -227,10 +240,8 @@ class PolicyService:
         Raises:
             ConfigInvalid: One cannot be read or does not validate; names file and line.
         """
-        read = organisation.read(files, self._engine)
         known = [record.server for record in self._facts.view().servers.values()] if servers is None else servers
-        organisation.check(read, for_catalog(known), self._engine)
-        return read
+        return self._facts.organisations.check(files, known)
 
     def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
         """Why the policy files `after` let through what `before` do not; empty if they do not.
@@ -238,12 +249,16 @@ class PolicyService:
         Raises:
             ConfigInvalid: `after` cannot be read.
         """
-        following = organisation.read(after, self._engine)
+        key = organisation.digest(before), organisation.digest(after)
+        if self._widened[0] == key:
+            return list(self._widened[1])  # it is asked before the writer's turn, and within it
+        following = self._facts.organisations.read(after)
         try:
-            standing = organisation.read(before, self._engine)
+            standing = self._facts.organisations.read(before)
         except ConfigInvalid:
             return ["the policies in force cannot be read, and so nothing is allowed now"]
-        return widenings(standing, following)
+        self._widened = key, widenings(standing, following)
+        return list(self._widened[1])
 
 
 def _tried(call: Call) -> ActivationKey:
