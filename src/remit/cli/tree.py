@@ -27,6 +27,7 @@ _KINDS: Final = {
 _YAML: Final = {".yaml", ".yml"}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_FILE: Final = 1 << 20
+TESTS: Final = (".test.yaml", ".test.yml")
 _FOR_PEOPLE: Final = "README.md"  # of a directory kept in git; names no rule that anybody could believe in
 _LATER: Final = "is not available in this version"
 
@@ -96,6 +97,8 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
 
 
 def _policy(path: Path, file: str) -> list[dict[str, Any]]:
+    if path.name.endswith(TESTS):
+        return []  # tests of the policies beside them, for `remit policy test`
     if path.suffix == ".cedarschema":
         raise ConfigInvalid(f"{file} {_LATER}")
     if path.suffix != ".cedar" or not path.is_file():
