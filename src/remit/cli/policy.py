@@ -16,7 +16,7 @@ app.command("format", epilog=examples("remit policy format ./remit", "remit poli
 )
 app.command("lint", epilog=examples("remit policy lint ./remit", "remit policy lint ./remit --json"))(policy_files.lint)
 app.command("test", epilog=examples("remit policy test ./remit", "remit policy test ./remit --json"))(
-    policy_files.tested
+    policy_files.cases
 )
 app.command("observe", epilog=examples("remit policy observe ./remit", "remit policy observe --stop"))(
     policy_sets.observe

@@ -50,7 +50,7 @@ def format_(
     return Exit.DIFFERS if check and changed else Exit.OK
 
 
-def tested(directory: Where = Path(), json: Json = False) -> int:
+def cases(directory: Where = Path(), json: Json = False) -> int:
     """Run the tests beside the policies of DIR (policies/*.test.yaml). Exit 4 if one fails."""
     from remit.cli import policy_tests  # noqa: PLC0415 - the engine is loaded by the commands that need it
 

@@ -130,7 +130,7 @@ def history(json: Json = False, as_: As = None) -> int:
     else:
         columns = ("version", "state", "since", "by", "files", "digest")
         rows = [
-            [row["version"], row["state"], row["since"], row["by"], row["files_count"], row["digest"][:12]]
+            [row["version"], row["state"], row["since"], row["by"], row["files"], row["digest"][:12]]
             for row in answer["sets"]
         ]
         table(columns, rows)

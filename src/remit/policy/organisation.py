@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from remit.kernel.errors import ConfigInvalid
 from remit.policy import schema
 from remit.policy.ports import Engine
 
+_NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
 PREFIX = "organisation "  # of ids in a slice: no policy of the organisation can pass for a boundary's permit
 _AT_ONCE: Final = 32  # policies that the engine reads in one call, which holds everything up for a millisecond
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|//[^\n]*|;', re.DOTALL)
@@ -82,15 +83,23 @@ def _meets(constraint: object, entities: frozenset[tuple[str, str]]) -> bool:
     return any((each.get("type"), each.get("id")) in entities for each in named)
 
 
-def read(files: Mapping[str, str], engine: Engine, *, serial: int = 0) -> Organisation:
+def read(
+    files: Mapping[str, str], engine: Engine, *, serial: int = 0, known: Mapping[str, Mapping[str, Any]] = _NOTHING
+) -> Organisation:
     """Read policy files.
+
+    Args:
+        files: Their texts, by name.
+        engine: Reads Cedar.
+        serial: What slices of it are kept under.
+        known: What the engine made of statements that it read before, by their text.
 
     Raises:
         ConfigInvalid: One cannot be parsed, uses template slots, or repeats an `@id`; names file and line.
     """
     policies: list[Policy] = []
     for file, text in sorted(files.items()):
-        policies.extend(_read_file(file, text, engine))
+        policies.extend(_read_file(file, text, engine, known))
     _check_ids(policies)
     return Organisation(tuple(policies), digest(files), serial, titles={policy.id: policy.title for policy in policies})
 
@@ -105,15 +114,19 @@ def unreadable(files: Mapping[str, str], *, fault: str, serial: int) -> Organisa
     return Organisation((), digest(files), serial, fault)
 
 
-def _read_file(file: str, text: str, engine: Engine) -> Iterator[Policy]:
+def _read_file(file: str, text: str, engine: Engine, known: Mapping[str, Mapping[str, Any]]) -> Iterator[Policy]:
     """The policies of one file. The engine takes a stretch of them at once: one by one takes four times as long."""
     found = list(statements(text))
-    for at in range(0, len(found), _AT_ONCE):
-        part = found[at : at + _AT_ONCE]
-        for number, ((line, statement), cedar) in enumerate(zip(part, _parsed(file, part, engine), strict=True)):
-            annotations = cedar.get("annotations", {})
-            name = annotations.get("id") or f"{file.removesuffix('.cedar')}:{at + number + 1}"
-            yield Policy(name, annotations.get("title"), file, line, statement, cedar)
+    new = [each for each in found if each[1] not in known]
+    made: dict[str, Mapping[str, Any]] = {}
+    for at in range(0, len(new), _AT_ONCE):
+        part = new[at : at + _AT_ONCE]
+        made |= zip((statement for _, statement in part), _parsed(file, part, engine), strict=True)
+    for number, (line, statement) in enumerate(found, start=1):
+        cedar = made[statement] if statement in made else known[statement]
+        annotations = cedar.get("annotations", {})
+        name = annotations.get("id") or f"{file.removesuffix('.cedar')}:{number}"
+        yield Policy(name, annotations.get("title"), file, line, statement, cedar)
     _check_whole(file, text, len(found), engine)
 
 
@@ -162,18 +175,21 @@ def _invalid(file: str, line: int, public: str) -> ConfigInvalid:
     return ConfigInvalid(f"{file}:{line}: {public}", detail=f"policy file {file}")
 
 
-def check(organisation: Organisation, catalog: Mapping[str, Any], engine: Engine) -> None:
-    """Validate each policy strictly against the schema of the catalog.
+def check(
+    organisation: Organisation, catalog: Mapping[str, Any], engine: Engine, *, known: Collection[str] = ()
+) -> None:
+    """Validate each policy strictly against the schema of the catalog; each by itself, so those `known` to fit fit.
 
     Raises:
         ConfigInvalid: One does not validate; names file and line.
     """
-    if not organisation.policies:
+    new = [policy for policy in organisation.policies if policy.text not in known]
+    if not new:
         return
     parsed = engine.schema(catalog)
-    if not engine.faults("\n".join(policy.text for policy in organisation.policies), parsed):
+    if not engine.faults("\n".join(policy.text for policy in new), parsed):
         return
-    for policy in organisation.policies:  # to say which
+    for policy in new:  # to say which
         if faults := engine.faults(policy.text, parsed):
             said = "; ".join(fault.removeprefix("for policy `policy0`, ") for fault in faults)
             raise _invalid(policy.file, policy.line, said)

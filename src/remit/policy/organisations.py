@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from remit.catalog.model import Server
 from remit.kernel.canonical import encode
@@ -21,6 +21,8 @@ from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine
 from remit.policy.schema import for_catalog
 
+K = TypeVar("K")
+V = TypeVar("V")
 _KEPT: Final = 8  # sets; one of a thousand policies takes some 4 MB
 
 
@@ -30,7 +32,9 @@ class Organisations:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._read: OrderedDict[str, Organisation] = OrderedDict()
+        self._statements: Mapping[str, Mapping[str, Any]] = {}  # of the set that was read last: most stay as they are
         self._valid: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._fitting: tuple[str, frozenset[str]] = ("", frozenset())  # the last catalog, and statements that fit it
         self._lock = threading.Lock()  # held for a look only, never while something is read
 
     def read(self, files: Mapping[str, str], *, serial: int = 0) -> Organisation:
@@ -43,11 +47,10 @@ class Organisations:
         with self._lock:
             found = self._read.get(digest)
         if found is None:
-            found = organisation.read(files, self._engine)
+            found = organisation.read(files, self._engine, known=self._statements)
             with self._lock:
-                self._read[digest] = found
-                while len(self._read) > _KEPT:
-                    self._read.popitem(last=False)
+                self._statements = {policy.text: policy.cedar for policy in found.policies}
+                _keep(self._read, digest, found)
         return replace(found, serial=serial)
 
     def check(self, files: Mapping[str, str], servers: Collection[Server]) -> Organisation:
@@ -57,13 +60,19 @@ class Organisations:
             ConfigInvalid: One cannot be read or does not validate; names file and line.
         """
         found, catalog = self.read(files), for_catalog(servers)
-        key = found.digest, hashlib.sha256(encode(catalog)).hexdigest()
+        shape = hashlib.sha256(encode(catalog)).hexdigest()
         with self._lock:
-            known = key in self._valid
+            known, (fitting, statements) = (found.digest, shape) in self._valid, self._fitting
         if not known:
-            organisation.check(found, catalog, self._engine)
+            organisation.check(found, catalog, self._engine, known=statements if fitting == shape else ())
             with self._lock:
-                self._valid[key] = None
-                while len(self._valid) > _KEPT:
-                    self._valid.popitem(last=False)
+                self._fitting = shape, frozenset(policy.text for policy in found.policies)
+                _keep(self._valid, (found.digest, shape), None)
         return found
+
+
+def _keep(among: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep one more, and let go of the oldest."""
+    among[key] = value
+    while len(among) > _KEPT:
+        among.popitem(last=False)

@@ -25,11 +25,11 @@ class SetState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
-    """One version, whole. `by` is who brought it in; `since` is when it came into its state."""
+    """One version; its files are read where they are needed. `by` brought it in; `since` it is in its state."""
 
     number: int
     digest: str
-    files: Mapping[str, str]
+    files: int  # how many
     state: SetState
     by: str
     created: Instant

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Instant
@@ -13,48 +13,59 @@ from remit.policy.flips import Count, Kind, Tally, merged
 from remit.policy.policy_set import PolicySet, SetState
 from remit.storage.policy_schema import policy_flips, policy_sets
 
+_SHOWN: Final = [column for column in policy_sets.c if column.name != "body"]
+
 
 class SqlPolicySets:
-    """Policy sets, on one connection."""
+    """Policy sets, on one connection. What they hold is read alone: it may be megabytes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def all(self) -> list[PolicySet]:
         """Every set, newest first."""
-        query = select(policy_sets).order_by(policy_sets.c.number.desc())
+        query = select(*_SHOWN).order_by(policy_sets.c.number.desc())
         return [_set(row) for row in self._connection.execute(query)]
 
     def find(self, version: str) -> PolicySet | None:
         """One set, or None."""
-        query = select(policy_sets).where(policy_sets.c.version == version)
-        row = self._connection.execute(query).one_or_none()
+        row = self._connection.execute(select(*_SHOWN).where(policy_sets.c.version == version)).one_or_none()
         return None if row is None else _set(row)
+
+    def with_digest(self, digest: str) -> PolicySet | None:
+        """The newest set of these files, or None."""
+        return self._first(policy_sets.c.digest == digest)
 
     def in_state(self, state: SetState) -> PolicySet | None:
         """The set in a state that one set has at most (enforced, observe)."""
-        query = select(policy_sets).where(policy_sets.c.state == state.value).order_by(policy_sets.c.number.desc())
-        row = self._connection.execute(query).first()
-        return None if row is None else _set(row)
+        return self._first(policy_sets.c.state == state.value)
 
-    def put(self, value: PolicySet) -> None:
-        """Insert or replace."""
-        values = {"state": value.state.value, "since": value.since}
-        done = self._connection.execute(
-            update(policy_sets).where(policy_sets.c.version == value.version).values(values)
-        )
-        if done.rowcount == 0:
-            files = canonical(dict(value.files)).decode("utf-8")
-            whole = {
-                "version": value.version, "number": value.number, "digest": value.digest, "files": files,
-                "by": value.by, "created": value.created,
-            }  # fmt: skip
-            self._connection.execute(insert(policy_sets).values(**whole, **values))
+    def files(self, version: str) -> dict[str, str]:
+        """The files of a set, by name; none of a set that there is not."""
+        query = select(policy_sets.c.body).where(policy_sets.c.version == version)
+        body = self._connection.execute(query).scalar_one_or_none()
+        return {} if body is None else dict(parse(body))
+
+    def put(self, value: PolicySet, files: Mapping[str, str] | None = None) -> None:
+        """Write a new set with its files; without them, the state of one that is there."""
+        moved = {"state": value.state.value, "since": value.since}
+        if files is None:
+            self._connection.execute(update(policy_sets).where(policy_sets.c.version == value.version).values(moved))
+            return
+        whole = {
+            "version": value.version, "number": value.number, "digest": value.digest, "files": value.files,
+            "body": canonical(dict(files)).decode("utf-8"), "by": value.by, "created": value.created,
+        }  # fmt: skip
+        self._connection.execute(insert(policy_sets).values(**whole, **moved))
 
     def remove(self, version: str) -> None:
         """Delete a set, and what was counted of it."""
         self._connection.execute(delete(policy_flips).where(policy_flips.c.version == version))
         self._connection.execute(delete(policy_sets).where(policy_sets.c.version == version))
+
+    def _first(self, where: ColumnElement[bool]) -> PolicySet | None:
+        row = self._connection.execute(select(*_SHOWN).where(where).order_by(policy_sets.c.number.desc())).first()
+        return None if row is None else _set(row)
 
 
 class SqlFlips:
@@ -91,6 +102,11 @@ def observed(connection: Connection) -> PolicySet | None:
     return SqlPolicySets(connection).in_state(SetState.OBSERVE)
 
 
+def files_of(connection: Connection, version: str) -> dict[str, str]:
+    """The files of a set."""
+    return SqlPolicySets(connection).files(version)
+
+
 def _tally(row: Row[Any]) -> Tally:
     examples: Iterable[Any] = parse(row.examples)
     return {(Kind(row.kind), row.policy): Count(row.times, list(examples))}
@@ -100,7 +116,7 @@ def _set(row: Row[Any]) -> PolicySet:
     return PolicySet(
         number=row.number,
         digest=row.digest,
-        files=parse(row.files),
+        files=row.files,
         state=SetState(row.state),
         by=row.by,
         created=Instant(row.created),

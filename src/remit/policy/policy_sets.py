@@ -47,7 +47,7 @@ class PolicySets:
             self._add(tx, before, SetState.RETIRED, by=_MACHINE, now=now)
         if standing is not None:
             self._move(tx, standing, SetState.RETIRED, by=by, now=now)
-        known = next((each for each in rows.all() if each.digest == digest(after)), None)
+        known = rows.with_digest(digest(after))
         if known is None:
             return self._add(tx, after, SetState.ENFORCED, by=by, now=now).version
         return self._move(tx, known, SetState.ENFORCED, by=by, now=now).version
@@ -66,7 +66,7 @@ class PolicySets:
             return observed
         if observed is not None:
             self._move(tx, observed, SetState.DRAFT, by=by, now=now)
-        known = next((each for each in rows.all() if each.digest == wanted), None)
+        known = rows.with_digest(wanted)
         if known is None:
             return self._add(tx, files, SetState.OBSERVE, by=by, now=now)
         return self._move(tx, known, SetState.OBSERVE, by=by, now=now)
@@ -81,9 +81,10 @@ class PolicySets:
         kept = rows.all()
         number = 1 + max((each.number for each in kept), default=0)
         new = PolicySet(
-            number=number, digest=digest(files), files=files, state=state, by=by.person, created=now, since=now
+            number=number, digest=digest(files), files=len(files), state=state, by=by.person, created=now, since=now
         )
-        self._write(tx, None, new, by=by)
+        rows.put(new, files)
+        self._record(tx, None, new, by=by)
         for old in [each for each in kept if each.state in {SetState.DRAFT, SetState.RETIRED}][KEPT:]:
             rows.remove(old.version)
             gone = Changed(what="policy_set", name=old.version, change="prune", before=old.body(), after=None)
@@ -92,11 +93,11 @@ class PolicySets:
 
     def _move(self, tx: Transaction, value: PolicySet, state: SetState, *, by: Actor, now: Instant) -> PolicySet:
         moved = replace(value, state=state, since=now)
-        self._write(tx, value, moved, by=by)
+        SqlPolicySets(tx.connection).put(moved)
+        self._record(tx, value, moved, by=by)
         return moved
 
-    def _write(self, tx: Transaction, before: PolicySet | None, after: PolicySet, *, by: Actor) -> None:
-        SqlPolicySets(tx.connection).put(after)
+    def _record(self, tx: Transaction, before: PolicySet | None, after: PolicySet, *, by: Actor) -> None:
         changed = Changed(
             what="policy_set",
             name=after.version,

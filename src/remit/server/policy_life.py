@@ -16,7 +16,7 @@ from remit.policy.files import PolicyFiles
 from remit.policy.flips import Count, Kind, Tally
 from remit.policy.organisation import digest
 from remit.policy.policy_set import PolicySet, SetState, before, differing
-from remit.policy.policy_set_sql import SqlFlips, SqlPolicySets
+from remit.policy.policy_set_sql import SqlFlips, SqlPolicySets, files_of
 from remit.policy.policy_sets import PolicySets
 from remit.policy.sql import load_all
 from remit.server.first_words import POLICIES, FirstWords
@@ -52,8 +52,8 @@ class PolicyLife:
 
     def show(self, version: str) -> dict[str, Any]:
         """One set with its files, and how it differs from what is in force."""
-        found, stored = self.reader.read(lambda connection: (_found(connection, version), load_all(connection)))
-        return {**shown(found), "files": dict(found.files), "differs": differing(stored, found.files)}
+        found, files, stored = self.reader.read(lambda connection: _whole(connection, version))
+        return {**shown(found), "texts": files, "differs": differing(stored, files)}
 
     def observe(self, files: Mapping[str, str], *, by: Actor) -> dict[str, Any]:
         """Put a set beside the one in force.
@@ -65,7 +65,7 @@ class PolicyLife:
         self.checker.check_policies(files)
         sets = PolicySets(records=self.records)
         found = self.writer.change(lambda tx: sets.observe(tx, files, by=by, now=self.clock.now()))
-        return {**shown(found), "differs": differing(self.reader.read(load_all), found.files)}
+        return {**shown(found), "differs": differing(self.reader.read(load_all), files)}
 
     def put_aside(self, *, by: Actor) -> dict[str, Any]:
         """Observe nothing any more.
@@ -91,9 +91,9 @@ class PolicyLife:
             NotFound: No such version.
             ConfigInvalid: It does not validate against what is in the catalog now; nothing changed.
         """
-        found, stored = self.reader.read(lambda connection: (_found(connection, version), load_all(connection)))
+        _, files, stored = self.reader.read(lambda connection: _whole(connection, version))
         # Read and validated before the writer's turn, which all decisions wait for: within it, this is known.
-        self._judged(stored, found.files)
+        self._judged(stored, files)
 
         def apply(tx: Transaction) -> dict[str, Any]:
             return self._enforce(tx, version, by=by, counts=counts)
@@ -135,19 +135,19 @@ class PolicyLife:
         return self.checker.widens(stored, files) if changed_files(stored, files) else ()
 
     def _enforce(self, tx: Transaction, version: str, *, by: Actor, counts: bool) -> dict[str, Any]:
-        stored, found, now = load_all(tx.connection), _found(tx.connection, version), self.clock.now()
-        differs = differing(stored, found.files)
+        (found, files, stored), now = _whole(tx.connection, version), self.clock.now()
+        differs = differing(stored, files)
         if not differs:
             return {**shown(found), "change": "unchanged", "waits": False, "differs": {}}
-        reasons, first = self._judged(stored, found.files), FirstWords(tx.connection).find(POLICIES)
+        reasons, first = self._judged(stored, files), FirstWords(tx.connection).find(POLICIES)
         saying = Saying(person=by.person, counts=counts, first=first, now=now)
-        widening = saying.widening(stored, found.files, reasons) if reasons else None
+        widening = saying.widening(stored, files, reasons) if reasons else None
         said = {"differs": differs, "widens": list(reasons)}
         if widening is not None:
             self._say(tx, widening, list(differs), counts=counts, by=by)
             if widening.waits:
                 return {**shown(found), "change": "widen", "waits": True, "note": saying.note(widening), **said}
-        self.files.become(tx, found.files, by=by)
+        self.files.become(tx, files, by=by)
         self.files.settled(tx, stored, by=by, now=now)
         return {**shown(_found(tx.connection, version)), "change": "enforced", "waits": False, **said}
 
@@ -163,6 +163,12 @@ def _found(connection: Connection, version: str) -> PolicySet:
     return found
 
 
+def _whole(connection: Connection, version: str) -> tuple[PolicySet, dict[str, str], dict[str, str]]:
+    """A set, its files, and those in force."""
+    found = _found(connection, version)
+    return found, files_of(connection, version), load_all(connection)
+
+
 def shown(value: PolicySet) -> dict[str, Any]:
     """A set, without its files."""
     return {
@@ -171,7 +177,7 @@ def shown(value: PolicySet) -> dict[str, Any]:
         "since": rfc3339(value.since),
         "by": value.by,
         "created": rfc3339(value.created),
-        "files_count": len(value.files),
+        "files": value.files,
         "digest": value.digest,
     }
 

@@ -14,7 +14,7 @@ from remit.kernel.errors import RemitError
 from remit.logs import logger
 from remit.policy.flips import Tally
 from remit.policy.observing import Candidate, Observing
-from remit.policy.policy_set_sql import SqlFlips, observed
+from remit.policy.policy_set_sql import SqlFlips, files_of, observed
 from remit.storage.ports import Transaction, Writer
 
 _EVERY: Final = 0.05  # seconds between two looks at what waits
@@ -50,7 +50,7 @@ class PolicyWatch:
         if found is None:
             self.observing.take(None)
         elif known is None or known.version != found.version:
-            self.observing.take(Candidate(found.version, found.files))
+            self.observing.take(Candidate(found.version, files_of(connection, found.version)))
 
     async def run(self) -> None:
         """Compare what was decided and write down what came of it, until cancelled."""

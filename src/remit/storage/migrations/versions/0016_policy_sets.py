@@ -11,7 +11,8 @@ down_revision = "0011"
 
 _TABLES = {
     "policy_sets": (
-        "version* text, number int, digest text, files text, state text, by text, created bigint, since bigint"
+        "version* text, number int, digest text, files int, body text, state text, by text, created bigint, "
+        "since bigint"
     ),
     "policy_flips": ("version* text, base* text, node* text, kind* text, policy* text, times bigint, examples text"),
 }
