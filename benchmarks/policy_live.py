@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def measure(bench: Bench, *, rounds: int, count: int, files: int) -> list[dict[s
                 if kind is one:  # all but one of these were read before
                     world.bring(policies(count, files, version=2 * number, changed=1))
                 gc.collect()
-                found = runner.run(world.meanwhile(lambda fresh=fresh: world.bring(fresh)))
+                found = runner.run(world.meanwhile(partial(world.bring, fresh)))
                 kind.add(found, warm=number > 0)
             still.add(runner.run(world.meanwhile(lambda: time.sleep(0.5))), warm=number > 0)
     new, more = f"{count} new policies in {files} files", f"{count} policies, one of them new"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Outcome
@@ -34,6 +35,31 @@ class Doubt:
 def asked_by(caller: Caller) -> dict[str, str]:
     """Which enforcement point asked, for an entry; nothing if the agent came itself."""
     return {"pep": caller.pep} if caller.pep else {}
+
+
+def said_of(call: Call, outcome: Outcome, cause: str, *, observed: bool) -> dict[str, Any]:
+    """The fields of an outcome's entry; `observed` is that of a call that would have been denied."""
+    return {
+        "decision": call.id,
+        "agent": call.caller.agent,
+        "purpose": call.caller.purpose,
+        "action": call.action,
+        "outcome": outcome.value,
+        **asked_by(call.caller),
+        **({"cause": cause} if cause else {}),
+        **({"observed": True} if observed else {}),
+    }
+
+
+def waiting_for(call: Call, entry: Entry, outcome: Outcome, *, observed: bool) -> Waiting:
+    """An outcome, and what it says of the entitlement: only a use that came to something justifies it.
+
+    Keep-alive calls that fail do not; nor does a call behind which no allow stood, which speaks against nobody either.
+    """
+    counts = call.tool is not None and not observed
+    used = call if counts and outcome is Outcome.OK else None
+    failed = call if counts and outcome is Outcome.ERROR else None
+    return Waiting(call.id, entry, used, failed)
 
 
 def given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release, ...]:

@@ -17,7 +17,7 @@ from remit.attestation.model import Caller
 from remit.enforcement.doorstep import Doorstep
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
-from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back
+from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back, said_of, waiting_for
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
@@ -295,22 +295,8 @@ class Pipeline:
         self._doubt(doubts)
 
     def _told_of(self, call: Call, outcome: Outcome, cause: str = "", *, observed: bool = False) -> Waiting:
-        fields = {
-            "decision": call.id,
-            "agent": call.caller.agent,
-            "purpose": call.caller.purpose,
-            "action": call.action,
-            "outcome": outcome.value,
-            **asked_by(call.caller),
-            **({"cause": cause} if cause else {}),
-            **({"observed": True} if observed else {}),
-        }
-        if observed:  # no allow stood behind it: it justifies nothing, and speaks against nobody
-            return Waiting(call.id, self._records.entry("outcome", fields))
-        # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
-        used = call if outcome is Outcome.OK and call.tool is not None else None
-        failed = call if outcome is Outcome.ERROR and call.tool is not None else None
-        return Waiting(call.id, self._records.entry("outcome", fields), used, failed)
+        entry = self._records.entry("outcome", said_of(call, outcome, cause, observed=observed))
+        return waiting_for(call, entry, outcome, observed=observed)
 
     def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
         fields, payload = self._decider.recorded(call, proposal, view)

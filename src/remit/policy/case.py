@@ -16,6 +16,7 @@ from remit.policy.model import Code
 
 _TYPES: Final = ("string", "number", "integer", "boolean", "array", "object")
 _EXPECTED: Final = frozenset({"allow", "deny", *Code})
+MAYBE: Final = "optional "  # before the type of an argument that may be left out
 _FIELDS: Final = {
     "name", "agent", "owner", "purpose", "action", "arguments", "run", "instance", "at", "expect", "policy",
 }  # fmt: skip
@@ -92,15 +93,19 @@ def _case(spec: object, *, file: str, line: int) -> Case:
 
 
 def input_schema(types: Mapping[str, Any]) -> dict[str, Any]:
-    """`{amount: number}` as a JSON Schema; a whole schema (with `type: object`) as it is."""
-    if types.get("type") == "object" and "properties" in types:
+    """`{amount: number, note: optional string}` as a JSON Schema; a whole one (with `properties`) as it is."""
+    if "properties" in types:
         return dict(types)
-    return {"type": "object", "properties": {name: {"type": kind} for name, kind in types.items()}}
+    return {
+        "type": "object",
+        "properties": {name: {"type": kind.removeprefix(MAYBE)} for name, kind in types.items()},
+        "required": [name for name, kind in types.items() if not kind.startswith(MAYBE)],
+    }
 
 
 def inferred(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """The types of arguments as they are written in tests, where nothing says what a tool takes."""
-    return {name: _kind(value) for name, value in arguments.items()}
+    """The types of arguments as they are written in tests, where nothing says what a tool takes, nor that it must."""
+    return {name: MAYBE + _kind(value) for name, value in arguments.items()}
 
 
 def _kind(value: object) -> str:
@@ -122,10 +127,14 @@ def _tools(value: object) -> dict[str, Mapping[str, Any]]:
     for action, types in _object(value).items():
         _action(action)
         types_ = _object(types)
-        if "properties" not in types_ and not all(each in _TYPES for each in types_.values()):
+        if "properties" not in types_ and not all(_is_type(each) for each in types_.values()):
             raise Malformed(f"what {action} takes is argument: type, a type being one of {', '.join(_TYPES)}")
         found[action] = types_
     return found
+
+
+def _is_type(value: object) -> bool:
+    return isinstance(value, str) and value.removeprefix(MAYBE) in _TYPES
 
 
 def _action(value: object) -> str:

@@ -173,10 +173,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
     checker = token_checker(ground)
     pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
-    watch = PolicyWatch(observing=policy.observing(), writer=writer, node=lambda: database.node)
-    pipeline.aside = watch.observing.saw
-    feed.subscribe(watch.follow, watch.reload)
-    database.reader.read(watch.reload)
+    watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
@@ -217,6 +214,16 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         consenting=consenting,
         watch=watch,
     )
+
+
+def _watch(ground: Ground, pipeline: Pipeline) -> PolicyWatch:
+    """What compares decisions with those by a policy set that is observed."""
+    database = ground.database
+    watch = PolicyWatch(observing=ground.policy.observing(), writer=database.writer, node=lambda: database.node)
+    pipeline.aside = watch.observing.saw
+    database.feed.subscribe(watch.follow, watch.reload)
+    database.reader.read(watch.reload)
+    return watch
 
 
 def _among_nodes(ground: Ground, governance: Later[Governance]) -> Nodes:

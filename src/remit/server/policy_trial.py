@@ -36,7 +36,7 @@ from remit.people.document import SpecInvalid
 from remit.people.model import Owner
 from remit.policy import organisation
 from remit.policy.activations import Activations
-from remit.policy.case import Case, Suite, inferred, input_schema
+from remit.policy.case import MAYBE, Case, Suite, inferred, input_schema
 from remit.policy.decide import decide
 from remit.policy.model import Answer, Call, Code
 from remit.policy.organisation import Organisation
@@ -249,7 +249,8 @@ def _bounded(clause: Clause) -> dict[str, str]:
     }
     if clause.budget is not None:
         found[clause.budget.argument] = "number"
-    return found | {name: "number" for name, _ in clause.approval_above}
+    found |= {name: "number" for name, _ in clause.approval_above}
+    return {name: MAYBE + kind for name, kind in found.items()}
 
 
 def _made_up(name: str) -> Server:
