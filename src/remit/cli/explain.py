@@ -80,7 +80,7 @@ def show_decision(found: Mapping[str, Any]) -> None:
     denial = found.get("denial")
     verb = "allowed" if found["decision"] else "denied"
     if found.get("would_deny"):
-        verb = "let through, its server being only observed, and would be denied"
+        verb = "let through, though it would be denied were the server not only observed:"
     style = "green" if found["decision"] else "red"
     data_text(f"{'✓' if found['decision'] else '✗'} {found['agent']} was {verb} {found['action']}", style=style)
     facts({f"  {name}": value for name, value in _what(found).items() if value not in (None, "", {}, [])})
