@@ -70,6 +70,7 @@ class Facts:
     ) -> None:
         self._source = source
         self._reader = reader
+        self._engine = engine
         self._serials = itertools.count(1)
         self.organisations = Organisations(engine)
         self._written = written
