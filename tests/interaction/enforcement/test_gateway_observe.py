@@ -171,3 +171,38 @@ def test_back_in_enforce_it_is_refused_again() -> None:
         world.change("server:payments")
 
     run_in_world(scenario)
+
+
+def test_a_server_beside_it_stays_enforced() -> None:
+    """Attack: one server is observed, and the others are let go with it."""
+
+    async def scenario(world: World) -> None:
+        await observed(world)
+        await world.server("books", streamable(payments(json_response=True), json_response=True, stateless=True))
+        world.agent("bot", rule("books/transfer", at_most("amount", "500.00")))
+        answer = (await world.modern("books", "tools/call", transfer(900))).json()
+        assert answer["result"]["structuredContent"]["code"] == "constraint_violated"
+        tools = (await world.modern("books", "tools/list")).json()["result"]["tools"]
+        assert [tool["name"] for tool in tools] == ["transfer"]
+        hidden = (await world.modern("books", "tools/call", {"name": "delete_all", "arguments": {}})).json()
+        assert hidden["error"]["message"] == "Unknown tool: delete_all"
+        assert world.calls() == []
+
+    run_in_world(scenario)
+
+
+def test_a_budget_that_others_spent_is_only_observed_too() -> None:
+    """The writer alone knows it; what the call tried to reserve is undone, and nothing of it is given back later."""
+
+    async def scenario(world: World) -> None:
+        await observed(world)
+        world.agent("bot", rule("payments/transfer", budget=budget("amount", "10.00")))
+        await ask(world, "tools/call", transfer(5))
+        (key,) = world.writer.counters
+        world.writer.counters[key] = 100_000  # another node's calls
+        assert "moved" in str(await ask(world, "tools/call", transfer(5)))
+        assert said(world) == [("allow", None, True), ("would_deny", "budget_exhausted", True)]
+        assert await world.outcomes() == ["ok", "ok"]
+        assert world.writer.counters[key] == 100_000
+
+    run_in_world(scenario)
