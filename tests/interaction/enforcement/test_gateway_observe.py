@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from typing import Any
 
 import pytest
@@ -202,7 +203,12 @@ def test_a_budget_that_others_spent_is_only_observed_too() -> None:
         world.writer.counters[key] = 100_000  # another node's calls
         assert "moved" in str(await ask(world, "tools/call", transfer(5)))
         assert said(world) == [("allow", None, True), ("would_deny", "budget_exhausted", True)]
-        assert await world.outcomes() == ["ok", "ok"]
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))  # and nobody listens there
+        world.move("payments", listener.getsockname()[1])
+        await ask(world, "tools/call", transfer(5))
+        listener.close()
+        assert await world.outcomes() == ["ok", "ok", "not_sent"]
         assert world.writer.counters[key] == 100_000
 
     run_in_world(scenario)
