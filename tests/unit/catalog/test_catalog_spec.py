@@ -124,3 +124,9 @@ def test_a_destructive_hint_against_a_low_tier_is_a_contradiction() -> None:
     assert not contradicts(Tier.HIGH, destructive)
     assert not contradicts(Tier.LOW, {"annotations": {"destructiveHint": "true", "readOnlyHint": False}})
     assert not contradicts(Tier.LOW, {"annotations": None})
+
+
+def test_a_server_is_enforced_unless_it_says_observe() -> None:
+    assert [spec.server(PAYMENTS | more).observed for more in ({}, {"mode": "enforce"}, {"mode": "observe"})] == [
+        False, False, True,
+    ]  # fmt: skip
