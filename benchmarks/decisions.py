@@ -150,6 +150,9 @@ class Estate:
     def doubts(self, _connection: Connection) -> dict[str, Any]:
         return {}
 
+    def approvals(self, _connection: Connection) -> list[Any]:
+        return []
+
     def openings(self, _connection: Connection) -> dict[Any, Any]:
         return {}
 

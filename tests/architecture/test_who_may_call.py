@@ -22,13 +22,12 @@ SERVICES = {
     "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",
     "certification.service", "certification.usage.importing", "certification.usage.listening",
     "certification.usage.sources", "certification.withdrawal.withdrawing", "freezes.service", "people.service",
-    "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service", "reviews.terms",
-    "reviews.undoing",
+    "requests.service", "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service",
+    "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
-    "server.life", "server.nodes", "server.opening", "server.policy_life", "server.policy_watch", "server.rewrap",
-    "server.state", "storage.database",
-    "tokens.authorizing",
+    "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life", "server.policy_watch",
+    "server.rewrap", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
@@ -43,13 +42,21 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.offline",
         "keys.service",
         "keys.signing",
+        "requests.sealed",
         "vault.service",
     },
     "unseal_bytes": {"keys.keyfile", "keys.passphrase"},
     "unwrap": {"keys.offline", "keys.service"},
     "AESGCM": {"keys.seal"},
     # The keys under which payloads and secrets are sealed.
-    "data_key": {"audit.log", "audit.service", "audit.source_offline", "keys.service", "vault.service"},
+    "data_key": {
+        "audit.log",
+        "audit.service",
+        "audit.source_offline",
+        "keys.service",
+        "requests.sealed",
+        "vault.service",
+    },
     "load_data_key": {"audit.log"},
     "ensure_data_key": {"agents.service", "vault.service"},
     "derive": {
@@ -60,6 +67,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.offline",
         "keys.passphrase",  # Argon2id's own method
         "keys.service",
+        "server.compose",  # what binds a denial to its call
         "server.compose_governance",
         "server.state",
     },
@@ -80,7 +88,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "tokens.service",
     },
     "log_key": {"audit.log", "audit.sequencer", "keys.service"},
-    "keys.active": {"connectors.told", "server.me_mandate", "tokens.service"},
+    "keys.active": {"connectors.told", "server.me_mandate", "server.notifying", "tokens.service"},
     # An upstream credential leaves the vault in one place, on its way out.
     "scanner": {"enforcement.upstream", "vault.service"},
     # A decision is proposed by one function and made durable by one pipeline.
@@ -92,7 +100,14 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.policy_trial",
     },
     "admit": {"enforcement.mcp", "enforcement.points"},
-    "submit_async": {"enforcement.doorstep", "enforcement.pipeline", "server.me", "tokens.service"},
+    "submit_async": {
+        "enforcement.doorstep",
+        "enforcement.doubts",
+        "enforcement.passing",
+        "enforcement.pipeline",
+        "server.me",
+        "tokens.service",
+    },
     "writer.submit": {"tokens.refusals"},
     # State changes: services, and the few endpoints whose state has no room of its own.
     "writer.change": SERVICES,
@@ -105,6 +120,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.compose_governance",
         "server.consenting",
         "server.life",
+        "server.notifying",
         "server.trusting",
     },
     "HTTPConnection": {"cli.wire"},

@@ -14,6 +14,7 @@ _MODERN = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transp
 _PRACTICES = "https://modelcontextprotocol.io/specification/2025-06-18/basic/security_best_practices"
 _C2SP = "https://c2sp.org/{}"
 _AUTHZEN = "https://openid.net/specs/authorization-api-1_0.html"
+_ARAP = "https://github.com/openid/authzen/tree/main/profiles/authzen-access-request-approval"  # draft 1
 _JAG = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-identity-assertion-authz-grant"
 _CIMD = "https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document-01"
 _MCP_AUTH = "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization"
@@ -315,6 +316,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "What is not declared, not there or not visible is a decision of false, all three alike.",
         "design: invariant 9",
     ),
+    Requirement("arap:submission", "An access request is a task, and once approved says to ask again.", _ARAP),
+    Requirement("arap:errors", "What is wrong with an access request has its own problem type.", _ARAP),
     Requirement("authzen:stored-attributes", "Of Remit's own types stored attributes win.", "design: interfaces"),
     Requirement("authzen:malformed", "A missing or wrong-typed field, an empty body, an array: 400.", _AUTHZEN),
     Requirement("authzen:http", "Unauthenticated 401, media type 415, size 413, other methods 405.", _AUTHZEN),

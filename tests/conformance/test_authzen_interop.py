@@ -90,4 +90,6 @@ def test_the_configuration_names_what_there_is() -> None:
     assert json.loads(answer.body) == {
         "policy_decision_point": "https://remit.test",
         "access_evaluation_endpoint": "https://remit.test/access/v1/evaluation",
+        "access_request_endpoint": "https://remit.test/access/v1/requests",
+        "capabilities": ["urn:openid:authzen:capability:access-request"],
     }

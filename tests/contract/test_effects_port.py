@@ -12,9 +12,20 @@ from remit.kernel.clock import Instant
 from remit.storage import bundle
 from remit.storage.database import Database
 from remit.storage.memory import MemoryWriter
-from remit.storage.model import Committed, ConsumeProof, Effect, Entry, Release, Reserve, Work
+from remit.storage.model import (
+    Committed,
+    ConsumeProof,
+    Effect,
+    Entry,
+    Mark,
+    Marked,
+    Release,
+    Reserve,
+    Unmarked,
+    Work,
+)
 from remit.storage.ports import Writer
-from remit.storage.schema import bundles
+from remit.storage.schema import bundles, counters
 
 FAR = Instant(4_000_000_000_000_000)
 NOON = Instant(1_700_000_000_000_000)
@@ -176,3 +187,69 @@ def test_keys_may_hold_any_text(scene: Scene) -> None:
     assert scene.batch(work("a", ConsumeProof(key, FAR), reserve(key, 1, 1)))[0] == Committed(None, (1,))
     assert scene.batch(work("b", ConsumeProof(key, FAR)))[0].failed is not None
     assert scene.batch(work("c", reserve(key, 1, 1)))[0].failed is not None
+
+
+def mark(key: str, at: int = NOON) -> Mark:
+    return Mark(key, Instant(at), FAR)
+
+
+def test_what_must_have_been_is_looked_at_in_the_order_of_the_works(scene: Scene) -> None:
+    needed = Marked("approved", Instant(1))
+    before, marking, after = scene.batch(work("a", needed), work("b", mark("approved")), work("c", needed))
+    assert (before.failed, marking.failed, after.failed) == (needed, None, None)
+    assert scene.batch(work("d", needed))[0] == Committed(None)
+    assert scene.headers() == [b"deny a Marked", b"allow b", b"allow c", b"allow d"]
+
+
+def test_what_was_too_long_ago_is_as_if_it_never_was(scene: Scene) -> None:
+    scene.batch(work("a", mark("approved")), work("b", mark("approved", NOON - 5)))
+    assert scene.batch(work("c", Marked("approved", NOON)))[0] == Committed(None)  # the latest counts
+    late = Marked("approved", Instant(NOON + 1))
+    assert scene.batch(work("d", late))[0] == Committed(late)
+
+
+def test_what_must_not_have_been_is_looked_at_in_the_order_of_the_works(scene: Scene) -> None:
+    free = Unmarked("tainted", FAR)
+    assert scene.batch(work("a", free), work("b", mark("tainted")), work("c", free)) == [
+        Committed(None),
+        Committed(None),
+        Committed(free),
+    ]
+    assert scene.batch(work("d", free))[0] == Committed(free)
+
+
+def test_a_work_that_fails_marks_nothing_and_reserves_nothing(scene: Scene) -> None:
+    free, over = Unmarked("tainted", FAR), reserve("budget", 2, 1)
+    assert scene.batch(work("a", mark("tainted"), over))[0] == Committed(over)
+    assert scene.batch(work("b", free))[0] == Committed(None)
+    needed = Marked("approved", Instant(1))
+    assert scene.batch(work("c", reserve("budget", 1, 1), needed))[0] == Committed(needed)
+    assert scene.batch(work("d", reserve("budget", 1, 1)))[0] == Committed(None, (1,))
+
+
+def test_one_work_may_ask_that_nothing_was_and_mark_that_it_is(scene: Scene) -> None:
+    both = (Unmarked("tainted", FAR), mark("tainted"))
+    first, second = scene.batch(work("a", *both), work("b", *both))
+    assert (first.failed, second.failed) == (None, both[0])
+
+
+def test_as_much_as_is_left_is_granted_and_no_less_than_the_least(scene: Scene) -> None:
+    some = Reserve("volume", NOON, FAR, 6, 10, least=1)
+    found = scene.batch(work("a", some), work("b", some), work("c", some))
+    assert [each.granted for each in found] == [(6,), (4,), ()]
+    assert [each.failed for each in found] == [None, None, some]
+    scene.batch(work("d", Release("volume", NOON, 3)))
+    much = Reserve("volume", NOON, FAR, 9, 10, least=4)
+    assert scene.batch(work("e", much))[0].failed == much
+    assert scene.batch(work("f", Reserve("volume", NOON, FAR, 9, 10, least=3)))[0].granted == (3,)
+
+
+def test_a_mark_is_kept_for_as_long_as_the_last_one_said(scene: Scene) -> None:
+    """A sweep must not forget what is still asked for, because it was first marked for a shorter time."""
+    scene.batch(work("a", Mark("tainted", NOON, Instant(NOON + 1))))
+    scene.batch(work("b", Mark("tainted", Instant(NOON + 1), FAR)))
+    writer = scene.writer
+    if isinstance(writer, MemoryWriter):
+        return
+    found = writer.change(lambda tx: tx.connection.execute(select(counters.c.expires)).scalar_one())
+    assert found == FAR

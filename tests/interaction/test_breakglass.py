@@ -20,7 +20,7 @@ from remit.agents.signals import Signal
 from remit.attestation.model import Caller
 from remit.audit.objects import OBJECTS
 from remit.certification.breakglass import BreakGlass
-from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros
+from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros, rfc3339
 from remit.kernel.errors import Conflict, Forbidden, Malformed, NotFound
 from remit.kernel.names import (
     ActionName,
@@ -39,6 +39,8 @@ from remit.policy.cedar import CedarEngine
 from remit.policy.decide import decide
 from remit.policy.facts import Facts
 from remit.policy.model import Answer, Call
+from remit.requests.deliveries import SqlDeliveries
+from remit.requests.telling import Telling
 from remit.reviews.ground import Ground
 from remit.reviews.model import QuestionState
 from remit.reviews.service import ReviewService
@@ -73,6 +75,7 @@ class Emergency:
         self.breakglass = BreakGlass(
             writer=rig.writer, reader=rig.writer, records=rig.records, clock=rig.clock, signals=rig.agents,
             questions=lambda: self.reviews, uses=lambda _opening: 2,
+            pager=Telling(base="https://remit.test", clock=rig.clock, webhooks=("https://pager.test/",)),
         )  # fmt: skip
         self.reviews = ReviewService(
             Ground(
@@ -118,6 +121,10 @@ class Emergency:
         found = self.rig.writer.read(lambda c: SqlNotices(c).newest([BOT], most=100, unseen=False))
         return [each.said for each in reversed(found)]
 
+    def pages(self) -> list[dict[str, Any]]:
+        found = self.rig.writer.read(lambda c: SqlDeliveries(c).due(Instant(2**60), 99))
+        return [each.body for each in found]
+
     def questions(self) -> list[Any]:
         return [each for each in self.reviews.queue(None) if each.kind.value == "breakglass_review"]
 
@@ -157,6 +164,17 @@ def test_it_ends_by_itself(emergency: Emergency) -> None:
     assert emergency.decided("5000.00").allowed
     emergency.rig.clock.at += 1
     assert not emergency.decided("5000.00").allowed
+
+
+def test_opening_pages_who_is_on_duty_and_says_when_its_review_is_due(emergency: Emergency) -> None:
+    opening = emergency.open()
+    (page,) = emergency.pages()
+    assert (page["event"], page["opening"], page["opened_by"]) == ("breakglass_opened", opening.opening, "lee")
+    assert page["review_due"] == rfc3339(opening.ends + DAY)
+    emergency.later(31 * MINUTE)
+    assert len(emergency.pages()) == 1, "its end wakes nobody"
+    emergency.later(DAY)
+    assert [each["event"] for each in emergency.pages()] == ["breakglass_opened", "breakglass_unreviewed"]
 
 
 def test_opening_pages_the_owner_and_security_and_is_recorded(emergency: Emergency) -> None:

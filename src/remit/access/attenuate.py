@@ -11,6 +11,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
+from remit.access.conditions import Conditions
+from remit.access.conditions_widen import both, possible
 from remit.access.draft import Clause
 from remit.access.model import Bound, Rule
 from remit.access.widen import rule_widens
@@ -24,8 +26,8 @@ N = TypeVar("N", Decimal, int)
 def attenuated(rules: Rules, asked: Sequence[Clause] | None) -> dict[ActionName, Rule]:
     """The rules that are left of `rules`; all of them where nothing was asked for.
 
-    Bounds meet: a value passes if it passes both. Rates, budgets and `limited` stay those of `rules`: what was asked
-    for beside comes on top (`further`), so that a limit on a critical action never takes a person's place.
+    Bounds and conditions meet: what passes, passes both. Rates, budgets and `limited` stay those of `rules`: what was
+    asked for beside comes on top (`further`), so that a limit on a critical action never takes a person's place.
     """
     if asked is None:
         return {action: replace(rule, needs=()) for action, rule in rules.items()}
@@ -33,10 +35,12 @@ def attenuated(rules: Rules, asked: Sequence[Clause] | None) -> dict[ActionName,
     for action, rule in rules.items():
         clauses = clauses_for(action, asked)
         if clauses:
-            left = replace(rule, needs=())
+            left, times = replace(rule, needs=()), True
             for clause in clauses:
-                left = _met(left, clause)
-            if all(_possible(bound) for bound in left.when):
+                met = _met(left, clause)
+                times = times and possible(left.conditions, clause.conditions, met.conditions)
+                left = met
+            if times and all(_possible(bound) for bound in left.when):
                 found[action] = left
     return found
 
@@ -79,7 +83,25 @@ def _said(rule: Rule, clause: Clause) -> Rule:
         rate=(clause.rate or rule.rate) if limited else rule.rate,
         budget=(clause.budget or rule.budget) if limited else rule.budget,
         approval_above=tuple(sorted(thresholds.items())) if limited else rule.approval_above,
+        conditions=_conditions_said(rule.conditions, clause.conditions),
+        approval_by=clause.approval_by or rule.approval_by,
+        approval_quorum=max(clause.approval_quorum, rule.approval_quorum),
     )  # fmt: skip
+
+
+def _conditions_said(old: Conditions | None, new: Conditions | None) -> Conditions | None:
+    """The new conditions, with what they do not say taken from the old ones; what was done before adds up."""
+    if old is None or new is None:
+        return old if new is None else new
+    return replace(
+        new,
+        windows=new.windows or old.windows,
+        volume=new.volume or old.volume,
+        max_depth=old.max_depth if new.max_depth is None else new.max_depth,
+        requires_before=(*old.requires_before, *new.requires_before),
+        forbidden_after=(*old.forbidden_after, *new.forbidden_after),
+        per_run=old.per_run if new.per_run is None else new.per_run,
+    )
 
 
 def _filled(old: Bound | None, new: Bound) -> Bound:
@@ -105,7 +127,12 @@ def _met(rule: Rule, clause: Clause) -> Rule:
     if rule.limited:
         for argument, threshold in clause.approval_above:
             above[argument] = min(threshold, above.get(argument, threshold))
-    return replace(rule, when=tuple(when), approval_above=tuple(sorted(above.items())))
+    return replace(
+        rule, when=tuple(when), approval_above=tuple(sorted(above.items())),
+        approval_by=tuple(each for each in rule.approval_by if each in clause.approval_by) or rule.approval_by,
+        approval_quorum=max(rule.approval_quorum, clause.approval_quorum),
+        conditions=both(rule.conditions, clause.conditions),
+    )  # fmt: skip
 
 
 def _possible(bound: Bound) -> bool:

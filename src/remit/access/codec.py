@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from remit.access import conditions_document
 from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate, Rule
 from remit.kernel.canonical import canonical
@@ -90,8 +91,7 @@ def _clause(clause: Clause | Rule, action: str) -> dict[str, Any]:
         said["rate"] = [clause.rate.count, clause.rate.per]
     if clause.budget is not None:
         said["budget"] = [clause.budget.argument, str(clause.budget.max), clause.budget.per]
-    if clause.approval_above:
-        said["approval_above"] = [[argument, str(threshold)] for argument, threshold in clause.approval_above]
+    said |= _approval(clause)
     if clause.first_use is not None:
         said["first_use"] = clause.first_use
     if clause.ttl is not None:
@@ -100,6 +100,19 @@ def _clause(clause: Clause | Rule, action: str) -> dict[str, Any]:
         said["cadence"] = clause.cadence
     if clause.needs:
         said["needs"] = list(clause.needs)
+    if clause.conditions is not None:
+        said["conditions"] = conditions_document.said(clause.conditions)
+    return said
+
+
+def _approval(clause: Clause | Rule) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if clause.approval_above:
+        said["approval_above"] = [[argument, str(threshold)] for argument, threshold in clause.approval_above]
+    if clause.approval_by:
+        said["approval_by"] = list(clause.approval_by)
+    if clause.approval_quorum != 1:
+        said["approval_quorum"] = clause.approval_quorum
     return said
 
 
@@ -118,16 +131,19 @@ def _bound(bound: Bound) -> dict[str, Any]:
 
 
 def _bounds(said: Mapping[str, Any]) -> dict[str, Any]:
-    rate, budget = said.get("rate"), said.get("budget")
+    rate, budget, conditions = said.get("rate"), said.get("budget"), said.get("conditions")
     return {
         "when": tuple(_bound_from(each) for each in said.get("when", ())),
         "rate": rate and Rate(count=rate[0], per=rate[1]),
         "budget": budget and Budget(argument=budget[0], max=Decimal(budget[1]), per=budget[2]),
         "approval_above": tuple((name, Decimal(most)) for name, most in said.get("approval_above", ())),
+        "approval_by": tuple(said.get("approval_by", ())),
+        "approval_quorum": said.get("approval_quorum", 1),
         "first_use": said.get("first_use"),
         "ttl": said.get("ttl"),
         "cadence": said.get("cadence"),
         "needs": tuple(ActionName(each) for each in said.get("needs", ())),
+        "conditions": None if conditions is None else conditions_document.read_back(conditions),
     }
 
 

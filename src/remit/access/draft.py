@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from remit.access.conditions import Conditions
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Rate, Rule
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
@@ -20,10 +21,13 @@ class Clause:
     rate: Rate | None = None
     budget: Budget | None = None
     approval_above: tuple[tuple[str, Decimal], ...] = ()
+    approval_by: tuple[str, ...] = ()
+    approval_quorum: int = 1
     first_use: str | None = None
     ttl: Micros | None = None
     cadence: Micros | None = None
     needs: tuple[ActionName, ...] = ()
+    conditions: Conditions | None = None
 
     @property
     def exact(self) -> bool:
@@ -38,10 +42,13 @@ class Clause:
             rate=self.rate,
             budget=self.budget,
             approval_above=self.approval_above,
+            approval_by=self.approval_by,
+            approval_quorum=self.approval_quorum,
             first_use=self.first_use,
             ttl=self.ttl,
             cadence=self.cadence,
             needs=tuple(each for each in self.needs if each != action),  # a pattern may cover what it needs
+            conditions=self.conditions,
         )
 
 

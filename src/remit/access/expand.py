@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from remit.access.draft import Clause, Draft
-from remit.access.fit import misfits
+from remit.access.fit import comparable, misfits
 from remit.access.model import Rule
 from remit.access.needs import circle
 from remit.catalog.model import PinState, Server, Tool
 from remit.catalog.pattern import matches
-from remit.kernel.names import ActionName, ServerName, split_action, tool_action
+from remit.kernel.names import ActionName, ServerName, ToolName, split_action, tool_action
 from remit.people.document import Problem
 
 FindServer = Callable[[ServerName], Server | None]
@@ -64,9 +64,11 @@ def expand(draft: Draft, find: FindServer, *, keep: Collection[ActionName] = ())
                     unreviewed.append(action)
             elif not draft.allow[other].exact:
                 problems.append(Problem(f"allow.{at}.action", f"{action} is matched by allow.{other} as well"))
-    waiting = tuple(name for name, server in catalog.items() if server is not None and not _pinned(server))
+    beside = {name: find(name) for name in sorted(_earlier(draft) - catalog.keys())}
+    known = {**catalog, **beside}.items()
+    waiting = tuple(name for name, server in known if server is not None and not _pinned(server))
     if not (problems or waiting):
-        problems += _needs(draft, rules, unreviewed)
+        problems += [*_needs(draft, rules, unreviewed), *_steps(draft, find)]
     return Expansion(
         rules=dict(sorted(rules.items())),
         problems=tuple(problems),
@@ -84,6 +86,39 @@ def _needs(draft: Draft, rules: Mapping[ActionName, Rule], unreviewed: Collectio
     found = circle({action: rule.needs for action, rule in rules.items()})
     if found is not None:
         yield Problem("allow", f"{found} needs itself, by itself or through what it needs")
+
+
+def _steps(draft: Draft, find: FindServer) -> Iterator[Problem]:
+    """An earlier step is a tool that there is, with the arguments that are compared: else nothing would ever follow."""
+    for at, clause in enumerate(draft.allow):
+        if clause.conditions is None:
+            continue
+        for which, step in enumerate(clause.conditions.requires_before):
+            field = f"allow.{at}.sequence.requires_before.{which}"
+            tool = _tool(step.action, find)
+            if tool is None:
+                yield Problem(f"{field}.action", f"there is no {step.action}, so nothing can come after it")
+                continue
+            schema = tool.definition.get("inputSchema")
+            shape = schema if isinstance(schema, Mapping) else {}
+            for mine, theirs in step.same:
+                yield from comparable(theirs, shape, field=f"{field}.same.{mine}", action=step.action)
+        for which, action in enumerate(clause.conditions.forbidden_after):
+            if _tool(action, find) is None:
+                yield Problem(f"allow.{at}.sequence.forbidden_after.{which}", f"there is no {action}")
+
+
+def _earlier(draft: Draft) -> set[ServerName]:
+    """The servers of what a clause asks to have been done, or not, before."""
+    asked = [clause.conditions for clause in draft.allow if clause.conditions is not None]
+    steps = [step.action for each in asked for step in each.requires_before]
+    return {split_action(action)[0] for action in (*steps, *(name for each in asked for name in each.forbidden_after))}
+
+
+def _tool(action: ActionName, find: FindServer) -> Tool | None:
+    name, tool, _ = split_action(action)
+    server = find(name)
+    return None if server is None else server.tools.get(ToolName(tool))
 
 
 def _named(clause: Clause, server: Server) -> Iterator[tuple[ActionName, Tool]]:

@@ -25,6 +25,11 @@ def misfits(clause: Clause, schema: Mapping[str, Any], *, field: str, action: st
     if clause.budget is not None:
         name = clause.budget.argument
         yield from _counted(name, schema, field=f"{field}.limits.budget.argument", action=action, what="a budget")
+    if clause.conditions is not None:
+        for at, step in enumerate(clause.conditions.requires_before):
+            for name, _ in step.same:
+                at_field = f"{field}.sequence.requires_before.{at}.same.{name}"
+                yield from comparable(name, schema, field=at_field, action=action)
     for name, _ in clause.approval_above:
         yield from _counted(name, schema, field=f"{field}.approval.above.{name}", action=action, what="a threshold")
 
@@ -43,6 +48,15 @@ def _bound_misfits(bound: Bound, schema: Mapping[str, Any], *, field: str, actio
     for at, option in enumerate(bound.in_ or ()):
         if kinds and "array" not in kinds and not _kinds_of_value(option) & kinds:
             yield Problem(f"{field}.in.{at}", f"{bound.argument} of {action} is {' or '.join(sorted(kinds))}")
+
+
+def comparable(name: str, schema: Mapping[str, Any], *, field: str, action: str) -> Iterator[Problem]:
+    """What keeps an argument from being compared with one of another call: it is not there, or may be no scalar."""
+    kinds = kinds_of(schema, name)
+    if kinds is None:
+        yield Problem(field, f"{action} has no argument {name}")
+    elif kinds & {"object", "array"}:
+        yield Problem(field, f"{name} of {action} may be {' or '.join(sorted(kinds))}, which is not compared")
 
 
 def _counted(name: str, schema: Mapping[str, Any], *, field: str, action: str, what: str) -> Iterator[Problem]:

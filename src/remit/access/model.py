@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from remit.access.conditions import Conditions
 from remit.kernel.clock import Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
 
@@ -73,10 +74,13 @@ class Rule:
     rate: Rate | None = None
     budget: Budget | None = None
     approval_above: tuple[tuple[str, Decimal], ...] = ()  # (argument, threshold)
+    approval_by: tuple[str, ...] = ()  # who may approve; else who answers for the agent
+    approval_quorum: int = 1  # so many of them
     first_use: str | None = None  # "auto" or None
     ttl: Micros | None = None
     cadence: Micros | None = None  # its owner says that it is used this often; it lasts half as long again
     needs: tuple[ActionName, ...] = ()  # its owner says that it is of no use without these (`access/needs.py`)
+    conditions: Conditions | None = None  # when, how much, for whom, after what; no person's place is taken by these
 
     @property
     def limited(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from remit.access import conditions_document
 from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate
 from remit.kernel.clock import DAY, Micros
@@ -24,15 +25,17 @@ from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid, unavailable
 
 T = TypeVar("T")
+_Approval = tuple[tuple[tuple[str, Decimal], ...], tuple[str, ...], int]  # above, by, quorum
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?\Z")  # below 10^14: Cedar's decimal and a counter hold it
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|min|hour|day)\Z")
 _PATTERN = re.compile(r"[^\x00-\x20\x7f]{1,512}\Z")
 _MAX_STATEMENT = 1000
 _MAX_TEXT = 1000
 _MAX_LENGTH = 1_000_000
+_MAX_QUORUM = 20
 _LONGEST_TTL = Micros(3660 * DAY)
 _LONGEST_CADENCE = Micros(366 * DAY)  # what is needed less than once a year is better approved anew
-_SCOPE_LATER = frozenset({"scope", "window", "windows", "sequence", "requires"})
+_SCOPE_LATER = frozenset({"scope", "window"})
 
 
 def purpose(spec: object) -> Purpose:
@@ -115,12 +118,14 @@ def _purpose_pattern(value: object) -> str:
 
 
 def _clause(value: object) -> Clause:
-    known = {"action", "when", "limits", "approval", "first_use", "ttl", "cadence", "needs"}
+    known = {"action", "when", "limits", "approval", "first_use", "ttl", "cadence", "needs", "windows", "sequence"}
     fields = Fields(value, known=known, later=_SCOPE_LATER)
     pattern = fields.take("action", _action)
     when = fields.maybe("when", _by_argument(_bound), ())
-    rate, budget = fields.maybe("limits", _limits, (None, None)) or (None, None)
-    approval = fields.maybe("approval", _approval, ())
+    limits = fields.maybe("limits", _limits, {}) or {}
+    windows = fields.maybe("windows", conditions_document.windows, ())
+    sequence = fields.maybe("sequence", conditions_document.sequence, {})
+    above, by, quorum = fields.maybe("approval", _approval, _NO_APPROVAL) or _NO_APPROVAL
     first_use = fields.maybe("first_use", document.choice("auto"), None)
     ttl = fields.maybe("ttl", document.duration(most=_LONGEST_TTL), None)
     cadence = fields.maybe("cadence", document.duration(most=_LONGEST_CADENCE), None)
@@ -129,13 +134,16 @@ def _clause(value: object) -> Clause:
     return Clause(
         pattern=pattern,
         when=tuple(bound(argument) for argument, bound in when),
-        rate=rate,
-        budget=budget,
-        approval_above=approval,
+        rate=limits.get("rate"),
+        budget=limits.get("budget"),
+        approval_above=above,
+        approval_by=by,
+        approval_quorum=quorum,
         first_use=first_use,
         ttl=ttl,
         cadence=cadence,
         needs=tuple(sorted(needs or ())),
+        conditions=conditions_document.conditions(limits, windows, sequence),
     )
 
 
@@ -238,12 +246,17 @@ def _prefix(value: object) -> str:
     return value
 
 
-def _limits(value: object) -> tuple[Rate | None, Budget | None]:
-    fields = Fields(value, known={"rate", "budget"}, later={"window", "concurrency"})
-    rate = fields.maybe("rate", _rate, None)
-    budget = fields.maybe("budget", _budget, None)
+def _limits(value: object) -> dict[str, Any]:
+    readers: dict[str, Callable[[object], object]] = {
+        "rate": _rate,
+        "budget": _budget,
+        "volume": conditions_document.volume,
+        "max_depth": conditions_document.max_depth,
+    }
+    fields = Fields(value, known=readers.keys(), later={"concurrency"})
+    found = {name: fields.take(name, read) for name, read in readers.items() if fields.has(name)}
     fields.finish()
-    return rate, budget
+    return found
 
 
 def _rate(value: object) -> Rate:
@@ -264,11 +277,20 @@ def _budget(value: object) -> Budget:
     return Budget(argument=argument, max=most, per=per)
 
 
-def _approval(value: object) -> tuple[tuple[str, Decimal], ...]:
-    fields = Fields(value, known={"above"})
-    above = fields.take("above", _by_argument(number))
+_NO_APPROVAL: _Approval = ((), (), 1)
+
+
+def _approval(value: object) -> _Approval:
+    fields = Fields(value, known={"above", "by", "quorum"})
+    above = fields.maybe("above", _by_argument(number), ())
+    by = fields.maybe("by", document.distinct(document.items(document.name("a person"))), ())
+    quorum = fields.maybe("quorum", document.whole(1, _MAX_QUORUM), 1)
+    if value == {}:
+        fields.problem("above", "is missing, and so are by and quorum: nothing would be asked")
     for argument, threshold in above or ():
         if threshold < 0:
             fields.problem(f"above.{argument}", "must not be below 0")
+    if by and quorum is not None and quorum > len(by):
+        fields.problem("quorum", f"is more than the {len(by)} people who may approve")
     fields.finish()
-    return above
+    return above or (), tuple(sorted(by or ())), quorum or 1

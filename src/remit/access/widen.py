@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from remit.access.conditions_widen import conditions_widen
 from remit.access.draft import Draft, Version
 from remit.access.expand import Expansion
 from remit.access.glob import covered
@@ -69,6 +70,7 @@ def rule_widens(old: Rule, new: Rule) -> Iterator[str]:
     """Why `new` allows what `old` does not."""
     yield from _limits_widen(old, new)
     yield from _times_widen(old, new)
+    yield from conditions_widen(old.conditions, new.conditions)
 
 
 def _limits_widen(old: Rule, new: Rule) -> Iterator[str]:
@@ -84,9 +86,17 @@ def _limits_widen(old: Rule, new: Rule) -> Iterator[str]:
     for argument, threshold in old.approval_above:
         if argument not in thresholds or thresholds[argument] > threshold:
             yield f"the approval threshold on {argument} is raised or removed"
+    if (old.approval_above or not old.limited) and not _approvers_within(old, new):
+        yield "others may approve, or fewer of them"
     if new.limited and not old.limited:
         # A limit looks like a narrowing, but a critical action without any needs a person for each call.
         yield "limits take the place of a person who approves each call"
+
+
+def _approvers_within(old: Rule, new: Rule) -> bool:
+    """Whether no approval by `new` is none by `old`. Nobody named is who answers for the agent, whoever that is."""
+    people = new.approval_by == old.approval_by or bool(old.approval_by and new.approval_by)
+    return people and set(new.approval_by) <= set(old.approval_by) and new.approval_quorum >= old.approval_quorum
 
 
 def _times_widen(old: Rule, new: Rule) -> Iterator[str]:

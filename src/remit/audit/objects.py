@@ -103,6 +103,9 @@ OBJECTS: Mapping[str, tuple[Part, ...]] = {
     "operator_token": (_part("operators", "person", "token_hash role created expires"),),
     "pep": (_part("peps", "pep", "token_hash created"),),
     "system": (_part("systems", "system", "body"),),
+    "access_request": (
+        _part("access_requests", "request", "agent state binding asker idem approval until due gone body sealed"),
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from remit.catalog.labels import Labels
 from remit.catalog.url import endpoint
 from remit.kernel.errors import Malformed
 from remit.kernel.names import SecretName, ServerName, ToolName
@@ -76,6 +77,7 @@ class Server:
     review: str  # "pin-on-first-use" or "quarantine"
     tools: Mapping[ToolName, Tool]
     set_pin: str  # hex SHA-256 over the approved set of (name, pin); "" before the first import
+    labels: tuple[tuple[str, Labels], ...] = ()  # (glob over tool names, labels); of all that match, together
     mode: Mode = Mode.ENFORCE
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from remit.catalog.labels import RETURNS, Labels
 from remit.catalog.model import Injection, Mode, Server, Tier
 from remit.catalog.url import check_url
 from remit.kernel.errors import Malformed
@@ -52,19 +53,13 @@ def server(spec: object) -> Server:
     mode = fields.maybe("mode", document.choice(*Mode), Mode.ENFORCE)
     url = fields.take("url", check_url) if not fields.has("command") else ""
     credential = fields.maybe("credential", _credential, None)
-    tiers = fields.maybe("tools", _tiers, ())
+    tiers, labels = fields.maybe("tools", _tools, ((), ())) or ((), ())
     review = fields.maybe("review", document.choice("pin-on-first-use", "quarantine"), "pin-on-first-use")
     fields.finish()
     return Server(
-        server=ServerName(name),
-        url=url,
-        credential=credential,
-        tiers=tiers,
-        review=review,
-        tools={},
-        set_pin="",
-        mode=Mode(mode),
-    )
+        server=ServerName(name), url=url, credential=credential, tiers=tiers, review=review, tools={}, set_pin="",
+        labels=labels, mode=Mode(mode),
+    )  # fmt: skip
 
 
 def _credential(value: object) -> Injection:
@@ -101,18 +96,35 @@ def _format(value: object) -> str:
     return value
 
 
-def _tiers(value: object) -> tuple[tuple[str, Tier], ...]:
+def _tools(value: object) -> tuple[tuple[tuple[str, Tier], ...], tuple[tuple[str, Labels], ...]]:
+    """By pattern: the tier, of which the first counts; and the labels, of which all do."""
     if not isinstance(value, dict) or len(value) > _MAX_TIERS:
         raise Malformed("an object of tool patterns is expected")
     problems: list[Problem] = []
-    found: list[tuple[str, Tier]] = []
+    tiers: list[tuple[str, Tier]] = []
+    labels: list[tuple[str, Labels]] = []
     for pattern, said in value.items():
-        fields = Fields(said, known={"tier"}, path=str(pattern)[:80], problems=problems)
+        at = str(pattern)[:80]
+        fields = Fields(said, known={"tier", "returns", "carries_out"}, path=at, problems=problems)
         if not 0 < len(pattern) <= _MAX_PATTERN:
-            problems.append(Problem(str(pattern)[:80], "a tool's name or pattern is expected"))
-        tier = fields.take("tier", document.choice(*Tier))
-        if not problems:
-            found.append((pattern, Tier(tier)))
+            problems.append(Problem(at, "a tool's name or pattern is expected"))
+        if said == {}:
+            fields.problem("tier", "is missing, and so is everything else that can be said of a tool")
+        tier = fields.maybe("tier", document.choice(*Tier), None)
+        returns = fields.maybe("returns", document.distinct(document.items(document.choice(*RETURNS))), ())
+        carries_out = fields.maybe("carries_out", _yes_or_no, missing=False)
+        if problems:
+            continue
+        if tier is not None:
+            tiers.append((pattern, Tier(tier)))
+        if returns or carries_out:
+            labels.append((pattern, Labels(returns=tuple(sorted(returns)), carries_out=carries_out)))
     if problems:
         raise SpecInvalid(problems)
-    return tuple(found)
+    return tuple(tiers), tuple(labels)
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Malformed("true or false is expected")
+    return value

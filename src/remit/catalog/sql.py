@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from remit.catalog.labels import Labels
 from remit.catalog.model import Injection, Mode, PinState, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
@@ -28,8 +29,13 @@ def body(server: Server) -> str:
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],
         "review": server.review,
         **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
+        **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
     }
     return canonical(said).decode("utf-8")
+
+
+def _labels(pattern: str, labels: Labels) -> list[Any]:
+    return [pattern, list(labels.returns), labels.carries_out]
 
 
 def pins(server: Server) -> str:
@@ -49,6 +55,10 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         tools=found,
         set_pin=row.set_pin,
         mode=Mode(said.get("mode", Mode.ENFORCE)),
+        labels=tuple(
+            (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
+            for pattern, returns, carries_out in said.get("labels", ())
+        ),
     )
 
 

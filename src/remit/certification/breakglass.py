@@ -6,7 +6,7 @@ decisions read, so it holds and ends at once. `tick` asks for the reviews, and s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
@@ -47,6 +47,19 @@ class Questions(Asker, Protocol):
         ...
 
 
+class Pager(Protocol):
+    """Tells who is on duty, outside (bound to `requests/telling`)."""
+
+    def page(self, tx: Transaction, what: str, said: Mapping[str, Any]) -> None:
+        """Tell it, once this change is durable."""
+        ...
+
+
+class _NoPager:
+    def page(self, tx: Transaction, what: str, said: Mapping[str, Any]) -> None:
+        """Nobody is told outside."""
+
+
 class Signals(Protocol):
     """Says what was noticed about an agent (bound to `agents/service`)."""
 
@@ -64,6 +77,7 @@ class BreakGlass:
     Args:
         questions: Who asks people; a function, because what asks needs this service too.
         uses: How many calls were allowed by an opening, as far as the log can tell quickly.
+        pager: Who tells people outside of an emergency.
     """
 
     writer: Writer
@@ -73,6 +87,7 @@ class BreakGlass:
     signals: Signals
     questions: Callable[[], Questions]
     uses: Callable[[str], int | None] = lambda _opening: None
+    pager: Pager = _NoPager()  # noqa: RUF009 - it has no state
 
     def listing(self, agent: str | None = None, *, most: int = 100) -> list[Opening]:
         """The newest openings of one agent, or of all, newest first."""
@@ -212,6 +227,7 @@ class BreakGlass:
         tx.record(self.records.entry("incident", said))
         told = said | {"at": rfc3339(self.clock.now())}
         SqlNotices(tx.connection).put(opening.agent, canonical(told).decode("utf-8"))
+        self.pager.page(tx, what, {**_said(opening), "review_due": rfc3339(opening.review_due)})
 
 
 def _said(opening: Opening) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def can(
 
     Exit 0 allowed, 10 denied, 11 needs approval.
     """
-    body: dict[str, Any] = {"agent": agent, "action": action, "arguments": _arguments(arg or [], args)}
+    body: dict[str, Any] = {"agent": agent, "action": action, "arguments": arguments_of(arg or [], args)}
     if purpose:
         body["purpose"] = purpose
     answer = connect(as_).post("/v1/can", body)
@@ -54,7 +54,8 @@ def can(
     return Exit.OK if answer["decision"] else for_denial(answer["denial"]["code"])
 
 
-def _arguments(pairs: list[str], whole: str | None) -> dict[str, Any]:
+def arguments_of(pairs: list[str], whole: str | None = None) -> dict[str, Any]:
+    """A call's arguments as they are typed. Raises Malformed."""
     found = parse(whole) if whole is not None else {}
     if not isinstance(found, dict):
         raise Malformed("--args takes a JSON object")

@@ -68,7 +68,7 @@ def _value(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_value(part)}" for name, part in value.items())
     if isinstance(value, list):
-        return "|".join(str(part) for part in value)
+        return "|".join(map(_value, value))
     return str(value)
 
 

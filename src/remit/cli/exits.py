@@ -32,6 +32,7 @@ _ERRORS: Final = {
     "usage": Exit.USAGE,
     "unauthenticated": Exit.UNAUTHENTICATED,
     "forbidden": Exit.FORBIDDEN,
+    "approval_denied": Exit.FORBIDDEN,
     "conflict": Exit.DIFFERS,
     "config_invalid": Exit.CONFIG,
     "keyfile_missing": Exit.CONFIG,

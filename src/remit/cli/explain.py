@@ -70,6 +70,8 @@ def told_remedy(remedy: Mapping[str, Any], *, agent: str, code: str) -> str:
     if (code, kind) == ("activation_lapsed", "request_access"):
         purpose = f" --purpose {remedy['purpose']}" if remedy.get("purpose") else ""
         return f"as its owner: remit activation start {agent} {remedy.get('action')}{purpose}"
+    if (code, kind) == ("approval_required", "request_access"):
+        return f"a person lets it pass once: remit approval ask {agent} {remedy.get('action')} --arg K=V"
     rest = {name: value for name, value in remedy.items() if name != "kind"}
     said = ", ".join(f"{name} {value}" for name, value in rest.items() if value not in (None, {}, []))
     return _REMEDIES.get(kind, kind) + (f": {said}" if said else "")
@@ -105,6 +107,7 @@ def _what(found: Mapping[str, Any]) -> dict[str, object]:
         "run": found.get("run"),
         "arguments": _arguments(found.get("arguments")),
         "epoch": found.get("epoch"),
+        "approval": (found.get("header") or {}).get("approval"),
     }
 
 

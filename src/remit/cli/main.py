@@ -13,6 +13,7 @@ from remit.cli import (
     activation,
     agent,
     apply,
+    approval,
     ask,
     audit,
     boundary,
@@ -95,6 +96,7 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(activation.app, name="activation")
 app.add_typer(activation.certify, name="certify")
 app.add_typer(boundary.app, name="boundary")
+app.add_typer(approval.app, name="approval")
 app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
 app.add_typer(secret.app, name="secret")

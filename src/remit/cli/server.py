@@ -39,12 +39,13 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
     if not answer["tools"]:
         nothing("tools", next_=f"remit server refresh {name}")
         return Exit.OK
-    table(("tool", "tier", "state", "pin"), [_tool(row) for row in answer["tools"]])
+    table(("tool", "tier", "state", "data", "pin"), [_tool(row) for row in answer["tools"]])
     return Exit.OK
 
 
 def _tool(row: dict[str, Any]) -> list[object]:
-    return [row["tool"], row["tier"], row["state"], str(row["pin"])[:12]]
+    data = [*row.get("returns", []), *(["carries out"] if row.get("carries_out") else [])]
+    return [row["tool"], row["tier"], row["state"], ", ".join(data), str(row["pin"])[:12]]
 
 
 @app.command("review", epilog=examples("remit server review payments", "remit server review payments --approve"))

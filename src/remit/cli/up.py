@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from remit.catalog.url import check_url
 from remit.cli.options import examples
 from remit.kernel.clock import parse_duration
 from remit.kernel.errors import Malformed
@@ -72,6 +73,18 @@ _ClientCa = Annotated[
 _ClientSecrets = Annotated[
     bool, typer.Option("--client-secrets", help="Let clients authenticate with a secret. Better: a key.")
 ]
+_Webhook = Annotated[
+    list[str] | None,
+    typer.Option("--webhook", metavar="URL", help="Tell it what people are asked, and of emergencies. Repeatable."),
+]
+_Smtp = Annotated[
+    str | None, typer.Option("--smtp", metavar="HOST:PORT", help="A relay: who is asked to approve gets a mail.")
+]
+_MailFrom = Annotated[str, typer.Option("--mail-from", metavar="ADDRESS", help="Whom these mails come from.")]
+_CallbackHost = Annotated[
+    list[str] | None,
+    typer.Option("--callback-host", metavar="HOST:PORT", help="Agents may be called back there, too. Repeatable."),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")]
 
 
@@ -101,6 +114,10 @@ def up(
     one_place: _OnePlace = None,
     client_ca: _ClientCa = None,
     client_secrets: _ClientSecrets = False,
+    webhook: _Webhook = None,
+    smtp: _Smtp = None,
+    mail_from: _MailFrom = "remit@localhost",
+    callback_host: _CallbackHost = None,
     json: _Json = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
@@ -127,6 +144,12 @@ def up(
             one_place=tuple(one_place or ()),
             client_ca=None if client_ca is None else client_ca.absolute(),
             client_secrets=client_secrets,
+            webhooks=tuple(check_url(each) for each in webhook or ()),
+            mail_relay=None if smtp is None else defaults.listen_address(smtp, option="--smtp"),
+            mail_from=mail_from,
+            callback_hosts=tuple(
+                defaults.listen_address(each, option="--callback-host") for each in callback_host or ()
+            ),
             host=host,
             port=port,
             database=database,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Point
-from remit.kernel.clock import Instant
+from remit.kernel.clock import Instant, rfc3339
 from remit.kernel.errors import Malformed
 from remit.kernel.names import (
     ActionName,
@@ -28,7 +28,7 @@ from remit.kernel.names import (
     check_name,
     split_action,
 )
-from remit.policy.model import Call
+from remit.policy.model import Answer, Call, Code, Denial
 
 AGENT: Final = "agent"
 SERVER: Final = "server"
@@ -47,6 +47,7 @@ class Question:
     resource: tuple[str, str]
     purpose: str | None = None
     arguments: Mapping[str, Any] | None = None  # numbers as int or Decimal
+    approval: str | None = None  # the id of the approval that it is asked again with (ARAP, re-evaluation)
 
 
 def question(body: object) -> Question:
@@ -82,6 +83,7 @@ def _ours(found: Question, context: Mapping[str, Any], properties: Mapping[str, 
         found,
         purpose=_text(context, "purpose") if "purpose" in context else None,
         arguments=_object(given, "arguments") if "arguments" in given else None,
+        approval=_text(_object(context, "approval"), "id") if "approval" in context else None,
     )
 
 
@@ -118,6 +120,7 @@ def call(asked: Question, *, id: DecisionId, point: Point, purposes: Sequence[Pu
         action=ActionName(asked.action),
         tool=ToolName(name) if is_tool else None,
         arguments=(asked.arguments or {}) if is_tool else None,
+        approval=asked.approval,
     )
 
 
@@ -164,6 +167,33 @@ def hidden(asked: Question, *, docs: str) -> dict[str, Any]:
 
 
 ALLOWED: Final[Mapping[str, Any]] = {"decision": True}
+
+
+def allowed(answer: Answer) -> Mapping[str, Any]:
+    """The body of an allow; one that used an approval says which."""
+    if answer.approval is None or answer.approved_until is None:
+        return ALLOWED
+    approval = {"id": answer.approval, "approved_until": rfc3339(answer.approved_until)}
+    return {"decision": True, "context": {"approval": approval}}
+
+
+def after_approval(body: dict[str, Any], denial: Denial) -> dict[str, Any]:
+    """A denial of a question that came with an approval: what to do next (ARAP, re-evaluation)."""
+    next_action, reason = "none", "policy_denied"
+    if denial.code is Code.APPROVAL_REQUIRED:
+        next_action, reason = _AFTER.get(denial.state or "", ("none", "approval_unverifiable"))
+    elif denial.retryable:
+        next_action, reason = "retry", "grant_pending"
+    body["context"] |= {"next_action": next_action, "reason": reason}
+    return body
+
+
+_AFTER: Final[Mapping[str, tuple[str, str]]] = {
+    "pending": ("retry", "grant_pending"),
+    "expired": ("request", "approval_expired"),
+    "used": ("request", "approval_expired"),
+    "stale": ("request", "out_of_scope"),
+}
 
 
 def _own(asked: Question) -> bool:

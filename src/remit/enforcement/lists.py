@@ -13,6 +13,12 @@ from remit.kernel.names import ActionName, tool_action
 
 _HEADER_KEY = "x-mcp-header"
 Narrow = Callable[[ActionName, Mapping[str, Any]], Mapping[str, Any]]
+Tell = Callable[[ActionName], Mapping[str, Any]]
+
+
+def nothing_more(_action: ActionName) -> Mapping[str, Any]:
+    """The schemas say it all."""
+    return {}
 
 
 def differs(server: Server, definitions: Sequence[Mapping[str, Any]]) -> bool:
@@ -20,16 +26,19 @@ def differs(server: Server, definitions: Sequence[Mapping[str, Any]]) -> bool:
     return observe(server, definitions).server != server
 
 
-def shown(server: Server, visible: Collection[ActionName], narrow: Narrow) -> list[dict[str, Any]]:
+def shown(
+    server: Server, visible: Collection[ActionName], narrow: Narrow, tell: Tell = nothing_more
+) -> list[dict[str, Any]]:
     """The definitions to show: approved, and named by a boundary of this agent for this purpose.
 
     Args:
         server: The server with its pinned tools.
         visible: The actions the agent may see.
         narrow: Narrows an action's input schema to what the boundaries let through.
+        tell: What of the boundaries no schema says, for the tool's `_meta`.
     """
     return [
-        _presented(tool, action, narrow)
+        _presented(tool, action, narrow, tell)
         for name, tool in server.tools.items()
         if tool.state is PinState.APPROVED and (action := tool_action(server.server, name)) in visible
     ]
@@ -41,7 +50,7 @@ def whole(server: Server) -> list[dict[str, Any]]:
     return shown(server, every, lambda _action, schema: schema)
 
 
-def _presented(tool: Tool, action: ActionName, narrow: Narrow) -> dict[str, Any]:
+def _presented(tool: Tool, action: ActionName, narrow: Narrow, tell: Tell) -> dict[str, Any]:
     definition = pinned(tool.definition)
     schema = definition.get("inputSchema")
     if isinstance(schema, dict):
@@ -49,6 +58,9 @@ def _presented(tool: Tool, action: ActionName, narrow: Narrow) -> dict[str, Any]
         # judged by the pinned schema: the one that calls are checked with.
         plain = schema if era.header_paths(schema) else _without_header_marks(schema)
         definition["inputSchema"] = narrow(action, plain)
+    if more := tell(action):
+        meta = definition.get("_meta")
+        definition["_meta"] = {**(meta if isinstance(meta, dict) else {}), **more}
     return definition
 
 

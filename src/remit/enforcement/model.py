@@ -7,10 +7,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from remit.catalog.model import Server
+from remit.enforcement.metered import Meter
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed, RemitError
 from remit.policy.model import Answer, Call
-from remit.storage.model import Reserve
+from remit.storage.model import Mark, Reserve
 
 # JSON-RPC 2.0 section 5.1, MCP 2026-07-28, and one of Remit's own in the range left to implementations.
 PARSE_ERROR: Final = -32700
@@ -90,6 +91,8 @@ class Admitted:
     evaluated_at: Instant
     server: Server | None = None
     reserved: tuple[Reserve, ...] = ()
+    meter: Meter | None = None  # counts what passes of its result, where a boundary limits that
+    after: tuple[Mark, ...] = ()  # what is noted once it came to ok
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from remit.attestation.model import Caller
-from remit.enforcement.model import Outcome
-from remit.policy.model import Call
-from remit.storage.model import Entry, Release, Reserve
+from remit.enforcement.model import Admitted, Outcome
+from remit.enforcement.ports import Decider, Records
+from remit.policy.model import Call, Proposal
+from remit.storage.model import (
+    Activate,
+    Committed,
+    ConsumeApproval,
+    Effect,
+    Entry,
+    Mark,
+    Marked,
+    Release,
+    Reserve,
+    Unmarked,
+)  # fmt: skip
+
+ANEW: Final = (Activate, Marked, Unmarked)
+"""Effects whose failure says that the call was decided on what is not so: it is decided once more."""
+
+Anew = Activate | Marked | Unmarked
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +55,9 @@ def asked_by(caller: Caller) -> dict[str, str]:
     return {"pep": caller.pep} if caller.pep else {}
 
 
-def said_of(call: Call, outcome: Outcome, cause: str, *, observed: bool) -> dict[str, Any]:
-    """The fields of an outcome's entry; `observed` is that of a call that would have been denied."""
-    return {
+def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "", *, observed: bool = False) -> Waiting:
+    """What is recorded of a call's end. `cause`: what cut it. `observed`: it would have been denied, and went on."""
+    fields: dict[str, Any] = {
         "decision": call.id,
         "agent": call.caller.agent,
         "purpose": call.caller.purpose,
@@ -49,17 +67,19 @@ def said_of(call: Call, outcome: Outcome, cause: str, *, observed: bool) -> dict
         **({"cause": cause} if cause else {}),
         **({"observed": True} if observed else {}),
     }
-
-
-def waiting_for(call: Call, entry: Entry, outcome: Outcome, *, observed: bool) -> Waiting:
-    """An outcome, and what it says of the entitlement: only a use that came to something justifies it.
-
-    Keep-alive calls that fail do not; nor does a call behind which no allow stood, which speaks against nobody either.
-    """
+    # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not; nor does a call
+    # behind which no allow stood, which speaks against nobody either.
     counts = call.tool is not None and not observed
     used = call if counts and outcome is Outcome.OK else None
     failed = call if counts and outcome is Outcome.ERROR else None
-    return Waiting(call.id, entry, used, failed)
+    return Waiting(call.id, records.entry("outcome", fields), used, failed)
+
+
+def effects_of(admitted: Admitted, outcome: Outcome) -> tuple[Release | Mark, ...]:
+    """What commits with an outcome: what is given back and, of a call that came to ok, what later ones stand on."""
+    rest = admitted.meter.left() if admitted.meter is not None else ()
+    after = admitted.after if outcome is Outcome.OK else ()
+    return (*given_back(admitted.reserved, outcome), *rest, *after)
 
 
 def given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release, ...]:
@@ -72,3 +92,25 @@ def given_back(reserved: tuple[Reserve, ...], outcome: Outcome) -> tuple[Release
         return ()
     spared = (reserve for reserve in reserved if not reserve.key.startswith("quota "))
     return tuple(Release(reserve.key, reserve.window, reserve.amount) for reserve in spared)
+
+
+def reserves(effects: Iterable[Effect]) -> tuple[Reserve, ...]:
+    """What was reserved, in its order."""
+    return tuple(effect for effect in effects if isinstance(effect, Reserve))
+
+
+def releases(effects: Iterable[Effect]) -> tuple[Release, ...]:
+    """What was given back."""
+    return tuple(effect for effect in effects if isinstance(effect, Release))
+
+
+def noted(decider: Decider, proposal: Proposal, committed: Committed) -> None:
+    """What is committed with an allow is known to the view at once."""
+    if committed.used:
+        decider.used(reserves(proposal.effects), committed.used)
+    for activation in proposal.starts:
+        decider.started(activation)
+    if proposal.answer.approval is not None:
+        for effect in proposal.effects:
+            if isinstance(effect, ConsumeApproval):
+                decider.consumed(effect)

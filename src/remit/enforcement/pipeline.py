@@ -10,29 +10,41 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.doorstep import Doorstep
+from remit.enforcement.doubts import MAX_WAITING, RETRY_SECONDS, Doubts
+from remit.enforcement.metered import split
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
-from remit.enforcement.outcomes import Doubt, Waiting, asked_by, given_back, said_of, waiting_for
+from remit.enforcement.outcomes import (
+    ANEW,
+    Anew,
+    Doubt,
+    Waiting,
+    asked_by,
+    effects_of,
+    noted,
+    releases,
+    reserves,
+    told_of,
+)
+from remit.enforcement.passing import Passing
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
 from remit.kernel.names import DecisionId, ServerName
 from remit.logs import logger
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
-from remit.storage.model import Activate, ConsumeProof, Effect, Entry, Release, Reserve, Work
+from remit.storage.model import Activate, ConsumeApproval, ConsumeProof, Effect, Entry, Reserve, Work
 from remit.storage.ports import Writer
 
 log = logger(__name__)
 
 # An outcome waits this long for a decision to travel with: one commit then carries both.
 _RIDE_SECONDS: Final = 0.005
-_RETRY_SECONDS: Final = 1.0
-_MAX_WAITING: Final = 100_000
+_MOST_ATTEMPTS: Final = 24  # each one knows a fact more; a rule has no more than that to find otherwise, hardly
 Aside = Callable[[Call, Answer, Any, Instant], None]  # call, committed answer, the view, when
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
@@ -70,11 +82,11 @@ class Pipeline:
         self.aside: Aside | None = None
         """Told of each committed decision; what it does must be next to nothing."""
         self.doorstep = Doorstep(records=records, writer=writer, clock=clock, metrics=self.metrics)
+        self.passing = Passing(decider=decider, writer=writer, clock=clock, metrics=self.metrics)
         self._waiting: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._doubts: list[Doubt] = []
-        self._doubt_timer: asyncio.TimerHandle | None = None
         self._settling: set[asyncio.Future[Any]] = set()
+        self._doubts = Doubts(writer, keep=self._keep, closed=self._closed)
 
     async def admit(self, call: Call) -> Admitted:
         """Decide `call` durably.
@@ -86,12 +98,13 @@ class Pipeline:
         if not self._decider.ready(call):
             await self._load(call)
         admitted = await self._attempt(call)
-        if admitted is None:
-            # Somebody was faster in starting the same entitlement. The proof is used; the rest is asked once more.
-            await self._load(call, again=True)
-            admitted = await self._attempt(replace(call, proof=None))
-        if admitted is None:
-            raise self._unavailable("contention", None, call)
+        attempts = 1
+        while not isinstance(admitted, Admitted):
+            if attempts == _MOST_ATTEMPTS or (isinstance(admitted, Activate) and attempts > 1 + len(call.otherwise)):
+                raise self._unavailable("contention", None, call)
+            call = await self._anew(call, admitted)
+            admitted = await self._attempt(call)
+            attempts += 1
         self.metrics.seconds.observe(time.perf_counter() - started)
         denial, would = admitted.answer.denial, admitted.answer.would_deny
         if would is not None:
@@ -103,26 +116,38 @@ class Pipeline:
             self._decider.refused(call, denial, admitted.evaluated_at)
         return admitted
 
-    async def _attempt(self, call: Call) -> Admitted | None:
-        """Decide and commit once; None if the committed state was no longer the one that was decided on."""
+    async def _anew(self, call: Call, failed: Anew) -> Call:
+        """The call as it is asked once more, because the committed state was not as it was decided on.
+
+        The proof is used. Somebody was faster in starting the same entitlement; or of what its run did before, the
+        writer knows otherwise.
+        """
+        if isinstance(failed, Activate):
+            await self._load(call, again=True)
+            return replace(call, proof=None)
+        return replace(call, proof=None, otherwise=call.otherwise | {failed.key})
+
+    async def _attempt(self, call: Call) -> Admitted | Anew:
+        """Decide and commit once; the effect that failed if the committed state was not the one decided on."""
         now, view = self._clock.now(), self._decider.view()
         proposal = self._propose(call, view, now=now)
         if proposal.answer.allowed:
             # Before the writer has it, so that the mark of the calls without an outcome never passes it.
             self._recovery.note_open(call.id)
-        answer = await self._commit(call, proposal, view, now=now)
-        if answer is None or not answer.allowed:
+        answer, granted = await self._commit(call, proposal, view, now=now)
+        if not isinstance(answer, Answer):
             self._recovery.note_closed(call.id)
-        if answer is None:
-            return None
+            return answer
         if self.aside is not None:
             self.aside(call, answer, view, now)
-        # What would be denied has reserved nothing: a failed reservation undid the others.
-        effects = () if answer.would_deny else proposal.effects
-        reserved = tuple(effect for effect in effects if isinstance(effect, Reserve))
+        if not answer.allowed or answer.would_deny:  # nothing is reserved: a failed reservation undid the others
+            if not answer.allowed:
+                self._recovery.note_closed(call.id)
+            return Admitted(call, answer, view.epoch, now, view.server(call.server))
+        reserved, meter = split(reserves(proposal.effects), granted)
         if answer.opening is not None:
             call = replace(call, under=answer.opening)  # it ends with the opening, and what it uses is not renewed
-        return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved)
+        return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved, meter, proposal.after)
 
     async def _load(self, call: Call, *, again: bool = False) -> None:
         try:
@@ -172,22 +197,33 @@ class Pipeline:
         except RemitError as error:
             raise self._unavailable("storage", error) from error
 
-    def outcome(self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = "") -> None:
-        """Record what became of an allowed call. Nobody waits for it: it goes with the next decision, or soon alone.
+    async def conclude(self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = "") -> None:
+        """As `outcome`, and wait until it is recorded: what the run does next may stand on it.
 
-        `cause` is what cut it: a freeze's id, or the code that it would be denied with now.
+        If it cannot be recorded, what stands on it will be refused; the answer need not wait for that.
+        """
+        if (future := self.outcome(admitted, outcome, detail=detail, cause=cause)) is not None:
+            await asyncio.wait([future])
+
+    def outcome(
+        self, admitted: Admitted, outcome: Outcome, *, detail: str = "", cause: str = ""
+    ) -> asyncio.Future[Any] | None:
+        """Record what became of an allowed call. Nobody need wait: it goes with the next decision, or soon alone.
+
+        `cause` is what cut it: a freeze's id, or the code that it would be denied with now. What commits with it goes
+        at once, and is returned.
         """
         self.metrics.outcomes[outcome].inc()
         call = admitted.call
         if detail:
             log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
-        waiting = self._told_of(call, outcome, cause, observed=admitted.answer.would_deny is not None)
-        if releases := given_back(admitted.reserved, outcome):
-            self._settle([waiting], releases)
-            return
+        waiting = told_of(self._records, call, outcome, cause, observed=admitted.answer.would_deny is not None)
+        if effects := effects_of(admitted, outcome):
+            return self._settle([waiting], effects)
         self._waiting.append(waiting)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_RIDE_SECONDS, self._flush)
+        return None
 
     async def settle(self, admitted: Admitted, outcome: Outcome) -> None:
         """Record durably what an enforcement point says became of its call.
@@ -195,17 +231,17 @@ class Pipeline:
         Raises:
             EnforcementUnavailable: It is not recorded. After an `InDoubt` it will be, unless it is already.
         """
-        waiting = self._told_of(admitted.call, outcome, observed=admitted.answer.would_deny is not None)
-        releases = given_back(admitted.reserved, outcome)
+        observed, effects = admitted.answer.would_deny is not None, effects_of(admitted, outcome)
+        waiting = told_of(self._records, admitted.call, outcome, observed=observed)
         try:
-            await self._writer.submit_async(Work((waiting.entry,), releases))
+            await self._writer.submit_async(Work((waiting.entry,), effects))
         except RemitError as error:
             if isinstance(error, InDoubt):
-                self._doubt([Doubt(waiting)])
+                self._doubts.add([Doubt(waiting)])
             raise self._unavailable("storage", error) from error
         self.metrics.outcomes[outcome].inc()
         self._closed([waiting])
-        self._decider.released(releases)
+        self._decider.released(releases(effects))
 
     async def deny_unknown(self, decision: DecisionId, **fields: str) -> None:
         """Record durably the denial of a question about what is not declared here; `fields` say what was asked.
@@ -223,7 +259,7 @@ class Pipeline:
     async def drain(self) -> None:
         """Make every outcome told so far durable."""
         self._flush()
-        self._settle_doubts()
+        self._doubts.settle()
         while self._settling:
             await asyncio.wait(set(self._settling))
 
@@ -246,7 +282,10 @@ class Pipeline:
             raise self._unavailable("engine", None, call, denial.cause or denial.title)
         return proposal
 
-    async def _commit(self, call: Call, proposal: Proposal, view: View, *, now: Instant) -> Answer | None:
+    async def _commit(
+        self, call: Call, proposal: Proposal, view: View, *, now: Instant
+    ) -> tuple[Answer | Anew, tuple[int, ...]]:
+        """The committed answer, or what makes it be decided anew; and what its reservations got."""
         effects: tuple[Effect, ...] = proposal.effects
         if call.proof is not None and call.proof not in effects:
             effects = (call.proof, *effects)
@@ -254,7 +293,7 @@ class Pipeline:
         riders = self._board()
 
         def otherwise(effect: Effect) -> tuple[Entry, ...]:
-            if isinstance(effect, Activate):
+            if isinstance(effect, ANEW):
                 return tuple(rider.entry for rider in riders)  # it is decided once more
             entry, answer = self._failed(effect, call, view, now=now)
             failed_answer.append(answer)
@@ -271,15 +310,13 @@ class Pipeline:
         if riders:
             # What is durable is closed while this call is on its way: nobody waits for that.
             asyncio.get_running_loop().call_soon(self._closed, riders)
-        if isinstance(committed.failed, Activate):
-            return None
+        if isinstance(committed.failed, ANEW):
+            return committed.failed, ()
         if committed.failed is not None:
-            return failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
-        if committed.used:
-            self._decider.used([e for e in effects if isinstance(e, Reserve)], committed.used)
-        for activation in proposal.starts:
-            self._decider.started(activation)
-        return proposal.answer
+            failed = failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
+            return failed, ()
+        noted(self._decider, proposal, committed)
+        return proposal.answer, committed.granted
 
     def _not_committed(self, call: Call, proposal: Proposal, riders: list[Waiting], error: RemitError) -> None:
         """The call is refused and never leaves; what of it may be recorded all the same is made true."""
@@ -291,19 +328,15 @@ class Pipeline:
         doubts = [Doubt(rider) for rider in riders]
         if proposal.answer.allowed:
             # Its entry may say that it was let through. It stays open until its outcome does not say otherwise.
-            doubts.append(Doubt(self._told_of(call, Outcome.NOT_SENT), given=call.id))
-        self._doubt(doubts)
-
-    def _told_of(self, call: Call, outcome: Outcome, cause: str = "", *, observed: bool = False) -> Waiting:
-        entry = self._records.entry("outcome", said_of(call, outcome, cause, observed=observed))
-        return waiting_for(call, entry, outcome, observed=observed)
+            doubts.append(Doubt(told_of(self._records, call, Outcome.NOT_SENT), given=call.id))
+        self._doubts.add(doubts)
 
     def _decision(self, call: Call, proposal: Proposal, view: View) -> Entry:
         fields, payload = self._decider.recorded(call, proposal, view)
         return self._records.entry("decision", fields, id=call.id, about=f"agent:{call.caller.agent}", payload=payload)
 
     def _failed(self, effect: Effect, call: Call, view: View, *, now: Instant) -> tuple[Entry, Answer]:
-        if isinstance(effect, Reserve):
+        if isinstance(effect, (Reserve, ConsumeApproval)):
             answer = self._decider.relaxed(Answer(denial=self._decider.spent(effect, call, now=now)), call)
             return self._decision(call, Proposal(answer=answer), view), answer
         return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
@@ -335,47 +368,26 @@ class Pipeline:
         if riders := self._board():
             self._settle(riders, ())
 
-    def _settle(self, riders: list[Waiting], releases: tuple[Release, ...]) -> None:
-        future = self._writer.submit_async(Work(tuple(rider.entry for rider in riders), releases))
+    def _settle(self, riders: list[Waiting], effects: tuple[Effect, ...]) -> asyncio.Future[Any]:
+        future = self._writer.submit_async(Work(tuple(rider.entry for rider in riders), effects))
         self._keep(future)
-        future.add_done_callback(lambda done: self._settled(done, riders, releases))
+        future.add_done_callback(lambda done: self._settled(done, riders, effects))
+        return future
 
-    def _settled(self, done: asyncio.Future[Any], riders: list[Waiting], releases: tuple[Release, ...]) -> None:
+    def _settled(self, done: asyncio.Future[Any], riders: list[Waiting], effects: tuple[Effect, ...]) -> None:
         if done.cancelled():
             return
         if done.exception() is None:
             self._closed(riders)
-            self._decider.released(releases)
+            self._decider.released(releases(effects))
             return
         if isinstance(done.exception(), InDoubt):
-            self._doubt([Doubt(rider) for rider in riders])
+            self._doubts.add([Doubt(rider) for rider in riders])
             return
         # The database is gone. What cannot be recorded in time is found open at restart: outcome_unknown.
-        self._waiting = (riders + self._waiting)[:_MAX_WAITING]
+        self._waiting = (riders + self._waiting)[:MAX_WAITING]
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush)
-
-    def _doubt(self, doubts: list[Doubt]) -> None:
-        self._doubts = (self._doubts + doubts)[:_MAX_WAITING]
-        if self._doubts and self._doubt_timer is None:
-            self._doubt_timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._settle_doubts)
-
-    def _settle_doubts(self) -> None:
-        """Record each outcome that is in doubt unless it is recorded, alone, so that none holds up another."""
-        doubts, self._doubts, self._doubt_timer = self._doubts, [], None
-        for doubt in doubts:
-            entry = doubt.waiting.entry
-            future = self._writer.submit_async(Work((entry,), unless=entry.id, given=doubt.given))
-            self._keep(future)
-            future.add_done_callback(partial(self._doubt_settled, doubt))
-
-    def _doubt_settled(self, doubt: Doubt, done: asyncio.Future[Any]) -> None:
-        if done.cancelled():
-            return
-        if done.exception() is None:
-            self._closed([doubt.waiting])
-        else:
-            self._doubt([doubt])
+            self._timer = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._flush)
 
     def _closed(self, riders: list[Waiting]) -> None:
         for rider in riders:

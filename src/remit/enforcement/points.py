@@ -86,10 +86,11 @@ class Points:
         denial = admitted.answer.denial
         if denial is None:
             self._await_outcome(admitted)
-            return Evaluated(decision, authzen.ALLOWED)
+            return Evaluated(decision, authzen.allowed(admitted.answer))
         if denial.code is Code.NOT_VISIBLE:
             return Evaluated(decision, authzen.hidden(asked, docs=self._docs))
-        return Evaluated(decision, authzen.denied(self._pipeline.told(admitted, denial)))
+        body = authzen.denied(self._pipeline.told(admitted, denial))
+        return Evaluated(decision, body if asked.approval is None else authzen.after_approval(body, denial))
 
     async def report(self, point: Point, decision: str, outcome: str) -> None:
         """Record what became of a decision of this enforcement point's own, durably and once.

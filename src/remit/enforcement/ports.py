@@ -12,7 +12,7 @@ from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName
 from remit.outbound.model import Patience
 from remit.policy.model import Answer, Call, Denial, Proposal
-from remit.storage.model import ConsumeProof, Entry, Release, Reserve
+from remit.storage.model import ConsumeApproval, ConsumeProof, Entry, Release, Reserve
 
 if TYPE_CHECKING:
     from remit.outbound.response import Response
@@ -78,8 +78,12 @@ class Decider(Protocol):
         """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...
 
-    def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation found nothing left."""
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
+        """The denial of a call whose reservation, or approval, found nothing left."""
+        ...
+
+    def consumed(self, effect: ConsumeApproval) -> None:
+        """An approval was used, and that is committed."""
         ...
 
     def recorded(self, call: Call, proposal: Proposal, view: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # noqa: ANN401 - as above
@@ -104,6 +108,17 @@ class Decider(Protocol):
         now: Instant,
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries let arguments through."""
+        ...
+
+    def conditions(
+        self,
+        view: Any,  # noqa: ANN401 - as above
+        caller: Caller,
+        action: ActionName,
+        *,
+        now: Instant,
+    ) -> Mapping[str, Any]:
+        """What of the caller's boundaries no schema says, as `_meta` of the tool; empty if there is nothing."""
         ...
 
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:

@@ -77,12 +77,16 @@ class Relay:
     async def deliver(self, x: Exchange, admitted: Admitted, work: Work) -> Finished:
         """Do `work` where a state change can cut it, answer the agent with what it brings, and record the outcome."""
         carried = await self._guarded(x, admitted, work)
+        finished = carried.finished
+        if admitted.after:  # at whatever node the next call comes in, it finds what it stands on
+            await self._pipeline.conclude(admitted, finished.outcome, detail=finished.detail, cause=_cause(x))
+            await x.finish(finished.body, carried.status)
+            return finished
         try:
-            await x.finish(carried.finished.body, carried.status)
+            await x.finish(finished.body, carried.status)
         finally:
-            finished = carried.finished
             self._pipeline.outcome(admitted, finished.outcome, detail=finished.detail, cause=_cause(x))
-        return carried.finished
+        return finished
 
     async def _guarded(self, x: Exchange, admitted: Admitted, work: Work) -> Carried:
         """Do `work` where a state change can cut it, and make an answer of however it ends."""
@@ -250,7 +254,7 @@ class Relay:
             return Carried(_unread(x, reply.status))
         finished = finish(message, id=x.id, method=x.method, modern=x.modern)
         status = reply.status if reply.status in _PASSED_STATUSES else _OK
-        return Carried(finished, status)
+        return Carried(await self._counted(x, admitted, len(finished.body)) or finished, status)
 
     async def _events(self, x: Exchange, admitted: Admitted, reply: Reply, *, answering: bool) -> Finished:
         async for event in reply.events():
@@ -261,14 +265,31 @@ class Relay:
                 return self._echoed(x, admitted)
             message = read(event.data)
             if message.kind is Kind.RESPONSE and answering and message.id == x.id:
-                return finish(message, id=x.id, method=x.method, modern=x.modern)
+                finished = finish(message, id=x.id, method=x.method, modern=x.modern)
+                return await self._counted(x, admitted, len(finished.body)) or finished
             if message.kind is Kind.NOTIFICATION and message.method in era.SERVER_NOTIFICATIONS:
-                await x.event(notification(message))
+                told = notification(message)
+                if (used_up := await self._counted(x, admitted, len(told))) is not None:
+                    return used_up
+                await x.event(told)
             elif message.kind is Kind.REQUEST:
                 self.asked(x, admitted, message)
         if not answering:
             return Finished(b"", Outcome.OK)
         return unreadable(x.id, "the stream ended early")
+
+    async def _counted(self, x: Exchange, admitted: Admitted, size: int) -> Finished | None:
+        """Count what is about to pass; how the call ends if it may not. What its server did is done: it was cut."""
+        if admitted.meter is None:
+            return None
+        try:
+            denial = await self._pipeline.passing.count(admitted, size)
+        except EnforcementUnavailable as error:
+            return Finished(denials.unavailable(x.id), Outcome.CUT, error.detail)
+        if denial is None:
+            return None
+        told = self._pipeline.told_now(admitted, denial)
+        return Finished(denials.denied_method(x.id, told), Outcome.CUT, "the volume is used up")
 
     def _echoed(self, x: Exchange, admitted: Admitted) -> Finished:
         self._pipeline.incident("secret_echoed", call=admitted.call, detail=f"by {x.server}")

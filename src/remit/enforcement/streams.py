@@ -31,6 +31,7 @@ _ENDING: Final = frozenset(
         Code.CONSTRAINT_VIOLATED,
         Code.INVALID_ARGUMENTS,
         Code.APPROVAL_REQUIRED,
+        Code.DELEGATION_TOO_DEEP,
     }
 )
 _SUSPENDED: Final = "suspended"
@@ -40,7 +41,9 @@ _LOOP_SECONDS: Final = 10.0
 _VIEW_STEP: Final = 1
 _FREEZE_STEP: Final = 3
 # Topics that no running call depends on.
-_ELSEWHERE: Final = frozenset({"secret", "operators", "peps", "token", "combinations", "keys", "policy_sets"})
+_ELSEWHERE: Final = frozenset(
+    {"secret", "operators", "peps", "token", "combinations", "keys", "approvals", "policy_sets"}
+)
 
 
 def ends(answer: Answer, *, blind: bool = False) -> bool:

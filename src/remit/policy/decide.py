@@ -12,14 +12,16 @@ from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
 from remit.kernel.names import AgentName
 from remit.policy import denial as refuse
+from remit.policy.approved import Found, approved
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
+from remit.policy.conditions import Met, facts, meet
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
 from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
-from remit.policy.model import Answer, Call, Code, Denial, Proposal, Violation
+from remit.policy.model import Answer, Approvers, Call, Code, Denial, Proposal, Violation
 from remit.policy.observe import in_observe, relaxed
 from remit.policy.ports import Ruling, Slice, Verdict
 from remit.policy.schema import MANDATE_URI, METHODS, PASSING
@@ -27,7 +29,7 @@ from remit.policy.setting import Moment, run_opened, setting_in
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
-from remit.storage.model import Effect, Reserve
+from remit.storage.model import Effect, Mark, Reserve
 
 
 def decide(call: Call, view: View, *, now: Instant) -> Proposal:
@@ -90,11 +92,18 @@ class _Trial:
         proof = self.call.proof
         return Proposal(answer=Answer(denial=denial), effects=() if proof is None else (proof,), facts=self.facts)
 
-    def allow(self, answer: Answer, reserved: tuple[Reserve, ...] = (), start: Start | None = None) -> Proposal:
+    def allow(
+        self,
+        answer: Answer,
+        reserved: tuple[Effect, ...] = (),
+        start: Start | None = None,
+        after: tuple[Mark, ...] = (),
+    ) -> Proposal:
         effects: tuple[Effect, ...] = reserved if self.call.proof is None else (self.call.proof, *reserved)
         if start is None:
-            return Proposal(answer=answer, effects=effects, facts=self.facts)
+            return Proposal(answer=answer, effects=effects, facts=self.facts, after=after)
         return Proposal(
+            after=after,
             answer=answer,
             effects=(*effects, *start.effects),
             facts=self.facts,
@@ -290,7 +299,6 @@ def _bounds(grant: Grant, call: Call, now: Instant) -> Denial | None:
 def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, ...]) -> Proposal | Denial:
     """(9), (10) and (11) for a boundary that covers the call."""
     call, now, boundary = trial.call, trial.now, grant.boundary
-    arguments = call.arguments or {}
     # (9) The entitlement is in force at this moment, or starts with this call. Of a boundary for emergencies, a person
     # holds it open: then no activation is looked at, started or used.
     opening = trial.view.opening(boundary, now) if boundary.break_glass else None
@@ -299,25 +307,73 @@ def _charge(trial: _Trial, grant: Grant, subject: Subject, policies: tuple[str, 
     start = None if opening is not None else _entitled(trial, grant, subject)
     if isinstance(start, Denial):
         return start
-    # (10) Limits are reserved by the writer; what is known to be spent is refused here already.
-    reserved = tuple([reservation(limit, arguments, now=now) for limit in grant.limits])
-    for reserve in reserved:
-        used = trial.view.counters.used(reserve.key, reserve.window)
-        if (used or 0) + reserve.amount > reserve.limit:
-            return exhausted(reserve, call, now=now, used=used or 0)
+    limited = _limits(trial, grant, subject)
+    if isinstance(limited, Denial):
+        return limited
+    met, let_out = limited
     # (11) A person must approve what goes over the boundary's threshold.
-    if (over := above_approval(grant.rule, arguments)) is not None:
-        name, threshold = over
-        return refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
-    if subject.tier is Tier.CRITICAL and not grant.rule.limited:
-        return refuse.approval_required(call)
+    found = _approval(trial, grant, subject)
+    if isinstance(found, Denial):
+        return found
+    found = found or let_out  # of one call both are the same, and it is used once
     answer = Answer(
         boundary=boundary.boundary,
         boundary_version=boundary.version,
         policies=policies,
         opening=opening.opening if opening else None,
+        approval=found.approval if found else None,
+        approved_until=found.until if found else None,
     )
-    return trial.allow(answer, reserved, start)
+    effects = met.effects if found is None or found.effect is None else (*met.effects, found.effect)
+    return trial.allow(answer, effects, start, met.after)
+
+
+def _limits(trial: _Trial, grant: Grant, subject: Subject) -> tuple[Met, Found | None] | Denial:
+    """(10) Limits are reserved by the writer; what is known to be spent is refused here already.
+
+    With what is met, the approval that it took.
+    """
+    call, now, tool = trial.call, trial.now, subject.tool
+    found: tuple[Effect, ...] = tuple([reservation(limit, call.arguments or {}, now=now) for limit in grant.limits])
+    met, approval = Met(), None
+    if tool is not None and (grant.conditional or tool.labels is not None):
+        # Windows, depth, volume, sequence, flow.
+        asked = meet(grant, tool, call, trial.view.mac, now=now)
+        trial.facts |= facts(grant, call)
+        if isinstance(asked, Denial) and asked.code is Code.FLOW_BLOCKED:
+            # A person's yes to exactly this call lets data be carried out.
+            approvers = Approvers(by=grant.rule.approval_by, quorum=grant.rule.approval_quorum)
+            approval = approved(call, trial.view, now=now, approvers=approvers)
+            if not approval.passes:
+                return refuse.unapproved(asked, approval.state, approvers)
+            asked = meet(grant, tool, call, trial.view.mac, now=now, approved=True)
+        if isinstance(asked, Denial):
+            return asked
+        met = asked
+    found = (*found, *met.effects)
+    for effect in found:
+        if isinstance(effect, Reserve):
+            used = trial.view.counters.used(effect.key, effect.window) or 0
+            if used + effect.needed > effect.limit:
+                return exhausted(effect, call, now=now, used=used)
+    return Met(found, met.after), approval
+
+
+def _approval(trial: _Trial, grant: Grant, subject: Subject) -> Found | Denial | None:
+    """(11) The approval that the call stands on; None where the boundary asks for none."""
+    call, rule, arguments = trial.call, grant.rule, trial.call.arguments or {}
+    over = above_approval(rule, arguments)
+    if over is None and (subject.tier is not Tier.CRITICAL or rule.limited):
+        return None
+    approvers = Approvers(by=rule.approval_by, quorum=rule.approval_quorum)
+    found = approved(call, trial.view, now=trial.now, approvers=approvers)
+    if found.passes:
+        return found
+    if over is None:
+        return refuse.unapproved(refuse.approval_required(call), found.state, approvers)
+    name, threshold = over
+    denial = refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
+    return refuse.unapproved(denial, found.state, approvers)
 
 
 def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial | None:

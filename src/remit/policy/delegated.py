@@ -19,7 +19,7 @@ from remit.kernel.canonical import parse
 from remit.kernel.names import ActionName, split_action
 from remit.policy.limits import Limit, limits_of
 from remit.policy.slices import Recent
-from remit.policy.view import AgentRecord, Grant, Reach, View
+from remit.policy.view import AgentRecord, Grant, Reach, View, asked_of, grant_of
 
 _kept = Recent(4096)  # by the records that it was worked out from
 
@@ -53,6 +53,7 @@ def handed(allow: str) -> tuple[Clause, ...] | None:
 def _reach(root: AgentRecord, caller: Caller, asked: Sequence[tuple[Clause, ...] | None]) -> Reach:
     grants: dict[tuple[str, ActionName], list[Grant]] = {}
     servers: dict[str, dict[str, Boundary]] = {}
+    noted = asked_of(root.boundaries)
     for boundary in root.boundaries:
         if boundary.break_glass or boundary.purpose != caller.purpose:
             continue
@@ -61,8 +62,9 @@ def _reach(root: AgentRecord, caller: Caller, asked: Sequence[tuple[Clause, ...]
             rules = attenuated(rules, each)
         left = replace(boundary, agent=caller.agent, rules=rules)
         for action, rule in rules.items():
-            limits = (*limits_of(boundary, boundary.rules[action]), *_own(caller, boundary, action, asked))
-            grants.setdefault((boundary.purpose, action), []).append(Grant(left, rule, limits))
+            limits = (*limits_of(boundary, rule), *_own(caller, boundary, action, asked))
+            key = (boundary.purpose, action)
+            grants.setdefault(key, []).append(grant_of(left, rule, limits, noted.get(key)))
             servers.setdefault(split_action(action)[0], {})[boundary.boundary] = left
     return Reach(
         frozenset(action for _, action in grants),

@@ -6,14 +6,15 @@ What travels is `body`; `cause` and the step stay on the operator's side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from remit.access.model import Rule
 from remit.kernel.clock import rfc3339
+from remit.policy import approved
 from remit.policy.constraints import plain
-from remit.policy.model import Call, Code, Denial, Remedy, Violation
+from remit.policy.model import Approvers, Call, Code, Denial, Remedy, Violation
 from remit.policy.shape import join
 
 _STOP = Remedy(kind="stop")
@@ -27,6 +28,7 @@ STATUS: Final[Mapping[Code, int]] = {
 }
 _FORBIDDEN = 403
 NOT_OPEN: Final = "break_glass"  # the cause of a refusal that an opening would end
+_POLL = 5  # seconds between two looks whether a person has answered
 _RETRY = 1  # seconds; a view recovers, or refuses again
 
 
@@ -279,6 +281,37 @@ def approval_required(
     )
 
 
+def unapproved(denial: Denial, state: str, approvers: Approvers) -> Denial:
+    """`denial`, where a person could let the call pass, with what is known of that.
+
+    Args:
+        denial: What is refused without a person.
+        state: As `approved.Found` says it: none, pending, stale, expired, used, denied.
+        approvers: Who may approve.
+    """
+    if state == approved.DENIED:
+        return approval_denied(step=denial.step, approvers=approvers)
+    if state == approved.PENDING:
+        wait = Remedy(kind="wait", fields={"retry_after": _POLL})
+        return replace(
+            denial, state=state, approvers=approvers, retryable=True, retry_after=_POLL,
+            remedies=(wait, *denial.remedies),
+        )  # fmt: skip
+    return replace(denial, state=state, approvers=approvers)
+
+
+def approval_denied(*, step: int, approvers: Approvers) -> Denial:
+    """A person said no to this very call."""
+    title = "A person looked at this call and said no"
+    return Denial(code=Code.APPROVAL_DENIED, step=step, title=title, remedies=(_STOP,), approvers=approvers)
+
+
+def approval_lost(call: Call) -> Denial:
+    """The approval was used, or taken back, while the call was being decided."""
+    title = "The approval was used for another call, or taken back"
+    return Denial(code=Code.APPROVAL_REQUIRED, step=11, title=title, remedies=(_ask(call),), state=approved.USED)
+
+
 def _ask(call: Call) -> Remedy:
     return Remedy(kind="request_access", fields={"action": call.action, "purpose": call.caller.purpose})
 
@@ -297,7 +330,14 @@ def _changes(violations: Iterable[Violation], thresholds: Mapping[str, Decimal] 
 
 
 def body(
-    denial: Denial, *, call: Call, decision_id: str | None, epoch: int, evaluated_at: int, docs: str
+    denial: Denial,
+    *,
+    call: Call,
+    decision_id: str | None,
+    epoch: int,
+    evaluated_at: int,
+    docs: str,
+    access_request: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A denial as it travels (RFC 9457 members among them).
 
@@ -308,6 +348,7 @@ def body(
         epoch: The number of the state it was decided on.
         evaluated_at: When, in microseconds.
         docs: Where the pages about codes are; the code is appended.
+        access_request: How to ask a person, where one could help.
     """
     told: dict[str, Any] = {
         "type": f"urn:remit:denial:{denial.code}",
@@ -332,6 +373,8 @@ def body(
         told["state"] = denial.state
     if denial.reactivation is not None:
         told["reactivation"] = denial.reactivation
+    if access_request is not None:
+        told["access_request"] = access_request
     return told
 
 

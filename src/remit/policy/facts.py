@@ -26,6 +26,8 @@ from remit.kernel.errors import IntegrityFailed, RemitError
 from remit.kernel.names import AgentName, OwnerName, PurposeName, ServerName
 from remit.policy import organisation
 from remit.policy.activations import Activations
+from remit.policy.approved import by_call
+from remit.policy.marks import unmet
 from remit.policy.organisation import Organisation
 from remit.policy.organisations import Organisations
 from remit.policy.ports import Engine, FactSource
@@ -35,9 +37,10 @@ from remit.policy.view import (
     PurposeRecord,
     View,
     agent_record,
+    no_key,
     server_record,
 )
-from remit.storage.model import Release, Reserve
+from remit.storage.model import ConsumeApproval, Effect, Marked, Release, Reserve, Unmarked
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
@@ -55,9 +58,11 @@ class Facts:
         covered: The coverage clock.
         reading: The same, for when a use is seen.
         written: Changes with every time that another node wrote down the use that it saw.
+        mac: The recorder's keyed hash, the same on every node: for what is compared between calls, and for what
+            approvals are bound to.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the view is made of
         self,
         *,
         source: FactSource,
@@ -67,6 +72,7 @@ class Facts:
         covered: Callable[[], Micros] = lambda: Micros(0),
         reading: Callable[[], Micros] | None = None,
         written: Callable[[], object] = lambda: (),
+        mac: Callable[[bytes], str] = no_key,
     ) -> None:
         self._source = source
         self._reader = reader
@@ -74,6 +80,7 @@ class Facts:
         self._serials = itertools.count(1)
         self.organisations = Organisations(engine)
         self._written = written
+        self._consumed: dict[str, str] = {}  # shared by every view; only of what stands
         self._loaded: dict[str, object] = {}  # agent: what `written` said before its activations were read
         self._view = View(
             epoch=0,
@@ -87,6 +94,8 @@ class Facts:
             counters=Counters(),
             slices=Slices(engine),
             activations=Activations(covered, reading),
+            consumed=self._consumed,
+            mac=mac,
         )
 
     def view(self) -> View:
@@ -120,6 +129,13 @@ class Facts:
         """
         return self._view.activations.knows(agent) and self._loaded.get(agent, ()) != self._written()
 
+    def unmet(self, effects: Iterable[Effect]) -> frozenset[str]:
+        """Of what a proposal takes its run to have done and read, what is otherwise. Reads the database."""
+        asked = [effect for effect in effects if isinstance(effect, (Marked, Unmarked))]
+        if not asked or self._reader is None:
+            return frozenset()
+        return self._reader.read(lambda connection: unmet(connection, asked))
+
     def load(self, connection: Connection, *, epoch: int) -> None:
         """Read everything."""
         with _growing():
@@ -149,6 +165,7 @@ class Facts:
             coverage=source.coverage(connection),
             doubts=source.doubts(connection),
             openings=source.openings(connection),
+            approvals=by_call(source.approvals(connection)),
             organisation=self._organisation(connection),
         )
 
@@ -175,6 +192,10 @@ class Facts:
         """Reservations are given back. Must be told: else a refunded budget looks spent here."""
         for release in releases:
             self._view.counters.release(release)
+
+    def consumed(self, effect: ConsumeApproval) -> None:
+        """The writer has committed this use. Only refuses early what the writer would refuse."""
+        self._consumed[effect.request] = effect.decision
 
     def _swap(self, **changes: Any) -> None:  # noqa: ANN401 - the view's own fields
         self._view = dataclasses.replace(self._view, **changes)
@@ -222,6 +243,12 @@ class Facts:
     def _openings(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["openings"] = self._source.openings(connection)
 
+    def _approvals(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
+        standing = list(self._source.approvals(connection))
+        changes["approvals"] = by_call(standing)
+        for request in set(self._consumed) - {each.request for each in standing}:
+            self._consumed.pop(request, None)
+
     def _policies(self, connection: Connection, _name: str, changes: dict[str, Any]) -> None:
         changes["organisation"] = self._organisation(connection)
 
@@ -243,6 +270,7 @@ _RELOADS: Mapping[str, _Reload] = {
     "freezes": Facts._freezes,  # noqa: SLF001 - as above
     "usage": Facts._usage,  # noqa: SLF001 - as above
     "doubts": Facts._doubts,  # noqa: SLF001 - as above
+    "approvals": Facts._approvals,  # noqa: SLF001 - as below
     "openings": Facts._openings,  # noqa: SLF001 - as above
     "policies": Facts._policies,  # noqa: SLF001 - as above
 }

@@ -14,12 +14,24 @@ from typing import Any
 
 from remit.access.model import Boundary, Rule
 from remit.kernel.clock import SECOND, Instant, window_end, window_start
-from remit.policy.denial import Budgeted, budget_exhausted, quota_used, rate_limited, replayed, unavailable
+from remit.policy.conditions_denied import run_used, volume_used
+from remit.policy.denial import (
+    Budgeted,
+    approval_lost,
+    budget_exhausted,
+    quota_used,
+    rate_limited,
+    replayed,
+    unavailable,
+)
 from remit.policy.model import Call, Denial, Proposal
-from remit.storage.model import ConsumeProof, Effect, Reserve
+from remit.policy.sequence import RUN_KIND
+from remit.storage.model import ConsumeApproval, ConsumeProof, Effect, Reserve
 
 SCALE = 10_000
 _MOST = 2**63 - 1  # what a counter's column holds
+VOLUME = "volume"  # what the key of a counter of bytes begins with
+AT_ONCE = 64 * 1024  # bytes that are reserved before they come: what comes is counted exactly, and this given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,8 @@ class Limit:
     key: str
     per: str
     most: int  # calls, or ten-thousandths
-    argument: str | None  # None: calls are counted
+    argument: str | None  # None: calls are counted, or bytes
+    volume: bool = False  # bytes of results are counted
 
 
 def limits_of(boundary: Boundary, rule: Rule) -> tuple[Limit, ...]:
@@ -40,12 +53,17 @@ def limits_of(boundary: Boundary, rule: Rule) -> tuple[Limit, ...]:
     if (budget := rule.budget) is not None:
         key = f"budget {budget.per} {boundary.boundary} {rule.action} {budget.argument}"
         found.append(Limit(key, budget.per, min(ten_thousandths(budget.max), _MOST), budget.argument))
+    if rule.conditions is not None and (volume := rule.conditions.volume) is not None:
+        key = f"{VOLUME} {volume.per} {boundary.boundary} {rule.action}"
+        found.append(Limit(key, volume.per, volume.bytes, None, volume=True))
     return tuple(found)
 
 
 def reservation(limit: Limit, arguments: Mapping[str, Any], *, now: Instant) -> Reserve:
     """What a call reserves of `limit`. Its arguments have passed the rule's bounds."""
     start, end = _window(limit.per, now)
+    if limit.volume:  # how much it will be nobody knows: something has to be left, and more is taken as it comes
+        return Reserve(limit.key, start, end, AT_ONCE, limit.most, least=1)
     amount = 1 if limit.argument is None else min(ten_thousandths(arguments[limit.argument]), _MOST)
     return Reserve(limit.key, start, end, amount, limit.most)
 
@@ -86,6 +104,10 @@ def exhausted(reserve: Reserve, call: Call, *, now: Instant, used: int | None) -
     kind, per, *_ = reserve.key.split(" ", 4)
     if kind == "quota":
         return quota_used(most=reserve.limit, retry_after=wait)
+    if kind == VOLUME:
+        return volume_used(most=reserve.limit, per=per, retry_after=wait)
+    if kind == RUN_KIND:
+        return run_used(call, reserve.limit)
     if kind == "rate":
         return rate_limited(count=reserve.limit, per=per, retry_after=wait)
     left = None if used is None else max(0, reserve.limit - used)
@@ -120,4 +142,6 @@ def denial_for(effect: Effect, call: Call, proposal: Proposal, now: Instant, *, 
         return replayed()
     if isinstance(effect, Reserve) and effect in proposal.effects:
         return exhausted(effect, call, now=now, used=used)
+    if isinstance(effect, ConsumeApproval):
+        return approval_lost(call)
     return unavailable(step=10, cause=f"unexpected effect {type(effect).__name__}")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.access.activation import ActivationKey, ActivationState, Usage
+from remit.access.conditions_document import said, window_said
 from remit.access.judge import judge, usable
-from remit.access.model import Boundary
+from remit.access.model import Boundary, Rule
 from remit.access.opening import Opening
 from remit.access.reactivate import reactivate
 from remit.access.ttl import habit_of, ttl
@@ -34,7 +35,8 @@ from remit.policy.model import Call
 from remit.policy.narrow import alternatives, narrowed
 from remit.policy.schema import groups_of, input_schema
 from remit.policy.setting import Moment, run_opened, setting_in
-from remit.policy.view import AgentRecord, Grant, View, usable_grants
+from remit.policy.view import AgentRecord, Grant, ToolRecord, View, usable_grants
+from remit.policy.windows import is_open, opens
 from remit.storage.model import Reserve
 
 TYPE: Final = "remit-mandate+jwt"
@@ -51,6 +53,7 @@ class Issue:
     base: str  # this deployment's URL
     server: str | None = None  # only what is on this server
     hypothetical: bool = False  # an operator asks: there is no token behind it
+    tainted: bool | None = None  # whether untrusted or private content was read for the purpose; None: not known
 
 
 def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None)
     caller = issue.caller
     record = _record(view, caller)
     known = used or (lambda reserve: view.counters.used(reserve.key, reserve.window))
-    trial = _Trial(view, record, caller, now, known, issue.hypothetical)
+    trial = _Trial(view, record, caller, now, known, issue.hypothetical, issue.tainted)
     granted = dict(_granted(trial, issue.server))
     boundaries = {grant.boundary.boundary: grant.boundary for grants in granted.values() for grant in grants}
     registered = view.purposes.get(caller.purpose)
@@ -92,7 +95,7 @@ def mandate(view: View, issue: Issue, *, now: Instant, used: Used | None = None)
             for name, each in sorted(boundaries.items())
         ],
         **({"emergencies": emergencies} if (emergencies := _emergencies(trial, issue.server)) else {}),
-        "windows": [],
+        "windows": [_windows(trial, grant) for grant in _timed(granted)],
         "policies": _policies(trial, granted),
         "ask": {"can": f"{issue.base}/v1/me/can", "request_access": None},
     }
@@ -121,6 +124,7 @@ class _Trial:
     now: Instant
     used: Used
     hypothetical: bool = False
+    tainted: bool | None = None
 
 
 def _granted(trial: _Trial, server: str | None) -> Iterator[tuple[ActionName, tuple[Grant, ...]]]:
@@ -187,6 +191,7 @@ def _action(trial: _Trial, action: ActionName, grants: tuple[Grant, ...]) -> dic
         "tier": tier.value,
         **_standing(trial, action, grants, tier),
         "refused": _refused(trial, action),
+        **_flow(trial, record),
         **_schemas(record.tool if record is not None else None, grants),
         "granted_by": [_grant(trial, grant, tier) for grant in grants],
     }
@@ -247,6 +252,30 @@ def _refused(trial: _Trial, action: ActionName) -> str | None:
     return denial.code.value if denial is not None and denial.step < _ARGUMENTS else None
 
 
+def _flow(trial: _Trial, record: ToolRecord | None) -> dict[str, Any]:
+    """What the operator said of the tool's data, and whether what was read keeps it from carrying any out."""
+    if record is None or (labels := record.labels) is None:
+        return {}
+    return {"flow": {"returns": list(labels.returns), "carries_out": labels.carries_out, "tainted": trial.tainted}}
+
+
+def _timed(granted: Mapping[ActionName, tuple[Grant, ...]]) -> Iterator[Grant]:
+    for _, grants in sorted(granted.items()):
+        yield from (each for each in grants if each.rule.conditions is not None and each.rule.conditions.windows)
+
+
+def _windows(trial: _Trial, grant: Grant) -> dict[str, Any]:
+    windows = () if grant.rule.conditions is None else grant.rule.conditions.windows
+    opens_at = opens(windows, trial.now)
+    return {
+        "boundary": grant.boundary.boundary,
+        "action": grant.rule.action,
+        "windows": [window_said(each) for each in windows],
+        "open": is_open(windows, trial.now),
+        "opens": None if opens_at is None else rfc3339(opens_at),
+    }
+
+
 def _schemas(tool: Tool | None, grants: tuple[Grant, ...]) -> dict[str, Any]:
     if tool is None:
         return {"input_schema": {"not": {}}}
@@ -262,10 +291,21 @@ def _grant(trial: _Trial, grant: Grant, tier: Tier) -> dict[str, Any]:
         "version": grant.boundary.version,
         **({"break_glass": opening.opening} if opening else {}),
         "limits": [_limit(trial, limit) for limit in grant.limits],
+        **_conditions(rule),
         "approval": [{"argument": name, "above": plain(above)} for name, above in rule.approval_above],
         "approval_each_call": tier is Tier.CRITICAL and not rule.limited,
         "ttl_seconds": _ttl(trial, grant, tier),
     }
+
+
+def _conditions(rule: Rule) -> dict[str, Any]:
+    """What else the rule asks, as its document says it; windows and the volume stand elsewhere."""
+    conditions = rule.conditions
+    if conditions is None:
+        return {}
+    depth = {} if conditions.max_depth is None else {"max_depth": conditions.max_depth}
+    sequence = said(conditions).get("sequence")
+    return {**depth, **({"sequence": sequence} if sequence else {})}
 
 
 def _ttl(trial: _Trial, grant: Grant, tier: Tier) -> int:
@@ -285,13 +325,13 @@ def _counter(limit: Limit, now: Instant) -> Reserve:
 
 
 def _limit(trial: _Trial, limit: Limit) -> dict[str, Any]:
-    """A rate in calls, a budget in the argument's own unit. `left` is null where it is not known."""
+    """A rate in calls, a volume in bytes, a budget in the argument's own unit. `left` is null where it is not known."""
     reserve = _counter(limit, trial.now)
     used = trial.used(reserve)
     left = None if used is None else max(0, limit.most - used)
     shared = {"per": limit.per, "resets": rfc3339(reserve.expires)}
     if limit.argument is None:
-        return {"kind": "rate", **shared, "max": limit.most, "left": left}
+        return {"kind": "volume" if limit.volume else "rate", **shared, "max": limit.most, "left": left}
     amounts = {"max": plain(decimal_of(limit.most)), "left": None if left is None else plain(decimal_of(left))}
     return {"kind": "budget", "argument": limit.argument, **shared, **amounts}
 

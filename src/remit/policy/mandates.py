@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -11,7 +12,9 @@ from remit.attestation.model import Caller
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import Malformed, NotFound, StorageUnavailable
 from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
+from remit.policy import flow
 from remit.policy.mandate import Issue, counted, mandate
+from remit.policy.marks import marked
 from remit.policy.service import PolicyService
 from remit.storage.model import Reserve
 from remit.storage.ports import Reader
@@ -53,6 +56,10 @@ class Mandates:
             raise StorageUnavailable("the database was not reached within the staleness bound")
         if self._reader is None:
             return mandate(view, issue, now=now)
+        if not issue.hypothetical:
+            taint = flow.keys(caller)
+            found = self._reader.read(lambda connection: marked(connection, taint))
+            issue = replace(issue, tainted=bool(found))
         wanted = counted(view, issue, now=now)
         held = self._reader.read(lambda connection: _held(connection, wanted)) if wanted else {}
         return mandate(view, issue, now=now, used=lambda reserve: held.get((reserve.key, reserve.window), 0))

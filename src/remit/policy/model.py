@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
+from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName, ToolName
-from remit.storage.model import ConsumeProof, Effect
+from remit.storage.model import ConsumeProof, Effect, Mark
 
 
 class Code(StrEnum):
@@ -20,12 +21,17 @@ class Code(StrEnum):
     INVALID_ARGUMENTS = "invalid_arguments"
     CONSTRAINT_VIOLATED = "constraint_violated"
     FORBIDDEN_BY_POLICY = "forbidden_by_policy"
+    OUTSIDE_WINDOW = "outside_window"
+    SEQUENCE_REQUIRED = "sequence_required"
+    FLOW_BLOCKED = "flow_blocked"
+    DELEGATION_TOO_DEEP = "delegation_too_deep"
     RATE_LIMITED = "rate_limited"
     BUDGET_EXHAUSTED = "budget_exhausted"
     ACTIVATION_LAPSED = "activation_lapsed"
     PURPOSE_MISMATCH = "purpose_mismatch"
     PURPOSE_CLOSED = "purpose_closed"
     APPROVAL_REQUIRED = "approval_required"
+    APPROVAL_DENIED = "approval_denied"
     TOOL_DEFINITION_CHANGED = "tool_definition_changed"
     AGENT_SUSPENDED = "agent_suspended"
     REVOKED = "revoked"
@@ -56,6 +62,19 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approvers:
+    """Who may approve: these people, or whoever answers for the agent where none is named; so many of them."""
+
+    by: tuple[str, ...] = ()
+    quorum: int = 1
+
+    def satisfied(self, said_yes: Collection[str]) -> bool:
+        """Whether enough of them said yes."""
+        counted = {person for person in said_yes if not self.by or person in self.by}
+        return len(counted) >= self.quorum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
     """A refusal the agent can act on. A value, never an exception."""
 
@@ -69,6 +88,7 @@ class Denial:
     policy: str | None = None  # id of the organisation policy that forbids, never its text
     state: str | None = None  # for approval_required and activation_lapsed
     reactivation: str | None = None  # for activation_lapsed: who starts it again
+    approvers: Approvers | None = None  # operator's side only: who may approve; None: who answers for the agent
     cause: str | None = None  # operator's side only: which freeze, which server, what went wrong
 
 
@@ -85,6 +105,8 @@ class Answer:
     boundary_version: int | None = None
     policies: tuple[str, ...] = ()  # ids of the policies Cedar named
     opening: str | None = None  # by which the boundary, one for emergencies, is open
+    approval: str | None = None  # the approval of a person that it used
+    approved_until: Instant | None = None
 
     @property
     def allowed(self) -> bool:
@@ -105,6 +127,9 @@ class Call:
     hypothetical: bool = False  # an operator's question: no credential, token or run stands behind it
     proof: ConsumeProof | None = None
     resource: str | None = None  # the URI that resources/read is about
+    # Asked once more: the marks that the writer found to be otherwise than the last proposal took them to be.
+    otherwise: frozenset[str] = frozenset()
+    approval: str | None = None  # the approval that it was asked with, where one was named
     under: str | None = None  # once it was let through: the opening of a boundary for emergencies that it stands on
 
 
@@ -117,3 +142,4 @@ class Proposal:
     facts: Mapping[str, Any] = field(default_factory=dict)  # canonical-JSON values that were read, for the payload
     starts: tuple[Activation, ...] = ()  # what the call starts, once the effects have committed
     verdicts: tuple[Mapping[str, Any], ...] = ()  # recorded beside the decision
+    after: tuple[Mark, ...] = ()  # what is noted once the call has come to ok

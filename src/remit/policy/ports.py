@@ -19,6 +19,7 @@ from remit.catalog.model import Server
 from remit.freezes.model import Freeze
 from remit.kernel.names import AgentName, BoundaryName
 from remit.people.model import Owner
+from remit.policy.approved import Standing
 from remit.policy.entitlement import Covered
 
 Handle = Any  # what an engine has parsed; only that engine knows what it is
@@ -146,6 +147,10 @@ class FactSource(Protocol):
 
     def openings(self, connection: Connection) -> Mapping[tuple[AgentName, BoundaryName], Opening]:
         """By agent and boundary, the opening that ends last; every one that is open is there, others may be."""
+        ...
+
+    def approvals(self, connection: Connection) -> Iterable[Standing]:
+        """The access requests that still say something about a call."""
         ...
 
     def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, Risk]]:

@@ -65,16 +65,23 @@ def decision_fields(
         fields |= {"boundary": answer.boundary, "boundary_version": answer.boundary_version}
     if answer.opening is not None:
         fields["break_glass"] = answer.opening
+    if answer.approval is not None:
+        fields["approval"] = answer.approval
     if arguments is not None and mac is not None:
         fields["arguments"] = mac(arguments)
     return fields, _payload(call, answer, arguments, facts or {}, view)
+
+
+def engine(facts: Mapping[str, Any]) -> str:
+    """What decided; where a time window was looked at, also by which rules of time zones."""
+    return f"{ENGINE}, zones {facts['zones']}" if "zones" in facts else ENGINE
 
 
 def _payload(
     call: Call, answer: Answer, arguments: bytes | None, facts: Mapping[str, Any], view: View
 ) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        "engine": ENGINE,
+        "engine": engine(facts),
         "epoch": view.epoch,
         "facts": dict(facts),
         "named": list(answer.policies),

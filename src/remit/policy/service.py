@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from remit.access.activation import Activation, ActivationKey
@@ -21,9 +22,10 @@ from remit.kernel.names import (
     split_action,
 )
 from remit.policy import organisation
+from remit.policy.conditions_told import META, told
 from remit.policy.decide import decide
 from remit.policy.delegated import acting
-from remit.policy.denial import body, revoked
+from remit.policy.denial import approval_lost, body, revoked
 from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
 from remit.policy.limits import exhausted
@@ -35,18 +37,20 @@ from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.widen import widenings
-from remit.storage.model import Release, Reserve
+from remit.storage.model import ConsumeApproval, Release, Reserve
 
 # Where a person, a server or Remit itself stopped something, or a person is waited for: a denial that says nothing of
 # what the agent tries, or what it may do a little later. Else a freeze of everything would speak against every agent.
 _STOPPED: Final = frozenset(
     {
-        Code.REVOKED, Code.AGENT_SUSPENDED, Code.PURPOSE_CLOSED, Code.TOOL_DEFINITION_CHANGED, Code.APPROVAL_REQUIRED,
-        Code.ENFORCEMENT_UNAVAILABLE, Code.REPLAYED_PROOF, Code.RATE_LIMITED, Code.BUDGET_EXHAUSTED,
+        Code.REVOKED, Code.AGENT_SUSPENDED, Code.PURPOSE_CLOSED, Code.TOOL_DEFINITION_CHANGED,
+        Code.APPROVAL_REQUIRED, Code.APPROVAL_DENIED, Code.ENFORCEMENT_UNAVAILABLE, Code.REPLAYED_PROOF,
+        Code.RATE_LIMITED, Code.BUDGET_EXHAUSTED, Code.OUTSIDE_WINDOW, Code.SEQUENCE_REQUIRED,
     }
 )  # fmt: skip
 
 
+Asking = Callable[[Call, Denial, Instant], Mapping[str, Any] | None]
 _LATELY: Final = 10 * SECOND  # shorter than any time without use that ends an entitlement
 
 
@@ -59,15 +63,20 @@ class PolicyService:
         clock: Where `now` comes from, for dry runs.
         mac: The recorder's keyed hash, for the arguments of a decision.
         docs: Where the pages about codes are.
+        asking: How the agent asks a person about a call that was denied; None where no person could help.
     """
 
-    def __init__(self, *, facts: Facts, engine: Engine, clock: Clock, mac: Callable[[bytes], str], docs: str) -> None:
+    def __init__(
+        self, *, facts: Facts, engine: Engine, clock: Clock, mac: Callable[[bytes], str], docs: str,
+        asking: Asking = lambda _call, _denial, _now: None,
+    ) -> None:  # fmt: skip
         self._facts = facts
         self._engine = engine
         self._widened: tuple[tuple[str, str], list[str]] = ("", ""), []
         self._clock = clock
         self._mac = mac
         self._docs = docs
+        self._asking = asking
 
     def view(self) -> View:
         """The newest view."""
@@ -142,10 +151,16 @@ class PolicyService:
         freeze = None if record is None else view.freeze_on(call, record.agent)
         return None if freeze is None else Answer(denial=revoked(freeze=freeze.id))
 
-    def spent(self, reserve: Reserve, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation found nothing left at the writer."""
-        used = self._facts.view().counters.used(reserve.key, reserve.window)
-        return exhausted(reserve, call, now=now, used=used)
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
+        """The denial of a call whose reservation, or approval, found nothing left at the writer."""
+        if isinstance(effect, ConsumeApproval):
+            return approval_lost(call)
+        used = self._facts.view().counters.used(effect.key, effect.window)
+        return exhausted(effect, call, now=now, used=used)
+
+    def consumed(self, effect: ConsumeApproval) -> None:
+        """An approval was used, and that is committed."""
+        self._facts.consumed(effect)
 
     def recorded(self, call: Call, proposal: Proposal, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
         """What an entry says of a decision: public fields, and what is sealed."""
@@ -154,8 +169,9 @@ class PolicyService:
     def told(self, denial: Denial, call: Call, *, epoch: int, evaluated_at: Instant) -> dict[str, Any]:
         """A denial as the agent gets it."""
         return body(
-            denial, call=call, decision_id=call.id or None, epoch=epoch, evaluated_at=evaluated_at, docs=self._docs
-        )
+            denial, call=call, decision_id=call.id or None, epoch=epoch, evaluated_at=evaluated_at, docs=self._docs,
+            access_request=self._asking(call, denial, evaluated_at),
+        )  # fmt: skip
 
     def shown(self, view: View, caller: Caller) -> frozenset[ActionName]:
         """The actions that the caller may see listed under its purpose: none that is for emergencies and not open."""
@@ -173,6 +189,16 @@ class PolicyService:
         record = acting(view, caller)
         granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
         return narrowed(schema, [grant.rule for grant in granted if now < grant.boundary.not_after])
+
+    def conditions(self, view: View, caller: Caller, action: ActionName, *, now: Instant) -> Mapping[str, Any]:
+        """What a tool's schema cannot say of the caller's boundaries in force, by its name in `_meta`."""
+        record = acting(view, caller)
+        granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
+        server, name, _ = split_action(action)
+        tool = known.tools.get(ToolName(name)) if (known := view.servers.get(server)) is not None else None
+        live = [grant for grant in granted if now < grant.boundary.not_after]
+        found = told(live, None if tool is None else tool.labels)
+        return {META: found} if found else {}
 
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
         """Counters' new values, after a commit."""
@@ -207,14 +233,12 @@ class PolicyService:
         """
         view, now = self._facts.view(), self._clock.now()
         call = _trial_call(view, agent, purpose, action, arguments, caller=caller, now=now)
-        if not self.ready(call):
-            self.prepare(agent)
-        answer = decide(call, view, now=now).answer
+        answer = self.tried(call, view, now=now)
         denial = answer.denial
         if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
             raise NotFound(f"Unknown tool: {split_action(action)[1]}"[:200])
         would = answer.would_deny
-        told: dict[str, Any] = {
+        answered: dict[str, Any] = {
             "decision": answer.allowed,
             "agent": call.caller.agent,
             "purpose": call.caller.purpose,
@@ -223,14 +247,25 @@ class PolicyService:
             "boundary_version": answer.boundary_version,
             "policies": list(answer.policies),
             **({"break_glass": answer.opening} if answer.opening else {}),
+            **({"approval": answer.approval} if answer.approval else {}),
             "epoch": view.epoch,
             "denial": None if denial is None else self.told(denial, call, epoch=view.epoch, evaluated_at=now),
         }
         if would is not None:
-            told["would_deny"] = self.told(would, call, epoch=view.epoch, evaluated_at=now)
+            answered["would_deny"] = self.told(would, call, epoch=view.epoch, evaluated_at=now)
         if denial is not None and caller is None:
-            told["denial"] |= {"step": denial.step, "cause": denial.cause}
-        return told
+            answered["denial"] |= {"step": denial.step, "cause": denial.cause}
+        return answered
+
+    def tried(self, call: Call, view: View, *, now: Instant) -> Answer:
+        """What the answer to `call` would be on `view`, with nothing recorded. Reads the database: worker threads."""
+        if not self.ready(call):
+            self.prepare(call.caller.principal)
+        proposal = decide(call, view, now=now)
+        while unmet := self._facts.unmet(proposal.effects) - call.otherwise:
+            call = replace(call, otherwise=call.otherwise | unmet)
+            proposal = decide(call, view, now=now)
+        return proposal.answer
 
     def check_policies(
         self, files: Mapping[str, str], servers: Collection[Server] | None = None

@@ -7,7 +7,7 @@ schema) is worked out when it is first asked for and kept with the record.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from remit.access.doubt import Doubt
@@ -19,6 +19,7 @@ from remit.agents.credentials import credentials
 from remit.agents.model import Agent
 from remit.agents.risk import QUIET, Risk
 from remit.attestation.model import Link
+from remit.catalog.labels import Labels, labels_of
 from remit.catalog.model import Server, Tier, Tool
 from remit.freezes.model import Freeze, FreezeKind
 from remit.kernel.clock import SECOND, Instant
@@ -34,17 +35,20 @@ from remit.kernel.names import (
 )
 from remit.people.model import Owner
 from remit.policy.activations import Activations
+from remit.policy.approved import Asked, Standing
 from remit.policy.arguments import Validator, compiled
 from remit.policy.entitlement import Covered, Holder
 from remit.policy.limits import Limit, limits_of
 from remit.policy.model import Call
 from remit.policy.organisation import Organisation
 from remit.policy.schema import input_schema, tool_shape
+from remit.policy.sequence import Noted, noted
 from remit.policy.shape import Shape
-from remit.policy.slices import Slices
+from remit.policy.slices import Recent, Slices
 from remit.storage.model import Release, Reserve
 
 STALE_AFTER = 5 * SECOND
+_RUNS = 8192
 _serials = itertools.count(1)
 
 
@@ -59,6 +63,13 @@ class Grant:
     boundary: Boundary
     rule: Rule
     limits: tuple[Limit, ...] = ()
+    noted: Noted | None = None  # what rules beside it ask of its action
+    conditional: bool = False  # whether any of this has to do with more than limits
+
+
+def grant_of(boundary: Boundary, rule: Rule, limits: tuple[Limit, ...], noted: Noted | None) -> Grant:
+    """A rule with what is worked out of it once."""
+    return Grant(boundary, rule, limits, noted, rule.conditions is not None or noted is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +140,13 @@ def _reach(boundaries: tuple[Boundary, ...]) -> Reach:
     grants: dict[tuple[PurposeName, ActionName], list[Grant]] = {}
     emergency: dict[tuple[PurposeName, ActionName], list[Grant]] = {}
     servers: dict[ServerName, dict[str, Boundary]] = {}
+    asked = asked_of(boundaries)
     for boundary in boundaries:
         of_kind = emergency if boundary.break_glass else grants
         for action, rule in boundary.rules.items():
-            of_kind.setdefault((boundary.purpose, action), []).append(Grant(boundary, rule, limits_of(boundary, rule)))
+            key = (boundary.purpose, action)
+            grant = grant_of(boundary, rule, limits_of(boundary, rule), asked.get(key))
+            of_kind.setdefault(key, []).append(grant)
             servers.setdefault(split_action(action)[0], {})[boundary.boundary] = boundary
     return Reach(
         frozenset(action for _, action in (*grants, *emergency)),
@@ -141,6 +155,16 @@ def _reach(boundaries: tuple[Boundary, ...]) -> Reach:
         {key: tuple(found) for key, found in emergency.items()},
         _kin(grants),
     )
+
+
+def asked_of(boundaries: Iterable[Boundary]) -> dict[tuple[PurposeName, ActionName], Noted]:
+    """What the rules of one agent ask of one another's actions, purpose by purpose."""
+    by_purpose: dict[PurposeName, list[Rule]] = {}
+    for boundary in boundaries:
+        conditional = [rule for rule in boundary.rules.values() if rule.conditions is not None]
+        if conditional:
+            by_purpose.setdefault(boundary.purpose, []).extend(conditional)
+    return {(purpose, action): found for purpose, rules in by_purpose.items() for action, found in noted(rules).items()}
 
 
 def _kin(grants: Mapping[tuple[PurposeName, ActionName], Collection[Grant]]) -> dict[PurposeName, Kin]:
@@ -173,6 +197,7 @@ class ToolRecord:
     """A tool, with its approved schema compiled on the first call."""
 
     tool: Tool
+    labels: Labels | None = None  # what the operator said of its data
     serial: int = field(default_factory=_serial)
     _shape: Shape | None = None
     _validator: Validator | None = None
@@ -220,10 +245,14 @@ def server_record(server: Server, before: ServerRecord | None = None) -> ServerR
     """The record of `server`; tools that did not change keep their record, and what was compiled for them."""
     known = before.tools if before is not None else {}
     tools = {
-        name: kept if (kept := known.get(name)) is not None and kept.tool == tool else ToolRecord(tool)
+        name: _tool_record(tool, labels_of(name, server.labels) if server.labels else None, known.get(name))
         for name, tool in server.tools.items()
     }
     return ServerRecord(server, tools)
+
+
+def _tool_record(tool: Tool, labels: Labels | None, kept: ToolRecord | None) -> ToolRecord:
+    return kept if kept is not None and kept.tool == tool and kept.labels == labels else ToolRecord(tool, labels)
 
 
 class Counters:
@@ -235,25 +264,43 @@ class Counters:
 
     def __init__(self) -> None:
         self._used: dict[str, tuple[Instant, int]] = {}
+        self._runs = Recent(_RUNS)  # what is counted for one run is asked for while that goes on, and there are many
 
     def used(self, key: str, window: Instant) -> int | None:
         """What is used, or None if this node has not heard of that window."""
-        known = self._used.get(key)
+        known = self._known(key, window)
         return known[1] if known is not None and known[0] == window else None
 
     def note(self, reserve: Reserve, used: int) -> None:
         """The writer has committed `reserve`, and the counter now holds `used`."""
-        known = self._used.get(reserve.key)
+        known = self._known(reserve.key, reserve.window)
         if known is None or known[0] < reserve.window:
-            self._used[reserve.key] = (reserve.window, used)
+            self._keep(reserve.key, reserve.window, used)
         elif known[0] == reserve.window:
-            self._used[reserve.key] = (reserve.window, max(known[1], used))
+            self._keep(reserve.key, reserve.window, max(known[1], used))
 
     def release(self, release: Release) -> None:
         """What was reserved is given back."""
-        known = self._used.get(release.key)
+        known = self._known(release.key, release.window)
         if known is not None and known[0] == release.window:
-            self._used[release.key] = (release.window, max(0, known[1] - release.amount))
+            self._keep(release.key, release.window, max(0, known[1] - release.amount))
+
+    def _known(self, key: str, window: Instant) -> tuple[Instant, int] | None:
+        if window:
+            return self._used.get(key)
+        found: tuple[Instant, int] | None = self._runs.get(key)
+        return found
+
+    def _keep(self, key: str, window: Instant, used: int) -> None:
+        if window:
+            self._used[key] = (window, used)
+        else:
+            self._runs.put(key, (window, used))
+
+
+def no_key(_: bytes) -> str:
+    """Nothing can be compared without a key; a call that would have to be is not decided."""
+    raise ValueError("no key was given for what is compared between calls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +321,9 @@ class View:
     coverage: Mapping[str, Covered] = field(default_factory=dict)  # of servers whose use others tell of
     doubts: Mapping[str, tuple[Doubt, ...]] = field(default_factory=dict)  # by server
     openings: Mapping[tuple[AgentName, BoundaryName], Opening] = field(default_factory=dict)
+    approvals: Mapping[Asked, tuple[Standing, ...]] = field(default_factory=dict)  # what people were asked for
+    consumed: Mapping[str, str] = field(default_factory=dict)  # request: the decision that used its approval here
+    mac: Callable[[bytes], str] = no_key  # a keyed hash, the same on every node; for what is compared between calls
 
     def opening(self, boundary: Boundary, now: Instant) -> Opening | None:
         """By what a boundary for emergencies is open now; None if it is not."""

@@ -67,6 +67,22 @@ class Denial:
                     changed[name] = _like(value, limit)
         return changed if changed != dict(arguments) else None
 
+    def asking(self, arguments: Mapping[str, Any], *, why: str = "") -> tuple[str, dict[str, Any]] | None:
+        """Where to ask a person that this very call may pass, and the body to post there; None if none could help.
+
+        Post it with the agent's own token. The answer is a task, whose `status_endpoint` says when to call again.
+        """
+        block = self.body.get("access_request")
+        if not isinstance(block, Mapping) or self.action is None:
+            return None
+        said = {
+            "action": {"name": self.action},
+            "resource": {"type": "server", "id": self.action.partition("/")[0]},
+            "context": {"arguments": dict(arguments), **({"business_justification": why} if why else {})},
+            "denial": {"binding_token": block.get("binding_token"), "expires_at": block.get("expires_at")},
+        }
+        return str(block.get("endpoint")), said
+
 
 def read(result: object) -> Denial | None:
     """The denial in an MCP tool result (or its JSON) or an `MCPError`; None if it is no denial of Remit.

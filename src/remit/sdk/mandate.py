@@ -153,6 +153,9 @@ def _misfits(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[st
 
 def _over(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """What every boundary has against arguments that fit: a limit that is used up, a person who must approve."""
+    flow = action.get("flow")
+    if flow and flow["carries_out"] and flow["tainted"]:
+        return ["untrusted or private content was read for this purpose, and this carries data out"]
     against = [list(_against(grant, arguments)) for grant in action["granted_by"]]
     return [] if any(not found for found in against) else [text for found in against for text in found]
 
@@ -165,7 +168,7 @@ def _against(grant: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator
         if value is None or value > Decimal(each["above"]):
             yield f"a person must approve {each['argument']} above {each['above']}"
     for limit in grant["limits"]:
-        asked = Decimal(1) if limit["kind"] == "rate" else _decimal(arguments.get(limit["argument"]))
+        asked = _decimal(arguments.get(limit["argument"])) if limit["kind"] == "budget" else Decimal(1)
         if limit["left"] is not None and (asked is None or asked > Decimal(limit["left"])):
             yield f"{limit['left']} of {limit['max']} left per {limit['per']}"
 

@@ -16,6 +16,7 @@ from remit.tokens.nonce_http import NonceHeader
 ME_CAN = "/v1/me/can"
 ERRORS = "/errors"  # a page for each code
 EVALUATION = "/access/v1/evaluation"
+REQUESTS = "/access/v1/requests"
 OUTCOMES = "/v1/outcomes"
 _ELSEWHERE = "Host or Origin is not this server's"
 _CALLED_BY = "call it by its own URL; remit up --url URL says which one that is"
@@ -30,6 +31,7 @@ class App:
     gateway: ASGIApp  # /mcp/{server}, /servers/{server}/mcp and their metadata
     me_can: ASGIApp
     evaluation: ASGIApp  # what enforcement points ask and report
+    requests: ASGIApp  # what agents and enforcement points ask people for
     token: ASGIApp  # POST /oauth2/token
     rest: ASGIApp
     proxies: TrustedProxies | None = None  # None: no header is believed to hold a client's certificate
@@ -55,6 +57,9 @@ class App:
                 return
             if path in (EVALUATION, OUTCOMES):
                 await self.evaluation(scope, receive, send)
+                return
+            if path == REQUESTS or path.startswith(REQUESTS + "/"):
+                await self.requests(scope, receive, send)
                 return
             if path == TOKEN_PATH and scope["method"] == "POST":
                 await self.token(scope, receive, send)

@@ -44,11 +44,14 @@ from remit.policy.compiled import CompiledEngine
 from remit.policy.facts import Facts
 from remit.policy.mandates import Mandates
 from remit.policy.service import PolicyService
+from remit.requests import binding
+from remit.requests.binding import Binder
 from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
 from remit.server.app import ERRORS, ME_CAN, App
 from remit.server.changed import Changed
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
+from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation, discovery
 from remit.server.gate import Gate
@@ -120,6 +123,7 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
     facts = Facts(
         source=StoredFacts(seal), engine=engine, contact=_contact(database, clock), reader=database.reader,
         covered=coverage.covered, reading=coverage.reading, written=lambda: nodes.flushes(database.peers.others()),
+        mac=records.mac,
     )  # fmt: skip
     # In the order in which a change becomes known: keys before what they open, facts before who relies on them.
     database.feed.subscribe(keys.follow, keys.reload)
@@ -140,11 +144,14 @@ def _ground(settings: Settings, base: str, clock: Clock, database: Database, key
         facts.load(connection, epoch=database.epoch)
 
     database.reader.read(load)
-    policy = PolicyService(facts=facts, engine=engine, clock=clock, mac=records.mac, docs=base + ERRORS)
+    binder = Binder(base=base, key=keys.derive(binding.LABEL), mac=records.mac)
+    policy = PolicyService(
+        facts=facts, engine=engine, clock=clock, mac=records.mac, docs=base + ERRORS, asking=binder.block
+    )
     return Ground(
         settings=settings, base=base, clock=clock, database=database, keys=keys, states=states, seal=seal,
         records=records, vault=vault, keeper=keeper, gatekeeper=gatekeeper, revoked=revoked, facts=facts, engine=engine,
-        policy=policy, coverage=coverage, systems=systems,
+        policy=policy, coverage=coverage, systems=systems, binder=binder,
     )  # fmt: skip
 
 
@@ -196,7 +203,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
-    life.more += [trusting.run, consenting.run, watch.run]
+    life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,
@@ -320,9 +327,11 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     base, limit = ground.base, ground.settings.body_limit
     me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
     evaluation = Evaluation(keeper=ground.gatekeeper, points=gate.points, body_limit=limit)
+    requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
         place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
+        requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),
     )  # fmt: skip

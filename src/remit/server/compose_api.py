@@ -25,11 +25,13 @@ from remit.server.accountable import Accountable
 from remit.server.apply import Applier
 from remit.server.compose_governance import Governance, key_changes
 from remit.server.compose_identity import whoami
+from remit.server.compose_requests import request_service
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.server.http_activations import Activations
 from remit.server.http_apply import Applying
+from remit.server.http_approvals import ApprovalDoors
 from remit.server.http_breakglass import BreakGlassDoors
 from remit.server.http_consents import ConsentDoors
 from remit.server.http_console import ConsoleDoors
@@ -169,6 +171,10 @@ def _governed(
         *Delegations(agents=governance.agents, reader=reader, clock=clock).doors(),
         *UsageDoors(usage=governance.usage, known=governance.sources).doors(),
         *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
+        *ApprovalDoors(
+            requests=request_service(ground, lambda: governance.hands), policy=ground.policy, accountable=accountable,
+            clock=clock,
+        ).doors(),
         *BreakGlassDoors(breakglass=governance.breakglass, accountable=accountable, clock=clock).doors(),
         *Reviews(reviews=governance.reviews, authority=authority).doors(),
         *Rightsizing(

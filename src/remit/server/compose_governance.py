@@ -43,6 +43,7 @@ from remit.reviews.ground import Ground as ReviewGround
 from remit.reviews.service import ReviewService
 from remit.server.certifying import Certifying
 from remit.server.changed import Changed
+from remit.server.compose_requests import request_service, telling
 from remit.server.ground import Ground
 from remit.server.key_changes import KeyChanges
 from remit.server.nodes import Nodes
@@ -91,6 +92,7 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
     breakglass = BreakGlass(
         writer=writer, reader=reader, records=records, clock=clock, signals=agents, questions=lambda: reviews,
         uses=lambda opening: len(log.recent(_LOOKED_AT, kind="decision", decision="allow", break_glass=opening)),
+        pager=telling(ground),
     )  # fmt: skip
     doubts = Believing(doubting=lambda: doubting, view=view)
     reviews = ReviewService(
@@ -111,9 +113,13 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
     certifying = _certifying(ground, service, agents, reviews, changed)
     certifying.swept = lambda: _swept(log)
     certifying.ticks = {
-        "nodes": here.tick, **certifying.ticks, **_ticks(ground, doubting, breakglass, withdrawing, reviews),
+        "nodes": here.tick, **certifying.ticks, **_ticks(ground, doubting, breakglass, withdrawing, reviews, hands),
     }  # fmt: skip
-    certifying.daily = {**certifying.daily, "withdrawals": lambda _stop: withdrawing.forget()}
+    certifying.daily = {
+        **certifying.daily,
+        "withdrawals": lambda _stop: withdrawing.forget(),
+        "approvals": lambda _stop: request_service(ground, lambda: hands).forget(),
+    }
     sources = Sources(
         writer=writer, reader=reader, records=records, clock=clock, view=view, covered=service.covered
     )  # fmt: skip
@@ -130,17 +136,24 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
 
 
 def _ticks(
-    ground: Ground, doubting: Doubting, breakglass: BreakGlass, withdrawing: Withdrawing, reviews: ReviewService
+    ground: Ground,
+    doubting: Doubting,
+    breakglass: BreakGlass,
+    withdrawing: Withdrawing,
+    reviews: ReviewService,
+    hands: Hands,
 ) -> dict[str, Tick]:
     """What is looked at each second, in this order, after what certifies itself."""
     listening = Listening(
         writer=ground.database.writer, reader=ground.database.reader, records=ground.records, clock=ground.clock,
         view=ground.facts.view,
     )  # fmt: skip
+    requests = request_service(ground, lambda: hands)
     return {
         "doubts": doubting.tick,
         "usage": listening.tick,
         "breakglass": lambda _stop: breakglass.tick(),
+        "approvals": lambda _stop: requests.tick(),
         "withdrawals": withdrawing.tick,
         "keys": key_changes(ground).tick,
         "reviews": lambda stop: reviews.tick(ground.clock.now(), stop),

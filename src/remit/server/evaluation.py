@@ -18,7 +18,7 @@ from remit.enforcement.points import Points
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import Malformed, RemitError, UnsupportedMediaType
 from remit.server import problem
-from remit.server.app import EVALUATION
+from remit.server.app import EVALUATION, REQUESTS
 from remit.server.door import checked
 from remit.server.peps import Gatekeeper
 
@@ -89,7 +89,13 @@ class Evaluation:
 
 def discovery(base: str) -> Route:
     """What there is of the AuthZEN API, for who knows this server's URL alone."""
-    found = encode({"policy_decision_point": base, "access_evaluation_endpoint": base + EVALUATION})
+    said = {
+        "policy_decision_point": base,
+        "access_evaluation_endpoint": base + EVALUATION,
+        "access_request_endpoint": base + REQUESTS,
+        "capabilities": ["urn:openid:authzen:capability:access-request"],
+    }
+    found = encode(said)
 
     def configuration(_: Request) -> Response:
         """GET /.well-known/authzen-configuration."""

@@ -15,6 +15,7 @@ from remit.keys.service import KeyRing
 from remit.policy.facts import Facts
 from remit.policy.ports import Engine
 from remit.policy.service import PolicyService
+from remit.requests.binding import Binder
 from remit.server.operator_tokens import Doorkeeper
 from remit.server.peps import Gatekeeper
 from remit.server.settings import Settings
@@ -44,6 +45,7 @@ class Ground:
     policy: PolicyService
     coverage: CoverageClock
     systems: Directory
+    binder: Binder
 
     def servers(self) -> list[Server]:
         """Every registered server, from the newest view."""

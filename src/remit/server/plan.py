@@ -259,6 +259,8 @@ class Planner:
             server = split_action(clause.pattern)[0]
             if self.world.server(server) is None:
                 problems.append(Problem(f"allow.{at}.action", f"there is no server {server}"))
+            unknown = [name for name in clause.approval_by if self.world.owner(name) is None]
+            problems += [Problem(f"allow.{at}.approval.by", f"there is no owner {name}") for name in unknown]
         _raise(problems)
         history = self.world.history(draft.boundary)
         step = propose(draft, history, self.world.server, now=self.now)

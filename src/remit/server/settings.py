@@ -63,6 +63,10 @@ class Settings:
     one_place: tuple[str, ...] = ()  # networks whose addresses are one place, such as those of one NAT
     client_ca: Path | None = None  # the authorities of clients' certificates, PEM
     client_secrets: bool = False  # clients may authenticate with a secret
+    webhooks: tuple[str, ...] = ()  # URLs that are told what people are asked, and of emergencies
+    mail_relay: tuple[str, int] | None = None  # host and port that mails are handed to; None: none are sent
+    mail_from: str = "remit@localhost"
+    callback_hosts: tuple[tuple[str, int], ...] = ()  # where agents may be called back besides public https
     drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM
 
     @property
@@ -114,8 +118,8 @@ def nonce_use(text: str) -> NonceUse:
     return NonceUse(text)
 
 
-def listen_address(text: str) -> tuple[str, int]:
-    """Read `HOST:PORT` (`[::1]:8470` for IPv6), where port 0 means any free one.
+def listen_address(text: str, *, option: str = "--listen") -> tuple[str, int]:
+    """Read `HOST:PORT` (`[::1]:8470` for IPv6), where port 0 means any free one; `option` says it.
 
     Raises:
         Malformed: It is not one.
@@ -123,5 +127,5 @@ def listen_address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > _MAX_PORT:
-        raise Malformed("--listen is HOST:PORT, such as 127.0.0.1:8470", detail=text)
+        raise Malformed(f"{option} is HOST:PORT, such as 127.0.0.1:8470", detail=text)
     return host, int(port)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from remit.access import conditions_document
 from remit.access.model import Bound, Boundary, Purpose, Rule
 from remit.agents.model import Agent
+from remit.catalog.labels import labels_of
 from remit.catalog.model import Injection, PinState, Server, Tool
 from remit.freezes.model import Freeze
 from remit.kernel.clock import rfc3339
@@ -86,8 +88,7 @@ def rule(value: Rule) -> dict[str, Any]:
     if value.budget:
         budget = value.budget
         found["budget"] = {"argument": budget.argument, "max": str(budget.max), "per": budget.per}
-    if value.approval_above:
-        found["approval_above"] = {argument: str(threshold) for argument, threshold in value.approval_above}
+    found |= _approval(value)
     if value.first_use:
         found["first_use"] = value.first_use
     if value.cadence:
@@ -96,6 +97,19 @@ def rule(value: Rule) -> dict[str, Any]:
         found["needs"] = list(value.needs)
     if value.ttl:
         found["ttl_seconds"] = value.ttl // 1_000_000
+    if value.conditions:
+        found |= conditions_document.said(value.conditions)
+    return found
+
+
+def _approval(value: Rule) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if value.approval_above:
+        found["approval_above"] = {argument: str(threshold) for argument, threshold in value.approval_above}
+    if value.approval_by:
+        found["approval_by"] = list(value.approval_by)
+    if value.approval_quorum != 1:
+        found["approval_quorum"] = value.approval_quorum
     return found
 
 
@@ -131,7 +145,14 @@ def server(value: Server) -> dict[str, Any]:
 
 def server_with_tools(value: Server) -> dict[str, Any]:
     """A server, with its tools."""
-    return {**server(value), "tools": [tool(each) for _, each in sorted(value.tools.items())]}
+    return {**server(value), "tools": [_labelled(value, each) for _, each in sorted(value.tools.items())]}
+
+
+def _labelled(of: Server, value: Tool) -> dict[str, Any]:
+    """A tool, with what its operator said of its data, if anything."""
+    labels = labels_of(value.name, of.labels)
+    more = {} if labels is None else {"returns": list(labels.returns), "carries_out": labels.carries_out}
+    return {**tool(value), **more}
 
 
 def _injection(value: Injection | None) -> str | None:

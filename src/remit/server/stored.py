@@ -28,8 +28,10 @@ from remit.freezes.sql import SqlFreezes
 from remit.kernel.names import AgentName, BoundaryName, OwnerName, PurposeName, ServerName
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
+from remit.policy.approved import Standing
 from remit.policy.entitlement import Covered
 from remit.policy.sql import SqlPolicies
+from remit.requests.sql import SqlRequests
 
 
 class StoredFacts:
@@ -97,6 +99,10 @@ class StoredFacts:
     def openings(self, connection: Connection) -> Mapping[tuple[AgentName, BoundaryName], Opening]:
         """Which boundaries for emergencies are open."""
         return SqlOpenings(connection).standing()
+
+    def approvals(self, connection: Connection) -> Iterable[Standing]:
+        """The access requests that still say something."""
+        return SqlRequests(connection).standing()
 
     def risks(self, connection: Connection, agent: str | None = None) -> Iterable[tuple[str, Risk]]:
         """Agents' risks."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from remit.kernel.errors import RemitError
-from remit.storage import activate, bundle, renew
+from remit.storage import activate, approve, bundle, renew
 from remit.storage.effects import NOTHING_FAILED, Going, RowKey, Settled, Wanted, settle, wanted
 from remit.storage.feed import Touched
 from remit.storage.journal import Journal
@@ -150,19 +150,23 @@ def _settle(journal: Journal, works: Sequence[Work], wants: Wanted, seal: activa
     used = journal.used(wants) if counting else {}
     rows: dict[RowKey, int] = {}
     runs: dict[str, Going] = {}
-    if wants.activations or wants.runs:
+    approvals: dict[str, tuple[str, int]] = {}
+    if wants.activations or wants.runs or wants.approvals:
         if changes:
             journal.turn()  # changes lock such rows too, and have the turn then: one order for all nodes
         journal.hold()
         rows = activate.serials(journal.connection, wants.activations)
         runs = renew.going(journal.connection, wants.runs) if wants.runs else {}
-    settled = settle(works, fresh=fresh, used=used, serials=rows, runs=runs)
+        approvals = approve.standing(journal.connection, wants.approvals) if wants.approvals else {}
+    settled = settle(works, fresh=fresh, used=used, serials=rows, runs=runs, approvals=approvals)
     if settled.counters:
         journal.keep(settled.counters, wants)
     if settled.activations:
         activate.write(journal.connection, settled.activations.values(), settled.notices, seal)
     if settled.renewed:
         renew.write(journal.connection, settled.renewed)
+    if settled.approved:
+        approve.write(journal.connection, settled.approved)
     return settled
 
 

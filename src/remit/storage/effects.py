@@ -12,12 +12,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from remit.storage.model import Activate, Committed, ConsumeProof, Effect, Entry, Release, Renew, Reserve, Work
+from remit.storage.model import (
+    Activate,
+    Committed,
+    ConsumeApproval,
+    ConsumeProof,
+    Effect,
+    Entry,
+    Mark,
+    Marked,
+    Release,
+    Renew,
+    Reserve,
+    Unmarked,
+    Work,
+)
 
 CounterKey = tuple[str, int]  # key, start of the window
 RowKey = tuple[str, str, str, str]  # agent, purpose, action, scope of an activation
 
 NOTHING_FAILED = Committed(None)
+MARKS = 0  # a mark is a counter without a window, which holds the moment of the last one
 
 
 class Going(NamedTuple):
@@ -36,6 +51,11 @@ class Wanted:
     released: set[CounterKey] = field(default_factory=set)
     activations: set[RowKey] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
+    approvals: set[str] = field(default_factory=set)  # by request
+
+    def reserve(self, counter: CounterKey, expires: int) -> None:
+        """A counter is written, or must stay as it is: it is there until `expires` at the least."""
+        self.reserved[counter] = max(expires, self.reserved.get(counter, 0))
 
 
 @dataclass(slots=True)
@@ -51,6 +71,7 @@ class Settled:
     activations: dict[RowKey, Activate] = field(default_factory=dict)  # the rows to write, the last one for each key
     notices: list[Activate] = field(default_factory=list)
     renewed: dict[str, tuple[Renew, Going]] = field(default_factory=dict)  # by run: who renewed it last, and to what
+    approved: list[ConsumeApproval] = field(default_factory=list)  # the approvals that were used
 
 
 @dataclass(slots=True)
@@ -60,6 +81,7 @@ class _Rows:
     fresh: set[str]
     serials: dict[RowKey, int]
     runs: dict[str, Going]
+    approvals: dict[str, tuple[str, int]]  # unused, by request: its name, and until when
 
 
 def wanted(works: Iterable[Work]) -> Wanted:
@@ -70,11 +92,17 @@ def wanted(works: Iterable[Work]) -> Wanted:
             if isinstance(effect, ConsumeProof):
                 found.proofs.setdefault(effect.key, effect.expires)
             elif isinstance(effect, Reserve):
-                found.reserved[effect.key, effect.window] = effect.expires
+                found.reserve((effect.key, effect.window), effect.expires)
+            elif isinstance(effect, (Mark, Unmarked)):
+                found.reserve((effect.key, MARKS), effect.expires)
+            elif isinstance(effect, Marked):
+                found.released.add((effect.key, MARKS))  # read and locked; one that is not there stays so
             elif isinstance(effect, Activate):
                 found.activations.add(effect.key)
             elif isinstance(effect, Renew):
                 found.runs.add(effect.run)
+            elif isinstance(effect, ConsumeApproval):
+                found.approvals.add(effect.request)
             else:
                 found.released.add((effect.key, effect.window))
     return found
@@ -87,6 +115,7 @@ def settle(
     used: Mapping[CounterKey, int],
     serials: Mapping[RowKey, int] | None = None,
     runs: Mapping[str, Going] | None = None,
+    approvals: Mapping[str, tuple[str, int]] | None = None,
 ) -> Settled:
     """Run the effects of `works` in order.
 
@@ -97,9 +126,10 @@ def settle(
         used: Counters that exist, locked until the commit.
         serials: The serials of the activations that exist, locked until the commit.
         runs: The runs that exist, locked until the commit.
+        approvals: Those that stand unused, locked until the commit. The first work that names one has it.
     """
     settled = Settled(answers=[], entries=[], counters={})
-    counters, rows = dict(used), _Rows(set(fresh), dict(serials or {}), dict(runs or {}))
+    counters, rows = dict(used), _Rows(set(fresh), dict(serials or {}), dict(runs or {}), dict(approvals or {}))
     for work in works:
         if not work.effects:
             settled.answers.append(NOTHING_FAILED)
@@ -127,6 +157,9 @@ def _start(settled: Settled, effects: Iterable[Effect], rows: _Rows) -> None:
             before = rows.runs[effect.run]
             rows.runs[effect.run] = Going(before.ends, max(before.token_expires, effect.expires))
             settled.renewed[effect.run] = effect, rows.runs[effect.run]
+        elif isinstance(effect, ConsumeApproval):
+            del rows.approvals[effect.request]
+            settled.approved.append(effect)
         elif isinstance(effect, Activate):
             rows.serials[effect.key] = effect.row.serial
             settled.activations[effect.key] = effect
@@ -157,33 +190,52 @@ def _stale(effect: Effect, rows: _Rows) -> bool:
     if isinstance(effect, Renew):
         run = rows.runs.get(effect.run)
         return run is None or run.ends != effect.ends or run.token_expires <= effect.live
+    if isinstance(effect, ConsumeApproval):
+        approval, until = rows.approvals.get(effect.request, ("", 0))
+        return approval != effect.approval or until <= effect.at
     return False
 
 
 def _count(effects: Sequence[Effect], counters: Mapping[CounterKey, int], changed: dict[CounterKey, int]) -> Committed:
     used: list[int] = []
+    granted: list[int] = []
     for effect in effects:
-        if not isinstance(effect, (Reserve, Release)):
+        if isinstance(effect, (ConsumeProof, Activate, Renew, ConsumeApproval)):
             continue
-        counter = (effect.key, effect.window)
+        counter = (effect.key, effect.window) if isinstance(effect, (Reserve, Release)) else (effect.key, MARKS)
         before = changed.get(counter, counters.get(counter))
-        if isinstance(effect, Release):
-            if before is not None:
-                changed[counter] = max(0, before - effect.amount)
-        elif (after := _reserve(effect, before or 0)) is None:
+        after = _reserve(effect, before or 0) if isinstance(effect, Reserve) else _after(effect, before or 0)
+        if after is None:
             changed.clear()
             return Committed(effect)
-        else:
-            changed[counter] = after
+        if isinstance(effect, Reserve):
             used.append(after)
-    return Committed(None, tuple(used))
+            granted.append(after - (before or 0))
+        elif not isinstance(effect, Mark) and (before is None or not isinstance(effect, Release)):
+            continue  # nothing is written
+        changed[counter] = after
+    return Committed(None, tuple(used), tuple(granted))
+
+
+def _after(effect: Release | Mark | Marked | Unmarked, before: int) -> int | None:
+    """What the effect leaves of a counter that holds `before`; None: it fails."""
+    match effect:
+        case Release():
+            return max(0, before - effect.amount)
+        case Mark():
+            return max(before, effect.at)
+        case Marked():
+            return before if before >= max(1, effect.since) else None
+        case Unmarked():
+            return None if before else before
 
 
 def _reserve(effect: Reserve, before: int) -> int | None:
-    if effect.amount < 0:
+    if effect.amount < 0 or effect.needed < 0:
         raise ValueError("a reservation is not negative")
-    after = before + effect.amount
-    return after if after <= effect.limit else None
+    if before + effect.needed > effect.limit:
+        return None
+    return min(before + effect.amount, effect.limit)
 
 
 def _otherwise(work: Work, failed: Effect) -> tuple[Entry, ...]:

@@ -1,8 +1,16 @@
-"""All tables: `metadata` knows them once the modules that describe them are loaded."""
+"""All tables: `metadata` knows them once all modules that describe them are loaded."""
 
 from __future__ import annotations
 
-from remit.storage import governance_schema, identity_schema, node_schema, policy_schema, schema
+from remit.storage import governance_schema, identity_schema, node_schema, policy_schema, request_schema, schema
 from remit.storage.tables import metadata
 
-__all__ = ["governance_schema", "identity_schema", "metadata", "node_schema", "policy_schema", "schema"]
+__all__ = [
+    "governance_schema",
+    "identity_schema",
+    "metadata",
+    "node_schema",
+    "policy_schema",
+    "request_schema",
+    "schema",
+]

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
-from remit.storage import renew
+from remit.storage import approve, renew
 from remit.storage.commit import ChangeTransaction
 from remit.storage.effects import NOTHING_FAILED, CounterKey, RowKey, settle, wanted
 from remit.storage.every_table import metadata
@@ -92,10 +92,17 @@ class MemoryWriter:
             fresh = {key for key in wants.proofs if key not in self.proofs}
             self.proofs.update({key: wants.proofs[key] for key in fresh})
             runs = self.read(lambda connection: renew.going(connection, wants.runs)) if wants.runs else {}
-            settled = settle([work], fresh=fresh, used=self.counters, serials=self.serials, runs=runs)
-            if settled.renewed:
+            asked = wants.approvals
+            approvals = self.read(lambda connection: approve.standing(connection, asked)) if asked else {}
+            settled = settle(
+                [work], fresh=fresh, used=self.counters, serials=self.serials, runs=runs, approvals=approvals
+            )
+            if settled.renewed or settled.approved:
                 with self._engine.begin() as connection:
-                    renew.write(connection, settled.renewed)
+                    if settled.renewed:
+                        renew.write(connection, settled.renewed)
+                    if settled.approved:
+                        approve.write(connection, settled.approved)
             self.counters.update(settled.counters)
             self.serials.update({key: each.row.serial for key, each in settled.activations.items()})
             self.notices += [each.notice for each in settled.notices if each.notice is not None]

@@ -7,7 +7,7 @@ depends on them; an effect that changes no row turns the work into its `otherwis
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from remit.kernel.clock import Instant
 
@@ -35,13 +35,47 @@ class ConsumeProof:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Add `amount` to the counter (key, window) unless it would exceed `limit`."""
+    """Add `amount` to the counter (key, window) unless it would exceed `limit`.
+
+    With `least`, as much of `amount` as is left, and that much at the least (`Committed.granted`).
+    """
 
     key: str
     window: Instant  # start of the calendar unit
     expires: Instant  # end of the calendar unit
     amount: int
     limit: int
+    least: int | None = None
+
+    @property
+    def needed(self) -> int:
+        """What must be left for it to pass."""
+        return self.amount if self.least is None else self.least
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Note that something was so at that moment. Never fails; the latest moment is kept."""
+
+    key: str
+    at: Instant
+    expires: Instant  # after this nobody asks any more, and the row may go
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Go on only if `key` was marked, at `since` or later."""
+
+    key: str
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Unmarked:
+    """Go on only if `key` was not marked. Nobody can mark it meanwhile: until the commit it is locked."""
+
+    key: str
+    expires: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +124,17 @@ class Renew:
     seen: Instant
 
 
-Effect = ConsumeProof | Reserve | Release | Activate | Renew
+@dataclass(frozen=True, slots=True)
+class ConsumeApproval:
+    """Use a person's approval once: fails if it was used, was taken back, or is over."""
+
+    request: str
+    approval: str
+    decision: str  # the id of the decision that uses it
+    at: Instant
+
+
+Effect = ConsumeProof | Reserve | Release | Activate | Renew | ConsumeApproval | Mark | Marked | Unmarked
 
 
 @dataclass(slots=True)
@@ -112,7 +156,8 @@ class Work:
 class Committed:
     """What the writer did: `failed` is the first effect that changed no row (None: all did).
 
-    `used` has the counters' new values, in the order of the work's `Reserve` effects.
+    `used` has the counters' new values, in the order of the work's `Reserve` effects; `granted`,
+    what each of these got.
     A failed ConsumeProof undoes nothing else because nothing else was tried; a failed
     Reserve undoes the call's other reservations, but a consumed proof stays consumed:
     it has been seen, whatever came of it.
@@ -120,3 +165,4 @@ class Committed:
 
     failed: Effect | None
     used: tuple[int, ...] = ()
+    granted: tuple[int, ...] = field(default=(), compare=False)

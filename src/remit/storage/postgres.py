@@ -35,8 +35,8 @@ JOIN unnest(%s::text[], %s::bigint[]) AS n(k, w) ON c.key = n.k AND c."window" =
 ORDER BY c.key, c."window" FOR UPDATE OF c
 """
 _WRITE_COUNTERS = """
-UPDATE counters AS c SET used = n.u
-FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS n(k, w, u)
+UPDATE counters AS c SET used = n.u, expires = greatest(c.expires, n.e)
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) AS n(k, w, u, e)
 WHERE c.key = n.k AND c."window" = n.w
 """
 # A node that was given up stores nothing any more. Who gives it up waits for its open transaction, and the other way
@@ -206,9 +206,10 @@ class PostgresJournal:
         rows = self._execute(_LOCK_COUNTERS, _columns(sorted({*wanted.reserved, *wanted.released}), 2))
         return {(key, window): used for key, window, used in rows}
 
-    def keep(self, counters: Mapping[CounterKey, int], wanted: Wanted) -> None:  # noqa: ARG002 - the rows are there
+    def keep(self, counters: Mapping[CounterKey, int], wanted: Wanted) -> None:
         """Write the new values."""
-        self._execute(_WRITE_COUNTERS, _columns([(*counter, used) for counter, used in counters.items()], 3))
+        rows = [(*counter, used, wanted.reserved.get(counter, 0)) for counter, used in counters.items()]
+        self._execute(_WRITE_COUNTERS, _columns(rows, 4))
 
     def store(self, ids: Sequence[str], headers: bytes, payloads: bytes | None) -> None:
         """Append one bundle, unless this node was given up."""

@@ -39,7 +39,7 @@ CROSS JOIN counters AS c ON c.key = w.value ->> 0 AND c.window = w.value ->> 1
 _WRITE_COUNTERS = """
 INSERT INTO counters (key, window, used, expires)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
-ON CONFLICT (key, window) DO UPDATE SET used = excluded.used
+ON CONFLICT (key, window) DO UPDATE SET used = excluded.used, expires = max(expires, excluded.expires)
 """
 _INSERT_BUNDLE = "INSERT INTO bundles (count, headers) VALUES (?, ?)"
 _INSERT_ENTRIES = "INSERT INTO entries (entry, bundle, slot) SELECT value, ?, key FROM json_each(?)"

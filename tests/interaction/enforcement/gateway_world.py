@@ -87,6 +87,7 @@ class Source:
         self.all_activations: list[Activation] = []
         self.all_risks: dict[str, int] = {}
         self.all_policies: dict[str, str] = {}
+        self.all_approvals: list[Any] = []
         self.all_openings: dict[Any, Any] = {}  # by agent and boundary
 
     def read(self, query: Callable[[Any], Any]) -> Any:
@@ -138,6 +139,9 @@ class Source:
     def openings(self, _connection: Any) -> dict[Any, Any]:
         return self.all_openings
 
+    def approvals(self, _connection: Any) -> Iterable[Any]:
+        return self.all_approvals
+
     def risks(self, _connection: Any, agent: str | None = None) -> Iterable[tuple[str, Risk]]:
         return [(name, Risk(risk, risk)) for name, risk in self.all_risks.items() if agent in (None, name)]
 
@@ -174,6 +178,7 @@ class PlainTokens:
     def __init__(self) -> None:
         self.urls: list[tuple[str, str]] = []
         self.run_ends = FAR
+        self.run = "run_1"
         self.ended = False  # since it was checked
 
     def check(
@@ -198,7 +203,7 @@ class PlainTokens:
             instance=InstanceId(parts[2]),
             credential=thumbprint(KEY),
             purpose=PurposeName(parts[1]),
-            run=RunId("run_1"),
+            run=RunId(self.run),
             token="tok_1",
             expires=FAR,
             bound=dpop is not None,
@@ -246,8 +251,11 @@ class World:
         self.contact = self.clock.now
         self.source = Source()
         self.writer = FailingWriter()
-        self.facts = Facts(source=self.source, engine=ENGINE, contact=self._contact, reader=self.source)
         self.recorder = Recorder(Keys(), self.clock, lambda: self.facts.view().epoch)
+        self.facts = Facts(
+            source=self.source, engine=ENGINE, contact=self._contact, reader=self.source,
+            mac=self.recorder.mac,
+        )  # fmt: skip
         self.policy = PolicyService(
             facts=self.facts, engine=ENGINE, clock=self.clock, mac=self.recorder.mac, docs="https://docs.test/errors"
         )
@@ -270,6 +278,9 @@ class World:
         self.tokens = PlainTokens()
         self.seen: list[Seen] = []  # what reached any server
         self.base = ""
+
+    def _mac(self, said: bytes) -> str:
+        return self.recorder.mac(said)
 
     def _contact(self) -> Instant:
         return self.contact()

@@ -309,6 +309,8 @@ BASE = Rule(
     rate=Rate(count=3, per="min"),
     budget=Budget(argument="x", max=Decimal(5), per="day"),
     approval_above=(("x", Decimal(2)),),
+    approval_by=("lee", "mo"),
+    approval_quorum=2,
     ttl=Micros(DAY),
 )
 
@@ -342,6 +344,10 @@ def bent(**bound: Any) -> Rule:
         replace(BASE, approval_above=()),
         replace(BASE, approval_above=(("x", Decimal(3)),)),
         replace(BASE, approval_above=(("y", Decimal(2)),)),
+        replace(BASE, approval_by=()),
+        replace(BASE, approval_by=("lee", "mo", "x")),
+        replace(BASE, approval_by=("x",)),
+        replace(BASE, approval_quorum=1),
         replace(BASE, first_use="auto"),
         replace(BASE, ttl=None),
         replace(BASE, ttl=Micros(2 * DAY)),

@@ -20,7 +20,17 @@ from remit.kernel.names import ActionName, AgentName, DecisionId, InstanceId, Pu
 from remit.policy.denial import unavailable
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.memory import MemoryWriter
-from remit.storage.model import Activate, ActivationRow, Committed, ConsumeProof, Entry, Release, Reserve, Work
+from remit.storage.model import (
+    Activate,
+    ActivationRow,
+    Committed,
+    ConsumeApproval,
+    ConsumeProof,
+    Entry,
+    Release,
+    Reserve,
+    Work,
+)
 
 _numbers = itertools.count()
 NOON = 1_795_521_600_000_000
@@ -67,6 +77,9 @@ class Facts:
     def narrowed(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("lists are not the pipeline's")
 
+    def conditions(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("lists are not the pipeline's")
+
     def ready(self, call: Call) -> bool:
         return call.caller.agent in self.prepared
 
@@ -87,8 +100,11 @@ class Facts:
     def failed(self, call: Call, at: Instant) -> None:
         self.vain.append((call.id, "error", at))
 
-    def spent(self, _reserve: Reserve, _call: Call, *, now: Instant) -> Denial:
+    def spent(self, _effect: Reserve | ConsumeApproval, _call: Call, *, now: Instant) -> Denial:
         return Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")
+
+    def consumed(self, effect: Any) -> None:
+        self.approvals = [*getattr(self, "approvals", []), effect]
 
     def recorded(self, _call: Call, proposal: Proposal, _view: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         denial = proposal.answer.denial

@@ -66,3 +66,14 @@ def test_it_never_says_more_than_it_was_told(told: list[tuple[Instant, int]]) ->
     for window in (ONE, TWO, THREE):
         heard = [used for at, used in told if at == window]
         assert counters.used("rate hour b a", window) in {None, max(heard, default=None)}
+
+
+def test_what_is_counted_for_runs_does_not_fill_the_memory() -> None:
+    """A run is begun for every piece of work: what a node knows of those that are over must not stay for ever."""
+    counters = Counters()
+    for number in range(20_000):
+        counters.note(Reserve(f"run run_{number} b a", Instant(0), Instant(9), 1, 5), 1)
+    assert counters.used("run run_19999 b a", Instant(0)) == 1
+    assert counters.used("run run_0 b a", Instant(0)) is None
+    counters.release(Release("run run_19999 b a", Instant(0), 1))
+    assert counters.used("run run_19999 b a", Instant(0)) == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from remit.access.activation import ActivationState
+from remit.access.conditions import Conditions, Volume
 from remit.access.opening import Opening
 from remit.agents.model import Agent, AgentState
 from remit.agents.risk import Risk
@@ -215,3 +216,24 @@ def test_what_is_for_emergencies_is_handed_on_to_nobody(office: Office, build: A
         assert (office.code(view, "5.00"), office.code(view, "50.00")) == (small, large)
         own = build.call({"amount": Decimal("50.00"), "currency": "EUR"})
         assert build.ask(own, view).answer.opening == "opn_1", "the agent itself may, while it is open"
+
+
+def test_the_conditions_of_the_other_hold_and_what_was_handed_on_comes_on_top(office: Office, build: Any) -> None:
+    """Else an agent that may do something within limits would have another do it without."""
+    handed = json.dumps(
+        [
+            {
+                "action": "payments/transfer", "limits": {"volume": {"bytes": "10B", "per": "day"}},
+                "sequence": {"per_run": 2},
+            }
+        ]
+    )  # fmt: skip
+    office.links = (link(office.credential, allow=handed),)
+    conditions = Conditions(volume=Volume(bytes=100, per="day"), per_run=5, max_depth=1)
+    rule = build.transfer_rule(conditions=conditions)
+    reserved = [each for each in office.pay(office.view(build.boundary(rule))).effects if isinstance(each, Reserve)]
+    found = {each.key: each.limit for each in reserved}
+    assert found["volume day invoice-bot-payments payments/transfer"] == 10
+    assert found["run run_chief invoice-bot-payments payments/transfer"] == 2
+    alone = build.transfer_rule(conditions=Conditions(max_depth=0))
+    assert office.code(office.view(build.boundary(alone))) == "delegation_too_deep"

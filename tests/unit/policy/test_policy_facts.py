@@ -62,6 +62,9 @@ class Stored:
     def doubts(self, _connection: Any) -> dict[str, Any]:
         return {}
 
+    def approvals(self, _connection: Any) -> list[Any]:
+        return []
+
     def openings(self, _connection: Any) -> dict[Any, Any]:
         return {}
 

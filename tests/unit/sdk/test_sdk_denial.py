@@ -109,3 +109,22 @@ def test_a_limit_that_is_no_number_is_none() -> None:
     assert denial is not None
     assert denial.limits("a/b") == {"max": "much"}
     assert denial.change("a/b") is None
+
+
+def test_an_agent_asks_with_what_the_denial_says() -> None:
+    block = {"endpoint": "https://remit.test/access/v1/requests", "binding_token": "t.m", "expires_at": "later"}
+    denial = read({"isError": True, "_meta": {META: BODY | {"access_request": block}}})
+    assert denial is not None
+    assert denial.asking({"amount": 750}, why="invoice 17") == (
+        "https://remit.test/access/v1/requests",
+        {
+            "action": {"name": "payments/transfer"},
+            "resource": {"type": "server", "id": "payments"},
+            "context": {"arguments": {"amount": 750}, "business_justification": "invoice 17"},
+            "denial": {"binding_token": "t.m", "expires_at": "later"},
+        },
+    )
+    for missing in ({}, {"access_request": None}, {"access_request": block, "action": None}):
+        other = read({"isError": True, "_meta": {META: BODY | missing}})
+        assert other is not None
+        assert other.asking({}) is None

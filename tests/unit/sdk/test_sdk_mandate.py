@@ -67,6 +67,8 @@ def test_a_good_one_says_what_is_allowed() -> None:
         claims(action(usable=False, state="new", starts="owner")),
         claims(action(alternatives=[{"properties": {"amount": {"maximum": 1}}}, {"required": ["currency"]}])),
         claims(action(granted_by=[grant(approval_each_call=True)])),
+        claims(action(flow={"returns": [], "carries_out": True, "tainted": True})),
+        claims(action(granted_by=[grant(limits=[{"kind": "volume", "per": "day", "max": 3, "left": 0}])])),
         claims(action(granted_by=[grant(approval=[{"argument": "amount", "above": "4.99"}])])),
         claims(action(granted_by=[grant(limits=[{"kind": "rate", "per": "min", "max": 3, "left": 0}])])),
         claims(
@@ -88,6 +90,9 @@ def test_what_speaks_against_a_call_is_said(said: dict[str, Any]) -> None:
         claims(action(usable=False, state="lapsed", starts="by_itself")),
         claims(action(alternatives=[{"properties": {"amount": {"maximum": 1}}}, {"required": ["amount"]}])),
         claims(action(granted_by=[grant(approval_each_call=True), grant()])),
+        claims(action(flow={"returns": ["private"], "carries_out": False, "tainted": True})),
+        claims(action(flow={"returns": [], "carries_out": True, "tainted": None})),
+        claims(action(granted_by=[grant(limits=[{"kind": "volume", "per": "day", "max": 3, "left": 1}])])),
         claims(action(granted_by=[grant(limits=[{"kind": "rate", "per": "min", "max": 3, "left": None}])])),
         claims(action(granted_by=[grant(approval=[{"argument": "amount", "above": "5.00"}])])),
     ],

@@ -38,7 +38,13 @@ def ask(
         return {"type": "http.request", "body": b""}
 
     app = App(
-        place=Place("http://127.0.0.1:8470"), gateway=inner, me_can=inner, evaluation=inner, token=inner, rest=inner
+        place=Place("http://127.0.0.1:8470"),
+        gateway=inner,
+        me_can=inner,
+        evaluation=inner,
+        requests=inner,
+        token=inner,
+        rest=inner,
     )
     scope = {"type": "http", "path": path, "method": method, "headers": list(headers), "server": server}
     asyncio.run(app(scope, receive, send))

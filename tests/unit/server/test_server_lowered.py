@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from itertools import product
 
@@ -7,6 +8,7 @@ import pytest
 
 from remit.access.draft import Draft, Version
 from remit.access.model import BoundaryState, Rule
+from remit.catalog.labels import Labels
 from remit.catalog.model import PinState, Server, Tier, Tool
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName, ServerName, ToolName
@@ -41,6 +43,18 @@ def test_a_tier_that_goes_down_is_told_and_one_that_stays_or_goes_up_is_not(old:
     down = ORDER.index(new) < ORDER.index(old)
     told = {"transfer": f"{old.value} to {new.value}"} if down else {}
     assert lowered(server(transfer=old), server(transfer=new)) == told
+
+
+def test_what_is_no_longer_said_of_a_tools_data_is_told() -> None:
+    """Taking a label away lets data be carried out: nobody should learn of it by the loss."""
+    plain = server(transfer=Tier.LOW, read=Tier.LOW)
+    said = (("*", Labels(carries_out=True)), ("read", Labels(returns=("private", "untrusted"))))
+    less = (("read", Labels(returns=("private",))),)
+    before, after = dataclasses.replace(plain, labels=said), dataclasses.replace(plain, labels=less)
+    assert lowered(before, after) == {
+        "transfer": "no longer carries_out", "read": "no longer returns untrusted, carries_out",
+    }  # fmt: skip
+    assert lowered(after, before) == {}
 
 
 def test_a_tool_or_server_that_was_not_there_before_was_not_lowered() -> None:

@@ -63,6 +63,9 @@ def test_every_route_is_described(built: tuple[list[Door], list[BaseRoute]]) -> 
     assert routed <= told
     before_the_router = {
         ("/access/v1/evaluation", "post"),
+        ("/access/v1/requests", "post"),
+        ("/access/v1/requests/{request}", "get"),
+        ("/access/v1/requests/{request}/cancel", "post"),
         ("/v1/outcomes", "post"),
         ("/v1/me/can", "post"),
         ("/mcp/{server}", "post"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from remit.access import conditions_document
 from remit.access.model import Bound, Rule
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, Micros, rfc3339
 from remit.policy.constraints import plain
@@ -44,10 +45,12 @@ def _clause(rule: Rule) -> dict[str, Any]:
     if rule.budget is not None:
         budget = rule.budget
         limits["budget"] = {"argument": budget.argument, "max": plain(budget.max), "per": budget.per}
-    if limits:
-        said["limits"] = limits
-    if rule.approval_above:
-        said["approval"] = {"above": {name: plain(threshold) for name, threshold in rule.approval_above}}
+    more = {} if rule.conditions is None else conditions_document.said(rule.conditions)
+    if limits or "limits" in more:
+        said["limits"] = {**limits, **more.pop("limits", {})}
+    said |= more
+    if approval := _approval(rule):
+        said["approval"] = approval
     if rule.first_use is not None:
         said["first_use"] = rule.first_use
     if rule.ttl is not None:
@@ -56,6 +59,17 @@ def _clause(rule: Rule) -> dict[str, Any]:
         said["cadence"] = duration(rule.cadence)
     if rule.needs:
         said["needs"] = list(rule.needs)
+    return said
+
+
+def _approval(rule: Rule) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if rule.approval_above:
+        said["above"] = {name: plain(threshold) for name, threshold in rule.approval_above}
+    if rule.approval_by:
+        said["by"] = list(rule.approval_by)
+    if rule.approval_quorum != 1:
+        said["quorum"] = rule.approval_quorum
     return said
 
 

@@ -7,7 +7,7 @@ from alembic import op
 from remit.storage.migrations.columns import column
 
 revision = "0016"
-down_revision = "0011"
+down_revision = "0012"
 
 _TABLES = {
     "policy_sets": (

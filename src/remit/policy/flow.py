@@ -1,0 +1,41 @@
+"""Where data may go: what a run has read decides what it may carry out (pure).
+
+The taint of a call is that of every instance in its chain, for its purpose: what one reads reaches
+those for whom it acts, and what they have read is handed to it. It stays when the run is over,
+because a running copy does not forget; a copy with another key is another instance.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from remit.attestation.model import Caller
+from remit.catalog.labels import Labels
+from remit.kernel.clock import DAY, Instant
+from remit.policy.model import Call
+from remit.storage.model import Effect, Mark, Unmarked
+
+STICKS: Final = 366 * DAY  # after the last such read
+
+
+def blocked(labels: Labels, call: Call, *, approved: bool) -> bool:
+    """Whether the call would carry out what the writer said was read. A person's yes to this very call lets it pass."""
+    return labels.carries_out and not approved and any(key in call.otherwise for key in keys(call.caller))
+
+
+def effects(labels: Labels, call: Call, *, now: Instant, approved: bool) -> list[Effect]:
+    """What must not have been read, at the writer; and that something is read, from this moment on."""
+    kept, found = Instant(now + STICKS), list[Effect]()
+    if labels.carries_out and not approved:
+        found += [Unmarked(key, kept) for key in keys(call.caller)]
+    if labels.returns:
+        found += [Mark(key, now, kept) for key in keys(call.caller)]
+    return found
+
+
+def keys(caller: Caller) -> list[str]:
+    """Under which names the taint of a caller and of those for whom it acts stands."""
+    instances = dict.fromkeys(
+        [*((link.agent, link.instance) for link in caller.links), (caller.agent, caller.instance)]
+    )
+    return [f"taint {agent} {caller.purpose} {instance}" for agent, instance in instances]
