@@ -75,6 +75,11 @@ def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "", *, 
     return Waiting(call.id, records.entry("outcome", fields), used, failed)
 
 
+def ended(records: Records, admitted: Admitted, outcome: Outcome, cause: str = "") -> Waiting:
+    """What is recorded of the end of a call that went on, whatever let it."""
+    return told_of(records, admitted.call, outcome, cause, observed=admitted.answer.would_deny is not None)
+
+
 def effects_of(admitted: Admitted, outcome: Outcome) -> tuple[Release | Mark, ...]:
     """What commits with an outcome: what is given back and, of a call that came to ok, what later ones stand on."""
     rest = admitted.meter.left() if admitted.meter is not None else ()

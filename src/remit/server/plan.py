@@ -26,6 +26,7 @@ from remit.kernel.names import AgentName, OwnerName, split_action
 from remit.people.document import Problem, SpecInvalid
 from remit.people.model import Owner
 from remit.people.succession import answers_for
+from remit.server import plan_notes
 from remit.server.documents import KINDS, Document, Findings
 from remit.server.first_words import OBSERVE, POLICIES
 from remit.server.lowered import incident, lowered
@@ -209,7 +210,7 @@ class Planner:
             change=_changed(before, observed.server),
             state=WAITS if waits else state,
             waits=waits,
-            note="; ".join(each for each in (later, said_of, _sent(elsewhere), _lower(lower)) if each),
+            note="; ".join(filter(None, (later, said_of, plan_notes.sent(elsewhere), plan_notes.lower(lower)))),
             value=observed,
             incidents=tuple(each for each in (elsewhere, incident(said.server, lower) if lower else None) if each),
             lowered=lower,
@@ -249,7 +250,7 @@ class Planner:
             problems += end_problems(agent, now=self.now)
         _raise(problems)
         change = _changed(before, agent)
-        note = _untrusted(agent, self.world)
+        note = plan_notes.untrusted(agent, self.world)
         return Change(kind="agent", name=agent.agent, change=change, state=agent.state.value, value=agent, note=note)
 
     def _boundary(self, draft: Draft) -> Change:
@@ -372,24 +373,6 @@ class Planner:
             return replace(row, widening=widening)
         note = self._saying.note(widening)
         return replace(row, state="waiting_for_second_person", waits=True, note=note, widening=widening)
-
-
-def _sent(incident: Mapping[str, Any] | None) -> str:
-    if incident is None:
-        return ""
-    before = ", ".join(incident["hosts_before"])
-    return f"the secret {incident['secret']} goes to {incident['host']}, before to {before}"
-
-
-def _untrusted(agent: Agent, world: World) -> str:
-    """Which issuers an agent's document asks for and nobody declared: until then they let no copy in."""
-    named = sorted({str(each.said["trust"]) for each in agent.bindings if "trust" in each.said})
-    missing = [name for name in named if not world.has_trust(name)]
-    return f"not trusted yet: {', '.join(missing)} (remit trust add)" if missing else ""
-
-
-def _lower(found: Mapping[str, str]) -> str:
-    return "; ".join(f"the tier of {tool} goes down, {change}" for tool, change in found.items())
 
 
 def _changed(before: object, value: object) -> str:
