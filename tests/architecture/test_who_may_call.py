@@ -26,8 +26,8 @@ SERVICES = {
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
-    "server.life", "server.nodes", "server.notifying", "server.opening", "server.rewrap", "server.state",
-    "storage.database", "tokens.authorizing",
+    "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life", "server.policy_watch",
+    "server.rewrap", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
@@ -99,7 +99,13 @@ MAY_CALL: dict[str, Iterable[str]] = {
     # An upstream credential leaves the vault in one place, on its way out.
     "scanner": {"enforcement.upstream", "vault.service"},
     # A decision is proposed by one function and made durable by one pipeline.
-    "decide": {"enforcement.pipeline", "policy.mandate", "policy.service"},
+    "decide": {
+        "enforcement.pipeline",
+        "policy.mandate",
+        "policy.observing",
+        "policy.service",
+        "server.policy_trial",
+    },
     "admit": {"enforcement.mcp", "enforcement.points"},
     "submit_async": {
         "enforcement.answers",

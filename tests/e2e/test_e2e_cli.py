@@ -206,7 +206,6 @@ BAD = {
     ),
     "command server": ("servers__payments", "server: payments\ncommand: [npx, x]\n", "not available in this version"),
     "http server": ("servers__payments", SERVER.replace("kind: mcp ", "kind: http "), "not available in this version"),
-    "observe": ("servers__payments", SERVER.replace("mode: enforce", "mode: observe"), "not available in this version"),
 }  # fmt: skip
 
 

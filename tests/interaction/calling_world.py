@@ -94,6 +94,7 @@ class CallingWorld:
         )
         self.doors = PostureDoors(report=PostureReport(reader=writer, clock=clock), clock=clock)
         self._calls = 0
+        self.aside: Any = None
 
     def later(self, micros: int) -> None:
         self.rig.clock.at += micros
@@ -112,6 +113,7 @@ class CallingWorld:
             decider=self.policy, records=self.rig.records, writer=self.rig.writer, recovery=OpenCalls(),
             clock=self.rig.clock,
         )  # fmt: skip
+        pipeline.aside = self.aside
         found = set()
         for _ in range(times):
             admitted = await pipeline.admit(self._asked(tool, arguments, purpose))

@@ -97,6 +97,7 @@ OBJECTS: Mapping[str, tuple[Part, ...]] = {
     "combination": (_part("combinations", "combination", "body"),),
     "policy": (_part("policies", "file", "text"),),
     "declaration": (_part("declarations", "file", "part text"),),
+    "policy_set": (_part("policy_sets", "version", "number digest files body state by created since"),),
     "secret": (_part("secrets", "secret", "version sealed changed"),),
     "opening": (_part("openings", "opening", "agent boundary by opened ends due body"),),
     "freeze": (_part("freezes", "id", "kind name reason by since ended ended_by"),),

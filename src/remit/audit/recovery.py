@@ -247,6 +247,8 @@ def _without_outcome(reader: Reader, mark: int, node: str | None) -> _Found:
                 found.open[entry["id"]] = {"decision": entry["id"]} | {k: entry[k] for k in _COPIED if k in entry}
             elif entry.get("kind") == "outcome":
                 found.open.pop(entry.get("decision", ""), None)
+                if "observed" in entry:  # of a call that would have been denied: it is no use
+                    continue
                 if entry.get("outcome") == "ok" and (node == ANY or entry.get("decision") in mine):
                     found.uses.append(entry)
     return found

@@ -22,6 +22,16 @@ class Tier(StrEnum):
     LOW = "low"
 
 
+class Mode(StrEnum):
+    """What is done about a call to a server that bounds or policies refuse.
+
+    enforce: it is refused. observe: it is recorded as one that would be, and forwarded; before a server is governed.
+    """
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
 class PinState(StrEnum):
     """Whether the definition last seen is the one that was approved.
 
@@ -68,6 +78,12 @@ class Server:
     tools: Mapping[ToolName, Tool]
     set_pin: str  # hex SHA-256 over the approved set of (name, pin); "" before the first import
     labels: tuple[tuple[str, Labels], ...] = ()  # (glob over tool names, labels); of all that match, together
+    mode: Mode = Mode.ENFORCE
+
+    @property
+    def observed(self) -> bool:
+        """Whether what bounds and policies refuse is forwarded all the same."""
+        return self.mode is Mode.OBSERVE
 
     @property
     def host(self) -> str:

@@ -1,11 +1,11 @@
-"""A server's document. `command:` servers, `kind: http` and `mode: observe` are refused, not ignored."""
+"""A server's document. `command:` servers and `kind: http` are refused, not ignored."""
 
 from __future__ import annotations
 
 import re
 
 from remit.catalog.labels import RETURNS, Labels
-from remit.catalog.model import Injection, Server, Tier
+from remit.catalog.model import Injection, Mode, Server, Tier
 from remit.catalog.url import check_url
 from remit.kernel.errors import Malformed
 from remit.kernel.names import SecretName, ServerName
@@ -50,7 +50,7 @@ def server(spec: object) -> Server:
     fields = Fields(spec, known=_KEYS, later={"command"})
     name = fields.take("server", document.name("a server"))
     fields.maybe("kind", document.choice("mcp", later={"http"}), "mcp")
-    fields.maybe("mode", document.choice("enforce", later={"observe"}), "enforce")
+    mode = fields.maybe("mode", document.choice(*Mode), Mode.ENFORCE)
     url = fields.take("url", check_url) if not fields.has("command") else ""
     credential = fields.maybe("credential", _credential, None)
     tiers, labels = fields.maybe("tools", _tools, ((), ())) or ((), ())
@@ -58,7 +58,7 @@ def server(spec: object) -> Server:
     fields.finish()
     return Server(
         server=ServerName(name), url=url, credential=credential, tiers=tiers, review=review, tools={}, set_pin="",
-        labels=labels,
+        labels=labels, mode=Mode(mode),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from remit.catalog.labels import Labels
-from remit.catalog.model import Injection, PinState, Server, Tier, Tool
+from remit.catalog.model import Injection, Mode, PinState, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
 from remit.storage.schema import servers, tools
@@ -28,6 +28,7 @@ def body(server: Server) -> str:
         and {"secret": credential.secret, "header": credential.header, "format": credential.format},
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],
         "review": server.review,
+        **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
         **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
     }
     return canonical(said).decode("utf-8")
@@ -53,6 +54,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         review=said["review"],
         tools=found,
         set_pin=row.set_pin,
+        mode=Mode(said.get("mode", Mode.ENFORCE)),
         labels=tuple(
             (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
             for pattern, returns, carries_out in said.get("labels", ())

@@ -108,13 +108,18 @@ def _show(changes: list[dict[str, Any]], *, done: str) -> None:
 
 
 def _show_waiting(waiting: list[dict[str, Any]]) -> None:
+    servers = [row for row in waiting if row["kind"] == "server"]
+    if servers:
+        talk(f"enforced until a second person agrees: {', '.join(row['name'] for row in servers)}", style="yellow")
+        talk("  because  what is refused on a server is let through once it is only observed")
+        talk("  try      remit apply DIR of the same files within an hour, with another person's token")
     policies = [row for row in waiting if row["kind"] in _RULES]
     if policies:
         talk(f"the policies wait for a second person: {', '.join(row['name'] for row in policies)}", style="yellow")
         talk("  because  they would let through what is stopped now; nothing of the policies changed yet")
         talk("  try      remit apply DIR of the same policies within an hour, with another person's token")
     for row in waiting:
-        if row["kind"] in _RULES:
+        if row["kind"] in {*_RULES, "server"}:
             continue
         if row.get("state") == "waiting_for_catalog":
             talk(f"{row['name']} waits until the tools of its servers are known", style="yellow")

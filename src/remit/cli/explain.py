@@ -81,6 +81,8 @@ def show_decision(found: Mapping[str, Any]) -> None:
     """What `remit why` says."""
     denial = found.get("denial")
     verb = "allowed" if found["decision"] else "denied"
+    if found.get("would_deny"):
+        verb = "let through, though it would be denied were the server not only observed:"
     style = "green" if found["decision"] else "red"
     who, what = found["agent"], found["action"]
     if not who:  # of types of the organisation's own
@@ -139,7 +141,7 @@ def _show_denial(agent: str, denial: Mapping[str, Any]) -> None:
 
 def _outcome(found: Mapping[str, Any]) -> str:
     outcome = found.get("outcome")
-    if not found["decision"]:
+    if not found["decision"] and not found.get("would_deny"):
         return "nothing was forwarded"
     if not found["agent"]:
         return "the application that asked acts by itself"

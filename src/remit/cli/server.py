@@ -23,7 +23,7 @@ def list_(json: Json = False, as_: As = None) -> int:
     elif not answer["servers"]:
         nothing("servers", next_="remit apply DIR, with servers/*.yaml in it")
     else:
-        columns = ("server", "url", "tools", "waiting", "credential", "review")
+        columns = ("server", "url", "tools", "waiting", "credential", "review", "mode")
         table(columns, [[row.get(column) for column in columns] for row in answer["servers"]])
     return Exit.OK
 
@@ -35,7 +35,7 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
     if json:
         data_json(answer)
         return Exit.OK
-    facts({key: answer.get(key) for key in ("server", "url", "credential", "review", "set_pin")})
+    facts({key: answer.get(key) for key in ("server", "url", "credential", "review", "mode", "set_pin")})
     if not answer["tools"]:
         nothing("tools", next_=f"remit server refresh {name}")
         return Exit.OK

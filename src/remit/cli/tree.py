@@ -27,6 +27,7 @@ _KINDS: Final = {
 _YAML: Final = {".yaml", ".yml"}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_FILE: Final = 1 << 20
+TESTS: Final = (".test.yaml", ".test.yml")
 _FOR_PEOPLE: Final = "README.md"  # of a directory kept in git; names no rule that anybody could believe in
 _NAMES: Final = "remit.toml"  # which of the organisation's own types AuthZEN's words mean
 
@@ -98,6 +99,8 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
 
 
 def _policy(path: Path, file: str) -> list[dict[str, Any]]:
+    if path.name.endswith(TESTS):
+        return []  # tests of the policies beside them, for `remit policy test`
     kind = {".cedar": "policy", ".cedarschema": "schema"}.get(path.suffix)
     if kind is None or not path.is_file():
         raise ConfigInvalid(f"{file}: unknown file", try_="a file here ends in .cedar or .cedarschema")

@@ -58,9 +58,13 @@ def line(header: Mapping[str, Any], index: int | None) -> dict[str, Any]:
         "kind": kind,
         "agent": header.get("agent", ""),
         "action": header.get("action") or header.get("server") or header.get("name") or "",
-        "word": "allowed" if kind == "decision" and allowed else str(word),
+        "word": "allowed" if kind == "decision" and allowed else _word(header, str(word)),
         "good": kind != "decision" or allowed,
     }
+
+
+def _word(header: Mapping[str, Any], word: str) -> str:
+    return f"let through, would be {word}" if header.get("decision") == "would_deny" else word
 
 
 def render(*, person: str, csrf: str, dev: bool, rows: Iterable[Mapping[str, Any]]) -> str:

@@ -44,6 +44,12 @@ def shown(
     ]
 
 
+def whole(server: Server) -> list[dict[str, Any]]:
+    """Every approved definition: nothing is hidden or narrowed on a server that is only observed."""
+    every = {tool_action(server.server, name) for name in server.tools}
+    return shown(server, every, lambda _action, schema: schema)
+
+
 def _presented(tool: Tool, action: ActionName, narrow: Narrow, tell: Tell) -> dict[str, Any]:
     definition = pinned(tool.definition)
     schema = definition.get("inputSchema")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from remit.enforcement.model import Outcome
+from remit.policy.model import Answer
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -33,3 +34,12 @@ class Metrics:
             "remit_decision_seconds", "From a parsed call to its durable decision", buckets=_SECONDS, registry=registry
         )
         self.allowed = self.decisions.labels("allow", "")
+
+    def decided(self, answer: Answer) -> None:
+        """Count a committed answer. What would be denied and goes on is no allow."""
+        if answer.would_deny is not None:
+            self.decisions.labels("would_deny", answer.would_deny.code.value).inc()
+        elif answer.denial is None:
+            self.allowed.inc()
+        else:
+            self.decisions.labels("deny", answer.denial.code.value).inc()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Admitted, Outcome
@@ -55,9 +55,9 @@ def asked_by(caller: Caller) -> dict[str, str]:
     return {"pep": caller.pep} if caller.pep else {}
 
 
-def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "") -> Waiting:
-    """What is recorded of a call's end. `cause`: what cut it."""
-    fields = {
+def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "", *, observed: bool = False) -> Waiting:
+    """What is recorded of a call's end. `cause`: what cut it. `observed`: it would have been denied, and went on."""
+    fields: dict[str, Any] = {
         "decision": call.id,
         "agent": call.caller.agent,
         "purpose": call.caller.purpose,
@@ -65,11 +65,19 @@ def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "") -> 
         "outcome": outcome.value,
         **asked_by(call.caller),
         **({"cause": cause} if cause else {}),
+        **({"observed": True} if observed else {}),
     }
-    # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not.
-    used = call if outcome is Outcome.OK and call.tool is not None else None
-    failed = call if outcome is Outcome.ERROR and call.tool is not None else None
+    # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not; nor does a call
+    # behind which no allow stood, which speaks against nobody either.
+    counts = call.tool is not None and not observed
+    used = call if counts and outcome is Outcome.OK else None
+    failed = call if counts and outcome is Outcome.ERROR else None
     return Waiting(call.id, records.entry("outcome", fields), used, failed)
+
+
+def ended(records: Records, admitted: Admitted, outcome: Outcome, cause: str = "") -> Waiting:
+    """What is recorded of the end of a call that went on, whatever let it."""
+    return told_of(records, admitted.call, outcome, cause, observed=admitted.answer.would_deny is not None)
 
 
 def effects_of(admitted: Admitted, outcome: Outcome) -> tuple[Release | Mark, ...]:

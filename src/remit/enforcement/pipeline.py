@@ -26,6 +26,7 @@ from remit.enforcement.outcomes import (
     Waiting,
     asked_by,
     effects_of,
+    ended,
     noted,
     releases,
     reserves,
@@ -46,6 +47,7 @@ log = logger(__name__)
 # An outcome waits this long for a decision to travel with: one commit then carries both.
 _RIDE_SECONDS: Final = 0.005
 _MOST_ATTEMPTS: Final = 24  # each one knows a fact more; a rule has no more than that to find otherwise, hardly
+Aside = Callable[[Call, Answer, Any, Instant], None]  # told of each committed decision, with its view; quick
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
 )
@@ -79,6 +81,7 @@ class Pipeline:
         self._recovery = recovery
         self._clock = clock
         self.metrics = metrics or Metrics()
+        self.aside: Aside | None = None
         self.doorstep = Doorstep(records=records, writer=writer, clock=clock, metrics=self.metrics)
         self.answers = Answers(
             decider=decider, records=records, writer=writer, clock=clock, metrics=self.metrics,
@@ -99,8 +102,7 @@ class Pipeline:
         started = time.perf_counter()
         if not self._decider.ready(call):
             await self._load(call)
-        admitted = await self._attempt(call)
-        attempts = 1
+        admitted, attempts = await self._attempt(call), 1
         while not isinstance(admitted, Admitted):
             if attempts == _MOST_ATTEMPTS or (isinstance(admitted, Activate) and attempts > 1 + len(call.otherwise)):
                 raise self._unavailable("contention", None, call)
@@ -108,10 +110,8 @@ class Pipeline:
             admitted = await self._attempt(call)
             attempts += 1
         self.metrics.seconds.observe(time.perf_counter() - started)
-        if (denial := admitted.answer.denial) is None:
-            self.metrics.allowed.inc()
-        else:
-            self.metrics.decisions.labels("deny", denial.code.value).inc()
+        self.metrics.decided(admitted.answer)
+        if (denial := admitted.answer.denial) is not None:
             self._decider.refused(call, denial, admitted.evaluated_at)
         return admitted
 
@@ -137,8 +137,11 @@ class Pipeline:
         if not isinstance(answer, Answer):
             self._recovery.note_closed(call.id)
             return answer
-        if not answer.allowed:
+        if self.aside is not None:
+            self.aside(call, answer, view, now)
+        if answer.denial is not None:
             self._recovery.note_closed(call.id)
+        if answer.denial or answer.would_deny:  # nothing is reserved: a failed reservation undid the others
             return Admitted(call, answer, view.epoch, now, view.server(call.server))
         reserved, meter = split(reserves(proposal.effects), granted)
         if answer.opening is not None:
@@ -210,10 +213,9 @@ class Pipeline:
         at once, and is returned.
         """
         self.metrics.outcomes[outcome].inc()
-        call = admitted.call
         if detail:
-            log.info("call ended", decision=call.id, outcome=outcome.value, detail=detail)
-        waiting = told_of(self._records, call, outcome, cause)
+            log.info("call ended", decision=admitted.call.id, outcome=outcome.value, detail=detail)
+        waiting = ended(self._records, admitted, outcome, cause)
         if effects := effects_of(admitted, outcome):
             return self._settle([waiting], effects)
         self._waiting.append(waiting)
@@ -227,7 +229,7 @@ class Pipeline:
         Raises:
             EnforcementUnavailable: It is not recorded. After an `InDoubt` it will be, unless it is already.
         """
-        waiting, effects = told_of(self._records, admitted.call, outcome), effects_of(admitted, outcome)
+        waiting, effects = ended(self._records, admitted, outcome), effects_of(admitted, outcome)
         try:
             await self._writer.submit_async(Work((waiting.entry,), effects))
         except RemitError as error:
@@ -319,7 +321,7 @@ class Pipeline:
 
     def _failed(self, effect: Effect, call: Call, view: View, *, now: Instant) -> tuple[Entry, Answer]:
         if isinstance(effect, (Reserve, ConsumeApproval)):
-            answer = Answer(denial=self._decider.spent(effect, call, now=now))
+            answer = self._decider.relaxed(Answer(denial=self._decider.spent(effect, call, now=now)), call)
             return self._decision(call, Proposal(answer=answer), view), answer
         return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
 

@@ -71,6 +71,10 @@ class Decider(Protocol):
         """Propose an answer, and the effects that must commit with it."""
         ...
 
+    def relaxed(self, answer: Answer, call: Call) -> Answer:
+        """An answer that came of the commit, as it stands on a server that is only observed."""
+        ...
+
     def frozen(self, call: Call) -> Answer | None:
         """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...

@@ -42,7 +42,7 @@ _VIEW_STEP: Final = 1
 _FREEZE_STEP: Final = 3
 # Topics that no running call depends on.
 _ELSEWHERE: Final = frozenset(
-    {"secret", "operators", "peps", "token", "combinations", "keys", "approvals", "declarations"}
+    {"secret", "operators", "peps", "token", "combinations", "keys", "approvals", "declarations", "policy_sets"}
 )
 
 

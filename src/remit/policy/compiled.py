@@ -81,6 +81,10 @@ class CompiledEngine:
         """Cedar text as Cedar's JSON."""
         return self._judge.read(text)
 
+    def count(self, text: str) -> int:
+        """How many policies Cedar text holds."""
+        return self._judge.count(text)
+
     def faults(self, text: str, schema: Handle) -> list[str]:
         """Strict validation."""
         return self._judge.faults(text, schema.handle)

@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from remit.access.model import PurposeState
-from remit.agents.model import AgentState, SenderConstraint
-from remit.attestation.model import Link
 from remit.catalog.model import PinState, Tier
 from remit.kernel.clock import Instant
-from remit.kernel.names import AgentName
 from remit.policy import denial as refuse
 from remit.policy.approved import Found, approved
 from remit.policy.arguments import inexact, told
@@ -22,22 +18,32 @@ from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Approvers, Call, Code, Denial, Proposal, Violation
+from remit.policy.observe import in_observe, relaxed
 from remit.policy.ports import Ruling, Slice, Verdict
 from remit.policy.schema import MANDATE_URI, METHODS, PASSING
 from remit.policy.setting import Moment, run_opened, setting_in
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
+from remit.policy.standing import standing_denial
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
 from remit.storage.model import Effect, Mark, Reserve
 
 
-def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
+def decide(call: Call, view: View, *, now: Instant) -> Proposal:
     """Propose an answer to one call, and the effects that must commit with it.
 
     Nothing is written here. The committed answer is the decision: if an effect finds its
     row changed, the writer turns the proposal into that denial (`limits.denial_for`).
     The caller's proof is consumed whatever the answer is.
     """
+    proposal = _decided(call, view, now=now)
+    if proposal.answer.denial is None:
+        return proposal
+    answer = relaxed(proposal.answer, call, view)
+    return proposal if answer is proposal.answer else replace(proposal, answer=answer)
+
+
+def _decided(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
     trial = _Trial(call, view, now)
     # (1) A view that may be stale decides nothing: a freeze could be missing from it.
     if not view.fresh(now):
@@ -45,14 +51,14 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR091
     # (2) The caller is authenticated; what it may not see ends here, exactly like what does not exist.
     agent = acting(view, call.caller)
     server = view.servers.get(call.server)
-    if agent is None or server is None or not _sees(agent, call):
+    if agent is None or server is None or not (_sees(agent, call) or in_observe(call, server.server)):
         return trial.deny(refuse.not_visible())
     # (3) A freeze anywhere on the path wins over everything that was ever approved.
     if (freeze := view.freeze_on(call, agent.agent)) is not None:
         return trial.deny(refuse.revoked(freeze=freeze.id))
     # (4) Agent, owner and purpose are active, and so are the token's credential and run; the purpose covers the action.
     purpose = view.purposes.get(call.caller.purpose)
-    standing = _standing(call, view, agent, purpose, now)
+    standing = standing_denial(call, view, agent, purpose, now)
     if standing is not None or purpose is None:
         return trial.deny(standing or refuse.purpose_closed(call.caller.purpose))
     if call.tool is None:
@@ -107,70 +113,6 @@ def _sees(agent: AgentRecord, call: Call) -> bool:
     return call.action in agent.reach.actions if call.tool is not None else call.server in agent.reach.servers
 
 
-def _standing(  # noqa: PLR0911 - a list of checks
-    call: Call, view: View, agent: AgentRecord, purpose: PurposeRecord | None, now: Instant
-) -> Denial | None:
-    registered = agent.agent
-    if registered.state is not AgentState.ACTIVE:
-        return refuse.agent_suspended(f"agent {registered.state}")
-    if now >= registered.not_after:
-        return refuse.agent_suspended("agent ended")
-    owner = view.owners.get(registered.owner)
-    if owner is None or not owner.active:
-        return refuse.agent_suspended("owner not active")
-    if (cause := _withdrawn(call, agent, now)) is not None:
-        return refuse.withdrawn(call, cause=cause)
-    if call.caller.purpose not in registered.purposes:
-        return refuse.purpose_mismatch(call)
-    if purpose is None or purpose.purpose.state is not PurposeState.ACTIVE or now >= purpose.purpose.not_after:
-        return refuse.purpose_closed(call.caller.purpose)
-    if call.tool is not None and not purpose.covers(call.action):
-        reach = agent.reach
-        named = {name for name, action in (*reach.grants, *reach.emergency) if action == call.action}
-        elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
-        return refuse.purpose_mismatch(call, elsewhere=elsewhere)
-    if not call.caller.links:
-        return None
-    below = [*(link.agent for link in call.caller.links[1:]), call.caller.agent]
-    chain = zip(call.caller.links, below, strict=True)
-    return next((stop for link, acts in chain if (stop := _behind(call, view, link, acts, now)) is not None), None)
-
-
-def _behind(call: Call, view: View, link: Link, acts: AgentName, now: Instant) -> Denial | None:
-    """What stops an agent stops everybody who acts for it."""
-    record = view.agents.get(link.agent)
-    if record is None or record.agent.state is not AgentState.ACTIVE or now >= record.agent.not_after:
-        return refuse.agent_suspended(f"it acts for {link.agent}, which is not active")
-    owner = view.owners.get(record.agent.owner)
-    if owner is None or not owner.active:
-        return refuse.agent_suspended(f"it acts for {link.agent}, whose owner is not active")
-    if link.credential not in record.credentials:
-        return refuse.withdrawn(call, cause="credential not registered")
-    if acts not in record.agent.delegates:  # its token said so; what is registered does not any more
-        return refuse.withdrawn(call, cause=f"{acts} may not act for {link.agent}")
-    if call.caller.purpose not in record.agent.purposes:
-        return refuse.purpose_mismatch(call)
-    return None
-
-
-def _withdrawn(call: Call, agent: AgentRecord, now: Instant) -> str | None:
-    """Why what the caller showed for its token does not hold any more; None if it does.
-
-    A token lives for minutes: a key that was taken away, or a run that is over, must not work on for as long.
-    """
-    caller = call.caller
-    # An operator's question has no token behind it; an enforcement point asks with a credential of its own.
-    if call.hypothetical or caller.pep:
-        return None
-    if caller.credential not in agent.credentials:
-        return "credential not registered"
-    if not caller.bound and agent.agent.sender_constraint is not SenderConstraint.NONE:
-        return "token not bound to a key"
-    if now >= caller.run_ends:
-        return "run ended"
-    return None
-
-
 def _readable(call: Call, subject: Subject) -> dict[str, Any] | Denial:
     """The arguments as policies read them, or the denial of step 6."""
     arguments = call.arguments if call.arguments is not None else {}
@@ -206,7 +148,7 @@ def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: S
         if (denial := _ruled_out(verdict, view)) is not None:
             return trial.deny(denial)
     # (8) Methods have no rules of their own: they pass as a whole, or not at all.
-    live = [b for b in agent.reach.servers[call.server] if now < b.not_after]
+    live = [b for b in agent.reach.servers.get(call.server, ()) if now < b.not_after]
     passes = method in PASSING or (method == "resources/read" and call.resource == MANDATE_URI)
     if not passes or not live:
         return trial.deny(refuse.not_granted(call))

@@ -31,6 +31,7 @@ from remit.policy.declared.model import Declared
 from remit.policy.declared.reader import Reader as DeclarationReader
 from remit.policy.marks import unmet
 from remit.policy.organisation import Organisation
+from remit.policy.organisations import Organisations
 from remit.policy.ports import Engine, FactSource
 from remit.policy.slices import Slices
 from remit.policy.view import (
@@ -45,7 +46,7 @@ from remit.storage.model import ConsumeApproval, Effect, Marked, Release, Reserv
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
-_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations", "keys"})
+_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations", "keys", "policy_sets"})
 
 
 class Facts:
@@ -79,7 +80,8 @@ class Facts:
         self._reader = reader
         self._engine = engine
         self.declarations = DeclarationReader(engine)
-        self._organisations = itertools.count(1)
+        self._serials = itertools.count(1)
+        self.organisations = Organisations(engine)
         self._written = written
         self._consumed: dict[str, str] = {}  # shared by every view; only of what stands
         self._loaded: dict[str, object] = {}  # agent: what `written` said before its activations were read
@@ -265,9 +267,9 @@ class Facts:
             return self.declarations.unreadable(files, fault=error.public)
 
     def _organisation(self, connection: Connection) -> Organisation:
-        files, serial = self._source.policies(connection), next(self._organisations)
+        files, serial = self._source.policies(connection), next(self._serials)
         try:
-            return organisation.read(files, self._engine, serial=serial)
+            return self.organisations.read(files, serial=serial)
         except RemitError as error:
             return organisation.unreadable(files, fault=error.public, serial=serial)
 

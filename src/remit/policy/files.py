@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from remit.kernel.clock import Instant
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
+from remit.policy.policy_sets import PolicySets
 from remit.policy.sql import SqlPolicies
 from remit.storage.ports import Reader, Transaction
 
@@ -22,7 +26,7 @@ class PolicyFiles:
     def put(self, tx: Transaction, file: str, text: str, *, by: Actor) -> None:
         """Bring a file into force, within a change; nothing happens if it is in force as it is."""
         rows = SqlPolicies(tx.connection)
-        before = rows.all().get(file)
+        before = rows.find(file)
         if before == text:
             return
         rows.put(file, text)
@@ -31,11 +35,22 @@ class PolicyFiles:
     def remove(self, tx: Transaction, file: str, *, by: Actor) -> None:
         """Take a file out of force, within a change; nothing happens if there is none of that name."""
         rows = SqlPolicies(tx.connection)
-        before = rows.all().get(file)
+        before = rows.find(file)
         if before is None:
             return
         rows.remove(file)
         self._record(tx, file, before, None, by=by)
+
+    def become(self, tx: Transaction, files: Mapping[str, str], *, by: Actor) -> None:
+        """Bring exactly these files into force, within a change."""
+        for file in sorted(SqlPolicies(tx.connection).all().keys() - files.keys()):
+            self.remove(tx, file, by=by)
+        for file in sorted(files):
+            self.put(tx, file, files[file], by=by)
+
+    def settled(self, tx: Transaction, before: Mapping[str, str], *, by: Actor, now: Instant) -> str | None:
+        """Keep what is in force now as a version, if it is not `before`; which version it is."""
+        return PolicySets(records=self._records).came_into_force(tx, before, by=by, now=now)
 
     def _record(self, tx: Transaction, file: str, before: str | None, after: str | None, *, by: Actor) -> None:
         change = "create" if before is None else "remove" if after is None else "update"

@@ -94,9 +94,13 @@ class Denial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Allow under a boundary, or a denial. An allow always names a boundary or a passing method."""
+    """Allow under a boundary, or a denial. An allow always names a boundary or a passing method.
+
+    A third thing is a call that would be denied and goes on, because its server is only observed: no allow.
+    """
 
     denial: Denial | None = None
+    would_deny: Denial | None = None  # of a server in observe: what it would be refused with, were it in enforce
     boundary: BoundaryName | None = None
     boundary_version: int | None = None
     policies: tuple[str, ...] = ()  # ids of the policies Cedar named

@@ -82,6 +82,10 @@ class Engine(Protocol):
         """Cedar text as Cedar's JSON policy set. Raises ValueError."""
         ...
 
+    def count(self, text: str) -> int:
+        """How many policies Cedar text holds. Raises ValueError: it cannot be read, or holds templates."""
+        ...
+
     def faults(self, text: str, schema: Handle) -> list[str]:
         """What strict validation of `text` against a parsed schema finds; empty if nothing."""
         ...

@@ -38,7 +38,7 @@ def decision_fields(
         mac: The recorder's keyed hash, for the arguments.
         facts: What the proposal says it read.
     """
-    caller, denial = call.caller, answer.denial
+    caller, denial = call.caller, answer.denial or answer.would_deny
     arguments = None if call.arguments is None else encode(call.arguments)
     fields: dict[str, Any] = {
         "agent": caller.agent,
@@ -47,8 +47,8 @@ def decision_fields(
         "purpose": caller.purpose,
         "server": call.server,
         "action": call.action[:_MAX_ACTION],
-        "decision": "allow" if denial is None else "deny",
-        "forwarded": denial is None,
+        "decision": "would_deny" if answer.would_deny else "allow" if denial is None else "deny",
+        "forwarded": answer.denial is None,
         "policies": view.organisation.digest,
     }
     if caller.txn:
@@ -92,7 +92,7 @@ def _payload(
         # As text: canonical JSON has no decimals, and a replay needs the digits as they came. Whole, because what was
         # done in an emergency is looked at afterwards.
         payload["arguments"] = arguments.decode("utf-8")
-    if (denial := answer.denial) is not None:
+    if (denial := answer.denial or answer.would_deny) is not None:
         payload["denial"] = denial_payload(denial)
     return payload
 

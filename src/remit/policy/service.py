@@ -34,10 +34,11 @@ from remit.policy.facts import Facts
 from remit.policy.limits import exhausted
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
+from remit.policy.observe import relaxed
+from remit.policy.observing import Observing
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.rules import Rules
-from remit.policy.schema import for_catalog
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.widen import widenings
 from remit.storage.model import ConsumeApproval, Release, Reserve
@@ -76,6 +77,7 @@ class PolicyService:
         self._facts = facts
         self._engine = engine
         self._judge = Judge(engine)
+        self._widened: tuple[Rules | None, Rules | None, list[str]] = (None, None, [])
         self._clock = clock
         self._mac = mac
         self._docs = docs
@@ -128,6 +130,10 @@ class PolicyService:
         if call.under is None and self._named(call):
             self._facts.view().activations.failed(_tried(call), at)
 
+    def observing(self) -> Observing:
+        """What compares decisions with those by another policy set."""
+        return Observing(self._facts.organisations, self._engine)
+
     def _named(self, call: Call) -> bool:
         """Whether a boundary of the agent names what was called. Names that it makes up must not fill the memory."""
         record = acting(self._facts.view(), call.caller)
@@ -138,6 +144,10 @@ class PolicyService:
     def decide(self, call: Call, view: View, *, now: Instant) -> Proposal:
         """Propose an answer, and the effects that must commit with it."""
         return decide(call, view, now=now)
+
+    def relaxed(self, answer: Answer, call: Call) -> Answer:
+        """An answer that came of the commit, as it stands on a server that is only observed."""
+        return relaxed(answer, call, self._facts.view())
 
     def frozen(self, call: Call) -> Answer | None:
         """The denial of a call that a freeze covers, else None: step 3 by itself, for calls that already run."""
@@ -232,6 +242,7 @@ class PolicyService:
         denial = answer.denial
         if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
             raise NotFound(f"Unknown tool: {split_action(action)[1]}"[:200])
+        would = answer.would_deny
         answered: dict[str, Any] = {
             "decision": answer.allowed,
             "agent": call.caller.agent,
@@ -245,6 +256,8 @@ class PolicyService:
             "epoch": view.epoch,
             "denial": None if denial is None else self.told(denial, call, epoch=view.epoch, evaluated_at=now),
         }
+        if would is not None:
+            answered["would_deny"] = self.told(would, call, epoch=view.epoch, evaluated_at=now)
         if denial is not None and caller is None:
             answered["denial"] |= {"step": denial.step, "cause": denial.cause}
         return answered
@@ -316,9 +329,7 @@ class PolicyService:
         view = self._facts.view()
         known = [record.server for record in view.servers.values()] if servers is None else servers
         declared = view.declared if declarations is None else self._facts.declarations.check(declarations)
-        read = organisation.read(files, self._engine)
-        organisation.check(read, {**for_catalog(known), **declared.schema}, self._engine)
-        return read
+        return self._facts.organisations.check(files, known, declared.schema)
 
     def widens(self, before: Rules, after: Rules) -> list[str]:
         """Why the rules `after` let through what `before` do not; empty if they do not.
@@ -326,13 +337,16 @@ class PolicyService:
         Raises:
             ConfigInvalid: `after` cannot be read.
         """
-        following = organisation.read(after.policies, self._engine)
+        if self._widened[:2] == (before, after):
+            return list(self._widened[2])  # it is asked before the writer's turn, and within it
+        following = self._facts.organisations.read(after.policies)
         try:
-            standing = organisation.read(before.policies, self._engine)
+            standing = self._facts.organisations.read(before.policies)
         except ConfigInvalid:
             return ["the policies in force cannot be read, and so nothing is allowed now"]
         declared = declared_widen.widenings(before.declarations, after.declarations, standing)
-        return widenings(standing, following) + declared
+        self._widened = before, after, widenings(standing, following) + declared
+        return list(self._widened[2])
 
 
 def _tried(call: Call) -> ActivationKey:

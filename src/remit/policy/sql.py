@@ -18,6 +18,11 @@ class SqlPolicies:
         rows = self._connection.execute(select(policies.c.file, policies.c.text))
         return dict(sorted((row.file, row.text) for row in rows))
 
+    def find(self, file: str) -> str | None:
+        """One file's text, or None."""
+        query = select(policies.c.text).where(policies.c.file == file)
+        return self._connection.execute(query).scalar_one_or_none()
+
     def put(self, file: str, text: str) -> None:
         """Insert or replace."""
         done = self._connection.execute(update(policies).where(policies.c.file == file).values(text=text))

@@ -30,10 +30,12 @@ from remit.people.service import PeopleService
 from remit.policy.declared.files import DeclarationFiles
 from remit.policy.declared.model import Declaration, Part
 from remit.policy.files import PolicyFiles
+from remit.policy.sql import load_all as load_policies
 from remit.server.documents import TEXTS, Document, Findings, names, read
-from remit.server.first_words import POLICIES, FirstWords
+from remit.server.first_words import OBSERVE, FirstWords
 from remit.server.lowered import notices
 from remit.server.plan import Change, Listing, Planner, PolicyChecker
+from remit.server.second_word import SecondWord
 from remit.server.two_people import Word
 from remit.server.voice import SILENT, Voice
 from remit.server.world import World
@@ -113,15 +115,19 @@ class Applier:
             return planner.plan(found)
 
         def apply(tx: Transaction) -> list[Change]:
-            changes = planned(tx.connection)
+            changes, before = planned(tx.connection), load_policies(tx.connection)
             for change in changes:
                 self._make_true(tx, change, by=by)
             self._two_people(tx, changes, voice, by=by)
+            self._observed(tx, changes, voice, by=by)
+            self.policies.settled(tx, before, by=by, now=self.clock.now())
             return changes
 
-        if not dry_run and any(each.kind in TEXTS for each in found):
-            self.reader.read(planned)  # what takes long is done here: the writer, on whom decisions wait, finds it done
-        changes = self.reader.read(planned) if dry_run else self.writer.change(apply)
+        if dry_run or any(each.kind in TEXTS for each in found):
+            # What takes long is done here: the writer, on whom decisions wait, finds it done.
+            changes = self.reader.read(planned)
+        if not dry_run:
+            changes = self.writer.change(apply)
         return [change.row() for change in changes]
 
     def _check_approver(self, documents: Sequence[Document], by: Actor, voice: Voice) -> None:
@@ -226,18 +232,25 @@ class Applier:
     def _two_people(self, tx: Transaction, changes: Sequence[Change], voice: Voice, *, by: Actor) -> None:
         """Keep the first word on a widening of the policies, or note that this was the second."""
         widening = next((change.widening for change in changes if change.widening is not None), None)
-        if widening is None or (widening.waits and not voice.counts):
+        if widening is not None:
+            files = [change.name for change in changes if change.widening is not None]
+            word = SecondWord(records=self.records)
+            word.said(tx, widening, files=files, counts=voice.counts, by=by, now=self.clock.now())
+
+    def _observed(self, tx: Transaction, changes: Sequence[Change], voice: Voice, *, by: Actor) -> None:
+        """The same of servers that are no longer enforced."""
+        coming = next((change.observed for change in changes if change.observed is not None), None)
+        if coming is None or (coming.waits and not voice.counts):
             return
         words = FirstWords(tx.connection)
-        if widening.first is None:
-            words.put(POLICIES, Word(person=by.person, about=widening.about, at=self.clock.now()))
+        if coming.first is None:
+            words.put(OBSERVE, Word(person=by.person, about=coming.about, at=self.clock.now()))
         else:
-            words.forget(POLICIES)
-        files = sorted(change.name for change in changes if change.widening is not None)
-        more = {"files": files, "widens": list(widening.reasons), "digests": widening.about}
-        first = {} if widening.first is None else {"first": widening.first.person}
-        change = "widening_asked" if widening.waits else "widening_seconded"
-        said = Changed(what="policies", name="policies", change=change, before=None, after=None, more=more | first)
+            words.forget(OBSERVE)
+        first = {} if coming.first is None else {"first": coming.first.person}
+        change = "observe_asked" if coming.waits else "observe_seconded"
+        more = {"servers": list(coming.servers), "about": coming.about, **first}
+        said = Changed(what="servers", name="servers", change=change, before=None, after=None, more=more)
         record(tx, self.records, said, by=by)
 
     def _put(self, tx: Transaction, change: Change, *, by: Actor) -> None:

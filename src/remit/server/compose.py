@@ -76,6 +76,7 @@ from remit.server.nodes import NOTHING_SEEN, Nodes
 from remit.server.opening import open_store
 from remit.server.operator_tokens import Doorkeeper
 from remit.server.peps import Gatekeeper
+from remit.server.policy_watch import PolicyWatch
 from remit.server.proxies import trusted
 from remit.server.reach import Reach
 from remit.server.refresh import Refresher
@@ -186,6 +187,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
     checker = token_checker(ground)
     pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
+    watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
@@ -208,7 +210,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
-    life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run]
+    life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,
@@ -224,7 +226,18 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         governance=governance,
         trusting=trusting,
         consenting=consenting,
+        watch=watch,
     )
+
+
+def _watch(ground: Ground, pipeline: Pipeline) -> PolicyWatch:
+    """What compares decisions with those by a policy set that is observed."""
+    database = ground.database
+    watch = PolicyWatch(observing=ground.policy.observing(), writer=database.writer, node=lambda: database.node)
+    pipeline.aside = watch.observing.saw
+    database.feed.subscribe(watch.follow, watch.reload)
+    database.reader.read(watch.reload)
+    return watch
 
 
 def _among_nodes(ground: Ground, governance: Later[Governance]) -> Nodes:

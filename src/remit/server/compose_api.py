@@ -43,6 +43,7 @@ from remit.server.http_keys import KeyDoors
 from remit.server.http_mandates import MandateDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
+from remit.server.http_policies import Policies
 from remit.server.http_posture import PostureDoors
 from remit.server.http_registry import Registry
 from remit.server.http_reviews import Reviews
@@ -56,6 +57,7 @@ from remit.server.http_usage import UsageDoors
 from remit.server.http_whoami import WhoamiDoors
 from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
+from remit.server.policy_life import PolicyLife
 from remit.server.stops import Stops
 from remit.storage.ports import Reader
 
@@ -141,11 +143,22 @@ def _registered(
             people=people, agents=agents, access=access, accountable=accountable, authority=authority
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
+        *_policies(ground, gate).doors(),
         *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
         ).doors(),
     ]  # fmt: skip
+
+
+def _policies(ground: Ground, gate: Gate) -> Policies:
+    database, records, clock = ground.database, ground.records, ground.clock
+    files = PolicyFiles(reader=database.reader, records=records)
+    life = PolicyLife(
+        writer=database.writer, reader=database.reader, records=records, clock=clock, files=files,
+        checker=ground.policy, watch=gate.watch,
+    )  # fmt: skip
+    return Policies(view=ground.facts.view, life=life, clock=clock)
 
 
 def _governed(

@@ -16,7 +16,8 @@ from remit.storage.schema import meta
 UNFREEZE_ALL: Final = "unfreeze_all"
 POLICIES: Final = "policies"
 KEYS: Final = "keys"
-_KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS)
+OBSERVE: Final = "observe"
+_KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS, OBSERVE)
 _KEY: Final = "first_word:"
 
 

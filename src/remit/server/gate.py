@@ -15,6 +15,7 @@ from remit.server.consenting import Consenting
 from remit.server.http_ready import Health
 from remit.server.later import Later
 from remit.server.life import Life
+from remit.server.policy_watch import PolicyWatch
 from remit.server.reach import Reach
 from remit.server.trusting import Trusting
 from remit.tokens.check import TokenChecker
@@ -40,3 +41,4 @@ class Gate:
     governance: Later[Governance]
     trusting: Trusting
     consenting: Consenting
+    watch: PolicyWatch

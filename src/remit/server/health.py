@@ -107,8 +107,17 @@ def state(*, objects: int, problem: str) -> Check:
     return ok("state", f"{objects} objects are as their newest entries left them")
 
 
-def server(name: str, *, failed_since: Instant | None, error: str, waiting: int, tools: int, now: Instant) -> Check:
-    """Was the server's list of tools imported, and does anything of it wait for a person."""
+def server(
+    name: str,
+    *,
+    failed_since: Instant | None,
+    error: str,
+    waiting: int,
+    tools: int,
+    now: Instant,
+    observed: bool = False,
+) -> Check:
+    """Was the server's list of tools imported, does anything of it wait for a person, and is it enforced."""
     if failed_since is not None:
         since = (now - failed_since) // SECOND
         return warn(
@@ -116,6 +125,11 @@ def server(name: str, *, failed_since: Instant | None, error: str, waiting: int,
         )
     if waiting:
         return warn(f"server {name}", f"{waiting} of {tools} tools wait for review", f"remit server review {name}")
+    if observed:
+        return warn(
+            f"server {name}", "it is only observed: what boundaries and policies refuse is let through",
+            f"remit audit tail, then mode: enforce in servers/{name}.yaml",
+        )  # fmt: skip
     return ok(f"server {name}", f"{tools} tools, as approved")
 
 

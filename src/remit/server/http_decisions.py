@@ -112,6 +112,7 @@ def explained(found: Recorded, outcome: dict[str, Any] | None) -> dict[str, Any]
     return {
         "decision_id": header["id"],
         "decision": allowed,
+        **({"would_deny": True} if header["decision"] == "would_deny" else {}),
         **{name: header.get(name) for name in _COPIED},
         "arguments": "erased" if payload == "erased" else None if arguments is None else parse(arguments),
         "named": opened.get("named") or header.get("named", []),

@@ -129,6 +129,7 @@ class Doctor:
                     waiting=sum(tool.state is not PinState.APPROVED for tool in tools),
                     tools=len(tools),
                     now=now,
+                    observed=server.observed,
                 )
             )
         return found

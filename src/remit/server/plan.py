@@ -16,7 +16,7 @@ from remit.agents.admission import end_problems, owner_problems
 from remit.agents.admission import purpose_problems as agent_purpose_problems
 from remit.agents.model import Agent, AgentState
 from remit.attestation.trust import Trust
-from remit.catalog.model import PinState, Server
+from remit.catalog.model import Mode, PinState, Server
 from remit.catalog.observe import Observation, observe, retier
 from remit.certification.noticing.combination_spec import servers_of
 from remit.certification.noticing.combinations import Combination
@@ -28,9 +28,11 @@ from remit.people.model import Owner
 from remit.people.succession import answers_for
 from remit.policy.declared.model import Declaration
 from remit.policy.rules import Rules
+from remit.server import plan_notes
 from remit.server.documents import KINDS, TEXTS, Document, Findings
-from remit.server.first_words import POLICIES
+from remit.server.first_words import OBSERVE, POLICIES
 from remit.server.lowered import incident, lowered
+from remit.server.plan_observed import WAITS, Observed, lets_go, note, observed
 from remit.server.plan_policies import Saying, Widening, with_documents
 from remit.server.voice import Voice
 from remit.server.world import World
@@ -83,6 +85,7 @@ class Change:
     widening: Widening | None = None  # of policies: what two people must say
     incidents: tuple[Mapping[str, Any], ...] = ()  # what the log says beside the change
     lowered: Mapping[str, str] = field(default_factory=dict)  # tools of a server whose tier is lower now
+    observed: Observed | None = None  # of a server that comes under observe: what two people must say
 
     def row(self) -> dict[str, Any]:
         """As it is answered."""
@@ -117,6 +120,7 @@ class Planner:
     voice: Voice
     now: Instant
     findings: Findings
+    observed: list[Observed] = field(default_factory=list)  # one, once the documents are known, if any
 
     def plan(self, documents: Sequence[Document]) -> list[Change]:
         """Every change, in the order of `KINDS`, then what a prune takes, in reverse.
@@ -128,6 +132,7 @@ class Planner:
         for document in documents:
             if document.kind == "owner":
                 self.world.put("owner", document.name, self._owner_after(document.value))
+        self._observe([each.value for each in documents if each.kind == "server"])
         for document in documents:
             try:
                 if document.kind not in TEXTS:
@@ -181,8 +186,20 @@ class Planner:
         _raise(purpose_problems(before, purpose, now=self.now))
         return Change(kind="purpose", name=purpose.purpose, change=change, state=purpose.state.value, value=purpose)
 
+    def _observe(self, servers: Sequence[Server]) -> None:
+        """See which servers this apply would no longer enforce, and whether somebody said so before."""
+        if found := [each for each in servers if lets_go(self.world.stored("server", each.server), each)]:
+            first = self.world.first_word(OBSERVE)
+            self.observed.append(
+                observed(found, person=self.person, counts=self.voice.counts, first=first, now=self.now)
+            )
+
     def _server(self, said: Server) -> Change:
         before: Server | None = self.world.stored("server", said.server)
+        coming = next((each for each in self.observed if said.server in each.servers), None)
+        waits = coming is not None and coming.waits
+        if waits:
+            said = replace(said, mode=Mode.ENFORCE)
         known = retier(said if before is None else replace(said, tools=before.tools, set_pin=before.set_pin))
         listing = self.listings.get(said.server)
         if isinstance(listing, ConfigInvalid):
@@ -193,18 +210,21 @@ class Planner:
         lower = lowered(before, observed.server)
         waiting = sum(tool.state is not PinState.APPROVED for tool in observed.server.tools.values())
         if not isinstance(listing, list):
-            state, note = "unreachable", "not asked" if listing is None else listing.public
+            state, said_of = "unreachable", "not asked" if listing is None else listing.public
         else:
-            state, note = ("review", f"{waiting} tools wait for review") if waiting else ("pinned", "")
+            state, said_of = ("review", f"{waiting} tools wait for review") if waiting else ("pinned", "")
+        later = note(self.person, counts=self.voice.counts) if waits else ""
         return Change(
             kind="server",
             name=said.server,
             change=_changed(before, observed.server),
-            state=state,
-            note="; ".join(each for each in (note, _sent(elsewhere), _lower(lower)) if each),
+            state=WAITS if waits else state,
+            waits=waits,
+            note="; ".join(filter(None, (later, said_of, plan_notes.sent(elsewhere), plan_notes.lower(lower)))),
             value=observed,
             incidents=tuple(each for each in (elsewhere, incident(said.server, lower) if lower else None) if each),
             lowered=lower,
+            observed=coming,
         )
 
     def _elsewhere(self, server: Server) -> Mapping[str, Any] | None:
@@ -240,7 +260,7 @@ class Planner:
             problems += end_problems(agent, now=self.now)
         _raise(problems)
         change = _changed(before, agent)
-        note = _untrusted(agent, self.world)
+        note = plan_notes.untrusted(agent, self.world)
         return Change(kind="agent", name=agent.agent, change=change, state=agent.state.value, value=agent, note=note)
 
     def _boundary(self, draft: Draft) -> Change:
@@ -365,24 +385,6 @@ class Planner:
             return replace(row, widening=widening)
         note = self._saying.note(widening)
         return replace(row, state="waiting_for_second_person", waits=True, note=note, widening=widening)
-
-
-def _sent(incident: Mapping[str, Any] | None) -> str:
-    if incident is None:
-        return ""
-    before = ", ".join(incident["hosts_before"])
-    return f"the secret {incident['secret']} goes to {incident['host']}, before to {before}"
-
-
-def _untrusted(agent: Agent, world: World) -> str:
-    """Which issuers an agent's document asks for and nobody declared: until then they let no copy in."""
-    named = sorted({str(each.said["trust"]) for each in agent.bindings if "trust" in each.said})
-    missing = [name for name in named if not world.has_trust(name)]
-    return f"not trusted yet: {', '.join(missing)} (remit trust add)" if missing else ""
-
-
-def _lower(found: Mapping[str, str]) -> str:
-    return "; ".join(f"the tier of {tool} goes down, {change}" for tool, change in found.items())
 
 
 def _changed(before: object, value: object) -> str:

@@ -136,6 +136,7 @@ def server(value: Server) -> dict[str, Any]:
         "url": value.url,
         "credential": _injection(value.credential),
         "review": value.review,
+        "mode": value.mode.value,
         "tools": len(tools),
         "waiting": sum(tool.state in {PinState.PENDING, PinState.CHANGED} for tool in tools),
         "set_pin": value.set_pin,

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from remit.storage import governance_schema, identity_schema, node_schema, request_schema, schema
+from remit.storage import governance_schema, identity_schema, node_schema, policy_schema, request_schema, schema
 from remit.storage.tables import metadata
 
-__all__ = ["governance_schema", "identity_schema", "metadata", "node_schema", "request_schema", "schema"]
+__all__ = [
+    "governance_schema",
+    "identity_schema",
+    "metadata",
+    "node_schema",
+    "policy_schema",
+    "request_schema",
+    "schema",
+]

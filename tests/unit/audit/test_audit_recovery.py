@@ -252,6 +252,14 @@ def test_the_oldest_of_many_open_calls_holds_the_mark() -> None:
     assert disk.read(lambda connection: SqlLog(connection).mark(MARK)) == 2
 
 
+def test_what_would_have_been_denied_is_no_use(ledger: Ledger) -> None:
+    for more in ({}, {"observed": True}):
+        done = ledger.recorder.entry("decision", {"forwarded": True})
+        ledger.record(done, ledger.recorder.entry("outcome", {"decision": done.id, "outcome": "ok", **more}))
+    found = recover(ledger.database.writer, ledger.database.reader, ledger.recorder)
+    assert (found.lost, ["observed" in use for use in found.uses]) == (0, [False])
+
+
 def test_a_finished_call_gets_no_second_outcome(ledger: Ledger) -> None:
     done = ledger.recorder.entry("decision", {"forwarded": True})
     ledger.record(done)

@@ -39,8 +39,7 @@ def inject(**said: str) -> dict[str, Any]:
         ({"server": "Payments_1"}, "server", "must match"),
         ({"kind": "http"}, "kind", "http is not available in this version"),
         ({"kind": "grpc"}, "kind", "must be mcp"),
-        ({"mode": "observe"}, "mode", "observe is not available in this version"),
-        ({"mode": "off"}, "mode", "must be enforce"),
+        ({"mode": "off"}, "mode", "must be enforce or observe"),
         ({"command": ["npx", "-y", "x"]}, "command", "not available in this version"),
         ({"url": "ftp://x/y"}, "url", "http"),
         ({"review": "never"}, "review", "pin-on-first-use or quarantine"),
@@ -125,3 +124,9 @@ def test_a_destructive_hint_against_a_low_tier_is_a_contradiction() -> None:
     assert not contradicts(Tier.HIGH, destructive)
     assert not contradicts(Tier.LOW, {"annotations": {"destructiveHint": "true", "readOnlyHint": False}})
     assert not contradicts(Tier.LOW, {"annotations": None})
+
+
+def test_a_server_is_enforced_unless_it_says_observe() -> None:
+    assert [spec.server(PAYMENTS | more).observed for more in ({}, {"mode": "enforce"}, {"mode": "observe"})] == [
+        False, False, True,
+    ]  # fmt: skip

@@ -118,5 +118,5 @@ def test_a_call_that_runs_keeps_what_it_used(build: Build, call: Call) -> None:
 def test_where_nothing_was_asked_for_nothing_is_hashed(build: Build, call: Call) -> None:
     view = build.view(build.boundary())
     assert approved(call, view, now=NOON).state == "none"
-    with pytest.raises(RuntimeError, match="key"):
+    with pytest.raises(ValueError, match="key"):
         approved(call, replace(view, approvals=by_call([standing(call)])), now=NOON)

@@ -16,6 +16,7 @@ from remit.people.change import Actor
 from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.model import Code
+from remit.policy.organisations import Organisations
 from remit.policy.service import PolicyService, seen
 from remit.storage.database import Database
 from remit.storage.model import Entry, Reserve
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
 class Fixed(Facts):
     """Facts that stand still."""
 
-    def __init__(self, view: Any) -> None:
+    def __init__(self, view: Any, engine: Any = None) -> None:
         self._view = view
+        self.organisations = Organisations(engine)
 
 
 def service(build: Build, view: Any) -> PolicyService:
     clock = FixedClock(build.NOON)
     return PolicyService(
-        facts=Fixed(view), engine=build.engine, clock=clock, mac=lambda value: f"mac:{len(value)}", docs="/errors"
+        facts=Fixed(view, build.engine),
+        engine=build.engine,
+        clock=clock,
+        mac=lambda value: f"mac:{len(value)}",
+        docs="/errors",
     )
 
 

@@ -53,6 +53,9 @@ def test_a_server_that_cannot_be_listed_or_changed_its_tools_is_shown() -> None:
     def said(*, failed: Instant | None = None, waiting: int = 0) -> health.Check:
         return health.server("crm", failed_since=failed, error="refused", waiting=waiting, tools=3, now=NOW)
 
+    observed = health.server("crm", failed_since=None, error="", waiting=0, tools=3, now=NOW, observed=True)
+    assert (observed.status, "only observed" in observed.detail) == (health.Status.WARN, True)
+
     assert said().status is Status.OK
     assert said(failed=NOW).status is Status.WARN
     assert said(waiting=1).try_ == "remit server review crm"

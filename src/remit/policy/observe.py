@@ -1,0 +1,46 @@
+"""Servers in `mode: observe`: what is relaxed for them, and nothing else (pure).
+
+Steps 6 to 11 refuse nothing there: the call goes on, and its entry says `would_deny` with the code. Whoever is not
+authenticated, frozen, suspended or outside its purpose stays out, a tool that changed stays closed, and
+where Remit cannot decide, nothing is forwarded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from remit.catalog.model import Server
+from remit.policy.model import Answer, Call, Code
+from remit.policy.schema import MANDATE_URI, METHODS
+from remit.policy.view import View
+
+_FIRST: Final = 6  # the first step that is relaxed
+# Answered here, and never by the server: there is nothing to observe.
+_OWN: Final = "resources/read"
+
+
+def in_observe(call: Call, server: Server) -> bool:
+    """Whether the target is visible because its server is observed: a tool that it has, or a method.
+
+    What the server does not have looks as it does everywhere else.
+    """
+    return server.observed and (call.tool is None or call.tool in server.tools)
+
+
+def relaxed(answer: Answer, call: Call, view: View) -> Answer:
+    """`answer` as it stands on the server of `call`: a denial of the steps that are relaxed there is none."""
+    denial = answer.denial
+    if denial is None or denial.step < _FIRST or denial.code is Code.ENFORCEMENT_UNAVAILABLE:
+        return answer
+    server = view.server(call.server)
+    if server is None or not server.observed or not _forwarded(call):
+        return answer
+    return Answer(would_deny=denial)
+
+
+def _forwarded(call: Call) -> bool:
+    """Whether it is one that the gateway can forward: every tool, and every known method that is not its own."""
+    if call.tool is not None:
+        return True
+    method = call.action.partition(":")[2]
+    return method in METHODS and (method != _OWN or call.resource == MANDATE_URI)
