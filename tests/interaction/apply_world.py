@@ -16,11 +16,10 @@ from remit.kernel.errors import ConfigInvalid
 from remit.keys.jose import generate
 from remit.people.change import Actor
 from remit.people.service import PeopleService
-from remit.policy import organisation
+from remit.policy import comparing, organisation
 from remit.policy.cedar import CedarEngine
 from remit.policy.files import PolicyFiles
 from remit.policy.schema import for_catalog
-from remit.policy.widen import widenings
 from remit.server.apply import Applier
 from remit.server.operators import Authority, Operator, Role
 from remit.server.voice import Voice
@@ -82,8 +81,10 @@ class Checker:
                 raise ConfigInvalid(f"{file}:1: bad policy")
         organisation.check(organisation.read(files, self.engine), for_catalog(servers), self.engine)
 
-    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-        return widenings(organisation.read(before, self.engine), organisation.read(after, self.engine))
+    def widens(
+        self, before: Mapping[str, str], after: Mapping[str, str], servers: Collection[Server] = ()
+    ) -> list[str]:
+        return comparing.widens(before, after, self.engine, servers)
 
 
 def tool(name: str, **properties: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from remit.cli import (
     mandate,
     operator,
     pep,
+    policy,
     posture,
     registry,
     review,
@@ -106,6 +107,7 @@ app.add_typer(operator.app, name="operator")
 app.add_typer(pep.app, name="pep")
 app.add_typer(consent.app, name="consent")
 app.add_typer(key.app, name="key")
+app.add_typer(policy.app, name="policy")
 app.add_typer(posture.app, name="posture")
 app.add_typer(review.app, name="review")
 app.add_typer(system.app, name="system")

@@ -10,7 +10,7 @@ from remit.access.activation import Activation, ActivationKey
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.kernel.clock import SECOND, Clock, Instant
-from remit.kernel.errors import ConfigInvalid, Malformed, NotFound
+from remit.kernel.errors import Malformed, NotFound
 from remit.kernel.names import (
     ActionName,
     AgentName,
@@ -21,7 +21,7 @@ from remit.kernel.names import (
     ToolName,
     split_action,
 )
-from remit.policy import organisation
+from remit.policy import comparing, organisation
 from remit.policy.conditions_told import META, told
 from remit.policy.decide import decide
 from remit.policy.delegated import acting
@@ -35,7 +35,6 @@ from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.schema import for_catalog
 from remit.policy.view import AgentRecord, View, usable_grants
-from remit.policy.widen import widenings
 from remit.storage.model import ConsumeApproval, Release, Reserve
 
 # Where a person, a server or Remit itself stopped something, or a person is waited for: a denial that says nothing of
@@ -267,18 +266,17 @@ class PolicyService:
         organisation.check(read, for_catalog(known), self._engine)
         return read
 
-    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-        """Why the policy files `after` let through what `before` do not; empty if they do not.
+    def widens(
+        self, before: Mapping[str, str], after: Mapping[str, str], servers: Collection[Server] = ()
+    ) -> list[str]:
+        """Why the policy files `after` may let through what `before` do not; empty if it is proved that they do not.
+
+        `after` was found to be valid against `servers` (see `check_policies`).
 
         Raises:
             ConfigInvalid: `after` cannot be read.
         """
-        following = organisation.read(after, self._engine)
-        try:
-            standing = organisation.read(before, self._engine)
-        except ConfigInvalid:
-            return ["the policies in force cannot be read, and so nothing is allowed now"]
-        return widenings(standing, following)
+        return comparing.widens(before, after, self._engine, servers)
 
 
 def _tried(call: Call) -> ActivationKey:

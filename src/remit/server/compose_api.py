@@ -43,6 +43,7 @@ from remit.server.http_keys import KeyDoors
 from remit.server.http_mandates import MandateDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
+from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_registry import Registry
 from remit.server.http_reviews import Reviews
@@ -79,6 +80,9 @@ def api(ground: Ground, gate: Gate) -> Router:
         *frozen.doors(),
         *console.doors(),
         *consents.doors(),
+        *PolicyDiff(
+            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
+        ).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *_activations(ground, governance, accountable, log).doors(),

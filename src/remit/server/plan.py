@@ -54,8 +54,10 @@ class PolicyChecker(Protocol):
         """Raise ConfigInvalid, with file and line, unless all of `files` validate against `servers`."""
         ...
 
-    def widens(self, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[str]:
-        """Why `after` lets through what `before` does not; empty if it does not."""
+    def widens(
+        self, before: Mapping[str, str], after: Mapping[str, str], servers: Collection[Server] = ()
+    ) -> Sequence[str]:
+        """Why `after` may let through what `before` does not; empty if it is proved that it does not."""
         ...
 
 
@@ -313,7 +315,7 @@ class Planner:
         files = kept | {document.name: document.value for document in documents}
         if not self._valid(files):
             return [], None
-        reasons = self.checker.widens(stored, files) if changed_files(stored, files) else ()
+        reasons = self.checker.widens(stored, files, self.world.servers()) if changed_files(stored, files) else ()
         widening = self._saying.widening(stored, files, reasons) if reasons else None
         if widening is not None and widening.waits:
             # They stay in force meanwhile, over what else this apply makes of the catalog.
