@@ -18,7 +18,7 @@ from remit.policy.schema import input_schema
 from remit.policy.slices import Slices
 from remit.policy.trial import Trial
 from remit.policy.view import AgentRecord, ServerRecord, View, server_record
-from remit.policy.widen import Change, changes, widenings
+from remit.policy.widen import Change, changes, named_groups, widenings
 
 _UNREADABLE = "the policies in force cannot be read, and so nothing is allowed now"
 _LOOKED_AT = 20_000  # boundaries among which agents are looked for
@@ -45,12 +45,11 @@ class Known:
 
     def groups(self, action: str) -> frozenset[str]:
         """The groups that an action is in for certain."""
-        server, slash, name = action.partition("/")
-        if not slash or action.startswith(("server:", "tier:")):
-            return frozenset()
+        by_name = named_groups(action)
+        server, _, name = action.partition("/")
         record = (self.servers or {}).get(server)
         tool = None if record is None else next((each for said, each in record.tools.items() if said == name), None)
-        return frozenset({f"server:{server}"} | ({f"tier:{tool.tier}"} if tool else set()))
+        return by_name | {f"tier:{tool.tier}"} if tool and by_name else by_name
 
 
 def widens(
@@ -67,7 +66,7 @@ def widens(
     except ConfigInvalid:
         return [_UNREADABLE]
     known = Known(engine, {each.server: server_record(each) for each in servers} or None)
-    return widenings(changes(standing, following, validated=known.valid, groups=known.groups))
+    return widenings(standing, following, validated=known.valid, groups=known.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
