@@ -35,6 +35,7 @@ from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.schema import for_catalog
 from remit.policy.view import AgentRecord, View, usable_grants
+from remit.policy.who import Standing, likely, standing
 from remit.storage.model import ConsumeApproval, Release, Reserve
 
 # Where a person, a server or Remit itself stopped something, or a person is waited for: a denial that says nothing of
@@ -252,6 +253,27 @@ class PolicyService:
             call = replace(call, otherwise=call.otherwise | unmet)
             proposal = decide(call, view, now=now)
         return proposal.answer
+
+    def standing(
+        self, agent: str, purpose: PurposeName, action: str, arguments: Mapping[str, Any] | None = None
+    ) -> Standing:
+        """Where an agent stands with an action of a purpose now: the same decision as of a call, effects dropped.
+
+        Args:
+            agent: Whose.
+            purpose: For what.
+            action: `server/tool`.
+            arguments: Of the call; without, some that its boundary and the tool would take.
+
+        Raises:
+            NotFound: No such agent.
+        """
+        view, now = self._facts.view(), self._clock.now()
+        said = arguments if arguments is not None else likely(view, agent, purpose, action)
+        call = _trial_call(view, agent, purpose, action, said, caller=None, now=now)
+        if not self.ready(call):
+            self.prepare(agent)
+        return standing(call, view, decide(call, view, now=now))
 
     def check_policies(
         self, files: Mapping[str, str], servers: Collection[Server] | None = None

@@ -54,6 +54,7 @@ from remit.server.http_signals import Signals
 from remit.server.http_systems import SystemDoors
 from remit.server.http_trusts import TrustDoors
 from remit.server.http_usage import UsageDoors
+from remit.server.http_who import Who
 from remit.server.http_whoami import WhoamiDoors
 from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
@@ -83,6 +84,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *PolicyDiff(
             policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
         ).doors(),
+        *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *_activations(ground, governance, accountable, log).doors(),
