@@ -30,8 +30,10 @@ def files(limit: int, changed: int) -> dict[str, str]:
         most = limit if number < changed else 500
         action = f'Remit::Action::"payments/tool{number % 100}"'
         effect, operator = ("permit", "<") if number % 5 == 4 else ("forbid", ">")
-        tests = f'context.input.amount {operator} {most}'
-        text = f'@id("p{number}")\n{effect} (principal == Remit::Agent::"agent-{number}", action == {action}, resource)\n'
+        tests = f"context.input.amount {operator} {most}"
+        text = (
+            f'@id("p{number}")\n{effect} (principal == Remit::Agent::"agent-{number}", action == {action}, resource)\n'
+        )
         text += f'when {{ {tests} && context.purpose == Remit::Purpose::"p{number % 7}" }};\n'
         found.setdefault(f"{number % 20}.cedar", []).append(text)
     return {file: "".join(texts) for file, texts in found.items()}

@@ -7,6 +7,6 @@ from remit.cli.options import examples, group
 
 app = group("The organisation's policies: what is in force, what a change would do, and the way back.")
 
-app.command("diff", epilog=examples("remit policy diff ./remit --fail-on widen", "remit policy diff ./old ./new --json"))(
-    policy_diff.diff
-)
+app.command(
+    "diff", epilog=examples("remit policy diff ./remit --fail-on widen", "remit policy diff ./old ./new --json")
+)(policy_diff.diff)

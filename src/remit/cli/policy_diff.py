@@ -53,8 +53,8 @@ def _offline(old: Path, new: Path) -> dict[str, Any]:
     from remit.policy.cedar import CedarEngine  # noqa: PLC0415 - only here the engine runs in the command itself
     from remit.server import policy_diff  # noqa: PLC0415 - as above
 
-    sides = [policy_diff.side(tree.read(each).documents) for each in (old, new)]
-    rows = policy_diff.directories(*sides, CedarEngine(), now=SystemClock().now())
+    was, now = (policy_diff.side(tree.read(each).documents) for each in (old, new))
+    rows = policy_diff.directories(was, now, CedarEngine(), now=SystemClock().now())
     return policy_diff.told(rows, against=str(old))
 
 
@@ -81,7 +81,9 @@ def show(found: Mapping[str, Any]) -> None:
 def _show_row(row: Mapping[str, Any]) -> None:
     place = f"  ({row['file']}:{row['line']})" if row["file"] else ""
     verdict = row["verdict"]
-    data_text(f"{_SIGN[verdict]} {row['effect']} {row['name']}  {row['change']}  {verdict}{place}", style=_STYLE[verdict])
+    data_text(
+        f"{_SIGN[verdict]} {row['effect']} {row['name']}  {row['change']}  {verdict}{place}", style=_STYLE[verdict]
+    )
     for reason in row["because"]:
         data_text(f"  because  {reason}")
     if (example := row["example"]) is not None:
@@ -90,7 +92,9 @@ def _show_row(row: Mapping[str, Any]) -> None:
 
 def _show_example(example: Mapping[str, Any]) -> None:
     whose = "" if example["registered"] else "an agent like "
-    data_text(f"  call     {whose}{example['agent']} of {example['owner']}, for {example['purpose']}: {example['action']}")
+    data_text(
+        f"  call     {whose}{example['agent']} of {example['owner']}, for {example['purpose']}: {example['action']}"
+    )
     arguments = ", ".join(f"{name}={value}" for name, value in example["arguments"].items())
     data_text(f"           with {arguments or 'no arguments'}, at {example['at']}{_more(example)}")
     if example["checked_by"] == "cedar":

@@ -43,7 +43,9 @@ def who(
         list[str] | None, typer.Option("--arg", metavar="K=V", help="One argument; without any, some that would fit.")
     ] = None,
     args: Annotated[str | None, typer.Option("--args", metavar="JSON", help="All arguments as one object.")] = None,
-    denied: Annotated[bool, typer.Option("--denied", help="Show who has it in a boundary and cannot, and why.")] = False,
+    denied: Annotated[
+        bool, typer.Option("--denied", help="Show who has it in a boundary and cannot, and why.")
+    ] = False,
     json: Json = False,
     as_: As = None,
 ) -> int:
@@ -88,7 +90,11 @@ def show(found: Mapping[str, Any], *, denied: bool) -> None:
     else:
         talk(f"{'nobody who has it in a boundary is kept from it' if denied else 'nobody can'}: {found['action']}")
     without = found["without_boundary"]
-    talk(f"{without} agents have no boundary that names {found['action']}" if without != 1 else "1 agent has no boundary that names it")
+    talk(
+        f"{without} agents have no boundary that names {found['action']}"
+        if without != 1
+        else "1 agent has no boundary that names it"
+    )
     if not denied and not rows:
         talk(f"  try      remit who --can {found['action']} --denied")
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
-from remit.access.model import Boundary, BoundaryState, Bound, Rule
+from remit.access.model import Bound, Boundary, BoundaryState, Rule
 from remit.kernel.clock import Instant, Micros
 from remit.policy import schema
 from remit.policy.activations import Activations
@@ -43,7 +43,7 @@ class Versions:
 def lets_through(
     versions: Versions, servers: Mapping[str, ServerRecord], organisation: Organisation, slices: Slices, *, now: Instant
 ) -> Shown | None:
-    """A call that the boundary as it is to be lets through and the one in force does not, of an agent that has no other.
+    """A call that the boundary as it is to be lets through and the one in force does not; its agent has no other.
 
     `organisation` holds for both sides.
     """
@@ -97,12 +97,10 @@ def _with(world: View, boundary: Boundary | None, *, started: bool, used: Counte
     agent = world.agents[base.agent].agent
     record = agent_record(agent, () if boundary is None else (boundary,))
     known = Activations(lambda: Micros(0))
-    known.load(agent.agent, lambda: [_started(each, base) for each in _grants(record.reach.grants)] if started else [])
+    known.load(
+        agent.agent, lambda: [_started(each[0], base) for each in record.reach.grants.values()] if started else []
+    )
     return replace(world, agents={agent.agent: record}, counters=used, activations=known)
-
-
-def _grants(grants: Mapping[object, tuple[Grant, ...]]) -> list[Grant]:
-    return [found[0] for found in grants.values()]
 
 
 def _started(grant: Grant, base: Trial) -> Activation:

@@ -20,6 +20,7 @@ from remit.policy.trial import Trial
 MOST: Final = 20_000  # calls guessed at for one policy and one place to try it in
 _ABSENT: Final = object()
 MEMBER: Final = "member"  # the kind of a literal that a set is asked for
+_COMPARES: Final = frozenset({"==", "in", "contains", "containsAll", "containsAny", *ORDERS})
 _SETS: Final = frozenset({"contains", "containsAll", "containsAny"})
 Place = tuple[str, ...]
 
@@ -36,25 +37,28 @@ def _collect(term: Any, found: dict[Place, list[Term]]) -> None:  # noqa: ANN401
     if not isinstance(term, tuple) or not term:
         return
     word = term[0]
-    if word in {"==", "in", "contains", "containsAll", "containsAny", *ORDERS}:
+    if word in _COMPARES:
         for one, other in ((term[1], term[2]), (term[2], term[1])):
             if (at := place(one)) is not None:
-                literals = [each for each in (other[1] if other[0] == "set" else (other,)) if each[0] == "lit"]
-                if word in _SETS and one is term[1]:
-                    literals = [("lit", MEMBER, each[2]) for each in literals]
-                found.setdefault(at, []).extend(literals)
+                found.setdefault(at, []).extend(_literals(other, member=word in _SETS and one is term[1]))
     elif word == "like" and (at := place(term[1])) is not None:
         prefix = "".join(each or "" for each in term[2])
         found.setdefault(at, []).extend([("lit", "string", prefix), ("lit", "string", prefix + "x")])
-    elif word == "has" and (at := place((".", term[1], term[2]))) is not None:
-        found.setdefault(at, [])
-    elif word == "." and (at := place(term)) is not None:
+    elif word in {"has", "."} and (at := place((".", term[1], term[2]))) is not None:
         found.setdefault(at, [])
     for each in term[1:]:
-        _collect(each, found)
-        if isinstance(each, tuple) and each and isinstance(each[0], tuple):
-            for one in each:
-                _collect(one, found)
+        for one in each if _several(each) else (each,):
+            _collect(one, found)
+
+
+def _several(part: Any) -> bool:  # noqa: ANN401 - a part of a term
+    """Whether it is the members of a set."""
+    return isinstance(part, tuple) and bool(part) and isinstance(part[0], tuple)
+
+
+def _literals(other: Term, *, member: bool) -> list[Term]:
+    literals = [each for each in (other[1] if other[0] == "set" else (other,)) if each[0] == "lit"]
+    return [("lit", MEMBER, each[2]) for each in literals] if member else literals
 
 
 def calls(base: Trial, about: Mapping[Place, Sequence[Term]]) -> Iterator[Trial]:
@@ -69,9 +73,15 @@ def calls(base: Trial, about: Mapping[Place, Sequence[Term]]) -> Iterator[Trial]
                 if dead:
                     break
             else:
-                trial = replace(trial, **{at[1]: Instant(value) if at[1] == "now" else value})
+                trial = _otherwise(trial, at[1], value)
         if not dead:
             yield replace(trial, arguments=arguments)
+
+
+def _otherwise(trial: Trial, name: str, value: Any) -> Trial:  # noqa: ANN401 - of the type of that name
+    if name == "now":
+        return replace(trial, now=Instant(value))
+    return replace(trial, run=value) if name == "run" else replace(trial, instance=value)
 
 
 def _root(value: int, of: int) -> int:
@@ -131,7 +141,11 @@ def _shape_at(shape: Shape, path: Place) -> Shape | None:
     return shape
 
 
-def _put(arguments: dict[str, Any], path: Place, value: Any) -> tuple[dict[str, Any], bool]:  # noqa: ANN401 - any JSON value
+def _put(
+    arguments: dict[str, Any],
+    path: Place,
+    value: Any,  # noqa: ANN401 - any JSON value
+) -> tuple[dict[str, Any], bool]:
     """`arguments` with one of them set or taken out; True where there is no place for it any more."""
     name, *rest = path
     if not rest:

@@ -18,7 +18,7 @@ from remit.kernel.clock import Instant
 from remit.policy import schema
 from remit.policy.candidates import Place, calls, compared
 from remit.policy.decide import decide
-from remit.policy.guess import UNKNOWN, Request, stopped
+from remit.policy.guess import ERROR, UNKNOWN, Request, stopped
 from remit.policy.model import Answer
 from remit.policy.normal import Term, tests
 from remit.policy.organisation import PREFIX, Organisation, Policy
@@ -83,9 +83,9 @@ class Search:
         """A call that `change` lets through, or None if none was found."""
         old, new = _tests(change.before), _tests(change.after)
         about = compared([*old, *new])
-        if change.before is not None and change.before.forbids:
-            if (found := self._stopped(change.before, old, new, about)) is not None:
-                return found
+        was = change.before
+        if was is not None and (found := self._stopped(was, old, new, about)) is not None:
+            return found
         if change.after is not None and not change.after.forbids:
             return self._permitted(change, old, new, about)
         return None
@@ -99,7 +99,7 @@ class Search:
         for base, world, real in self._bases(about):
             before, after = (self._in(world, each) for each in (self.before, self.after))
             only = self._in(world, alone)
-            for trial in islice(self._guessed(base, about, old, new), _ASKED):
+            for trial in islice(self._guessed(was, base, about, old, new), _ASKED):
                 call, now = trial.call(), trial.now
                 first, second = decide(call, before, now=now).answer, decide(call, after, now=now).answer
                 if not first.allowed and second.allowed and not decide(call, only, now=now).answer.allowed:
@@ -107,12 +107,13 @@ class Search:
         return None
 
     def _guessed(
-        self, base: Trial, about: Mapping[Place, list[Term]], old: Sequence[Term], new: Sequence[Term]
+        self, was: Policy, base: Trial, about: Mapping[Place, list[Term]], old: Sequence[Term], new: Sequence[Term]
     ) -> Iterator[Trial]:
-        """Calls that the policy as it was would stop, and as it is to be would not."""
+        """Calls that the policy as it was would stop, and as it is to be would not. A permit stops by an error."""
+        stops = {True, ERROR, UNKNOWN} if was.forbids else {ERROR, UNKNOWN}
         for trial in self._tried(base, about):
             request = trial.request()
-            if stopped(old, request) is not False and (not new or stopped(new, request) in {False, UNKNOWN}):
+            if stopped(old, request) in stops and (not new or stopped(new, request) in {False, UNKNOWN}):
                 yield trial
 
     # a permit that comes ----------------------------------------------------------------------
@@ -139,9 +140,7 @@ class Search:
         call = trial.call()
         server = world.servers[call.server]
         tool = server.tools.get(call.tool) if call.tool else None
-        subject = Subject(
-            world.agents[trial.agent], world.purposes[call.caller.purpose], server, tool, trial.action
-        )
+        subject = Subject(world.agents[trial.agent], world.purposes[call.caller.purpose], server, tool, trial.action)
         try:
             values = read(subject.shape, trial.arguments)
         except Unreadable:
@@ -163,9 +162,7 @@ class Search:
         self._alone -= 1
         return self._alone
 
-    def _bases(
-        self, about: Mapping[Place, list[Term]], *, real: bool = True
-    ) -> Iterator[tuple[Trial, View, bool]]:
+    def _bases(self, about: Mapping[Place, list[Term]], *, real: bool = True) -> Iterator[tuple[Trial, View, bool]]:
         actions = _named(about, ("action",), schema.ACTION)
         if real:
             yield from ((trial, world, True) for trial, world in islice(self.places(actions), _OWN_AGENTS))
@@ -185,7 +182,7 @@ class Search:
                 found[name] = self.tiers.get(name, Tier.HIGH)
             elif self.servers is None:
                 server = rest if kind == "server" else "any-server"
-                tier = Tier(rest) if kind == "tier" and rest in Tier else Tier.HIGH
+                tier = Tier(rest) if kind == "tier" and rest in set(Tier) else Tier.HIGH
                 found[f"{server}/any"] = tier
             else:
                 found |= dict(islice(_of_catalog(self.servers, name), _TOOLS))
@@ -247,7 +244,7 @@ def _callers(base: Trial, about: Mapping[Place, list[Term]]) -> Iterator[Trial]:
     classes = _texts(about, ("context", "purpose", "data_classes"))
     sets: list[tuple[str, ...]] = [(), *((each,) for each in classes), *([tuple(classes)] if len(classes) > 1 else [])]
     few = [list(dict.fromkeys(values))[:_FEW] for values in (agents, owners, versions, purposes)]
-    for agent, owner, version, purpose, known in product(*few, sets[: _FEW + 1]):
+    for (agent, owner, version, purpose), known in product(product(*few), sets[: _FEW + 1]):
         yield replace(base, agent=agent, owner=owner, version=version, purpose=purpose, classes=known)
 
 
@@ -257,5 +254,3 @@ def _named(about: Mapping[Place, list[Term]], at: Place, kind: str) -> list[str]
 
 def _texts(about: Mapping[Place, list[Term]], at: Place) -> list[str]:
     return [each[2] for each in about.get(at, ()) if isinstance(each[2], str)]
-
-

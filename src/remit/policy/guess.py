@@ -39,7 +39,7 @@ def stopped(tests: Iterable[Term], request: Request) -> bool | str:
     return True
 
 
-def _value(term: Term, request: Request) -> Any:  # noqa: ANN401, PLR0911 - any value; one for each word
+def _value(term: Term, request: Request) -> Any:  # noqa: ANN401, C901, PLR0911 - any value; one for each word
     word = term[0]
     if word == "lit":
         return _literal(term)

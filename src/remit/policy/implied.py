@@ -134,7 +134,7 @@ def _same_errors(one: Term, other: Term) -> bool:
     if one[0] in ORDERS:
         return other[0] in ORDERS and one[3] == other[3] != "" and one[2][0] == other[2][0] == "lit"
     if one[0] == "like":
-        return other[0] == "like"
+        return bool(other[0] == "like")
     return True  # `==` and `contains` of literals err where their operand does, and so does every other test of it
 
 
@@ -148,7 +148,7 @@ def _own(known: Iterable[Term]) -> bool:
     return False
 
 
-def _sound(term: Term, known: list[Term], *, validated: bool, own: bool) -> bool:  # noqa: PLR0911 - one for each word
+def _sound(term: Term, known: list[Term], *, validated: bool, own: bool) -> bool:  # noqa: C901, PLR0911 - one for each word
     """Whether a term cannot be an error where all of `known` are true."""
 
     def sound(each: Term) -> bool:
@@ -214,7 +214,7 @@ def _has(names: list[str], known: list[Term]) -> bool:
 
 def _follows(one: Term, other: Term, groups: Groups) -> bool:  # noqa: PLR0911 - one for each word
     """Whether `other` is true or an error wherever `one` is true."""
-    if one == other or other == TRUE:
+    if other in {one, TRUE}:
         return True
     if one[0] == "||":
         return all(_follows(each, other, groups) for each in one[1:])
@@ -259,7 +259,7 @@ def _in_group(one: Term, other: Term, groups: Groups) -> bool:
     )
 
 
-def _atom(one: Term, other: Term) -> bool:
+def _atom(one: Term, other: Term) -> bool:  # noqa: PLR0911 - one for each kind of test
     """Whether one comparison of something with a literal follows from another comparison of the same."""
     if one == other:
         return True
@@ -287,7 +287,7 @@ def _plain(term: Term) -> bool:
         return bool(term[2][0] == "lit")
     if word == "contains":
         return term[1][0] == "set" and all(each[0] == "lit" for each in term[1][1])
-    return word == "like"
+    return bool(word == "like")
 
 
 def _operand(term: Term) -> Term | None:
@@ -309,9 +309,9 @@ def _fits(value: Term, test: Term) -> bool:
         return value in values
     if word in ORDERS:
         low, high = _range(test)
-        return value[1] == test[3] and value[1] != "bool" and low <= value[2] <= high
+        return bool(value[1] == test[3] and value[1] != "bool" and low <= value[2] <= high)
     prefix = _prefix(test[2])
-    return value[1] == "string" and prefix is not None and value[2].startswith(prefix)
+    return prefix is not None and value[1] == "string" and str(value[2]).startswith(prefix)
 
 
 def _range(test: Term) -> tuple[int, int]:

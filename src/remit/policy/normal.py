@@ -68,7 +68,9 @@ def _entity(said: Mapping[str, Any]) -> Term:
 
 def conjuncts(term: Term) -> list[Term]:
     """The parts of an `&&`, in order; a term that is none is its only part."""
-    return [] if term == TRUE else [part for each in term[1:] for part in conjuncts(each)] if term[0] == "&&" else [term]
+    return (
+        [] if term == TRUE else [part for each in term[1:] for part in conjuncts(each)] if term[0] == "&&" else [term]
+    )
 
 
 def disjuncts(term: Term) -> list[Term]:
@@ -121,7 +123,7 @@ def term_of(node: Any) -> Term:  # noqa: ANN401, PLR0911 - any JSON value; one f
     return _other(word, parts)
 
 
-def _other(word: str, parts: Any) -> Term:  # noqa: ANN401 - any JSON value
+def _other(word: str, parts: Any) -> Term:  # noqa: ANN401, PLR0911 - any JSON value; one for each word
     if word == "in":
         right = term_of(parts["right"])
         return ("in", term_of(parts["left"]), ("set", (right,)) if right[:2] == ("lit", "entity") else right)
@@ -193,5 +195,5 @@ def json_value(literal: Term) -> Any:  # noqa: ANN401 - any JSON value
     """A literal as the argument that it would be equal to."""
     kind, value = literal[1], literal[2]
     if kind == "decimal":
-        return Decimal(value) / 10_000
+        return Decimal(value).scaleb(-4)
     return value

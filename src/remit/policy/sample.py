@@ -43,7 +43,7 @@ def _bounded(bound: Bound, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - 
     if bound.min is not None:
         return _plain(bound.min)
     if bound.max is not None:
-        return _plain(min(bound.max, max(Decimal(0), bound.max - 1)))
+        return _plain(min(bound.max, Decimal(1)))
     return bound.prefix or ""
 
 

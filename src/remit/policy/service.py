@@ -33,6 +33,7 @@ from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
+from remit.policy.remedied import Tried, tried
 from remit.policy.schema import for_catalog
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.who import Standing, likely, standing
@@ -274,6 +275,15 @@ class PolicyService:
         if not self.ready(call):
             self.prepare(agent)
         return standing(call, view, decide(call, view, now=now))
+
+    def anew(self, call: Call) -> tuple[Proposal, list[Tried], View]:
+        """A recorded call decided anew, effects dropped; if it is denied, what would have it let through."""
+        view, now = self._facts.view(), self._clock.now()
+        if call.caller.agent in view.agents and not self.ready(call):
+            self.prepare(call.caller.agent)
+        proposal = decide(call, view, now=now)
+        denial = proposal.answer.denial
+        return proposal, [] if denial is None else tried(call, view, denial, now=now), view
 
     def check_policies(
         self, files: Mapping[str, str], servers: Collection[Server] | None = None

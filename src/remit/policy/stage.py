@@ -1,4 +1,4 @@
-"""A world to try a policy in: an agent with a boundary for one action, without bounds, and all that goes with it (pure).
+"""A world to try a policy in: an agent with a boundary for one action, without bounds, and all that goes with it.
 
 What a policy of the organisation forbids is forbidden to whoever would otherwise be let through. So an agent that
 nothing else stops is the one to try it on.

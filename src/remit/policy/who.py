@@ -51,7 +51,8 @@ class Standing:
 def standing(call: Call, view: View, proposal: Proposal) -> Standing:
     """The decision on `call`, told as access."""
     answer, denial = proposal.answer, proposal.answer.denial
-    boundary, version = answer.boundary, answer.boundary_version
+    boundary: str | None = answer.boundary
+    version = answer.boundary_version
     if denial is None:
         access = Access.LATENT if proposal.starts else Access.DIRECT
         because = "starts by itself with its next call" if proposal.starts else "in force"

@@ -24,7 +24,7 @@ _ACTION: Final = ("var", "action")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A policy that differs: what it was, what it is to be. `widens`: it is not proved that it does not; `narrows` alike."""
+    """A policy that differs. `widens` and `narrows`: it is not proved that it does not."""
 
     before: Policy | None
     after: Policy | None

@@ -48,7 +48,11 @@ class PolicyDiff:
         new, prune = policy_diff.side(ask.body["documents"]), bool(ask.body.get("prune"))
         view = self.policy.view()
         ground = comparing.Ground(
-            engine=self.engine, servers=view.servers, now=self.clock.now(), view=view, prepare=self.policy.prepare
+            engine=self.engine,
+            servers={str(name): each for name, each in view.servers.items()},
+            now=self.clock.now(),
+            view=view,
+            prepare=self.policy.prepare,
         )
 
         def query(connection: Connection) -> dict[str, Any]:

@@ -87,7 +87,9 @@ def directories(old: Side, new: Side, engine: Engine, *, now: Instant) -> list[R
         if was is not None and document is not None and was.value == document.value:
             continue
         if document is None:
-            found.append(boundary_row(name, "prune", (), None, file=was.file if was else "", line=was.line if was else 0))
+            found.append(
+                boundary_row(name, "prune", (), None, file=was.file if was else "", line=was.line if was else 0)
+            )
         else:
             found.append(_drafts(None if was is None else was.value, document, servers, records, slices, now=now))
     return found

@@ -79,7 +79,9 @@ def expressions(atoms: list[str]) -> st.SearchStrategy[str]:
 
 
 def policies(atoms: list[str]) -> st.SearchStrategy[list[str]]:
-    condition = st.tuples(st.sampled_from(["when", "unless"]), expressions(atoms)).map(lambda c: f" {c[0]} {{ {c[1]} }}")
+    condition = st.tuples(st.sampled_from(["when", "unless"]), expressions(atoms)).map(
+        lambda c: f" {c[0]} {{ {c[1]} }}"
+    )
     policy = st.tuples(
         st.sampled_from(["forbid", "forbid", "forbid", "permit"]),
         st.sampled_from(SCOPES),
@@ -91,10 +93,11 @@ def policies(atoms: list[str]) -> st.SearchStrategy[list[str]]:
 @st.composite
 def pairs(draw: st.DrawFn, atoms: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Two sets that have much in common: the second is the first, with a test more or less, or another one."""
-    first = draw(policies(atoms))
+    first: list[str] = draw(policies(atoms))
     second = list(first)
     for _ in range(draw(st.integers(1, 2))):
-        if second and draw(st.booleans()):
+        other = draw(st.booleans())
+        if second and other:
             at = draw(st.integers(0, len(second) - 1))
             clause = draw(expressions(atoms))
             changed = [
@@ -106,7 +109,7 @@ def pairs(draw: st.DrawFn, atoms: list[str]) -> tuple[dict[str, str], dict[str, 
             ]
             second[at] = draw(st.sampled_from(changed))
         else:
-            second += draw(policies(atoms))
+            second.extend(draw(policies(atoms)))
     return _files(first), _files([each for each in second if each])
 
 
@@ -123,7 +126,7 @@ REQUESTS = st.fixed_dictionaries(
         "now": st.sampled_from([NOW, Instant(parse_date_end("2026-12-01"))]),
         "arguments": st.fixed_dictionaries(
             {
-                "amount": st.sampled_from([Decimal("5"), Decimal("10"), Decimal("15"), Decimal("20"), Decimal("25.5")]),
+                "amount": st.sampled_from([5, 10, 15, 20, Decimal("25.5")]),
                 "currency": st.sampled_from(["EUR", "USD", "CHF", "EXR"]),
             },
             optional={
@@ -157,7 +160,9 @@ def looked_at(build: Build, change: tuple[dict[str, str], dict[str, str]], *, ca
     return comparing.rows(*change, comparing.Ground(engine=ENGINE, servers=servers if catalog else None, now=NOW))
 
 
-def check(build: Build, change: tuple[dict[str, str], dict[str, str]], asked: list[dict[str, Any]], *, catalog: bool) -> None:
+def check(
+    build: Build, change: tuple[dict[str, str], dict[str, str]], asked: list[dict[str, Any]], *, catalog: bool
+) -> None:
     rows = looked_at(build, change, catalog=catalog)
     for row in rows:
         assert (row.verdict is Verdict.WIDENS) == (row.shown is not None)
