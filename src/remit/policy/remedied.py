@@ -82,6 +82,7 @@ def _ways(call: Call, view: View, denial: Denial, now: Instant) -> Iterator[Way]
         Code.APPROVAL_REQUIRED: _arguments,
         Code.BUDGET_EXHAUSTED: _later_or_less,
         Code.RATE_LIMITED: _later_or_less,
+        Code.OUTSIDE_WINDOW: _later_or_less,
         Code.FORBIDDEN_BY_POLICY: _past_a_policy,
         Code.REVOKED: _unfrozen,
         Code.AGENT_SUSPENDED: _resumed,

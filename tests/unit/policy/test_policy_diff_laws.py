@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ NOW = Instant(parse_date_end("2026-11-27"))
 ACTION = "payments/transfer"
 
 # Some of these are errors for some calls: `count` may be missing, and added to it may overflow.
+FIRST = re.compile(r"resource\) (?:when|unless) \{ .*? \}(?= when| unless|;)")
 ATOMS = [
     'context.input.amount.greaterThan(decimal("10.0"))',
     'context.input.amount.greaterThan(decimal("20.0"))',
@@ -105,6 +107,8 @@ def pairs(draw: st.DrawFn, atoms: list[str]) -> tuple[dict[str, str], dict[str, 
                 second[at].rpartition(" when ")[0] + ";" if " when " in second[at] else second[at],
                 second[at].replace("10.0", "20.0").replace("> 5", "> 7"),
                 second[at].replace("forbid", "permit"),
+                FIRST.sub("resource)", second[at], count=1),
+                second[at].replace("OrEqual", ""),
                 "",
             ]
             second[at] = draw(st.sampled_from(changed))

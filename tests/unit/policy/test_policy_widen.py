@@ -115,6 +115,8 @@ def test_bounds_are_compared_exactly(before: str, after: str) -> None:
     ("before", "after"),
     [
         ("{ context.input.amount > 400 }", "{ context.input.amount > 500 }"),
+        ("{ context.input.amount <= 400 }", "{ context.input.amount < 400 }"),
+        ("{ context.input.amount >= 400 }", "{ context.input.amount > 400 }"),
         # A call without an amount is refused, because that test is an error; and then it would not be.
         ("{ context.input.amount > 400 }", "{ context.input has amount && context.input.amount > 400 }"),
         ('{ context.input.amount > 400 && context.run == "x" }', '{ context.run == "x" }'),
