@@ -16,15 +16,13 @@ from remit.kernel.errors import ConfigInvalid
 from remit.keys.jose import generate
 from remit.people.change import Actor
 from remit.people.service import PeopleService
-from remit.policy import organisation
+from remit.policy import comparing, organisation
 from remit.policy.cedar import CedarEngine
 from remit.policy.declared import reading
-from remit.policy.declared import widen as declared_widen
 from remit.policy.declared.model import Declaration
 from remit.policy.files import PolicyFiles
 from remit.policy.rules import Rules
 from remit.policy.schema import for_catalog
-from remit.policy.widen import widenings
 from remit.server.apply import Applier
 from remit.server.operators import Authority, Operator, Role
 from remit.server.voice import Voice
@@ -94,11 +92,12 @@ class Checker:
         schema = {**for_catalog(servers), **declared.schema}
         organisation.check(organisation.read(files, self.engine), schema, self.engine)
 
-    def widens(self, before: Rules, after: Rules) -> list[str]:
-        standing, following = (organisation.read(each.policies, self.engine) for each in (before, after))
-        return widenings(standing, following) + declared_widen.widenings(
-            before.declarations, after.declarations, standing
-        )
+    def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> list[str]:
+        def read(files: Mapping[str, str]) -> organisation.Organisation:
+            return organisation.read(files, self.engine)
+
+        declared = reading.read(after.declarations, self.engine).schema
+        return comparing.widens(before, after, self.engine, servers or (), read=read, declared=declared)
 
 
 def tool(name: str, **properties: str) -> dict[str, Any]:

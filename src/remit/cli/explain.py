@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from remit.cli.output import data_text, facts, talk
@@ -89,6 +89,7 @@ def show_decision(found: Mapping[str, Any]) -> None:
         who, what = found.get("subject"), f"{what} on {found.get('resource')}"
     data_text(f"{'✓' if found['decision'] else '✗'} {who} was {verb} {what}", style=style)
     facts({f"  {name}": value for name, value in _what(found).items() if value not in (None, "", {}, [])})
+    data_text(f"  path     {_path(found.get('path') or [])}")
     if denial:
         _show_denial(str(found["agent"]), denial)
     elif found.get("boundary"):
@@ -98,10 +99,59 @@ def show_decision(found: Mapping[str, Any]) -> None:
         data_text(f"  because  policies permit it: {_joined(found.get('named') or ())}")
     else:
         data_text("  because  an agent with any boundary on a server may make this call")
+    for each in found.get("policies_then") or ():
+        data_text(f"  policy   {_standing(each)}")
+    if found.get("boundary"):
+        data_text(f"  boundary {_boundary(found)}")
+    _show_now(found)
     data_text(f"  outcome  {_outcome(found)}")
     index = found.get("index")
     where = f"entry {index} of the log" if index is not None else "recorded, and not yet under a checkpoint"
     data_text(f"  proof    {where}; remit audit verify")
+
+
+def _path(steps: Sequence[Mapping[str, Any]]) -> str:
+    refused = next((each["step"] for each in steps if each["said"] == "refused"), None)
+    passed = sum(each["said"] == "passed" for each in steps)
+    if refused is None:
+        return f"steps 1 to {passed} passed" if passed else "not recorded"
+    if refused <= 2:  # noqa: PLR2004 - one step before it, or none
+        return "step 1 refused" if refused == 1 else "step 1 passed, step 2 refused"
+    return f"steps 1 to {refused - 1} passed, step {refused} refused"
+
+
+def _standing(each: Mapping[str, Any]) -> str:
+    name, title = each["policy"], f" ({each['title']})" if each.get("title") else ""
+    if each["since"] == "gone":
+        return f"{name}: no longer in force; the files have changed since that decision"
+    place = f"{name}{title}, {each['file']}:{each['line']}"
+    return place if each["since"] == "unchanged" else f"{place} now; the files have changed since that decision"
+
+
+def _boundary(found: Mapping[str, Any]) -> str:
+    then, now = found.get("boundary_version"), found.get("boundary_now")
+    said = f"{found['boundary']} version {then}"
+    if now == then:
+        return f"{said}, still in force"
+    return f"{said}; version {now} is in force now" if now else f"{said}, no longer in force"
+
+
+def _show_now(found: Mapping[str, Any]) -> None:
+    """The same call decided now, and what would have it let through."""
+    now = found.get("now")
+    if now is None:
+        if found.get("not_tried"):
+            data_text(f"  now      not tried: {found['not_tried']}")
+        return
+    data_text(
+        f"  now      {'it would be allowed: checked' if now['decision'] else 'it would be denied: ' + now['code']}"
+    )
+    for way in found.get("would") or ():
+        then = way["then"]
+        said = "it would be allowed: checked" if then["decision"] else f"then {then['code']}: {then['title']}"
+        data_text(f"  if       {way['if']}, {said}")
+        if way["needs"] and then["decision"]:
+            data_text(f"           {way['who']}: {way['needs']}")
 
 
 def _what(found: Mapping[str, Any]) -> dict[str, object]:

@@ -39,6 +39,7 @@ from remit.cli import (
     trust,
     up,
     usage,
+    who,
     whoami,
     withdrawal,
 )
@@ -88,6 +89,7 @@ freeze.add(app)
 console.add(app)
 doctor.add(app)
 run_command.add(app)
+who.add(app)
 whoami.add(app)
 activation.add(app)
 activation.add_risk(agent.app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remit.cli import policy_files, policy_sets
+from remit.cli import policy_diff, policy_files, policy_sets
 from remit.cli.options import examples, group
 
 app = group("The organisation's policies: what is in force, what a change would do, and the way back.")
@@ -18,6 +18,9 @@ app.command("lint", epilog=examples("remit policy lint ./remit", "remit policy l
 app.command("test", epilog=examples("remit policy test ./remit", "remit policy test ./remit --json"))(
     policy_files.cases
 )
+app.command(
+    "diff", epilog=examples("remit policy diff ./remit --fail-on widen", "remit policy diff ./old ./new --json")
+)(policy_diff.diff)
 app.command("observe", epilog=examples("remit policy observe ./remit", "remit policy observe --stop"))(
     policy_sets.observe
 )

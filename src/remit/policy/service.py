@@ -10,7 +10,7 @@ from remit.access.activation import Activation, ActivationKey
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.kernel.clock import SECOND, Clock, Instant
-from remit.kernel.errors import ConfigInvalid, Malformed, NotFound
+from remit.kernel.errors import Malformed, NotFound
 from remit.kernel.names import (
     ActionName,
     AgentName,
@@ -21,10 +21,9 @@ from remit.kernel.names import (
     ToolName,
     split_action,
 )
-from remit.policy import organisation
+from remit.policy import comparing, organisation
 from remit.policy.conditions_told import META, told
 from remit.policy.decide import decide
-from remit.policy.declared import widen as declared_widen
 from remit.policy.declared.judge import Asked, Judge, Judgement
 from remit.policy.declared.model import Declaration
 from remit.policy.delegated import acting
@@ -38,9 +37,10 @@ from remit.policy.observe import relaxed
 from remit.policy.observing import Observing
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
+from remit.policy.remedied import Tried, tried
 from remit.policy.rules import Rules
 from remit.policy.view import AgentRecord, View, usable_grants
-from remit.policy.widen import widenings
+from remit.policy.who import Standing, likely, standing
 from remit.storage.model import ConsumeApproval, Release, Reserve
 
 # Where a person, a server or Remit itself stopped something, or a person is waited for: a denial that says nothing of
@@ -77,7 +77,7 @@ class PolicyService:
         self._facts = facts
         self._engine = engine
         self._judge = Judge(engine)
-        self._widened: tuple[Rules | None, Rules | None, list[str]] = (None, None, [])
+        self._widened: tuple[tuple[Rules, Rules, tuple[Server, ...]] | None, list[str]] = (None, [])
         self._clock = clock
         self._mac = mac
         self._docs = docs
@@ -315,6 +315,36 @@ class PolicyService:
         record = self._facts.view().agents.get(agent)
         return frozenset() if record is None else record.reach.actions
 
+    def standing(
+        self, agent: str, purpose: PurposeName, action: str, arguments: Mapping[str, Any] | None = None
+    ) -> Standing:
+        """Where an agent stands with an action of a purpose now: the same decision as of a call, effects dropped.
+
+        Args:
+            agent: Whose.
+            purpose: For what.
+            action: `server/tool`.
+            arguments: Of the call; without, some that its boundary and the tool would take.
+
+        Raises:
+            NotFound: No such agent.
+        """
+        view, now = self._facts.view(), self._clock.now()
+        said = arguments if arguments is not None else likely(view, agent, purpose, action)
+        call = _trial_call(view, agent, purpose, action, said, caller=None, now=now)
+        if not self.ready(call):
+            self.prepare(agent)
+        return standing(call, view, decide(call, view, now=now))
+
+    def anew(self, call: Call) -> tuple[Proposal, list[Tried], View]:
+        """A recorded call decided anew, effects dropped; if it is denied, what would have it let through."""
+        view, now = self._facts.view(), self._clock.now()
+        if call.caller.agent in view.agents and not self.ready(call):
+            self.prepare(call.caller.agent)
+        proposal = decide(call, view, now=now)
+        denial = proposal.answer.denial
+        return proposal, [] if denial is None else tried(call, view, denial, now=now), view
+
     def check_policies(
         self,
         files: Mapping[str, str],
@@ -331,22 +361,26 @@ class PolicyService:
         declared = view.declared if declarations is None else self._facts.declarations.check(declarations)
         return self._facts.organisations.check(files, known, declared.schema)
 
-    def widens(self, before: Rules, after: Rules) -> list[str]:
-        """Why the rules `after` let through what `before` do not; empty if they do not.
+    def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> list[str]:
+        """Why the rules `after` may let through what `before` do not; empty if it is proved that they do not.
+
+        `after` was found to be valid against `servers` (those registered, if not given; see `check_policies`).
 
         Raises:
             ConfigInvalid: `after` cannot be read.
         """
-        if self._widened[:2] == (before, after):
-            return list(self._widened[2])  # it is asked before the writer's turn, and within it
-        following = self._facts.organisations.read(after.policies)
-        try:
-            standing = self._facts.organisations.read(before.policies)
-        except ConfigInvalid:
-            return ["the policies in force cannot be read, and so nothing is allowed now"]
-        declared = declared_widen.widenings(before.declarations, after.declarations, standing)
-        self._widened = before, after, widenings(standing, following) + declared
-        return list(self._widened[2])
+        known = (
+            tuple(each.server for each in self._facts.view().servers.values()) if servers is None else tuple(servers)
+        )
+        key = before, after, known
+        if self._widened[0] == key:
+            return list(self._widened[1])  # it is asked before the writer's turn, and within it
+        found = comparing.widens(
+            before, after, self._engine, known,
+            read=self._facts.organisations.read, declared=self._facts.declarations.check(after.declarations).schema,
+        )  # fmt: skip
+        self._widened = key, found
+        return list(found)
 
 
 def _tried(call: Call) -> ActivationKey:

@@ -1,26 +1,207 @@
-"""Do other policies of the organisation let through anything that those in force do not. Pure.
+"""Do other policies of the organisation let through anything that those in force do not (pure).
 
-A permit that is added, a forbid that is removed, and a forbid that is changed in any way, since
-whether another condition forbids more or less is not decided here: the answer errs towards yes.
-Names, titles, comments and the file a policy stands in say nothing about what it holds.
+Each policy that is not in both sets is judged by its structure. "It only forbids more" is said where that is
+proved (`implied`), for whatever may be asked; everything else may widen, until a request shows that it does
+(`flips`) or nobody can tell. Names, titles, comments and the file a policy stands in say nothing about what it
+holds. A permit of the organisation never lets an agent through by itself: a boundary does, and it takes a
+forbid away from in front of it to widen an agent's access. But it answers for types of the organisation's own,
+and so one that is added is a widening like a forbid that is removed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
 from remit.kernel.canonical import encode
+from remit.policy.implied import Groups, Tested, applies, errs, holds, stops, ways
+from remit.policy.normal import Term, tests
 from remit.policy.organisation import Organisation, Policy
 
+_ACTION: Final = ("var", "action")
 
-def widenings(before: Organisation, after: Organisation) -> list[str]:
-    """Why `after` widens what is in force, one line a reason; empty if it only forbids more or permits less."""
-    forbidden = {_meaning(policy) for policy in after.policies if policy.forbids}
-    permitted = {_meaning(policy) for policy in before.policies if not policy.forbids}
-    lost = [policy for policy in before.policies if policy.forbids and _meaning(policy) not in forbidden]
-    gained = [policy for policy in after.policies if not policy.forbids and _meaning(policy) not in permitted]
-    reasons = [f"the forbid {policy.id} is removed or changed" for policy in lost]
-    return reasons + [f"the permit {policy.id} is added" for policy in gained]
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A policy that differs. `widens` and `narrows`: it is not proved that it does not."""
+
+    before: Policy | None
+    after: Policy | None
+    widens: bool
+    narrows: bool
+
+    @property
+    def policy(self) -> Policy:
+        """As it is to be; one that goes, as it was."""
+        found = self.after or self.before
+        if found is None:
+            raise ValueError("a change of nothing")
+        return found
+
+    @property
+    def what(self) -> str:
+        """`the forbid NAME is removed`."""
+        policy = self.policy
+        how = "changed" if self.before and self.after else "added" if self.after else "removed"
+        return f"the {'forbid' if policy.forbids else 'permit'} {policy.id} is {how}"
+
+
+@dataclass(slots=True)
+class Side:
+    """The policies of one side, by what they hold; tests are worked out for those that are asked about.
+
+    `validated` says of a policy whether it validates strictly against the catalog that calls are made in: then
+    nothing but what the validator leaves open can be an error.
+    """
+
+    policies: Sequence[Policy]
+    validated: Callable[[Policy], bool]
+    groups: Groups
+    _tested: dict[str, Tested] = field(default_factory=dict)
+    _by_action: dict[tuple[str, bool], list[Policy]] | None = None
+
+    def tested(self, policy: Policy) -> Tested:
+        """A policy of this side, with its tests."""
+        found = self._tested.get(policy.id)
+        if found is None:
+            found = self._tested[policy.id] = Tested(tests(policy.cedar), self.validated(policy), self.groups)
+        return found
+
+    def about(self, asked: Tested, *, forbids: bool) -> Iterator[Tested]:
+        """The forbids, or the permits, whose scope may take in all that `asked` is about."""
+        if self._by_action is None:
+            self._by_action = {}
+            for policy in self.policies:
+                for name in _actions(tests({**policy.cedar, "conditions": []})) or ("",):
+                    self._by_action.setdefault((name, policy.forbids), []).append(policy)
+        names = {name for action in _actions(asked.tests) for name in (action, *self.groups(action))}
+        keys = [("", forbids), *((name, forbids) for name in sorted(names))]
+        found = {policy.id: policy for key in keys for policy in self._by_action.get(key, ())}
+        return (self.tested(policy) for policy in found.values())
+
+
+def _never(_policy: Policy) -> bool:
+    return False
+
+
+def changes(
+    before: Organisation,
+    after: Organisation,
+    *,
+    validated: Callable[[Policy], bool] = _never,
+    groups: Groups | None = None,
+) -> list[Change]:
+    """Every policy that is not the same in both, in the order of their files and names; what goes comes first.
+
+    Args:
+        before: The policies as they are.
+        after: As they are to be.
+        validated: Whether a policy validates against the catalog. Without one, more is left open.
+        groups: The action groups that an action is in, as far as they are known.
+    """
+    tried = _sides(before, after, validated, groups or named_groups)
+    found = []
+    for was, now in _pairs(before, after):
+        widens = all(_lets_through(was, now, first, second) for first, second in tried)
+        narrows = widens or all(_lets_through(now, was, second, first) for first, second in tried)
+        found.append(Change(was, now, widens, narrows))
+    return found
+
+
+def _sides(
+    before: Organisation, after: Organisation, validated: Callable[[Policy], bool], groups: Groups
+) -> list[tuple[Side, Side]]:
+    """Most is proved from the tests alone, and is tried so first: validating takes a hundred times as long."""
+    return [(Side(before.policies, of, groups), Side(after.policies, of, groups)) for of in (_never, validated)]
+
+
+def _pairs(before: Organisation, after: Organisation) -> list[tuple[Policy | None, Policy | None]]:
+    """What each policy that differs was, and what it is to be: of the same name."""
+    old, new = _apart(before.policies, after.policies)
+    later = {policy.id: policy for policy in new}
+    return [*((policy, later.pop(policy.id, None)) for policy in old), *((None, policy) for policy in later.values())]
+
+
+def widenings(
+    before: Organisation,
+    after: Organisation,
+    *,
+    validated: Callable[[Policy], bool] = _never,
+    groups: Groups | None = None,
+) -> list[str]:
+    """Why a second person must agree, one line a reason; empty where it is proved that nothing is let through.
+
+    The arguments are those of `changes`.
+    """
+    tried = _sides(before, after, validated, groups or named_groups)
+    return [
+        Change(was, now, widens=True, narrows=True).what
+        for was, now in _pairs(before, after)
+        if all(_lets_through(was, now, first, second) for first, second in tried)
+    ]
+
+
+def named_groups(action: str) -> frozenset[str]:
+    """The groups that an action is in by its name alone."""
+    server, slash, _ = action.partition("/")
+    is_group = not slash or action.startswith(("server:", "tier:"))
+    return frozenset() if is_group else frozenset({f"server:{server}"})
+
+
+def _apart(before: Sequence[Policy], after: Sequence[Policy]) -> tuple[list[Policy], list[Policy]]:
+    """The policies of each side whose like is not on the other."""
+    old, new = [(_meaning(policy), policy) for policy in before], [(_meaning(policy), policy) for policy in after]
+    known, kept = {meaning for meaning, _ in old}, {meaning for meaning, _ in new}
+    return (
+        [policy for meaning, policy in old if meaning not in kept],
+        [policy for meaning, policy in new if meaning not in known],
+    )
 
 
 def _meaning(policy: Policy) -> bytes:
     """A policy without its annotations, in Cedar's own JSON, which the parser writes in one way only."""
     return encode({name: value for name, value in sorted(policy.cedar.items()) if name != "annotations"})
+
+
+def _lets_through(was: Policy | None, now: Policy | None, first: Side, second: Side) -> bool:
+    """Whether, from `first` to `second`, this change may let anything through; False is proved."""
+    if was is not None and not _still_stopped(first.tested(was), was, now, second):
+        return True
+    return now is not None and not now.forbids and not _was_permitted(second.tested(now), was, first)
+
+
+def _still_stopped(gone: Tested, was: Policy, now: Policy | None, second: Side) -> bool:
+    """Whether all that a policy stopped is stopped by another one now. A permit stops what it errs on."""
+    if not was.forbids:
+        return gone.sound or (now is not None and not now.forbids and errs(gone, second.tested(now)))
+    if now is not None and now.forbids and stops(gone, second.tested(now)):
+        return True
+    others = list(second.about(gone, forbids=True))
+    if any(stops(gone, other) for other in others):
+        return True
+    # Each way in which it applied may be forbidden by another policy now.
+    options = ways(gone.tests) if gone.sound else []
+    return len(options) > 1 and all(
+        any(holds(way, other.tests, gone.groups) for other in _about_way(second, gone, way)) for way in options
+    )
+
+
+def _about_way(second: Side, gone: Tested, way: tuple[Term, ...]) -> Iterator[Tested]:
+    return second.about(replace(gone, tests=way), forbids=True)
+
+
+def _was_permitted(permit: Tested, was: Policy | None, first: Side) -> bool:
+    """Whether all that a permit of now permits was permitted."""
+    if was is not None and not was.forbids and applies(permit, first.tested(was)):
+        return True
+    return any(applies(permit, other) for other in first.about(permit, forbids=False))
+
+
+def _actions(found: Iterable[Term]) -> list[str]:
+    """The actions that tests are restricted to; empty if they are not."""
+    for test in found:
+        if test[0] in {"==", "in"} and test[1] == _ACTION:
+            named = test[2][1] if test[2][0] == "set" else (test[2],)
+            return [str(each[2][1]) for each in named if each[:2] == ("lit", "entity")]
+    return []

@@ -44,6 +44,7 @@ from remit.server.http_mandates import MandateDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
 from remit.server.http_policies import Policies
+from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_registry import Registry
 from remit.server.http_reviews import Reviews
@@ -54,6 +55,7 @@ from remit.server.http_signals import Signals
 from remit.server.http_systems import SystemDoors
 from remit.server.http_trusts import TrustDoors
 from remit.server.http_usage import UsageDoors
+from remit.server.http_who import Who
 from remit.server.http_whoami import WhoamiDoors
 from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
@@ -81,6 +83,10 @@ def api(ground: Ground, gate: Gate) -> Router:
         *frozen.doors(),
         *console.doors(),
         *consents.doors(),
+        *PolicyDiff(
+            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
+        ).doors(),
+        *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *_activations(ground, governance, accountable, log).doors(),

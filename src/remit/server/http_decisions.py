@@ -13,6 +13,7 @@ from remit.kernel.names import split_action
 from remit.policy.service import PolicyService
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door
+from remit.server.reasons import reasons
 
 _MOST = 1000
 _KINDS_SHOWN = (
@@ -86,7 +87,7 @@ class Decisions:
     def why(self, ask: Ask) -> dict[str, Any]:
         """One decision, its payload opened."""
         found = self._decision(ask.path["id"])
-        return explained(found, self.log.outcome_of(ask.path["id"]))
+        return explained(found, self.log.outcome_of(ask.path["id"])) | reasons(found, self.policy)
 
     def _decision(self, id: str) -> Recorded:  # noqa: A002 - what it is
         found = self.log.find(id)

@@ -107,6 +107,7 @@ _WORDS = {
     "endSignal": "end a signal that stops an agent",
     "sweep": "start a sweep",
     "seeNotices": "mark these notices as seen",
+    "seeAccess": "see who can do what",
     "answerQuestion": "answer this question: only the agent's owner, a backup, or whom one of them asked may",
     "openBreakglass": "open or close this: only the agent's owner, a backup or security may",
     "askApproval": "ask for this agent: only its owner, a backup or an operator may",

@@ -66,8 +66,8 @@ class PolicyChecker(Protocol):
         """Raise ConfigInvalid, with file and line, unless all validate against `servers` and each other."""
         ...
 
-    def widens(self, before: Rules, after: Rules) -> Sequence[str]:
-        """Why `after` lets through what `before` does not; empty if it does not."""
+    def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> Sequence[str]:
+        """Why `after` may let through what `before` does not; empty if it is proved that it does not."""
         ...
 
 
@@ -345,7 +345,7 @@ class Planner:
         after = with_documents(kept, documents)
         if not self._valid(after):
             return [], None
-        reasons = self.checker.widens(stored, after) if stored != after else ()
+        reasons = self.checker.widens(stored, after, self.world.servers()) if stored != after else ()
         widening = self._saying.widening(stored.texts, after.texts, reasons) if reasons else None
         if widening is not None and widening.waits:
             # They stay in force meanwhile, over what else this apply makes of the catalog.

@@ -1,0 +1,72 @@
+"""What `remit why` adds to a recorded decision: the path, where the policy stands, and what was tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.policy.conftest import Build
+from tests.unit.policy.test_policy_service import service
+
+from remit.audit.log import Recorded
+from remit.kernel.canonical import encode
+from remit.server.reasons import path, reasons
+
+EURO = '// money\n@id("eu") @title("Euro only")\nforbid (principal, action, resource == Remit::Server::"payments")'
+UNLESS = ' unless { context.input has currency && context.input.currency == "EUR" };'
+
+
+def recorded(view: Any, payload: Any = None, **changes: Any) -> Recorded:
+    header = {
+        "decision": "deny", "agent": "invoice-bot", "purpose": "pay-invoices", "server": "payments", "step": 7,
+        "action": "payments/transfer", "code": "forbidden_by_policy", "policy": "eu", "run": "r", "instance": "i",
+        "policies": view.organisation.digest,
+    }  # fmt: skip
+    said = {"arguments": encode({"amount": 5, "currency": "USD"}).decode(), "named": []} if payload is None else payload
+    return Recorded(header | changes, said, 1)
+
+
+def test_the_policy_with_its_line_and_what_passes_it() -> None:
+    build = Build()
+    view = build.view(policies=EURO + UNLESS)
+    found = reasons(recorded(view), service(build, view))
+    (policy,) = found["policies_then"]
+    assert (policy["file"], policy["line"], policy["since"]) == ("organisation.cedar", 2, "unchanged")
+    assert [each["said"] for each in found["path"]] == ["passed"] * 6 + ["refused"] + ["not reached"] * 4
+    assert (found["now"]["decision"], found["now"]["code"]) == (False, "forbidden_by_policy")
+    first = found["would"][0]
+    assert (first["if"], first["who"], first["then"]["decision"]) == ("with currency=EUR", "agent", True)
+
+
+def test_what_has_changed_since_is_said() -> None:
+    build = Build()
+    view = build.view(policies=EURO + UNLESS)
+    changed = reasons(recorded(view, policies="00"), service(build, view))["policies_then"]
+    assert [each["since"] for each in changed] == ["changed"]
+    gone = build.view()
+    found = reasons(recorded(view), service(build, gone))
+    assert [(each["since"], each["file"]) for each in found["policies_then"]] == [("gone", None)]
+
+
+def test_an_allow_names_its_boundary_then_and_now() -> None:
+    build = Build()
+    view = build.view()
+    said = {"decision": "allow", "boundary": "invoice-bot-payments", "boundary_version": 2, "policy": None}
+    arguments = {"arguments": encode({"amount": 5, "currency": "EUR"}).decode(), "named": []}
+    found = reasons(recorded(view, arguments, **said), service(build, view))
+    assert (found["boundary_now"], found["now"]["decision"], found["would"]) == (3, True, [])
+    assert {each["said"] for each in found["path"]} == {"passed"}
+
+
+@pytest.mark.parametrize(("payload", "more"), [("erased", {}), ({"arguments": "{}"}, {"acts_for": ["another"]})])
+def test_what_cannot_be_asked_again_says_why(payload: Any, more: dict[str, Any]) -> None:
+    build = Build()
+    view = build.view()
+    found = reasons(recorded(view, payload, **more), service(build, view))
+    assert (found["now"], found["would"]) == (None, [])
+    assert found["not_tried"]
+
+
+def test_a_method_ends_with_the_boundary() -> None:
+    said = path({"decision": "allow", "server": "payments", "action": "payments:tools/list"})
+    assert [each["step"] for each in said if each["said"] == "passed"] == list(range(1, 9))
