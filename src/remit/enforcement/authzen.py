@@ -28,6 +28,7 @@ from remit.kernel.names import (
     check_name,
     split_action,
 )
+from remit.policy.denial import undecided as nothing_decided
 from remit.policy.model import Answer, Call, Code, Denial
 
 AGENT: Final = "agent"
@@ -143,6 +144,11 @@ def denied(denial: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a denial."""
     context = {name: value for name, value in denial.items() if name not in _OF_ITS_OWN}
     return {"decision": False, "context": context}
+
+
+def undecided(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The body of the 503 that says that nothing could be decided or recorded."""
+    return denied(told or nothing_decided())["context"]
 
 
 def hidden(asked: Question, *, docs: str) -> dict[str, Any]:
