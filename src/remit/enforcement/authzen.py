@@ -148,7 +148,8 @@ def denied(denial: Mapping[str, Any]) -> dict[str, Any]:
 
 def undecided(told: Mapping[str, Any] | None) -> dict[str, Any]:
     """The body of the 503 that says that nothing could be decided or recorded."""
-    return denied(told or nothing_decided())["context"]
+    context: dict[str, Any] = denied(told or nothing_decided())["context"]
+    return context
 
 
 def hidden(asked: Question, *, docs: str) -> dict[str, Any]:
