@@ -108,7 +108,8 @@ class Policed(Estate):
 def grown(*, rounds: int, count: int) -> list[dict[str, Any]]:
     """Rounds of decisions among many policies and among few, in turns."""
     now = SystemClock().now()
-    (call, few, *_), (call, many, *_) = subject(now, Policed(*FEW)), subject(now, Policed(*MANY))
+    call, few, *_ = subject(now, Policed(*FEW))
+    many = subject(now, Policed(*MANY))[1]
     assert (len(few.organisation.titles), len(many.organisation.titles)) == (FEW[0], MANY[0])
     ratio, large = [], []
     for _ in range(rounds + 1):

@@ -88,7 +88,7 @@ def test_with_its_mandate_it_makes_a_fifth_of_the_denied_calls_at_most(served: U
 
 def told(code: str, *kinds: str) -> Denial:
     """A denial as a hostile or a broken door might repeat it for ever."""
-    more = {
+    more: dict[str, dict[str, object]] = {
         "change_arguments": {"path": "/amount", "max": "5.00"},
         "wait": {"retry_after": 1},
         "alternative_action": {"action": "payments/draft"},
