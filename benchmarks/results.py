@@ -52,7 +52,7 @@ HOW = {
     "requests are open at a time.",
     "cerbos": "Five processes: `remit up` and the MCP server that its rules name, two npm `@cerbos/cerbos-linux-x64` "
     "0.55.0 (audit off; decisions written to a file), and a client with 64 connections, one question after the other "
-    "on each. 1,000 agents with a rule each on either side (a boundary; a principal policy), each question about "
+    "on each. 1,000 agents with a rule each on either side (a boundary; a rule for its role), each question about "
     "another agent and allowed; rounds take turns in changing order. Remit's answer is durable before it leaves, "
     "Cerbos's comes from memory, and its file is not synced.",
     "agentdojo": "One process, no model: user tasks and injections are read from PyPI `agentdojo` 0.1.35. In each of "
