@@ -306,7 +306,8 @@ SPENT_FIRST = {"a rate", "a budget"}
 # Told differently on purpose, or by no door here (`test_evaluation.py`, RFC 9449); and what hangs on what a run has
 # done or on a chain of agents, which the kinds of callers here do not share: an enforcement point's calls have no run.
 ELSEWHERE = {
-    Code.NOT_VISIBLE, Code.REPLAYED_PROOF, Code.FLOW_BLOCKED, Code.DELEGATION_TOO_DEEP, Code.SEQUENCE_REQUIRED
+    Code.NOT_VISIBLE, Code.REPLAYED_PROOF, Code.FLOW_BLOCKED, Code.DELEGATION_TOO_DEEP, Code.SEQUENCE_REQUIRED,
+    Code.APPROVAL_DENIED,
 }  # fmt: skip
 
 
