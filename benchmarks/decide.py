@@ -3,6 +3,9 @@
 The decision: every step, with the arguments already parsed and everything compiled. The bare
 call: `cedarpy.is_authorized` with the same parsed policies, entities and schema, and the same
 request. They take turns call by call, so that each finds the caches as the other left them.
+
+Then the same decision among 10,000 policies of the organisation, 20 of which are scoped to nobody and nothing, in units
+of the one among 10, 8 of which are unscoped.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +42,16 @@ from remit.policy.view import View
 from remit.storage.model import ConsumeProof
 
 FLOOR, AIM = 2.0, 1.3
+FEW, MANY = (10, 8), (10_000, 20)  # policies, and how many of them are unscoped
+GROWTH_FLOOR, GROWTH_AIM = 2.0, 1.2
+_UNSCOPED = """
+@id("unscoped-{0}")
+forbid (principal, action, resource) when {{ context.run == "run_{0}" }};
+"""
+_ELSEWHERE = """
+@id("elsewhere-{0}")
+forbid (principal == Remit::Agent::"bot-{0}", action, resource) when {{ context.run == "run_{0}" }};
+"""
 
 
 class Overheard(CedarEngine):
@@ -53,9 +66,9 @@ class Overheard(CedarEngine):
         return super().ask(question, context)
 
 
-def subject(now: Instant) -> tuple[Call, View, Slice, str]:
+def subject(now: Instant, estate: Estate | None = None) -> tuple[Call, View, Slice, str]:
     """A transfer inside its bounds, rate and budget, and what Cedar is asked about it."""
-    engine, estate = Overheard(), Estate()
+    engine, estate = Overheard(), estate or Estate()
     facts = Facts(source=estate, engine=engine, contact=lambda: now, reader=estate)
     facts.load(cast("Connection", None), epoch=1)
     facts.prepare(AGENT)
@@ -77,6 +90,38 @@ def subject(now: Instant) -> tuple[Call, View, Slice, str]:
     quiet.prepare(AGENT)
     assert view.organisation.digest == quiet.view().organisation.digest
     return call, quiet.view(), engine.question, engine.context
+
+
+class Policed(Estate):
+    """The estate with so many policies of its organisation, its own two among them."""
+
+    def __init__(self, count: int, unscoped: int) -> None:
+        super().__init__()
+        self._more = "".join(_UNSCOPED.format(n) for n in range(unscoped)) + "".join(
+            _ELSEWHERE.format(n) for n in range(count - unscoped - len(super().policies(cast("Any", None))) - 1)
+        )
+
+    def policies(self, connection: Connection) -> Mapping[str, str]:
+        return {**super().policies(connection), "more.cedar": self._more}
+
+
+def grown(*, rounds: int, count: int) -> list[dict[str, Any]]:
+    """Rounds of decisions among many policies and among few, in turns."""
+    now = SystemClock().now()
+    call, few, *_ = subject(now, Policed(*FEW))
+    many = subject(now, Policed(*MANY))[1]
+    assert (len(few.organisation.titles), len(many.organisation.titles)) == (FEW[0], MANY[0])
+    ratio, large = [], []
+    for _ in range(rounds + 1):
+        gc.collect()
+        one, other = turns(lambda: decide(call, many, now=now), lambda: decide(call, few, now=now), count=count)
+        ratio.append(one / other)
+        large.append(one)
+    said = "decide among 10,000 policies (20 unscoped), of among 10"
+    return [
+        row(said, ratio[1:], "x", floor=GROWTH_FLOOR, aim=GROWTH_AIM, less_is_better=True),
+        row("  decide among 10,000 policies", large[1:], "us", less_is_better=True),
+    ]
 
 
 def turns(first: Callable[[], Any], second: Callable[[], Any], *, count: int) -> tuple[float, float]:
@@ -125,7 +170,9 @@ def main() -> int:
     parser = options(__doc__, rounds=5)
     parser.add_argument("--count", type=int, default=4000, help="decisions per round")
     chosen = parser.parse_args()
-    return finish("decide", measure(rounds=chosen.rounds, count=chosen.count), as_json=chosen.json)
+    rows = measure(rounds=chosen.rounds, count=chosen.count)
+    rows += grown(rounds=chosen.rounds, count=chosen.count)
+    return finish("decide", rows, as_json=chosen.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from benchmarks.report import holds, missed, wished
 
 HOW = {
     "decide": "One process: a whole decision and one `cedarpy.is_authorized` on the same parsed policies, entities and "
-    "schema and the same request take turns, call by call; less is better.",
+    "schema and the same request take turns, call by call; less is better. Then one decision among 10,000 policies of "
+    "the organisation (20 of them unscoped) and one among 10 (8 unscoped) take turns.",
     "decisions": "One process, 64 asyncio callers that each ask for one decision after the other, with real keys, "
     "sealed entries, single-use proofs, a rate and a budget; rounds over the SQLite writer stand between rounds over "
     "a writer without a disk.",
@@ -49,6 +50,11 @@ HOW = {
     "`private_key_jwt` and a DPoP proof and sign with ES256, Remit's answer is durable. Tokens are further ones of one "
     "run. Then 10,000 agents with a key each get a first token, which opens their run, and then each a second one; 256 "
     "requests are open at a time.",
+    "cerbos": "Five processes: `remit up` and the MCP server that its rules name, two npm `@cerbos/cerbos-linux-x64` "
+    "0.55.0 (audit off; decisions written to a file), and a client with 64 connections, one question after the other "
+    "on each. 1,000 agents with a rule each on either side (a boundary; a rule for its role), each question about "
+    "another agent and allowed; rounds take turns in changing order. Remit's answer is durable before it leaves, "
+    "Cerbos's comes from memory, and its file is not synced.",
     "agentdojo": "One process, no model: user tasks and injections are read from PyPI `agentdojo` 0.1.35. In each of "
     "101 seeded halves `remit rightsize` learns a boundary for each purpose from half of the tasks; the others are "
     "judged call by call, each with every injection. A pair is blocked if any call that the injection needs is "

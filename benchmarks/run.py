@@ -25,7 +25,7 @@ from benchmarks.report import missed
 HERE = Path(__file__).parent
 NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale",
          "activations_scale", "reactivation", "start", "run_start", "policy_diff", "schema_caller")  # fmt: skip
-LONG = ("tokens", "agentdojo", "withdrawal", "replay_scale", "estate_scale")  # minutes each; tokens needs npm
+LONG = ("tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale")  # minutes each; two need npm
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}
 _MOST_SECONDS = 900

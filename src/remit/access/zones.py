@@ -27,6 +27,7 @@ def zone(name: str) -> ZoneInfo:
     """
     if not _NAME.match(name):
         raise Malformed("a time zone is named as the IANA database does, such as Europe/Berlin")
+    version()  # read with its first zone: a decision, which asks for it, is not the first to look at the disk
     try:
         if _wheel() is None:
             return ZoneInfo(name)

@@ -28,6 +28,7 @@ from remit.kernel.names import (
     check_name,
     split_action,
 )
+from remit.policy.denial import undecided as nothing_decided
 from remit.policy.denial import violation_body
 from remit.policy.model import Answer, Call, Code, Denial
 
@@ -194,6 +195,12 @@ def refused(asked: Question, denial: Denial, *, docs: str) -> dict[str, Any]:
     if denial.policy is not None:
         context["policy"] = denial.policy
     return told | {"context": context}
+
+
+def undecided(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The body of the 503 that says that nothing could be decided or recorded."""
+    context: dict[str, Any] = denied(told or nothing_decided())["context"]
+    return context
 
 
 def hidden(asked: Question, *, docs: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from remit.enforcement.model import (
     RpcId,
 )
 from remit.kernel import canonical
+from remit.policy.denial import undecided
 
 META_KEY: Final = "dev.remit/denial"
 WITHHELD: Final = "The server's answer was withheld: it carried a credential back"
@@ -66,10 +67,10 @@ def denied_method(id: RpcId, denial: Mapping[str, Any]) -> bytes:  # noqa: A002 
     return error(id, DENIED, str(denial.get("title", "denied")), denial)
 
 
-def unavailable(id: RpcId, *, retry_after: int = 1) -> bytes:  # noqa: A002 - JSON-RPC's own name
-    """Remit cannot decide or record. No denial: nothing was decided."""
-    data = {"code": "enforcement_unavailable", "retryable": True, "retry_after": retry_after}
-    return error(id, INTERNAL_ERROR, "Remit cannot decide or record this now", data)
+def unavailable(id: RpcId, told: Mapping[str, Any] | None = None) -> bytes:  # noqa: A002 - JSON-RPC's own name
+    """Remit cannot decide or record. In a denial's shape and none: nothing was decided. `told`: about which call."""
+    data = told or undecided()
+    return error(id, INTERNAL_ERROR, str(data["title"]), data)
 
 
 def unknown_tool(id: RpcId, name: str) -> bytes:  # noqa: A002 - JSON-RPC's own name

@@ -140,8 +140,8 @@ class Gateway:
             await self._refusals.refused(x, path, "malformed", body, fault.status, error=str(fault.rpc))
         except TooLarge as error:
             await self._refusals.refused(x, path, "too_large", denials.bad_request(error.public), 413)
-        except EnforcementUnavailable:
-            await x.finish(denials.unavailable(x.id))
+        except EnforcementUnavailable as error:
+            await x.finish(denials.unavailable(x.id, error.told))
         except TokenInvalid as error:
             await self._refusals.unauthenticated(x.send, error, path, x.server)
         except SessionUnknown as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -107,3 +108,8 @@ class EnforcementUnavailable(RemitError):
     """Remit cannot decide or record. Retryable; no decision, and counted apart from them."""
 
     code = "enforcement_unavailable"
+
+    def __init__(self, public: str, *, detail: str = "", told: Mapping[str, Any] | None = None) -> None:
+        super().__init__(public, detail=detail)
+        self.told = told
+        """In the shape of a denial, with the call that it is about; None where that is not known."""

@@ -38,6 +38,7 @@ from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
 from remit.kernel.names import ServerName
 from remit.logs import logger
+from remit.policy.denial import unavailable
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.model import Activate, ConsumeApproval, ConsumeProof, Effect, Entry, Reserve, Work
 from remit.storage.ports import Writer
@@ -290,7 +291,7 @@ class Pipeline:
             committed = await self._writer.submit_async(work)
         except RemitError as error:
             self._not_committed(call, proposal, riders, error)
-            raise self._unavailable("storage", error) from error
+            raise self._unavailable("storage", error, about=call) from error
         if riders:
             # What is durable is closed while this call is on its way: nobody waits for that.
             asyncio.get_running_loop().call_soon(self._closed, riders)
@@ -330,8 +331,15 @@ class Pipeline:
         return lambda _effect: (self._records.entry("refused", fields),)
 
     def _unavailable(
-        self, reason: str, error: BaseException | None, call: Call | None = None, detail: str = ""
+        self,
+        reason: str,
+        error: BaseException | None,
+        call: Call | None = None,
+        detail: str = "",
+        *,
+        about: Call | None = None,
     ) -> EnforcementUnavailable:
+        """The error to raise, counted and logged. `call`: recorded too; `about`: only told of."""
         self.metrics.unavailable.labels(reason).inc()
         detail = detail or (f"{error!r} {getattr(error, 'detail', '')}" if error else reason)
         log.error("enforcement unavailable", reason=reason, detail=detail[:500])
@@ -339,7 +347,13 @@ class Pipeline:
             fields = {"agent": call.caller.agent, "action": call.action, "reason": reason, **asked_by(call.caller)}
             effects = (call.proof,) if call.proof else ()
             self._keep(self._writer.submit_async(Work((self._records.entry("unavailable", fields),), effects)))
-        return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail)
+        told = None if (asked := call or about) is None else self._undecided(asked)
+        return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail, told=told)
+
+    def _undecided(self, call: Call) -> dict[str, Any]:
+        # Under no decision's id: there is none.
+        denial, nameless = unavailable(step=1, cause=""), replace(call, id=DecisionId(""))
+        return dict(self._decider.told(denial, nameless, epoch=self.epoch(), evaluated_at=self._clock.now()))
 
     def _board(self) -> list[Waiting]:
         riders, self._waiting = self._waiting, []

@@ -47,8 +47,8 @@ class Refusals:
             used = await self._pipeline.refuse(
                 x.caller, x.proof, server=x.server, reason=reason, method=x.method[:128], **said
             )
-        except EnforcementUnavailable:
-            await x.finish(denials.unavailable(x.id))
+        except EnforcementUnavailable as error:
+            await x.finish(denials.unavailable(x.id, error.told))
             return
         if used:
             await x.finish(body, status)

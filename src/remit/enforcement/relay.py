@@ -27,7 +27,7 @@ from remit.enforcement.streams import Running, Streams
 from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed, handshake_headers
 from remit.kernel.errors import RemitError, TooLarge
 from remit.logs import logger
-from remit.policy.denial import not_granted
+from remit.policy.denial import not_granted, unavailable
 from remit.policy.model import Answer, Code
 
 log = logger(__name__)
@@ -224,7 +224,7 @@ class Relay:
             carried = Carried(failed(x.id, denials.TOO_LARGE, error.public, outcome=Outcome.CUT))
         except RemitError as error:
             # The vault is locked or has no such secret: nothing was sent, and trying again may help.
-            body = denials.unavailable(x.id)
+            body = denials.unavailable(x.id, self._pipeline.told_now(admitted, unavailable(step=11, cause=error.code)))
             carried = Carried(Finished(body, Outcome.NOT_SENT, f"{error.code}: {error.public} {error.detail}"))
         except Exception as error:
             # Whatever broke, the call may have left; it must not stay without an outcome.

@@ -30,6 +30,7 @@ _FORBIDDEN = 403
 NOT_OPEN: Final = "break_glass"  # the cause of a refusal that an opening would end
 _POLL = 5  # seconds between two looks whether a person has answered
 _RETRY = 1  # seconds; a view recovers, or refuses again
+_UNDECIDED: Final = "Remit cannot decide or record this now"
 
 
 def unavailable(*, step: int, cause: str) -> Denial:
@@ -37,12 +38,26 @@ def unavailable(*, step: int, cause: str) -> Denial:
     return Denial(
         code=Code.ENFORCEMENT_UNAVAILABLE,
         step=step,
-        title="Remit cannot decide this call now",
+        title=_UNDECIDED,
         remedies=(Remedy(kind="wait", fields={"retry_after": _RETRY}),),
         retryable=True,
         retry_after=_RETRY,
         cause=cause,
     )
+
+
+def undecided() -> dict[str, Any]:
+    """As much of `unavailable` as can be said where nobody knows yet what was asked."""
+    return {
+        "type": f"urn:remit:denial:{Code.ENFORCEMENT_UNAVAILABLE}",
+        "title": _UNDECIDED,
+        "status": STATUS[Code.ENFORCEMENT_UNAVAILABLE],
+        "code": Code.ENFORCEMENT_UNAVAILABLE.value,
+        "violations": [],
+        "remedies": [{"kind": "wait", "retry_after": _RETRY}],
+        "retryable": True,
+        "retry_after": _RETRY,
+    }
 
 
 def not_visible() -> Denial:

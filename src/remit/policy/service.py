@@ -259,7 +259,8 @@ class PolicyService:
         if would is not None:
             answered["would_deny"] = self.told(would, call, epoch=view.epoch, evaluated_at=now)
         if denial is not None and caller is None:
-            answered["denial"] |= {"step": denial.step, "cause": denial.cause}
+            # Beside the denial, which is the same at every door.
+            answered |= {"step": denial.step, "cause": denial.cause}
         return answered
 
     def tried(self, call: Call, view: View, *, now: Instant) -> Answer:

@@ -34,6 +34,7 @@ _ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing 
 _METHODS: Final = {"POST", "GET", "DELETE"}
 _REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
 _JUDGED: Final = 256 * 1024  # bytes of a JSON answer that are looked at
+_UNDECIDED: Final = "enforcement_unavailable"
 _INTERNAL: Final = -32603
 _JSON: Final = b"application/json"
 
@@ -172,7 +173,7 @@ class Relay:
             head, begun, whole = await self._answer(upstream, way)
         except RemitError as error:
             self._tally.failed(way.asked)
-            code = "enforcement_unavailable" if isinstance(error, Unreachable) else error.code
+            code = _UNDECIDED if isinstance(error, Unreachable) else error.code
             await _failed(line, way, code, error.public, error.detail)
             return
         except Broken:
@@ -269,7 +270,11 @@ def _description(body: bytes) -> str:
 
 async def _failed(line: Line, way: Way, code: str, public: str, detail: str) -> None:
     """Say what went wrong in MCP's own words: never with a status that would start a login."""
-    data = {"code": code, "detail": detail, "retryable": code == "enforcement_unavailable"}
+    data = {"code": code, "detail": detail, "retryable": code == _UNDECIDED}
+    if code == _UNDECIDED:  # what the gateway says of itself in the same case
+        wait = {"kind": "wait", "retry_after": 1}
+        data |= {"type": f"urn:remit:denial:{code}", "title": public, "status": 503}
+        data |= {"violations": [], "remedies": [wait], "retry_after": 1}
     error = {"code": _INTERNAL, "message": public, "data": data}
     body = json.dumps({"jsonrpc": "2.0", "id": way.asked.id, "error": error}).encode("utf-8")
     await _whole(line, 200 if way.asked.id is not None else 503, body)

@@ -23,16 +23,6 @@ from remit.server.door import checked
 from remit.server.peps import Gatekeeper
 
 _OUTCOME_FIELDS: Final = {"decision": "string", "outcome": "string"}
-_UNAVAILABLE: Final = encode(
-    {
-        "type": "urn:remit:denial:enforcement_unavailable",
-        "title": "Remit cannot decide or record this now",
-        "status": 503,
-        "code": "enforcement_unavailable",
-        "retryable": True,
-        "retry_after": 1,
-    }
-)
 _RETRY: Final = ((b"content-type", b"application/problem+json"), (b"retry-after", b"1"))
 _MAX_REQUEST_ID: Final = 256
 _Headers = tuple[tuple[bytes, bytes], ...]
@@ -55,8 +45,8 @@ class Evaluation:
         try:
             body, more = await self._answer(scope, headers, receive)
             await answer(send, 200, body, (*JSON, *more, *echo))
-        except EnforcementUnavailable:
-            await answer(send, 503, _UNAVAILABLE, (*_RETRY, *echo))
+        except EnforcementUnavailable as error:
+            await answer(send, 503, encode(authzen.undecided(error.told)), (*_RETRY, *echo))
         except Gone:
             return
         except RemitError as error:

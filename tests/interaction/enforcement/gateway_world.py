@@ -42,7 +42,7 @@ from remit.enforcement.streams import Streams
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
 from remit.freezes.model import Freeze, FreezeKind
-from remit.kernel.clock import HOUR, Instant, Micros, SystemClock
+from remit.kernel.clock import HOUR, Clock, Instant, Micros, SystemClock
 from remit.kernel.errors import StorageUnavailable
 from remit.kernel.names import (
     ActionName,
@@ -249,10 +249,10 @@ class FailingWriter(MemoryWriter):
 class World:
     """The gateway, its servers and everything they need. Made inside the event loop."""
 
-    def __init__(self, stack: contextlib.AsyncExitStack, limits: Limits) -> None:
+    def __init__(self, stack: contextlib.AsyncExitStack, limits: Limits, clock: Clock | None = None) -> None:
         self.stack = stack
         self.limits = limits
-        self.clock = SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self.contact = self.clock.now
         self.source = Source()
         self.writer = FailingWriter()
@@ -587,13 +587,15 @@ def streamable(server: MCPServer, *, json_response: bool = False, stateless: boo
     return server.streamable_http_app(json_response=json_response, stateless_http=stateless)
 
 
-def run_in_world(scenario: Callable[[World], Coroutine[Any, Any, None]], *, limits: Limits | None = None) -> None:
+def run_in_world(
+    scenario: Callable[[World], Coroutine[Any, Any, None]], *, limits: Limits | None = None, clock: Clock | None = None
+) -> None:
     """Run `scenario` on an event loop of its own, where a blocking call made by Remit fails."""
     era.warm()
 
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            world = World(stack, limits or Limits())
+            world = World(stack, limits or Limits(), clock)
             await world.begin()
             await scenario(world)
 
