@@ -36,7 +36,7 @@ from remit.enforcement.passing import Passing
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
-from remit.kernel.names import ServerName
+from remit.kernel.names import DecisionId, ServerName
 from remit.logs import logger
 from remit.policy.denial import unavailable
 from remit.policy.model import Answer, Call, Code, Denial, Proposal

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import httpx2
 import pytest
+from asking_world import Asking  # type: ignore[import-not-found] # beside
 from gateway_world import (  # type: ignore[import-not-found] # beside
     FAR,
     World,
@@ -28,20 +29,15 @@ from remit.access.conditions import Conditions, Window
 from remit.access.model import Purpose, PurposeState, Rate, Rule
 from remit.agents.model import AgentState
 from remit.catalog.model import Server, Tier
-from remit.enforcement.model import Point
-from remit.enforcement.points import Points
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.names import PurposeName, ServerName
 from remit.policy.model import Code
 from remit.policy.windows import is_open
 from remit.server.door import Ask
-from remit.server.evaluation import Evaluation
 from remit.server.http_decisions import Decisions
 from remit.server.me import Me
 from remit.server.me_can import MeCan
-from remit.server.operator_tokens import token_hash
-from remit.server.peps import Gatekeeper, Known
 
 NOON = Instant(1_795_608_000_000_000)
 TRANSFER = "payments/transfer"
@@ -64,18 +60,12 @@ class Doors:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.evaluation = Asking(world).app
         world.source.all_servers["payments"] = Server(
             server=ServerName("payments"), url="http://127.0.0.1:9/mcp", credential=None, tiers=(),
             review="pin-on-first-use", tools={}, set_pin="",
         )  # fmt: skip
         world.pin("payments", {"name": "transfer", "inputSchema": SCHEMA})
-        points = Points(
-            pipeline=world.pipeline, purposes=world.policy.purposes, header=lambda _: {}, clock=world.clock,
-            docs="https://docs.test/errors",
-        )  # fmt: skip
-        keeper = Gatekeeper()
-        keeper._known = {token_hash("edge"): Known(point=Point("edge", "e" * 43), created=Instant(0))}
-        self.evaluation = Evaluation(keeper=keeper, points=points, body_limit=4096)
         me = Me(
             base="http://remit.test", path="/v1/me/can", method="POST", checker=cast("Any", world.tokens),
             writer=world.writer, records=world.recorder, bad_tokens=cast("Any", None), clock=world.clock,
@@ -106,7 +96,7 @@ class Doors:
             "resource": {"type": "server", "id": "payments"},
             "context": {"purpose": purpose, "arguments": dict(arguments)},
         }
-        status, body = await _posted(self.evaluation, "/access/v1/evaluation", question, "Bearer edge")
+        status, body = await _posted(self.evaluation, "/access/v1/evaluation", question, "Bearer token-edge")
         if status == 503:
             return body
         assert (status, body["decision"]) == (200, False)
@@ -319,7 +309,9 @@ def test_a_refused_call_is_told_alike_at_every_door(what: str) -> None:
         doors = Doors(world)
         arguments = case(world)
         if what in SPENT_FIRST:
-            status, body = await _posted(doors.evaluation, "/access/v1/evaluation", _allowed(arguments), "Bearer edge")
+            status, body = await _posted(
+                doors.evaluation, "/access/v1/evaluation", _allowed(arguments), "Bearer token-edge"
+            )
             assert (status, body) == (200, {"decision": True})
         told = await doors.all(arguments)
         assert len(told) in {5, 9}
