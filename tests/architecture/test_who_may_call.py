@@ -105,6 +105,9 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "policy.observing",
         "policy.service",
         "server.policy_trial",
+        "policy.boundary_flips",
+        "policy.widen_search",
+        "policy.remedied",
     },
     "admit": {"enforcement.mcp", "enforcement.points"},
     "submit_async": {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Admitted, Outcome
 from remit.enforcement.ports import Decider, Records
+from remit.kernel.clock import Instant
+from remit.kernel.names import DecisionId
+from remit.policy.denial import unavailable
 from remit.policy.model import Call, Proposal
 from remit.storage.model import (
     Activate,
@@ -119,3 +122,9 @@ def noted(decider: Decider, proposal: Proposal, committed: Committed) -> None:
         for effect in proposal.effects:
             if isinstance(effect, ConsumeApproval):
                 decider.consumed(effect)
+
+
+def undecided(decider: Decider, call: Call, *, epoch: int, now: Instant) -> dict[str, Any]:
+    """The denial of a call that could not be decided or recorded. Under no decision's id: there is none."""
+    nameless = replace(call, id=DecisionId(""))
+    return dict(decider.told(unavailable(step=1, cause=""), nameless, epoch=epoch, evaluated_at=now))

@@ -31,14 +31,14 @@ from remit.enforcement.outcomes import (
     releases,
     reserves,
     told_of,
+    undecided,
 )
 from remit.enforcement.passing import Passing
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import InDoubt, RemitError
-from remit.kernel.names import DecisionId, ServerName
+from remit.kernel.names import ServerName
 from remit.logs import logger
-from remit.policy.denial import unavailable
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.model import Activate, ConsumeApproval, ConsumeProof, Effect, Entry, Reserve, Work
 from remit.storage.ports import Writer
@@ -347,13 +347,9 @@ class Pipeline:
             fields = {"agent": call.caller.agent, "action": call.action, "reason": reason, **asked_by(call.caller)}
             effects = (call.proof,) if call.proof else ()
             self._keep(self._writer.submit_async(Work((self._records.entry("unavailable", fields),), effects)))
-        told = None if (asked := call or about) is None else self._undecided(asked)
+        asked = call or about
+        told = None if asked is None else undecided(self._decider, asked, epoch=self.epoch(), now=self._clock.now())
         return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail, told=told)
-
-    def _undecided(self, call: Call) -> dict[str, Any]:
-        # Under no decision's id: there is none.
-        denial, nameless = unavailable(step=1, cause=""), replace(call, id=DecisionId(""))
-        return dict(self._decider.told(denial, nameless, epoch=self.epoch(), evaluated_at=self._clock.now()))
 
     def _board(self) -> list[Waiting]:
         riders, self._waiting = self._waiting, []

@@ -25,6 +25,7 @@ from remit.policy.setting import Moment, run_opened, setting_in
 from remit.policy.shape import EMPTY, Unreadable, read
 from remit.policy.slices import Subject, context, policy_names
 from remit.policy.standing import standing_denial
+from remit.policy.unapproved import unapproved
 from remit.policy.view import AgentRecord, Grant, PurposeRecord, ServerRecord, View
 from remit.storage.model import Effect, Mark, Reserve
 
@@ -278,7 +279,7 @@ def _limits(trial: _Trial, grant: Grant, subject: Subject) -> tuple[Met, Found |
             approvers = Approvers(by=grant.rule.approval_by, quorum=grant.rule.approval_quorum)
             approval = approved(call, trial.view, now=now, approvers=approvers)
             if not approval.passes:
-                return refuse.unapproved(asked, approval.state, approvers)
+                return unapproved(asked, approval.state, approvers)
             asked = meet(grant, tool, call, trial.view.mac, now=now, approved=True)
         if isinstance(asked, Denial):
             return asked
@@ -303,10 +304,10 @@ def _approval(trial: _Trial, grant: Grant, subject: Subject) -> Found | Denial |
     if found.passes:
         return found
     if over is None:
-        return refuse.unapproved(refuse.approval_required(call), found.state, approvers)
+        return unapproved(refuse.approval_required(call), found.state, approvers)
     name, threshold = over
     denial = refuse.approval_required(call, argument=name, threshold=threshold, asked=arguments.get(name))
-    return refuse.unapproved(denial, found.state, approvers)
+    return unapproved(denial, found.state, approvers)
 
 
 def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial | None:

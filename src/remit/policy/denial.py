@@ -6,15 +6,14 @@ What travels is `body`; `cause` and the step stay on the operator's side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from remit.access.model import Rule
 from remit.kernel.clock import rfc3339
-from remit.policy import approved
 from remit.policy.constraints import plain
-from remit.policy.model import Approvers, Call, Code, Denial, Remedy, Violation
+from remit.policy.model import Call, Code, Denial, Remedy, Violation
 from remit.policy.shape import join
 
 _STOP = Remedy(kind="stop")
@@ -28,7 +27,6 @@ STATUS: Final[Mapping[Code, int]] = {
 }
 _FORBIDDEN = 403
 NOT_OPEN: Final = "break_glass"  # the cause of a refusal that an opening would end
-_POLL = 5  # seconds between two looks whether a person has answered
 _RETRY = 1  # seconds; a view recovers, or refuses again
 _UNDECIDED: Final = "Remit cannot decide or record this now"
 
@@ -107,7 +105,7 @@ def purpose_mismatch(call: Call, *, elsewhere: Iterable[str] = ()) -> Denial:
     if not call.caller.purpose:  # an enforcement point named none, and the agent has several
         title = "A purpose has to be named"
         return Denial(code=Code.PURPOSE_MISMATCH, step=4, title=title, remedies=others or (_STOP,))
-    return Denial(code=Code.PURPOSE_MISMATCH, step=4, title=title, remedies=others or (_ask(call), _STOP))
+    return Denial(code=Code.PURPOSE_MISMATCH, step=4, title=title, remedies=others or (ask(call), _STOP))
 
 
 def tool_definition_changed(*, cause: str) -> Denial:
@@ -145,7 +143,7 @@ def not_granted(call: Call, *, cause: str | None = None) -> Denial:
         code=Code.NOT_GRANTED,
         step=8,
         title=f"No boundary in force covers {call.action} for the purpose {call.caller.purpose}",
-        remedies=(_ask(call), _STOP),
+        remedies=(ask(call), _STOP),
         cause=cause,
     )
 
@@ -157,7 +155,7 @@ def constraint_violated(violations: tuple[Violation, ...], call: Call, rule: Rul
         step=8,
         title="An argument is outside what the boundary allows",
         violations=violations,
-        remedies=(*_changes(violations, dict(rule.approval_above)), _ask(call)),
+        remedies=(*_changes(violations, dict(rule.approval_above)), ask(call)),
     )
 
 
@@ -180,7 +178,7 @@ def activation_lapsed(call: Call, *, state: str, refusal: str) -> Denial:
         code=Code.ACTIVATION_LAPSED,
         step=9,
         title=_LAPSED.get(state, _LAPSED["lapsed"]).format(action=call.action),
-        remedies=(_ask(call), _STOP),
+        remedies=(ask(call), _STOP),
         state=state,
         reactivation="owner",
         cause=refusal,
@@ -265,7 +263,7 @@ def budget_exhausted(budget: Budgeted, call: Call, *, retry_after: int) -> Denia
         step=10,
         title=f"The budget of {plain(budget.limit)} per {budget.per} does not cover {plain(budget.asked)}{left}",
         violations=(Violation(path=path, constraint="budget", limit=limit, actual=plain(budget.asked)),),
-        remedies=(*((change,) if smaller else ()), *((wait,) if budget.ever else ()), _ask(call)),
+        remedies=(*((change,) if smaller else ()), *((wait,) if budget.ever else ()), ask(call)),
         retryable=budget.ever,
         retry_after=retry_after,
     )
@@ -280,7 +278,7 @@ def approval_required(
             code=Code.APPROVAL_REQUIRED,
             step=11,
             title=f"A person must approve each call of {call.action}: it is critical, and its boundary sets no limits",
-            remedies=(_ask(call),),
+            remedies=(ask(call),),
             state="none",
         )
     path = join("", argument)
@@ -291,43 +289,13 @@ def approval_required(
         step=11,
         title=f"A person must approve {argument} above {plain(threshold)}",
         violations=(violation,),
-        remedies=(change, _ask(call)),
+        remedies=(change, ask(call)),
         state="none",
     )
 
 
-def unapproved(denial: Denial, state: str, approvers: Approvers) -> Denial:
-    """`denial`, where a person could let the call pass, with what is known of that.
-
-    Args:
-        denial: What is refused without a person.
-        state: As `approved.Found` says it: none, pending, stale, expired, used, denied.
-        approvers: Who may approve.
-    """
-    if state == approved.DENIED:
-        return approval_denied(step=denial.step, approvers=approvers)
-    if state == approved.PENDING:
-        wait = Remedy(kind="wait", fields={"retry_after": _POLL})
-        return replace(
-            denial, state=state, approvers=approvers, retryable=True, retry_after=_POLL,
-            remedies=(wait, *denial.remedies),
-        )  # fmt: skip
-    return replace(denial, state=state, approvers=approvers)
-
-
-def approval_denied(*, step: int, approvers: Approvers) -> Denial:
-    """A person said no to this very call."""
-    title = "A person looked at this call and said no"
-    return Denial(code=Code.APPROVAL_DENIED, step=step, title=title, remedies=(_STOP,), approvers=approvers)
-
-
-def approval_lost(call: Call) -> Denial:
-    """The approval was used, or taken back, while the call was being decided."""
-    title = "The approval was used for another call, or taken back"
-    return Denial(code=Code.APPROVAL_REQUIRED, step=11, title=title, remedies=(_ask(call),), state=approved.USED)
-
-
-def _ask(call: Call) -> Remedy:
+def ask(call: Call) -> Remedy:
+    """A person may let it pass, or widen the boundary."""
     return Remedy(kind="request_access", fields={"action": call.action, "purpose": call.caller.purpose})
 
 

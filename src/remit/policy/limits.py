@@ -17,7 +17,6 @@ from remit.kernel.clock import SECOND, Instant, window_end, window_start
 from remit.policy.conditions_denied import run_used, volume_used
 from remit.policy.denial import (
     Budgeted,
-    approval_lost,
     budget_exhausted,
     quota_used,
     rate_limited,
@@ -26,6 +25,7 @@ from remit.policy.denial import (
 )
 from remit.policy.model import Call, Denial, Proposal
 from remit.policy.sequence import RUN_KIND
+from remit.policy.unapproved import approval_lost
 from remit.storage.model import ConsumeApproval, ConsumeProof, Effect, Reserve
 
 SCALE = 10_000

@@ -10,14 +10,10 @@ from remit.access.activation import Activation, ActivationKey
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.kernel.clock import SECOND, Clock, Instant
-from remit.kernel.errors import Malformed, NotFound
+from remit.kernel.errors import NotFound
 from remit.kernel.names import (
     ActionName,
-    AgentName,
-    DecisionId,
-    InstanceId,
     PurposeName,
-    RunId,
     ToolName,
     split_action,
 )
@@ -27,7 +23,7 @@ from remit.policy.decide import decide
 from remit.policy.declared.judge import Asked, Judge, Judgement
 from remit.policy.declared.model import Declaration
 from remit.policy.delegated import acting
-from remit.policy.denial import approval_lost, body, revoked
+from remit.policy.denial import body, revoked
 from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
 from remit.policy.limits import exhausted
@@ -39,6 +35,8 @@ from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
 from remit.policy.remedied import Tried, tried
 from remit.policy.rules import Rules
+from remit.policy.trial_call import trial_call
+from remit.policy.unapproved import approval_lost
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.who import Standing, likely, standing
 from remit.storage.model import ConsumeApproval, Release, Reserve
@@ -237,7 +235,7 @@ class PolicyService:
             NotFound: No such agent; or, asked by the agent itself, not visible to it.
         """
         view, now = self._facts.view(), self._clock.now()
-        call = _trial_call(view, agent, purpose, action, arguments, caller=caller, now=now)
+        call = trial_call(view, agent, purpose, action, arguments, caller=caller, now=now)
         answer = self.tried(call, view, now=now)
         denial = answer.denial
         if denial is not None and denial.code is Code.NOT_VISIBLE and caller is not None:
@@ -332,7 +330,7 @@ class PolicyService:
         """
         view, now = self._facts.view(), self._clock.now()
         said = arguments if arguments is not None else likely(view, agent, purpose, action)
-        call = _trial_call(view, agent, purpose, action, said, caller=None, now=now)
+        call = trial_call(view, agent, purpose, action, said, caller=None, now=now)
         if not self.ready(call):
             self.prepare(agent)
         return standing(call, view, decide(call, view, now=now))
@@ -400,42 +398,3 @@ def seen(view: View, record: AgentRecord | None, purpose: str | None = None) -> 
         return frozenset()
     named = (*record.reach.grants, *record.reach.emergency)
     return frozenset(action for name, action in named if name == purpose and registered.covers(action))
-
-
-def _trial_call(
-    view: View,
-    agent: str,
-    purpose: str | None,
-    action: str,
-    arguments: Mapping[str, Any] | None,
-    *,
-    caller: Caller | None,
-    now: Instant,
-) -> Call:
-    record = view.agents.get(agent)
-    if record is None:
-        raise NotFound("no such agent", detail=agent)
-    purposes = record.agent.purposes
-    if purpose is None and caller is None and len(purposes) != 1:
-        raise Malformed("name a purpose: the agent has " + (", ".join(purposes) or "none"))
-    server, name, is_tool = split_action(action)
-    return Call(
-        id=DecisionId(""),
-        caller=caller
-        or Caller(
-            agent=AgentName(agent),
-            instance=InstanceId(""),
-            credential="",
-            purpose=PurposeName(purpose or purposes[0]),
-            run=RunId(""),
-            token="",
-            expires=Instant(0),
-            bound=False,
-            attested=now,
-        ),
-        server=server,
-        action=ActionName(action),
-        tool=ToolName(name) if is_tool else None,
-        arguments=(arguments or {}) if is_tool else None,
-        hypothetical=caller is None,
-    )
