@@ -124,7 +124,9 @@ def noted(decider: Decider, proposal: Proposal, committed: Committed) -> None:
                 decider.consumed(effect)
 
 
-def undecided(decider: Decider, call: Call, *, epoch: int, now: Instant) -> dict[str, Any]:
+def undecided(decider: Decider, call: Call | None, *, epoch: int, now: Instant) -> dict[str, Any] | None:
     """The denial of a call that could not be decided or recorded. Under no decision's id: there is none."""
+    if call is None:
+        return None
     nameless = replace(call, id=DecisionId(""))
     return dict(decider.told(unavailable(step=1, cause=""), nameless, epoch=epoch, evaluated_at=now))

@@ -47,7 +47,7 @@ log = logger(__name__)
 
 # An outcome waits this long for a decision to travel with: one commit then carries both.
 _RIDE_SECONDS: Final = 0.005
-_MOST_ATTEMPTS: Final = 24  # each one knows a fact more; a rule has no more than that to find otherwise, hardly
+_MOST_ATTEMPTS: Final = 24  # each one knows a fact more, and a rule hardly has so many
 Aside = Callable[[Call, Answer, Any, Instant], None]  # told of each committed decision, with its view; quick
 _REPLAYED: Final = Answer(
     denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
@@ -347,8 +347,7 @@ class Pipeline:
             fields = {"agent": call.caller.agent, "action": call.action, "reason": reason, **asked_by(call.caller)}
             effects = (call.proof,) if call.proof else ()
             self._keep(self._writer.submit_async(Work((self._records.entry("unavailable", fields),), effects)))
-        asked = call or about
-        told = None if asked is None else undecided(self._decider, asked, epoch=self.epoch(), now=self._clock.now())
+        told = undecided(self._decider, call or about, epoch=self.epoch(), now=self._clock.now())
         return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail, told=told)
 
     def _board(self) -> list[Waiting]:

@@ -164,12 +164,12 @@ def activation_lapsed(call: Call, *, state: str, refusal: str) -> Denial:
     # An enforcement point proves nothing of the agent's key, so a new token would not help it: the owner does.
     if refusal == "attest" and not call.caller.pep:
         scope = f"purpose:{call.caller.purpose}"
-        ask = Remedy(kind="alternative_action", fields={"action": "request_token", "scope": scope})
+        again = Remedy(kind="alternative_action", fields={"action": "request_token", "scope": scope})
         return Denial(
             code=Code.ACTIVATION_LAPSED,
             step=9,
             title=f"{call.action} lapsed; prove your key again (a new token), and it starts",
-            remedies=(ask,),
+            remedies=(again,),
             retryable=True,
             state=state,
             cause=refusal,
