@@ -24,7 +24,7 @@ from benchmarks.report import missed
 
 HERE = Path(__file__).parent
 NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale",
-         "activations_scale", "reactivation", "start", "run_start", "policy_diff", "schema_caller")  # fmt: skip
+         "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
 LONG = ("tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale")  # minutes each; two need npm
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}
