@@ -23,6 +23,7 @@ from remit.kernel.names import (
 )
 from remit.policy import organisation
 from remit.policy.conditions_told import META, told
+from remit.policy.circumstances import APPROVAL
 from remit.policy.decide import decide
 from remit.policy.delegated import acting
 from remit.policy.denial import approval_lost, body, revoked
@@ -141,12 +142,15 @@ class PolicyService:
         freeze = None if record is None else view.freeze_on(call, record.agent)
         return None if freeze is None else Answer(denial=revoked(freeze=freeze.id))
 
-    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation, or approval, found nothing left at the writer."""
+    def spent(
+        self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant
+    ) -> Proposal:
+        """The proposal of a call whose reservation, or approval, found nothing left at the writer: its denial."""
         if isinstance(effect, ConsumeApproval):
-            return approval_lost(call)
+            return Proposal(answer=Answer(denial=approval_lost(call)), read=proposal.read, spent=(APPROVAL, None, 0))
         used = self._facts.view().counters.used(effect.key, effect.window)
-        return exhausted(effect, call, now=now, used=used)
+        denial = exhausted(effect, call, now=now, used=used)
+        return Proposal(answer=Answer(denial=denial), read=proposal.read, spent=(effect.key, used, effect.limit))
 
     def consumed(self, effect: ConsumeApproval) -> None:
         """An approval was used, and that is committed."""
@@ -154,7 +158,7 @@ class PolicyService:
 
     def recorded(self, call: Call, proposal: Proposal, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
         """What an entry says of a decision: public fields, and what is sealed."""
-        return decision_fields(call, proposal.answer, view=view, mac=self._mac, facts=proposal.facts)
+        return decision_fields(call, proposal, view=view, mac=self._mac)
 
     def told(self, denial: Denial, call: Call, *, epoch: int, evaluated_at: Instant) -> dict[str, Any]:
         """A denial as the agent gets it."""

@@ -1,0 +1,145 @@
+"""What would stand instead, from documents; and what stands now, which a plan must have been made on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from remit.access.codec import rules_text
+from remit.access.draft import Draft
+from remit.access.expand import expand
+from remit.access.model import Boundary, BoundaryState
+from remit.audit.opened import CHANGE, headers
+from remit.audit.source import Stretch
+from remit.audit.standing import Rows
+from remit.kernel.canonical import canonical
+from remit.kernel.clock import EPOCH
+from remit.kernel.errors import ConfigInvalid, Conflict, Malformed
+from remit.kernel.names import split_action
+from remit.policy import organisation
+from remit.policy.history import Change, change_in
+from remit.policy.ports import Engine
+from remit.policy.schema import for_catalog
+from remit.policy.simulate import Candidate, base_digest
+from remit.policy.view import View
+from remit.server.documents import Document, Findings, read
+
+_NOW = "SELECT file, text FROM policies"
+_BOUNDARIES = "SELECT name, digest FROM states WHERE what = 'boundary'"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked: documents as `apply` takes them, whether to prune, and what would have lapsed."""
+
+    documents: Sequence[Mapping[str, Any]] = ()
+    prune: bool = False
+    lapsed: Sequence[Sequence[str]] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything would be otherwise."""
+        return bool(self.documents or self.lapsed)
+
+
+def base_of(rows: Rows, plan: str | None = None) -> str:
+    """The digest of the policies and boundaries in force.
+
+    Raises:
+        Conflict: A plan was made on another one (`plan`).
+    """
+    files = {str(file): str(text) for file, text in rows(_NOW, ())}
+    found = base_digest(organisation.digest(files), [(str(name), str(digest)) for name, digest in rows(_BOUNDARIES, ())])
+    if plan is not None and plan != found:
+        raise Conflict(
+            "the policies or boundaries in force are not those that the plan was made on",
+            detail=f"planned on {plan}, in force is {found}",
+            try_=f"look at the change again, then: --base {found}",
+        )
+    return found
+
+
+def changes(stretches: Iterator[Stretch]) -> Iterator[Change]:
+    """Every change of what decisions read in these stretches."""
+    for stretch in stretches:
+        for at, _, said in headers(stretch, CHANGE):
+            if (change := change_in(at, said)) is not None:
+                yield change
+
+
+def candidate_of(asked: Asked, rows: Rows, now: View, engine: Engine) -> tuple[Candidate | None, str | None]:
+    """What would stand, and its digest; None twice where nothing would be otherwise.
+
+    Args:
+        asked: What is asked.
+        rows: The database as it is.
+        now: The facts as they are: patterns in boundaries are expanded on these.
+        engine: Reads policies.
+
+    Raises:
+        TreeInvalid, ConfigInvalid: A document that does not validate, with file and line.
+        Malformed: What would lapse is no agent and action.
+    """
+    if not asked.anything:
+        return None, None
+    findings = Findings()
+    documents = read(asked.documents, findings)
+    boundaries: dict[str, Boundary] = {}
+    for document in documents:
+        if document.kind == "boundary":
+            try:
+                boundaries[document.name] = _boundary(document, now)
+            except ConfigInvalid as error:
+                findings.add(document, error)
+    findings.finish()
+    made = Candidate(
+        engine=engine,
+        policies={each.name: str(each.value) for each in documents if each.kind == "policy"},
+        boundaries=dict(sorted(boundaries.items())),
+        prune=asked.prune,
+        lapsed=frozenset(_lapsed(each, now) for each in asked.lapsed),
+    )
+    standing = {str(file): str(text) for file, text in rows(_NOW, ())}
+    policies = organisation.read(made.files(standing), engine)
+    organisation.check(policies, for_catalog([each.server for each in now.servers.values()]), engine)
+    said = {
+        "policies": organisation.digest(made.policies),
+        "boundaries": {name: _told(each) for name, each in boundaries.items()},
+        "prune": made.prune,
+        "lapsed": sorted(map(list, made.lapsed)),
+    }
+    return made, hashlib.sha256(canonical(said)).hexdigest()
+
+
+def _boundary(document: Document, now: View) -> Boundary:
+    """The version that an approval would put in force on the catalog as it is."""
+    draft: Draft = document.value
+    record = now.agents.get(draft.agent)
+    before = next((each for each in record.boundaries if each.boundary == draft.boundary), None) if record else None
+    found = expand(draft, now.server, keep=() if before is None else before.rules)
+    if found.problems:
+        first = found.problems[0]
+        raise ConfigInvalid(f"{first.field}: {first.message}")
+    if record is None:
+        raise ConfigInvalid(f"there is no agent {draft.agent}")
+    return Boundary(
+        boundary=draft.boundary, version=1 if before is None else before.version + 1, agent=draft.agent,
+        purpose=draft.purpose, rules=found.rules, not_after=draft.not_after, state=BoundaryState.ACTIVE,
+        approved_by=record.agent.owner, approved_at=EPOCH, break_glass=draft.break_glass,
+    )  # fmt: skip
+
+
+def _lapsed(said: Sequence[str], now: View) -> tuple[str, str]:
+    if len(said) != 2 or not all(isinstance(each, str) for each in said):  # noqa: PLR2004 - a pair
+        raise Malformed("what would lapse is said by an agent and an action")
+    agent, action = said
+    split_action(action)
+    if agent not in now.agents:
+        raise ConfigInvalid(f"there is no agent {agent}"[:200], try_="remit agent list")
+    return agent, action
+
+
+def _told(boundary: Boundary) -> list[Any]:
+    return [boundary.agent, boundary.purpose, boundary.not_after, boundary.break_glass, rules_text(boundary.rules)]
