@@ -116,9 +116,7 @@ class ReplayWorld:
     def later(self, micros: int) -> None:
         self.clock.at += micros
 
-    def call(
-        self, action: str, arguments: Mapping[str, Any] | None = None, *, agent: str = BOT, **caller: Any
-    ) -> str:
+    def call(self, action: str, arguments: Mapping[str, Any] | None = None, *, agent: str = BOT, **caller: Any) -> str:
         """One call; `allow`, or the code that it was refused with."""
         return asyncio.run(self._call(action, arguments or {}, agent, caller))
 
@@ -136,10 +134,13 @@ class ReplayWorld:
         }  # fmt: skip
         admitted = await pipeline.admit(
             Call(
-                id=DecisionId(new_id("dec")), caller=Caller(**(said | caller)), server=ServerName(server),
-                action=ActionName(action), tool=ToolName(name) if is_tool else None,
+                id=DecisionId(new_id("dec")),
+                caller=Caller(**(said | caller)),
+                server=ServerName(server),
+                action=ActionName(action),
+                tool=ToolName(name) if is_tool else None,
                 arguments=arguments if is_tool else None,
-            )  # fmt: skip
+            )
         )
         if (denial := admitted.answer.denial) is None:
             pipeline.outcome(admitted, Outcome.OK)

@@ -15,7 +15,9 @@ PAY = {"amount": Decimal("100.00"), "currency": "EUR", "to": "x"}
 MUCH = {**PAY, "amount": Decimal("240.00")}
 TOO_MUCH = {**PAY, "amount": Decimal("900.00")}
 OVER = {**PAY, "amount": Decimal("300.00")}
-FORBID = '@id("no-usd") @title("No dollars") forbid(principal, action == Remit::Action::"payments/transfer", resource)\n'
+FORBID = (
+    '@id("no-usd") @title("No dollars") forbid(principal, action == Remit::Action::"payments/transfer", resource)\n'
+)
 
 
 @pytest.fixture
@@ -40,7 +42,9 @@ def lived(world: ReplayWorld) -> list[str]:
         world.later(1_000_000)
 
     calls()
-    world.tree.policies["money.cedar"] = FORBID + 'when { context.input has amount && context.input.amount.greaterThan(decimal("200.00")) };'
+    world.tree.policies["money.cedar"] = (
+        FORBID + 'when { context.input has amount && context.input.amount.greaterThan(decimal("200.00")) };'
+    )
     world.apply()
     calls()
     world.tree.transfer["when"]["amount"]["max"] = "150.00"

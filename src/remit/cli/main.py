@@ -27,6 +27,7 @@ from remit.cli import (
     mandate,
     operator,
     pep,
+    policy,
     posture,
     registry,
     review,
@@ -104,6 +105,7 @@ app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
 app.add_typer(pep.app, name="pep")
+app.add_typer(policy.app, name="policy")
 app.add_typer(consent.app, name="consent")
 app.add_typer(key.app, name="key")
 app.add_typer(posture.app, name="posture")

@@ -16,7 +16,8 @@ from remit.access.activation import Activation, ActivationState, activation_id
 from remit.access.model import Boundary
 from remit.audit.opened import Opened
 from remit.kernel.canonical import canonical
-from remit.kernel.errors import Malformed
+from remit.kernel.clock import parse_date_end, rfc3339
+from remit.kernel.errors import IntegrityFailed, Malformed
 from remit.policy.circumstances import Circumstances, kept, read_back
 from remit.policy.entitlement import key_of
 from remit.policy.history import Past
@@ -249,7 +250,17 @@ def report(whole: Part, *, base: str, within: Range, candidate: str | None) -> d
         base: The digest of what is in force now.
         within: Which decisions were looked at.
         candidate: The digest of what would be; None: nothing else.
+
+    Raises:
+        IntegrityFailed: Some decisions were made by another engine. What this one would say of them proves nothing.
     """
+    if whole.engines:
+        others = ", ".join(f"{many} by {engine}" for engine, many in sorted(whole.engines.items()))
+        raise IntegrityFailed(
+            "decisions were made by another version of the engine, and are not replayed by this one",
+            detail=f"{others}; this is {ENGINE}",
+            try_=f"the ones after that: --since {_after(whole.other_until)}",
+        )
     said = {
         "base": base, "candidate": candidate, "since": within.since or None, "engine": ENGINE,
         "until": None if within.until == "~" else within.until, "agent": within.agent, **whole.body(),
@@ -257,6 +268,11 @@ def report(whole: Part, *, base: str, within: Range, candidate: str | None) -> d
         "changes": dict(sorted(Counter(flip["change"] for flip in whole.flips).items())),
     }  # fmt: skip
     return {**said, "digest": hashlib.sha256(canonical(said)).hexdigest()}
+
+
+def _after(time: str) -> str:
+    """The microsecond after a time as headers have it."""
+    return rfc3339(parse_date_end(time) + 1)
 
 
 def _tally(flips: Iterable[Mapping[str, Any]], by: str) -> dict[str, dict[str, int]]:

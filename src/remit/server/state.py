@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from remit.access.activation import ActivationKey
 from remit.access.activation_seal import LABEL, ActivationSeal
 from remit.access.activation_sql import SqlActivations
-from remit.audit.service import Recorder
 from remit.audit.bodies import Named
+from remit.audit.service import Recorder
 from remit.audit.states import States
 from remit.kernel.clock import Clock
 from remit.kernel.errors import IntegrityFailed

@@ -15,14 +15,14 @@ from remit.audit.opened import CHANGE, headers
 from remit.audit.source import Stretch
 from remit.audit.standing import Rows
 from remit.kernel.canonical import canonical
-from remit.kernel.clock import EPOCH
+from remit.kernel.clock import DAY, EPOCH, parse_date_end, rfc3339
 from remit.kernel.errors import ConfigInvalid, Conflict, Malformed
 from remit.kernel.names import split_action
 from remit.policy import organisation
 from remit.policy.history import Change, change_in
 from remit.policy.ports import Engine
 from remit.policy.schema import for_catalog
-from remit.policy.simulate import Candidate, base_digest
+from remit.policy.simulate import Candidate, Range, base_digest
 from remit.policy.view import View
 from remit.server.documents import Document, Findings, read
 
@@ -51,7 +51,9 @@ def base_of(rows: Rows, plan: str | None = None) -> str:
         Conflict: A plan was made on another one (`plan`).
     """
     files = {str(file): str(text) for file, text in rows(_NOW, ())}
-    found = base_digest(organisation.digest(files), [(str(name), str(digest)) for name, digest in rows(_BOUNDARIES, ())])
+    found = base_digest(
+        organisation.digest(files), [(str(name), str(digest)) for name, digest in rows(_BOUNDARIES, ())]
+    )
     if plan is not None and plan != found:
         raise Conflict(
             "the policies or boundaries in force are not those that the plan was made on",
@@ -143,3 +145,17 @@ def _lapsed(said: Sequence[str], now: View) -> tuple[str, str]:
 
 def _told(boundary: Boundary) -> list[Any]:
     return [boundary.agent, boundary.purpose, boundary.not_after, boundary.break_glass, rules_text(boundary.rules)]
+
+
+def within_of(since: str | None, until: str | None, agent: str | None) -> Range:
+    """Which decisions are meant: dates are whole days (`until` includes its own), times are moments.
+
+    Raises:
+        Malformed: No date and no time.
+    """
+    start = "" if since is None else rfc3339(parse_date_end(since) - (DAY if _is_date(since) else 0))
+    return Range(since=start, until="~" if until is None else rfc3339(parse_date_end(until)), agent=agent)
+
+
+def _is_date(text: str) -> bool:
+    return len(text) == len("2026-11-24")

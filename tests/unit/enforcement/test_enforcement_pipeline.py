@@ -97,8 +97,8 @@ class Facts:
     def failed(self, call: Call, at: Instant) -> None:
         self.vain.append((call.id, "error", at))
 
-    def spent(self, _effect: Reserve | ConsumeApproval, _call: Call, *, now: Instant) -> Denial:
-        return Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")
+    def spent(self, _effect: Reserve | ConsumeApproval, _call: Call, _proposal: Proposal, *, now: Instant) -> Proposal:
+        return Proposal(answer=Answer(denial=Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")))
 
     def consumed(self, effect: Any) -> None:
         self.approvals = [*getattr(self, "approvals", []), effect]
