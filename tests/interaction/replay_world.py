@@ -121,10 +121,22 @@ class ReplayWorld:
         return asyncio.run(self._call(action, arguments or {}, agent, caller))
 
     async def _call(self, action: str, arguments: Mapping[str, Any], agent: str, caller: dict[str, Any]) -> str:
-        pipeline = Pipeline(
+        pipeline = self.pipeline()
+        admitted = await pipeline.admit(self.asked(action, arguments, agent, **caller))
+        if (denial := admitted.answer.denial) is None:
+            pipeline.outcome(admitted, Outcome.OK)
+        await pipeline.drain()
+        return "allow" if denial is None else denial.code.value
+
+    def pipeline(self) -> Pipeline:
+        """What calls go through."""
+        return Pipeline(
             decider=self.policy, records=self.recorder, writer=self.database.writer, recovery=OpenCalls(),
             clock=self.clock,
         )  # fmt: skip
+
+    def asked(self, action: str, arguments: Mapping[str, Any] | None = None, agent: str = BOT, **caller: Any) -> Call:
+        """One call of an agent that holds a token of its own."""
         server, name, is_tool = split_action(action)
         said: dict[str, Any] = {
             "agent": AgentName(agent), "instance": InstanceId("i"), "credential": thumbprint(apply_world.PUBLIC),
@@ -132,20 +144,14 @@ class ReplayWorld:
             "expires": Instant(self.clock.at + HOUR), "attested": Instant(self.clock.at),
             "run_ends": Instant(self.clock.at + HOUR),
         }  # fmt: skip
-        admitted = await pipeline.admit(
-            Call(
-                id=DecisionId(new_id("dec")),
-                caller=Caller(**(said | caller)),
-                server=ServerName(server),
-                action=ActionName(action),
-                tool=ToolName(name) if is_tool else None,
-                arguments=arguments if is_tool else None,
-            )
+        return Call(
+            id=DecisionId(new_id("dec")),
+            caller=Caller(**(said | caller)),
+            server=ServerName(server),
+            action=ActionName(action),
+            tool=ToolName(name) if is_tool else None,
+            arguments=(arguments or {}) if is_tool else None,
         )
-        if (denial := admitted.answer.denial) is None:
-            pipeline.outcome(admitted, Outcome.OK)
-        await pipeline.drain()
-        return "allow" if denial is None else denial.code.value
 
     def place(self) -> None:
         """Give every entry its place in the log, and file what is not filed."""

@@ -41,7 +41,7 @@ def add(policy: typer.Typer) -> None:
 
 
 def simulate(
-    directory: Tree = None, prune: Prune = False, lapse: Lapse = None, since: Since = None, until: Until = None,
+    directory: Tree = None, *, prune: Prune = False, lapse: Lapse = None, since: Since = None, until: Until = None,
     agent: Agent = None, base: Base = None, fail_on: FailOn = None, data: Data = None, keyfile: Keyfile = None,
     passphrase_file: Passphrase = None, processes: Processes = None, json: Json = False, as_: As = None,
 ) -> int:  # fmt: skip

@@ -7,14 +7,17 @@ even their hash is keyed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, Final
+
+import msgspec
 
 from remit.kernel.canonical import encode
 from remit.policy import evaluate
 from remit.policy.circumstances import told
 from remit.policy.denial import violation_body
-from remit.policy.model import Answer, Call, Proposal
+from remit.policy.model import Answer, Call, Code, Proposal
 from remit.policy.unread import completed
 from remit.policy.view import View
 
@@ -95,8 +98,20 @@ def _payload(call: Call, proposal: Proposal, arguments: bytes | None, view: View
     if arguments is not None:
         # As text: canonical JSON has no decimals, and a replay needs the digits as they came. Whole, because what was
         # done in an emergency is looked at afterwards.
-        payload["arguments"] = arguments.decode("utf-8")
+        refused = proposal.answer.denial is not None and proposal.answer.denial.code is Code.INVALID_ARGUMENTS
+        text = encode(_as_written(call.arguments)) if refused else arguments
+        payload["arguments"] = text.decode("utf-8")
     return payload
+
+
+def _as_written(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """`value` with an exponent where a number without a fraction had one: 1E+0 is refused, and 1 is not."""
+    if isinstance(value, dict):
+        return {name: _as_written(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_as_written(member) for member in value]
+    exact = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    return msgspec.Raw(f"{value}E+0".encode()) if exact else value
 
 
 def answer_details(answer: Answer, facts: Mapping[str, Any]) -> dict[str, Any]:
