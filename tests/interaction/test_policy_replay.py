@@ -59,7 +59,7 @@ def lived(world: ReplayWorld) -> list[str]:
         world.later(1_000_000)
 
     calls()
-    world.tree.policies["money.cedar"] = (
+    world.tree.policies["policies/money.cedar"] = (
         FORBID + 'when { context.input has amount && context.input.amount.greaterThan(decimal("200.00")) };'
     )
     world.apply()
@@ -103,7 +103,7 @@ def test_a_forbid_flips_what_it_forbids_and_nothing_else(world: ReplayWorld) -> 
 
 def test_the_files_of_a_candidate_take_the_place_of_their_namesakes_at_every_epoch(world: ReplayWorld) -> None:
     lived(world)
-    found = world.simulate(Asked([{"kind": "policy", "file": "money.cedar", "text": "// nothing"}]))
+    found = world.simulate(Asked([{"kind": "policy", "file": "policies/money.cedar", "text": "// nothing"}]))
     assert found["changes"]["widen"] == 1  # under the narrower boundary 240.00 is refused all the same
     widened = [each["was"] for each in found["flips"] if each["change"] == "widen"]
     assert widened == [{"decision": "deny", "code": "forbidden_by_policy", "policy": "no-usd"}]
@@ -164,7 +164,7 @@ def test_the_report_is_the_same_however_the_work_is_divided(
     world: ReplayWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lived(world)
-    asked = Asked([{"kind": "policy", "file": "money.cedar", "text": "// nothing"}])
+    asked = Asked([{"kind": "policy", "file": "policies/money.cedar", "text": "// nothing"}])
     whole = world.simulate(asked)
     monkeypatch.setattr(simulating, "_PIECE", 7)
     assert world.simulate(asked) == whole
@@ -175,7 +175,7 @@ def test_the_report_is_the_same_however_the_work_is_divided(
 def test_a_plan_on_another_base_is_stale(world: ReplayWorld) -> None:
     base = world.simulate()["base"]
     assert world.simulate(plan=base)["base"] == base
-    world.tree.policies["money.cedar"] = FORBID + ";"
+    world.tree.policies["policies/money.cedar"] = FORBID + ";"
     world.apply()
     with pytest.raises(Conflict, match="not those that the plan was made on"):
         world.simulate(plan=base)
@@ -227,7 +227,7 @@ def headers(world: ReplayWorld) -> list[dict[str, Any]]:
 def test_a_server_answers_part_by_part_what_its_data_says(world: ReplayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     lived(world)
     text = "// nothing"
-    asked = Asked([{"kind": "policy", "file": "money.cedar", "text": text}])
+    asked = Asked([{"kind": "policy", "file": "policies/money.cedar", "text": text}])
     whole = world.simulate(asked)
     monkeypatch.setattr(http_simulate, "_PART", 5)
     doors = Simulating(

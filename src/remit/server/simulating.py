@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from remit.server.stored import StoredFacts
 from remit.server.what_if import Asked, base_of, candidate_of
 
 _PIECE: Final = 10_000  # entries that one process takes at a time
+_YOUNG: Final = 20_000  # objects made between two looks for cycles
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ _here: list[_Reader] = []  # in a process of the pool: its reader
 
 
 def _begin(work: Work, changes: Sequence[Change]) -> None:
+    gc.set_threshold(_YOUNG, 5, 1_000_000)  # nearly all of it is freed at once, or stays
     _here.append(_Reader(work, changes))
+    gc.freeze()
 
 
 def _piece(piece: tuple[int, int]) -> dict[str, Any]:
