@@ -183,7 +183,7 @@ def test_a_plan_on_another_base_is_stale(world: ReplayWorld) -> None:
 
 def test_another_engine_proves_nothing(world: ReplayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world.call("payments/list_invoices")
-    monkeypatch.setattr("remit.policy.simulate.ENGINE", "cedarpy 9, evaluator 9")
+    monkeypatch.setattr("remit.policy.record.ENGINE", "cedarpy 9, evaluator 9")
     with pytest.raises(IntegrityFailed, match="another version of the engine") as refused:
         world.simulate()
     assert refused.value.try_ == "the ones after that: --since 2026-11-25T00:00:00.000001Z"
@@ -232,7 +232,7 @@ def test_a_server_answers_part_by_part_what_its_data_says(world: ReplayWorld, mo
     monkeypatch.setattr(http_simulate, "_PART", 5)
     doors = Simulating(
         log=Log(world.database.reader, world.keys), reader=world.database.reader, source=StoredFacts(UNSEALED),
-        engine=CompiledEngine(CedarEngine()),
+        engine=CompiledEngine(CedarEngine()), mac=world.recorder.mac,
     )  # fmt: skip
     body: dict[str, Any] = {"documents": list(asked.documents), "prune": False, "lapsed": []}
     total, at, parts = Part(), 0, 0
@@ -258,3 +258,15 @@ def test_the_command_beside_the_data(world: ReplayWorld, tmp_path: Path) -> None
     assert "1 would be let through" in shown.stdout
     narrow = CliRunner().invoke(app, ["policy", "simulate", tree, *given], standalone_mode=False)
     assert narrow.return_value == 0
+
+
+def test_what_a_run_did_before_is_read_again(world: ReplayWorld) -> None:
+    world.tree.transfer["sequence"] = {"per_run": 2}
+    world.apply()
+    said = [world.call("payments/transfer", PAY) for _ in range(3)]
+    world.restart()
+    said.append(world.call("payments/transfer", PAY))
+    assert said[:2] == ["allow", "allow"]
+    assert "allow" not in said[2:]
+    found = world.simulate()
+    assert (found["reproduced"], found["differs"]) == (4, [])

@@ -7,6 +7,7 @@ snapshot. Values are taken for what they are: a row edited by hand may hold anyt
 from __future__ import annotations
 
 import base64
+import hmac
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -196,6 +197,16 @@ class OfflineSource:
                 "payloads are sealed: the keyfile opens them", try_="--keyfile FILE, or --passphrase-file FILE"
             )
         return self._keys.data_key(owner)
+
+    def mac(self, value: bytes) -> str:
+        """The recorder's keyed hash (`audit/service.py: Recorder.mac`).
+
+        Raises:
+            ConfigInvalid: It was not unlocked.
+        """
+        if self._keys is None:
+            raise ConfigInvalid("the keyed hash needs the keyfile", try_="--keyfile FILE, or --passphrase-file FILE")
+        return hmac.digest(self._keys.derive("audit/arguments"), value, "sha256").hex()
 
     def tile(self, level: int, index: int) -> bytes | None:
         """A stored tile."""

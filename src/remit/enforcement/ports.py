@@ -74,9 +74,7 @@ class Decider(Protocol):
         """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...
 
-    def spent(
-        self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant
-    ) -> Proposal:
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant) -> Proposal:
         """The proposal of a call whose reservation, or approval, found nothing left: its denial."""
         ...
 

@@ -15,10 +15,10 @@ from remit.policy import denial as refuse
 from remit.policy.approved import Found, approved
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
+from remit.policy.circumstances import Read
 from remit.policy.conditions import Met, facts, meet
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
-from remit.policy.circumstances import Read
 from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation

@@ -56,7 +56,12 @@ class Past:
     """
 
     def __init__(
-        self, changes: Iterable[Change], *, body: Callable[[str], bytes], source: FactSource, engine: Engine,
+        self,
+        changes: Iterable[Change],
+        *,
+        body: Callable[[str], bytes],
+        source: FactSource,
+        engine: Engine,
         mac: Callable[[bytes], str],
     ) -> None:
         self._changes = sorted(changes)

@@ -22,8 +22,8 @@ from remit.kernel.names import (
     split_action,
 )
 from remit.policy import organisation
-from remit.policy.conditions_told import META, told
 from remit.policy.circumstances import APPROVAL
+from remit.policy.conditions_told import META, told
 from remit.policy.decide import decide
 from remit.policy.delegated import acting
 from remit.policy.denial import approval_lost, body, revoked
@@ -142,9 +142,7 @@ class PolicyService:
         freeze = None if record is None else view.freeze_on(call, record.agent)
         return None if freeze is None else Answer(denial=revoked(freeze=freeze.id))
 
-    def spent(
-        self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant
-    ) -> Proposal:
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant) -> Proposal:
         """The proposal of a call whose reservation, or approval, found nothing left at the writer: its denial."""
         if isinstance(effect, ConsumeApproval):
             return Proposal(answer=Answer(denial=approval_lost(call)), read=proposal.read, spent=(APPROVAL, None, 0))

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from remit.access.activation import Activation, ActivationState, activation_id
 from remit.access.model import Boundary
+from remit.access.zones import version
 from remit.audit.opened import Opened
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import parse_date_end, rfc3339
@@ -24,7 +25,7 @@ from remit.policy.history import Past
 from remit.policy.model import Answer, Proposal
 from remit.policy.organisation import Organisation, read
 from remit.policy.ports import Engine
-from remit.policy.record import ENGINE
+from remit.policy.record import ENGINE, engine
 from remit.policy.replay import Again, again, differs
 from remit.policy.view import AgentRecord, View, agent_record
 
@@ -168,7 +169,7 @@ class Simulation:
         if why or not isinstance(payload, dict):
             part.not_replayable[why] += 1
             return
-        if payload["engine"] != ENGINE:
+        if payload["engine"] != engine({"zones": version()} if "zones" in payload["facts"] else {}):
             part.engines[payload["engine"]] += 1
             part.other_until = max(part.other_until, header["time"])
             return
@@ -188,7 +189,7 @@ class Simulation:
         part.reproduced += 1
         if self.candidate is not None:
             held = self.candidate.held(recorded.activation)
-            would = again(recorded, self._as_if(view, self.candidate), state=view, held=held)
+            would = again(recorded, self._as_if(view, self.candidate), other=True, held=held)
             part.uncounted += would.uncounted
             if (flip := _flip(found, would, recorded)) is not None:
                 part.flips.append(_line(at, header) | flip)

@@ -84,7 +84,9 @@ def api(ground: Ground, gate: Gate) -> Router:
         *consents.doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
-        *Simulating(log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine).doors(),
+        *Simulating(
+            log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac
+        ).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
         *_administered(ground, gate, governance),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -31,6 +32,7 @@ class Simulating:
     reader: Reader
     source: FactSource
     engine: Engine
+    mac: Callable[[bytes], str]
     _changes: list[Change] = field(default_factory=list)
     _seen: int = 0
     _kept: tuple[bytes, Simulation, str | None] | None = None
@@ -82,7 +84,7 @@ class Simulating:
         said = [list(asked.documents), asked.prune, list(asked.lapsed), within.since, within.until, within.agent]
         key = encode([base, len(self._changes), *said])
         if self._kept is None or self._kept[0] != key:
-            past = Past(self._changes, body=self._body, source=self.source, engine=self.engine)
+            past = Past(self._changes, body=self._body, source=self.source, engine=self.engine, mac=self.mac)
             now = past.newest()
             candidate, digest = self.reader.read(
                 lambda connection: candidate_of(asked, rows_of(connection), now, self.engine)

@@ -58,7 +58,11 @@ class _Reader:
         self.log = _walk(self.source) if changes is None else _Log(list(changes), [])
         engine, rows = CompiledEngine(CedarEngine()), self.source.rows
         past = Past(
-            self.log.changes, body=lambda digest: body_of(rows, digest), source=StoredFacts(UNSEALED), engine=engine
+            self.log.changes,
+            body=lambda digest: body_of(rows, digest),
+            source=StoredFacts(UNSEALED),
+            engine=engine,
+            mac=self.source.mac,
         )
         now = past.newest() if work.asked.anything else None
         candidate, self.candidate = (None, None) if now is None else candidate_of(work.asked, rows, now, engine)
