@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, BoundaryName, DecisionId, ServerName, ToolName
 from remit.storage.model import ConsumeProof, Effect, Mark
-
-if TYPE_CHECKING:
-    from remit.policy.circumstances import Read, Spent
 
 
 class Code(StrEnum):
@@ -142,5 +139,5 @@ class Proposal:
     starts: tuple[Activation, ...] = ()  # what the call starts, once the effects have committed
     verdicts: tuple[Mapping[str, Any], ...] = ()  # recorded beside the decision
     after: tuple[Mark, ...] = ()  # what is noted once the call has come to ok
-    read: Read | None = None  # what was read beside the state; None where nobody decided
-    spent: Spent | None = None  # the counter in which the writer found nothing left
+    read: Any = None  # what was read beside the state (`circumstances.Read`); None where nobody decided
+    spent: tuple[str, int | None, int] | None = None  # the counter in which the writer found nothing left
