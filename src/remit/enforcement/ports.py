@@ -71,7 +71,7 @@ class Decider(Protocol):
         """Propose an answer, and the effects that must commit with it."""
         ...
 
-    def relaxed(self, answer: Answer, call: Call) -> Answer:
+    def relaxed(self, proposal: Proposal, call: Call, view: View) -> Proposal:
         """An answer that came of the commit, as it stands on a server that is only observed."""
         ...
 
@@ -79,8 +79,8 @@ class Decider(Protocol):
         """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...
 
-    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation, or approval, found nothing left."""
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant) -> Proposal:
+        """The proposal of a call whose reservation, or approval, found nothing left: its denial."""
         ...
 
     def consumed(self, effect: ConsumeApproval) -> None:
