@@ -58,8 +58,7 @@ class Pipeline:
     """Decides, records and settles calls. Belongs to one event loop.
 
     Args:
-        decider: The policy decision point.
-        records: Makes entries.
+        decider: The policy decision point. `records`: makes entries.
         writer: Makes them durable, with the decisions' effects.
         recovery: Told which allowed calls are open.
         clock: Where `now` comes from.
@@ -348,8 +347,8 @@ class Pipeline:
         log.error("enforcement unavailable", reason=reason, detail=detail[:500])
         if call is not None:
             fields = {"agent": call.caller.agent, "action": call.action, "reason": reason, **asked_by(call.caller)}
-            effects = (call.proof,) if call.proof else ()
-            self._keep(self._writer.submit_async(Work((self._records.entry("unavailable", fields),), effects)))
+            entry, effects = self._records.entry("unavailable", fields), (call.proof,) if call.proof else ()
+            self._keep(self._writer.submit_async(Work((entry,), effects)))
         told = undecided(self._decider, call or about, epoch=self.epoch(), now=self._clock.now())
         return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail, told=told)
 
