@@ -319,13 +319,10 @@ class Pipeline:
         fields, payload = self._decider.recorded(call, proposal, view)
         return self._records.entry("decision", fields, id=call.id, about=f"agent:{call.caller.agent}", payload=payload)
 
-    def _failed(
-        self, effect: Effect, call: Call, proposal: Proposal, view: View, *, now: Instant
-    ) -> tuple[Entry, Answer]:
+    def _failed(self, effect: Effect, call: Call, was: Proposal, view: View, *, now: Instant) -> tuple[Entry, Answer]:
         if isinstance(effect, (Reserve, ConsumeApproval)):
-            spent = self._decider.spent(effect, call, proposal, now=now)
-            relaxed = self._decider.relaxed(spent, call, view)
-            return self._decision(call, relaxed, view), relaxed.answer
+            spent = self._decider.relaxed(self._decider.spent(effect, call, was, now=now), call, view)
+            return self._decision(call, spent, view), spent.answer
         return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
 
     def _replayed(self, caller: Caller, server: str) -> Callable[[Effect], tuple[Entry, ...]]:

@@ -71,8 +71,8 @@ class Decider(Protocol):
         """Propose an answer, and the effects that must commit with it."""
         ...
 
-    def relaxed(self, proposal: Proposal, call: Call, view: View) -> Proposal:
-        """An answer that came of the commit, as it stands on a server that is only observed."""
+    def relaxed(self, proposal: Proposal, call: Call, view: Any) -> Proposal:  # noqa: ANN401 - as above
+        """A proposal that came of the commit, as it stands on a server that is only observed."""
         ...
 
     def frozen(self, call: Call) -> Answer | None:
