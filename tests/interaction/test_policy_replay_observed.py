@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,9 @@ def test_policies_about_own_types_are_validated_against_what_is_declared(world: 
 def test_policies_that_came_and_went_as_a_set_are_followed(world: ReplayWorld) -> None:
     files = PolicyFiles(reader=world.database.reader, records=world.recorder)
     said = [world.call("payments/list_invoices")]
-    for become in ({"policies/stop.cedar": STOP}, {}, {"policies/stop.cedar": STOP}):
-        world.database.writer.change(lambda tx, become=become: files.become(tx, become, by=DANA))
+    sets: list[dict[str, str]] = [{"policies/stop.cedar": STOP}, {}, {"policies/stop.cedar": STOP}]
+    for each in sets:
+        world.database.writer.change(partial(files.become, files=each, by=DANA))
         said.append(world.call("payments/list_invoices"))
     assert said == ["allow", "forbidden_by_policy", "allow", "forbidden_by_policy"]
     found = world.simulate()

@@ -1,4 +1,4 @@
-"""What recorded decisions would have been under other policies, boundaries or entitlements (pure).
+"""What recorded decisions would have been under other policies, boundaries or entitlements.
 
 Each call is decided twice on the state as it was: as it stood, which must give what was recorded, and as it would have
 stood. What a different answer would have led to later is not played on: every call is judged by itself.
