@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import insert
 from tests.interaction.apply_world import DANA, PUBLIC, Rig, Tree
 
 from remit.access.activation import ActivationKey
@@ -45,6 +46,7 @@ from remit.requests.service import RequestService
 from remit.requests.telling import Telling
 from remit.requests.wanted import Wanted
 from remit.server.stored import StoredFacts
+from remit.storage.schema import counters
 
 BOT, WORK = AgentName("invoice-bot"), PurposeName("pay-invoices")
 DANA_HERSELF, LEE, MO = Actor(by="dana"), Actor(by="lee"), Actor(by="mo")
@@ -173,6 +175,14 @@ class Approvals:
         """Let time pass, and what is due be done."""
         self.rig.clock.at += micros
         return self.requests.tick()
+
+    def written(self) -> None:
+        """Have in the database what the writer counted: who asks without calling reads it there."""
+        rows = [
+            {"key": key, "window": window, "used": used, "expires": FAR}
+            for (key, window), used in self.rig.writer.counters.items()
+        ]
+        self.rig.writer.change(lambda tx: tx.connection.execute(insert(counters), rows))
 
     def notices(self) -> list[dict[str, Any]]:
         found = self.rig.writer.read(lambda c: SqlNotices(c).newest([BOT], most=100, unseen=False))

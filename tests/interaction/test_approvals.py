@@ -384,3 +384,59 @@ def test_long_after_its_end_it_is_deleted_and_the_log_keeps_who_said_what(world:
     assert world.requests.find(pending.request).state is RequestState.PENDING, "it has not ended"
     said = [(each["change"], each["yes"]) for each in world.rig.entries("access_request")]
     assert said == [("ask", []), ("ask", []), ("approve", ["lee"]), ("forget", ["lee"])]
+
+
+def test_what_was_read_is_carried_out_only_as_a_person_said() -> None:
+    """A run that read what others wrote could be told to send it away: a yes is for that one call, and once."""
+    tree = Tree()
+    tree.server["tools"] = {
+        "transfer": {"tier": "critical", "carries_out": True}, "list_*": {"tier": "low", "returns": ["untrusted"]},
+    }  # fmt: skip
+    world, small = Approvals(tree), {**OVER, "amount": Decimal("10.00")}
+    assert world.tries(small) == "allow", "nothing was read yet"
+    assert said(world.admitted(world.call({}, tool="list_invoices")).answer) == "allow"
+    assert world.tries(small) == "flow_blocked none"
+    world.written()
+    request = world.asks(small)
+    assert world.tries(small) == "flow_blocked pending"
+    world.requests.approve(request.request, by=DANA_HERSELF)
+    assert world.tries({**small, "to": "a thief"}) == "flow_blocked stale"
+    call = world.call(small)
+    assert said(world.admitted(call).answer) == "allow"
+    assert world.requests.used_by(request.request) == call.id
+    assert world.tries(small) == "flow_blocked used"
+
+
+def test_one_yes_is_for_a_call_that_needs_it_twice() -> None:
+    """What is over the threshold and carries out what was read uses one approval, not two."""
+    tree = Tree()
+    tree.server["tools"] = {
+        "transfer": {"tier": "critical", "carries_out": True}, "list_*": {"tier": "low", "returns": ["private"]},
+    }  # fmt: skip
+    world = Approvals(tree)
+    assert said(world.admitted(world.call({}, tool="list_invoices")).answer) == "allow"
+    assert world.tries() == "approval_required none"
+    request = world.asks()
+    world.requests.approve(request.request, by=DANA_HERSELF)
+    assert world.tries() == "allow"
+    assert world.tries() == "approval_required used"
+
+
+def test_who_may_let_data_out_is_as_the_boundary_says() -> None:
+    """One person's yes must not do where the boundary asks for two, though nothing is over its threshold."""
+    tree = Tree()
+    tree.server["tools"] = {
+        "transfer": {"tier": "critical", "carries_out": True}, "list_*": {"tier": "low", "returns": ["untrusted"]},
+    }  # fmt: skip
+    tree.transfer["approval"] = {"above": {"amount": "250.00"}, "by": ["lee", "mo"], "quorum": 2}
+    world, small = Approvals(tree), {**OVER, "amount": Decimal("10.00")}
+    assert said(world.admitted(world.call({}, tool="list_invoices")).answer) == "allow"
+    assert world.tries(small) == "flow_blocked none"
+    world.written()
+    request = world.asks(small)
+    with pytest.raises(ApprovalDenied):
+        world.requests.approve(request.request, by=DANA_HERSELF)
+    world.requests.approve(request.request, by=LEE)
+    assert world.tries(small) == "flow_blocked pending"
+    world.requests.approve(request.request, by=MO)
+    assert world.tries(small) == "allow"
