@@ -38,6 +38,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "unseal": {
         "audit.contents",
         "audit.log",
+        "audit.opened",
         "audit.seal",
         "keys.offline",
         "keys.service",
@@ -55,6 +56,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "audit.source_offline",
         "keys.service",
         "requests.sealed",
+        "server.simulating",
         "vault.service",
     },
     "load_data_key": {"audit.log"},
@@ -103,6 +105,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "enforcement.pipeline",
         "policy.mandate",
         "policy.observing",
+        "policy.replay",
         "policy.service",
         "server.policy_trial",
         "policy.boundary_flips",
@@ -141,10 +144,11 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "open_unix_connection": {"runner.session"},
     "create_connection": NOBODY,
     "urlopen": NOBODY,
-    # Databases are opened by storage, and by the verifier that trusts no server; an estate counts in memory.
+    # Databases are opened by storage, and by the verifier that trusts no server; an estate and the past are in memory.
     "create_engine": {
         "audit.source_offline",
         "certification.estate.plain",
+        "policy.history",
         "storage.database",
         "storage.memory",
         "storage.postgres",

@@ -199,6 +199,26 @@ class Log:
                 break
         return found
 
+    def sealed(self, first: int, most: int) -> list[Stretch]:
+        """Whole bundles from the one at position `first` on, each with its payloads, until `most` entries are there."""
+        found: list[Stretch] = []
+        position = first
+        while position < first + most:
+            rows = [each for each in self._with_payloads(position, _STEP) if (each[0].first or 0) >= position]
+            for row, sealed in rows:
+                if row.first is not None and position < first + most:
+                    read, problem = read_bundle(row.headers, row.count)
+                    parts = frames(sealed or b"")[0]
+                    found.append(Stretch(row.first, row.count, read, problem, row.bundle, parts))
+                    position = row.first + row.count
+            if not rows:
+                break
+        return found
+
+    def any_data_key(self, owner: str) -> tuple[bytes | None, bool]:
+        """An owner's data key, and whether one of theirs was ever erased."""
+        return self._any_data_key(owner)
+
     def waiting(self) -> int:
         """How many entries have no position yet."""
         return self._reader.read(lambda connection: SqlLog(connection).waiting_entries())

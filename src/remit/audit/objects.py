@@ -8,6 +8,9 @@ of every row, so that nothing which a decision reads can differ and the hash sta
 A column that is NULL is left out, so a nullable column that comes later changes no digest. An
 object without rows has the digest "".
 
+What is hashed is kept of objects that decisions read (`READ`): so a decision can be made again on the state as it was,
+and the signed log says whether that is the state that was.
+
 Not here: counters and activations, which decisions write themselves, sessions (instances, runs)
 and what is sealed by itself (keys).
 """
@@ -24,9 +27,14 @@ from typing import Any
 
 import msgspec
 
+READ = frozenset(
+    {"owner", "agent", "risk", "purpose", "boundary", "server", "policy", "opening", "freeze", "declaration"}
+)
 _VERSION = b"remit/state/v1"
 GONE = ""  # the digest of what has no rows
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+Row = tuple[str, dict[str, Any]]  # table, the columns that are not NULL
 
 
 @dataclass(frozen=True)
@@ -112,8 +120,31 @@ OBJECTS: Mapping[str, tuple[Part, ...]] = {
 
 def digest(what: str, name: str, rows: Iterable[bytes]) -> str:
     """The digest of an object with these encoded rows; "" without any."""
+    return digest_of(body(what, name, rows))
+
+
+def body(what: str, name: str, rows: Iterable[bytes]) -> bytes:
+    """What is hashed of an object with these encoded rows; nothing without any."""
     found = sorted(rows)
-    return sha256(b"\n".join((_VERSION, _encode([what, name]), *found))).hexdigest() if found else GONE
+    return b"\n".join((_VERSION, _encode([what, name]), *found)) if found else b""
+
+
+def digest_of(body: bytes) -> str:
+    """The digest of such a body."""
+    return sha256(body).hexdigest() if body else GONE
+
+
+def rows_in(body: bytes) -> tuple[str, str, list[Row]]:
+    """(what, name, rows) of a body. No encoded row holds a line feed.
+
+    Raises:
+        ValueError, TypeError: It is none.
+    """
+    version, named, *rows = body.split(b"\n")
+    if version != _VERSION:
+        raise ValueError("a body of another version")
+    what, name = _decode(named)
+    return what, name, [(table, columns) for table, columns in map(_decode, rows)]
 
 
 def grouped(part: Part, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[bytes]]]:

@@ -7,6 +7,7 @@ snapshot. Values are taken for what they are: a row edited by hand may hold anyt
 from __future__ import annotations
 
 import base64
+import hmac
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -172,6 +173,41 @@ class OfflineSource:
             if len(rows) < _CHUNK:
                 return
 
+    def between(self, first: int, behind: int | None = None, *, payloads: bool) -> Iterator[Stretch]:
+        """The bundles that begin at position `first` or later, and before `behind`; with their payloads, or without."""
+        last: object = first - 1
+        while True:
+            rows = list(self._rows(*_bundles_after(last, payloads=payloads)))
+            for bundle, count, headers, at, sealed in rows:
+                if behind is not None and at >= behind:
+                    return
+                last = at
+                yield _stretch(bundle, count, headers, at, sealed)
+            if len(rows) < _CHUNK:
+                return
+
+    def data_key(self, owner: str) -> tuple[bytes | None, bool]:
+        """An owner's data key, and whether one of theirs was ever erased.
+
+        Raises:
+            ConfigInvalid: It was not unlocked.
+        """
+        if self._keys is None:
+            raise ConfigInvalid(
+                "payloads are sealed: the keyfile opens them", try_="--keyfile FILE, or --passphrase-file FILE"
+            )
+        return self._keys.data_key(owner)
+
+    def mac(self, value: bytes) -> str:
+        """The recorder's keyed hash (`audit/service.py: Recorder.mac`).
+
+        Raises:
+            ConfigInvalid: It was not unlocked.
+        """
+        if self._keys is None:
+            raise ConfigInvalid("the keyed hash needs the keyfile", try_="--keyfile FILE, or --passphrase-file FILE")
+        return hmac.digest(self._keys.derive("audit/arguments"), value, "sha256").hex()
+
     def tile(self, level: int, index: int) -> bytes | None:
         """A stored tile."""
         hashes = self._one('SELECT hashes FROM tiles WHERE level = ? AND "index" = ?', level, index)
@@ -265,10 +301,11 @@ class OfflineSource:
         return rows[0][0] if rows else None
 
 
-def _bundles_after(last: object) -> tuple[str, tuple[object, ...]]:
+def _bundles_after(last: object, *, payloads: bool | None = None) -> tuple[str, tuple[object, ...]]:
     """The next rows in order of their positions, each with its sealed payloads."""
-    columns = "b.bundle, b.count, b.headers, b.first, p.sealed"
-    tables = "bundles AS b LEFT JOIN payloads AS p ON p.bundle = b.bundle"
+    sealed = {None: "p.sealed", True: "coalesce(p.sealed, b.sealed)", False: "NULL"}[payloads]  # some are not filed yet
+    columns = f"b.bundle, b.count, b.headers, b.first, {sealed}"
+    tables = "bundles AS b" + ("" if payloads is False else " LEFT JOIN payloads AS p ON p.bundle = b.bundle")
     where, values = ("b.first IS NOT NULL", ()) if last is None else ("b.first > ?", (last,))
     query = f"SELECT {columns} FROM {tables} WHERE {where} ORDER BY b.first LIMIT {_CHUNK}"  # noqa: S608 - constants only
     return query, values

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from remit.audit.objects import GONE, OBJECTS, digest, grouped
+from remit.audit.objects import GONE, OBJECTS, body, digest, digest_of, grouped
 from remit.audit.seal import META, Kept, StateKeys, Total, read_total, tag
 from remit.kernel.errors import IntegrityFailed
 
@@ -51,7 +51,12 @@ def _held(rows: Rows, what: str) -> Iterator[tuple[str, list[bytes]]]:
 
 def digest_now(rows: Rows, what: str, name: str) -> str:
     """The digest of one object as it is."""
-    return digest(what, name, [part.encoded(row) for part in OBJECTS[what] for row in rows(part.one, (name,))])
+    return digest_of(body_now(rows, what, name))
+
+
+def body_now(rows: Rows, what: str, name: str) -> bytes:
+    """What is hashed of one object as it is."""
+    return body(what, name, [part.encoded(row) for part in OBJECTS[what] for row in rows(part.one, (name,))])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Keeps the table `states` with every change, and checks it at the start.
 
 `complete` is what the writer runs at the end of each change, in its transaction: it finds the
-`change` entries, adds the digest that the object's rows have now (`state`) to their headers,
-and keeps digest and entry id in `states`, sealed. So no service has to think of it.
+`change` entries, adds the digest that the object's rows have now (`state`) and the epoch from
+which on that holds (`holds_from`) to their headers, keeps digest and entry id in `states`, sealed,
+and what was hashed in `bodies`. So no service has to think of it.
 
 An object that was not as its last entry left it before the change is not signed over: the
 change is refused. Freezing works all the same, for a freeze is a new object.
@@ -16,12 +17,14 @@ from typing import Any, cast
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
+from remit.audit import bodies
+from remit.audit.bodies import Named, marked
 from remit.audit.entry import header_bytes
-from remit.audit.objects import GONE, OBJECTS
+from remit.audit.objects import GONE, OBJECTS, READ, digest_of
 from remit.audit.ports import Keys
 from remit.audit.seal import LABELS, META, StateKeys, Total, read_total, tag
 from remit.audit.sql import SqlLog
-from remit.audit.standing import Checked, Rows, check, digest_now, newest_change, standings
+from remit.audit.standing import Checked, Rows, body_now, check, digest_now, newest_change, standings
 from remit.audit.stored import header, read_bundle
 from remit.kernel.errors import IntegrityFailed, Malformed
 from remit.logs import logger
@@ -37,7 +40,6 @@ _UPSERT = (
 )
 _decode = msgspec.json.Decoder().decode
 _log = logger("remit.audit")
-Named = tuple[str, str]  # what, name
 Shown = tuple[str, str, str, str | None, str | None]  # what, name, digest now, digest kept, entry kept
 _NONE = (None, None)
 
@@ -47,14 +49,10 @@ def rows_of(connection: Connection) -> Rows:
 
     def rows(query: str, values: Sequence[Any]) -> Iterable[Sequence[Any]]:
         # The driver's own rows: a start reads one for every object.
-        found = connection.exec_driver_sql(_marked(connection, query), tuple(values))
+        found = connection.exec_driver_sql(marked(connection, query), tuple(values))
         return cast("Iterable[Sequence[Any]]", found.cursor)
 
     return rows
-
-
-def _marked(connection: Connection, query: str) -> str:
-    return query.replace("?", "%s") if connection.dialect.name == "postgresql" else query
 
 
 class States:
@@ -69,22 +67,27 @@ class States:
 
     # with every change -------------------------------------------------------------------------
 
-    def complete(self, connection: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """The entries of a change, those about an object with its digest; `states` follows."""
+    def complete(self, connection: Connection, entries: Sequence[Entry], epoch: int | None) -> Sequence[Entry]:
+        """The entries of a change, those about an object with its digest; `states` and `bodies` follow.
+
+        `epoch` is the number that the change raised the epoch to; None if it did not.
+        """
         if not any(entry.id.startswith(_PREFIX) for entry in entries):
             return entries
         about = {entry.id: named for entry in entries if (named := _about(entry)) is not None}
         if not self.accepting:
             self._refuse_strays(connection, set(about.values()))
         rows = rows_of(connection)
-        digests = {named: digest_now(rows, *named) for named in set(about.values())}
+        found = {named: body_now(rows, *named) for named in set(about.values())}
+        digests = {named: digest_of(body) for named, body in found.items()}
+        bodies.keep(connection, {digests[named]: body for named, body in found.items() if named[0] in READ})
         newest = {named: entry for entry, named in about.items()}
         total = self._total(connection)
         self._keep(connection, {named: (digests[named], entry) for named, entry in newest.items()}, total)
         if total is not None:
             total.newest = max(total.newest, *(entry.id for entry in entries if entry.id.startswith(_PREFIX)))
             self._write(connection, total)
-        return [_with(entry, digests[about[entry.id]]) if entry.id in about else entry for entry in entries]
+        return [_with(entry, digests[about[entry.id]], epoch) if entry.id in about else entry for entry in entries]
 
     def _refuse_strays(self, connection: Connection, named: Collection[Named]) -> None:
         """See that each object was as its last entry left it, before this change.
@@ -111,7 +114,7 @@ class States:
                     total.remove(tag(self._keys, *named, *before)[1])
                 total.add(summand)
         if rows:
-            connection.exec_driver_sql(_marked(connection, _UPSERT), rows)
+            connection.exec_driver_sql(marked(connection, _UPSERT), rows)
 
     def _total(self, connection: Connection) -> Total | None:
         """The total; None if it is damaged: a stop must work even then, and the next start will not."""
@@ -156,6 +159,18 @@ class States:
         self._write(tx.connection, Total())
         return True
 
+    def backfill(self, tx: Transaction, most: int) -> int:
+        """Keep the bodies of up to `most` objects that stood before bodies were kept; how many there were."""
+        rows = rows_of(tx.connection)
+        named = bodies.missing(rows)[:most]
+        found = [body_now(rows, *each) for each in named]
+        bodies.keep(tx.connection, {digest_of(body): body for body in found})
+        return len(named)
+
+    def incomplete(self, connection: Connection) -> bool:
+        """Whether bodies are missing."""
+        return bool(bodies.missing(rows_of(connection)))
+
     def strays(self, connection: Connection) -> dict[Named, tuple[str | None, str]]:
         """What is not as the log says: (digest by the newest entry, digest now) by object. Reads the whole log."""
         said = _newest(connection)
@@ -188,8 +203,9 @@ def _about(entry: Entry) -> Named | None:
     return (what, name) if isinstance(what, str) and what in OBJECTS and isinstance(name, str) else None
 
 
-def _with(entry: Entry, digest: str) -> Entry:
-    return Entry(entry.id, header_bytes({**_decode(entry.header), "state": digest}), entry.payload)
+def _with(entry: Entry, digest: str, epoch: int | None) -> Entry:
+    more = {"state": digest} if epoch is None else {"state": digest, "holds_from": epoch}
+    return Entry(entry.id, header_bytes({**_decode(entry.header), **more}), entry.payload)
 
 
 def _kept(connection: Connection, named: Named) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remit.cli import policy_diff, policy_files, policy_sets
+from remit.cli import policy_diff, policy_files, policy_sets, policy_simulate
 from remit.cli.options import examples, group
 
 app = group("The organisation's policies: what is in force, what a change would do, and the way back.")
@@ -32,3 +32,4 @@ app.command("rollback", epilog=examples("remit policy rollback", "remit policy r
     policy_sets.rollback
 )
 app.command("history", epilog=examples("remit policy history", "remit policy history --json"))(policy_sets.history)
+policy_simulate.add(app)

@@ -7,7 +7,7 @@ from remit.enforcement.model import Admitted, EnforcementUnavailable
 from remit.enforcement.ports import Decider
 from remit.kernel.clock import Clock
 from remit.kernel.errors import RemitError
-from remit.policy.model import Denial
+from remit.policy.model import Denial, Proposal
 from remit.storage.model import Work
 from remit.storage.ports import Writer
 
@@ -36,7 +36,8 @@ class Passing:
                 self._metrics.unavailable.labels("storage").inc()
                 raise EnforcementUnavailable("Remit cannot count this result now", detail=repr(error)) from error
             if committed.failed is not None:
-                return self._decider.spent(wanted, admitted.call, now=self._clock.now())
+                told = Proposal(answer=admitted.answer)
+                return self._decider.spent(wanted, admitted.call, told, now=self._clock.now()).answer.denial
             meter.granted += committed.granted[0]
             self._decider.used((wanted,), committed.used)
         meter.passed += size

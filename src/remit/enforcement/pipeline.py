@@ -279,7 +279,7 @@ class Pipeline:
         def otherwise(effect: Effect) -> tuple[Entry, ...]:
             if isinstance(effect, ANEW):
                 return tuple(rider.entry for rider in riders)  # it is decided once more
-            entry, answer = self._failed(effect, call, view, now=now)
+            entry, answer = self._failed(effect, call, proposal, view, now=now)
             failed_answer.append(answer)
             return (entry, *(rider.entry for rider in riders))
 
@@ -297,8 +297,8 @@ class Pipeline:
         if isinstance(committed.failed, ANEW):
             return committed.failed, ()
         if committed.failed is not None:
-            failed = failed_answer[-1] if failed_answer else self._failed(committed.failed, call, view, now=now)[1]
-            return failed, ()
+            failed = failed_answer or [self._failed(committed.failed, call, proposal, view, now=now)[1]]
+            return failed[-1], ()
         noted(self._decider, proposal, committed)
         return proposal.answer, committed.granted
 
@@ -319,10 +319,10 @@ class Pipeline:
         fields, payload = self._decider.recorded(call, proposal, view)
         return self._records.entry("decision", fields, id=call.id, about=f"agent:{call.caller.agent}", payload=payload)
 
-    def _failed(self, effect: Effect, call: Call, view: View, *, now: Instant) -> tuple[Entry, Answer]:
+    def _failed(self, effect: Effect, call: Call, was: Proposal, view: View, *, now: Instant) -> tuple[Entry, Answer]:
         if isinstance(effect, (Reserve, ConsumeApproval)):
-            answer = self._decider.relaxed(Answer(denial=self._decider.spent(effect, call, now=now)), call)
-            return self._decision(call, Proposal(answer=answer), view), answer
+            spent = self._decider.relaxed(self._decider.spent(effect, call, was, now=now), call, view)
+            return self._decision(call, spent, view), spent.answer
         return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
 
     def _replayed(self, caller: Caller, server: str) -> Callable[[Effect], tuple[Entry, ...]]:

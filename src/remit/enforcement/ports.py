@@ -71,16 +71,16 @@ class Decider(Protocol):
         """Propose an answer, and the effects that must commit with it."""
         ...
 
-    def relaxed(self, answer: Answer, call: Call) -> Answer:
-        """An answer that came of the commit, as it stands on a server that is only observed."""
+    def relaxed(self, proposal: Proposal, call: Call, view: Any) -> Proposal:  # noqa: ANN401 - as above
+        """A proposal that came of the commit, as it stands on a server that is only observed."""
         ...
 
     def frozen(self, call: Call) -> Answer | None:
         """The denial of a call that a freeze covers, else None; quicker than `decide`."""
         ...
 
-    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation, or approval, found nothing left."""
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant) -> Proposal:
+        """The proposal of a call whose reservation, or approval, found nothing left: its denial."""
         ...
 
     def consumed(self, effect: ConsumeApproval) -> None:

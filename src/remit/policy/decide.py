@@ -11,6 +11,7 @@ from remit.policy import denial as refuse
 from remit.policy.approved import Found, approved
 from remit.policy.arguments import inexact, told
 from remit.policy.arguments import violations as schema_violations
+from remit.policy.circumstances import Read
 from remit.policy.conditions import Met, facts, meet
 from remit.policy.constraints import above_approval
 from remit.policy.constraints import violations as bound_violations
@@ -37,15 +38,11 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:
     row changed, the writer turns the proposal into that denial (`limits.denial_for`).
     The caller's proof is consumed whatever the answer is.
     """
-    proposal = _decided(call, view, now=now)
-    if proposal.answer.denial is None:
-        return proposal
-    answer = relaxed(proposal.answer, call, view)
-    return proposal if answer is proposal.answer else replace(proposal, answer=answer)
+    return relaxed(_decided(call, view, now=now), call, view)
 
 
 def _decided(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step
-    trial = _Trial(call, view, now)
+    trial = _Trial(call, view, now, Read(now))
     # (1) A view that may be stale decides nothing: a freeze could be missing from it.
     if not view.fresh(now):
         return trial.deny(refuse.unavailable(step=1, cause="the database was not reached within the staleness bound"))
@@ -84,11 +81,13 @@ class _Trial:
     call: Call
     view: View
     now: Instant
+    read: Read
     facts: dict[str, Any] = field(default_factory=dict)
 
     def deny(self, denial: Denial) -> Proposal:
         proof = self.call.proof
-        return Proposal(answer=Answer(denial=denial), effects=() if proof is None else (proof,), facts=self.facts)
+        effects = () if proof is None else (proof,)
+        return Proposal(answer=Answer(denial=denial), effects=effects, facts=self.facts, read=self.read)
 
     def allow(
         self,
@@ -99,7 +98,7 @@ class _Trial:
     ) -> Proposal:
         effects: tuple[Effect, ...] = reserved if self.call.proof is None else (self.call.proof, *reserved)
         if start is None:
-            return Proposal(answer=answer, effects=effects, facts=self.facts, after=after)
+            return Proposal(answer=answer, effects=effects, facts=self.facts, after=after, read=self.read)
         return Proposal(
             after=after,
             answer=answer,
@@ -107,6 +106,7 @@ class _Trial:
             facts=self.facts,
             starts=(start.activation,),
             verdicts=(start.verdict,),
+            read=self.read,
         )
 
 
@@ -287,9 +287,9 @@ def _limits(trial: _Trial, grant: Grant, subject: Subject) -> tuple[Met, Found |
     found = (*found, *met.effects)
     for effect in found:
         if isinstance(effect, Reserve):
-            used = trial.view.counters.used(effect.key, effect.window) or 0
-            if used + effect.needed > effect.limit:
-                return exhausted(effect, call, now=now, used=used)
+            used = trial.read.used[effect.key] = trial.view.counters.used(effect.key, effect.window)
+            if (used or 0) + effect.needed > effect.limit:
+                return exhausted(effect, call, now=now, used=used or 0)
     return Met(found, met.after), approval
 
 
@@ -320,12 +320,16 @@ def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial |
     holder = replace(root.holder(owner_active=True), risk=subject.agent.risk.value)  # step 4 has seen to the owners
     at = Moment(now, known.covered(), run_opened(call.caller, root.agent))
     setting = setting_in(view, key, tier=subject.tier, grant=grant, holder=holder, at=at)
-    start = entitled(call, known.find(key), setting)
+    activation = known.find(key)
+    trial.read.activation, trial.read.setting = activation, setting
+    start = entitled(call, activation, setting)
     if isinstance(start, Start):
         # (9) Starting again is counted: a stolen identity must not wake up everything at once.
         for effect in start.effects:
-            if isinstance(effect, Reserve) and (view.counters.used(effect.key, effect.window) or 0) >= effect.limit:
-                return exhausted(effect, call, now=now, used=effect.limit)
+            if isinstance(effect, Reserve):
+                used = trial.read.used[effect.key] = view.counters.used(effect.key, effect.window)
+                if (used or 0) >= effect.limit:
+                    return exhausted(effect, call, now=now, used=effect.limit)
     return start
 
 

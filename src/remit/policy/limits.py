@@ -68,6 +68,11 @@ def reservation(limit: Limit, arguments: Mapping[str, Any], *, now: Instant) -> 
     return Reserve(limit.key, start, end, amount, limit.most)
 
 
+def window_of(limit: Limit, now: Instant) -> Instant:
+    """The start of the calendar unit in which `limit` is counted now."""
+    return _window(limit.per, now)[0]
+
+
 _windows: dict[str, tuple[Instant, Instant]] = {}  # the last one asked for, by unit: calls come in the order of time
 
 

@@ -144,3 +144,5 @@ class Proposal:
     starts: tuple[Activation, ...] = ()  # what the call starts, once the effects have committed
     verdicts: tuple[Mapping[str, Any], ...] = ()  # recorded beside the decision
     after: tuple[Mark, ...] = ()  # what is noted once the call has come to ok
+    read: Any = None  # what was read beside the state (`circumstances.Read`); None where nobody decided
+    spent: tuple[str, int | None, int] | None = None  # the counter in which the writer found nothing left

@@ -7,10 +7,11 @@ where Remit cannot decide, nothing is forwarded.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from remit.catalog.model import Server
-from remit.policy.model import Answer, Call, Code
+from remit.policy.model import Answer, Call, Code, Proposal
 from remit.policy.schema import MANDATE_URI, METHODS
 from remit.policy.view import View
 
@@ -27,15 +28,15 @@ def in_observe(call: Call, server: Server) -> bool:
     return server.observed and (call.tool is None or call.tool in server.tools)
 
 
-def relaxed(answer: Answer, call: Call, view: View) -> Answer:
-    """`answer` as it stands on the server of `call`: a denial of the steps that are relaxed there is none."""
-    denial = answer.denial
+def relaxed(proposal: Proposal, call: Call, view: View) -> Proposal:
+    """`proposal` as it stands on the server of `call`: a denial of the steps that are relaxed there is none."""
+    denial = proposal.answer.denial
     if denial is None or denial.step < _FIRST or denial.code is Code.ENFORCEMENT_UNAVAILABLE:
-        return answer
+        return proposal
     server = view.server(call.server)
     if server is None or not server.observed or not _forwarded(call):
-        return answer
-    return Answer(would_deny=denial)
+        return proposal
+    return replace(proposal, answer=Answer(would_deny=denial))
 
 
 def _forwarded(call: Call) -> bool:

@@ -7,13 +7,18 @@ even their hash is keyed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, Final
 
+import msgspec
+
 from remit.kernel.canonical import encode
 from remit.policy import evaluate
+from remit.policy.circumstances import told
 from remit.policy.denial import violation_body
-from remit.policy.model import Answer, Call, Denial
+from remit.policy.model import Answer, Call, Code, Denial, Proposal
+from remit.policy.unread import completed
 from remit.policy.view import View
 
 # Which of the two answered does not show: where both may, they agree, or Cedar alone is asked.
@@ -22,24 +27,26 @@ _MAX_ACTION = 320  # a tool that does not exist may be called anything
 
 
 def decision_fields(
-    call: Call,
-    answer: Answer,
-    *,
-    view: View,
-    mac: Callable[[bytes], str] | None = None,
-    facts: Mapping[str, Any] | None = None,
+    call: Call, proposal: Proposal, *, view: View, mac: Callable[[bytes], str] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields of a decision's entry, and its payload; both canonical JSON.
 
     Args:
         call: What was asked.
-        answer: The answer.
+        proposal: The answer, and what was read for it.
         view: What it was decided on.
         mac: The recorder's keyed hash, for the arguments.
-        facts: What the proposal says it read.
     """
-    caller, denial = call.caller, answer.denial or answer.would_deny
     arguments = None if call.arguments is None else encode(call.arguments)
+    fields = answer_fields(call, proposal.answer, view)
+    if arguments is not None and mac is not None:
+        fields["arguments"] = mac(arguments)
+    return fields, _payload(call, proposal, arguments, view)
+
+
+def answer_fields(call: Call, answer: Answer, view: View) -> dict[str, Any]:
+    """What the public header says of a call and the answer to it, without the arguments' hash."""
+    caller, denial = call.caller, answer.denial or answer.would_deny
     fields: dict[str, Any] = {
         "agent": caller.agent,
         "instance": caller.instance,
@@ -67,9 +74,7 @@ def decision_fields(
         fields["break_glass"] = answer.opening
     if answer.approval is not None:
         fields["approval"] = answer.approval
-    if arguments is not None and mac is not None:
-        fields["arguments"] = mac(arguments)
-    return fields, _payload(call, answer, arguments, facts or {}, view)
+    return fields
 
 
 def engine(facts: Mapping[str, Any]) -> str:
@@ -77,24 +82,45 @@ def engine(facts: Mapping[str, Any]) -> str:
     return f"{ENGINE}, zones {facts['zones']}" if "zones" in facts else ENGINE
 
 
-def _payload(
-    call: Call, answer: Answer, arguments: bytes | None, facts: Mapping[str, Any], view: View
-) -> dict[str, Any]:
+def _payload(call: Call, proposal: Proposal, arguments: bytes | None, view: View) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        "engine": engine(facts),
+        "engine": engine(proposal.facts),
         "epoch": view.epoch,
-        "facts": dict(facts),
-        "named": list(answer.policies),
         "credential": call.caller.credential,
         "token": call.caller.token,
+        **answer_details(proposal.answer, proposal.facts),
     }
+    if proposal.read is not None:
+        read = completed(call, proposal.read, view)
+        payload |= told(call, read, proposal.spent)
+    if len(call.action) > _MAX_ACTION:
+        payload["action"] = call.action
     if arguments is not None:
         # As text: canonical JSON has no decimals, and a replay needs the digits as they came. Whole, because what was
         # done in an emergency is looked at afterwards.
-        payload["arguments"] = arguments.decode("utf-8")
-    if (denial := answer.denial or answer.would_deny) is not None:
-        payload["denial"] = denial_payload(denial)
+        denial = proposal.answer.denial or proposal.answer.would_deny
+        refused = denial is not None and denial.code is Code.INVALID_ARGUMENTS
+        text = encode(_as_written(call.arguments)) if refused else arguments
+        payload["arguments"] = text.decode("utf-8")
     return payload
+
+
+def _as_written(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """`value` with an exponent where a number without a fraction had one: 1E+0 is refused, and 1 is not."""
+    if isinstance(value, dict):
+        return {name: _as_written(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_as_written(member) for member in value]
+    exact = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    return msgspec.Raw(f"{value}E+0".encode()) if exact else value
+
+
+def answer_details(answer: Answer, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sealed payload says of the answer."""
+    said: dict[str, Any] = {"facts": dict(facts), "named": list(answer.policies)}
+    if (denial := answer.denial or answer.would_deny) is not None:
+        said["denial"] = denial_payload(denial)
+    return said
 
 
 def denial_payload(denial: Denial) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from remit.kernel.names import (
     ToolName,
     split_action,
 )
-from remit.policy import comparing, organisation
+from remit.policy import comparing, organisation, spent
 from remit.policy.conditions_told import META, told
 from remit.policy.decide import decide
 from remit.policy.declared.judge import Asked, Judge, Judgement
@@ -26,7 +26,6 @@ from remit.policy.delegated import acting
 from remit.policy.denial import body, revoked
 from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
-from remit.policy.limits import exhausted
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
 from remit.policy.observe import relaxed
@@ -36,7 +35,6 @@ from remit.policy.record import decision_fields
 from remit.policy.remedied import Tried, tried
 from remit.policy.rules import Rules
 from remit.policy.trial_call import trial_call
-from remit.policy.unapproved import approval_lost
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.who import Standing, likely, standing
 from remit.storage.model import ConsumeApproval, Release, Reserve
@@ -143,9 +141,9 @@ class PolicyService:
         """Propose an answer, and the effects that must commit with it."""
         return decide(call, view, now=now)
 
-    def relaxed(self, answer: Answer, call: Call) -> Answer:
-        """An answer that came of the commit, as it stands on a server that is only observed."""
-        return relaxed(answer, call, self._facts.view())
+    def relaxed(self, proposal: Proposal, call: Call, view: View) -> Proposal:
+        """A proposal that came of the commit, as it stands on a server that is only observed."""
+        return relaxed(proposal, call, view)
 
     def frozen(self, call: Call) -> Answer | None:
         """The denial of a call that a freeze covers, else None: step 3 by itself, for calls that already run."""
@@ -154,12 +152,9 @@ class PolicyService:
         freeze = None if record is None else view.freeze_on(call, record.agent)
         return None if freeze is None else Answer(denial=revoked(freeze=freeze.id))
 
-    def spent(self, effect: Reserve | ConsumeApproval, call: Call, *, now: Instant) -> Denial:
-        """The denial of a call whose reservation, or approval, found nothing left at the writer."""
-        if isinstance(effect, ConsumeApproval):
-            return approval_lost(call)
-        used = self._facts.view().counters.used(effect.key, effect.window)
-        return exhausted(effect, call, now=now, used=used)
+    def spent(self, effect: Reserve | ConsumeApproval, call: Call, proposal: Proposal, *, now: Instant) -> Proposal:
+        """The proposal of a call whose reservation, or approval, found nothing left at the writer: its denial."""
+        return spent.denied(effect, call, proposal, self._facts.view().counters, now=now)
 
     def consumed(self, effect: ConsumeApproval) -> None:
         """An approval was used, and that is committed."""
@@ -167,7 +162,7 @@ class PolicyService:
 
     def recorded(self, call: Call, proposal: Proposal, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
         """What an entry says of a decision: public fields, and what is sealed."""
-        return decision_fields(call, proposal.answer, view=view, mac=self._mac, facts=proposal.facts)
+        return decision_fields(call, proposal, view=view, mac=self._mac)
 
     def told(self, denial: Denial, call: Call, *, epoch: int, evaluated_at: Instant) -> dict[str, Any]:
         """A denial as the agent gets it."""

@@ -59,6 +59,10 @@ def setting_in(
         holder: What is asked of the agent.
         at: When.
     """
+    if view.recorded is not None and view.recorded.around is not None:
+        # A decision that is made again: use has changed since, and what it was is what counts.
+        boundary, rule = (grant.boundary, grant.rule) if grant else (None, None)
+        return Setting(tier=tier, boundary=boundary, rule=rule, holder=holder, opened=at.opened, **view.recorded.around)
     setting = _alone(view, key, tier=tier, grant=grant, holder=holder, at=at)
     agent = view.agents.get(key.agent)
     kin = None if agent is None else agent.reach.needs.get(key.purpose)

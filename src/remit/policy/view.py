@@ -37,6 +37,7 @@ from remit.people.model import Owner
 from remit.policy.activations import Activations
 from remit.policy.approved import Asked, Standing
 from remit.policy.arguments import Validator, compiled
+from remit.policy.circumstances import Circumstances
 from remit.policy.declared.model import NOTHING, Declared
 from remit.policy.entitlement import Covered, Holder
 from remit.policy.limits import Limit, limits_of
@@ -326,6 +327,7 @@ class View:
     approvals: Mapping[Asked, tuple[Standing, ...]] = field(default_factory=dict)  # what people were asked for
     consumed: Mapping[str, str] = field(default_factory=dict)  # request: the decision that used its approval here
     mac: Callable[[bytes], str] = no_key  # a keyed hash, the same on every node; for what is compared between calls
+    recorded: Circumstances | None = None  # of the one call that is decided again on this view (`policy/replay.py`)
 
     def opening(self, boundary: Boundary, now: Instant) -> Opening | None:
         """By what a boundary for emergencies is open now; None if it is not."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from starlette.routing import Router
 
+from remit.access.activation_seal import UNSEALED
 from remit.access.sql import SqlBoundaries
 from remit.audit import http as audit_http
 from remit.audit.log import Log
@@ -52,6 +53,7 @@ from remit.server.http_rightsize import Rightsizing
 from remit.server.http_secrets import Secrets
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
+from remit.server.http_simulate import Simulating
 from remit.server.http_systems import SystemDoors
 from remit.server.http_trusts import TrustDoors
 from remit.server.http_usage import UsageDoors
@@ -61,6 +63,7 @@ from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
 from remit.server.policy_life import PolicyLife
 from remit.server.stops import Stops
+from remit.server.stored import StoredFacts
 from remit.storage.ports import Reader
 
 _SPREAD = 1.0  # seconds that a freeze waits for the other nodes to confirm it, before it says who has not
@@ -89,6 +92,9 @@ def api(ground: Ground, gate: Gate) -> Router:
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
+        *Simulating(
+            log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac
+        ).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
         *_administered(ground, gate, governance),

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from remit.access.activation import ActivationKey
 from remit.access.activation_seal import LABEL, ActivationSeal
 from remit.access.activation_sql import SqlActivations
+from remit.audit.bodies import Named
 from remit.audit.service import Recorder
-from remit.audit.states import Named, States
+from remit.audit.states import States
 from remit.kernel.clock import Clock
 from remit.kernel.errors import IntegrityFailed
 from remit.keys.service import KeyRing
@@ -22,6 +23,7 @@ from remit.server.operator_tokens import ensure_admin
 from remit.server.operators import ADMIN
 from remit.server.settings import Settings
 from remit.storage.database import Database
+from remit.storage.feed import EVERYTHING
 from remit.storage.ports import Transaction
 from remit.tokens import nonce
 from remit.tokens.nonce import Nonces
@@ -61,6 +63,14 @@ def open_state(settings: Settings, database: Database, states: States, records: 
             detail=problem,
             try_=f"remit audit verify --data {settings.data}, then remit up --accept-state if this is how it should be",
         )
+    _backfill(database, states)
+
+
+def _backfill(database: Database, states: States) -> None:
+    """Once after an upgrade: what stands is kept, so that decisions from here on can be made again."""
+    if database.reader.read(states.incomplete):
+        while database.writer.change(lambda tx: states.backfill(tx, _STEP)) == _STEP:
+            pass
 
 
 def _unsealed(connection: Connection) -> str:
@@ -106,6 +116,7 @@ def _record(tx: Transaction, records: Recorder, strays: list[tuple[Named, tuple[
     for (what, name), (before, _) in strays:
         changed = Changed(what=what, name=name, change="accept", before=None, after=None, more={"state_before": before})
         record(tx, records, changed, by=Actor(by=ADMIN))
+    tx.touch(EVERYTHING)  # other nodes read it anew, and from this epoch on it is what decisions are made on
 
 
 def open_admin(settings: Settings, database: Database, records: Recorder, clock: Clock) -> None:

@@ -17,7 +17,7 @@ from remit.storage.journal import Journal
 from remit.storage.model import Committed, Entry, Work
 
 Change = Callable[[Any], Any]
-Complete = Callable[[Connection, Sequence[Entry]], Sequence[Entry]]
+Complete = Callable[[Connection, Sequence[Entry], int | None], Sequence[Entry]]
 CHANGE_SECONDS = 30.0  # how long one change of state may run before its batch is given up
 STAGE_SECONDS = 1.0  # the same for a stage that only the database can hold up
 
@@ -75,7 +75,7 @@ def nothing() -> None:
     """Nothing is to be done before changes."""
 
 
-def as_it_is(_: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
+def as_it_is(_connection: Connection, entries: Sequence[Entry], _epoch: int | None) -> Sequence[Entry]:
     """Entries need no completing."""
     return entries
 
@@ -93,7 +93,8 @@ def commit(  # noqa: PLR0913 - one transaction, and what takes part in it
 ) -> Result:
     """Commit `works` and `changes` in one transaction, durable when this returns.
 
-    `complete` sees the entries of each change, within it, and may write what belongs to them. `seal` makes of an
+    `complete` sees the entries of each change, within it, and the epoch that it raised, and may write what belongs to
+    them. `seal` makes of an
     activation's body what is stored. `catch_up` is called once no other node can change state until this commit: so
     a change is judged on a view that lacks nothing. `now` is when it is, for the feed.
 
@@ -178,8 +179,8 @@ def _apply(
     transaction = ChangeTransaction(journal.connection)
     try:
         value = change(transaction)
-        recorded = complete(journal.connection, transaction.entries)
         epoch = journal.raise_epoch(tuple(transaction.topics), now) if transaction.topics else None
+        recorded = complete(journal.connection, transaction.entries, epoch)
         journal.release()
     except BaseException as error:
         if _database_failed(error, journal.failures):

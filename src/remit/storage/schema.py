@@ -96,6 +96,12 @@ states = Table(  # what every object's rows hashed to when its last `change` ent
     Column("entry", Text, nullable=False),
     Column("seal", LargeBinary, nullable=False),
 )
+bodies = Table(  # what hashes to such a digest, of objects that decisions read: kept, so that one can be made again
+    "bodies",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # compressed
+)
 
 # keys ------------------------------------------------------------------------------------
 data_keys = Table(

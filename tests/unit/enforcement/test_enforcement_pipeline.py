@@ -71,8 +71,8 @@ class Facts:
     def frozen(self, _call: Call) -> Answer | None:
         return None
 
-    def relaxed(self, answer: Answer, _call: Call) -> Answer:
-        return answer
+    def relaxed(self, proposal: Proposal, _call: Call, _view: Any) -> Proposal:
+        return proposal
 
     def narrowed(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("lists are not the pipeline's")
@@ -100,8 +100,8 @@ class Facts:
     def failed(self, call: Call, at: Instant) -> None:
         self.vain.append((call.id, "error", at))
 
-    def spent(self, _effect: Reserve | ConsumeApproval, _call: Call, *, now: Instant) -> Denial:
-        return Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")
+    def spent(self, _effect: Reserve | ConsumeApproval, _call: Call, _proposal: Proposal, *, now: Instant) -> Proposal:
+        return Proposal(answer=Answer(denial=Denial(code=Code.BUDGET_EXHAUSTED, step=10, title=f"Spent at {now}")))
 
     def consumed(self, effect: Any) -> None:
         self.approvals = [*getattr(self, "approvals", []), effect]

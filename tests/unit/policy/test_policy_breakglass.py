@@ -241,11 +241,11 @@ def test_what_is_not_open_is_visible_and_not_listed(build: Build) -> None:
 def test_the_entry_names_the_opening_and_its_payload_has_every_argument(build: Build) -> None:
     view = opened(build, build.view(glass(build)))
     call = build.call({"amount": Decimal("8000.00"), "currency": "CHF", "note": "n", "tags": ["a", "b"], "count": 3})
-    fields, payload = decision_fields(call, build.ask(call, view).answer, view=view, mac=lambda _: "mac")
+    fields, payload = decision_fields(call, build.ask(call, view), view=view, mac=lambda _: "mac")
     assert (fields["break_glass"], fields["boundary"]) == ("opn_glass", GLASS)
     assert parse(payload["arguments"]) == call.arguments
     ordinary = build.view()
-    assert "break_glass" not in decision_fields(call, build.transfer(ordinary).answer, view=ordinary)[0]
+    assert "break_glass" not in decision_fields(call, build.transfer(ordinary), view=ordinary)[0]
 
 
 def told(build: Build, view: View) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def test_the_rules_of_zones_stand_in_the_engine_where_they_decided(build: Build)
     for conditions, said in (({"windows": (OPEN,)}, True), ({"per_run": 9}, False)):
         view = world(build, **conditions)
         proposal = build.ask(pay(build), view)
-        _, payload = decision_fields(pay(build), proposal.answer, view=view, facts=proposal.facts)
+        _, payload = decision_fields(pay(build), proposal, view=view)
         assert (", zones 20" in payload["engine"]) is said
 
 

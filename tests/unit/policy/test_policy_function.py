@@ -41,7 +41,7 @@ for arguments in (
 ):
     call = build.call(arguments)
     proposal = build.ask(call, view)
-    fields, payload = decision_fields(call, proposal.answer, view=view, mac=bytes.hex, facts=proposal.facts)
+    fields, payload = decision_fields(call, proposal, view=view, mac=bytes.hex)
     said.append(encode([fields, payload, repr(proposal)]).decode())
     if proposal.answer.denial is not None:
         told = body(proposal.answer.denial, call=call, decision_id="d", epoch=1, evaluated_at=build.NOON, docs="x")

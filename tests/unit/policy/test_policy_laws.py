@@ -192,7 +192,7 @@ def test_the_same_inputs_give_the_same_bytes(build: Build, rule: Rule, arguments
             policies='@id("f") forbid (principal, action, resource) when { context.run == "x" };',
         )
         proposal = build.ask(call, view, now)
-        fields, payload = decision_fields(call, proposal.answer, view=view, mac=bytes.hex, facts=proposal.facts)
+        fields, payload = decision_fields(call, proposal, view=view, mac=bytes.hex)
         return proposal, canonical([fields, payload])
 
     assert once() == once()

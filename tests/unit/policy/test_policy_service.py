@@ -149,9 +149,13 @@ def test_a_recorded_denial_says_code_step_and_policy(build: Build) -> None:
 def test_what_the_writer_refused_says_what_is_left(build: Build) -> None:
     view = build.view(build.boundary(build.transfer_rule(budget=build.budget("1000.00"))))
     policy, call = service(build, view), build.call({"amount": 400, "currency": "EUR"})
-    (reserve,) = (e for e in build.ask(call, view).effects if isinstance(e, Reserve))
+    proposal = build.ask(call, view)
+    (reserve,) = (e for e in proposal.effects if isinstance(e, Reserve))
     policy.used([reserve], [8_000_000])
-    denial = policy.spent(reserve, call, now=Instant(build.NOON))
+    spent = policy.spent(reserve, call, proposal, now=Instant(build.NOON))
+    denial = spent.answer.denial
+    assert (denial is not None, spent.spent) == (True, (reserve.key, 8_000_000, 10_000_000))
+    assert denial is not None
     told = policy.told(denial, call, epoch=3, evaluated_at=Instant(build.NOON))
     change = next(each for each in told["remedies"] if each["kind"] == "change_arguments")
     assert (told["code"], told["status"], change["max"]) == ("budget_exhausted", 429, "200.00")
