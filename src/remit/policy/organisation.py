@@ -54,6 +54,11 @@ class Organisation:
     titles: Mapping[str, str | None] = field(default_factory=dict)
     index: Index = field(default_factory=Index, compare=False)
 
+    def __post_init__(self) -> None:
+        # An index of other policies would pass over a forbid: whoever replaces the policies gets theirs.
+        if self.index.of is not self.policies:
+            object.__setattr__(self, "index", Index((policy.cedar for policy in self.policies), of=self.policies))
+
     def about(self, about: About) -> tuple[Policy, ...]:
         """The policies that can apply to a question of the organisation's own types."""
         return tuple(self.policies[place] for place in self.index.places(set(about.keys())))
@@ -106,7 +111,6 @@ def read(
         digest(files),
         serial,
         titles={policy.id: policy.title for policy in policies},
-        index=Index(policy.cedar for policy in policies),
     )
 
 

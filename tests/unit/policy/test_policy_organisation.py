@@ -105,3 +105,12 @@ def test_a_purpose_that_changed_is_asked_about_as_it_is_now(build: Build) -> Non
             denial = build.ask(asked, later).answer.denial
             assert denial is not None
             assert denial.code is Code.FORBIDDEN_BY_POLICY
+
+
+def test_other_policies_have_an_index_of_their_own(build: Build) -> None:
+    """An index of what stood there before would pass over a forbid."""
+    files = {"a.cedar": "permit (principal, action, resource);", "b.cedar": "forbid (principal, action, resource);"}
+    both = organisation.read(files, build.engine)
+    only = dataclasses.replace(both, policies=both.policies[1:])
+    asked = organisation.scope(agent="bot", owner="dana", server="s", action="s/t", groups=())
+    assert list(only.applying(asked)) == [organisation.PREFIX + "b:1"]

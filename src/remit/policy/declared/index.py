@@ -38,9 +38,15 @@ class About:
 
 
 class Index:
-    """Policies by key, each with its place among all, and by which keys it can apply at all."""
+    """Policies by key, each with its place among all, and by which keys it can apply at all.
 
-    def __init__(self, policies: Iterable[Mapping[str, Any]] = ()) -> None:
+    Args:
+        policies: Cedar's JSON of each.
+        of: What holds them: an index is of these and no others.
+    """
+
+    def __init__(self, policies: Iterable[Mapping[str, Any]] = (), *, of: object = None) -> None:
+        self.of = of
         self._needs = [_needs(policy) for policy in policies]
         share = Counter(key for needs in self._needs for keys in needs for key in keys)
         self._places: dict[Key, list[int]] = defaultdict(list)
