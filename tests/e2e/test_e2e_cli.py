@@ -241,7 +241,7 @@ def test_a_policy_is_validated_and_forbids(home: Home, served: Up, files: Path) 
 
 
 def test_later_features_are_refused_and_not_ignored(home: Home, served: Up, files: Path) -> None:
-    (files / "entities").mkdir()
+    (files / "servers" / "later.yaml").write_text("server: later\ncommand: [npx, some-server]\n", encoding="utf-8")
     done = home.remit("apply", str(files))
     assert (done.code, "not available in this version" in done.err) == (3, True)
 
