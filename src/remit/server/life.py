@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ from remit.storage.ports import Transaction
 if TYPE_CHECKING:
     from remit.server.compose_governance import Governance
 
+_THREADS = 32  # for what waits for the database or a file
 _log = logger("remit.server")
 _SETTLED = 0.5  # seconds after its begin: then it is ready, and what that did not need is loaded beside it
 _SWEEP_SECONDS = 0.5  # between two sweeps of running calls; with many of them it is longer (`sweep_pause`)
@@ -109,6 +111,8 @@ class Life:
     async def begin(self) -> None:
         """Start what runs on the event loop."""
         self._loop = asyncio.get_running_loop()
+        # More than there are loops below: while a database hangs each of them holds one, and a call may need one, too.
+        self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="remit-work"))
         self.streams.bind(self._loop)
         self.announcer.bind(self._loop)
         self.sequencer.start()
