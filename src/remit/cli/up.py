@@ -121,16 +121,9 @@ def up(
     json: _Json = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
-    from remit.server import garbage  # noqa: PLC0415 - the server is loaded when it is started
-
-    garbage.hold()
-    from remit.server.run import serve  # noqa: PLC0415 - as above
-
     host, port = defaults.listen_address(listen)
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise Malformed("--url is an http(s) URL", detail=url)
     file, descriptor = defaults.passphrase(passphrase_file, passphrase_fd)
-    return serve(
+    return _serve(
         defaults.Settings(
             data=(data or defaults.data_directory(os.environ)).absolute(),
             keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(),
@@ -147,13 +140,11 @@ def up(
             webhooks=tuple(check_url(each) for each in webhook or ()),
             mail_relay=None if smtp is None else defaults.listen_address(smtp, option="--smtp"),
             mail_from=mail_from,
-            callback_hosts=tuple(
-                defaults.listen_address(each, option="--callback-host") for each in callback_host or ()
-            ),
+            callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
             host=host,
             port=port,
             database=database,
-            public_url=url.rstrip("/") if url else None,
+            public_url=_public(url),
             dev=dev,
             accept_state=accept_state,
             body_limit=max_body,
@@ -161,3 +152,18 @@ def up(
         ),
         as_json=json,
     )
+
+
+def _serve(settings: defaults.Settings, *, as_json: bool) -> int:
+    from remit.server import garbage  # noqa: PLC0415 - the server is loaded when it is started
+
+    garbage.hold()
+    from remit.server.run import serve  # noqa: PLC0415 - as above
+
+    return serve(settings, as_json=as_json)
+
+
+def _public(url: str | None) -> str | None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise Malformed("--url is an http(s) URL", detail=url)
+    return url.rstrip("/") if url else None

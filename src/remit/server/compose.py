@@ -179,9 +179,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         outbound, ground.vault, limits,
         frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
     )  # fmt: skip
-    reach = Reach(outbound, ground.servers, written=ground.systems.endpoints)
-    reach.renew()
-    feed.subscribe(reach.follow, lambda _connection: reach.renew())
+    reach = _reach(ground, outbound)
     catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach)
 
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
@@ -228,6 +226,14 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         consenting=consenting,
         watch=watch,
     )
+
+
+def _reach(ground: Ground, outbound: Outbound) -> Reach:
+    """Where the catalog leads, as it is now and as it changes."""
+    reach = Reach(outbound, ground.servers, written=ground.systems.endpoints)
+    reach.renew()
+    ground.database.feed.subscribe(reach.follow, lambda _connection: reach.renew())
+    return reach
 
 
 def _watch(ground: Ground, pipeline: Pipeline) -> PolicyWatch:

@@ -112,14 +112,9 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
     )  # fmt: skip
     certifying = _certifying(ground, service, agents, reviews, changed)
     certifying.swept = lambda: _swept(log)
-    certifying.ticks = {
-        "nodes": here.tick, **certifying.ticks, **_ticks(ground, doubting, breakglass, withdrawing, reviews, hands),
-    }  # fmt: skip
-    certifying.daily = {
-        **certifying.daily,
-        "withdrawals": lambda _stop: withdrawing.forget(),
-        "approvals": lambda _stop: request_service(ground, lambda: hands).forget(),
-    }
+    ticks = _ticks(ground, doubting, breakglass, withdrawing, reviews, hands)
+    certifying.ticks = {"nodes": here.tick, **certifying.ticks, **ticks}
+    certifying.daily = {**certifying.daily, **_forgotten(ground, withdrawing, hands)}
     sources = Sources(
         writer=writer, reader=reader, records=records, clock=clock, view=view, covered=service.covered
     )  # fmt: skip
@@ -133,6 +128,16 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
         agents=agents, access=access, hands=hands, breakglass=breakglass, certifying=certifying,
         reviews=reviews, usage=usage, sources=sources,
     )  # fmt: skip
+
+
+def _forgotten(
+    ground: Ground, withdrawing: Withdrawing, hands: Hands
+) -> dict[str, Callable[[Callable[[], bool]], object]]:
+    """What is over for so long that nothing is kept of it, once a day."""
+    return {
+        "withdrawals": lambda _stop: withdrawing.forget(),
+        "approvals": lambda _stop: request_service(ground, lambda: hands).forget(),
+    }
 
 
 def _ticks(
