@@ -374,7 +374,8 @@ def test_a_first_limit_widens_because_it_takes_the_place_of_a_person(limit: dict
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ((("lee", "mo"), 2), (("eve",), 1)), ((("lee", "mo"), 1), ((), 1)), (((), 2), ((), 1)), (((), 1), (("eve",), 1)),
+        ((("lee", "mo"), 2), (("eve",), 1)), ((("lee", "mo"), 1), ((), 1)),
+        (((), 2), ((), 1)), (((), 1), (("eve",), 1)),
     ],
 )  # fmt: skip
 def test_who_may_let_data_out_is_changed_by_a_person_also_where_no_threshold_asks_for_one(
