@@ -100,8 +100,9 @@ def test_a_request_is_read_as_it_was_written(scene: Scene) -> None:
     assert scene.rows(lambda rows: rows.sealed("arq_1")) == b"sealed"
     assert scene.rows(lambda rows: rows.asked_with("agent:bot", "i")) == rich
     assert scene.rows(lambda rows: rows.asked_with("agent:other", "i")) is None
-    assert scene.rows(lambda rows: rows.pending("b" * 64)) == rich
-    assert scene.rows(lambda rows: rows.waiting("bot")) == 1
+    assert scene.rows(lambda rows: rows.pending("b" * 64, "agent:bot")) == [rich]
+    assert scene.rows(lambda rows: rows.pending("b" * 64, "agent:other")) == []
+    assert scene.rows(lambda rows: rows.waiting("bot", NOON)) == 1
     assert [each.request for each in scene.rows(lambda rows: rows.newest(state=None, agent="bot", most=9))] == [
         "arq_2",
         "arq_1",
@@ -192,6 +193,16 @@ def test_a_delivery_is_kept_until_it_was_taken_or_given_up(scene: Scene) -> None
     assert max(waits) == 3600
     assert DAY // 2 < at - NOON < 2 * DAY
     assert due(FAR) == []
+
+
+def test_what_an_agent_gave_as_a_callback_holds_up_nobody_else(scene: Scene) -> None:
+    """An agent that gives receivers that never answer would keep mails and the pager of emergencies waiting."""
+    for way, due in (("callback", NOON), ("callback", NOON + 1), ("mail", NOON + 2), ("webhook", NOON + 3)):
+        scene.writer.change(
+            lambda tx, way=way, due=due: SqlDeliveries(tx.connection).add(way, "x", {}, due=Instant(due))
+        )
+    first = scene._read(lambda connection: SqlDeliveries(connection).due(FAR, 3))
+    assert [each.way for each in first] == ["mail", "webhook", "callback"]
 
 
 def test_of_two_nodes_that_use_it_at_once_one_does(postgres_url: str, opened: Callable[[Path | str], Database]) -> None:

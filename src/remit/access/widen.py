@@ -86,7 +86,7 @@ def _limits_widen(old: Rule, new: Rule) -> Iterator[str]:
     for argument, threshold in old.approval_above:
         if argument not in thresholds or thresholds[argument] > threshold:
             yield f"the approval threshold on {argument} is raised or removed"
-    if (old.approval_above or not old.limited) and not _approvers_within(old, new):
+    if not _approvers_within(old, new):  # also without a threshold: they are asked what may be carried out
         yield "others may approve, or fewer of them"
     if new.limited and not old.limited:
         # A limit looks like a narrowing, but a critical action without any needs a person for each call.

@@ -65,7 +65,7 @@ def approve(
         raise Malformed("an approval lasts 15 minutes at the most", try_="--for 15m")
     if by in request.yes:
         raise InvalidTaskState(f"{by} has said yes already; {request.approvers.quorum} are needed")
-    yes = (*request.yes, by)
+    yes = (*(each for each in request.yes if each in may), by)  # who decides no more has no word in it any more
     if not request.approvers.satisfied(yes):
         return replace(request, yes=yes)
     until = Instant(min(now + lasts, request.most))
@@ -99,6 +99,11 @@ def cancel(request: AccessRequest, *, by: str, may: Collection[str], now: Instan
         return replace(request, until=now, due=Instant(now + SAYS_FOR))  # a task is approved for ever
     _pending(request, now)
     return _closed(request, RequestState.CANCELLED, by, now)
+
+
+def failed(request: AccessRequest, *, note: str) -> AccessRequest:
+    """Nobody could answer it: it is over as it is asked."""
+    return _closed(request, RequestState.FAILED, "", request.asked, note)
 
 
 def moved(request: AccessRequest, *, now: Instant) -> AccessRequest:

@@ -21,7 +21,7 @@ from remit.policy.model import Answer, Approvers, Call, Code
 from remit.requests import answer as rules
 from remit.requests import dry
 from remit.requests.binding import Binder
-from remit.requests.model import LASTS, NEVER, AccessRequest, RequestState, UnknownTask
+from remit.requests.model import LASTS, AccessRequest, RequestState, UnknownTask
 from remit.requests.ports import DataKeys, Decider, Silence, Starter, Teller
 from remit.requests.sealed import closed, opened
 from remit.requests.sql import SqlRequests, text
@@ -103,24 +103,24 @@ class RequestService:
         call, now = wanted.call, self.clock.now()
         if wanted.token is not None:
             self.binder.check(wanted.token, call, now=now)
-        binding = self.binder.binding(call)
-        if (known := self.reader.read(lambda c: repeated(SqlRequests(c), wanted, binding))) is not None:
+        binding, on_behalf = self.binder.binding(call), self._behind(call)
+        if (known := self.reader.read(lambda c: repeated(SqlRequests(c), wanted, binding, on_behalf))) is not None:
             return known
         answer = self.decider.tried(call, self.decider.view(), now=now)
         dry.check_requestable(answer, person=wanted.token is None)
-        request = request_of(wanted, answer, binding=binding, on_behalf=self._behind(call), name=new_id("arq"), now=now)
+        request = request_of(wanted, answer, binding=binding, on_behalf=on_behalf, name=new_id("arq"), now=now)
         return self.writer.change(partial(self._asked, wanted=wanted, request=request, by=by))
 
     def _asked(self, tx: Transaction, wanted: Wanted, request: AccessRequest, by: Actor) -> AccessRequest:
         rows = SqlRequests(tx.connection)
-        if (known := repeated(rows, wanted, request.binding)) is not None:
+        if (known := repeated(rows, wanted, request.binding, request.on_behalf)) is not None:
             return known
-        if rows.waiting(request.agent) >= MOST_WAITING:
-            told = f"{MOST_WAITING} requests of {request.agent} wait for people already"
-            raise Conflict(told, try_="wait, or cancel some")
+        if rows.waiting(request.agent, request.asked) >= MOST_WAITING:
+            told = f"{MOST_WAITING} requests of {request.agent} wait for people already, or were taken back today"
+            raise Conflict(told, try_="wait until people have answered")
         people = rules.others(request, _people(tx.connection, request))
         if len(people) < request.approvers.quorum:
-            request = replace(request, state=RequestState.FAILED, decided=request.asked, note=_NOBODY, due=NEVER)
+            request = rules.failed(request, note=_NOBODY)
         arguments = wanted.call.arguments or {}
         rows.add(request, closed(self.data_keys, agent=request.agent, request=request.request, arguments=arguments))
         self._record(tx, None, request, "ask", by=by)
@@ -146,11 +146,19 @@ class RequestService:
         def apply(tx: Transaction) -> AccessRequest:
             before = _known(SqlRequests(tx.connection).find(name))
             asked = replace(before, approvers=approvers)
-            after = rules.approve(
-                asked, by=by.person, may=_people(tx.connection, asked), approval=new_id("apr"), lasts=lasts,
-                now=self.clock.now(), note=note,
-            )  # fmt: skip
-            return self._put(tx, before, after, "approve", by=by)
+            may, others = _people(tx.connection, asked), approvers != before.approvers
+            yes = partial(
+                rules.approve, by=by.person, approval=new_id("apr"), lasts=lasts, now=self.clock.now(), note=note
+            )
+            if others and by.person not in may:
+                # It was theirs while it had not started. Now it is known who decides: these are asked.
+                yes(before, may=_people(tx.connection, before))
+                after, change = asked, "route"
+            else:
+                after, change = yes(asked, may=may), "approve"
+            if others and after.state is RequestState.PENDING:
+                self.teller.asked(tx, after, rules.others(after, may))
+            return self._put(tx, before, after, change, by=by)
 
         return self.writer.change(apply)
 
@@ -221,11 +229,13 @@ class RequestService:
         call = dry.again(request, arguments)
         first = self._tried(call, dry.without(self.decider.view()))
         if first.denial is not None and first.denial.code is Code.ACTIVATION_LAPSED and first.denial.reactivation:
+            self._starts(request, by)
             self.starter().start(request.agent, request.purpose, request.action, by=by)
             first = self._tried(call, dry.without(self.decider.view()))
         now = self.clock.now()
-        # What the asking copy had read is not known of a question that nobody asks: then it is as it was asked.
-        approvers = request.approvers if first.denial is None else first.denial.approvers or ANYBODY
+        # What the asking copy had read is not known of a question that nobody asks, and what refuses it before people
+        # are needed does not say who: then it is as it was asked.
+        approvers = (first.denial and first.denial.approvers) or request.approvers
         then = self._tried(call, dry.with_all(self.decider.view(), call, request, approvers, now=now))
         if dry.hopeless(then) and then.denial is not None:
             raise Conflict(
@@ -233,6 +243,14 @@ class RequestService:
                 try_="a boundary that covers it: remit apply DIR --approve, then approve this",
             )
         return approvers
+
+    def _starts(self, request: AccessRequest, by: Actor) -> None:
+        """See that it is theirs to start. Who is named for single calls undoes nothing that its owner has to."""
+        if by.person not in self.may(replace(request, approvers=ANYBODY)):
+            raise Conflict(
+                f"{request.action} has to be started first, by who answers for {request.principal}",
+                try_=f"remit activation start {request.principal} {request.action}",
+            )
 
     def _tried(self, call: Call, view: Any) -> Answer:  # noqa: ANN401 - the decider's own
         return self.decider.tried(call, view, now=self.clock.now())

@@ -6,21 +6,23 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from remit.kernel.canonical import canonical
-from remit.kernel.clock import Instant
+from remit.kernel.clock import DAY, Instant
 from remit.kernel.names import ActionName, AgentName, PurposeName
 from remit.policy.approved import Standing
 from remit.policy.model import Approvers
 from remit.requests.answer import standing
-from remit.requests.model import NEVER, AccessRequest, RequestState
+from remit.requests.model import KEPT_FOR, NEVER, AccessRequest, RequestState
 from remit.storage.request_schema import access_requests, approval_uses
 
 _PLAIN = (
     "principal", "purpose", "action", "code", "asked", "open_until", "on_behalf", "why", "decided", "decided_by",
     "note", "most", "callback", "callback_state", "idem_body",
 )  # fmt: skip
+
+_BY_NOBODY = (RequestState.CANCELLED.value, RequestState.FAILED.value)
 
 
 class SqlRequests:
@@ -55,19 +57,19 @@ class SqlRequests:
         found = self._all(query.order_by(access_requests.c.request.desc()).limit(1))
         return found[0] if found else None
 
-    def pending(self, binding: str) -> AccessRequest | None:
-        """The request about this very call that people have not answered."""
+    def pending(self, binding: str, asker: str) -> list[AccessRequest]:
+        """The requests of an asker about this very call that people have not answered."""
+        of = access_requests.c
         query = select(access_requests).where(
-            access_requests.c.binding == binding, access_requests.c.state == RequestState.PENDING.value
+            of.binding == binding, of.asker == asker, of.state == RequestState.PENDING.value
         )
-        found = self._all(query.limit(1))
-        return found[0] if found else None
+        return self._all(query.order_by(of.request))
 
-    def waiting(self, agent: str) -> int:
-        """How many of an agent's are pending."""
-        query = select(func.count()).where(
-            access_requests.c.agent == agent, access_requests.c.state == RequestState.PENDING.value
-        )
+    def waiting(self, agent: str, now: Instant) -> int:
+        """How many of an agent's are pending, or ended within a day without anybody's word."""
+        of = access_requests.c
+        ended = and_(of.state.in_(_BY_NOBODY), of.gone > now + KEPT_FOR - DAY)
+        query = select(func.count()).where(of.agent == agent, or_(of.state == RequestState.PENDING.value, ended))
         return int(self._connection.execute(query).scalar_one())
 
     def newest(self, *, state: str | None, agent: str | None, most: int) -> list[AccessRequest]:

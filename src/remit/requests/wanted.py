@@ -32,7 +32,7 @@ class Wanted:
         return sha256(self.key.encode("utf-8")).hexdigest() if self.key else ""
 
 
-def repeated(rows: SqlRequests, wanted: Wanted, binding: str) -> AccessRequest | None:
+def repeated(rows: SqlRequests, wanted: Wanted, binding: str, on_behalf: str) -> AccessRequest | None:
     """The request that this is, once more: by its key, or because the very call waits for people already.
 
     Raises:
@@ -43,8 +43,8 @@ def repeated(rows: SqlRequests, wanted: Wanted, binding: str) -> AccessRequest |
         if known.idem_body != sha256(wanted.body).hexdigest():
             raise DuplicateRequest("that Idempotency-Key was used for another request", try_="use a new key")
         return known
-    pending = rows.pending(binding)
-    return pending if pending is not None and pending.asker == wanted.asker else None
+    # What waits for one person is not what another lets the agent do: who may approve it differs.
+    return next((each for each in rows.pending(binding, wanted.asker) if each.on_behalf == on_behalf), None)
 
 
 def request_of(

@@ -125,7 +125,7 @@ class Notifying:
                 if self.mailing is None:
                     return "there is no relay any more"
                 await asyncio.to_thread(self.mailing.send, delivery)
-        except (RemitError, OSError, smtplib.SMTPException, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - one that cannot be sent holds up no other
             return repr(error)[:300]
         return ""
 

@@ -369,3 +369,20 @@ def test_a_first_limit_widens_because_it_takes_the_place_of_a_person(limit: dict
     # Beside another limit it only narrows, but for starting by itself.
     beside = list(rule_widens(replace(BARE, rate=BASE.rate), replace(BARE, **({"rate": BASE.rate} | limit))))
     assert bool(beside) == ("first_use" in limit)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((("lee", "mo"), 2), (("eve",), 1)), ((("lee", "mo"), 1), ((), 1)),
+        (((), 2), ((), 1)), (((), 1), (("eve",), 1)),
+    ],
+)  # fmt: skip
+def test_who_may_let_data_out_is_changed_by_a_person_also_where_no_threshold_asks_for_one(
+    before: tuple[tuple[str, ...], int], after: tuple[tuple[str, ...], int]
+) -> None:
+    """These people are asked for what a run would carry out: whoever writes boundaries would name themselves."""
+    old, new = (
+        replace(BASE, approval_above=(), approval_by=by, approval_quorum=quorum) for by, quorum in (before, after)
+    )
+    assert list(rule_widens(old, new)) == ["others may approve, or fewer of them"]

@@ -111,3 +111,21 @@ def test_a_relay_that_is_not_there_is_a_failure_like_any_other() -> None:
     desk.tell(MAIL, "dana@example.test", subject="s", text="t")
     assert desk.round() == 0
     assert desk.left()[0].tries == 1
+
+
+def test_what_cannot_be_sent_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that breaks the mail library would have everything else told again every second, and nothing kept."""
+    desk = Desk(mailing=Mailing(host="127.0.0.1", port=1, sender="remit@example.test"))
+    sent: list[str] = []
+
+    async def posted(_: Notifying, delivery: Any) -> str:
+        sent.append(delivery.target)
+        return ""
+
+    monkeypatch.setattr(Notifying, "_post", posted)
+    desk.tell(MAIL, "a@[x.test", subject="s", text="t")
+    desk.tell(WEBHOOK, HOOK)
+    assert desk.round() == 1
+    desk.round()
+    assert sent == [HOOK]
+    assert [(each.way, each.tries) for each in desk.left()] == [(MAIL, 1)]
