@@ -20,6 +20,7 @@ from remit.cli.main import app
 from remit.kernel.canonical import parse
 from remit.kernel.clock import Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, IntegrityFailed
+from remit.kernel.names import BoundaryName
 from remit.policy import history
 from remit.policy.cedar import CedarEngine
 from remit.policy.compiled import CompiledEngine
@@ -211,7 +212,7 @@ def test_what_does_not_come_out_as_it_was_recorded_is_told(world: ReplayWorld, m
         found = decide(call, view, now=now)
         if found.answer.allowed:
             return replace(found, facts={"more": 1})
-        return replace(found, answer=Answer(boundary="pay", boundary_version=1))
+        return replace(found, answer=Answer(boundary=BoundaryName("pay"), boundary_version=1))
 
     world.call("payments/list_invoices")
     with monkeypatch.context() as altered:
@@ -309,6 +310,11 @@ def test_the_command_beside_the_data(world: ReplayWorld, tmp_path: Path) -> None
     assert "1 would be let through" in shown.stdout
     narrow = CliRunner().invoke(app, ["policy", "simulate", tree, *given], standalone_mode=False)
     assert narrow.return_value == 0
+    nobody = CliRunner().invoke(
+        app, ["policy", "simulate", tree, *given, "--agent", "invoice-bto"], standalone_mode=False
+    )
+    assert "0 of 0 decisions" in nobody.stdout
+    assert "that says nothing of the change" in nobody.stdout
 
 
 def test_what_a_run_did_before_is_read_again(world: ReplayWorld) -> None:
