@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,17 @@ from remit.audit.log import Log
 from remit.audit.states import States
 from remit.cli.main import app
 from remit.kernel.canonical import parse
+from remit.kernel.clock import Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, IntegrityFailed
+from remit.kernel.names import BoundaryName
+from remit.policy import history
 from remit.policy.cedar import CedarEngine
 from remit.policy.compiled import CompiledEngine
+from remit.policy.decide import decide
+from remit.policy.model import Answer, Call, Proposal
 from remit.policy.simulate import Part, Range, part_from, report
-from remit.server import http_simulate, simulating
+from remit.policy.view import View
+from remit.server import http_simulate, simulating, state
 from remit.server.door import Ask
 from remit.server.http_simulate import Simulating
 from remit.server.state import _backfill
@@ -110,6 +117,21 @@ def test_the_files_of_a_candidate_take_the_place_of_their_namesakes_at_every_epo
     assert found["uncounted"] == 0
 
 
+def test_a_candidate_that_could_not_have_stood_beside_what_stood_says_so(world: ReplayWorld) -> None:
+    world.tree.policies["policies/money.cedar"] = FORBID + ";"
+    world.apply()
+    world.call("payments/list_invoices")
+    world.tree.policies["policies/limits.cedar"] = world.tree.policies.pop("policies/money.cedar")
+    world.apply(prune=True)
+    world.call("payments/list_invoices")
+    same = [{"kind": "policy", "file": "policies/limits.cedar", "text": FORBID + ";"}]
+    with pytest.raises(ConfigInvalid, match=r"stood at the time .* @id 'no-usd' is taken") as refused:
+        world.simulate(Asked(same))
+    assert "--prune" in (refused.value.try_ or "")
+    own = {"kind": "boundary", "spec": world.tree.boundary, "file": "b.yaml", "line": 1}
+    assert world.simulate(Asked([*same, own], prune=True))["flips"] == []
+
+
 def test_a_boundary_that_would_be_narrower(world: ReplayWorld) -> None:
     world.call("payments/transfer", PAY)
     world.call("payments/transfer", MUCH)
@@ -169,6 +191,8 @@ def test_the_report_is_the_same_however_the_work_is_divided(
     monkeypatch.setattr(simulating, "_PIECE", 7)
     assert world.simulate(asked) == whole
     assert world.simulate(asked, processes=2) == whole
+    monkeypatch.setattr(history, "_KEPT", 2)
+    assert world.simulate(asked) == whole
     assert world.simulate(asked, within=within_of("2026-11-25T00:00:01Z", None, None))["digest"] != whole["digest"]
 
 
@@ -179,6 +203,31 @@ def test_a_plan_on_another_base_is_stale(world: ReplayWorld) -> None:
     world.apply()
     with pytest.raises(Conflict, match="not those that the plan was made on"):
         world.simulate(plan=base)
+
+
+def test_what_does_not_come_out_as_it_was_recorded_is_told(world: ReplayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: a server that somebody altered let through what no boundary does. A sound one says so afterwards."""
+
+    def other(call: Call, view: View, *, now: Instant) -> Proposal:
+        found = decide(call, view, now=now)
+        if found.answer.allowed:
+            return replace(found, facts={"more": 1})
+        return replace(found, answer=Answer(boundary=BoundaryName("pay"), boundary_version=1))
+
+    world.call("payments/list_invoices")
+    with monkeypatch.context() as altered:
+        altered.setattr("remit.policy.service.decide", other)
+        assert [world.call(*each) for each in (("payments/transfer", TOO_MUCH), ("payments/list_invoices",))] == [
+            "allow", "allow",
+        ]  # fmt: skip
+    found = world.simulate(Asked(lapsed=[["invoice-bot", "payments/list_invoices"]]))
+    assert (found["decisions"], found["reproduced"], found["flips"]) == (3, 1, [])
+    assert [each["how"] for each in found["differs"]] == [
+        "decision was 'allow', and comes out as 'deny'",
+        "the details of the answer come out otherwise",
+    ]
+    given = ["--data", str(world.folder), "--keyfile", str(world.opens.path), "--processes", "1"]
+    assert CliRunner().invoke(app, ["policy", "simulate", *given], standalone_mode=False).return_value == 8
 
 
 def test_another_engine_proves_nothing(world: ReplayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,12 +258,15 @@ def test_a_past_that_was_rewritten_is_not_believed(world: ReplayWorld, body: str
         world.simulate()
 
 
-def test_what_stood_before_bodies_were_kept_is_kept_at_the_next_start(world: ReplayWorld) -> None:
+def test_what_stood_before_bodies_were_kept_is_kept_at_the_next_start(
+    world: ReplayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.database.writer.change(lambda tx: tx.connection.exec_driver_sql("DELETE FROM bodies") and None)
     states = States(world.keys, world.database.reader)
-    assert world.database.reader.read(states.incomplete)
+    assert len(world.database.reader.read(states.unkept)) > 3
+    monkeypatch.setattr(state, "_STEP", 3)
     _backfill(world.database, states)
-    assert not world.database.reader.read(states.incomplete)
+    assert world.database.reader.read(states.unkept) == []
     world.call("payments/transfer", PAY)
     found = world.simulate()
     assert (found["decisions"], found["reproduced"]) == (1, 1)
@@ -258,6 +310,11 @@ def test_the_command_beside_the_data(world: ReplayWorld, tmp_path: Path) -> None
     assert "1 would be let through" in shown.stdout
     narrow = CliRunner().invoke(app, ["policy", "simulate", tree, *given], standalone_mode=False)
     assert narrow.return_value == 0
+    nobody = CliRunner().invoke(
+        app, ["policy", "simulate", tree, *given, "--agent", "invoice-bto"], standalone_mode=False
+    )
+    assert "0 of 0 decisions" in nobody.stdout
+    assert "that says nothing of the change" in nobody.stdout
 
 
 def test_what_a_run_did_before_is_read_again(world: ReplayWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.interaction.apply_world import DANA
 from tests.interaction.kept_world import OnDisk
 from tests.interaction.replay_world import ReplayWorld
 
+from remit.audit.states import rows_of
 from remit.enforcement import authzen
 from remit.enforcement.model import Point
 from remit.enforcement.own_types import OwnTypes
@@ -115,6 +117,21 @@ def test_questions_about_the_organisations_own_types_are_counted_apart(world: Re
     assert (found["decisions"], found["reproduced"], found["differs"]) == (2, 1, [])
     assert found["not_replayable"] == {"own_types": 1}
     assert world.simulate(within=Range(agent="invoice-bot"))["decisions"] == 1
+
+
+def test_of_what_is_declared_nothing_is_kept_for_replays(world: ReplayWorld) -> None:
+    """There are people in it, no agent's call is decided on it, and what is kept for replays is never erased."""
+    people = '[{"uid": {"type": "Docs::User", "id": "ann"}}]'
+    world.tree.declared = {
+        ("schema", "policies/docs.cedarschema"): SCHEMA,
+        ("entities", "entities/people.json"): people,
+    }
+    world.apply()
+    world.call("payments/list_invoices")
+    kept = world.database.reader.read(lambda connection: list(rows_of(connection)("SELECT body FROM bodies", ())))
+    assert kept
+    assert not [body for (body,) in kept if b"Docs" in zlib.decompress(body)]
+    assert world.simulate()["reproduced"] == 1
 
 
 def test_policies_about_own_types_are_validated_against_what_is_declared(world: ReplayWorld) -> None:

@@ -9,7 +9,8 @@ A column that is NULL is left out, so a nullable column that comes later changes
 object without rows has the digest "".
 
 What is hashed is kept of objects that decisions read (`READ`): so a decision can be made again on the state as it was,
-and the signed log says whether that is the state that was.
+and the signed log says whether that is the state that was. Not of what the organisation declares of its own types: no
+agent's call is decided on it, and there are people in it.
 
 Not here: counters and activations, which decisions write themselves, sessions (instances, runs)
 and what is sealed by itself (keys).
@@ -27,9 +28,7 @@ from typing import Any
 
 import msgspec
 
-READ = frozenset(
-    {"owner", "agent", "risk", "purpose", "boundary", "server", "policy", "opening", "freeze", "declaration"}
-)
+READ = frozenset({"owner", "agent", "risk", "purpose", "boundary", "server", "policy", "opening", "freeze"})
 _VERSION = b"remit/state/v1"
 GONE = ""  # the digest of what has no rows
 _encode = msgspec.json.Encoder().encode

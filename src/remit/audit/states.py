@@ -159,17 +159,15 @@ class States:
         self._write(tx.connection, Total())
         return True
 
-    def backfill(self, tx: Transaction, most: int) -> int:
-        """Keep the bodies of up to `most` objects that stood before bodies were kept; how many there were."""
+    def unkept(self, connection: Connection) -> list[Named]:
+        """The objects that stood before bodies were kept."""
+        return bodies.missing(rows_of(connection))
+
+    def backfill(self, tx: Transaction, named: Collection[Named]) -> None:
+        """Keep the bodies of these objects as they are."""
         rows = rows_of(tx.connection)
-        named = bodies.missing(rows)[:most]
         found = [body_now(rows, *each) for each in named]
         bodies.keep(tx.connection, {digest_of(body): body for body in found})
-        return len(named)
-
-    def incomplete(self, connection: Connection) -> bool:
-        """Whether bodies are missing."""
-        return bool(bodies.missing(rows_of(connection)))
 
     def strays(self, connection: Connection) -> dict[Named, tuple[str | None, str]]:
         """What is not as the log says: (digest by the newest entry, digest now) by object. Reads the whole log."""

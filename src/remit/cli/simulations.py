@@ -108,7 +108,8 @@ def tell(found: Mapping[str, Any], *, json: bool) -> None:
 
 def _flips(found: Mapping[str, Any]) -> None:
     counts = ", ".join(f"{many} {_WORDS[change]}" for change, many in found["changes"].items())
-    data_text(counts or "nothing would have been answered otherwise")
+    none = "nothing would have been answered otherwise" if found["reproduced"] else "that says nothing of the change"
+    data_text(counts or none)
     flips = found["flips"]
     if flips:
         table(

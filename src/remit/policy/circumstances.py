@@ -46,6 +46,7 @@ class Read:
     setting: Setting | None = None
     used: dict[str, int | None] = field(default_factory=dict)
     approvals: tuple[tuple[Standing, str], ...] = ()  # what people were asked for, and the decision that used it
+    complete: bool = False  # whether `unread.py` has added what the decision itself did not come to read
 
 
 @dataclass(frozen=True, slots=True)

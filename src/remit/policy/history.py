@@ -23,12 +23,7 @@ from remit.storage.every_table import metadata
 
 _ALWAYS = Instant(2**62)  # the database of the past is always in reach
 _KEPT = 256  # views; a decision is made on one that is seconds old at most, so few are asked for out of order
-_SHARED = {
-    "policy": "policies",
-    "opening": "openings",
-    "freeze": "freezes",
-    "declaration": "declarations",
-}  # read anew as a whole
+_SHARED = {"policy": "policies", "opening": "openings", "freeze": "freezes"}  # read anew as a whole
 
 
 class Change(NamedTuple):
@@ -131,6 +126,8 @@ class Past:
             self._files[view.organisation.serial] = dict(self._source.policies(self._connection))
         if len(self._views) > _KEPT:
             del self._epochs[0], self._views[0]
+            standing = {each.organisation.serial for each in self._views}
+            self._files = {serial: files for serial, files in self._files.items() if serial in standing}
 
     def _put(self, what: str, name: str, digest: str) -> list[str]:
         """Bring the rows of one object into place; the topics that a server would have heard."""

@@ -18,7 +18,7 @@ from remit.access.zones import version
 from remit.audit.opened import Opened
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import parse_date_end, rfc3339
-from remit.kernel.errors import IntegrityFailed, Malformed
+from remit.kernel.errors import ConfigInvalid, IntegrityFailed, Malformed
 from remit.policy.circumstances import Circumstances, kept, read_back
 from remit.policy.entitlement import key_of
 from remit.policy.history import Past
@@ -78,9 +78,18 @@ class Candidate:
             would = self.files(files)
             # Numbers below nothing: no organisation of the past has the same, and slices are kept by it.
             same = would == dict(files)
-            made = view.organisation if same else read(would, self.engine, serial=-1 - len(self._organisations))
+            made = view.organisation if same else self._read(would, serial=-1 - len(self._organisations))
             self._organisations[serial] = made
         return self._organisations[serial]
+
+    def _read(self, would: Mapping[str, str], *, serial: int) -> Organisation:
+        try:
+            return read(would, self.engine, serial=serial)
+        except ConfigInvalid as error:
+            raise ConfigInvalid(
+                f"beside what stood at the time of some decision: {error.public}",
+                try_="--prune, if nothing else would stand; or --since, for the decisions after that",
+            ) from error
 
     def _touches(self, record: AgentRecord) -> bool:
         if self.prune and record.boundaries:

@@ -6,7 +6,7 @@ that policy can only be said later if the entitlement is kept as it was then.
 
 from __future__ import annotations
 
-from remit.policy.approved import asked_of
+from remit.policy.approved import APPROVED, asked_of, bound_to
 from remit.policy.circumstances import Read
 from remit.policy.delegated import acting
 from remit.policy.entitlement import key_of
@@ -17,9 +17,13 @@ from remit.policy.view import View
 
 
 def completed(call: Call, read: Read, view: View) -> Read:
-    """`read`, with the entitlement and the counters of every boundary that names the action."""
-    if call.tool is None:
+    """`read`, with the entitlement and the counters of every boundary that names the action.
+
+    Once: a call that finds its approval used when it is to be committed was decided on what was known before.
+    """
+    if call.tool is None or read.complete:
         return read
+    read.complete = True
     if read.setting is None:
         _entitlement(call, read, view)
     record = acting(view, call.caller)
@@ -27,9 +31,14 @@ def completed(call: Call, read: Read, view: View) -> Read:
         for limit in grant.limits:
             if limit.key not in read.used:
                 read.used[limit.key] = view.counters.used(limit.key, window_of(limit, read.now))
-    read.approvals = tuple(
-        (each, each.used or view.consumed.get(each.request, "")) for each in view.approvals.get(asked_of(call), ())
-    )
+    if known := view.approvals.get(asked_of(call)):
+        # Of what was asked about other arguments, only that a person said yes to it can ever speak (`approved.py`).
+        binding = view.mac(bound_to(call))
+        read.approvals = tuple(
+            (each, each.used or view.consumed.get(each.request, ""))
+            for each in known
+            if each.binding == binding or each.state == APPROVED
+        )
     return read
 
 

@@ -68,9 +68,10 @@ def open_state(settings: Settings, database: Database, states: States, records: 
 
 def _backfill(database: Database, states: States) -> None:
     """Once after an upgrade: what stands is kept, so that decisions from here on can be made again."""
-    if database.reader.read(states.incomplete):
-        while database.writer.change(lambda tx: states.backfill(tx, _STEP)) == _STEP:
-            pass
+    named = database.reader.read(states.unkept)
+    for at in range(0, len(named), _STEP):
+        part = named[at : at + _STEP]
+        database.writer.change(lambda tx, part=part: states.backfill(tx, part))  # type: ignore[misc]
 
 
 def _unsealed(connection: Connection) -> str:
