@@ -41,7 +41,7 @@ class Tested:
         """Of each test, whether it cannot be an error once those before it are true."""
         known: list[Term] = []
         for test in self.tests:
-            yield _sound(test, known, validated=self.validated, own=_own(known))
+            yield _sound_truth(test, known, validated=self.validated, own=_own(known))
             known.append(test)
 
 
@@ -160,7 +160,7 @@ def _sound(term: Term, known: list[Term], *, validated: bool, own: bool) -> bool
     if word in {"&&", "||"}:
         seen = list(known)
         for each in term[1:]:
-            if not _sound(each, seen, validated=validated, own=own):
+            if not _sound_truth(each, seen, validated=validated, own=own):
                 return False
             seen.append(each if word == "&&" else negation(each))
         return True
@@ -168,19 +168,30 @@ def _sound(term: Term, known: list[Term], *, validated: bool, own: bool) -> bool
         return _truth(term[1]) and sound(term[1])
     if word == ".":
         return _there(term, known, validated=validated, own=own)
+    # Without the types of a validated policy, an argument may be of any: one that a server changed later, too.
     if word == "has":
-        return sound(term[1]) and (validated or place(term[1]) is not None)
+        record = term[1][0] == "var" or (own and place(term[1]) == ("context", "input"))
+        return sound(term[1]) and (validated or record)
     if word == "is":
-        return sound(term[1])
+        return sound(term[1]) and (validated or term[1][0] == "var")
     if word == "set":
         return all(sound(each) for each in term[1])
     if word in {"==", "in"} or (word == "contains" and term[1][0] == "set"):
-        entities = word != "in" or validated or term[1][0] == "var"
+        entities = word != "in" or validated or (term[1][0] == "var" and _entities(term[2]))
         return entities and sound(term[1]) and sound(term[2])
     # With the types of a validated policy, nothing but these two can be wrong with a comparison.
     if word in ORDERS or word in {"contains", "containsAll", "containsAny"}:
         return validated and sound(term[1]) and sound(term[2])
     return validated and word in {"like", "isEmpty"} and sound(term[1])
+
+
+def _sound_truth(term: Term, known: list[Term], *, validated: bool, own: bool) -> bool:
+    """Whether a term is true or false, and nothing else, where all of `known` are true."""
+    return (validated or _truth(term)) and _sound(term, known, validated=validated, own=own)
+
+
+def _entities(term: Term) -> bool:
+    return term[0] == "set" and all(each[:2] == ("lit", "entity") for each in term[1])
 
 
 def _truth(term: Term) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ _METHODS: Final = {
     "greaterThanOrEqual": ">=",
 }
 ORDERS: Final = frozenset(_FLIPPED)
+_NUMBERS: Final = frozenset({"long", "datetime"})  # what `<` compares; decimals have methods
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?(Z|[+-][0-9]{4}))?\Z", re.ASCII
 )
@@ -106,9 +107,7 @@ def term_of(node: Any) -> Term:  # noqa: ANN401, PLR0911 - any JSON value; one f
     if word == "Var":
         return ("var", parts)
     if word in {"&&", "||"}:
-        both = (term_of(parts["left"]), term_of(parts["right"]))
-        flat = conjuncts(("&&", *both)) if word == "&&" else disjuncts(("||", *both))
-        return (word, *flat) if len(flat) > 1 else flat[0] if flat else TRUE
+        return _joined(word, term_of(parts["left"]), term_of(parts["right"]))
     if word == "!":
         return negation(term_of(parts["arg"]))
     if word in {".", "has"}:
@@ -116,11 +115,19 @@ def term_of(node: Any) -> Term:  # noqa: ANN401, PLR0911 - any JSON value; one f
     if word in {"==", "!="}:
         equal = ("==", *_literal_last(term_of(parts["left"]), term_of(parts["right"])))
         return equal if word == "==" else negation(equal)
-    if word in ORDERS:
-        return _order(word, term_of(parts["left"]), term_of(parts["right"]))
+    if word in ORDERS and _are(both := (term_of(parts["left"]), term_of(parts["right"])), _NUMBERS):
+        return _order(word, *both)
     if word in _METHODS and len(parts) == 2:  # noqa: PLR2004 - a method's receiver and its one argument
-        return _order(_METHODS[word], term_of(parts[0]), term_of(parts[1]), "decimal")
+        both = (term_of(parts[0]), term_of(parts[1]))
+        return _order(_METHODS[word], *both, "decimal") if _are(both, {"decimal"}) else _other(word, parts)
     return _other(word, parts)
+
+
+def _joined(word: str, left: Term, right: Term) -> Term:
+    flat = conjuncts(("&&", left, right)) if word == "&&" else disjuncts(("||", left, right))
+    if len(flat) == 1 and flat[0][0] not in _TRUTHS:
+        return (word, TRUE, flat[0])  # an error where it is no boolean
+    return (word, *flat) if len(flat) > 1 else flat[0] if flat else TRUE
 
 
 def _other(word: str, parts: Any) -> Term:  # noqa: ANN401, PLR0911 - any JSON value; one for each word
@@ -145,6 +152,11 @@ def _other(word: str, parts: Any) -> Term:  # noqa: ANN401, PLR0911 - any JSON v
 def _glob(part: Any) -> str | None:  # noqa: ANN401 - any JSON value
     """One character, or None for what stands for any text."""
     return part["Literal"] if isinstance(part, Mapping) else None
+
+
+def _are(terms: tuple[Term, Term], kinds: Collection[str]) -> bool:
+    """Whether those that are literals are of what is compared so. All others are an error, and not for here."""
+    return all(each[0] != "lit" or each[1] in kinds for each in terms)
 
 
 def _order(word: str, left: Term, right: Term, kind: str = "") -> Term:

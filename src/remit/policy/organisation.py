@@ -15,7 +15,7 @@ from typing import Any, Final
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import ConfigInvalid
 from remit.policy import schema
-from remit.policy.declared.index import ANY, About, Index, Key, applies, depth
+from remit.policy.declared.index import ANY, About, Index, Key, Uid, applies, depth, looked_at
 from remit.policy.ports import Engine
 
 _NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
@@ -36,6 +36,7 @@ class Policy:
     text: str
     cedar: Mapping[str, Any]
     depth: int = 0  # how many steps from entity to entity it can look
+    names: frozenset[Uid] = frozenset()  # the entities that it looks at by name
 
     @property
     def forbids(self) -> bool:
@@ -136,7 +137,9 @@ def _read_file(file: str, text: str, engine: Engine, known: Mapping[str, Mapping
         cedar = made[statement] if statement in made else known[statement]
         annotations = cedar.get("annotations", {})
         name = annotations.get("id") or f"{file.removesuffix('.cedar')}:{number}"
-        yield Policy(name, annotations.get("title"), file, line, statement, cedar, depth(cedar.get("conditions")))
+        title, conditions = annotations.get("title"), cedar.get("conditions")
+        names = frozenset(looked_at(conditions))
+        yield Policy(name, title, file, line, statement, cedar, depth(conditions), names)
     _check_whole(file, text, len(found), engine)
 
 

@@ -31,6 +31,7 @@ from remit.policy.schema import input_schema
 from remit.policy.trial import Trial
 from remit.policy.view import View, agent_record, server_record
 
+_PLACES: Final = 32  # bits: more than there are policies
 _TRIED: Final = 300  # calls asked about to find arguments that a policy lets through
 
 
@@ -158,14 +159,17 @@ def _later_or_less(call: Call, view: View, denial: Denial, now: Instant) -> Iter
 
 def _past_a_policy(call: Call, view: View, denial: Denial, now: Instant) -> Iterator[Way]:
     """Other arguments, another purpose, or the policy gone."""
-    policy = next((each for each in view.organisation.policies if each.id == denial.policy), None)
+    found = enumerate(view.organisation.policies)
+    place, policy = next((each for each in found if each[1].id == denial.policy), (0, None))
     if policy is None:
         return
     if (other := _let_through(call, view, tests(policy.cedar), now)) is not None:
         yield other
     yield from _other_purpose(call, view, denial, now)
     kept = tuple(each for each in view.organisation.policies if each is not policy)
-    without = replace(view.organisation, policies=kept, serial=-1)
+    # Slices are kept under the serial: it is of these policies without this one, and of no others.
+    serial = -1 - (view.organisation.serial << _PLACES) - place
+    without = replace(view.organisation, policies=kept, serial=serial)
     yield Way(
         what=f"were the policy {policy.id} not in force", who="operator", call=call,
         view=replace(view, organisation=without), now=now, needs=f"a change of {policy.file}:{policy.line}",

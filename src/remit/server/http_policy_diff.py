@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from remit.access.draft import History
 from remit.access.sql import SqlBoundaries
 from remit.kernel.clock import Clock
 from remit.kernel.names import BoundaryName
@@ -55,20 +56,16 @@ class PolicyDiff:
             prepare=self.policy.prepare,
         )
 
-        def query(connection: Connection) -> dict[str, Any]:
-            stored = SqlPolicies(connection).all()
-            rows = comparing.rows(stored, new.files if prune else stored | dict(new.files), ground)
+        def query(connection: Connection) -> tuple[dict[str, str], dict[str, History], list[BoundaryName]]:
             versions = SqlBoundaries(connection)
-            rows += policy_diff.boundaries_in_force(
-                new,
-                lambda name: versions.history(BoundaryName(name)),
-                view.server,
-                ground,
-                view.organisation,
-            )
-            if prune:
-                gone = [name for name in versions.open_names() if name not in new.drafts]
-                rows += [boundary_row(name, "prune", (), None, file="", line=0) for name in gone]
-            return policy_diff.told(rows, against="in force")
+            history = {name: versions.history(BoundaryName(name)) for name in new.drafts}
+            return SqlPolicies(connection).all(), history, versions.open_names()
 
-        return self.reader.read(query)
+        stored, history, names = self.reader.read(query)
+        # Trying calls takes seconds, and reads what their agents have: no connection is held meanwhile.
+        rows = comparing.rows(stored, new.files if prune else stored | dict(new.files), ground)
+        rows += policy_diff.boundaries_in_force(new, history.__getitem__, view.server, ground, view.organisation)
+        if prune:
+            gone = [name for name in names if name not in new.drafts]
+            rows += [boundary_row(name, "prune", (), None, file="", line=0) for name in gone]
+        return policy_diff.told(rows, against="in force")

@@ -327,3 +327,46 @@ def test_the_slice_answers_as_the_whole_set_does(statements: list[str], user: st
     whole = engine.ask(Slice(policies, engine.entities(list(rows.values()), schema), schema, request), "{}")
     assert (found.denial is None) == (whole.ruling.value == "allow")
     assert found.policies == whole.reasons
+
+
+AROUND = """namespace D {
+  entity Group in [Group] = { lead?: User };
+  entity User in [Group] = { team?: Group } tags User;
+  entity Doc;
+  action read appliesTo { principal: User, resource: Doc };
+}
+"""
+# Bo leads ann's team, and is suspended.
+LED: list[dict[str, Any]] = [
+    entity("Group", "suspended"),
+    entity("Group", "team", lead={"__entity": uid("User", "bo")}),
+    entity("User", "ann", uid("Group", "team"), team={"__entity": uid("Group", "team")})
+    | {"tags": {"stand-in": {"__entity": uid("User", "bo")}}},
+    entity("User", "bo", uid("Group", "suspended")),
+]
+
+
+@pytest.mark.parametrize(
+    ("where", "stopped"),
+    [
+        # What ann is in and what she names are the same: it is looked at all the same.
+        ('principal has team && principal.team has lead && principal.team.lead in D::Group::"suspended"', True),
+        ('principal.hasTag("stand-in") && principal.getTag("stand-in") in D::Group::"suspended"', True),
+        ('D::User::"bo" in D::Group::"suspended"', True),
+        ('D::User::"bo" in [D::Group::"suspended"]', True),
+        ('D::Group::"team" has lead && D::Group::"team".lead in D::Group::"suspended"', True),
+        ('(if principal == D::User::"ann" then D::User::"bo" else principal) in D::Group::"suspended"', True),
+        ('D::User::"ann" in D::Group::"suspended"', False),
+    ],
+)
+def test_whatever_a_forbid_looks_at_is_there(where: str, *, stopped: bool) -> None:
+    """Attack: an entity that is not there is in nothing and has nothing, and so a forbid would pass it over."""
+    files = {"d.cedarschema": Declaration(Part.SCHEMA, AROUND), "d.json": Declaration(Part.ENTITIES, json.dumps(LED))}
+    declared = reading.read(files, ENGINE, serial=1)
+    text = f"permit (principal, action, resource); forbid (principal, action, resource) when {{ {where} }};"
+    rules = organisation.read({"d.cedar": text}, ENGINE, serial=1)
+    organisation.check(rules, dict(declared.schema), ENGINE)
+    found = Judge(ENGINE).judge(
+        Asked(subject=Thing("D::User", "ann"), action="read", resource=Thing("D::Doc", "plan")), declared, rules
+    )
+    assert code(found) == ("forbidden_by_policy" if stopped else None)

@@ -121,3 +121,13 @@ def test_arguments_of_ones_own_may_be_outside(build: Build) -> None:
     call = build.call(arguments={"amount": 900, "currency": "EUR"})
     found = standing(call, view, decide(call, view, now=build.NOON))
     assert (found.access, found.code) == (Access.OUTSIDE_LIMITS, "constraint_violated")
+
+
+def test_what_was_tried_without_another_policy_is_not_taken_for_this_one(build: Build) -> None:
+    """The engine's parsed slices outlive a change of policies, and a second question."""
+    said: dict[str, Any] = {"arguments": {"amount": 5, "currency": "EUR"}}
+    alone = build.view(policies=EURO + ";")
+    assert ways(build, alone, **said) == {"were the policy eu not in force": None}
+    both = build.view(policies=f"{EURO};{EURO.replace('eu', 'more')};").organisation
+    changed = replace(alone, organisation=replace(both, serial=alone.organisation.serial + 1))
+    assert ways(build, changed, **said) == {"were the policy eu not in force": "forbidden_by_policy"}

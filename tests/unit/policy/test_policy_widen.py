@@ -140,3 +140,31 @@ def test_a_permit_that_ends_in_an_error_stops_calls_and_so_taking_it_away_widens
     permit = FORBID.replace("forbid", "permit") + " when { context.input.a + 1 > 5 };"
     assert changed({"a.cedar": permit}, {})
     assert changed({"a.cedar": permit.replace(" when { context.input.a + 1 > 5 }", "")}, {}) == []
+
+
+OF_THE_SERVER = '@id("f") forbid (principal, action in Remit::Action::"server:s", resource) when'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{ context.input has a && context.input.a && context.run == "x" }', '{ context.run == "x" }'),
+        (
+            '{ context.input has a && (context.run == "x" || context.input.a) && context.run == "y" }',
+            '{ context.run == "y" }',
+        ),
+        ('{ context.input has a && context.input.a has b && context.run == "x" }', '{ context.run == "x" }'),
+        ('{ context.input has a && context.input.a is Remit::Agent && context.run == "x" }', '{ context.run == "x" }'),
+        ('{ context.input has a && principal in [context.input.a] && context.run == "x" }', '{ context.run == "x" }'),
+        (
+            '{ context.input has a && (true && context.input.a) == "x" }',
+            '{ context.input has a && context.input.a == "x" }',
+        ),
+        ('{ context.input.a < decimal("1.0") }', '{ context.input.a.lessThan(decimal("1.0")) }'),
+        ("{ context.input.a.lessThan(1) }", '{ context.input.a.lessThan(decimal("1.0")) }'),
+        ('{ context.input.a < "x" }', '{ context.input.a < "y" }'),
+    ],
+)
+def test_an_argument_that_has_become_of_another_type_is_an_error_and_stops_a_call(before: str, after: str) -> None:
+    """Attack: a server changes the type of an argument, a forbid refuses its calls by an error, and that is dropped."""
+    assert changed({"a.cedar": f"{OF_THE_SERVER} {before};"}, {"a.cedar": f"{OF_THE_SERVER} {after};"})

@@ -16,6 +16,7 @@ Uid = tuple[str, str]
 _PARTS: Final = ("principal", "resource", "action")
 Key = tuple[str, str, str]  # part, type, id
 _STEPS: Final = (".", "has", "getTag", "hasTag")
+_COMPARES: Final = frozenset({"==", "!=", "in"})
 ANY: Final[Key] = ("", "", "")
 
 
@@ -99,3 +100,31 @@ def depth(conditions: object) -> int:
         return 0
     step = sum(word in conditions for word in _STEPS)
     return step + max(map(depth, conditions.values()), default=0)
+
+
+def looked_at(conditions: object) -> Iterator[Uid]:
+    """The entities that a policy's conditions name and look at. One that is only compared with is not looked at."""
+    if isinstance(conditions, list):
+        for each in conditions:
+            yield from looked_at(each)
+    elif isinstance(conditions, Mapping):
+        for word, said in conditions.items():
+            if word == "__entity":
+                yield str(said.get("type")), str(said.get("id"))
+            else:
+                yield from looked_at(_into(word, said))
+
+
+def _into(word: str, said: object) -> object:
+    """Of what stands under a word, what may be looked at."""
+    if word == "Set" and isinstance(said, list):
+        return [each for each in said if not _literal(each)]
+    if word in _COMPARES and isinstance(said, Mapping) and said.keys() == {"left", "right"}:
+        # What is asked whether it is in something is looked at; what it may be in is not.
+        sides = said.items()
+        return [each for side, each in sides if (word == "in" and side == "left") or not _literal(each)]
+    return said
+
+
+def _literal(node: object) -> bool:
+    return isinstance(node, Mapping) and node.keys() == {"Value"}

@@ -93,7 +93,8 @@ class Judge:
         about = About(closure.within(fitted.subject), (action.uid, *action.groups), closure.within(fitted.resource))
         policies = organisation.about(about)
         schema = self._schema(action, declared)
-        rows = closure.rows(fitted.named, depth=max((each.depth for each in policies), default=0))
+        named = {uid for each in policies for uid in each.names}.union(fitted.named)
+        rows = closure.rows(named, depth=max((each.depth for each in policies), default=0))
         question = Slice(
             policies=self._parsed(organisation.serial, policies),
             entities=self._held(declared.serial, rows, schema, action),

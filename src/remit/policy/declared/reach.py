@@ -49,24 +49,26 @@ class Closure:
             TooMany: These are too many.
         """
         found: dict[Uid, Entity] = {}
+        looked: set[Uid] = set()  # what is there because something is in it was not looked at yet
         level: list[Uid] = [*self._asked, *named]
         for _ in range(depth + 1):
-            fresh: list[Uid] = []
-            for uid in level:
-                fresh += self._take(uid, found)
-            level = [each for uid in fresh for each in _names(found[uid].attributes)]
+            fresh = [uid for uid in dict.fromkeys(level) if uid not in looked]
+            looked.update(fresh)
+            for uid in fresh:
+                self._take(uid, found)
+            known = [found[uid] for uid in fresh if uid in found]
+            level = [each for entity in known for each in _names([entity.attributes, entity.tags])]
         return [row(uid, found[uid]) for uid in sorted(found)]
 
-    def _take(self, uid: Uid, found: dict[Uid, Entity]) -> list[Uid]:
-        """Add an entity and what it is in; the entity itself, if it is new here."""
+    def _take(self, uid: Uid, found: dict[Uid, Entity]) -> None:
+        """Add an entity and what it is in. With one that is there already, what it is in is there too."""
         if uid in found:
-            return []
+            return
         for each in self.within(uid):
             if each not in found and (entity := self._entity(each)) is not None:
                 found[each] = entity
         if len(found) > MOST:
             raise TooMany(f"the question is about more than {MOST} entities")
-        return [uid] if uid in found else []
 
     def _entity(self, uid: Uid) -> Entity | None:
         """An entity; one that is not stored and needs no attribute is there without any."""
