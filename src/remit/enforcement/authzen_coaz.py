@@ -1,9 +1,9 @@
 """COAZ-MCP, the default mapping of MCP's methods to AuthZEN, as another spelling of a question about an agent's call.
 
 The mapping knows no server of a tool, and MCP has methods that it does not know. Here a tool is `server/tool`,
-`server___tool`, or its own name, where the agent sees one only that may be meant; where `context.mcp_server` names the
-server, it is the tool's own name and nothing else. `server/discover`, `subscriptions/listen` and `tasks/update` of MCP 2026-07-28 are mapped as their
-neighbours are. A method that is not mapped is denied.
+`server___tool`, or its own name, where the agent sees one only that may be meant; where `context.mcp_server` names
+the server, it is the tool's own name and nothing else. `server/discover`, `subscriptions/listen` and `tasks/update`
+of MCP 2026-07-28 are mapped as their neighbours are. A method that is not mapped is denied.
 """
 
 from __future__ import annotations

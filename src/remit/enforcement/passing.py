@@ -44,7 +44,7 @@ class Passing:
         return None
 
     def _used_up(self, admitted: Admitted, meter: Meter, wanted: Reserve) -> Denial | None:
-        """The denial; None on a server that is only observed, where the result goes on and all that was left is used."""
+        """The denial; None on a server that is only observed: the result goes on, and all that was left is used."""
         call, told = admitted.call, Proposal(answer=admitted.answer)
         spent = self._decider.spent(wanted, call, told, now=self._clock.now())
         denial = self._decider.relaxed(spent, call, self._decider.view()).answer.denial
