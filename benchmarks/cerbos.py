@@ -11,15 +11,12 @@ is waited for; Cerbos answers from memory, and its file is not synced.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
 import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +24,13 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.asking import ALLOWED, rate
 from benchmarks.estate import Running, environment, estate, folder, free_port, running, wait_for
 from benchmarks.report import finish, options, row
 
 FLOOR, AIM = 2.5, 4.0
 PACKAGE = "@cerbos/cerbos-linux-x64@0.55.0"
-AGENTS, CONNECTIONS, _WARM = 1000, 64, 3000
+AGENTS, _WARM = 1000, 3000
 REMIT, PLAIN, AUDITED = "remit", "cerbos", "cerbos, audit to a file"
 _POLICY = """\
 apiVersion: api.cerbos.dev/v1
@@ -110,60 +108,8 @@ def _request(path: str, asked: dict[str, Any], host: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode("ascii")
 
 
-class Caller(asyncio.Protocol):
-    """One connection: sends a question, reads its whole answer, sends the next."""
-
-    def __init__(self, questions: Iterator[bytes], yes: bytes) -> None:
-        self.questions = questions
-        self.yes = yes
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.buffer = b""
-        self.transport: Any = None  # uvloop's own, which is of no asyncio class
-
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as above
-        self.transport = transport
-
-    def next(self) -> None:
-        """Ask once more, if there is a question left."""
-        if (one := next(self.questions, None)) is not None:
-            self.transport.write(one)
-        elif not self.done.done():
-            self.done.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        head, end, body = self.buffer.partition(b"\r\n\r\n")
-        if not end:
-            return
-        size = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        if len(body) < size:
-            return
-        if not head.startswith(b"HTTP/1.1 200") or self.yes not in body:
-            self.done.set_exception(AssertionError(self.buffer))
-            return
-        self.buffer = b""
-        self.next()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(exc or AssertionError("the server closed the connection"))
-
-
-async def rate(port: int, questions: Sequence[bytes], yes: bytes) -> float:
-    """Answers a second, with connections already open."""
-    left, loop = iter(questions), asyncio.get_running_loop()
-    callers = [
-        (await loop.create_connection(lambda: Caller(left, yes), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
-    ]
-    gc.collect()
-    began = time.perf_counter()
-    for caller in callers:
-        caller.next()
-    await asyncio.gather(*(caller.done for caller in callers))
-    seconds = time.perf_counter() - began
-    for caller in callers:
-        caller.transport.close()
-    return len(questions) / seconds
+def _allows(body: bytes) -> bool:
+    return b'"EFFECT_ALLOW"' in body
 
 
 def binary() -> Path:
@@ -214,17 +160,17 @@ def measure(where: Path, *, rounds: int, count: int) -> list[dict[str, Any]]:
         mine = [remit_question(port, token, agents[n % AGENTS], n) for n in range(max(count, _WARM))]
         theirs = [cerbos_question(agents[n % AGENTS], n) for n in range(max(count, _WARM))]
         sides = {
-            REMIT: (port, mine, b'{"decision":true}'),
-            PLAIN: (plain, theirs, b'"EFFECT_ALLOW"'),
-            AUDITED: (audited, theirs, b'"EFFECT_ALLOW"'),
+            REMIT: (port, mine, ALLOWED.__eq__),
+            PLAIN: (plain, theirs, _allows),
+            AUDITED: (audited, theirs, _allows),
         }
-        for at, questions, yes in sides.values():
-            uvloop.run(rate(at, questions[:_WARM], yes))
+        for at, questions, fine in sides.values():
+            uvloop.run(rate(at, questions[:_WARM], fine))
         rates: dict[str, list[float]] = {side: [] for side in sides}
         for number in range(rounds):
             for side in sorted(sides, reverse=number % 2 == 1):
-                at, questions, yes = sides[side]
-                rates[side].append(uvloop.run(rate(at, questions[:count], yes)))
+                at, questions, fine = sides[side]
+                rates[side].append(uvloop.run(rate(at, questions[:count], fine)))
     ratios = {
         side: [one / two for one, two in zip(rates[REMIT], rates[side], strict=True)] for side in (PLAIN, AUDITED)
     }

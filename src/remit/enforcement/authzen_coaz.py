@@ -1,9 +1,9 @@
 """COAZ-MCP, the default mapping of MCP's methods to AuthZEN, as another spelling of a question about an agent's call.
 
 The mapping knows no server of a tool, and MCP has methods that it does not know. Here a tool is `server/tool`,
-`server___tool`, or its own name where the agent sees one of that name only; `context.mcp_server` may name the
-server. `server/discover`, `subscriptions/listen` and `tasks/update` of MCP 2026-07-28 are mapped as their
-neighbours are. A method that is not mapped is denied.
+`server___tool`, or its own name, where the agent sees one only that may be meant; where `context.mcp_server` names
+the server, it is the tool's own name and nothing else. `server/discover`, `subscriptions/listen` and `tasks/update`
+of MCP 2026-07-28 are mapped as their neighbours are. A method that is not mapped is denied.
 """
 
 from __future__ import annotations
@@ -74,10 +74,9 @@ def translated(asked: Question, *, seen: Collection[str], base: str) -> Question
 def _tool(asked: Question, seen: Collection[str], base: str) -> str | None:
     name, server = asked.resource[1], _named(asked, base)
     if server is not None:
-        return f"{server}/{name.removeprefix(server + _AGGREGATED).removeprefix(server + '/')}"
-    if name in seen:
-        return name
-    alike = [each for each in seen if each.partition("/")[2] == name or each.replace("/", _AGGREGATED, 1) == name]
+        # As it stands: a new tool of that server's, named `server/tool`, must not pass for the one that was approved.
+        return f"{server}/{name}"
+    alike = [each for each in seen if name in (each, each.partition("/")[2], each.replace("/", _AGGREGATED, 1))]
     return alike[0] if len(alike) == 1 else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from remit.enforcement import authzen
+from remit.enforcement import authzen_coaz as coaz
 from remit.enforcement.authzen_search import Gap, Search
 from remit.enforcement.model import EnforcementUnavailable, Point
 from remit.enforcement.ports import Judges, View
@@ -31,7 +32,8 @@ class Candidates:
 
     def names(self, asked: Search, view: View) -> Sequence[str]:
         """Of the organisation's own types: entities that are stored, and actions that are declared. Of Remit's own:
-        what the agent's boundaries name, and the agents whose boundaries name it.
+        what the agent's boundaries name, and the agents whose boundaries name it. In COAZ's spelling: nothing, for an
+        evaluation takes it for a question about an agent's call, whatever is declared under these names.
 
         Raises:
             EnforcementUnavailable: What the organisation declared cannot be read.
@@ -39,6 +41,8 @@ class Candidates:
         question = asked.question
         if authzen.own(question):
             return self._ours(asked)
+        if coaz.spoken(question):
+            return ()
         if (fault := self.judges.fault(view)) is not None:
             raise EnforcementUnavailable("Remit cannot decide this now", detail=fault)
         if asked.gap is Gap.ACTION:

@@ -112,6 +112,11 @@ def releases(effects: Iterable[Effect]) -> tuple[Release, ...]:
     return tuple(effect for effect in effects if isinstance(effect, Release))
 
 
+def marks(effects: Iterable[Effect]) -> tuple[Mark, ...]:
+    """What is noted of a call that goes on."""
+    return tuple(effect for effect in effects if isinstance(effect, Mark))
+
+
 def noted(decider: Decider, proposal: Proposal, committed: Committed) -> None:
     """What is committed with an allow is known to the view at once."""
     if committed.used:

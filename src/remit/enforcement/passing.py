@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from remit.enforcement.metered import Meter
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable
 from remit.enforcement.ports import Decider
 from remit.kernel.clock import Clock
 from remit.kernel.errors import RemitError
 from remit.policy.model import Denial, Proposal
-from remit.storage.model import Work
+from remit.storage.model import Reserve, Work
 from remit.storage.ports import Writer
 
 
@@ -36,9 +37,17 @@ class Passing:
                 self._metrics.unavailable.labels("storage").inc()
                 raise EnforcementUnavailable("Remit cannot count this result now", detail=repr(error)) from error
             if committed.failed is not None:
-                told = Proposal(answer=admitted.answer)
-                return self._decider.spent(wanted, admitted.call, told, now=self._clock.now()).answer.denial
+                return self._used_up(admitted, meter, wanted)
             meter.granted += committed.granted[0]
             self._decider.used((wanted,), committed.used)
         meter.passed += size
         return None
+
+    def _used_up(self, admitted: Admitted, meter: Meter, wanted: Reserve) -> Denial | None:
+        """The denial; None on a server that is only observed: the result goes on, and all that was left is used."""
+        call, told = admitted.call, Proposal(answer=admitted.answer)
+        spent = self._decider.spent(wanted, call, told, now=self._clock.now())
+        denial = self._decider.relaxed(spent, call, self._decider.view()).answer.denial
+        if denial is None:
+            meter.passed = meter.granted
+        return denial

@@ -13,26 +13,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from remit.attestation.model import Caller
+from remit.enforcement import outcomes
 from remit.enforcement.answers import Answers
 from remit.enforcement.doorstep import Doorstep
 from remit.enforcement.doubts import MAX_WAITING, RETRY_SECONDS, Doubts
 from remit.enforcement.metered import split
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
-from remit.enforcement.outcomes import (
-    ANEW,
-    Anew,
-    Doubt,
-    Waiting,
-    asked_by,
-    effects_of,
-    ended,
-    noted,
-    releases,
-    reserves,
-    told_of,
-    undecided,
-)
+from remit.enforcement.outcomes import ANEW, Anew, Doubt, Waiting, asked_by, told_of
 from remit.enforcement.passing import Passing
 from remit.enforcement.ports import Decider, Records, Recovery, View
 from remit.kernel.clock import Clock, Instant
@@ -40,7 +28,7 @@ from remit.kernel.errors import InDoubt, RemitError
 from remit.kernel.names import ServerName
 from remit.logs import logger
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
-from remit.storage.model import Activate, ConsumeApproval, ConsumeProof, Effect, Entry, Reserve, Work
+from remit.storage.model import Activate, ConsumeApproval, ConsumeProof, Effect, Entry, Mark, Reserve, Work
 from remit.storage.ports import Writer
 
 log = logger(__name__)
@@ -143,7 +131,7 @@ class Pipeline:
             self._recovery.note_closed(call.id)
         if answer.denial or answer.would_deny:  # nothing is reserved: a failed reservation undid the others
             return Admitted(call, answer, view.epoch, now, view.server(call.server))
-        reserved, meter = split(reserves(proposal.effects), granted)
+        reserved, meter = split(outcomes.reserves(proposal.effects), granted)
         if answer.opening is not None:
             call = replace(call, under=answer.opening)  # it ends with the opening, and what it uses is not renewed
         return Admitted(call, answer, view.epoch, now, view.server(call.server), reserved, meter, proposal.after)
@@ -215,8 +203,8 @@ class Pipeline:
         self.metrics.outcomes[outcome].inc()
         if detail:
             log.info("call ended", decision=admitted.call.id, outcome=outcome.value, detail=detail)
-        waiting = ended(self._records, admitted, outcome, cause)
-        if effects := effects_of(admitted, outcome):
+        waiting = outcomes.ended(self._records, admitted, outcome, cause)
+        if effects := outcomes.effects_of(admitted, outcome):
             return self._settle([waiting], effects)
         self._waiting.append(waiting)
         if self._timer is None:
@@ -229,7 +217,7 @@ class Pipeline:
         Raises:
             EnforcementUnavailable: It is not recorded. After an `InDoubt` it will be, unless it is already.
         """
-        waiting, effects = ended(self._records, admitted, outcome), effects_of(admitted, outcome)
+        waiting, effects = outcomes.ended(self._records, admitted, outcome), outcomes.effects_of(admitted, outcome)
         try:
             await self._writer.submit_async(Work((waiting.entry,), effects))
         except RemitError as error:
@@ -238,7 +226,7 @@ class Pipeline:
             raise self._unavailable("storage", error) from error
         self.metrics.outcomes[outcome].inc()
         self._closed([waiting])
-        self._decider.released(releases(effects))
+        self._decider.released(outcomes.releases(effects))
 
     async def drain(self) -> None:
         """Make every outcome told so far durable."""
@@ -298,9 +286,20 @@ class Pipeline:
             return committed.failed, ()
         if committed.failed is not None:
             failed = failed_answer or [self._failed(committed.failed, call, proposal, view, now=now)[1]]
+            await self._left(call, failed[-1], outcomes.marks(effects))
             return failed[-1], ()
-        noted(self._decider, proposal, committed)
+        outcomes.noted(self._decider, proposal, committed)
         return proposal.answer, committed.granted
+
+    async def _left(self, call: Call, answer: Answer, left: tuple[Mark, ...]) -> None:
+        """Note what the writer undid with the rest, of a call that goes on all the same."""
+        if answer.would_deny is None or not left:
+            return
+        try:
+            await self._writer.submit_async(Work((), left))
+        except RemitError as error:
+            self._doubts.add([Doubt(told_of(self._records, call, Outcome.NOT_SENT, observed=True), given=call.id)])
+            raise self._unavailable("storage", error, about=call) from error
 
     def _not_committed(self, call: Call, proposal: Proposal, riders: list[Waiting], error: RemitError) -> None:
         """The call is refused and never leaves; what of it may be recorded all the same is made true."""
@@ -346,7 +345,7 @@ class Pipeline:
             fields = {"agent": call.caller.agent, "action": call.action, "reason": reason, **asked_by(call.caller)}
             entry, effects = self._records.entry("unavailable", fields), (call.proof,) if call.proof else ()
             self._keep(self._writer.submit_async(Work((entry,), effects)))
-        told = undecided(self._decider, call or about, epoch=self.epoch(), now=self._clock.now())
+        told = outcomes.undecided(self._decider, call or about, epoch=self.epoch(), now=self._clock.now())
         return EnforcementUnavailable("Remit cannot decide or record this now", detail=detail, told=told)
 
     def _board(self) -> list[Waiting]:
@@ -371,7 +370,7 @@ class Pipeline:
             return
         if done.exception() is None:
             self._closed(riders)
-            self._decider.released(releases(effects))
+            self._decider.released(outcomes.releases(effects))
             return
         if isinstance(done.exception(), InDoubt):
             self._doubts.add([Doubt(rider) for rider in riders])

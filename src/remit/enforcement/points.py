@@ -93,7 +93,7 @@ class Points:
         if denial.code is Code.NOT_VISIBLE:
             return Evaluated(decision, authzen.hidden(asked, docs=self._docs))
         body = authzen.denied(self._pipeline.told(admitted, denial))
-        return Evaluated(decision, body if asked.approval is None else authzen.after_approval(body, denial))
+        return Evaluated(decision, body if call.approval is None else authzen.after_approval(body, denial))
 
     def not_sent(self, decisions: Iterable[str]) -> None:
         """What was let through is not made after all: its answer was not given."""

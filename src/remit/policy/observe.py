@@ -2,7 +2,8 @@
 
 Steps 6 to 11 refuse nothing there: the call goes on, and its entry says `would_deny` with the code. Whoever is not
 authenticated, frozen, suspended or outside its purpose stays out, a tool that changed stays closed, and
-where Remit cannot decide, nothing is forwarded.
+where Remit cannot decide, nothing is forwarded. What such a call has read, and that it was made, counts at the servers
+beside it: those are enforced.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from dataclasses import replace
 from typing import Final
 
 from remit.catalog.model import Server
+from remit.kernel.clock import Instant
+from remit.policy import flow, sequence
 from remit.policy.model import Answer, Call, Code, Proposal
 from remit.policy.schema import MANDATE_URI, METHODS
 from remit.policy.view import View
+from remit.storage.model import Effect
 
 _FIRST: Final = 6  # the first step that is relaxed
 # Answered here, and never by the server: there is nothing to observe.
@@ -37,6 +41,21 @@ def relaxed(proposal: Proposal, call: Call, view: View) -> Proposal:
     if server is None or not server.observed or not _forwarded(call):
         return proposal
     return replace(proposal, answer=Answer(would_deny=denial))
+
+
+def leaving(proposal: Proposal, call: Call, view: View, *, now: Instant) -> Proposal:
+    """`proposal` with what a call leaves behind that goes on although it would be denied.
+
+    Else an agent would read what is untrusted with a call that it makes wrong on purpose, and carry out what it likes.
+    """
+    if proposal.answer.would_deny is None or call.tool is None:
+        return proposal
+    server = view.servers.get(call.server)
+    tool = None if server is None else server.tools.get(call.tool)
+    found: list[Effect] = [*sequence.admitted(call, now=now)]
+    if tool is not None and tool.labels is not None:
+        found += flow.effects(tool.labels, call, now=now, approved=True)
+    return replace(proposal, effects=(*proposal.effects, *found))
 
 
 def _forwarded(call: Call) -> bool:

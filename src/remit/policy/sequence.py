@@ -83,11 +83,16 @@ def marks(asked: Noted, call: Call, mac: Mac, *, now: Instant) -> tuple[list[Mar
     if not run_of(call):
         return [], ()
     kept, arguments = _kept(call, now), call.arguments or {}
-    admitted = [Mark(_seen(call.action, call), now, kept)] if asked.admission else []
+    let_through = admitted(call, now=now) if asked.admission else []
     results = (
         _result(call, call.action, [(name, arguments.get(name)) for name in names], mac) for names in asked.results
     )
-    return admitted, tuple(Mark(key, now, kept) for key in results if key is not None)
+    return let_through, tuple(Mark(key, now, kept) for key in results if key is not None)
+
+
+def admitted(call: Call, *, now: Instant) -> list[Mark]:
+    """That a call goes on, for what is forbidden after it; nothing of one that belongs to no run."""
+    return [Mark(_seen(call.action, call), now, _kept(call, now))] if run_of(call) else []
 
 
 def _done(step: Step, call: Call, mac: Mac) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from asking_world import DOCS, Asking, estate, question  # type: ignore[import-not-found] # beside
 from gateway_world import World, at_most, rule  # type: ignore[import-not-found] # beside
 
+from remit.catalog.labels import Labels
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import Instant
 from remit.policy.declared.model import Declaration, Part
+from remit.storage.model import Unmarked
 
 Play = Callable[[Any], None]
 SCHEMA = """namespace Docs {
@@ -284,6 +288,39 @@ def test_a_batch_that_is_none_as_a_whole_is_400(play: Play, body: bytes) -> None
 
 
 @pytest.mark.requirement("authzen:search")
+@pytest.mark.requirement("authzen:coaz")
+def test_a_search_in_that_spelling_finds_nothing_whatever_is_declared(play: Play) -> None:
+    """The organisation's permit answers for no `identity` and no `tool`: an evaluation denies each of these."""
+
+    async def scenario(world: World) -> None:
+        asking = declared(world)
+        plain = about()
+        spoken = plain | {"subject": {"type": "identity", "id": "u01"}, "resource": {"type": "tool", "id": "plan"}}
+        for gap, found in (("subject", 12), ("action", 1)):
+            assert (await asking.send(f"/access/v1/search/{gap}", plain)).json()["page"]["count"] == found
+            assert (await asking.send(f"/access/v1/search/{gap}", spoken)).json()["results"] == []
+        assert (await asking.ask(spoken)).json()["decision"] is False
+
+    play(scenario)
+
+
+def test_asked_again_with_an_approval_both_spellings_say_what_is_next(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        asking = estate(world, rule("payments/transfer", approval_above=(("amount", Decimal("50.00")),)))
+        ours = question(arguments={"amount": 60}, approval={"id": "apr_none"})
+        spoken = ours | {
+            "subject": {"type": "identity", "id": "bot"},
+            "action": {"name": "tools/call"},
+            "resource": {"type": "tool", "id": "transfer"},
+        }
+        one, two = (await asking.ask(ours)).json()["context"], (await asking.ask(spoken)).json()["context"]
+        assert one["code"] == "approval_required"
+        assert one["next_action"]
+        assert one == two
+
+    play(scenario)
+
+
 def test_pages_are_whole_and_in_order_and_a_token_is_of_its_question_alone(play: Play) -> None:
     async def scenario(world: World) -> None:
         asking = declared(world)
@@ -342,5 +379,31 @@ def test_of_agents_is_found_what_their_boundaries_name_and_nothing_else(play: Pl
         world.freeze(FreezeKind.AGENT, "bot")
         assert await search("action", subject=bot, resource=server) == []
         assert world.entries("decision") == []
+
+    play(scenario)
+
+
+@pytest.mark.requirement("authzen:search")
+def test_what_was_read_through_an_enforcement_point_is_no_result_any_more(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        asking = estate(world, rule("payments/transfer"), rule("payments/purge"))
+        labels = (("purge", Labels(returns=("untrusted",))), ("transfer", Labels(carries_out=True)))
+        world.source.all_servers["payments"] = dataclasses.replace(world.source.all_servers["payments"], labels=labels)
+        world.change("server:payments")
+        marks = world.writer.counters
+        world.facts.unmet = lambda effects: frozenset(
+            each.key for each in effects if isinstance(each, Unmarked) and marks.get((each.key, 0))
+        )
+        transfer = question(arguments={"amount": 1})
+        search = transfer | {"subject": {"type": "agent"}}
+
+        async def found() -> int:
+            count: int = (await asking.send("/access/v1/search/subject", search)).json()["page"]["count"]
+            return count
+
+        assert ((await asking.ask(transfer)).json()["decision"], await found()) == (True, 1)
+        assert (await asking.ask(question("payments/purge"))).json()["decision"] is True
+        assert (await asking.ask(transfer)).json()["context"]["code"] == "flow_blocked"
+        assert await found() == 0
 
     play(scenario)

@@ -14,6 +14,7 @@ from gateway_world import World, budget, rule, until  # type: ignore[import-not-
 
 from remit.access.conditions import Conditions, Step, Volume
 from remit.catalog.labels import Labels
+from remit.catalog.model import Mode
 from remit.kernel.clock import HOUR, Instant, Micros, SystemClock
 from remit.storage.model import Work
 
@@ -80,10 +81,10 @@ def on(name: str, **parts: Any) -> Any:
     return rule(f"office/{name}", conditions=conditions)
 
 
-async def ask(world: World, name: str, *, instance: str = "i1", **arguments: Any) -> str:
+async def ask(world: World, name: str, *, instance: str = "i1", on: str = "office", **arguments: Any) -> str:
     """`ok`, `error` or the code of the denial."""
     answer = await world.modern(
-        "office", "tools/call", {"name": name, "arguments": arguments},
+        on, "tools/call", {"name": name, "arguments": arguments},
         Authorization=f"Bearer bot/work/{instance}",
     )  # fmt: skip
     streamed = answer.headers["content-type"].startswith("text/event-stream")
@@ -206,6 +207,62 @@ def test_of_a_read_and_a_send_at_once_none_passes_after_the_other(play: Play) ->
     play(scenario)
 
 
+async def inbox(world: World) -> Office:
+    """A server beside the office that is only observed, with what is read there."""
+    app = Office()
+    await world.server("inbox", app, imported=False)
+    read = (("read_mail", Labels(returns=("untrusted",))),)
+    kept = world.source.all_servers["inbox"]
+    world.source.all_servers["inbox"] = dataclasses.replace(kept, mode=Mode.OBSERVE, labels=read)
+    world.pin("inbox", *map(tool, NAMES))
+    return app
+
+
+@pytest.mark.parametrize("why", ["wrong", "spent"])
+def test_what_is_read_on_an_observed_server_counts_where_it_is_carried_out(play: Play, why: str) -> None:
+    """An agent must not get round flow with a call that it makes wrong on purpose, or when its limit is used up."""
+
+    async def scenario(world: World) -> None:
+        await inbox(world)
+        await office(world, on("send_mail"), rule("inbox/read_mail", budget=budget("amount", "10")), labels=LABELS)
+        assert await ask(world, "send_mail") == "ok"
+        said: dict[str, Any] = {}  # no amount
+        if why == "spent":
+            said = {"amount": 1}
+            assert await ask(world, "read_mail", instance="i2", on="inbox", amount=1) == "ok"
+            (key,) = (key for key in world.writer.counters if key[0].startswith("budget "))
+            world.writer.counters[key] = 100_000  # at another node, which the writer alone knows of
+        assert await ask(world, "read_mail", on="inbox", **said) == "ok"
+        assert world.entries("decision")[-1]["decision"] == "would_deny"
+        assert await ask(world, "send_mail") == "flow_blocked"
+        assert await ask(world, "send_mail", instance="i3") == "ok"
+
+    play(scenario)
+
+
+def test_what_cannot_be_noted_of_it_is_not_sent(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        await inbox(world)
+        await office(world, on("send_mail"), rule("inbox/read_mail", budget=budget("amount", "10")), labels=LABELS)
+        assert await ask(world, "read_mail", on="inbox", amount=1) == "ok"
+        (key,) = (key for key in world.writer.counters if key[0].startswith("budget "))
+        world.writer.counters[key] = 100_000
+        submit = world.writer.submit_async
+
+        def failing(work: Work) -> Any:
+            world.writer.gone = not work.entries  # what follows the decision
+            return submit(work)
+
+        world.writer.submit_async = failing
+        assert await ask(world, "read_mail", on="inbox", amount=1) == "enforcement_unavailable"
+        world.writer.gone = False
+        world.writer.submit_async = submit
+        assert len(world.calls("inbox")) == 1
+        assert (await world.outcomes())[-1] == "not_sent"
+
+    play(scenario)
+
+
 # sequence --------------------------------------------------------------------------------
 def test_what_is_forbidden_after_something_is_so_from_its_admission_on(play: Play) -> None:
     async def scenario(world: World) -> None:
@@ -217,6 +274,17 @@ def test_what_is_forbidden_after_something_is_so_from_its_admission_on(play: Pla
         assert await ask(world, "disburse") == "sequence_required"
         world.tokens.run = "run_2"
         assert await ask(world, "disburse") == "ok"
+
+    play(scenario)
+
+
+def test_what_was_done_on_an_observed_server_was_done(play: Play) -> None:
+    async def scenario(world: World) -> None:
+        await inbox(world)
+        await office(world, on("disburse", forbidden_after=("inbox/approve",)))
+        assert await ask(world, "disburse") == "ok"
+        assert await ask(world, "approve", on="inbox") == "ok"  # no boundary names it
+        assert await ask(world, "disburse") == "sequence_required"
 
     play(scenario)
 

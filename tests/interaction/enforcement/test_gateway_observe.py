@@ -17,6 +17,7 @@ from tests.interaction.enforcement.gateway_world import (
     streamable,
 )
 
+from remit.access.conditions import Conditions, Volume
 from remit.agents.model import AgentState
 from remit.catalog.model import Mode
 from remit.freezes.model import FreezeKind
@@ -210,5 +211,22 @@ def test_a_budget_that_others_spent_is_only_observed_too() -> None:
         listener.close()
         assert await world.outcomes() == ["ok", "ok", "not_sent"]
         assert world.writer.counters[key] == 100_000
+
+    run_in_world(scenario)
+
+
+def test_a_result_over_the_volume_goes_on_too_and_what_was_left_is_used() -> None:
+    async def scenario(world: World) -> None:
+        await observed(world)
+        volume = Conditions(volume=Volume(bytes=10, per="day"))
+        world.agent("bot", rule("payments/transfer", conditions=volume))
+        assert "moved 5" in str(await ask(world, "tools/call", transfer(5)))
+        assert await world.outcomes() == ["ok"]
+        await world.pipeline.drain()
+        assert list(world.writer.counters.values()) == [10]
+        assert "moved 5" in str(await ask(world, "tools/call", transfer(5)))
+        assert said(world) == [("allow", None, True), ("would_deny", "budget_exhausted", True)]
+        await observed(world, Mode.ENFORCE)
+        assert "budget_exhausted" in str(await ask(world, "tools/call", transfer(5)))
 
     run_in_world(scenario)

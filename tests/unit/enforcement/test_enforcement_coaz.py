@@ -42,7 +42,9 @@ def meant(method: str, kind: str, name: str, **context: Any) -> str | None:
         ("list", {"mcp_server": f"{BASE}/mcp/crm"}, "crm/list"),
         ("list", {"mcp_server": f"{BASE}/servers/crm/mcp"}, "crm/list"),
         ("list", {"mcp_server": "https://elsewhere.test/mcp/crm"}, None),
-        ("crm___list", {"mcp_server": "crm"}, "crm/list"),
+        # A tool's own name, whatever it looks like: a server that adds these is given nothing of `crm/list`.
+        ("crm___list", {"mcp_server": "crm"}, "crm/crm___list"),
+        ("crm/list", {"mcp_server": "crm"}, "crm/crm/list"),
         ("purge", {}, None),  # not seen: as if it did not exist
         ("purge", {"mcp_server": "crm"}, "crm/purge"),  # and the decision says the same of it
     ],
@@ -51,6 +53,15 @@ def test_a_tool_is_found_by_its_name_and_never_guessed(
     name: str, context: dict[str, Any], expected: str | None
 ) -> None:
     assert meant("tools/call", "tool", name, **context) == expected
+
+
+@pytest.mark.requirement("authzen:coaz")
+@pytest.mark.parametrize("other", ["evil/payments/transfer", "evil/payments___transfer", "evil/transfer"])
+def test_a_tool_that_is_named_like_anothers_makes_the_name_none(other: str) -> None:
+    """A server that calls its own tool `payments/transfer` must not be called with what payments is allowed."""
+    name = other.partition("/")[2]
+    assert translated(asked("tools/call", "tool", name), seen=SEEN, base=BASE) is not None
+    assert translated(asked("tools/call", "tool", name), seen=SEEN | {other}, base=BASE) is None
 
 
 @pytest.mark.requirement("authzen:coaz")
