@@ -19,7 +19,7 @@ from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
 from remit.policy.model import Answer, Approvers, Call, Code, Denial, Proposal, Violation
-from remit.policy.observe import in_observe, relaxed
+from remit.policy.observe import in_observe, left, relaxed
 from remit.policy.ports import Ruling, Slice, Verdict
 from remit.policy.schema import MANDATE_URI, METHODS, PASSING
 from remit.policy.setting import Moment, run_opened, setting_in
@@ -38,7 +38,10 @@ def decide(call: Call, view: View, *, now: Instant) -> Proposal:
     row changed, the writer turns the proposal into that denial (`limits.denial_for`).
     The caller's proof is consumed whatever the answer is.
     """
-    return relaxed(_decided(call, view, now=now), call, view)
+    found = relaxed(_decided(call, view, now=now), call, view)
+    if found.answer.would_deny is None:
+        return found
+    return replace(found, effects=(*found.effects, *left(call, view, now=now)))
 
 
 def _decided(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0911 - one for each step

@@ -11,9 +11,13 @@ from dataclasses import replace
 from typing import Final
 
 from remit.catalog.model import Server
+from remit.kernel.clock import Instant
+from remit.policy import flow, sequence
 from remit.policy.model import Answer, Call, Code, Proposal
 from remit.policy.schema import MANDATE_URI, METHODS
-from remit.policy.view import View
+from remit.policy.sequence import Noted
+from remit.policy.view import View, asked_of
+from remit.storage.model import Effect
 
 _FIRST: Final = 6  # the first step that is relaxed
 # Answered here, and never by the server: there is nothing to observe.
@@ -37,6 +41,22 @@ def relaxed(proposal: Proposal, call: Call, view: View) -> Proposal:
     if server is None or not server.observed or not _forwarded(call):
         return proposal
     return replace(proposal, answer=Answer(would_deny=denial))
+
+
+def left(call: Call, view: View, *, now: Instant) -> tuple[Effect, ...]:
+    """What a call that goes on although it would be denied leaves behind for servers that are enforced.
+
+    What it returns is read, and what may not follow it does not: as after a call that was let through. What another
+    call requires before itself it does not bring about.
+    """
+    server, agent = view.servers.get(call.server), view.agents.get(call.caller.principal)
+    tool = None if server is None or call.tool is None else server.tools.get(call.tool)
+    if tool is None or agent is None:
+        return ()
+    found = [] if tool.labels is None else flow.effects(tool.labels, call, now=now, approved=True)
+    # Boundaries may say so of a call that none of them names.
+    asked = asked_of(agent.boundaries).get((call.caller.purpose, call.action), Noted())
+    return (*found, *sequence.marks(Noted(admission=asked.admission), call, view.mac, now=now)[0])
 
 
 def _forwarded(call: Call) -> bool:
