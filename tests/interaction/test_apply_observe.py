@@ -85,3 +85,15 @@ def test_a_new_server_in_observe_waits_too(bare: Desk, tree: Tree) -> None:
     assert mode(bare) is Mode.ENFORCE
     assert not row(bare.apply(bare.admin, tree.documents(), act_as="bob"))["waits"]
     assert mode(bare) is Mode.OBSERVE
+
+
+@pytest.mark.parametrize("role", ["reviewer", "owner"])
+def test_only_the_word_of_who_may_change_servers_is_one_of_the_two(desk: Desk, tree: Tree, role: str) -> None:
+    """Attack: somebody who may plan and no more says the first word, or takes the place of the one that was said."""
+    ann, rita = desk.token("ann", "operator"), desk.token("rita", role)
+    tree.server["mode"] = "observe"
+    assert desk.apply(rita, tree.documents())[0] == 403
+    first = row(desk.apply(ann, tree.documents()))
+    assert (first["waits"], first["change"], mode(desk)) == (True, "update", Mode.ENFORCE)
+    assert desk.apply(rita, tree.documents())[0] == 403
+    assert [(e["change"], e["by"]) for e in desk.rig.entries("servers")] == [("observe_asked", "ann")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from remit.kernel.errors import ConfigInvalid, Conflict, NotFound
 from remit.people.change import Actor
 from remit.policy.files import PolicyFiles
 from remit.policy.observing import Observing
+from remit.policy.rules import Rules
 from remit.policy.sql import load_all
 from remit.server.policy_life import PolicyLife
 from remit.server.policy_watch import PolicyWatch
@@ -127,6 +129,26 @@ def test_what_only_forbids_more_comes_into_force_by_one_word() -> None:
     assert world.call("list_invoices") == {"forbidden_by_policy"}
 
 
+def test_what_another_thread_asks_meanwhile_is_no_answer_here() -> None:
+    """Attack: while a widening is judged in the writer's turn, many narrowings are asked about beside it."""
+    world = LifeWorld()
+    declared: dict[str, Any] = {}
+
+    class Slow(dict[str, str]):
+        """What is compared while another thread gets its answer."""
+
+        __hash__ = None
+
+        def __eq__(self, other: object) -> bool:
+            world.policy._widened = (None, [])
+            return dict.__eq__(self, other) is True
+
+    after = Rules({}, declared)
+    first = world.policy.widens(Rules({"base.cedar": FORBID}, declared), after)
+    assert first
+    assert world.policy.widens(Rules(Slow({"base.cedar": FORBID}), declared), after) == first
+
+
 def test_a_word_does_not_outlive_an_hour_nor_another_change() -> None:
     world = LifeWorld()
     world.apply(base=FORBID)
@@ -173,6 +195,17 @@ def test_a_full_queue_drops_and_says_how_much() -> None:
     world.call("list_invoices", times=5)
     report = world.life.flips(None)
     assert (report["compared"], report["dropped"]) == (2, 3)
+
+
+def test_decisions_that_come_faster_than_they_are_compared_hold_up_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = LifeWorld()
+    world.apply(base=SMALL)
+    world.life.observe({"base.cedar": SMALL, "more.cedar": LISTS}, by=ANN)
+    world.call("list_invoices", times=2)
+    waiting = world.watch.observing._waiting
+    many = iter([waiting[0]] * 50)
+    monkeypatch.setattr("time.sleep", lambda _: waiting.extend(itertools.islice(many, 1)))
+    assert (world.life.flips(None)["compared"], len(waiting)) == (2, 2)
 
 
 def test_a_policy_that_errors_is_told_apart() -> None:
@@ -233,3 +266,15 @@ def test_policies_from_before_sets_were_kept_can_be_gone_back_to() -> None:
     world.life.rollback(by=ANN, counts=True)
     world.life.rollback(by=BOB, counts=True)
     assert world.stored() == {"base.cedar": SMALL}
+
+
+TIER = '@id("no-transfers")\nforbid (principal, action in Remit::Action::"tier:critical", resource);\n'
+
+
+def test_a_forbid_does_not_come_to_hang_on_a_tier_by_one_word() -> None:
+    """Attack: one person has it forbid the tool's tier, which stops as much today, and then lowers the tier."""
+    world = LifeWorld()
+    world.apply(base=FORBID)
+    version = world.life.observe({"base.cedar": TIER}, by=ANN)["version"]
+    assert world.life.enforce(version, by=ANN, counts=True)["waits"]
+    assert world.stored() == {"base.cedar": FORBID}

@@ -85,7 +85,8 @@ def widens(
     except ConfigInvalid:
         return [_UNREADABLE]
     known = Known(engine, {each.server: server_record(each) for each in servers} or None, declared)
-    found = widenings(standing, following, validated=known.valid, groups=known.groups)
+    # No tier counts here, though the catalog knows it: one person lowers it, and what hangs on it lets go.
+    found = widenings(standing, following, validated=known.valid)
     return found + declared_widen.widenings(before.declarations, after.declarations, standing)
 
 

@@ -91,9 +91,11 @@ class Observing:
     # in a thread of its own ------------------------------------------------------------------------
 
     def work(self, stop: Callable[[], bool] = lambda: False) -> int:
-        """Compare what waits; how many that were. One thread at a time."""
+        """Compare what waits now; how many that were. One thread at a time."""
         done = 0
-        while self._waiting and not stop():
+        for _ in range(len(self._waiting)):  # what comes meanwhile waits: else, under load, nobody reads a count
+            if stop():
+                break
             decided = self._waiting.popleft()
             beside = self._beside()
             if beside is not None and beside[0].version == decided.version:

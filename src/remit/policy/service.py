@@ -365,8 +365,9 @@ class PolicyService:
             tuple(each.server for each in self._facts.view().servers.values()) if servers is None else tuple(servers)
         )
         key = before, after, known
-        if self._widened[0] == key:
-            return list(self._widened[1])  # it is asked before the writer's turn, and within it
+        known_for, reasons = self._widened  # read once: another thread may ask about other rules meanwhile
+        if known_for == key:
+            return list(reasons)  # it is asked before the writer's turn, and within it
         found = comparing.widens(
             before, after, self._engine, known,
             read=self._facts.organisations.read, declared=self._facts.declarations.check(after.declarations).schema,

@@ -214,10 +214,11 @@ class Planner:
         else:
             state, said_of = ("review", f"{waiting} tools wait for review") if waiting else ("pinned", "")
         later = note(self.person, counts=self.voice.counts) if waits else ""
+        change = _changed(before, observed.server)
         return Change(
             kind="server",
             name=said.server,
-            change=_changed(before, observed.server),
+            change="update" if waits and change == "unchanged" else change,  # a word is said, which not everybody may
             state=WAITS if waits else state,
             waits=waits,
             note="; ".join(filter(None, (later, said_of, plan_notes.sent(elsewhere), plan_notes.lower(lower)))),

@@ -19,8 +19,10 @@ from tests.interaction.enforcement.gateway_world import (
 
 from remit.access.conditions import Conditions, Volume
 from remit.agents.model import AgentState
+from remit.catalog.labels import Labels
 from remit.catalog.model import Mode
 from remit.freezes.model import FreezeKind
+from remit.kernel.names import ActionName
 
 NOBODY = 'forbid (principal, action == Remit::Action::"payments/list_invoices", resource);'
 
@@ -189,6 +191,43 @@ def test_a_server_beside_it_stays_enforced() -> None:
         hidden = (await world.modern("books", "tools/call", {"name": "delete_all", "arguments": {}})).json()
         assert hidden["error"]["message"] == "Unknown tool: delete_all"
         assert world.calls() == []
+
+    run_in_world(scenario)
+
+
+def test_what_was_read_on_it_is_not_carried_out_by_one_that_is_enforced() -> None:
+    """Attack: what nothing grants is read where it is only observed, and sent where that would have been refused."""
+
+    async def scenario(world: World) -> None:
+        await observed(world)
+        await world.server("books", streamable(payments(json_response=True), json_response=True, stateless=True))
+        for name, label in (("payments", Labels(returns=("private",))), ("books", Labels(carries_out=True))):
+            server = world.source.all_servers[name]
+            world.source.all_servers[name] = dataclasses.replace(server, labels=(("*", label),))
+            world.change(f"server:{name}")
+        world.agent("bot", rule("books/transfer"))
+        assert "moved 5" in str((await world.modern("books", "tools/call", transfer(5))).json())
+        assert "inv-1" in str(await ask(world, "tools/call", {"name": "list_invoices", "arguments": {}}))
+        answer = (await world.modern("books", "tools/call", transfer(6))).json()
+        assert answer["result"]["structuredContent"]["code"] == "flow_blocked"
+
+    run_in_world(scenario)
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_what_may_not_follow_it_does_not_follow_it(bound: bool) -> None:  # noqa: FBT001 - a case
+    """Attack: the step after which another is forbidden is taken so that it would have been denied."""
+
+    async def scenario(world: World) -> None:
+        await observed(world)
+        await world.server("books", streamable(payments(json_response=True), json_response=True, stateless=True))
+        after = Conditions(forbidden_after=(ActionName("payments/transfer"),))
+        pay = [rule("payments/transfer", at_most("amount", "500.00"))] if bound else []
+        world.agent("bot", rule("books/transfer", conditions=after), *pay)
+        assert "moved 5" in str((await world.modern("books", "tools/call", transfer(5))).json())
+        assert "moved 900" in str(await ask(world, "tools/call", transfer(900)))
+        answer = (await world.modern("books", "tools/call", transfer(6))).json()
+        assert answer["result"]["structuredContent"]["code"] == "sequence_required"
 
     run_in_world(scenario)
 
