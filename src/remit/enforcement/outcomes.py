@@ -12,7 +12,7 @@ from remit.enforcement.ports import Decider, Records
 from remit.kernel.clock import Instant
 from remit.kernel.names import DecisionId
 from remit.policy.denial import unavailable
-from remit.policy.model import Call, Proposal
+from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.storage.model import (
     Activate,
     Committed,
@@ -30,6 +30,9 @@ ANEW: Final = (Activate, Marked, Unmarked)
 """Effects whose failure says that the call was decided on what is not so: it is decided once more."""
 
 Anew = Activate | Marked | Unmarked
+REPLAYED: Final = Answer(
+    denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
+)
 
 
 @dataclass(frozen=True, slots=True)

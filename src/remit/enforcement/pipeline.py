@@ -21,6 +21,7 @@ from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.outcomes import (
     ANEW,
+    REPLAYED,
     Anew,
     Doubt,
     Waiting,
@@ -49,9 +50,6 @@ log = logger(__name__)
 _RIDE_SECONDS: Final = 0.005
 _MOST_ATTEMPTS: Final = 24  # each one knows a fact more, and a rule hardly has so many
 Aside = Callable[[Call, Answer, Any, Instant], None]  # told of each committed decision, with its view; quick
-_REPLAYED: Final = Answer(
-    denial=Denial(code=Code.REPLAYED_PROOF, step=2, title="This proof was used before; make a new one for each request")
-)
 
 
 class Pipeline:
@@ -87,11 +85,13 @@ class Pipeline:
             decider=decider, records=records, writer=writer, clock=clock, metrics=self.metrics,
             unavailable=self._unavailable,
         )  # fmt: skip
-        self.passing = Passing(decider=decider, writer=writer, clock=clock, metrics=self.metrics)
         self._waiting: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
         self._settling: set[asyncio.Future[Any]] = set()
         self._doubts = Doubts(writer, keep=self._keep, closed=self._closed)
+        self.passing = Passing(
+            decider=decider, records=records, writer=writer, doubts=self._doubts, clock=clock, metrics=self.metrics
+        )
 
     async def admit(self, call: Call) -> Admitted:
         """Decide `call` durably.
@@ -139,6 +139,8 @@ class Pipeline:
             return answer
         if self.aside is not None:
             self.aside(call, answer, view, now)
+        if answer.would_deny is not None:
+            await self.passing.leave(call, view, now=now)
         if answer.denial is not None:
             self._recovery.note_closed(call.id)
         if answer.denial or answer.would_deny:  # nothing is reserved: a failed reservation undid the others
@@ -175,13 +177,7 @@ class Pipeline:
         return self.told(replace(admitted, epoch=self.epoch(), evaluated_at=self._clock.now()), denial)
 
     async def refuse(
-        self,
-        caller: Caller,
-        proof: ConsumeProof | None,
-        *,
-        server: ServerName,
-        reason: str,
-        **fields: str,
+        self, caller: Caller, proof: ConsumeProof | None, *, server: ServerName, reason: str, **fields: str
     ) -> bool:
         """Record that a request was refused before any decision; true if its proof had not been used before.
 
@@ -323,7 +319,7 @@ class Pipeline:
         if isinstance(effect, (Reserve, ConsumeApproval)):
             spent = self._decider.relaxed(self._decider.spent(effect, call, was, now=now), call, view)
             return self._decision(call, spent, view), spent.answer
-        return self._replayed(call.caller, call.server)(effect)[0], _REPLAYED
+        return self._replayed(call.caller, call.server)(effect)[0], REPLAYED
 
     def _replayed(self, caller: Caller, server: str) -> Callable[[Effect], tuple[Entry, ...]]:
         fields = {"agent": caller.agent, "instance": caller.instance, "server": server, "reason": "replayed_proof"}

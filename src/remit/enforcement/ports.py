@@ -13,7 +13,7 @@ from remit.kernel.names import ActionName
 from remit.outbound.model import Patience
 from remit.policy.declared.judge import Asked, Judgement
 from remit.policy.model import Answer, Call, Denial, Proposal
-from remit.storage.model import ConsumeApproval, ConsumeProof, Entry, Release, Reserve
+from remit.storage.model import ConsumeApproval, ConsumeProof, Effect, Entry, Release, Reserve
 
 if TYPE_CHECKING:
     from remit.outbound.response import Response
@@ -73,6 +73,10 @@ class Decider(Protocol):
 
     def relaxed(self, proposal: Proposal, call: Call, view: Any) -> Proposal:  # noqa: ANN401 - as above
         """A proposal that came of the commit, as it stands on a server that is only observed."""
+        ...
+
+    def leaves(self, call: Call, view: Any, *, now: Instant) -> tuple[Effect, ...]:  # noqa: ANN401 - as above
+        """The marks of a call that goes on though it would be denied; none but on a server that is only observed."""
         ...
 
     def frozen(self, call: Call) -> Answer | None:

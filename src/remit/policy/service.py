@@ -28,7 +28,7 @@ from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
-from remit.policy.observe import relaxed
+from remit.policy.observe import leaves, relaxed
 from remit.policy.observing import Observing
 from remit.policy.ports import Engine
 from remit.policy.record import decision_fields
@@ -37,7 +37,7 @@ from remit.policy.rules import Rules
 from remit.policy.trial_call import trial_call
 from remit.policy.view import AgentRecord, View, usable_grants
 from remit.policy.who import Standing, likely, standing
-from remit.storage.model import ConsumeApproval, Release, Reserve
+from remit.storage.model import ConsumeApproval, Effect, Release, Reserve
 
 # Where a person, a server or Remit itself stopped something, or a person is waited for: a denial that says nothing of
 # what the agent tries, or what it may do a little later. Else a freeze of everything would speak against every agent.
@@ -144,6 +144,10 @@ class PolicyService:
     def relaxed(self, proposal: Proposal, call: Call, view: View) -> Proposal:
         """A proposal that came of the commit, as it stands on a server that is only observed."""
         return relaxed(proposal, call, view)
+
+    def leaves(self, call: Call, view: View, *, now: Instant) -> tuple[Effect, ...]:
+        """The marks of a call that goes on though it would be denied."""
+        return leaves(call, view, now=now)
 
     def frozen(self, call: Call) -> Answer | None:
         """The denial of a call that a freeze covers, else None: step 3 by itself, for calls that already run."""

@@ -459,9 +459,9 @@ class World:
         ]
 
 
-def bearer(agent: str, purpose: str, instance: str) -> str:
-    """The header of a token as `PlainTokens` reads it."""
-    return "Bearer " + "/".join((agent, purpose, instance))
+def bearer(*parts: str) -> str:
+    """The header of a token as `PlainTokens` reads it: of an agent, a purpose, an instance."""
+    return f"Bearer {'/'.join(parts)}"
 
 
 def modern_request(method: str, params: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, str]]:
