@@ -35,7 +35,7 @@ def test_a_mark_is_not_lost_in_a_row_that_another_node_sweeps_away(
                 other.execute("DELETE FROM counters WHERE expires = 1")
             return done
 
-        journal._execute = swept  # type: ignore[method-assign,assignment] # another node, at the worst moment
+        journal._execute = swept  # type: ignore[assignment] # another node, at the worst moment
         journal.begin(changes=False)
         assert journal.used(wants) == {("tainted", 0): 0}
         journal.keep({("tainted", 0): NOON}, wants)

@@ -304,9 +304,7 @@ class PolicyService:
 
     def answer_now(self, call: Call) -> Answer:
         """The answer that a call would get now, its effects dropped. May read the database."""
-        if not self.ready(call):
-            self.prepare(call.caller.principal)
-        return decide(call, self._facts.view(), now=self._clock.now()).answer
+        return self.tried(call, self._facts.view(), now=self._clock.now())
 
     def named(self, agent: str) -> frozenset[ActionName]:
         """The actions that an agent's boundaries name; none if there is no such agent."""

@@ -289,9 +289,9 @@ def test_who_acts_for_another_goes_on_in_that_ones_run(build: Build) -> None:
 def test_a_copy_that_has_read_nothing_is_forgotten_within_the_hour(build: Build) -> None:
     """Its row says nothing, and many copies live for minutes; one that has read is remembered."""
     lives = {
-        type(each): each.expires - NOON
+        type(each): each.expires - build.NOON
         for labels in (OUT, IN)
-        for each in flow.effects(labels, pay(build), now=NOON, approved=False)
+        for each in flow.effects(labels, pay(build), now=build.NOON, approved=False)
         if isinstance(each, (Mark, Unmarked))
     }
     assert lives == {Unmarked: HOUR, Mark: flow.STICKS}
