@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from remit.policy.limits import AT_ONCE, VOLUME
+from remit.kernel.clock import Instant
+from remit.policy.limits import AT_ONCE, VOLUME, in_unit
 from remit.storage.model import Release, Reserve
 
 
@@ -16,8 +17,14 @@ class Meter:
     granted: int  # bytes
     passed: int = 0  # bytes
 
-    def wants(self, size: int) -> Reserve | None:
-        """What must be reserved before `size` bytes more may pass; None if they are covered."""
+    def wants(self, size: int, *, now: Instant) -> Reserve | None:
+        """What must be reserved before `size` bytes more may pass; None if they are covered.
+
+        What comes in another calendar unit counts in that: the counter of one that is over may be gone, and would
+        begin anew.
+        """
+        if now >= self.reserve.expires:
+            self.reserve, self.granted, self.passed = in_unit(self.reserve, now), 0, 0
         short = self.passed + size - self.granted
         return replace(self.reserve, amount=max(short, AT_ONCE), least=short) if short > 0 else None
 

@@ -30,7 +30,7 @@ class Passing:
         """
         if (meter := admitted.meter) is None:
             return None
-        if (wanted := meter.wants(size)) is not None:
+        if (wanted := meter.wants(size, now=self._clock.now())) is not None:
             try:
                 committed = await self._writer.submit_async(Work((), (wanted,)))
             except RemitError as error:

@@ -6,7 +6,7 @@ at the root is so at every leaf with the next call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -53,15 +53,12 @@ def handed(allow: str) -> tuple[Clause, ...] | None:
 def _reach(root: AgentRecord, caller: Caller, asked: Sequence[tuple[Clause, ...] | None]) -> Reach:
     grants: dict[tuple[str, ActionName], list[Grant]] = {}
     servers: dict[str, dict[str, Boundary]] = {}
-    noted = asked_of(root.boundaries)
-    for boundary in root.boundaries:
-        if boundary.break_glass or boundary.purpose != caller.purpose:
-            continue
-        rules = dict(boundary.rules)
-        for each in asked:
-            rules = attenuated(rules, each)
-        left = replace(boundary, agent=caller.agent, rules=rules)
-        for action, rule in rules.items():
+    kept = [each for each in root.boundaries if not each.break_glass and each.purpose == caller.purpose]
+    handed_on = [replace(each, agent=caller.agent, rules=_left(each, asked)) for each in kept]
+    # Of one another's actions the root's rules ask, and what was handed on with them.
+    noted = asked_of([*root.boundaries, *handed_on])
+    for boundary, left in zip(kept, handed_on, strict=True):
+        for action, rule in left.rules.items():
             limits = (*limits_of(boundary, rule), *_own(caller, boundary, action, asked))
             key = (boundary.purpose, action)
             grants.setdefault(key, []).append(grant_of(left, rule, limits, noted.get(key)))
@@ -73,6 +70,14 @@ def _reach(root: AgentRecord, caller: Caller, asked: Sequence[tuple[Clause, ...]
         {},
         {},
     )
+
+
+def _left(boundary: Boundary, asked: Sequence[tuple[Clause, ...] | None]) -> Mapping[ActionName, Rule]:
+    """The rules of a boundary that are left at the end of the chain."""
+    rules = boundary.rules
+    for each in asked:
+        rules = attenuated(rules, each)
+    return rules
 
 
 def _own(

@@ -11,11 +11,12 @@ from typing import Final
 
 from remit.attestation.model import Caller
 from remit.catalog.labels import Labels
-from remit.kernel.clock import DAY, Instant
+from remit.kernel.clock import DAY, HOUR, Instant
 from remit.policy.model import Call
 from remit.storage.model import Effect, Mark, Unmarked
 
 STICKS: Final = 366 * DAY  # after the last such read
+_CLEAN: Final = HOUR  # a row that says that nothing was read is there to be locked, and there are many copies
 
 
 def blocked(labels: Labels, call: Call, *, approved: bool) -> bool:
@@ -27,7 +28,7 @@ def effects(labels: Labels, call: Call, *, now: Instant, approved: bool) -> list
     """What must not have been read, at the writer; and that something is read, from this moment on."""
     kept, found = Instant(now + STICKS), list[Effect]()
     if labels.carries_out and not approved:
-        found += [Unmarked(key, kept) for key in keys(call.caller)]
+        found += [Unmarked(key, Instant(now + _CLEAN)) for key in keys(call.caller)]
     if labels.returns:
         found += [Mark(key, now, kept) for key in keys(call.caller)]
     return found

@@ -8,7 +8,7 @@ give a budget back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -66,6 +66,12 @@ def reservation(limit: Limit, arguments: Mapping[str, Any], *, now: Instant) -> 
         return Reserve(limit.key, start, end, AT_ONCE, limit.most, least=1)
     amount = 1 if limit.argument is None else min(ten_thousandths(arguments[limit.argument]), _MOST)
     return Reserve(limit.key, start, end, amount, limit.most)
+
+
+def in_unit(reserve: Reserve, now: Instant) -> Reserve:
+    """A reservation of `limits_of`'s as it stands in the calendar unit of `now`."""
+    start, end = _window(reserve.key.split(" ", 2)[1], now)
+    return replace(reserve, window=start, expires=end)
 
 
 def window_of(limit: Limit, now: Instant) -> Instant:

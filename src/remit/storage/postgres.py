@@ -199,12 +199,18 @@ class PostgresJournal:
         return {key for (key,) in rows}
 
     def used(self, wanted: Wanted) -> dict[CounterKey, int]:
-        """Lock the counters, making those that a reservation needs: a row that is not there cannot be locked."""
-        if wanted.reserved:
-            new = sorted((key, window, expires) for (key, window), expires in wanted.reserved.items())
-            self._execute(_CREATE_COUNTERS, _columns(new, 3))
-        rows = self._execute(_LOCK_COUNTERS, _columns(sorted({*wanted.reserved, *wanted.released}), 2))
-        return {(key, window): used for key, window, used in rows}
+        """Lock the counters, making those that a reservation needs: a row that is not there cannot be locked.
+
+        One that was there and is over may be swept away before it is locked: then it is made after all.
+        """
+        new = sorted((key, window, expires) for (key, window), expires in wanted.reserved.items())
+        names = _columns(sorted({*wanted.reserved, *wanted.released}), 2)
+        while True:
+            if new:
+                self._execute(_CREATE_COUNTERS, _columns(new, 3))
+            found = {(key, window): used for key, window, used in self._execute(_LOCK_COUNTERS, names)}
+            if found.keys() >= wanted.reserved.keys():
+                return found
 
     def keep(self, counters: Mapping[CounterKey, int], wanted: Wanted) -> None:
         """Write the new values."""

@@ -408,7 +408,7 @@ class World:
     # asking ------------------------------------------------------------------------------
     def headers(self, agent: str = "bot", *, purpose: str = "work", instance: str = "i1") -> dict[str, str]:
         return {
-            "Authorization": f"Bearer {agent}/{purpose}/{instance}",
+            "Authorization": bearer(agent, purpose, instance),
             "Accept": "application/json, text/event-stream",
             "Content-Type": "application/json",
         }
@@ -457,6 +457,11 @@ class World:
             and (message := seen.json())
             and message.get("method") == "tools/call"
         ]
+
+
+def bearer(*parts: str) -> str:
+    """The header of a token as `PlainTokens` reads it: of an agent, a purpose, an instance."""
+    return f"Bearer {'/'.join(parts)}"
 
 
 def modern_request(method: str, params: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, str]]:

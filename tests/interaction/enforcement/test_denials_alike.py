@@ -19,6 +19,7 @@ from gateway_world import (  # type: ignore[import-not-found] # beside
     FAR,
     World,
     at_most,
+    bearer,
     budget,
     modern_request,
     rule,
@@ -104,7 +105,7 @@ class Doors:
 
     async def own(self, arguments: Mapping[str, Any]) -> Any:
         question = {"action": TRANSFER, "arguments": dict(arguments)}
-        status, body = await _posted(self.me_can, "/v1/me/can", question, "Bearer bot/work/i1")
+        status, body = await _posted(self.me_can, "/v1/me/can", question, bearer("bot", "work", "i1"))
         assert (status, body["decision"]) == (200, False)
         return body["denial"]
 

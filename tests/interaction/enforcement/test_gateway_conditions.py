@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gateway_world import World, budget, rule, until  # type: ignore[import-not-found] # beside
+from gateway_world import World, bearer, budget, rule, until  # type: ignore[import-not-found] # beside
 
 from remit.access.conditions import Conditions, Step, Volume
 from remit.catalog.labels import Labels
@@ -85,7 +85,7 @@ async def ask(world: World, name: str, *, instance: str = "i1", on: str = "offic
     """`ok`, `error` or the code of the denial."""
     answer = await world.modern(
         on, "tools/call", {"name": name, "arguments": arguments},
-        Authorization=f"Bearer bot/work/{instance}",
+        Authorization=bearer("bot", "work", instance),
     )  # fmt: skip
     streamed = answer.headers["content-type"].startswith("text/event-stream")
     told = json.loads(answer.text.strip().rpartition("data: ")[2]) if streamed else answer.json()

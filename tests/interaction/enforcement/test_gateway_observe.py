@@ -18,11 +18,14 @@ from tests.interaction.enforcement.gateway_world import (
 )
 
 from remit.access.conditions import Conditions, Volume
+from remit.access.model import Rate
 from remit.agents.model import AgentState
 from remit.catalog.labels import Labels
 from remit.catalog.model import Mode
 from remit.freezes.model import FreezeKind
 from remit.kernel.names import ActionName
+from remit.policy.limits import limits_of, reservation
+from remit.storage.model import Work
 
 NOBODY = 'forbid (principal, action == Remit::Action::"payments/list_invoices", resource);'
 
@@ -267,5 +270,37 @@ def test_a_result_over_the_volume_goes_on_too_and_what_was_left_is_used() -> Non
         assert said(world) == [("allow", None, True), ("would_deny", "budget_exhausted", True)]
         await observed(world, Mode.ENFORCE)
         assert "budget_exhausted" in str(await ask(world, "tools/call", transfer(5)))
+
+    run_in_world(scenario)
+
+
+@pytest.mark.parametrize("how", ["not granted", "spent elsewhere"])
+def test_what_is_read_where_it_is_only_observed_is_carried_out_by_no_server_that_is_enforced(how: str) -> None:
+    """Else the way round a flow is to read where nothing is refused."""
+
+    async def scenario(world: World) -> None:
+        await observed(world)
+        await world.server("office", streamable(payments(json_response=True), json_response=True, stateless=True))
+        labels = {"payments": Labels(returns=("untrusted",)), "office": Labels(carries_out=True)}
+        for name, said_of in labels.items():
+            server = dataclasses.replace(world.source.all_servers[name], labels=(("list_invoices", said_of),))
+            world.source.all_servers[name] = server
+            world.change(f"server:{name}")
+        here = rule("payments/list_invoices", rate=Rate(count=1, per="day"))
+        world.agent("bot", rule("office/list_invoices"), *([] if how == "not granted" else [here]))
+        if how == "spent elsewhere":  # this node has heard of no use
+            limit = limits_of(world.source.all_boundaries[0], here)[0]
+            world.writer.submit(Work((), (reservation(limit, {}, now=world.clock.now()),)))
+        params = {"name": "list_invoices", "arguments": {}}
+
+        async def carry_out() -> str:
+            found = (await world.modern("office", "tools/call", params)).json()
+            denial = found["result"].get("_meta", {}).get("dev.remit/denial", {})
+            return str(denial.get("code", "ok"))
+
+        assert await carry_out() == "ok"
+        assert "inv-1" in str(await ask(world, "tools/call", params))
+        assert [decision for decision, _, _ in said(world)] == ["would_deny"]
+        assert await carry_out() == "flow_blocked"
 
     run_in_world(scenario)

@@ -74,6 +74,9 @@ class Facts:
     def relaxed(self, proposal: Proposal, _call: Call, _view: Any) -> Proposal:
         return proposal
 
+    def leaves(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("no server is observed here")
+
     def narrowed(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("lists are not the pipeline's")
 

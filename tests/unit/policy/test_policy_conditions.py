@@ -18,7 +18,7 @@ from remit.access.conditions import Conditions, Step, Volume, Window
 from remit.attestation.model import Link
 from remit.catalog.labels import Labels, labels_of
 from remit.kernel.canonical import encode, parse
-from remit.kernel.clock import Instant
+from remit.kernel.clock import HOUR, Instant
 from remit.kernel.names import ActionName, AgentName, InstanceId, RunId, ToolName
 from remit.policy import flow
 from remit.policy.conditions import Met, meet
@@ -284,3 +284,14 @@ def test_who_acts_for_another_goes_on_in_that_ones_run(build: Build) -> None:
     met = meet(grant, server_record(build.server()).tools[ToolName("transfer")], call, keyed, now=build.NOON)
     assert isinstance(met, Met)
     assert {key.split(" ")[1] for key in keys_of(list(met.effects))} == {"run_c"}
+
+
+def test_a_copy_that_has_read_nothing_is_forgotten_within_the_hour(build: Build) -> None:
+    """Its row says nothing, and many copies live for minutes; one that has read is remembered."""
+    lives = {
+        type(each): each.expires - build.NOON
+        for labels in (OUT, IN)
+        for each in flow.effects(labels, pay(build), now=build.NOON, approved=False)
+        if isinstance(each, (Mark, Unmarked))
+    }
+    assert lives == {Unmarked: HOUR, Mark: flow.STICKS}

@@ -24,7 +24,7 @@ from remit.policy.entitlement import key_of
 from remit.policy.limits import limits_of, reservation
 from remit.policy.model import Call, Code
 from remit.policy.view import View, agent_record
-from remit.storage.model import Reserve
+from remit.storage.model import Mark, Reserve, Unmarked
 
 CHIEF, CLERK = AgentName("invoice-bot"), AgentName("clerk")
 PAY = json.dumps([{"action": "payments/transfer", "when": {"amount": {"max": "100.00"}}}])
@@ -237,3 +237,16 @@ def test_the_conditions_of_the_other_hold_and_what_was_handed_on_comes_on_top(of
     assert found["run run_chief invoice-bot-payments payments/transfer"] == 2
     alone = build.transfer_rule(conditions=Conditions(max_depth=0))
     assert office.code(office.view(build.boundary(alone))) == "delegation_too_deep"
+
+
+def test_what_is_handed_on_with_a_condition_about_an_earlier_call_has_that_call_leave_its_mark(
+    office: Office, build: Any
+) -> None:
+    """Else "not after that", said by who hands on, would forbid nothing."""
+    seen = "payments/list_invoices"
+    handed = [{"action": seen}, {"action": "payments/transfer", "sequence": {"forbidden_after": [seen]}}]
+    office.links = (link(office.credential, allow=json.dumps(handed)),)
+    view = office.view(build.boundary(build.transfer_rule(), build.rule(seen)))
+    looked_for = [each.key for each in office.pay(view).effects if isinstance(each, Unmarked)]
+    left = [each.key for each in build.ask(office.call({}, "list_invoices"), view).effects if isinstance(each, Mark)]
+    assert looked_for == left != []

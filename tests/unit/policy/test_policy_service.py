@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Connection
 
+from remit.catalog.labels import Labels
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import ConfigInvalid, Malformed, NotFound
 from remit.kernel.names import new_id
 from remit.people.change import Actor
+from remit.policy import flow
 from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.model import Code
 from remit.policy.organisations import Organisations
 from remit.policy.service import PolicyService, seen
 from remit.storage.database import Database
-from remit.storage.model import Entry, Reserve
+from remit.storage.model import Effect, Entry, Reserve, Unmarked
 
 if TYPE_CHECKING:
     from tests.unit.policy.conftest import Build
@@ -193,3 +197,21 @@ def test_policy_files_come_and_go_with_an_entry_and_a_topic(database: Database) 
     database.writer.change(lambda tx: files.remove(tx, "a.cedar", by=by))
     assert files.all() == {}
     assert told == [("policies",)] * 3
+
+
+def test_what_is_searched_for_knows_what_was_read_as_the_call_does(build: Build) -> None:
+    """Else a search names what every call is refused."""
+    labelled = dataclasses.replace(build.server(), labels=(("transfer", Labels(carries_out=True)),))
+    view = build.view(build.boundary(build.transfer_rule()), servers=[labelled])
+    policy, read = service(build, view), set[str]()
+
+    def unmet(effects: Iterable[Effect]) -> frozenset[str]:
+        return frozenset(each.key for each in effects if isinstance(each, Unmarked) and each.key in read)
+
+    policy._facts.unmet = unmet  # type: ignore[method-assign] # what the database says
+    call = build.call({"amount": 5, "currency": "EUR"})
+    assert policy.answer_now(call).allowed
+    read.update(flow.keys(call.caller))
+    denial = policy.answer_now(call).denial
+    assert denial is not None
+    assert denial.code is Code.FLOW_BLOCKED
