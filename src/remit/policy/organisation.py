@@ -199,6 +199,8 @@ def check(
     new = [policy for policy in organisation.policies if policy.text not in known]
     if not new:
         return
+    for policy in new:
+        _check_looks(policy)
     parsed = engine.schema(catalog)
     if not engine.faults("\n".join(policy.text for policy in new), parsed):
         return
@@ -207,6 +209,28 @@ def check(
             said = "; ".join(fault.removeprefix("for policy `policy0`, ") for fault in faults)
             raise _invalid(policy.file, policy.line, said)
     raise ConfigInvalid("the policies do not validate together", detail="each of them validates by itself")
+
+
+def _check_looks(policy: Policy) -> None:
+    """See that a policy about agents' calls looks at nothing that is not there when one is decided.
+
+    Of a call Cedar knows the agent, its owner, its purpose and the server. Another entity has no attributes and is in
+    nothing there: a forbid that asks about one is valid, and would never stop anything.
+    """
+    if not policy.names or not all(_ours(policy.cedar.get(part)) for part in ("principal", "action", "resource")):
+        return
+    kind, name = min(policy.names)
+    said = f'{kind}::"{name}" is not looked at when an agent\'s call is decided'
+    raise _invalid(policy.file, policy.line, said + ": say in the policy's scope that it is about types of your own")
+
+
+def _ours(constraint: object) -> bool:
+    """Whether a part of a scope may mean one of Remit's own types."""
+    if not isinstance(constraint, dict):
+        return True
+    named = [constraint.get("entity"), *constraint.get("entities", ()), constraint.get("in", {}).get("entity")]
+    kinds = [each["type"] for each in named if isinstance(each, dict)] or [constraint.get("entity_type")]
+    return any(not isinstance(kind, str) or kind.startswith(f"{schema.NAMESPACE}::") for kind in kinds)
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:

@@ -114,3 +114,36 @@ def test_other_policies_have_an_index_of_their_own(build: Build) -> None:
     only = dataclasses.replace(both, policies=both.policies[1:])
     asked = organisation.scope(agent="bot", owner="dana", server="s", action="s/t", groups=())
     assert list(only.applying(asked)) == [organisation.PREFIX + "b:1"]
+
+
+DECLARED = {
+    "D": {
+        "entityTypes": {"User": {"memberOfTypes": ["Group"]}, "Group": {}},
+        "actions": {"see": {"appliesTo": {"principalTypes": ["User"], "resourceTypes": ["Group"]}}},
+    }
+}
+LOOKS = 'D::User::"bo" in D::Group::"bad"'
+
+
+@pytest.mark.parametrize(
+    ("scope", "fits"),
+    [
+        ("principal, action, resource", False),
+        ('principal, action in Remit::Action::"server:payments", resource', False),
+        ("principal is Remit::Agent, action, resource", False),
+        ("principal, action, resource is Remit::Server", False),
+        ("principal is D::User, action, resource", True),
+        ('principal, action == D::Action::"see", resource', True),
+        ('principal in D::Group::"all", action, resource', True),
+        ('principal, action, resource == D::Group::"all"', True),
+    ],
+)
+def test_a_forbid_that_would_never_stop_an_agent_is_refused(build: Build, scope: str, fits: bool) -> None:  # noqa: FBT001 - a parameter
+    """It is valid, everybody believes in it, and Cedar passes it over: what it asks about is not there."""
+    read = organisation.read({"a.cedar": f"forbid ({scope}) when {{ {LOOKS} }};"}, build.engine)
+    catalog = {**for_catalog([build.server()]), **DECLARED}
+    if fits:
+        organisation.check(read, catalog, build.engine)
+        return
+    with pytest.raises(ConfigInvalid, match="is not looked at when an agent's call is decided"):
+        organisation.check(read, catalog, build.engine)
