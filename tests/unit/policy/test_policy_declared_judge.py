@@ -363,7 +363,7 @@ def test_whatever_a_forbid_looks_at_is_there(where: str, *, stopped: bool) -> No
     """Attack: an entity that is not there is in nothing and has nothing, and so a forbid would pass it over."""
     files = {"d.cedarschema": Declaration(Part.SCHEMA, AROUND), "d.json": Declaration(Part.ENTITIES, json.dumps(LED))}
     declared = reading.read(files, ENGINE, serial=1)
-    text = f"permit (principal, action, resource); forbid (principal, action, resource) when {{ {where} }};"
+    text = f"permit (principal, action, resource); forbid (principal is D::User, action, resource) when {{ {where} }};"
     rules = organisation.read({"d.cedar": text}, ENGINE, serial=1)
     organisation.check(rules, dict(declared.schema), ENGINE)
     found = Judge(ENGINE).judge(
