@@ -11,6 +11,7 @@ from remit.kernel.clock import Clock, parse_duration, rfc3339
 from remit.kernel.errors import Malformed, NotFound
 from remit.policy.service import PolicyService
 from remit.requests import dry
+from remit.requests.answer import others
 from remit.requests.model import LASTS, AccessRequest, RequestState
 from remit.requests.service import RequestService
 from remit.requests.wanted import Wanted
@@ -123,7 +124,7 @@ class ApprovalDoors:
         shown = self.requests.arguments(found) if person in may or person == found.asker else None
         # As text: no reader of JSON may round what a person decides about.
         text = None if shown is None else encode(shown).decode("utf-8")
-        return {**self._shape(found), "may_decide": list(may), "arguments": text}
+        return {**self._shape(found), "may_decide": list(others(found, may)), "arguments": text}
 
     def _shape(self, it: AccessRequest) -> dict[str, Any]:
         used = self.requests.used_by(it.request) if it.approval else ""
