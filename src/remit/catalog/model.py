@@ -22,6 +22,13 @@ class Tier(StrEnum):
     LOW = "low"
 
 
+class Kind(StrEnum):
+    """What a server speaks: MCP, over HTTP or to a command of its own; or plain HTTP."""
+
+    MCP = "mcp"
+    HTTP = "http"
+
+
 class Mode(StrEnum):
     """What is done about a call to a server that bounds or policies refuse.
 
@@ -68,10 +75,10 @@ class Injection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """An MCP server that an operator registered."""
+    """A server that an operator registered. It has either a URL or a command."""
 
     server: ServerName
-    url: str
+    url: str  # "" where it is a command
     credential: Injection | None
     tiers: tuple[tuple[str, Tier], ...]  # (glob over tool names, tier), in the file's order; first match wins
     review: str  # "pin-on-first-use" or "quarantine"
@@ -79,6 +86,8 @@ class Server:
     set_pin: str  # hex SHA-256 over the approved set of (name, pin); "" before the first import
     labels: tuple[tuple[str, Labels], ...] = ()  # (glob over tool names, labels); of all that match, together
     mode: Mode = Mode.ENFORCE
+    kind: Kind = Kind.MCP
+    command: tuple[str, ...] = ()  # its program and arguments, started for one agent each; () where it has a URL
 
     @property
     def observed(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from remit.catalog.labels import Labels
-from remit.catalog.model import Injection, Mode, PinState, Server, Tier, Tool
+from remit.catalog.model import Injection, Kind, Mode, PinState, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
 from remit.storage.schema import servers, tools
@@ -30,6 +30,8 @@ def body(server: Server) -> str:
         "review": server.review,
         **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
         **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
+        **({"kind": server.kind.value} if server.kind is not Kind.MCP else {}),
+        **({"command": list(server.command)} if server.command else {}),
     }
     return canonical(said).decode("utf-8")
 
@@ -55,6 +57,8 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         tools=found,
         set_pin=row.set_pin,
         mode=Mode(said.get("mode", Mode.ENFORCE)),
+        kind=Kind(said.get("kind", Kind.MCP)),
+        command=tuple(said.get("command", ())),
         labels=tuple(
             (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
             for pattern, returns, carries_out in said.get("labels", ())
