@@ -132,6 +132,22 @@ def test_what_only_forbids_more_comes_into_force_by_one_word() -> None:
     assert world.call("list_invoices") == {"forbidden_by_policy"}
 
 
+def test_a_word_that_does_not_count_is_neither_the_first_nor_the_second() -> None:
+    """Attack: whoever holds the admin token makes a second person's token and seconds their own word with it."""
+    world = LifeWorld()
+    world.apply(base=FORBID)
+    version = world.life.observe({"base.cedar": SMALL}, by=ANN)["version"]
+    assert world.life.enforce(version, by=BOB, counts=False)["waits"]
+    assert world.life.enforce(version, by=ANN, counts=True)["waits"]
+    assert world.life.enforce(version, by=BOB, counts=False)["waits"]
+    assert world.stored() == {"base.cedar": FORBID}
+    assert not world.life.enforce(version, by=BOB, counts=True)["waits"]
+    assert not world.life.rollback(by=ANN, counts=False)["waits"]  # that only forbids more
+    assert world.life.rollback(by=ANN, counts=True)["waits"]
+    assert world.life.rollback(by=BOB, counts=False)["waits"]
+    assert world.stored() == {"base.cedar": FORBID}
+
+
 def test_what_another_thread_asks_meanwhile_is_no_answer_here() -> None:
     """Attack: while a widening is judged in the writer's turn, many narrowings are asked about beside it."""
     world = LifeWorld()

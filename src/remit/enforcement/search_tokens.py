@@ -12,8 +12,8 @@ import json
 from typing import Final
 
 from remit.enforcement.authzen_search import Search
-from remit.keys.seal import seal, unseal
 from remit.kernel.errors import IntegrityFailed, Malformed
+from remit.keys.seal import seal, unseal
 
 LABEL: Final = "authzen/search"  # what the key is derived for
 
