@@ -19,7 +19,7 @@ from remit.catalog.service import CatalogService
 from remit.certification.usage.coverage import CoverageClock
 from remit.connectors.systems import Directory
 from remit.console.paths import AUTHORIZE
-from remit.enforcement.authzen_search import Tokens
+from remit.enforcement import search_tokens
 from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.door import Door as GatewayDoor
@@ -282,7 +282,7 @@ def _evaluation(ground: Ground, gate: Gate) -> Evaluation:
     searching = Searching(
         answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline).own_types,
         candidates=Candidates(judges=ground.policy, purposes=ground.policy.purposes),
-        tokens=Tokens(ground.records.mac),
+        tokens=search_tokens.Tokens(ground.keys.derive(search_tokens.LABEL)),
     )  # fmt: skip
     return Evaluation(
         keeper=ground.gatekeeper, points=gate.points, batches=Batches(gate.points), searching=searching,
