@@ -49,4 +49,4 @@ def injector(ground: Ground, outbound: Outbound) -> Injector:
             response.close()
         return response.status, bytes(body)
 
-    return Injector(ground.vault.opened, ClientTokens(post, ground.clock), ground.clock)
+    return Injector(ground.vault.lend, ClientTokens(post, ground.clock), ground.clock)

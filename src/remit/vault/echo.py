@@ -67,11 +67,12 @@ def unescaped(text: bytes) -> str:
 class Scanner:
     """Looks through one response, chunk by chunk, also across the borders of chunks."""
 
-    __slots__ = ("_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_tail")
+    __slots__ = ("_firsts", "_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_tail")
 
     def __init__(self, needles: Iterable[bytes]) -> None:
         self._needles = tuple(needles)
         self._plain: tuple[str, ...] = ()  # made once there is something to undo
+        self._firsts = frozenset(needle[0] for needle in self._needles if needle)
         self._keep = max(map(len, self._needles), default=1) - 1
         self._tail = b""
         self._plain_tail = ""
@@ -87,6 +88,14 @@ class Scanner:
             self._plain_tail = unescaped(self._tail)
         self._found = self._as_it_is(chunk) or (bool(self._plain) and self._as_it_reads(chunk))
         return self._found
+
+    def held(self) -> int:
+        """How many bytes at the end of what was fed may be a secret's beginning, and should wait for the next chunk."""
+        text = self._tail
+        for at in range(len(text)):
+            if text[at] in self._firsts and any(needle.startswith(text[at:]) for needle in self._needles):
+                return len(text) - at
+        return 0
 
     def _as_it_is(self, chunk: bytes) -> bool:
         text = self._tail + chunk
