@@ -1,4 +1,4 @@
-"""Calls of an HTTP API a second through the HTTP gateway, as a share of the same calls made directly; and added latency.
+"""HTTP calls a second through the HTTP gateway, as a share of the same calls made directly; and added latency.
 
 Three real processes: an API, `remit up` with its durable journal, and this client: aiohttp with 16 connections that
 are kept, one call in flight on each. Rounds of direct calls, calls with DPoP and calls with a plain token are

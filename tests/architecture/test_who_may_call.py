@@ -143,6 +143,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "outbound.fetch",
         "server.compose",
         "server.compose_governance",
+        "server.compose_http",
         "server.consenting",
         "server.life",
         "server.notifying",

@@ -99,7 +99,7 @@ class Behind:
 
     @property
     def base(self) -> str:
-        return f"{self.up.ready['gateway']}/http/billing"
+        return f"{self.up.ready['api']}/http/billing"
 
     def agent(self) -> httpx2.Client:
         auth = AgentAuth(self.up.ready["api"], "bot", self.files / "agents" / "bot", "work")
@@ -158,8 +158,8 @@ def test_an_api_behind_remit(behind: Behind) -> None:
 
 def test_it_can_be_asked_about(behind: Behind) -> None:
     action = "billing:POST /transfers"
-    assert json.loads(behind.remit("can", "bot", action, "amount=500.00", "--json"))["decision"] is True
-    refused = json.loads(behind.remit("can", "bot", action, "amount=500.01", "--json", code=10))
+    assert json.loads(behind.remit("can", "bot", action, "--arg", "amount=500.00", "--json"))["decision"] is True
+    refused = json.loads(behind.remit("can", "bot", action, "--arg", "amount=500.01", "--json", code=10))
     assert refused["denial"]["code"] == "constraint_violated"
     assert "bot" in behind.remit("who", "--can", "billing:GET /invoices/{id}")
     shown = json.loads(behind.remit("server", "show", "billing", "--json"))

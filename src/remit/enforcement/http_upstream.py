@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from remit.catalog.injection import AwsSigV4
 from remit.catalog.model import Server
 from remit.enforcement import http_target
-from remit.enforcement.denials import UNREACHABLE, UNSURE
+from remit.enforcement.denials import NO_ANSWER, UNREACHABLE, UNSURE
 from remit.enforcement.model import Limits
 from remit.enforcement.ports import HttpDialer, Injects, Scanner
 from remit.enforcement.upstream import CredentialFrozen, SecretEchoed, UpstreamFailed
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _USER_AGENT: Final = "remit"
 _UNAUTHORIZED: Final = 401
+_FINAL: Final = 200
 _WHOLE: Final = 256 * 1024  # a body that is announced as no longer is read before any of it goes on
 _EMPTY: Final = frozenset({204, 304})
 
@@ -84,6 +85,8 @@ class HttpReply:
         """
         values = "\n".join([*(value for _, value in self.headers), ""])  # so that no body goes on with the last one
         self.look(values.encode("utf-8", "surrogateescape"))
+        if self.status < _FINAL:  # 101: what would come next is no HTTP
+            raise UpstreamFailed(NO_ANSWER, sent=True, answered=True, status=self.status)
         if self.length is not None and self.length > self._limits.stream:
             raise TooLarge("the server's answer is too large")
         if self.encoded and self.length != 0:
