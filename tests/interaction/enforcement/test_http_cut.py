@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from gateway_world import SECRET, rule, until  # type: ignore[import-not-found] # beside
-from http_world import HttpWorld, Streaming, run_http  # type: ignore[import-not-found] # beside
+from http_world import Answer, HttpWorld, Streaming, run_http  # type: ignore[import-not-found] # beside
 
 from remit.enforcement.model import Limits
 from remit.freezes.model import FreezeKind
@@ -206,8 +206,6 @@ def test_the_end_of_a_stream_is_its_end() -> None:
 
 
 async def _rest(line: Any) -> Any:
-    from http_world import Answer  # type: ignore[import-not-found] # noqa: PLC0415 - beside
-
     body = b""
     while (event := await line.event()) is not None and hasattr(event, "data"):
         body += bytes(event.data)

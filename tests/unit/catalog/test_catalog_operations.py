@@ -185,7 +185,7 @@ def test_a_changed_description_is_a_changed_definition() -> None:
     read = spec.server({"server": "api", "kind": "http", "url": "http://h/v1", "openapi": bent})
     known = dataclasses.replace(read, tools=before.tools, set_pin=before.set_pin)
     after = observe(known, list(read.declared or ())).server
-    states = {name: tool.state for name, tool in after.tools.items()}
+    states = {str(name): tool.state for name, tool in after.tools.items()}
     assert (states["POST /upload"], states["GET /new"]) == (PinState.CHANGED, PinState.PENDING)
     assert states["GET /pets/{petId}"] is PinState.APPROVED
 

@@ -60,6 +60,6 @@ def test_white_space_in_a_header_means_nothing_and_its_name_is_signed() -> None:
 
 
 def test_s3_signs_its_path_as_it_is_and_names_the_bodys_digest() -> None:
-    said = {"path": "/a%20b", "body": b"x"}
+    said: dict[str, Any] = {"path": "/a%20b", "body": b"x"}
     assert "x-amz-content-sha256" in sign(service="s3", **said)
     assert sign(service="s3", **said) != sign(**said)
