@@ -17,6 +17,7 @@ from remit.vault.model import SHORTEST
 
 _ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")  # one that the next chunk may complete
 _LONGEST_ESCAPE = 5
+_HEAD = 4  # bytes that are looked for first
 
 
 def forms(value: bytes) -> frozenset[bytes]:
@@ -50,6 +51,17 @@ def _inner(encoded: bytes, bits: int, offset: int, length: int) -> bytes:
     return encoded[first : (offset + length) * 8 // bits]
 
 
+def _begun(text: bytes, needle: bytes) -> int:
+    """The length of the longest end of `text` that `needle` begins with."""
+    head = needle[:_HEAD]
+    at = text.find(head)
+    while at >= 0:
+        if needle.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(head, at + 1)
+    return next((size for size in range(min(_HEAD, len(needle)) - 1, 0, -1) if text.endswith(needle[:size])), 0)
+
+
 def unescaped(text: bytes) -> str:
     """What is left of `text` once JSON's escapes are undone and the backslashes that wrote them are gone.
 
@@ -67,12 +79,11 @@ def unescaped(text: bytes) -> str:
 class Scanner:
     """Looks through one response, chunk by chunk, also across the borders of chunks."""
 
-    __slots__ = ("_firsts", "_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_tail")
+    __slots__ = ("_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_tail")
 
     def __init__(self, needles: Iterable[bytes]) -> None:
         self._needles = tuple(needles)
         self._plain: tuple[str, ...] = ()  # made once there is something to undo
-        self._firsts = frozenset(needle[0] for needle in self._needles if needle)
         self._keep = max(map(len, self._needles), default=1) - 1
         self._tail = b""
         self._plain_tail = ""
@@ -91,11 +102,7 @@ class Scanner:
 
     def held(self) -> int:
         """How many bytes at the end of what was fed may be a secret's beginning, and should wait for the next chunk."""
-        text = self._tail
-        for at in range(len(text)):
-            if text[at] in self._firsts and any(needle.startswith(text[at:]) for needle in self._needles):
-                return len(text) - at
-        return 0
+        return max((_begun(self._tail, needle) for needle in self._needles), default=0)
 
     def _as_it_is(self, chunk: bytes) -> bool:
         text = self._tail + chunk

@@ -62,6 +62,18 @@ def test_into_the_query_in_the_place_of_nothing_that_was_asked() -> None:
     run_http(scenario)
 
 
+def test_even_where_any_field_passes_none_stands_in_its_place() -> None:
+    async def scenario(world: HttpWorld) -> None:
+        inject = {"credential": {"secret": "key", "inject": {"query": "key"}}}
+        api = await world.api(operations={"GET /x": {"arguments": {"type": "object"}}}, **inject)
+        world.agent("bot", rule("api:GET /x"))
+        refused = await world.ask("GET", "/http/api/x?key=mine")
+        assert (refused.status, refused.json()["code"]) == (400, "malformed")
+        assert api.got == []
+
+    run_http(scenario)
+
+
 def test_as_a_signature_that_a_peer_makes_too() -> None:
     async def scenario(world: HttpWorld) -> None:
         api = await usual(world, AWS)
