@@ -57,6 +57,7 @@ from remit.server.announce import Announcer
 from remit.server.app import ERRORS, ME_CAN, App
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
+from remit.server.compose_http import http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
@@ -361,7 +362,7 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
+        place=Place(base), http=http_gateway(ground, gate), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from remit.access.draft import Clause, Draft
-from remit.catalog.model import Server
+from remit.catalog.model import Kind, Server
 from remit.catalog.observe import observe
 from remit.catalog.pattern import matches
 from remit.kernel.names import ServerName, split_action
@@ -33,7 +33,9 @@ def servers(known: Sequence[Server], drafts: Sequence[Draft], suites: Sequence[S
         server, name, _ = split_action(action)
         tools.setdefault(server, []).append({"name": name, "inputSchema": input_schema(said)})
     registered = {server.server: server for server in known}
-    found = {name: registered.get(ServerName(name)) or _made_up(name) for name in {*tools, *registered}}
+    found = {
+        name: registered.get(ServerName(name)) or _made_up(name, tools.get(name, [])) for name in {*tools, *registered}
+    }
     return {ServerName(name): observe(server, tools.get(name, [])).server for name, server in sorted(found.items())}
 
 
@@ -83,8 +85,9 @@ def _bounded(clause: Clause) -> dict[str, str]:
     return {name: MAYBE + kind for name, kind in found.items()}
 
 
-def _made_up(name: str) -> Server:
+def _made_up(name: str, tools: Sequence[Mapping[str, Any]]) -> Server:
+    kind = Kind.HTTP if any(" " in str(each["name"]) for each in tools) else Kind.MCP
     return Server(
         server=ServerName(name), url="http://made-up.invalid/mcp", credential=None, tiers=(),
-        review="pin-on-first-use", tools={}, set_pin="",
+        review="pin-on-first-use", tools={}, set_pin="", kind=kind,
     )  # fmt: skip
