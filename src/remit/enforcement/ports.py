@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from remit.access.activation import Activation
+from remit.access.model import Rule
 from remit.attestation.model import Caller
 from remit.catalog.model import Injection, Server
 from remit.kernel.clock import Instant
-from remit.kernel.names import ActionName
+from remit.kernel.names import ActionName, ServerName
 from remit.outbound.model import Patience
 from remit.policy.declared.judge import Asked, Judgement
 from remit.policy.model import Answer, Call, Denial, Proposal
@@ -109,6 +110,14 @@ class Decider(Protocol):
         now: Instant,
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries let arguments through."""
+        ...
+
+    def rules(self, view: Any, caller: Caller, action: ActionName, *, now: Instant) -> Sequence[Rule]:  # noqa: ANN401 - as above
+        """The rules of the caller's boundaries in force for an action, under its purpose."""
+        ...
+
+    def granted(self, caller: Caller, server: ServerName) -> frozenset[str]:
+        """The methods of a server that the caller's boundaries grant under its purpose."""
         ...
 
     def conditions(
