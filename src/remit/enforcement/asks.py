@@ -43,7 +43,6 @@ from remit.policy.model import Call, Denial
 
 log = logger(__name__)
 
-_PING: Final = "ping"
 _MOST: Final = 16  # questions that are open at once, of one call or session
 _LONGEST: Final = 128
 _HIDDEN: Final = frozenset({"task"})  # a task of the agent's: nothing here follows it
@@ -101,9 +100,6 @@ class Asks:
 
     def refuse(self, x: Exchange, admitted: Admitted, message: ServerMessage) -> None:
         """A server asked what nothing grants: it is told that there is no such method, and the agent nothing."""
-        if message.method == _PING and not x.modern:
-            self._answer(x, admitted, denials.result(message.id, {}))
-            return
         log.info("server request refused", server=x.server, method=message.method[:_LONGEST])
         self._note(x, admitted, message.method)
         self._turn_down(x, admitted, message)
@@ -162,6 +158,8 @@ class Asks:
         requests, state = result.get("inputRequests") or {}, result.get("requestState")
         if not isinstance(requests, dict) or not isinstance(state, (str, type(None))) or len(requests) > _MOST:
             return unreadable(x.id, "its questions cannot be read")
+        if not requests and state is None:
+            return finished  # it asks nothing, and has nothing to carry on with
         asked: dict[str, str] = {}
         passed: dict[str, Any] = {}
         decided: list[Admitted] = []

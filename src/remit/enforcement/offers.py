@@ -52,13 +52,15 @@ def offered(raw: bytes, granted: Collection[str], *, modern: bool) -> bytes:
     return canonical.encode({**value, "capabilities": capabilities})
 
 
-def _changing(capability: object, *, told: bool) -> dict[str, Any]:
-    found = capability if isinstance(capability, dict) else {}
-    return {name: value for name, value in found.items() if told or name != "listChanged"}
+def _changing(capability: Any, *, told: bool) -> Any:  # noqa: ANN401 - what a server says, of any type
+    if not isinstance(capability, dict):
+        return capability
+    return {name: value for name, value in capability.items() if told or name != "listChanged"}
 
 
 def _resources(capability: object, granted: Collection[str], *, changes: bool) -> dict[str, Any]:
-    found = _changing(capability, told=changes and "resources/list" in granted)
+    given = capability if isinstance(capability, dict) else {}
+    found = _changing(given, told=changes and "resources/list" in granted)
     watched = not {"resources/subscribe", _LISTEN}.isdisjoint(granted)
     return {name: value for name, value in found.items() if watched or name != "subscribe"}
 
