@@ -14,6 +14,8 @@ from remit.catalog import disguise
 from remit.catalog.model import PinState, Server, Tool
 
 _SHAPE: Final = ("inputSchema", "outputSchema")
+# Texts about a schema; generators put the tool's own name in.
+_WORDS: Final = ("title", "description")
 _LONGEST: Final = 300
 
 
@@ -50,7 +52,20 @@ def shadowed(server: Server, tool: Tool, others: Iterable[Server]) -> list[str]:
 
 
 def _shape(tool: Tool) -> tuple[object, ...]:
-    return tuple(tool.definition.get(field) for field in _SHAPE)
+    """What makes a tool the same under another name: what it takes and gives, without the words about it.
+
+    Where it takes nothing that says little, so that there the description counts.
+    """
+    definition = tool.definition
+    takes = _object(_object(definition.get("inputSchema")).get("properties"))
+    return *(_wordless(definition.get(field)) for field in _SHAPE), None if takes else definition.get("description")
+
+
+def _wordless(schema: object) -> object:
+    if isinstance(schema, Mapping):
+        words = {key for key in _WORDS if isinstance(schema.get(key), str)}
+        return {key: _wordless(member) for key, member in schema.items() if key not in words}
+    return [_wordless(member) for member in schema] if isinstance(schema, list) else schema
 
 
 def _schema(before: Mapping[str, Any], after: Mapping[str, Any], what: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""From an agent's message to the question that is decided: which action, with which arguments (pure).
+"""From an agent's message to the question that is decided: which action, with which arguments.
 
 What a boundary may bound of a method are its parameters by the names of `catalog/methods.py`; what goes upstream
 holds these and nothing beside them.

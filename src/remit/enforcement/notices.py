@@ -1,4 +1,4 @@
-"""Which notifications of a server pass to an agent: of its own calls, and of what it may and asked to hear (pure)."""
+"""Which notifications of a server pass to an agent: of its own calls, and of what it may and asked to hear."""
 
 from __future__ import annotations
 

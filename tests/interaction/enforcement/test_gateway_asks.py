@@ -47,6 +47,14 @@ async def called(world: World, tool: str, arguments: dict[str, Any]) -> types.Ca
             return await client.call_tool(tool, arguments)
 
 
+async def failure(world: World, tool: str, arguments: dict[str, Any]) -> str:
+    """What a tool makes of it that its question was refused."""
+    try:
+        return str(await called(world, tool, arguments))
+    except MCPError as error:
+        return str(error)
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "asked"),
     [
@@ -59,12 +67,7 @@ def test_handshake_ungranted_is_refused_to_the_server_and_the_tool_gets_an_error
 ) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
-        done: Any
-        try:
-            done = await called(world, tool, arguments)
-        except MCPError as error:
-            done = error
-        assert "Method not found" in str(done), "the tool was told that there is no such method"
+        assert "Method not found" in await failure(world, tool, arguments), "the tool was told that there is none"
         assert not [s for s in world.seen if s.body and "accept" in s.body.decode()]
         await world.relay.drain()
         refused = [e for e in world.entries("refused") if e["reason"] == "server_request"]
@@ -98,9 +101,7 @@ def test_handshake_granted_it_passes_inside_its_bounds_and_is_recorded_as_a_call
 def test_handshake_outside_the_bounds_is_refused_to_the_server(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world, rule("everything:sampling/createMessage", Bound(argument="maxTokens", max=99)))
-        with pytest.raises(Exception, match="Method not found"):
-            done = await called(world, "test_sampling", {"prompt": "Hi"})
-            raise AssertionError(done.content[0].text)
+        assert "Method not found" in await failure(world, "test_sampling", {"prompt": "Hi"})
         (denied,) = [e for e in world.entries("decision") if e["decision"] == "deny"]
         assert (denied["action"], denied["code"]) == ("everything:sampling/createMessage", "constraint_violated")
 
@@ -110,11 +111,9 @@ def test_handshake_outside_the_bounds_is_refused_to_the_server(play: Play) -> No
 def test_an_answer_to_nothing_reaches_nobody(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world, SAMPLING)
-        opened = await world.post(
-            "everything",
-            {"jsonrpc": "2.0", "id": 1, "method": "initialize",
-             "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}},
-        )  # fmt: skip
+        client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
+        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+        opened = await world.post("everything", hello)
         session = {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
         world.seen.clear()
         answer = {"jsonrpc": "2.0", "id": "remit-ask-guessed", "result": {"role": "assistant"}}

@@ -66,15 +66,17 @@ def test_a_change_is_told_in_words() -> None:
 
 
 def test_a_tool_with_the_schemas_of_one_that_is_gone_is_told_as_renamed() -> None:
-    pinned = server("bank", tool("pay"), tool("other", inputSchema={"type": "object"}))
-    rows = waiting(
-        observe(pinned, [tool("pay_now", description="Else"), tool("other", inputSchema={"type": "object"})]).server
-    )
+    other = tool("other", inputSchema={"type": "object"})
+    pinned = server("bank", tool("pay"), other)
+    rows = waiting(observe(pinned, [tool("pay_now", description="Else"), other]).server)
     assert {row.tool: row.renamed_from for row in rows} == {"pay": None, "pay_now": "pay"}
-    # What is still there was not renamed.
-    rows = waiting(
-        observe(pinned, [tool("pay"), tool("pay_now"), tool("other", inputSchema={"type": "object"})]).server
-    )
+    titled = {**tool("pay")["inputSchema"], "title": "payNowArguments"}
+    rows = waiting(observe(pinned, [tool("pay_now", inputSchema=titled), other]).server)
+    assert {row.tool: row.renamed_from for row in rows} == {"pay": None, "pay_now": "pay"}
+    # What takes nothing is told by its description, and what is still there was not renamed.
+    rows = waiting(observe(pinned, [tool("pay"), tool("else", inputSchema={"type": "object"}, description="E")]).server)
+    assert {row.tool: row.renamed_from for row in rows} == {"other": None, "else": None}
+    rows = waiting(observe(pinned, [tool("pay"), tool("pay_now"), other]).server)
     assert {row.tool: row.renamed_from for row in rows} == {"pay_now": None}
 
 
