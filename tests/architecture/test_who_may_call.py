@@ -40,6 +40,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "audit.log",
         "audit.opened",
         "audit.seal",
+        "enforcement.states",
         "keys.offline",
         "keys.service",
         "keys.signing",
@@ -112,7 +113,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "policy.widen_search",
         "policy.remedied",
     },
-    "admit": {"enforcement.mcp", "enforcement.points"},
+    "admit": {"enforcement.asks", "enforcement.mcp", "enforcement.points"},
     "submit_async": {
         "enforcement.answers",
         "enforcement.doorstep",

@@ -114,5 +114,5 @@ def _names(value: object) -> frozenset[str]:
 def _said(value: object) -> str:
     if value is None:
         return "not there"
-    text = repr(disguise.visible(value))
+    text = f"'{disguise.visible(value)}'" if isinstance(value, str) else repr(disguise.visible(value))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -68,7 +68,8 @@ async def ready(world: World) -> Jobs:
 
 async def ask(world: World, method: str, *, agent: str = "bot", **params: Any) -> dict[str, Any]:
     answer = await world.post("jobs", {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, agent=agent)
-    return answer.json()
+    said: dict[str, Any] = answer.json()
+    return said
 
 
 @pytest.mark.requirement("gateway:task-owner")

@@ -57,7 +57,7 @@ def test_a_change_is_told_in_words() -> None:
     changed = tool("pay", description="Move money\u200b", inputSchema=schema, annotations={"readOnlyHint": True})
     (row,) = waiting(observe(server("bank", tool("pay")), [changed]).server)
     assert row.changes == (
-        r"the description was 'Move money', and is 'Move money\\u200b'",
+        r"the description was 'Move money', and is 'Move money\u200b'",
         "argument amount was number, and is string",
         "argument to was added: string, required",
         "annotation readOnlyHint was not there, and is True",
