@@ -223,9 +223,12 @@ def _call(case: Case, agent: Agent, purpose: Purpose, now: Instant) -> Call:
 def _servers(known: Sequence[Server], drafts: Sequence[Draft], suites: Sequence[Suite]) -> dict[ServerName, Server]:
     """Every server that is spoken of, with its tools: as tests say they are, else as they are used here."""
     types: dict[str, dict[str, Any]] = {}
+    tools: dict[str, list[dict[str, Any]]] = {}
     for draft in drafts:
         for clause in draft.allow:
-            if clause.exact:
+            if clause.of_methods:
+                tools.setdefault(split_action(clause.pattern)[0], [])  # a method is the same everywhere
+            elif clause.exact:
                 types.setdefault(clause.pattern, {}).update(_bounded(clause))
     for suite in suites:
         for case in suite.cases:
@@ -233,7 +236,6 @@ def _servers(known: Sequence[Server], drafts: Sequence[Draft], suites: Sequence[
                 types.setdefault(case.action, {}).update(inferred(case.arguments))
     for suite in suites:
         types |= {action: dict(said) for action, said in suite.tools.items()}
-    tools: dict[str, list[dict[str, Any]]] = {}
     for action, said in sorted(types.items()):
         server, name, _ = split_action(action)
         tools.setdefault(server, []).append({"name": name, "inputSchema": input_schema(said)})
