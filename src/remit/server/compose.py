@@ -23,6 +23,7 @@ from remit.enforcement import search_tokens
 from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.door import Door as GatewayDoor
+from remit.enforcement.entries import Entries
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
@@ -35,6 +36,7 @@ from remit.enforcement.points import Points
 from remit.enforcement.questions import Questions
 from remit.enforcement.relay import Relay
 from remit.enforcement.searching import Searching
+from remit.enforcement.states import States as RequestStates
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
@@ -190,11 +192,13 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     points, streams = _points(ground, pipeline), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
-    relay = Relay(pipeline, upstream, streams)
+    states = RequestStates(ground.keys.derive("mcp/request-state"), clock)
+    relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     gateway = Gateway(
         door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
-        tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
+        tools=ToolList(relay, policy, catalog),
+        entries=Entries(relay, policy, OwnResources(relay, mandates)), clock=clock, limits=limits,
     )  # fmt: skip
 
     changed = Changed(lambda: ground.facts.view().agents)

@@ -28,8 +28,10 @@ def servers(known: Sequence[Server], drafts: Sequence[Draft], suites: Sequence[S
         drafts: Boundaries of the directory.
         suites: The tests, and what they say that tools take.
     """
-    tools: dict[str, list[dict[str, Any]]] = {}
-    for action, said in sorted(_types([clause for draft in drafts for clause in draft.allow], suites).items()):
+    clauses = [clause for draft in drafts for clause in draft.allow]
+    # A method is the same everywhere: no tool need be there for it.
+    tools: dict[str, list[dict[str, Any]]] = {split_action(each.pattern)[0]: [] for each in clauses if each.of_methods}
+    for action, said in sorted(_types([each for each in clauses if not each.of_methods], suites).items()):
         server, name, _ = split_action(action)
         tools.setdefault(server, []).append({"name": name, "inputSchema": input_schema(said)})
     registered = {server.server: server for server in known}
@@ -49,7 +51,7 @@ def _types(clauses: Sequence[Clause], suites: Sequence[Suite]) -> dict[str, dict
             types[action] = dict(more) | types.get(action, {})  # what bounds say of a type is more than a guess
     for suite in suites:
         for case in suite.cases:
-            if "/" in case.action:
+            if split_action(case.action)[2]:
                 types.setdefault(case.action, {}).update(inferred(case.arguments))
     told = {action: dict(said) for suite in suites for action, said in suite.tools.items()}
     for clause in clauses:
