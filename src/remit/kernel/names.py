@@ -63,12 +63,13 @@ def method_action(server: str, method: str) -> ActionName:
 
 def split_action(action: str) -> tuple[ServerName, str, bool]:
     """Split an action into (server, tool or method, whether it is a tool)."""
-    for index, char in enumerate(action):
-        if char == "/":
-            return ServerName(action[:index]), action[index + 1 :], True
-        if char == ":":
-            return ServerName(action[:index]), action[index + 1 :], False
-    raise Malformed("an action is server/tool or server:method", detail=repr(action)[:120])
+    server, slash, name = action.partition("/")
+    before, colon, method = server.partition(":")
+    if colon:
+        return ServerName(before), f"{method}{slash}{name}", False
+    if not slash:
+        raise Malformed("an action is server/tool or server:method", detail=repr(action)[:120])
+    return ServerName(server), name, True
 
 
 def well_formed_tool(name: object) -> bool:
