@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.interaction.calling_world import VIEWER
 from tests.interaction.kept_world import OnDisk
@@ -212,8 +212,8 @@ def test_what_does_not_come_out_as_it_was_recorded_is_told(world: ReplayWorld, m
     def other(call: Call, view: View, *, now: Instant) -> Proposal:
         found = decide(call, view, now=now)
         if found.answer.allowed:
-            return replace(found, facts={"more": 1})
-        return replace(found, answer=Answer(boundary=BoundaryName("pay"), boundary_version=1))
+            return msgspec.structs.replace(found, facts={"more": 1})
+        return msgspec.structs.replace(found, answer=Answer(boundary=BoundaryName("pay"), boundary_version=1))
 
     world.call("payments/list_invoices")
     with monkeypatch.context() as altered:

@@ -14,6 +14,8 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from remit.catalog.methods import ASKED_OF_AGENTS, ELICITATION
 from remit.enforcement import denials, era, framing
 from remit.enforcement.exchange import Exchange
@@ -256,7 +258,7 @@ class Asks:
 
     def _denied(self, x: Exchange, admitted: Admitted, call: Call, denial: Denial) -> Finished:
         """What its agent is told of a call whose server asked too much; of the call, an error came."""
-        told = self._pipeline.told_now(replace(admitted, call=call), denial)
+        told = self._pipeline.told_now(msgspec.structs.replace(admitted, call=call), denial)
         body = denials.denied(x.id, x.method, told, modern=x.modern)
         return Finished(body, Outcome.ERROR, f"the server asked for {call.action}")
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from remit.attestation.model import Caller
 from remit.enforcement.model import Admitted, Outcome
 from remit.enforcement.ports import Decider, Records
@@ -32,8 +34,7 @@ ANEW: Final = (Activate, Marked, Unmarked)
 Anew = Activate | Marked | Unmarked
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """An outcome that is not durable yet.
 
     `used` is the call, if the outcome justifies its entitlement; `failed`, if it is an error.

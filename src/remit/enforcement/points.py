@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
+
+import msgspec
 
 from remit.enforcement import authzen
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome, Point
@@ -30,8 +32,7 @@ _AT_ONCE: Final = 500
 _UNKNOWN: Final = "there is no such decision"
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluated(msgspec.Struct, frozen=True):
     """A committed answer: the decision's id, and the body that says it."""
 
     decision: str
@@ -144,7 +145,7 @@ class Points:
 
     def _await_outcome(self, admitted: Admitted) -> None:
         # The arguments are in the log; nothing that follows needs them, and there may be many of these.
-        self._open[admitted.call.id] = replace(admitted, call=replace(admitted.call, arguments=None))
+        self._open[admitted.call.id] = msgspec.structs.replace(admitted, call=replace(admitted.call, arguments=None))
         while len(self._open) > self._most:
             self._not_observed(next(iter(self._open.values())))
 

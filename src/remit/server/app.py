@@ -21,6 +21,7 @@ SEARCH = "/access/v1/search/"  # and what is searched for
 REQUESTS = "/access/v1/requests"
 OUTCOMES = "/v1/outcomes"
 POINTS = frozenset({EVALUATION, EVALUATIONS, OUTCOMES, *(SEARCH + gap for gap in ("subject", "resource", "action"))})
+_NAMED = frozenset({b"host", b"origin"})
 _ELSEWHERE = "Host or Origin is not this server's"
 _CALLED_BY = "call it by its own URL; remit up --url URL says which one that is"
 _HTTP = "/http/"
@@ -72,7 +73,7 @@ class App:
         await self.rest(scope, receive, send)
 
     def _misplaced(self, scope: Scope) -> int | None:
-        shown, _ = header_map([each for each in scope["headers"] if each[0].lower() in (b"host", b"origin")])
+        shown, _ = header_map([each for each in scope["headers"] if each[0].lower() in _NAMED])
         at = scope.get("server")
         return self.place.misplaced(
             shown.get("host"), shown.get("origin"), at=(at[0], at[1]) if at and at[1] is not None else None
