@@ -103,6 +103,4 @@ def _plain(found: object) -> bool:
     """Whether sorting alone makes it canonical: flat, with ASCII keys, and no number that is not exact everywhere."""
     if type(found) is not dict or not "".join(found).isascii():
         return False
-    return all(
-        (kind := type(value)) in _PLAIN or (kind is int and -_BIG < value < _BIG) for value in found.values()
-    )
+    return all((kind := type(value)) in _PLAIN or (kind is int and -_BIG < value < _BIG) for value in found.values())

@@ -20,6 +20,7 @@ from remit.policy.normal import Term, tests
 from remit.policy.organisation import Organisation, Policy
 
 _ACTION: Final = ("var", "action")
+_PRINCIPAL: Final = ("var", "principal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Side:
     validated: Callable[[Policy], bool]
     groups: Groups
     _tested: dict[str, Tested] = field(default_factory=dict)
-    _by_action: dict[tuple[str, bool], list[Policy]] | None = None
+    _by_action: dict[tuple[str, bool], dict[Term | None, list[Policy]]] | None = None  # and by the one principal named
 
     def tested(self, policy: Policy) -> Tested:
         """A policy of this side, with its tests."""
@@ -69,15 +70,23 @@ class Side:
         return found
 
     def about(self, asked: Tested, *, forbids: bool) -> Iterator[Tested]:
-        """The forbids, or the permits, whose scope may take in all that `asked` is about."""
+        """The forbids, or the permits, whose scope may take in all that `asked` is about.
+
+        Of two that each name one principal the other's says nothing of this one's: else a thousand policies, one for
+        each agent, would be compared a million times.
+        """
         if self._by_action is None:
             self._by_action = {}
             for policy in self.policies:
-                for name in _actions(tests({**policy.cedar, "conditions": []})) or ("",):
-                    self._by_action.setdefault((name, policy.forbids), []).append(policy)
+                scope = tests({**policy.cedar, "conditions": []})
+                for name in _actions(scope) or ("",):
+                    held = self._by_action.setdefault((name, policy.forbids), {})
+                    held.setdefault(_principal(scope), []).append(policy)
         names = {name for action in _actions(asked.tests) for name in (action, *self.groups(action))}
         keys = [("", forbids), *((name, forbids) for name in sorted(names))]
-        found = {policy.id: policy for key in keys for policy in self._by_action.get(key, ())}
+        held, one = [self._by_action.get(key, {}) for key in keys], _principal(asked.tests)
+        several = [each.get(who, ()) for each in held for who in ((None, one) if one is not None else each)]
+        found = {policy.id: policy for policies in several for policy in policies}
         return (self.tested(policy) for policy in found.values())
 
 
@@ -196,6 +205,12 @@ def _was_permitted(permit: Tested, was: Policy | None, first: Side) -> bool:
     if was is not None and not was.forbids and applies(permit, first.tested(was)):
         return True
     return any(applies(permit, other) for other in first.about(permit, forbids=False))
+
+
+def _principal(found: Iterable[Term]) -> Term | None:
+    """The one principal that tests are restricted to; None if it is not one, or not said so plainly."""
+    named = (test[2] for test in found if test[0] == "==" and test[1] == _PRINCIPAL and test[2][0] == "lit")
+    return next(named, None)
 
 
 def _actions(found: Iterable[Term]) -> list[str]:
