@@ -349,7 +349,10 @@ def forbids(scope: str) -> list[dict[str, Any]]:
     ],
 )
 def test_what_a_change_does_not_touch_needs_no_second_decision(
-    world: ReplayWorld, monkeypatch: pytest.MonkeyPatch, scope: str, decided_again: bool
+    world: ReplayWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    scope: str,
+    decided_again: bool,  # noqa: FBT001 - a row
 ) -> None:
     """The report is the same as if every call were decided twice, whatever the policy's scope."""
     said, asked = lived(world), Asked(forbids(scope))
