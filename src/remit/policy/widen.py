@@ -84,8 +84,8 @@ class Side:
                     held.setdefault(_principal(scope), []).append(policy)
         names = {name for action in _actions(asked.tests) for name in (action, *self.groups(action))}
         keys = [("", forbids), *((name, forbids) for name in sorted(names))]
-        held, one = [self._by_action.get(key, {}) for key in keys], _principal(asked.tests)
-        several = [each.get(who, ()) for each in held for who in ((None, one) if one is not None else each)]
+        scopes, one = [self._by_action.get(key, {}) for key in keys], _principal(asked.tests)
+        several = [each.get(who, []) for each in scopes for who in ((None, one) if one is not None else each)]
         found = {policy.id: policy for policies in several for policy in policies}
         return (self.tested(policy) for policy in found.values())
 
