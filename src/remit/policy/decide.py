@@ -323,9 +323,8 @@ def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial |
     root = view.agents.get(key.agent)
     if root is None or not known.knows(key.agent):
         return refuse.unavailable(step=9, cause="the agent's activations are not loaded")
-    holder = root.holder(owner_active=True)  # step 4 has seen to the owners
-    if root is not subject.agent:
-        holder = replace(holder, risk=subject.agent.risk.value)
+    holder, risk = root.holder(owner_active=True), subject.agent.risk.value  # step 4 has seen to the owners
+    holder = holder if holder.risk == risk else replace(holder, risk=risk)
     at = Moment(now, known.covered(), run_opened(call.caller, root.agent))
     setting = setting_in(view, key, tier=subject.tier, grant=grant, holder=holder, at=at)
     activation = known.find(key)

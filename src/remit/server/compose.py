@@ -183,13 +183,13 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
     )  # fmt: skip
     reach = _reach(ground, outbound)
-    catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach)
+    catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach, clock=clock)
 
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
     checker = token_checker(ground)
     pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
-    points, streams = _points(ground, pipeline), _streams(ground, pipeline)
+    points, streams = _points(ground, pipeline, watch), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
     states = RequestStates(ground.keys.derive("mcp/request-state"), clock)
@@ -269,10 +269,11 @@ def _governance(ground: Ground, outbound: Outbound, life: Life, changed: Changed
     return govern(ground, outbound, here=life.nodes, changed=changed, loop=lambda: life.loop)
 
 
-def _points(ground: Ground, pipeline: Pipeline) -> Points:
-    log = Log(ground.database.reader, ground.keys)
+def _points(ground: Ground, pipeline: Pipeline, watch: PolicyWatch) -> Points:
+    log, questions = Log(ground.database.reader, ground.keys), _questions(ground, pipeline)
+    questions.own_types.aside = watch.observing.judged
     return Points(
-        pipeline=pipeline, questions=_questions(ground, pipeline),
+        pipeline=pipeline, questions=questions,
         header=lambda decision: log.find(decision).header, clock=ground.clock, docs=ground.base + ERRORS,
         node=lambda: ground.database.node,
     )  # fmt: skip
