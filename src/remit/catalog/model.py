@@ -66,11 +66,12 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
-    """How a secret enters an outgoing call: `format` with `{}` replaced, as header `header`."""
+    """How a secret enters: `format` with `{}` replaced, as header `header` of a call, or as variable `env` of a command."""
 
     secret: SecretName
-    header: str
+    header: str  # "" where it is a variable
     format: str
+    env: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class Server:
     mode: Mode = Mode.ENFORCE
     kind: Kind = Kind.MCP
     command: tuple[str, ...] = ()  # its program and arguments, started for one agent each; () where it has a URL
+    env: tuple[tuple[str, str], ...] = ()  # what of its command's environment its document says; nothing secret
 
     @property
     def observed(self) -> bool:
@@ -95,8 +97,15 @@ class Server:
         return self.mode is Mode.OBSERVE
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Where a call to it goes, and what secret goes with it: asked anew, sent elsewhere, if any of it differs."""
+        return self.url, self.command, self.env, self.credential
+
+    @property
     def host(self) -> str:
-        """The exact `host:port` that its URL leads to; the URL itself if it names none."""
+        """The exact `host:port` that its URL leads to; the URL itself if it names none; its program if it has none."""
+        if self.command:
+            return f"command {self.command[0]}"
         try:
             host, port = endpoint(self.url)
         except Malformed:

@@ -1,9 +1,10 @@
-"""A server's document. `command:` servers and `kind: http` are refused, not ignored."""
+"""A server's document. `kind: http` is refused, not ignored."""
 
 from __future__ import annotations
 
 import re
 
+from remit.catalog import command
 from remit.catalog.labels import RETURNS, Labels
 from remit.catalog.model import Injection, Mode, Server, Tier
 from remit.catalog.url import check_url
@@ -12,7 +13,7 @@ from remit.kernel.names import SecretName, ServerName
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
 
-_KEYS = {"server", "kind", "url", "credential", "tools", "review", "mode"}
+_KEYS = {"server", "kind", "url", "command", "env", "credential", "tools", "review", "mode"}
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z")  # RFC 9110 section 5.6.2
 _MAX_FORMAT = 256
 _MAX_PATTERN = 256
@@ -47,36 +48,54 @@ def server(spec: object) -> Server:
     Raises:
         SpecInvalid: The document has problems.
     """
-    fields = Fields(spec, known=_KEYS, later={"command"})
+    fields = Fields(spec, known=_KEYS)
     name = fields.take("server", document.name("a server"))
     fields.maybe("kind", document.choice("mcp", later={"http"}), "mcp")
     mode = fields.maybe("mode", document.choice(*Mode), Mode.ENFORCE)
+    words = fields.maybe("command", command.words, ())
+    env = fields.maybe("env", command.environment, ())
     url = fields.take("url", check_url) if not fields.has("command") else ""
     credential = fields.maybe("credential", _credential, None)
+    _fitting(fields, credential)
     tiers, labels = fields.maybe("tools", _tools, ((), ())) or ((), ())
     review = fields.maybe("review", document.choice("pin-on-first-use", "quarantine"), "pin-on-first-use")
     fields.finish()
     return Server(
         server=ServerName(name), url=url, credential=credential, tiers=tiers, review=review, tools={}, set_pin="",
-        labels=labels, mode=Mode(mode),
+        labels=labels, mode=Mode(mode), command=words, env=env,
     )  # fmt: skip
+
+
+def _fitting(fields: Fields, credential: Injection | None) -> None:
+    """A server has a URL or a command, and its secret enters as the one it has can take it."""
+    started = fields.has("command")
+    if started and fields.has("url"):
+        fields.problem("url", "a server has a URL or a command")
+    if fields.has("env") and not started:
+        fields.problem("env", "only a command has an environment")
+    if credential is not None and bool(credential.env) is not started:
+        fields.problem("credential", "a command takes inject: {env: NAME}, a URL inject: {header: NAME}")
 
 
 def _credential(value: object) -> Injection:
     fields = Fields(value, known={"secret", "inject"})
     secret = fields.take("secret", document.name("a secret"))
-    inject = fields.maybe("inject", _inject, ("Authorization", "Bearer {}"))
+    inject = fields.maybe("inject", _inject, ("Authorization", "", "Bearer {}"))
     fields.finish()
-    header, form = inject
-    return Injection(secret=SecretName(secret), header=header, format=form)
+    header, env, form = inject
+    return Injection(secret=SecretName(secret), header=header, format=form, env=env)
 
 
-def _inject(value: object) -> tuple[str, str]:
-    fields = Fields(value, known={"header", "format"})
-    header = fields.take("header", _header)
+def _inject(value: object) -> tuple[str, str, str]:
+    """Header, variable (one of the two is empty) and format."""
+    fields = Fields(value, known={"header", "env", "format"})
+    if fields.has("header") and fields.has("env"):
+        fields.problem("env", "it enters as a header or as a variable")
+    env = fields.maybe("env", command.variable, "")
+    header = fields.take("header", _header) if not fields.has("env") else ""
     form = fields.maybe("format", _format, "{}")
     fields.finish()
-    return header, form
+    return header, env, form
 
 
 def _header(value: object) -> str:

@@ -25,13 +25,17 @@ def body(server: Server) -> str:
         "server": server.server,
         "url": server.url,
         "credential": credential
-        and {"secret": credential.secret, "header": credential.header, "format": credential.format},
+        and {
+            "secret": credential.secret, "header": credential.header, "format": credential.format,
+            **({"env": credential.env} if credential.env else {}),
+        },
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],
         "review": server.review,
         **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
         **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
         **({"kind": server.kind.value} if server.kind is not Kind.MCP else {}),
         **({"command": list(server.command)} if server.command else {}),
+        **({"env": [list(pair) for pair in server.env]} if server.env else {}),
     }
     return canonical(said).decode("utf-8")
 
@@ -59,6 +63,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         mode=Mode(said.get("mode", Mode.ENFORCE)),
         kind=Kind(said.get("kind", Kind.MCP)),
         command=tuple(said.get("command", ())),
+        env=tuple((name, value) for name, value in said.get("env", ())),
         labels=tuple(
             (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
             for pattern, returns, carries_out in said.get("labels", ())

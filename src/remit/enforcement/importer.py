@@ -13,8 +13,9 @@ from remit.catalog.ports import Unreached
 from remit.enforcement import era
 from remit.enforcement.listing import CLIENT, ListRefused, all_tools, envelope, request
 from remit.enforcement.model import METHOD_NOT_FOUND
+from remit.enforcement.ports import Upstream
 from remit.enforcement.server_messages import ServerMessage, result_object
-from remit.enforcement.upstream import Upstream, UpstreamFailed, handshake_headers, modern_headers, response_to
+from remit.enforcement.upstream import UpstreamFailed, handshake_headers, modern_headers, response_to
 from remit.kernel import canonical
 from remit.kernel.errors import ConfigInvalid, Overloaded, RemitError
 

@@ -13,6 +13,7 @@ from remit.enforcement.exchange import Exchange
 from remit.enforcement.farewell import Farewell
 from remit.enforcement.model import INVALID_REQUEST, METHOD_NOT_FOUND, Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.ports import Reply, Upstream
 from remit.enforcement.server_messages import (
     Finished,
     Kind,
@@ -24,7 +25,7 @@ from remit.enforcement.server_messages import (
     unreadable,
 )
 from remit.enforcement.streams import Running, Streams
-from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed, handshake_headers
+from remit.enforcement.upstream import SecretEchoed, UpstreamFailed, handshake_headers
 from remit.kernel.errors import RemitError, TooLarge
 from remit.logs import logger
 from remit.policy.denial import not_granted, unavailable
@@ -211,7 +212,9 @@ class Relay:
         if admitted.server is None:
             raise UpstreamFailed(denials.UNREACHABLE, sent=False, detail="no such server any more")
         x.leaves()
-        return await self.upstream.send(admitted.server, headers=headers, data=data, method=method)
+        return await self.upstream.send(
+            admitted.server, headers=headers, data=data, method=method, call=admitted.call
+        )
 
     async def _worked(self, x: Exchange, admitted: Admitted, work: Work) -> Carried:
         try:

@@ -37,9 +37,7 @@ from remit.enforcement.relay import Relay
 from remit.enforcement.searching import Searching
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
-from remit.enforcement.upstream import Upstream
 from remit.freezes.containment import Acknowledgements
-from remit.freezes.model import FreezeKind
 from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
 from remit.kernel.names import new_id
 from remit.keys.service import KeyRing
@@ -57,6 +55,7 @@ from remit.server.announce import Announcer
 from remit.server.app import ERRORS, ME_CAN, App
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
+from remit.server.compose_commands import commands, upstreams
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
@@ -175,10 +174,6 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 
     # The way out, and the catalog that says where it may lead.
     outbound = Outbound(refuse=_own(ground.base, listener))
-    upstream = Upstream(
-        outbound, ground.vault, limits,
-        frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
-    )  # fmt: skip
     reach = _reach(ground, outbound)
     catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach)
 
@@ -189,6 +184,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     points, streams = _points(ground, pipeline), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
+    children = commands(ground, pipeline, limits)
+    upstream = upstreams(ground, outbound, children, catalog, limits)
     relay = Relay(pipeline, upstream, streams)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     gateway = Gateway(
@@ -209,6 +206,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
+    life.more.append(children.run)
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,

@@ -45,13 +45,15 @@ class Reach:
     def renew(self) -> None:
         """Open what is registered or being asked, and close the rest."""
         with self._lock:
-            registered = {endpoint(server.url) for server in self.servers()}
+            registered = {endpoint(server.url) for server in self.servers() if not server.command}
             self.outbound.allow = frozenset(registered | set(self.written()) | set(+self._asked))
 
     def list_tools(self, server: Server) -> list[dict[str, Any]]:
         """Ask a server for its tools, registered or not."""
         if self.lister is None:
             raise Unreached("servers cannot be asked yet")
+        if server.command:
+            return self.lister.list_tools(server)  # it has no address
         try:
             at = endpoint(server.url)
         except OutboundRefused as error:

@@ -134,6 +134,7 @@ def server(value: Server) -> dict[str, Any]:
     return {
         "server": value.server,
         "url": value.url,
+        **({"command": list(value.command), "env": dict(value.env)} if value.command else {}),
         "credential": _injection(value.credential),
         "review": value.review,
         "mode": value.mode.value,
@@ -156,7 +157,7 @@ def _labelled(of: Server, value: Tool) -> dict[str, Any]:
 
 
 def _injection(value: Injection | None) -> str | None:
-    return None if value is None else f"{value.secret} as {value.header}"
+    return None if value is None else f"{value.secret} as {value.header or value.env}"
 
 
 def tool(value: Tool) -> dict[str, Any]:

@@ -73,6 +73,15 @@ class Vault:
             raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
         return injection.header, injection.format.replace("{}", self._open(injection.secret).text())
 
+    def variable(self, injection: Injection) -> tuple[str, str]:
+        """The variable that carries a secret into a command's environment: its name and value.
+
+        Raises:
+            SecretUnavailable: As of `header`.
+        """
+        _, value = self.header(injection)
+        return injection.env, value
+
     def scanner(self, injection: Injection | None = None) -> Scanner:
         """Looks for the injected secret in one response; without an injection, for every secret there is.
 
