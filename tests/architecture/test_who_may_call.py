@@ -99,7 +99,14 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "tokens.service",
     },
     # An upstream credential leaves the vault in one place, on its way out.
-    "scanner": {"enforcement.upstream", "vault.service"},
+    "scanner": {
+        "enforcement.stdio.children",
+        "enforcement.stdio.upstream",
+        "enforcement.upstream",
+        "vault.service",
+    },
+    # Into a command's environment; nowhere else.
+    "secrets.variable": {"enforcement.stdio.children"},
     # A decision is proposed by one function and made durable by one pipeline.
     "decide": {
         "enforcement.pipeline",
@@ -154,9 +161,9 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "storage.postgres",
         "storage.sqlite",
     },
-    # Processes are started by the demo, and by `remit run`; code is made from text by nobody.
+    # Processes are started by the demo, by `remit run`, for servers that are commands. Code is made of text by nobody.
     "Popen": {"demo.processes", "demo.stage", "runner.child"},
-    "create_subprocess_exec": NOBODY,
+    "create_subprocess_exec": {"enforcement.stdio.process"},  # servers that are commands
     "create_subprocess_shell": NOBODY,
     "os.system": NOBODY,
     "pickle": NOBODY,

@@ -53,7 +53,9 @@ def environment(value: object) -> tuple[tuple[str, str], ...]:
         variable(name)
         _text(text)
         if secretish(name):
-            raise Malformed(f"{name} is named as a secret is: say credential: {{secret: NAME, inject: {{env: {name}}}}}")
+            raise Malformed(
+                f"{name} is named as a secret is: say credential: {{secret: NAME, inject: {{env: {name}}}}}"
+            )
     return tuple(sorted(value.items()))
 
 

@@ -66,7 +66,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
-    """How a secret enters: `format` with `{}` replaced, as header `header` of a call, or as variable `env` of a command."""
+    """How a secret enters: `format` with `{}` replaced, as a call's header `header`, or a command's variable `env`."""
 
     secret: SecretName
     header: str  # "" where it is a variable

@@ -26,7 +26,9 @@ def body(server: Server) -> str:
         "url": server.url,
         "credential": credential
         and {
-            "secret": credential.secret, "header": credential.header, "format": credential.format,
+            "secret": credential.secret,
+            "header": credential.header,
+            "format": credential.format,
             **({"env": credential.env} if credential.env else {}),
         },
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],

@@ -52,7 +52,10 @@ def _show(found: dict[str, Any]) -> None:
         talk(f"{server}: {count} calls of which an enforcement point did not say what became of them")
     if found["shadows"]:
         columns = ("without a decision", "agent", "uses", "first", "last", "told by")
-        table(columns, [[r["action"], _agent(r), r["count"], r["first"], r["last"], r["source"]] for r in found["shadows"]])
+        table(
+            columns,
+            [[r["action"], _agent(r), r["count"], r["first"], r["last"], r["source"]] for r in found["shadows"]],
+        )
     here = found["this_host"]
     talk(f"on this host: {len(here['outside'])} of {here['servers']} MCP servers pass Remit by (remit discover)")
     for each in found["unknown"]:

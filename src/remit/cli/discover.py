@@ -71,7 +71,8 @@ def on_this_host(project: Path) -> dict[str, Any]:
 
 def _try(client: str, scope: str, name: str, *, known: bool) -> str:
     if not known or scope == "local":
-        return f"register {name} (servers/{name}.yaml), then run the client's entry as: remit mcp stdio --agent AGENT --server {name}"
+        run = f"remit mcp stdio --agent AGENT --server {name}"
+        return f"register {name} (servers/{name}.yaml), and have the client run: {run}"
     project = " --project" if scope == "project" else ""
     return f"remit mcp install {client} --agent AGENT --server {name} --replace{project}"
 

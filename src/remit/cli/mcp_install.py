@@ -30,7 +30,8 @@ def add(app: typer.Typer) -> None:
     app.command(
         "install",
         epilog=examples(
-            "remit mcp install codex --agent desk --server files", "remit mcp install cursor --agent desk --server files --dry-run"
+            "remit mcp install codex --agent desk --server files",
+            "remit mcp install cursor --agent desk --server files --dry-run",
         ),
     )(install)
     app.command("uninstall", epilog=examples("remit mcp uninstall codex", "remit mcp uninstall cursor --dry-run"))(
@@ -60,12 +61,21 @@ def install(
     """
     from remit.runner.configured import editing  # noqa: PLC0415 - loaded for this command only
 
+    if name is not None:
+        check_name(name, what="an entry")
     if name is not None and len(server) > 1:
         raise Malformed("--name is for one server", try_="one command for each")
     place = _place(client, project=project)
     before, after = None, None
     for each in dict.fromkeys(server):
-        words = ["mcp", "stdio", "--agent", check_name(agent, what="an agent"), "--server", check_name(each, what="a server")]
+        words = [
+            "mcp",
+            "stdio",
+            "--agent",
+            check_name(agent, what="an agent"),
+            "--server",
+            check_name(each, what="a server"),
+        ]
         words += [] if purpose is None else ["--purpose", check_name(purpose, what="a purpose")]
         words += [] if data is None else ["--data", str(data.absolute())]
         entry = editing.entry(client, _self(), words)

@@ -25,7 +25,10 @@ def list_(json: Json = False, as_: As = None) -> int:
         nothing("servers", next_="remit apply DIR, with servers/*.yaml in it")
     else:
         columns = ("server", "url", "tools", "waiting", "credential", "review", "mode")
-        table(columns, [[_at(row) if column == "url" else row.get(column) for column in columns] for row in answer["servers"]])
+        table(
+            columns,
+            [[_at(row) if column == "url" else row.get(column) for column in columns] for row in answer["servers"]],
+        )
     return Exit.OK
 
 

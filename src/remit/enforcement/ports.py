@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
@@ -282,7 +282,7 @@ class Reply(Protocol):
         """Whether the body is a stream of messages."""
         ...
 
-    async def __aenter__(self) -> Reply:
+    async def __aenter__(self) -> Self:
         """Begin to read it."""
         ...
 

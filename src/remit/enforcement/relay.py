@@ -212,9 +212,7 @@ class Relay:
         if admitted.server is None:
             raise UpstreamFailed(denials.UNREACHABLE, sent=False, detail="no such server any more")
         x.leaves()
-        return await self.upstream.send(
-            admitted.server, headers=headers, data=data, method=method, call=admitted.call
-        )
+        return await self.upstream.send(admitted.server, headers=headers, data=data, method=method, call=admitted.call)
 
     async def _worked(self, x: Exchange, admitted: Admitted, work: Work) -> Carried:
         try:

@@ -72,7 +72,10 @@ def read(line: bytes) -> Said | None:
 
 def modern(said: Said, version: str) -> Headers:
     """The routing headers of a request of the modern era (MCP 2026-07-28, transports)."""
-    found = [(b"mcp-protocol-version", version.encode("latin-1", "replace")), (b"mcp-method", header_value(said.method))]
+    found = [
+        (b"mcp-protocol-version", version.encode("latin-1", "replace")),
+        (b"mcp-method", header_value(said.method)),
+    ]
     name = said.params.get(_NAMED.get(said.method, ""))
     if isinstance(name, str):
         found.append((b"mcp-name", header_value(name)))

@@ -14,20 +14,19 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 import h11
 
-from remit.kernel.errors import RemitError, Unauthenticated
+from remit.kernel.errors import RemitError
 from remit.runner import headers
+from remit.runner.asking import UNDECIDED, Asking, Way, failure
 from remit.runner.line import Line, TooLong
-from remit.runner.model import Issued, Unreachable
+from remit.runner.model import Unreachable
 from remit.runner.processes import Address
-from remit.runner.tally import Asked, Events, Tally, refused, wants_new_token
+from remit.runner.tally import Asked, Events, Tally, refused
 from remit.runner.tokens import Tokens
 from remit.runner.upstream import Broken, Gateway, Upstream
-from remit.sdk.grant import wants_nonce
 
 _PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/v1/me)\Z")
 _ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing by it

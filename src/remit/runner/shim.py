@@ -109,7 +109,9 @@ class Shim:
                 await self._exchange(said, self._headers(said))
         except Broken:
             self._tally.failed(asked)
-            await self._write(failure(said.id, "outcome_unknown", "The connection to Remit broke while it was asked", ""))
+            await self._write(
+                failure(said.id, "outcome_unknown", "The connection to Remit broke while it was asked", "")
+            )
         except RemitError as error:
             self._tally.failed(asked)
             code = UNDECIDED if isinstance(error, Unreachable) else error.code
@@ -127,10 +129,12 @@ class Shim:
             return []
         from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map  # noqa: PLC0415 - takes a second to load
 
-        return [(n.lower().encode(), v.encode()) for n, v in mcp_param_headers(x_mcp_header_map(schema), arguments).items()]
+        return [
+            (n.lower().encode(), v.encode()) for n, v in mcp_param_headers(x_mcp_header_map(schema), arguments).items()
+        ]
 
     async def _exchange(self, said: Said, headers: Headers, *, last: bool = True) -> int:
-        """Send it and give the client what comes; the HTTP status. Unless `last`, nothing is given of an unknown session.
+        """Send it and give the client what comes; the HTTP status. Unless `last`, an unknown session is not told.
 
         Raises:
             RemitError: It was not sent.

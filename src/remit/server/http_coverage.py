@@ -1,4 +1,4 @@
-"""`/v1/coverage`: which use of credentials stands behind a decision, what was found outside, and what cannot be known."""
+"""`/v1/coverage`: which use of credentials has a decision, what was found outside, and what cannot be known."""
 
 from __future__ import annotations
 

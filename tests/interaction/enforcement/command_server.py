@@ -29,7 +29,7 @@ def environment() -> dict[str, str]:
 def spent(amount: int) -> str:
     """Writes down that it was used, with its credential."""
     with LEDGER.open("a", encoding="utf-8") as file:
-        file.write(f"{amount} {os.environ.get('API_KEY', 'none')} {os.getcwd()}\n")
+        file.write(f"{amount} {os.environ.get('API_KEY', 'none')} {Path.cwd()}\n")
     return "done"
 
 
@@ -59,7 +59,7 @@ async def waits() -> str:
     """Never answers."""
     import anyio  # noqa: PLC0415 - only here
 
-    LEDGER.write_text("waiting", encoding="utf-8")
+    await anyio.Path(LEDGER).write_text("waiting", encoding="utf-8")
     await anyio.sleep_forever()
     return "never"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blockbuster import blockbuster_ctx
-from gateway_world import SECRET, OneSecret, World  # type: ignore[import-not-found] # beside
+from gateway_world import OneSecret, World  # type: ignore[import-not-found] # beside
 
 from remit.catalog.model import Injection, Server
 from remit.enforcement import era

@@ -27,7 +27,7 @@ def called(message: dict[str, Any]) -> None:
             say("[1, 2")
         time.sleep(600)
     elif HOW == "long-line":
-        sys.stdout.write('{"jsonrpc":"2.0","id":%d,"result":"' % message["id"])
+        sys.stdout.write(f'{{"jsonrpc":"2.0","id":{message["id"]},"result":"')
         for _ in range(100):
             sys.stdout.write("x" * (1 << 20))
         say('"}')
@@ -58,7 +58,11 @@ for line in sys.stdin:
     message = json.loads(line)
     match message.get("method"):
         case "initialize":
-            result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "odd", "version": "1"}}
+            result = {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "odd", "version": "1"},
+            }
             say({"jsonrpc": "2.0", "id": message["id"], "result": result})
         case "tools/list":
             say({"jsonrpc": "2.0", "id": message["id"], "result": {"tools": tools()}})

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_world import SDK, SECRET, CommandWorld, alive  # type: ignore[import-not-found] # beside
-from gateway_world import rule, until  # type: ignore[import-not-found] # beside
+from command_world import SDK, CommandWorld, alive  # type: ignore[import-not-found] # beside
+from gateway_world import SECRET, rule, until  # type: ignore[import-not-found] # beside
 
 from remit.agents.model import AgentState
 from remit.enforcement.stdio.model import ChildLimits
@@ -143,8 +143,12 @@ def test_killed_from_outside_in_the_middle(play_commands: Play, tmp_path: Path) 
     play_commands(scenario)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(FreezeKind.AGENT, "bot"), (FreezeKind.SERVER, "cmd"), (FreezeKind.ALL, "all")])
-def test_a_freeze_ends_the_call_and_the_process(play_commands: Play, tmp_path: Path, kind: FreezeKind, name: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"), [(FreezeKind.AGENT, "bot"), (FreezeKind.SERVER, "cmd"), (FreezeKind.ALL, "all")]
+)
+def test_a_freeze_ends_the_call_and_the_process(
+    play_commands: Play, tmp_path: Path, kind: FreezeKind, name: str
+) -> None:
     ledger = tmp_path / "ledger"
 
     async def scenario(world: CommandWorld) -> None:
@@ -210,7 +214,10 @@ def test_there_is_a_limit(play_commands: Play, tmp_path: Path) -> None:
         await ready(world, ledger := tmp_path / "ledger")
         await world.children.close()
         world.children._closed = False
-        async with world.client("cmd", "2026-07-28") as client, world.client("cmd", "2026-07-28", agent="other") as second:
+        async with (
+            world.client("cmd", "2026-07-28") as client,
+            world.client("cmd", "2026-07-28", agent="other") as second,
+        ):
             call = asyncio.create_task(client.call_tool("waits", {}))
             await until(ledger.exists)
             with pytest.raises(Exception, match="could not be reached"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_world import ODD, CommandWorld  # type: ignore[import-not-found] # beside

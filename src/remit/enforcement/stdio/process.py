@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ log = logger(__name__)
 
 _CHUNK: Final = 1 << 16
 _MINUTE: Final = 60.0
+_ROUNDS: Final = 50
+_ROUND_SECONDS: Final = 0.01
 _PROC: Final = Path("/proc")
 
 
@@ -135,7 +138,7 @@ class Process:
                 await self._process.wait()
         except TimeoutError:
             self._signal(signal.SIGKILL)
-            await self._process.wait()
+            await self._killed()
         # Of what left its group, or outlived it: found by the home that nothing else has.
         await asyncio.to_thread(_kill_all, self._home)
         if self._errors is not None:
@@ -143,10 +146,18 @@ class Process:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._errors
 
+    async def _killed(self) -> None:
+        try:
+            async with asyncio.timeout(self._limits.grace):
+                await self._process.wait()
+        except TimeoutError:
+            # It became another user, or hangs in the kernel.
+            log.warning("a command could not be ended", pid=self._process.pid, program=self._recipe.words[0])
+
     def _signal(self, number: signal.Signals) -> None:
         # The group's number is its leader's: once that is reaped it may be another's.
         if not self.ended:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
 
 
@@ -166,11 +177,15 @@ def _prepared(recipe: Recipe) -> str:
 
 
 def _kill_all(home: bytes, kill: Callable[[int, int], None] = os.kill) -> None:
-    """Kill every process of ours whose environment names this home, until there is none."""
-    while found := [pid for pid in _pids() if home in _environ(pid)]:
+    """Kill every process of ours whose environment names this home, until there is none (one may fork meanwhile)."""
+    for _ in range(_ROUNDS):
+        found = [pid for pid in _pids() if home in _environ(pid)]
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(pid, signal.SIGKILL)
+        if not found:
+            return
+        time.sleep(_ROUND_SECONDS)
 
 
 def _pids() -> list[int]:

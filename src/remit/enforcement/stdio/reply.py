@@ -54,11 +54,11 @@ class Brief:
 
 
 class Told:
-    """What a command says about one request, or about none: as one message if the answer comes first, else as a stream."""
+    """What a command says about one request, or about none: one message if the answer comes first, else a stream."""
 
     status: Final = _OK
 
-    def __init__(  # noqa: PLR0913 - what an answer consists of
+    def __init__(
         self,
         child: Child,
         waiting: Waiting,

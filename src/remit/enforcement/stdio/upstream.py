@@ -18,8 +18,8 @@ from remit.catalog.model import PinState, Server
 from remit.catalog.observe import observe
 from remit.enforcement import era
 from remit.enforcement.denials import UNSURE, error
-from remit.enforcement.lists import differs
 from remit.enforcement.listing import CLIENT, ListRefused, all_tools, envelope, request
+from remit.enforcement.lists import differs
 from remit.enforcement.model import INVALID_PARAMS, Limits
 from remit.enforcement.ports import Reply, Secrets
 from remit.enforcement.server_messages import Kind, ServerMessage

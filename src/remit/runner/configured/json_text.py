@@ -1,4 +1,4 @@
-"""Changing one member of a JSON text, and leaving every other byte as it is (pure). Comments and trailing commas pass."""
+"""Changing one member of a JSON text and leaving every other byte as it is (pure); comments and spare commas pass."""
 
 from __future__ import annotations
 

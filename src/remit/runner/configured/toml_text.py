@@ -10,7 +10,12 @@ from typing import Any, Final
 
 from remit.runner.configured.json_text import Unreadable
 
-_HEADER: Final = re.compile(r"^[ \t]*\[\[?[ \t]*(?P<path>[^\]\n]+?)[ \t]*\]\]?[ \t]*(?:#[^\n]*)?$", re.MULTILINE)
+_QUOTED: Final = r'"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\''
+_HEADER: Final = re.compile(
+    rf"^[ \t]*\[\[?[ \t]*(?P<path>(?:{_QUOTED}|[^\]\n\"'])+?)[ \t]*\]\]?[ \t]*(?:#[^\n]*)?$", re.MULTILINE
+)
+_PART: Final = re.compile(rf"{_QUOTED}|[^.\s\"']+")
+_LONG: Final = re.compile(r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'', re.DOTALL)
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
@@ -55,7 +60,7 @@ def take(text: str, key: str, name: str) -> str:
     if not isinstance(holder, dict) or name not in holder:
         return text
     del holder[name]
-    headers = list(_HEADER.finditer(text))
+    headers = list(_HEADER.finditer(_LONG.sub(lambda long: "x" * len(long[0]), text)))  # none within a long text
     for at in reversed(range(len(headers))):
         if _path(headers[at]["path"])[:2] == [key, name]:
             end = headers[at + 1].start() if at + 1 < len(headers) else len(text)
@@ -75,7 +80,10 @@ def _checked(text: str, wanted: Mapping[str, Any]) -> str:
 
 
 def _path(path: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in re.findall(r'"[^"]*"|\'[^\']*\'|[^.]+', path)]
+    try:
+        return [json.loads(part) if part[0] == '"' else part.strip("'") for part in _PART.findall(path)]
+    except ValueError:  # an escape that only TOML has: none of ours
+        return []
 
 
 def _key(name: str) -> str:
