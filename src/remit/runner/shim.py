@@ -133,8 +133,10 @@ class Shim:
             (n.lower().encode(), v.encode()) for n, v in mcp_param_headers(x_mcp_header_map(schema), arguments).items()
         ]
 
-    async def _exchange(self, said: Said, headers: Headers, *, last: bool = True) -> int:
-        """Send it and give the client what comes; the HTTP status. Unless `last`, an unknown session is not told.
+    async def _exchange(self, said: Said, headers: Headers, *, last: bool = True, quiet: bool = False) -> int:
+        """Send it and give the client what comes; the HTTP status.
+
+        Unless `last`, the client is not told of an unknown session; with `quiet`, of nothing.
 
         Raises:
             RemitError: It was not sent.
@@ -148,10 +150,15 @@ class Shim:
             if said.method == "initialize":
                 self._session = _header(head, b"mcp-session-id")
             if media_type(head) == _STREAM:
-                await self._streamed(upstream, way, begun)
+                await self._streamed(upstream, said, begun, _nowhere if quiet else self._write)
                 whole = True
-            elif not whole or begun:
-                whole = await self._plain(upstream, said, head, begun, whole=whole, last=last)
+            elif not whole or begun or said.id is not None:
+                body = await _rest(upstream, begun, whole=whole)
+                whole = True
+                if not quiet and (last or head.status_code != _NOT_FOUND):
+                    await self._plain(said, head, body)
+                elif said.method == "initialize":
+                    self._keep(said, body)
             return int(head.status_code)
         finally:
             # What was not read to its end ends here, and with it what the gateway does for it.
@@ -160,43 +167,35 @@ class Shim:
             else:
                 upstream.close()
 
-    async def _plain(
-        self, upstream: Upstream, said: Said, head: h11.Response, begun: bytes, *, whole: bool, last: bool
-    ) -> bool:
-        parts = [begun]
-        while not whole:
-            chunk = await upstream.chunk()
-            whole = chunk is None
-            parts.append(chunk or b"")
-        body = b"".join(parts)
-        if head.status_code == _NOT_FOUND and not last:
-            return True
+    async def _plain(self, said: Said, head: h11.Response, body: bytes) -> None:
         self._tally.answered(Asked(said.method, said.id), refused(body), status=head.status_code)
-        if media_type(head) == _JSON and said.id is not None:
-            await self._given(said, body)
-        elif said.id is not None:
+        if said.id is None:
+            return
+        if media_type(head) == _JSON:
+            self._keep(said, body)
+            # An answer to an unreadable request may lack the id: the client still waits for this one.
+            await self._write(_with_id(body, said.id))
+        else:
             await self._write(failure(said.id, "unexpected", f"Remit answered {head.status_code}", ""))
-        return True
 
-    async def _streamed(self, upstream: Upstream, way: Way, begun: bytes) -> None:
+    async def _streamed(self, upstream: Upstream, said: Said, begun: bytes, write: Write) -> None:
         events, messages = Events(), Messages()
         chunk: bytes | None = begun
         while chunk is not None:
             events.passed(chunk)
             for message in messages.feed(chunk):
-                await self._write(message)
+                self._keep(said, message)
+                await write(message)
             chunk = await upstream.chunk()
-        self._tally.answered(way.asked, events.cut, status=_OK)
+        self._tally.answered(Asked(said.method, said.id), events.cut, status=_OK)
 
-    async def _given(self, said: Said, body: bytes) -> None:
-        """Give the client an answer, and keep of it what later requests need."""
-        with contextlib.suppress(ValueError, RecursionError, AttributeError, TypeError):
+    def _keep(self, said: Said, body: bytes) -> None:
+        """Keep of an answer what later requests need."""
+        with contextlib.suppress(ValueError, RecursionError, LookupError, TypeError):
             if said.method == "initialize":
                 self._version = json.loads(body)["result"]["protocolVersion"]
             elif said.method == "tools/list" and _HEADER_MARK in body:
                 self._schemas |= {each["name"]: each["inputSchema"] for each in json.loads(body)["result"]["tools"]}
-        # An answer to an unreadable request may lack the id: the client still waits for this one.
-        await self._write(_with_id(body, said.id))
 
     async def _again(self, lost: str) -> None:
         """Begin the client's session anew.
@@ -211,15 +210,11 @@ class Shim:
             greeting, version = envelope.read(self._hello), self._version
             if greeting is None:
                 return
-            keep, self._write = self._write, _nowhere
-            try:
-                await self._exchange(greeting, envelope.handshake(None, None))
-                told = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
-                self._version = self._version or version
-                note = Said("notifications/initialized", None, {}, told)
-                await self._exchange(note, envelope.handshake(self._version, self._session))
-            finally:
-                self._write = keep
+            await self._exchange(greeting, envelope.handshake(None, None), quiet=True)
+            told = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+            self._version = self._version or version
+            note = Said("notifications/initialized", None, {}, told)
+            await self._exchange(note, envelope.handshake(self._version, self._session), quiet=True)
             if self._listening is not None:
                 self._listening.cancel()
                 self._listening = asyncio.get_running_loop().create_task(self._listen())
@@ -258,6 +253,16 @@ class Shim:
             upstream.close()
         for each in self._idle:
             each.close()
+
+
+async def _rest(upstream: Upstream, begun: bytes, *, whole: bool) -> bytes:
+    """All of an answer's body."""
+    parts = [begun]
+    while not whole:
+        chunk = await upstream.chunk()
+        whole = chunk is None
+        parts.append(chunk or b"")
+    return b"".join(parts)
 
 
 async def _nowhere(_message: bytes) -> None:

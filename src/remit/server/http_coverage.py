@@ -51,7 +51,7 @@ class CoverageDoors:
         own = [each for each in outcomes if "pep" not in each.header]  # the others' credentials are not Remit's
         ended = [(_server(each), str(each.header["decision"]), str(each.header["outcome"])) for each in own]
         secrets = {
-            name: record.server.credential.secret
+            str(name): str(record.server.credential.secret)
             for name, record in self.view().servers.items() if record.server.credential is not None
         }  # fmt: skip
         rows = brokered(ended, self._decided(since, {decision for _, decision, _ in ended}), secrets)

@@ -48,7 +48,7 @@ def tools() -> list[dict[str, Any]]:
     if HOW != "changes":
         return [TOOL]
     starts = len(LEDGER.read_text(encoding="utf-8")) if LEDGER.exists() else 0
-    return [TOOL | {"description": f"start {min(starts, 2)}"}]
+    return [TOOL | {"description": f"start {starts}"}]
 
 
 if HOW == "changes":

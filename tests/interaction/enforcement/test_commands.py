@@ -144,7 +144,7 @@ def test_killed_from_outside_in_the_middle(play_commands: Play, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(FreezeKind.AGENT, "bot"), (FreezeKind.SERVER, "cmd"), (FreezeKind.ALL, "all")]
+    ("kind", "name"), [(FreezeKind.AGENT, "bot"), (FreezeKind.SERVER, "cmd"), (FreezeKind.ALL, "*")]
 )
 def test_a_freeze_ends_the_call_and_the_process(
     play_commands: Play, tmp_path: Path, kind: FreezeKind, name: str

@@ -84,7 +84,7 @@ def test_a_tool_that_changed_with_a_start_is_not_called(play_commands: Play, tmp
             with pytest.raises(Exception, match="changed this tool"):
                 await client.call_tool("do", {})
         assert "not_sent" in await world.outcomes()
-        assert world.source.all_servers["odd"].tools["do"].state.value == "changed"
+        await until(lambda: world.source.all_servers["odd"].tools["do"].state.value == "changed")
         # From now on it is denied as everywhere.
         async with world.client("odd", "legacy") as client:
             assert (await client.list_tools()).tools == []
@@ -110,8 +110,6 @@ def test_one_that_cannot_be_started_was_sent_nothing(play_commands: Play, tmp_pa
             **{name: getattr(server, name) for name in server.__slots__} | {"command": ("no-such-program-anywhere",)}
         )
         world.change("server:odd")
-        answer = await world.post("odd", {"jsonrpc": "2.0", "id": 1, "method": "ping"})
-        assert answer.status_code >= 400
         hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
         answer = await world.post("odd", {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
         assert "could not be reached" in answer.text

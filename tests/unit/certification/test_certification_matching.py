@@ -70,7 +70,7 @@ def test_no_use_is_accounted_for_by_another_agents_decision() -> None:
 def test_findings_count_every_use_that_is_left(seen: Any) -> None:
     left = uses(seen)
     found = shadows(left)
-    assert sum(each.count for each in found) == len(left)
+    assert sum(each.uses for each in found) == len(left)
     assert [each.agent for each in found] == sorted({use.agent for use in left})
 
 

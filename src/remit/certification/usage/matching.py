@@ -37,7 +37,7 @@ class Shadow(NamedTuple):
 
     agent: str
     action: str
-    count: int
+    uses: int
     first: Instant
     last: Instant
 

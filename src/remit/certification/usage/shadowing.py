@@ -102,7 +102,7 @@ class Shadowing:
                 said |= {"more": len(found.shadows) - _MOST_TOLD}
             tx.record(self.records.entry("incident", said))
             if registered:
-                reason = f"{each.action} was used {each.count} times, as {source} says, without any decision"
+                reason = f"{each.action} was used {each.uses} times, as {source} says, without any decision"
                 notice = canonical(said | {"reason": reason, "at": rfc3339(now)}).decode("utf-8")
                 SqlNotices(tx.connection).put(each.agent, notice)
 
@@ -120,7 +120,7 @@ def shown(source: str, each: Shadow) -> dict[str, Any]:
         "server": split_action(each.action)[0],
         "agent": each.agent[:_LONGEST_NAME],
         "action": each.action,
-        "count": each.count,
+        "count": each.uses,
         "first": rfc3339(each.first),
         "last": rfc3339(each.last),
     }
@@ -131,7 +131,7 @@ def _use(line: Line, servers: frozenset[str]) -> Use | None:
     if event.kind not in _REACHED or not event.action:
         return None
     try:
-        server, _ = split_action(event.action)
+        server, _, _ = split_action(event.action)
     except Malformed:
         return None
     return Use(event.agent, event.action, event.at, event.id) if server in servers else None

@@ -112,8 +112,12 @@ class Told:
             size, last = len(self._first[0]), self._first[1]
             yield Event(self._first[0])
         while not last:
-            patience = self._limits.silence if self._waiting.number else None
-            message, data = await self._waiting.next(patience)
+            try:
+                message, data = await self._waiting.next(self._limits.silence if self._waiting.number else None)
+            except UpstreamFailed:
+                if not self._waiting.number:
+                    return  # what belongs to no request ends with the command, and that is all there is to say
+                raise
             size, last = size + len(data), message.kind is Kind.RESPONSE
             if len(data) > self._limits.event or size > self._limits.stream:
                 raise TooLarge("the server's answer is too large")

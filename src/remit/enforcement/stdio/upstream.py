@@ -28,7 +28,11 @@ from remit.enforcement.stdio.children import Children
 from remit.enforcement.stdio.conversation import Waiting
 from remit.enforcement.stdio.reply import Brief, Told
 from remit.enforcement.upstream import CredentialFrozen, UpstreamFailed
+from remit.kernel.errors import RemitError
+from remit.logs import logger
 from remit.policy.model import Call
+
+log = logger(__name__)
 
 _TOOL: Final = "tools/call"
 _UNSUPPORTED: Final = -32022  # MCP 2026-07-28
@@ -70,6 +74,7 @@ class StdioUpstream:
         self._secrets = secrets
         self._frozen = frozen
         self._tell = tell
+        self._tasks: set[asyncio.Task[None]] = set()
         self._handshake_only: set[tuple[object, ...]] = set()  # commands that do not speak the modern era
         self.limits = limits
 
@@ -192,12 +197,25 @@ class StdioUpstream:
                 child.definitions, child.judged = await self._listed(child, params), None
             if child.judged is not server:
                 if differs(server, child.definitions):
-                    await asyncio.to_thread(self._tell, server.server, child.definitions)
+                    self._told_of(server, child.definitions)
                 tools = observe(server, child.definitions).server.tools
                 child.approved = frozenset(name for name, tool in tools.items() if tool.state is PinState.APPROVED)
                 child.judged = server
         if call.tool not in child.approved:
             raise UpstreamFailed(_CHANGED, sent=False, detail=f"{call.tool} is not listed as it was approved")
+
+    def _told_of(self, server: Server, definitions: Sequence[Mapping[str, Any]]) -> None:
+        """Have the catalog hear of it; not waited for, because it would cut this very call as one that was sent."""
+
+        async def tell() -> None:
+            try:
+                await asyncio.to_thread(self._tell, server.server, definitions)
+            except RemitError as error:
+                log.warning("a command's new tools were not kept", server=server.server, detail=error.public)
+
+        task = asyncio.get_running_loop().create_task(tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _listed(self, child: Child, params: dict[str, Any]) -> Sequence[Mapping[str, Any]]:
         async def ask(method: str, params: dict[str, Any]) -> ServerMessage:

@@ -59,7 +59,7 @@ def uninstalled(place: Place, names: list[str]) -> tuple[str | None, str, list[s
         raise Conflict(f"{foreign[0]} in {place.path} is not of Remit", detail="only its own entries are taken out")
     text, gone = before or "", [name for name in ours if not names or name in names]
     for name in gone:
-        text = _changed(place, lambda text, name=name: _rules(place).take(text, place.key, name), text)  # type: ignore[misc]
+        text = _changed(place, lambda text, name=name: _rules(place).take(text, place.key, name), text)
     return before, text, gone
 
 
