@@ -31,7 +31,7 @@ class Child:
     began: float
     used: float
     users: dict[str, Call] = field(default_factory=dict)  # the newest call of each instance
-    sessions: set[str] = field(default_factory=set)
+    sessions: dict[str, None] = field(default_factory=dict)  # in order of their beginning
     greeting: ServerMessage | None = None  # what it answered to `initialize`
     initialized: bool = False  # it was told so
     speaks: bool | None = None  # whether it speaks the modern era; None: not asked yet
@@ -53,6 +53,12 @@ class Child:
     def alive(self) -> bool:
         """Whether it can be asked."""
         return not self.stopping and not self.gone.is_set() and not self.process.ended
+
+    def join(self, session: str) -> None:
+        """Begin a session."""
+        self.sessions[session] = None
+        if len(self.sessions) > self.limits.sessions:
+            del self.sessions[next(iter(self.sessions))]
 
     def say(self, line: bytes) -> None:
         """Tell it something that nobody waits for."""

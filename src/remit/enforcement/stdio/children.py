@@ -183,9 +183,17 @@ class Children:
                 continue
             server = self._server(child.key.server)
             if child.key.agent != IMPORT:
-                child.users = {who: call for who, call in child.users.items() if not ends(self._again(least(call)))}
+                child.users = {who: call for who, call in child.users.items() if self._may(call)}
                 if not child.users or server is None or server.place != child.place:
                     child.stop("nobody may use it any more")
+
+    def _may(self, call: Call) -> bool:
+        """Whether a caller may still ask anything of its server. What cannot be decided refuses calls, and ends none."""
+        try:
+            return not ends(self._again(least(call)))
+        except Exception:  # noqa: BLE001 - one question that breaks must not keep the others from being asked
+            log.exception("whether a command may go on could not be decided", server=call.server)
+            return True
 
     async def run(self) -> None:
         """End what is idle, until cancelled; then all."""

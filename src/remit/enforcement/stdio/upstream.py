@@ -75,7 +75,7 @@ class StdioUpstream:
         self._frozen = frozen
         self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
-        self._handshake_only: set[tuple[object, ...]] = set()  # commands that do not speak the modern era
+        self._handshake_only: dict[tuple[object, ...], float] = {}  # commands that do not speak modern; until when
         self.limits = limits
 
     async def send(
@@ -104,7 +104,7 @@ class StdioUpstream:
         if child is None or session is None:
             return Brief(_NOT_FOUND)
         if method == "DELETE":
-            child.sessions.discard(session)
+            child.sessions.pop(session, None)
             return Brief()
         if data is None:
             return Told(child, child.conversation.listen(), None, limits=self.limits, scanner=self._scanner(server))
@@ -125,7 +125,7 @@ class StdioUpstream:
                     child.greeting = None
                     return reply
             session = randomness.token_urlsafe(16)
-            child.sessions.add(session)
+            child.join(session)
             answer = b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(_heads.decode(data).id)
             return Brief(body=answer + b',"result":' + (child.greeting.result or b"{}") + b"}", session=session)
 
@@ -153,7 +153,8 @@ class StdioUpstream:
 
     async def _modern(self, server: Server, data: bytes, call: Call | None) -> Reply:
         head = _heads.decode(data)
-        if server.place in self._handshake_only:
+        now = asyncio.get_running_loop().time()
+        if self._handshake_only.get(server.place, 0.0) > now:
             return _unsupported(head)
         try:
             child = await self._children.get(server, modern=True, call=call)
@@ -163,7 +164,7 @@ class StdioUpstream:
                 raise
             speaks = False  # some end when they are asked something before a handshake
         if not speaks:
-            self._handshake_only.add(server.place)
+            self._handshake_only[server.place] = now + self._children.limits.remembered
             return _unsupported(head)
         session = call.caller.instance if call is not None else ""
         if head.id is None:
@@ -177,7 +178,8 @@ class StdioUpstream:
         """Whether it answers `server/discover`, asked once."""
         async with child.one:
             if child.speaks is None:
-                answer = await self._own(child, "server/discover", {"_meta": envelope()})
+                patience = self._children.limits.probe
+                answer = await self._own(child, "server/discover", {"_meta": envelope()}, patience)
                 child.speaks = answer.result is not None
                 if not child.speaks:
                     child.used = 0.0  # it is of no more use
@@ -228,13 +230,15 @@ class StdioUpstream:
         except UpstreamFailed as failure:
             raise UpstreamFailed(_CHANGED, sent=False, detail=failure.detail) from failure
 
-    async def _own(self, child: Child, method: str, params: Mapping[str, Any]) -> ServerMessage:
+    async def _own(
+        self, child: Child, method: str, params: Mapping[str, Any], patience: float | None = None
+    ) -> ServerMessage:
         """Ask something for Remit itself."""
         waiting, line = child.conversation.ask(request(method, params)[1], session="")
         try:
             await self._write(child, line)
             while True:
-                message, _ = await waiting.next(self._children.limits.greeting)
+                message, _ = await waiting.next(patience or self._children.limits.greeting)
                 if message.kind is Kind.RESPONSE:
                     return message
         finally:
