@@ -188,10 +188,10 @@ class Children:
                     child.stop("nobody may use it any more")
 
     def _may(self, call: Call) -> bool:
-        """Whether a caller may still ask anything of its server. What cannot be decided refuses calls, and ends none."""
+        """Whether a caller may still ask anything of its server. What cannot be decided ends nothing: it refuses."""
         try:
             return not ends(self._again(least(call)))
-        except Exception:  # noqa: BLE001 - one question that breaks must not keep the others from being asked
+        except Exception:  # one question that breaks must not keep the others from being asked
             log.exception("whether a command may go on could not be decided", server=call.server)
             return True
 
