@@ -2,77 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
-from tests.e2e import peers
-from tests.e2e.running import PATIENCE, REMIT, Home, Up
-
-HERE = Path(__file__).parents[1] / "interaction" / "enforcement"
-KEY = "sk-upstream-0123456789"
-TOOLS = ["whoami", "environment", "spent", "tells_its_secret", "steps"]
-DENIED = "forks"
-
-
-@dataclass
-class Desk:
-    """A Remit with `files`, which is a command, and `bot`, which this user's processes are."""
-
-    home: Home
-    up: Up
-    files: Path
-    ledger: Path
-
-    @property
-    def words(self) -> list[str]:
-        return [sys.executable, str(HERE / "command_server.py"), str(self.ledger)]
-
-    def parameters(self, *more: str) -> StdioServerParameters:
-        """What a client's configuration says."""
-        args = ["mcp", "stdio", "--agent", "bot", "--server", "files", *more]
-        return StdioServerParameters(command=REMIT, args=args, env=self.home.environ)
-
-    def play(self, mode: str, scenario: Any) -> None:
-        async def main() -> None:
-            async with Client(stdio_client(self.parameters()), mode=mode) as client:
-                await scenario(client)
-
-        asyncio.run(main())
-
-    def apply(self) -> None:
-        done = self.home.remit("apply", str(self.files), "--approve", "--as", "dana")
-        assert done.code == 0, done.err
+from mcp import Client
+from tests.e2e.desks import DENIED, KEY, TOOLS, Desk, standing
+from tests.e2e.running import PATIENCE, REMIT, Home
 
 
 @pytest.fixture
 def desk(home: Home, tmp_path: Path) -> Iterator[Desk]:
-    with home.up("--dev") as up:
-        files = peers.tree(tmp_path / "files", "files", "", TOOLS)
-        found = Desk(home, up, files, tmp_path / "ledger")
-        server = {
-            "server": "files", "kind": "mcp", "command": found.words, "review": "pin-on-first-use",
-            "credential": {"secret": "files-key", "inject": {"env": "API_KEY"}},
-        }  # fmt: skip
-        (files / "servers" / "servers.yaml").write_text(json.dumps(server), encoding="utf-8")
-        for agent in ("bot", "plain"):
-            path = files / "agents" / f"agent-{agent}.yaml"
-            attest = {"attest": [{"local_process": {"uid": os.geteuid()}}]}
-            path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | attest), encoding="utf-8")
-        assert home.remit("secret", "set", "files-key", stdin=KEY).code == 0
-        found.apply()
+    with standing(home, tmp_path) as found:
         yield found
 
 
@@ -221,49 +167,6 @@ def test_a_host_without_any_is_covered(home: Home) -> None:
     assert home.remit("discover", "--json").code == 0
     home.remit("mcp", "install", "cursor", "--agent", "desk", "--server", "files")
     assert home.remit("discover").code == 0
-
-
-def test_uses_without_a_decision_are_shadows(desk: Desk, tmp_path: Path) -> None:
-    """Abuse test 34: a credential that goes round Remit shows in the server's own log, within seconds of its import."""
-
-    async def scenario(client: Client) -> None:
-        for amount in (1, 2):
-            await client.call_tool("spent", {"amount": amount})
-
-    desk.play("auto", scenario)
-    assert desk.home.remit("usage", "register", "files-log", "--server", "files").code == 0
-    now = datetime.now(UTC)
-    lines = [
-        {"kind": "use", "at": _at(now), "id": "1", "agent": "bot", "action": "files/spent"},
-        {"kind": "use", "at": _at(now), "id": "2", "agent": "bot", "action": "files/spent"},
-        {"kind": "use", "at": _at(now), "id": "3", "agent": "bot", "action": "files/spent"},  # one more than decided
-        {"kind": "use", "at": _at(now), "id": "4", "agent": "stranger", "action": "files/spent"},
-        {"kind": "use", "at": _at(now - timedelta(hours=5)), "id": "5", "agent": "bot", "action": "files/whoami"},
-    ]
-    log = tmp_path / "log.jsonl"
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    done = desk.home.remit("usage", "import", str(log), "--source", "files-log", "--json")
-    found = {(row["agent"], row["action"]): row for row in done.json["shadows"]}
-    assert {key: row["count"] for key, row in found.items()} == {
-        ("bot", "files/spent"): 1, ("stranger", "files/spent"): 1, ("bot", "files/whoami"): 1,
-    }  # fmt: skip
-    told = desk.home.remit("coverage", "--json")
-    assert told.code == 9
-    recorded = {(row["agent"], row["action"]): row for row in told.json["shadows"]}
-    assert recorded.keys() == found.keys()
-    assert recorded["stranger", "files/spent"]["registered"] is False
-    for row in recorded.values():
-        assert datetime.fromisoformat(row["time"]) - now < timedelta(seconds=5 + PATIENCE)
-    # The same again finds nothing new.
-    desk.home.remit("usage", "import", str(log), "--source", "files-log")
-    again = desk.home.remit("coverage", "--json")
-    assert again.json["shadow_count"] == told.json["shadow_count"]
-    notices = desk.home.remit("notices", "--json")
-    assert "without any decision" in notices.out
-
-
-def _at(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def test_the_shim_holds_nothing_that_its_client_could_read(desk: Desk) -> None:
