@@ -27,6 +27,7 @@ class Brief:
     body: bytes = b""
     session: str | None = None
     streams: bool = False
+    scanner: Scanner | None = None
 
     @property
     def json(self) -> bool:
@@ -39,9 +40,9 @@ class Brief:
     async def __aexit__(self, *_: object) -> None:
         """Nothing is left."""
 
-    def echoes(self, chunk: bytes) -> bool:  # noqa: ARG002 - the port's
-        """It is Remit's own."""
-        return False
+    def echoes(self, chunk: bytes) -> bool:
+        """Whether it carries the injected secret; nothing of Remit's own does."""
+        return self.scanner is not None and self.scanner.feed(chunk)
 
     async def read(self) -> bytes:
         """The message."""
@@ -66,14 +67,13 @@ class Told:
         *,
         limits: Limits,
         scanner: Scanner | None,
-        session: str | None = None,
     ) -> None:
         self._child = child
         self._waiting = waiting
         self._first = first  # its first message, and whether that is the answer
         self._limits = limits
         self._scanner = scanner
-        self.session = session
+        self.session: str | None = None
         self.json = first is not None and first[1]
         self.streams = not self.json
 

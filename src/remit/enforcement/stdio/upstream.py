@@ -25,7 +25,6 @@ from remit.enforcement.ports import Reply, Secrets
 from remit.enforcement.server_messages import Kind, ServerMessage
 from remit.enforcement.stdio.child import Child
 from remit.enforcement.stdio.children import Children
-from remit.enforcement.stdio.conversation import Waiting
 from remit.enforcement.stdio.reply import Brief, Told
 from remit.enforcement.upstream import CredentialFrozen, UpstreamFailed
 from remit.kernel.errors import RemitError
@@ -117,17 +116,27 @@ class StdioUpstream:
         child = await self._children.get(server, modern=False, call=call)
         async with child.one:
             if child.greeting is None:
-                reply, message = await self._asked(child, server, data, session="")
-                if message.result is None:
-                    return reply
-                child.greeting, body = message, await reply.read()
-                if reply.echoes(body):
-                    child.greeting = None
-                    return reply
+                message, body = await self._greeted(child, data)
+                scanner = self._scanner(server)
+                if message.result is None or (scanner is not None and scanner.feed(body)):
+                    return Brief(body=body, scanner=scanner)
+                child.greeting = message
             session = randomness.token_urlsafe(16)
             child.join(session)
             answer = b'{"jsonrpc":"2.0","id":' + msgspec.json.encode(_heads.decode(data).id)
             return Brief(body=answer + b',"result":' + (child.greeting.result or b"{}") + b"}", session=session)
+
+    async def _greeted(self, child: Child, data: bytes) -> tuple[ServerMessage, bytes]:
+        """The answer to `initialize`; what else is said before it is about nothing yet."""
+        waiting, line = child.conversation.ask(data, session="")
+        try:
+            await self._write(child, line)
+            while True:
+                message, body = await waiting.next(self.limits.headers_after)
+                if message.kind is Kind.RESPONSE:
+                    return message, body
+        finally:
+            child.conversation.leave(waiting, "")
 
     async def _said(self, child: Child, server: Server, data: bytes, session: str, call: Call | None) -> Reply:
         head = _heads.decode(data)
@@ -135,8 +144,7 @@ class StdioUpstream:
             return await self._note(child, data, head.method, session)
         if head.method == _TOOL and call is not None:
             await self._compare(child, server, call, {})
-        reply, _ = await self._asked(child, server, data, session=session)
-        return reply
+        return await self._asked(child, server, data, session=session)
 
     async def _note(self, child: Child, data: bytes, method: str, session: str) -> Reply:
         """A notification, or the answer to what the command asked: nobody waits for anything."""
@@ -171,8 +179,7 @@ class StdioUpstream:
             return await self._note(child, data, head.method, session)
         if head.method == _TOOL and call is not None:
             await self._compare(child, server, call, {"_meta": envelope()})
-        reply, _ = await self._asked(child, server, data, session=session)
-        return reply
+        return await self._asked(child, server, data, session=session)
 
     async def _speaks(self, child: Child) -> bool:
         """Whether it answers `server/discover`, asked once."""
@@ -244,7 +251,7 @@ class StdioUpstream:
         finally:
             child.conversation.leave(waiting, CLIENT["name"])
 
-    async def _asked(self, child: Child, server: Server, data: bytes, *, session: str) -> tuple[Told, ServerMessage]:
+    async def _asked(self, child: Child, server: Server, data: bytes, *, session: str) -> Told:
         """Send a request and wait for the first that is said about it."""
         waiting, line = child.conversation.ask(data, session=session)
         try:
@@ -253,12 +260,8 @@ class StdioUpstream:
         except BaseException:
             child.conversation.leave(waiting, "nobody waits for it any more")
             raise
-        told = self._told(child, server, waiting, message, first)
-        return told, message
-
-    def _told(self, child: Child, server: Server, waiting: Waiting, message: ServerMessage, data: bytes) -> Told:
-        first = data, message.kind is Kind.RESPONSE
-        return Told(child, waiting, first, limits=self.limits, scanner=self._scanner(server))
+        so_far = first, message.kind is Kind.RESPONSE
+        return Told(child, waiting, so_far, limits=self.limits, scanner=self._scanner(server))
 
     async def _write(self, child: Child, line: bytes) -> None:
         try:
