@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from tests.e2e.test_peer_everything import CALLS, EVERYTHING, GRANTED, installed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+COMMAND = Path(__file__).parents[1] / "interaction" / "enforcement" / "command_server.py"
 FILESYSTEM = "@modelcontextprotocol/server-filesystem@2026.8.31"
 CLIENTS = {
-    "codex": ("@openai/codex@0.171.0", "codex"),
-    "gemini": ("@google/gemini-cli@0.61.0", "gemini"),
-    "claude-code": ("@anthropic-ai/claude-code@2.1.332", "claude"),
+    "codex": ("@openai/codex@0.171.0", "codex", "enabled"),
+    "gemini": ("@google/gemini-cli@0.61.0", "gemini", " - Connected"),
+    "claude-code": ("@anthropic-ai/claude-code@2.1.332", "claude", " Connected"),
 }
 
 
@@ -100,15 +102,24 @@ def test_server_filesystem_reads_and_does_not_write(behind: Any, cache: pytest.C
 
 
 @pytest.mark.parametrize("client", sorted(CLIENTS))
-def test_the_clients_own_command_line_lists_the_entry(home: Home, cache: pytest.Cache, client: str) -> None:
-    package, program = CLIENTS[client]
-    binary = installed(package, cache) / ".bin" / program
-    done = home.remit("mcp", "install", client, "--agent", "desk", "--server", "files")
+def test_the_clients_own_command_line_connects_through_remit(
+    behind: Any, home: Home, cache: pytest.Cache, tmp_path: Path, client: str
+) -> None:
+    """Their `mcp list` needs no login; Gemini's and Claude's connect to each server."""
+    package, program, says = CLIENTS[client]
+    modules = installed(package, cache)
+    behind([sys.executable, str(COMMAND), str(tmp_path / "ledger")], ["whoami"])
+    done = home.remit("mcp", "install", client, "--agent", "bot", "--server", "peer")
     assert done.code == 0, done.err
     environ = home.environ | {"GEMINI_CLI_TRUST_WORKSPACE": "true", "CI": "1"}
+    if client == "claude-code":  # its program is put in place by a script, and scripts are not run when it is installed
+        subprocess.run(["node", str(modules / "@anthropic-ai/claude-code/install.cjs")], check=True, env=environ)
     said = subprocess.run(
-        [str(binary), "mcp", "list"], env=environ, cwd=home.path, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=PATIENCE, check=False,
+        [str(modules / ".bin" / program), "mcp", "list"], env=environ, cwd=home.path, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
-    assert "files" in said.stdout + said.stderr, (said.returncode, said.stdout, said.stderr)
-    assert "mcp stdio --agent desk --server files" in said.stdout + said.stderr
+    assert "mcp stdio --agent bot --server peer" in said.stdout + said.stderr, (said.returncode, said)
+    assert says in said.stdout + said.stderr, (said.stdout, said.stderr)
+    # Whatever the client wrote to its file meanwhile stays, and ours goes.
+    assert home.remit("mcp", "uninstall", client, "--json").json["entries"] == ["peer"]
+    assert home.remit("discover").code == 0
