@@ -66,7 +66,7 @@ def test_stdout_carries_messages_only(desk: Desk) -> None:
     assert {each["jsonrpc"] for each in answers} == {"2.0"}
     assert sorted(each["error"]["code"] for each in answers if "error" in each) == [-32700, -32600]
     assert next(each for each in answers if each.get("id") == 0)["result"]["serverInfo"]["name"] == "commands"
-    assert "remit run: bot" in done.err
+    assert "remit mcp stdio: bot" in done.err
 
 
 def test_a_session_that_the_gateway_lost_is_begun_again(desk: Desk) -> None:

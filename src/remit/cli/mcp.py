@@ -71,7 +71,7 @@ def stdio(
         _must_be(server, command)
 
     def say(tally: Tally, run: str) -> None:
-        whisper(tally.line(agent, run))
+        whisper(tally.line(agent, run).replace("remit run", "remit mcp stdio", 1))
 
     serve(plan, say=say)
     return Exit.OK
