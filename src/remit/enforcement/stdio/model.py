@@ -22,9 +22,9 @@ class ChildLimits:
     import_idle: float = 2.0  # of one that was started for its tools alone
     settled: float = 60.0  # one that ran for so long did not fail to start
     grace: float = 2.0  # between the request to end and the end
-    probe: float = 4.0  # until it says that it speaks the modern era; one that says nothing does not
-    remembered: float = 600.0  # for how long that is not asked again
-    greeting: float = 10.0  # until it answers what Remit asks for itself
+    greeting: float = 10.0  # until it answers what Remit asks for itself, with its start
+    remembered: float = 600.0  # for how long one that does not speak the modern era is not asked again
+    silent: float = 60.0  # the same of one that did not say
     sessions: int = 256  # of one command; the oldest is forgotten
     unread: float = 10.0  # until it reads what it is told
     garbage: int = 20  # lines in a row that are no messages

@@ -166,13 +166,14 @@ class StdioUpstream:
             return _unsupported(head)
         try:
             child = await self._children.get(server, modern=True, call=call)
-            speaks = await self._speaks(child)
+            speaks: bool | None = await self._speaks(child)
         except UpstreamFailed as failure:
             if not failure.sent:
                 raise
-            speaks = False  # some end when they are asked something before a handshake
+            speaks = None  # some end, or say nothing, when they are asked something before a handshake
         if not speaks:
-            self._handshake_only[server.place] = now + self._children.limits.remembered
+            limits = self._children.limits
+            self._handshake_only[server.place] = now + (limits.silent if speaks is None else limits.remembered)
             return _unsupported(head)
         session = call.caller.instance if call is not None else ""
         if head.id is None:
@@ -185,8 +186,7 @@ class StdioUpstream:
         """Whether it answers `server/discover`, asked once."""
         async with child.one:
             if child.speaks is None:
-                patience = self._children.limits.probe
-                answer = await self._own(child, "server/discover", {"_meta": envelope()}, patience)
+                answer = await self._own(child, "server/discover", {"_meta": envelope()})
                 child.speaks = answer.result is not None
                 if not child.speaks:
                     child.used = 0.0  # it is of no more use
@@ -237,15 +237,13 @@ class StdioUpstream:
         except UpstreamFailed as failure:
             raise UpstreamFailed(_CHANGED, sent=False, detail=failure.detail) from failure
 
-    async def _own(
-        self, child: Child, method: str, params: Mapping[str, Any], patience: float | None = None
-    ) -> ServerMessage:
+    async def _own(self, child: Child, method: str, params: Mapping[str, Any]) -> ServerMessage:
         """Ask something for Remit itself."""
         waiting, line = child.conversation.ask(request(method, params)[1], session="")
         try:
             await self._write(child, line)
             while True:
-                message, _ = await waiting.next(patience or self._children.limits.greeting)
+                message, _ = await waiting.next(self._children.limits.greeting)
                 if message.kind is Kind.RESPONSE:
                     return message
         finally:
