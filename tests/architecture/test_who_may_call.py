@@ -20,7 +20,7 @@ SERVICES = {
     "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service",
     "certification.breakglass", "certification.doubting", "certification.grouping", "certification.hands",
     "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",
-    "certification.service", "certification.usage.importing", "certification.usage.listening",
+    "certification.service", "certification.usage.importing", "certification.usage.shadowing", "certification.usage.listening",
     "certification.usage.sources", "certification.withdrawal.withdrawing", "freezes.service", "people.service",
     "requests.service", "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service",
     "reviews.terms", "reviews.undoing",
@@ -138,6 +138,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "Outbound": {
         "outbound.fetch",
         "server.compose",
+        "server.compose_commands",
         "server.compose_governance",
         "server.consenting",
         "server.life",

@@ -28,7 +28,7 @@ ODD = str(HERE / "odd_command.py")
 Scenario = Callable[[Any], Coroutine[Any, Any, None]]
 
 
-class CommandWorld(World):
+class CommandWorld(World):  # type: ignore[misc] # beside
     """A world whose servers may be commands."""
 
     children: Children
@@ -44,7 +44,8 @@ class CommandWorld(World):
         )  # fmt: skip
         self.children.bind(asyncio.get_running_loop())
         stdio = StdioUpstream(self.children, OneSecret(), self.limits, frozen=self.frozen, tell=self.observe)
-        self.upstream = Upstreams(self.upstream, stdio)
+        http: Any = self.upstream
+        self.upstream = Upstreams(http, stdio)
         self.wire()
         self.stack.push_async_callback(self.children.close)
 

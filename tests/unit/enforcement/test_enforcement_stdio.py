@@ -133,7 +133,7 @@ def test_a_flood_is_dropped_and_the_answer_is_not() -> None:
         for _ in range(100):
             talk.hear(method="notifications/message", params={"data": "x" * 50})
         talk.hear(id=line["id"], result={})
-        kinds = []
+        kinds: list[Kind] = []
         while not kinds or kinds[-1] is not Kind.RESPONSE:
             message, _ = await waiting.next(1)
             kinds.append(message.kind)

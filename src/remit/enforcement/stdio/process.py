@@ -140,7 +140,7 @@ class Process:
             self._signal(signal.SIGKILL)
             await self._killed()
         # Nobody reads its pipes to their end; asyncio has no public way to close them.
-        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+        self._process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - see above
         # Of what left its group, or outlived it: found by the home that nothing else has.
         await asyncio.to_thread(_kill_all, self._home)
         if self._errors is not None:

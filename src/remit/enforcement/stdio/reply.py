@@ -27,7 +27,7 @@ class Brief:
     body: bytes = b""
     session: str | None = None
     streams: bool = False
-    scanner: Scanner | None = None
+    looks: Scanner | None = None  # for the secret that its environment holds
 
     @property
     def json(self) -> bool:
@@ -42,7 +42,7 @@ class Brief:
 
     def echoes(self, chunk: bytes) -> bool:
         """Whether it carries the injected secret; nothing of Remit's own does."""
-        return self.scanner is not None and self.scanner.feed(chunk)
+        return self.looks is not None and self.looks.feed(chunk)
 
     async def read(self) -> bytes:
         """The message."""

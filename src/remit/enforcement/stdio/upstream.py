@@ -119,7 +119,7 @@ class StdioUpstream:
                 message, body = await self._greeted(child, data)
                 scanner = self._scanner(server)
                 if message.result is None or (scanner is not None and scanner.feed(body)):
-                    return Brief(body=body, scanner=scanner)
+                    return Brief(body=body, looks=scanner)
                 child.greeting = message
             session = randomness.token_urlsafe(16)
             child.join(session)
