@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from mcp import Client
 from tests.e2e.desks import Desk, standing
 from tests.e2e.running import Home
 
@@ -28,7 +28,7 @@ def test_who_is_not_registered_gets_nothing_through_remit(desk: Desk) -> None:
 
 def test_uses_without_a_decision_are_found_when_the_servers_log_is_imported(desk: Desk, tmp_path: Path) -> None:
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Any) -> None:
         for amount in (1, 2):
             await client.call_tool("spent", {"amount": amount})
 

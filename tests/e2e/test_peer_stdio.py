@@ -88,7 +88,7 @@ def test_server_filesystem_reads_and_does_not_write(behind: Any, cache: pytest.C
     (place / "note.txt").write_text("what stands there", encoding="utf-8")
     parameters = behind(["node", script(FILESYSTEM, cache), str(place)], ["read_text_file", "list_directory"])
 
-    async def scenario(client: Client) -> None:
+    async def scenario(client: Any) -> None:
         assert {tool.name for tool in (await client.list_tools()).tools} == {"read_text_file", "list_directory"}
         said = await client.call_tool("read_text_file", {"path": str(place / "note.txt")})
         assert said.content[0].text == "what stands there"

@@ -44,8 +44,7 @@ class CommandWorld(World):  # type: ignore[misc] # beside
         )  # fmt: skip
         self.children.bind(asyncio.get_running_loop())
         stdio = StdioUpstream(self.children, OneSecret(), self.limits, frozen=self.frozen, tell=self.observe)
-        http: Any = self.upstream
-        self.upstream = Upstreams(http, stdio)
+        self.upstream: Any = Upstreams(vars(self)["upstream"], stdio)
         self.wire()
         self.stack.push_async_callback(self.children.close)
 
