@@ -113,9 +113,9 @@ def _place(client: str, *, project: bool) -> Place:
 
 def _self() -> str:
     """This program's own path: a desktop agent may have another PATH."""
-    ours = Path(sys.argv[0])
-    if ours.name == "remit" and ours.is_file():
-        return str(ours.absolute())
+    for ours in (Path(sys.argv[0]), Path(sys.executable).with_name("remit")):
+        if ours.name == "remit" and ours.is_file():
+            return str(ours.absolute())
     return shutil.which("remit") or "remit"
 
 
