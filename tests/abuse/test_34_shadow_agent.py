@@ -58,6 +58,11 @@ def test_uses_without_a_decision_are_found_when_the_servers_log_is_imported(desk
     desk.home.remit("usage", "import", str(log), "--source", "files-log")
     again = desk.home.remit("coverage", "--json")
     assert again.json["shadow_count"] == told.json["shadow_count"]
+    # One more, in a later import: the decisions that are near it account for others already.
+    more = tmp_path / "more.jsonl"
+    more.write_text(json.dumps(lines[0] | {"id": "6"}) + "\n", encoding="utf-8")
+    (row,) = desk.home.remit("usage", "import", str(more), "--source", "files-log", "--json").json["shadows"]
+    assert (row["agent"], row["action"], row["count"]) == ("bot", "files/spent", 1)
     notices = desk.home.remit("notices", "--json")
     assert "without any decision" in notices.out
 
