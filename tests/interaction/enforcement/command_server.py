@@ -40,6 +40,14 @@ def tells_its_secret() -> str:
 
 
 @server.tool()
+def logs_its_secret() -> str:
+    """Writes the credential to its standard error, and then something else."""
+    print("key:", os.environ["API_KEY"], file=sys.stderr, flush=True)  # noqa: T201 - it is the test's
+    print("after the key", file=sys.stderr, flush=True)  # noqa: T201 - as above
+    return "done"
+
+
+@server.tool()
 async def steps(ctx: Context) -> str:
     """Tells of its progress."""
     for step in range(1, 4):

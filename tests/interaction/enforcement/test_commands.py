@@ -19,7 +19,7 @@ from remit.freezes.model import FreezeKind
 
 Play = Callable[..., None]
 MODES = ["auto", "legacy", "2026-07-28"]
-TOOLS = ("whoami", "environment", "spent", "tells_its_secret", "steps", "dies", "waits", "forks")
+TOOLS = ("whoami", "environment", "spent", "tells_its_secret", "logs_its_secret", "steps", "dies", "waits", "forks")
 RULES = tuple(rule(f"cmd/{name}") for name in TOOLS)
 
 
@@ -109,6 +109,22 @@ def test_its_secret_reaches_no_agent(play_commands: Play, tmp_path: Path, mode: 
         assert SECRET.encode() not in b"".join(entry.header for entry in world.writer.entries)
 
     play_commands(scenario)
+
+
+def test_its_secret_stands_in_no_log(play_commands: Play, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+
+    async def scenario(world: CommandWorld) -> None:
+        await ready(world, tmp_path / "ledger")
+        async with world.client("cmd") as client:
+            assert text(await client.call_tool("logs_its_secret", {})) == "done"
+        await until(lambda: said.append(capfd.readouterr().out) or "no more of that is shown" in "".join(said))
+
+    play_commands(scenario)
+    said.append(capfd.readouterr().out)
+    assert "a word on standard error" in "".join(said)
+    assert SECRET not in "".join(said)
+    assert "after the key" not in "".join(said)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
