@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json as json_module
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +16,8 @@ from remit.cli.exits import Exit
 from remit.cli.options import Json, examples
 from remit.cli.output import complain, data_json, nothing, table, talk
 from remit.server.settings import data_directory
+
+_NAME = re.compile(r"[a-z0-9-]{1,63}\Z")  # of a server
 
 
 def add(app: typer.Typer) -> None:
@@ -70,11 +74,14 @@ def on_this_host(project: Path) -> dict[str, Any]:
 
 
 def _try(client: str, scope: str, name: str, *, known: bool) -> str:
+    # The name stands in somebody's file: it is typed by whoever copies this.
+    server = name if _NAME.match(name) else "SERVER"
     if not known or scope == "local":
-        run = f"remit mcp stdio --agent AGENT --server {name}"
-        return f"register {name} (servers/{name}.yaml), and have the client run: {run}"
+        run = f"remit mcp stdio --agent AGENT --server {server}"
+        return f"register it (servers/{server}.yaml), and have the client run: {run}"
+    more = "" if server == name else f" --name {shlex.quote(name)}"
     project = " --project" if scope == "project" else ""
-    return f"remit mcp install {client} --agent AGENT --server {name} --replace{project}"
+    return f"remit mcp install {client} --agent AGENT --server {server}{more} --replace{project}"
 
 
 def _bases() -> list[str]:

@@ -20,6 +20,7 @@ from remit.kernel.names import check_name
 if TYPE_CHECKING:
     from remit.runner.configured.model import Place
 
+_LONGEST_NAME = 100
 Client = Annotated[str, typer.Argument(metavar="CLIENT", help="claude-code, codex, gemini, cursor or vscode.")]
 Project = Annotated[bool, typer.Option("--project", help="The file of the folder that this runs in, not the user's.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would change.")]
@@ -62,7 +63,7 @@ def install(
     from remit.runner.configured import editing  # noqa: PLC0415 - loaded for this command only
 
     if name is not None:
-        check_name(name, what="an entry")
+        _check_entry(name)
     if name is not None and len(server) > 1:
         raise Malformed("--name is for one server", try_="one command for each")
     place = _place(client, project=project)
@@ -99,6 +100,16 @@ def uninstall(
     place = _place(client, project=project)
     before, after, gone = editing.uninstalled(place, list(name or ()))
     return _finish(place, before, after, names=gone, dry_run=dry_run, json=json, done="uninstalled")
+
+
+def _check_entry(name: str) -> None:
+    """A client may call an entry what it likes, in one line.
+
+    Raises:
+        Malformed: It is none.
+    """
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Malformed(f"an entry's name has 1 to {_LONGEST_NAME} printable characters")
 
 
 def _place(client: str, *, project: bool) -> Place:

@@ -93,10 +93,11 @@ def _objects(holders: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _entry(place: Place, name: str, said: Mapping[str, Any], secretish: Secretish) -> Entry:
-    said = said["config"] if isinstance(said.get("config"), dict) else said  # as newer versions of Goose nest it
+    enabled = said.get("enabled", True) is not False and said.get("disabled") is not True
+    said = said["config"] if isinstance(said.get("config"), dict) else said  # as Goose nests it
     return Entry(
         place=place, name=name, command=_command(said), url=_url(said), secrets=tuple(_secrets(said, secretish)),
-        enabled=said.get("enabled", True) is not False and said.get("disabled") is not True,
+        enabled=enabled,
     )  # fmt: skip
 
 
