@@ -114,17 +114,20 @@ def test_its_secret_reaches_no_agent(play_commands: Play, tmp_path: Path, mode: 
 def test_its_secret_stands_in_no_log(play_commands: Play, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
 
+    def heard() -> str:
+        said.append(capfd.readouterr().out)
+        return "".join(said)
+
     async def scenario(world: CommandWorld) -> None:
         await ready(world, tmp_path / "ledger")
         async with world.client("cmd") as client:
             assert text(await client.call_tool("logs_its_secret", {})) == "done"
-        await until(lambda: said.append(capfd.readouterr().out) or "no more of that is shown" in "".join(said))
+        await until(lambda: "no more of that is shown" in heard())
 
     play_commands(scenario)
-    said.append(capfd.readouterr().out)
-    assert "a word on standard error" in "".join(said)
-    assert SECRET not in "".join(said)
-    assert "after the key" not in "".join(said)
+    assert "a word on standard error" in heard()
+    assert SECRET not in heard()
+    assert "after the key" not in heard()
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])

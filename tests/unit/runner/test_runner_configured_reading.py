@@ -21,7 +21,8 @@ KEY = "s3cr3t-value-0123"
 
 def read(path: Path, text: str, **place: Any) -> dict[str, Entry]:
     path.write_text(text, encoding="utf-8")
-    found = entries(Place(**{"client": "c", "scope": "user", "path": path, "key": "mcpServers"} | place), secretish)
+    parts: dict[str, Any] = {"client": "c", "scope": "user", "path": path, "key": "mcpServers"} | place
+    found = entries(Place(**parts), secretish)
     return {each.name: each for each in found}
 
 
