@@ -82,6 +82,7 @@ class Server:
     # Of an HTTP server, as its document says them: what its import finds. Kept in no other place than its tools.
     declared: tuple[Mapping[str, Any], ...] | None = field(default=None, compare=False, repr=False)
     command: tuple[str, ...] = ()  # its program and arguments, started for one agent each; () where it has a URL
+    env: tuple[tuple[str, str], ...] = ()  # what of its command's environment its document says; nothing secret
 
     @property
     def observed(self) -> bool:
@@ -89,8 +90,15 @@ class Server:
         return self.mode is Mode.OBSERVE
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Where a call to it goes, and what secret goes with it: asked anew, sent elsewhere, if any of it differs."""
+        return self.url, self.command, self.env, self.credential
+
+    @property
     def host(self) -> str:
-        """The exact `host:port` that its URL leads to; the URL itself if it names none."""
+        """The exact `host:port` that its URL leads to; the URL itself if it names none; its program if it has none."""
+        if self.command:
+            return f"command {self.command[0]}"
         try:
             host, port = endpoint(self.url)
         except Malformed:

@@ -32,6 +32,7 @@ def body(server: Server) -> str:
         **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
         **({"kind": server.kind.value} if server.kind is not Kind.MCP else {}),
         **({"command": list(server.command)} if server.command else {}),
+        **({"env": [list(pair) for pair in server.env]} if server.env else {}),
     }
     return canonical(said).decode("utf-8")
 
@@ -59,6 +60,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         mode=Mode(said.get("mode", Mode.ENFORCE)),
         kind=Kind(said.get("kind", Kind.MCP)),
         command=tuple(said.get("command", ())),
+        env=tuple((name, value) for name, value in said.get("env", ())),
         labels=tuple(
             (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
             for pattern, returns, carries_out in said.get("labels", ())

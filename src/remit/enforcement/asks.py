@@ -31,11 +31,12 @@ from remit.enforcement.model import (
 )
 from remit.enforcement.parse import AgentReply
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.ports import Upstream
 from remit.enforcement.server_messages import Finished, ServerMessage, result_object, unreadable
 from remit.enforcement.sessions import Session
 from remit.enforcement.states import Opened, StateInvalid, States
 from remit.enforcement.streams import ends
-from remit.enforcement.upstream import Upstream, UpstreamFailed, handshake_headers
+from remit.enforcement.upstream import UpstreamFailed, handshake_headers
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed, RemitError
 from remit.kernel.names import DecisionId, method_action, new_id

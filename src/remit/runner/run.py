@@ -48,7 +48,7 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
     file = program(plan.command[0], plan.environ)
     key, session, tally = keyfile.fresh(), Session(plan.data), Tally()
     try:
-        ask = partial(_issued, plan, key, session, digest(file))
+        ask = partial(issued, plan, key, session, digest(file))
         first = await ask()
         if missing := set(plan.servers) - set(first.servers):
             raise not_its_servers(missing, first, agent=plan.agent)
@@ -77,7 +77,7 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
     return code
 
 
-async def _issued(plan: Plan, key: Key, session: Session, program_digest: str | None) -> Issued:
+async def issued(plan: Plan, key: Key, session: Session, program_digest: str | None) -> Issued:
     """A token from the server.
 
     Raises:

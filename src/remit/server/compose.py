@@ -39,9 +39,7 @@ from remit.enforcement.searching import Searching
 from remit.enforcement.states import States as RequestStates
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
-from remit.enforcement.upstream import Upstream
 from remit.freezes.containment import Acknowledgements
-from remit.freezes.model import FreezeKind
 from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
 from remit.kernel.names import new_id
 from remit.keys.service import KeyRing
@@ -59,6 +57,7 @@ from remit.server.announce import Announcer
 from remit.server.app import ERRORS, ME_CAN, App
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
+from remit.server.compose_commands import commands, upstreams
 from remit.server.compose_http import http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_requests import access_requests, notifying, request_service
@@ -178,10 +177,6 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 
     # The way out, and the catalog that says where it may lead.
     outbound = Outbound(refuse=_own(ground.base, listener))
-    upstream = Upstream(
-        outbound, ground.vault, limits,
-        frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
-    )  # fmt: skip
     reach = _reach(ground, outbound)
     catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach, clock=clock)
 
@@ -192,6 +187,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     points, streams = _points(ground, pipeline, watch), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
+    children = commands(ground, pipeline, limits)
+    upstream = upstreams(ground, outbound, children, catalog, limits)
     states = RequestStates(ground.keys.derive("mcp/request-state"), clock)
     relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
@@ -214,6 +211,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
+    life.more.append(children.run)
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,
