@@ -196,7 +196,7 @@ def test_a_freeze_ends_a_running_stream(behind: Behind) -> None:
 def test_a_command_behind_remit_run_calls_the_api_without_a_token(behind: Behind, tmp_path: Path) -> None:
     script = tmp_path / "agent.py"
     script.write_text(AGENT, encoding="utf-8")
-    done = behind.home.remit("run", "bot", "--", sys.executable, str(script))
+    done = behind.home.remit("run", "--agent", "bot", "--", sys.executable, str(script))
     assert done.code == 0, done.err
     said = done.json
     assert said["read"] == [200, {"path": "/v1/invoices/7"}]
