@@ -20,6 +20,7 @@ UNDECIDED: Final = "enforcement_unavailable"
 _INTERNAL: Final = -32603
 _JUDGED: Final = 256 * 1024  # bytes of a JSON answer that are looked at
 _JSON: Final = b"application/json"
+PROBLEM: Final = b"application/problem+json"  # RFC 9457
 _UNAUTHENTICATED: Final = 401
 
 
@@ -32,6 +33,7 @@ class Way:
     headers: headers.Headers
     body: bytes
     asked: Asked
+    http: bool = False  # of an HTTP API, and not MCP
 
 
 class Asking:
@@ -57,12 +59,12 @@ class Asking:
         """
         token = await self._tokens.usable()
         found = await _sent(upstream, way, token)
-        if found[0].status_code == _UNAUTHENTICATED and _nonce_wanted(found[0]):
+        if _turned_away(found[0]) and _nonce_wanted(found[0]):
             found = await _sent(upstream, way, token)
-        if found[0].status_code == _UNAUTHENTICATED or (found[2] and _again(found[1])):
+        if _turned_away(found[0]) or (found[2] and _again(found[1])):
             token = await self._tokens.renewed(token)
             found = await _sent(upstream, way, token)
-        if found[0].status_code == _UNAUTHENTICATED:
+        if _turned_away(found[0]):
             raise Unauthenticated("Remit does not take this run's token", detail=_description(found[1]))
         return found
 
@@ -70,7 +72,7 @@ class Asking:
 async def _sent(upstream: Upstream, way: Way, token: Issued) -> tuple[h11.Response, bytes, bool]:
     body = way.body if way.method == "POST" or way.body else None
     head = await upstream.send(way.method, way.path, way.headers, body, token)
-    if media_type(head) != _JSON:
+    if media_type(head) != (PROBLEM if way.http else _JSON) or (way.http and not _decided(head)):
         return head, b"", False
     return head, *await upstream.upto(_JUDGED)
 
@@ -83,13 +85,33 @@ def media_type(head: h11.Response) -> bytes:
 
 def failure(id: Any, code: str, public: str, detail: str) -> bytes:  # noqa: A002, ANN401 - JSON-RPC's own name, any id
     """What went wrong on the way, as MCP's own error."""
+    error = {"code": _INTERNAL, "message": public, "data": _told(code, public, detail)}
+    return json.dumps({"jsonrpc": "2.0", "id": id, "error": error}).encode("utf-8")
+
+
+def problem(code: str, public: str, detail: str) -> bytes:
+    """The same, as an API's client reads it (RFC 9457)."""
+    said = {"type": f"urn:remit:error:{code}", "title": public, "status": 503}
+    return json.dumps(said | _told(code, public, detail)).encode("utf-8")
+
+
+def _told(code: str, public: str, detail: str) -> dict[str, Any]:
     data: dict[str, Any] = {"code": code, "detail": detail, "retryable": code == UNDECIDED}
     if code == UNDECIDED:  # what the gateway says of itself in the same case
         wait = {"kind": "wait", "retry_after": 1}
         data |= {"type": f"urn:remit:denial:{code}", "title": public, "status": 503}
         data |= {"violations": [], "remedies": [wait], "retry_after": 1}
-    error = {"code": _INTERNAL, "message": public, "data": data}
-    return json.dumps({"jsonrpc": "2.0", "id": id, "error": error}).encode("utf-8")
+    return data
+
+
+def _turned_away(head: h11.Response) -> bool:
+    """Whether the gateway itself did not take token or proof: an API's own 401 comes without a challenge."""
+    return head.status_code == _UNAUTHENTICATED and any(name == b"www-authenticate" for name, _ in head.headers)
+
+
+def _decided(head: h11.Response) -> bool:
+    """Whether an answer is the gateway's refusal: an API's own headers of that name do not come through."""
+    return any(name == b"remit-decision" for name, _ in head.headers)
 
 
 def _nonce_wanted(head: h11.Response) -> bool:

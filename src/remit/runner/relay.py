@@ -20,15 +20,19 @@ import h11
 
 from remit.kernel.errors import RemitError
 from remit.runner import headers
-from remit.runner.asking import UNDECIDED, Asking, Way, failure
+from remit.runner.asking import PROBLEM, UNDECIDED, Asking, Way, failure, problem
 from remit.runner.line import Line, TooLong
 from remit.runner.model import Unreachable
 from remit.runner.processes import Address
-from remit.runner.tally import Asked, Events, Tally, refused
+from remit.runner.tally import API, Asked, Events, Tally, refused
 from remit.runner.tokens import Tokens
 from remit.runner.upstream import Broken, Gateway, Upstream
 
-_PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/v1/me)\Z")
+_PATH: Final = re.compile(
+    r"/([A-Za-z0-9_-]+)"
+    r"(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/http/([a-z0-9-]{1,63})(?:/[\x21-\x7e]*)?|/v1/me)\Z"
+)
+_HTTP: Final = "/http/"
 _ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing by it
 _METHODS: Final = {"POST", "GET", "DELETE"}
 _REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
@@ -87,6 +91,10 @@ class Relay:
         """The URL of one MCP server."""
         return f"{self.base}/mcp/{server}"
 
+    def http_url(self, server: str) -> str:
+        """The base URL of one HTTP API."""
+        return f"{self.base}{_HTTP}{server}"
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open[writer] = asyncio.current_task()
         line, upstream = Line(h11.SERVER, reader, writer), Upstream(self._gateway)
@@ -141,14 +149,18 @@ class Relay:
         if origin is not None and origin.removeprefix("http://") not in self._hosts:
             return 403, "Origin is not this URL's"
         # (3) The path: of an MCP server, or who the run is. Anything else, OAuth discovery too, is not here.
-        match = _PATH.match(request.target.decode("latin-1").partition("?")[0])
+        path, mark, query = request.target.decode("latin-1").partition("?")
+        match = _PATH.match(path)
         if match is None or not hmac.compare_digest(match[1], self._secret):
             return 404, "there is nothing here"
-        if self._servers and match[2] != _ME and (match[3] or match[4]) not in self._servers:
+        if self._servers and match[2] != _ME and (match[3] or match[4] or match[5]) not in self._servers:
             return 404, "there is nothing here"
         method = request.method.decode("ascii")
         if match[2] == _ME and method != "GET":
             return 405, "this path takes GET"
+        if match[5] is not None:
+            asked = match[2] + mark + query
+            return Way(method=method, path=asked, headers=request.headers, body=body, asked=API, http=True)
         if method not in _METHODS:
             return 405, "this path takes POST, GET and DELETE"
         return Way(method=method, path=match[2], headers=request.headers, body=body, asked=Asked.of(body))
@@ -169,9 +181,19 @@ class Relay:
         await line.send(h11.Response(status_code=head.status_code, headers=kept), *_data(begun))
         if whole:
             self._tally.answered(way.asked, refused(begun), status=head.status_code)
+        elif way.http:
+            await self._passed(line, upstream, way, begun)
         else:
             await self._streamed(line, upstream, way, begun, status=head.status_code)
         await line.send(h11.EndOfMessage())
+
+    async def _passed(self, line: Line, upstream: Upstream, way: Way, begun: bytes) -> None:
+        """An API's own answer: nothing in it is the gateway's word."""
+        self._tally.answered(way.asked, None, status=200)
+        chunk: bytes | None = begun
+        while chunk is not None:
+            await line.send(*_data(chunk))
+            chunk = await upstream.chunk()
 
     async def _streamed(self, line: Line, upstream: Upstream, way: Way, begun: bytes, *, status: int) -> None:
         events = Events()
@@ -205,7 +227,10 @@ def _data(body: bytes) -> list[h11.Data]:
 
 
 async def _failed(line: Line, way: Way, code: str, public: str, detail: str) -> None:
-    """Say what went wrong in MCP's own words: never with a status that would start a login."""
+    """Say what went wrong in MCP's own words, or an API's: never with a status that would start a login."""
+    if way.http:
+        await _whole(line, 503, problem(code, public, detail), media=PROBLEM)
+        return
     await _whole(line, 200 if way.asked.id is not None else 503, failure(way.asked.id, code, public, detail))
 
 
@@ -217,9 +242,9 @@ async def _plain(line: Line, status: int, reason: str) -> None:
         await _whole(line, status, json.dumps({"error": reason}).encode("utf-8"))
 
 
-async def _whole(line: Line, status: int, body: bytes) -> None:
+async def _whole(line: Line, status: int, body: bytes, *, media: bytes = _JSON) -> None:
     head = [
-        (b"content-type", _JSON),
+        (b"content-type", media),
         (b"cache-control", b"no-store"),
         (b"content-length", b"%d" % len(body)),
     ]

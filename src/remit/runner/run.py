@@ -59,8 +59,10 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
         await relay.start()
         servers = plan.servers or first.servers
         if not servers:
-            warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no MCP server")
-        with clients.prepared(plan.command, plan.environ, {server: relay.url(server) for server in servers}) as made:
+            warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no server")
+        urls = {server: relay.url(server) for server in servers if server not in first.http}
+        apis = {server: relay.http_url(server) for server in servers if server in first.http}
+        with clients.prepared(plan.command, plan.environ, urls, apis) as made:
             child = Child(interactive=plan.interactive)
             child.start(file, made.argv, made.environ)
             keeping = asyncio.create_task(tokens.keep())
@@ -102,6 +104,7 @@ async def issued(plan: Plan, key: Key, session: Session, program_digest: str | N
         servers=tuple(answer["servers"]),
         received=asked,
         expires=asked + answer["expires_in"],
+        http=tuple(answer.get("http", ())),
     )
 
 
