@@ -105,6 +105,11 @@ def read_error(error: Mapping[str, Any]) -> Denial | None:
     return _believed(error.get("data") if error.get("code") == DENIED else None)
 
 
+def read_body(body: Mapping[str, Any]) -> Denial | None:
+    """The denial in a problem document, or in the context of an answer, that Remit itself sent over HTTP."""
+    return _believed(body)
+
+
 def _meta(failed: object, meta: object) -> object:
     return meta.get(META) if failed and isinstance(meta, Mapping) else None
 
