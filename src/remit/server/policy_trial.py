@@ -16,7 +16,7 @@ from remit.access.expand import expand
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
-from remit.catalog.model import Server
+from remit.catalog.model import Kind, Server
 from remit.catalog.observe import observe
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.kernel.names import (
@@ -236,7 +236,9 @@ def _servers(known: Sequence[Server], drafts: Sequence[Draft], suites: Sequence[
         server, name, _ = split_action(action)
         tools.setdefault(server, []).append({"name": name, "inputSchema": input_schema(said)})
     registered = {server.server: server for server in known}
-    found = {name: registered.get(ServerName(name)) or _made_up(name) for name in {*tools, *registered}}
+    found = {
+        name: registered.get(ServerName(name)) or _made_up(name, tools.get(name, [])) for name in {*tools, *registered}
+    }
     return {ServerName(name): observe(server, tools.get(name, [])).server for name, server in sorted(found.items())}
 
 
@@ -253,8 +255,9 @@ def _bounded(clause: Clause) -> dict[str, str]:
     return {name: MAYBE + kind for name, kind in found.items()}
 
 
-def _made_up(name: str) -> Server:
+def _made_up(name: str, tools: Sequence[Mapping[str, Any]]) -> Server:
+    kind = Kind.HTTP if any(" " in str(each["name"]) for each in tools) else Kind.MCP
     return Server(
         server=ServerName(name), url="http://made-up.invalid/mcp", credential=None, tiers=(),
-        review="pin-on-first-use", tools={}, set_pin="",
+        review="pin-on-first-use", tools={}, set_pin="", kind=kind,
     )  # fmt: skip

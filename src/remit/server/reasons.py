@@ -8,7 +8,17 @@ from remit.attestation.model import Caller
 from remit.audit.log import Recorded
 from remit.kernel.canonical import parse
 from remit.kernel.clock import Instant
-from remit.kernel.names import ActionName, AgentName, DecisionId, InstanceId, PurposeName, RunId, ServerName, ToolName
+from remit.kernel.names import (
+    ActionName,
+    AgentName,
+    DecisionId,
+    InstanceId,
+    PurposeName,
+    RunId,
+    ServerName,
+    ToolName,
+    split_action,
+)
 from remit.policy.model import Answer, Call
 from remit.policy.remedied import Tried
 from remit.policy.service import PolicyService
@@ -89,7 +99,7 @@ def _named(found: Recorded) -> list[str]:
 def path(header: dict[str, Any]) -> list[dict[str, Any]]:
     """Each step of the decision: passed, refused or not reached. A denial says where it ended."""
     refused = header.get("step") if header["decision"] != "allow" else None
-    method = str(header["action"]).startswith(f"{header['server']}:")
+    method = not split_action(header["action"])[2]
     last = refused or (_PASSED if method else _STEPS)
     return [
         {"step": step, "said": "refused" if step == refused else "passed" if step <= last else "not reached"}
