@@ -55,7 +55,7 @@ async def transfers(request: Request) -> JSONResponse:
 
 def main() -> None:
     kind, port, issuer, asks_nonces = sys.argv[1], int(sys.argv[2]), sys.argv[3], len(sys.argv) > 4
-    inner: App = plain if kind == "plain" else Starlette(routes=[Route("/transfers", transfers, methods=["POST"])])  # type: ignore[assignment] # it is one
+    inner: App = plain if kind == "plain" else Starlette(routes=[Route("/transfers", transfers, methods=["POST"])])
     resource = Resource(
         server="payments", point=PointToken(os.environ["POINT_TOKEN"]), issuer=Issuer(issuer),
         nonces=Nonces(b"n" * 32) if asks_nonces else None,

@@ -39,7 +39,7 @@ def why(home: Home, decision: Decision) -> dict[str, Any]:
 
 
 def test_a_guarded_tool_runs_only_what_was_decided_and_says_how_it_ended(home: Home, served: Up, key: Path) -> None:
-    guard, ran, seen = own(served, key), [], list[Decision]()
+    guard, ran, seen, runs = own(served, key), [], list[Decision](), asyncio.Event()
     authorize = guard.authorize
 
     async def watched(*args: Any, **keywords: Any) -> Decision:
@@ -54,6 +54,7 @@ def test_a_guarded_tool_runs_only_what_was_decided_and_says_how_it_ended(home: H
         if to == "broken":
             raise RuntimeError("the bank is closed")
         if to == "slow":
+            runs.set()
             await asyncio.Event().wait()
         return "paid"
 
@@ -63,8 +64,7 @@ def test_a_guarded_tool_runs_only_what_was_decided_and_says_how_it_ended(home: H
             with pytest.raises(RuntimeError):
                 await transfer("broken", Decimal(1))
             running = asyncio.create_task(transfer("slow", Decimal(1)))
-            while len(ran) < 3:
-                await asyncio.sleep(0)
+            await runs.wait()
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
@@ -78,7 +78,12 @@ def test_a_guarded_tool_runs_only_what_was_decided_and_says_how_it_ended(home: H
     found = [why(home, each) for each in seen]
     header = found[0]["header"]
     assert (header["pep"], header["cooperative"], header["run"][:4]) == ("sdk:invoice-bot", True, "run_")
-    assert [each["outcome"] and each["outcome"]["outcome"] for each in found] == ["ok", "error", "outcome_unknown", None]
+    assert [each["outcome"] and each["outcome"]["outcome"] for each in found] == [
+        "ok",
+        "error",
+        "outcome_unknown",
+        None,
+    ]
     assert [each["header"]["decision"] for each in found] == ["allow", "allow", "allow", "deny"]
 
 

@@ -78,7 +78,10 @@ def said(process: subprocess.Popen[str], log: Path) -> Any:
 
 def codes(told: list[str]) -> list[str]:
     """What the model reads of each call: the code of a denial, else the text."""
-    return [json.loads(text[text.index("{") : text.rindex("}") + 1])["code"] if "{" in text else text.split()[0] for text in told]
+    return [
+        json.loads(text[text.index("{") : text.rindex("}") + 1])["code"] if "{" in text else text.split()[0]
+        for text in told
+    ]
 
 
 def test_the_same_calls_end_the_same_way_in_all_of_them(python: str, home: Home, served: Up, files: Path) -> None:

@@ -76,4 +76,4 @@ def through(caller: Caller, point: Point) -> Caller:
 
 def names(base: str, server: str) -> frozenset[str]:
     """The audiences of a token that may be shown to who stands before `server`: of that server alone."""
-    return frozenset({f"{base}/mcp/{server}", f"{base}/servers/{server}/mcp"})
+    return frozenset({f"{base}/mcp/{server}", f"{base}/servers/{server}/mcp", f"{base}/http/{server}"})

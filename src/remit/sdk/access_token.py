@@ -83,7 +83,7 @@ def read(
     if found.audience.isdisjoint(audiences):
         raise TokenInvalid("invalid_token", "the token is for another resource", scheme)
     # (3) RFC 8705 section 3: what binds it to a certificate cannot be seen here.
-    if "x5t#S256" in (claims.get("cnf") or {}):
+    if "x5t#S256" in claims.get("cnf", {}):
         raise TokenInvalid("invalid_token", "the token is bound to a certificate that is not shown here", scheme)
     # (4) RFC 9449 section 7.2: a bound token under Bearer is a stolen one; an unbound one has nothing to prove.
     if (found.jkt is None) != (scheme == "Bearer"):
@@ -96,7 +96,10 @@ def _identity(claims: Mapping[str, Any], issuer: str) -> Identity:
     """Raises KeyError, TypeError or ValueError on any other claims than Remit issues."""
     if any(not isinstance(claims[name], str) for name in _TEXTS):
         raise TypeError("a claim is not text")
-    links = [str(each["agent"]) for each in claims["delegation"]["links"]] if "delegation" in claims else []
+    delegation = claims.get("delegation", {"links": ()})
+    if not isinstance(delegation, Mapping) or not all(isinstance(each, Mapping) for each in delegation["links"]):
+        raise TypeError("a delegation is no object")
+    links = [str(each["agent"]) for each in delegation["links"]]
     if "delegation" in claims and not links:
         raise ValueError("a delegation by nobody")
     if claims["iss"] != issuer or claims["sub"] != (links[0] if links else claims["client_id"]):
@@ -118,6 +121,8 @@ def _bound(claims: Mapping[str, Any]) -> str | None:
     """The thumbprint of the key a token is bound to. A `cnf` that names no key is none of Remit's."""
     if "cnf" not in claims:
         return None
+    if not isinstance(claims["cnf"], Mapping):
+        raise TypeError("cnf is no object")
     names = {name: claims["cnf"].get(name) for name in ("jkt", "x5t#S256")}
     found = [value for value in names.values() if value is not None]
     if not found or any(not isinstance(value, str) for value in found):

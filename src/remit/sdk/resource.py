@@ -51,9 +51,11 @@ class Resource:
 
     @property
     def audiences(self) -> frozenset[str]:
-        """The names that a token for this server may carry: that of its door at Remit, in both spellings."""
+        """The names that a token for this server may carry: those of its doors at Remit."""
         base = self.issuer.url
-        return frozenset({f"{base}/mcp/{self.server}", f"{base}/servers/{self.server}/mcp"})
+        return frozenset(
+            {f"{base}/mcp/{self.server}", f"{base}/servers/{self.server}/mcp", f"{base}/http/{self.server}"}
+        )
 
     async def identity(self, shown: Shown) -> tuple[Identity, str]:
         """Who makes a request, by its token and the proof with it, which is used up; and the token.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from remit.catalog.model import Server
 from remit.enforcement.door import Door
+from remit.enforcement.ext_authz import EnvoyRelay, ExtAuthz
 from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.ports import Tokens
 from remit.enforcement.streams import Streams
 from remit.freezes.model import FreezeKind
 from remit.outbound.model import OutboundFailed
@@ -31,6 +34,24 @@ def http_gateway(
     return HttpGateway(
         door=door, pipeline=pipeline, relay=HttpRelay(pipeline, upstream, streams),
         servers=lambda name: ground.facts.view().server(name), limits=limits,
+    )  # fmt: skip
+
+
+def ext_authz(
+    ground: Ground, *, door: Door, tokens: Tokens, pipeline: Pipeline, outbound: Outbound, limits: Limits
+) -> ExtAuthz:
+    """Who answers Envoy, by the same reading and the same decision as the gateway."""
+
+    def servers(name: str) -> Server | None:
+        return ground.facts.view().server(name)
+
+    injects = injector(ground, outbound)
+    gateway = HttpGateway(
+        door=door, pipeline=pipeline, relay=EnvoyRelay(pipeline, injects), servers=servers, limits=limits
+    )
+    return ExtAuthz(
+        point=ground.gatekeeper.point, tokens=tokens, gateway=gateway, door=door, pipeline=pipeline, servers=servers,
+        clock=ground.clock,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remit.catalog.service import CatalogService
+from remit.enforcement.ext_authz import ExtAuthz
 from remit.enforcement.http import HttpGateway
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
@@ -37,6 +38,7 @@ class Gate:
     checker: TokenChecker
     gateway: Gateway
     http: HttpGateway
+    ext_authz: ExtAuthz
     mandates: Mandates
     points: Points
     confirmed: Acknowledgements

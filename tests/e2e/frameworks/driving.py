@@ -75,19 +75,24 @@ async def played(play: Callable[[Case], Coroutine[Any, Any, list[str]]], guard: 
     return {"ran": case.ran, "told": told}
 
 
+def said(found: Any) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+
+
 async def main(framework: str) -> None:
     case = json.loads(sys.stdin.readline())
     driver = importlib.import_module(f"driving_{framework}")
     guard = Watched(AgentAuth(case["url"], "invoice-bot", case["key"], "pay-invoices"), case["url"])
     found = await played(driver.play, guard, *case["calls"])
     decisions = [each.decision_id for each in guard.seen]
-    print(json.dumps({**found, "decisions": decisions}), flush=True)
+    said({**found, "decisions": decisions})
     await asyncio.to_thread(sys.stdin.readline)  # Remit is stopped meanwhile
     stopped = await played(driver.play, guard, case["calls"][0])
     raised = await played(driver.play, Raising(), case["calls"][0])
     driver.adapter.decided = broken
     hook = await played(driver.play, guard, case["calls"][0])
-    print(json.dumps({"stopped": stopped, "guard raises": raised, "hook raises": hook}), flush=True)
+    said({"stopped": stopped, "guard raises": raised, "hook raises": hook})
 
 
 if __name__ == "__main__":

@@ -20,9 +20,7 @@ class Scripted(Model):
         said: Any
         if self.at == len(self.case.calls):
             text = ResponseOutputText(annotations=[], text="done", type="output_text")
-            said = ResponseOutputMessage(
-                id="msg", content=[text], role="assistant", status="completed", type="message"
-            )
+            said = ResponseOutputMessage(id="msg", content=[text], role="assistant", status="completed", type="message")
         else:
             name, arguments = self.case.calls[self.at]
             said = ResponseFunctionToolCall(

@@ -9,7 +9,7 @@ the list runs closer to the tool, and could still change the call.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from langchain.agents.middleware import AgentMiddleware
@@ -24,7 +24,7 @@ from remit.sdk.decision import Decision, local, told
 from remit.sdk.guard import Guard
 
 _REPORT_SECONDS = 5.0
-Result = ToolMessage | Command[Any]
+Result: TypeAlias = ToolMessage | Command[Any]
 
 
 class RemitMiddleware(AgentMiddleware[Any, Any, Any]):

@@ -7,6 +7,7 @@ A denied call is a failed tool result (`ToolFailed`) whose content is the denial
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -61,7 +62,7 @@ class RemitCapability(AbstractCapability[Any]):
         raise ToolFailed(told(decision.denial))
 
     async def wrap_tool_execute(
-        self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], handler: Any
+        self, _ctx: RunContext[Any], *, call: ToolCallPart, args: dict[str, Any], handler: Callable[..., Any], **_: object
     ) -> Any:  # noqa: ANN401 - a tool's result
         """Say what became of the call that `before_tool_execute` let through."""
         outcome = "outcome_unknown"
