@@ -106,7 +106,7 @@ class RemitMiddleware:
         if called is None:
             return denied(local(self._named(scope), "not_granted", "Nothing grants this"))
         # (4) Remit's decision, durable before the application sees anything.
-        identity, decision = await self._resource.decide(identity, token, called[0], snapshot(dict(called[1])))
+        identity, decision = await self._resource.answer(identity, token, called[0], snapshot(dict(called[1])))
         return (identity, decision, body) if decision.allowed else denied(decision)
 
     def _instead(self, error: Exception, scope: Scope) -> Answer:

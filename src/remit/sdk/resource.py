@@ -78,7 +78,7 @@ class Resource:
             self.seen.use(proof, until, now=now)
         return found, token
 
-    async def decide(
+    async def answer(
         self, identity: Identity, token: str, action: str, arguments: Mapping[str, Any]
     ) -> tuple[Identity, Decision]:
         """Remit's recorded answer to one call, and the identity that names it.

@@ -65,6 +65,7 @@ ELSEWHERE: Final = (
     ),
     ("post", "/mcp/{server}", "MCP, governed: streamable HTTP of both protocol eras", "agent"),
     ("post", "/servers/{server}/mcp", "The same under a path that ends in /mcp", "agent"),
+    ("post", "/ext_authz/{server}/{path}", "Whether Envoy lets a request go on (every method)", "envoy"),
     ("post", "/v1/me/can", "What the answer to a call of mine would be", "agent"),
     ("get", "/v1/me", "Who I am: my token, who answers for me, how I was let in, for whom I act", "agent"),
     ("get", "/v1/me/mandate", "What I may do now, signed (?format=json: plain)", "agent"),
@@ -82,6 +83,7 @@ _SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
     "asker": [{"agent": []}, {"pep": []}],
     "operator": [{"operator": []}],
     "pep": [{"pep": []}],
+    "envoy": [{"agent": [], "envoy": []}],
 }
 _PROBLEM: Final = {
     "type": "object",
@@ -116,6 +118,7 @@ def document(doors: Iterable[Door]) -> dict[str, Any]:
             "securitySchemes": {
                 "operator": {"type": "http", "scheme": "bearer", "description": "The admin token or a personal one"},
                 "pep": {"type": "http", "scheme": "bearer", "description": "An enforcement point's token"},
+                "envoy": {"type": "apiKey", "in": "header", "name": "Remit-Point"},
                 "agent": {"type": "http", "scheme": "DPoP", "description": "An access token of /oauth2/token"},
             },
         },

@@ -62,7 +62,13 @@ class RemitCapability(AbstractCapability[Any]):
         raise ToolFailed(told(decision.denial))
 
     async def wrap_tool_execute(
-        self, _ctx: RunContext[Any], *, call: ToolCallPart, args: dict[str, Any], handler: Callable[..., Any], **_: object
+        self,
+        _ctx: RunContext[Any],
+        *,
+        call: ToolCallPart,
+        args: dict[str, Any],
+        handler: Callable[..., Any],
+        **_: object,
     ) -> Any:  # noqa: ANN401 - a tool's result
         """Say what became of the call that `before_tool_execute` let through."""
         outcome = "outcome_unknown"
