@@ -33,7 +33,18 @@ SERVICES = {
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
     # The value of a secret: the keyfile's key, the root key, an upstream credential.
-    "reveal": {"keys.derive", "keys.keyfile", "keys.passphrase", "keys.service", "vault.model", "vault.service"},
+    "reveal": {
+        "keys.derive",
+        "keys.keyfile",
+        "keys.passphrase",
+        "keys.service",
+        "vault.injecting",
+        "vault.model",
+        "vault.service",
+    },
+    # A secret as it is, for what puts it into a request to an API.
+    "lend": {"server.compose_http"},
+    "inject": {"enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
         "audit.contents",
@@ -112,7 +123,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "policy.widen_search",
         "policy.remedied",
     },
-    "admit": {"enforcement.mcp", "enforcement.points"},
+    "admit": {"enforcement.http", "enforcement.mcp", "enforcement.points"},
     "submit_async": {
         "enforcement.answers",
         "enforcement.doorstep",
@@ -132,6 +143,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "outbound.fetch",
         "server.compose",
         "server.compose_governance",
+        "server.compose_http",
         "server.consenting",
         "server.life",
         "server.notifying",

@@ -140,7 +140,7 @@ def _sent(server: Server | None) -> dict[str, Any]:
     """Which secret goes where, in clear: the log says where a credential was pointed at."""
     if server is None:
         return {}
-    return {"host": server.host, "secret": None if server.credential is None else server.credential.secret}
+    return {"host": server.secret_host, "secret": None if server.credential is None else server.credential.secret}
 
 
 def _found(connection: Any, name: str) -> Server:  # noqa: ANN401 - a Connection

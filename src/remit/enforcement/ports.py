@@ -228,6 +228,10 @@ class Scanner(Protocol):
         """Whether it has been seen, in this chunk or before."""
         ...
 
+    def held(self) -> int:
+        """How many of the last bytes fed may be its beginning."""
+        ...
+
 
 class Secrets(Protocol):
     """Upstream credentials at the moment of use."""

@@ -195,11 +195,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     feed.subscribe(announcer.follow)
     relay = Relay(pipeline, upstream, streams)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
-    door = GatewayDoor(ground.base, checker, clock)
-    http = http_gateway(ground, door=door, pipeline=pipeline, streams=streams, outbound=outbound, limits=limits)
-    envoy = ext_authz(ground, door=door, tokens=checker, pipeline=pipeline, outbound=outbound, limits=limits)
     gateway = Gateway(
-        door=door, pipeline=pipeline, relay=relay,
+        door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
         tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
     )  # fmt: skip
 
@@ -225,8 +222,6 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         catalog=catalog,
         checker=checker,
         gateway=gateway,
-        http=http,
-        ext_authz=envoy,
         mandates=mandates,
         points=points,
         confirmed=_confirmed(ground, pipeline),
@@ -378,8 +373,8 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), http=gate.http, ext_authz=gate.ext_authz, gateway=gate.gateway, me_can=me_can,
-        evaluation=evaluation,
+        place=Place(base), http=http_gateway(ground, gate), ext_authz=ext_authz(ground, gate),
+        gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),

@@ -9,12 +9,10 @@ from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
-from remit.enforcement.pipeline import Pipeline
-from remit.enforcement.ports import Tokens
-from remit.enforcement.streams import Streams
 from remit.freezes.model import FreezeKind
 from remit.outbound.model import OutboundFailed
 from remit.outbound.session import Outbound
+from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.vault.client_tokens import ClientTokens
 from remit.vault.injecting import Injector
@@ -22,36 +20,34 @@ from remit.vault.injecting import Injector
 _MOST = 64 * 1024  # bytes of a token endpoint's answer
 
 
-def http_gateway(
-    ground: Ground, *, door: Door, pipeline: Pipeline, streams: Streams, outbound: Outbound, limits: Limits
-) -> HttpGateway:
+def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     """The gateway of HTTP servers."""
 
     def frozen(secret: str) -> bool:
         return (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
 
-    upstream = HttpUpstream(outbound, injector(ground, outbound), limits, frozen=frozen)
+    life, limits = gate.life, Limits(request=ground.settings.body_limit)
+    upstream = HttpUpstream(life.outbound, injector(ground, life.outbound), limits, frozen=frozen)
     return HttpGateway(
-        door=door, pipeline=pipeline, relay=HttpRelay(pipeline, upstream, streams),
+        door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
+        relay=HttpRelay(life.pipeline, upstream, life.streams),
         servers=lambda name: ground.facts.view().server(name), limits=limits,
     )  # fmt: skip
 
 
-def ext_authz(
-    ground: Ground, *, door: Door, tokens: Tokens, pipeline: Pipeline, outbound: Outbound, limits: Limits
-) -> ExtAuthz:
+def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
     """Who answers Envoy, by the same reading and the same decision as the gateway."""
 
     def servers(name: str) -> Server | None:
         return ground.facts.view().server(name)
 
-    injects = injector(ground, outbound)
-    gateway = HttpGateway(
-        door=door, pipeline=pipeline, relay=EnvoyRelay(pipeline, injects), servers=servers, limits=limits
-    )
+    life, limits = gate.life, Limits(request=ground.settings.body_limit)
+    door = Door(ground.base, gate.checker, ground.clock)
+    relay = EnvoyRelay(life.pipeline, injector(ground, life.outbound))
+    gateway = HttpGateway(door=door, pipeline=life.pipeline, relay=relay, servers=servers, limits=limits)
     return ExtAuthz(
-        point=ground.gatekeeper.point, tokens=tokens, gateway=gateway, door=door, pipeline=pipeline, servers=servers,
-        clock=ground.clock,
+        point=ground.gatekeeper.point, tokens=gate.checker, gateway=gateway, door=door, pipeline=life.pipeline,
+        servers=servers, clock=ground.clock,
     )  # fmt: skip
 
 
@@ -70,4 +66,4 @@ def injector(ground: Ground, outbound: Outbound) -> Injector:
             response.close()
         return response.status, bytes(body)
 
-    return Injector(ground.vault.opened, ClientTokens(post, ground.clock), ground.clock)
+    return Injector(ground.vault.lend, ClientTokens(post, ground.clock), ground.clock)

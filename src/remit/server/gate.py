@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remit.catalog.service import CatalogService
-from remit.enforcement.ext_authz import ExtAuthz
-from remit.enforcement.http import HttpGateway
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.points import Points
@@ -37,8 +35,6 @@ class Gate:
     catalog: CatalogService
     checker: TokenChecker
     gateway: Gateway
-    http: HttpGateway
-    ext_authz: ExtAuthz
     mandates: Mandates
     points: Points
     confirmed: Acknowledgements
