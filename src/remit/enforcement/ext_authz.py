@@ -25,6 +25,7 @@ from remit.enforcement.model import Admitted, Outcome, Point
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.ports import Injects, Tokens
 from remit.enforcement.presented import names, through
+from remit.enforcement.upstream import CredentialFrozen
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Malformed, RemitError, Unauthenticated
 from remit.kernel.names import ServerName
@@ -54,11 +55,18 @@ _ANSWERED: Final = [(b"cache-control", b"no-store")]
 
 
 class EnvoyRelay:
-    """Lets a request on by saying so to Envoy, with the server's credential as a header."""
+    """Lets a request on by saying so to Envoy, with the server's credential as a header.
 
-    def __init__(self, pipeline: Pipeline, injects: Injects) -> None:
+    Args:
+        pipeline: Records.
+        injects: Makes the header.
+        frozen: Whether a freeze covers the credential that is a secret of that name.
+    """
+
+    def __init__(self, pipeline: Pipeline, injects: Injects, *, frozen: Callable[[str], bool]) -> None:
         self._pipeline = pipeline
         self._injects = injects
+        self._frozen = frozen
 
     def refuse(self, admitted: Admitted, answer: Answer) -> tuple[int, bytes, http_answers.Headers]:
         """A denial as at the gateway."""
@@ -87,10 +95,12 @@ class EnvoyRelay:
             self._pipeline.outcome(admitted, Outcome.NOT_OBSERVED)
 
     async def _injected(self, x: HttpExchange, admitted: Admitted, sent: Sent) -> Mapping[str, str]:
-        """The headers that carry the server's credential. Raises SecretUnavailable."""
+        """The headers that carry the server's credential. Raises SecretUnavailable or CredentialFrozen."""
         credential = None if admitted.server is None else admitted.server.credential
         if credential is None:
             return {}
+        if self._frozen(credential.secret):
+            raise CredentialFrozen("the server's credential is frozen", detail=credential.secret)
         header = _header(credential)
         allowed = {each.strip().lower() for each in x.headers.get(INJECTS, "").split(",")}
         if header is None or header.lower() not in allowed:
