@@ -51,6 +51,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "audit.log",
         "audit.opened",
         "audit.seal",
+        "enforcement.search_tokens",  # a page's token of its own making, under a key for nothing else
+        "enforcement.states",
         "keys.offline",
         "keys.service",
         "keys.signing",
@@ -123,7 +125,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "policy.widen_search",
         "policy.remedied",
     },
-    "admit": {"enforcement.http", "enforcement.mcp", "enforcement.points"},
+    "admit": {"enforcement.asks", "enforcement.http", "enforcement.mcp", "enforcement.points"},
     "submit_async": {
         "enforcement.answers",
         "enforcement.doorstep",

@@ -94,7 +94,7 @@ class CatalogService:
         Raises:
             NotFound: There is no such server.
         """
-        return rules.waiting(self.server(name))
+        return rules.waiting(self.server(name), self.servers())
 
     def approve(self, name: str, *, by: Actor, pins: Mapping[str, str] | None = None) -> Server:
         """Approve what was seen: all of it, or what `pins` (tool to `seen_pin`) says the person looked at.

@@ -112,12 +112,20 @@ def show_decision(found: Mapping[str, Any]) -> None:
 
 def _path(steps: Sequence[Mapping[str, Any]]) -> str:
     refused = next((each["step"] for each in steps if each["said"] == "refused"), None)
+    if any(each["said"] == "not asked" for each in steps):
+        return _path_of_own_types(steps, refused)
     passed = sum(each["said"] == "passed" for each in steps)
     if refused is None:
         return f"steps 1 to {passed} passed" if passed else "not recorded"
     if refused <= 2:  # noqa: PLR2004 - one step before it, or none
         return "step 1 refused" if refused == 1 else "step 1 passed, step 2 refused"
     return f"steps 1 to {refused - 1} passed, step {refused} refused"
+
+
+def _path_of_own_types(steps: Sequence[Mapping[str, Any]], refused: int | None) -> str:
+    passed = _joined(each["step"] for each in steps if each["said"] == "passed")
+    end = "" if refused is None else f", step {refused} refused"
+    return f"steps {passed} passed{end}; the others are asked of agents' calls"
 
 
 def _standing(each: Mapping[str, Any]) -> str:

@@ -73,7 +73,7 @@ def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "", *, 
     # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not; nor does a call
     # behind which no allow stood, which speaks against nobody either. Of what an agent only says of itself, nobody saw
     # anything: else it would keep all that it has in force by claiming to use it.
-    counts = call.tool is not None and not observed and not call.caller.cooperative
+    counts = call.entitled and not observed and not call.caller.cooperative
     used = call if counts and outcome is Outcome.OK else None
     failed = call if counts and outcome is Outcome.ERROR else None
     return Waiting(call.id, records.entry("outcome", fields), used, failed)

@@ -19,10 +19,11 @@ from remit.catalog.service import CatalogService
 from remit.certification.usage.coverage import CoverageClock
 from remit.connectors.systems import Directory
 from remit.console.paths import AUTHORIZE
-from remit.enforcement.authzen_search import Tokens
+from remit.enforcement import search_tokens
 from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.door import Door as GatewayDoor
+from remit.enforcement.entries import Entries
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
@@ -36,6 +37,7 @@ from remit.enforcement.presented import Shown
 from remit.enforcement.questions import Questions
 from remit.enforcement.relay import Relay
 from remit.enforcement.searching import Searching
+from remit.enforcement.states import States as RequestStates
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
@@ -193,11 +195,13 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     points, streams = _points(ground, pipeline, checker), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
-    relay = Relay(pipeline, upstream, streams)
+    states = RequestStates(ground.keys.derive("mcp/request-state"), clock)
+    relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     gateway = Gateway(
         door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
-        tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
+        tools=ToolList(relay, policy, catalog),
+        entries=Entries(relay, policy, OwnResources(relay, mandates)), clock=clock, limits=limits,
     )  # fmt: skip
 
     changed = Changed(lambda: ground.facts.view().agents)
@@ -289,7 +293,7 @@ def _evaluation(ground: Ground, gate: Gate) -> PointsOrAgents:
     searching = Searching(
         answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline, gate.checker).own_types,
         candidates=Candidates(judges=ground.policy, purposes=ground.policy.purposes),
-        tokens=Tokens(ground.records.mac),
+        tokens=search_tokens.Tokens(ground.keys.derive(search_tokens.LABEL)),
     )  # fmt: skip
     points = Evaluation(
         keeper=ground.gatekeeper, points=gate.points, batches=Batches(gate.points), searching=searching,

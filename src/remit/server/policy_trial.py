@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
-from remit.access.draft import Clause, Draft
+from remit.access.draft import Draft
 from remit.access.expand import expand
 from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState, Rule
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.attestation.model import Caller
-from remit.catalog.model import Kind, Server
-from remit.catalog.observe import observe
+from remit.catalog.model import Server
 from remit.kernel.clock import DAY, HOUR, Instant, Micros
 from remit.kernel.names import (
     ActionName,
@@ -28,22 +27,22 @@ from remit.kernel.names import (
     OwnerName,
     PurposeName,
     RunId,
-    ServerName,
     ToolName,
     split_action,
 )
-from remit.people.document import SpecInvalid
 from remit.people.model import Owner
 from remit.policy import organisation
 from remit.policy.activations import Activations
-from remit.policy.case import MAYBE, Case, Suite, inferred, input_schema
+from remit.policy.case import Case, Suite
 from remit.policy.decide import decide
+from remit.policy.methods import bounded
 from remit.policy.model import Answer, Call, Code
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, Slice, Verdict
 from remit.policy.slices import Slices, policy_names
 from remit.policy.view import Counters, PurposeRecord, View, agent_record, server_record
-from remit.server.documents import Document
+from remit.server.documents import Document, Located, TreeInvalid
+from remit.server.trial_catalog import servers
 
 _MADE_UP: Final = "made-up"
 _LONG: Final = 400 * DAY
@@ -121,8 +120,8 @@ class _World:
         self.owners: dict[str, Owner] = {each.owner: each for each in by_kind.get("owner", ())}
         self.purposes: dict[str, Purpose] = {each.purpose: each for each in by_kind.get("purpose", ())}
         self.agents: dict[str, Agent] = {each.agent: each for each in by_kind.get("agent", ())}
-        self.drafts: list[Draft] = by_kind.get("boundary", [])
-        self.servers = _servers(by_kind.get("server", []), self.drafts, suites)
+        self.drafts = [each for each in documents if each.kind == "boundary"]
+        self.servers = servers(by_kind.get("server", []), by_kind.get("boundary", []), suites)
 
     def answer(self, case: Case, policies: Organisation, engine: Any, *, now: Instant) -> Answer:  # noqa: ANN401 - an engine
         """The decision on one test's call."""
@@ -168,11 +167,13 @@ class _World:
 
     def _boundaries(self, agent: Agent, purpose: Purpose, case: Case, now: Instant) -> Iterable[Boundary]:
         if agent.agent in self.agents:
-            for draft in self.drafts:
+            for document in self.drafts:
+                draft: Draft = document.value
                 if draft.agent == agent.agent:
                     expansion = expand(draft, self.servers.get)
                     if expansion.problems:
-                        raise SpecInvalid(expansion.problems)
+                        where = document.file, document.line
+                        raise TreeInvalid([Located(*where, each.field, each.message) for each in expansion.problems])
                     yield _boundary(draft.boundary, agent, draft.purpose, expansion.rules, draft.not_after, now)
         elif "/" in case.action:
             action = ActionName(case.action)
@@ -214,50 +215,6 @@ def _call(case: Case, agent: Agent, purpose: Purpose, now: Instant) -> Call:
     )  # fmt: skip
     return Call(
         id=DecisionId(""), caller=caller, server=server, action=ActionName(case.action),
-        tool=ToolName(name) if is_tool else None, arguments=case.arguments if is_tool else None, hypothetical=True,
-    )  # fmt: skip
-
-
-def _servers(known: Sequence[Server], drafts: Sequence[Draft], suites: Sequence[Suite]) -> dict[ServerName, Server]:
-    """Every server that is spoken of, with its tools: as tests say they are, else as they are used here."""
-    types: dict[str, dict[str, Any]] = {}
-    for draft in drafts:
-        for clause in draft.allow:
-            if clause.exact:
-                types.setdefault(clause.pattern, {}).update(_bounded(clause))
-    for suite in suites:
-        for case in suite.cases:
-            if "/" in case.action:
-                types.setdefault(case.action, {}).update(inferred(case.arguments))
-    for suite in suites:
-        types |= {action: dict(said) for action, said in suite.tools.items()}
-    tools: dict[str, list[dict[str, Any]]] = {}
-    for action, said in sorted(types.items()):
-        server, name, _ = split_action(action)
-        tools.setdefault(server, []).append({"name": name, "inputSchema": input_schema(said)})
-    registered = {server.server: server for server in known}
-    found = {
-        name: registered.get(ServerName(name)) or _made_up(name, tools.get(name, [])) for name in {*tools, *registered}
-    }
-    return {ServerName(name): observe(server, tools.get(name, [])).server for name, server in sorted(found.items())}
-
-
-def _bounded(clause: Clause) -> dict[str, str]:
-    """What a clause says of the types of the arguments that it bounds."""
-    found = {
-        bound.argument: "number" if bound.max is not None or bound.min is not None else "string"
-        for bound in clause.when
-        if bound.in_ is None or all(isinstance(each, str) for each in bound.in_)
-    }
-    if clause.budget is not None:
-        found[clause.budget.argument] = "number"
-    found |= {name: "number" for name, _ in clause.approval_above}
-    return {name: MAYBE + kind for name, kind in found.items()}
-
-
-def _made_up(name: str, tools: Sequence[Mapping[str, Any]]) -> Server:
-    kind = Kind.HTTP if any(" " in str(each["name"]) for each in tools) else Kind.MCP
-    return Server(
-        server=ServerName(name), url="http://made-up.invalid/mcp", credential=None, tiers=(),
-        review="pin-on-first-use", tools={}, set_pin="", kind=kind,
+        tool=ToolName(name) if is_tool else None,
+        arguments=case.arguments if bounded(name, is_tool=is_tool) else None, hypothetical=True,
     )  # fmt: skip

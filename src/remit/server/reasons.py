@@ -26,6 +26,7 @@ from remit.policy.view import View
 
 _STEPS: Final = 11
 _PASSED: Final = 8  # of a method that passes: it needs any boundary on the server, and no more
+_OWN_TYPES: Final = frozenset({1, 2, 3, 6, 7})  # steps of a question about the organisation's own types
 
 
 def reasons(found: Recorded, policy: PolicyService) -> dict[str, Any]:
@@ -70,6 +71,8 @@ def recorded_call(found: Recorded) -> Call | None:
 
 
 def _why_not(found: Recorded) -> str:
+    if not found.header.get("agent"):  # what was sent beside what is stored is sealed, and is no call's arguments
+        return "it was no agent's call; whoever asked can ask again"
     if found.payload == "erased":
         return "its payload was erased"
     if not isinstance(found.payload, dict):
@@ -92,19 +95,29 @@ def _told(found: Recorded, view: View) -> dict[str, Any]:
 
 
 def _named(found: Recorded) -> list[str]:
-    payload = found.payload
+    header, payload = found.header, found.payload
+    if "named" in header:  # of the organisation's own types: policies alone decided
+        return [str(name) for name in header["named"]]
     return [str(name) for name in payload.get("named", ())] if isinstance(payload, dict) else []
 
 
 def path(header: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each step of the decision: passed, refused or not reached. A denial says where it ended."""
+    """Each step of the decision: passed, refused or not reached. A denial says where it ended.
+
+    Of a question about the organisation's own types, the steps that are about agents are not asked.
+    """
     refused = header.get("step") if header["decision"] != "allow" else None
-    method = not split_action(header["action"])[2]
+    own = not header.get("agent")
+    method = not own and not split_action(header["action"])[2]
     last = refused or (_PASSED if method else _STEPS)
     return [
-        {"step": step, "said": "refused" if step == refused else "passed" if step <= last else "not reached"}
+        {"step": step, "said": "not asked" if own and step not in _OWN_TYPES else _said(step, refused, last)}
         for step in range(1, _STEPS + 1)
     ]
+
+
+def _said(step: int, refused: int | None, last: int) -> str:
+    return "refused" if step == refused else "passed" if step <= last else "not reached"
 
 
 def _where(name: str, header: dict[str, Any], view: View) -> dict[str, Any]:

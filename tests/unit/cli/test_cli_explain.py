@@ -45,8 +45,10 @@ def test_a_decision_about_types_of_ones_own_names_its_subject_and_its_policies(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked = {"agent": "", "subject": "user:ann", "action": "edit", "resource": "document:plan"}
-    show_decision({**asked, "decision": True, "named": ["owners-edit"]})
+    steps = [{"step": 6, "said": "passed"}, {"step": 7, "said": "passed"}, {"step": 8, "said": "not asked"}]
+    show_decision({**asked, "decision": True, "named": ["owners-edit"], "path": steps})
     said = capsys.readouterr().out
+    assert "path     steps 6, 7 passed; the others are asked of agents' calls" in said
     assert "user:ann was allowed edit on document:plan" in said
     assert "because  policies permit it: owners-edit" in said
     show_decision({**asked, "decision": False, "denial": {"code": "not_granted", "title": "no", "step": 7}})

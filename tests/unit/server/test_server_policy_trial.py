@@ -11,7 +11,7 @@ from remit.kernel.clock import Instant, parse_date_end
 from remit.people.document import SpecInvalid
 from remit.policy.case import suite
 from remit.policy.cedar import CedarEngine
-from remit.server.documents import Document, Findings, read
+from remit.server.documents import Document, Findings, TreeInvalid, read
 from remit.server.policy_trial import Result, run
 
 NOW = Instant(parse_date_end("2026-11-24"))
@@ -142,3 +142,43 @@ def test_what_a_tool_takes_may_be_said() -> None:
 def test_what_is_not_understood_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(SpecInvalid):
         suite(spec, file="t", lines={})
+
+
+def bounded(*allow: dict[str, Any]) -> list[Document]:
+    """The directory with another boundary of the agent."""
+    boundary = {"boundary": "b", "agent": "bot", "purpose": "pay", "not_after": "2027-03-31", "allow": list(allow)}
+    tree, findings = (*TREE[:-1], TREE[-1] | {"spec": boundary}), Findings()
+    found = read([{**each, "file": "f.yaml", "line": 4} for each in tree], findings)
+    findings.finish()
+    return found
+
+
+TRANSFER = {"action": "payments/transfer", "when": {"amount": {"max": "500.00"}}, "first_use": "auto"}
+BEFORE = {"action": "payments/approve", "same": {"invoice": "id"}}
+AFTER = {"requires_before": [BEFORE], "forbidden_after": ["mail/read"]}
+
+
+@pytest.mark.parametrize("tools", [{}, {"payments/transfer": {"amount": "number", "invoice": "optional string"}}])
+@pytest.mark.parametrize(
+    "allow",
+    [
+        [TRANSFER, {"action": "payments/list_*"}],  # no test calls one of these, and nothing says that there is one
+        [TRANSFER, {"action": "payments/read_*", "when": {"id": {"in": ["a"]}}}],
+        [TRANSFER, {"action": "payments/disburse", "sequence": AFTER}],
+    ],
+    ids=["pattern", "bounded pattern", "sequence"],
+)
+def test_an_agent_of_the_directory_is_tested_whatever_else_its_boundary_names(
+    allow: list[dict[str, Any]], tools: dict[str, Any]
+) -> None:
+    case = {"name": "n", "agent": "bot", "action": "payments/transfer", "expect": "allow"} | euros("50.00")
+    found = suite({"tests": [case], "tools": tools}, file="t", lines={})
+    results, _ = run(bounded(*allow), [found], CedarEngine(), now=NOW)
+    assert [each.got for each in results] == ["allow"]
+
+
+def test_a_boundary_that_does_not_fit_the_tools_is_told_with_its_file() -> None:
+    case = {"name": "n", "agent": "bot", "action": "payments/transfer", "expect": "allow"}
+    found = suite({"tests": [case], "tools": {"payments/transfer": {"sum": "number"}}}, file="t", lines={})
+    with pytest.raises(TreeInvalid, match=r"f\.yaml:4: allow\.0\.when\.amount.*has no argument amount"):
+        run(bounded(TRANSFER), [found], CedarEngine(), now=NOW)

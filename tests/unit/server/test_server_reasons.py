@@ -68,5 +68,24 @@ def test_what_cannot_be_asked_again_says_why(payload: Any, more: dict[str, Any])
 
 
 def test_a_method_ends_with_the_boundary() -> None:
-    said = path({"decision": "allow", "server": "payments", "action": "payments:tools/list"})
+    said = path({"decision": "allow", "agent": "bot", "server": "payments", "action": "payments:tools/list"})
     assert [each["step"] for each in said if each["said"] == "passed"] == list(range(1, 9))
+
+
+def test_of_types_of_ones_own_nothing_is_said_that_is_about_agents() -> None:
+    build = Build()
+    view = build.view(policies='@id("owners-edit")\npermit (principal, action, resource);')
+    about = {"agent": "", "server": "", "purpose": "", "action": "edit", "policy": None, "code": None}
+    sent: dict[str, Any] = {"sent": {}}  # the payload of such a question
+    found = reasons(
+        recorded(view, sent, **about, decision="allow", step=None, named=["owners-edit"]), service(build, view)
+    )
+    assert [each["step"] for each in found["path"] if each["said"] == "passed"] == [1, 2, 3, 6, 7]
+    assert {each["said"] for each in found["path"]} == {"passed", "not asked"}
+    assert [(each["policy"], each["since"]) for each in found["policies_then"]] == [("owners-edit", "unchanged")]
+    # It is not tried as an agent's call, which it is not: that would be said to be denied.
+    assert (found["now"], found["would"]) == (None, [])
+    assert "no agent's call" in found["not_tried"]
+    denied = path({"decision": "deny", "agent": "", "server": "", "action": "edit", "step": 6})
+    assert [each["step"] for each in denied if each["said"] == "passed"] == [1, 2, 3]
+    assert [each["step"] for each in denied if each["said"] == "refused"] == [6]
