@@ -45,7 +45,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     },
     # A secret as it is, for what puts it into a request to an API.
     "lend": {"server.compose_http"},
-    "inject": {"enforcement.http_upstream"},
+    "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
         "audit.contents",

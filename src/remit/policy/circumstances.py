@@ -196,6 +196,8 @@ def _call(header: Mapping[str, Any], payload: Mapping[str, Any]) -> Call:
             delegation=header.get("delegation", ""),
             links=tuple(_link(each) for each in payload.get("links", ())),
             pep=header.get("pep", ""),
+            pep_instance=header.get("pep_instance", ""),
+            cooperative=header.get("cooperative", False),
         ),
         server=ServerName(header["server"]),
         action=ActionName(action),

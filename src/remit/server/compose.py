@@ -33,6 +33,7 @@ from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.place import Place
 from remit.enforcement.points import Points
+from remit.enforcement.presented import Shown
 from remit.enforcement.questions import Questions
 from remit.enforcement.relay import Relay
 from remit.enforcement.searching import Searching
@@ -54,11 +55,11 @@ from remit.requests import binding
 from remit.requests.binding import Binder
 from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
-from remit.server.app import ERRORS, ME_CAN, App
+from remit.server.app import ERRORS, EVALUATION, ME_CAN, App
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
-from remit.server.compose_http import http_gateway
+from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
@@ -82,6 +83,7 @@ from remit.server.policy_watch import PolicyWatch
 from remit.server.proxies import trusted
 from remit.server.reach import Reach
 from remit.server.refresh import Refresher
+from remit.server.self_evaluation import PointsOrAgents, SelfEvaluation
 from remit.server.settings import Settings
 from remit.server.state import entitlement_seal, open_admin, open_state
 from remit.server.stored import StoredFacts
@@ -89,6 +91,7 @@ from remit.server.trusting import Trusting
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 from remit.tokens import http as tokens_http
+from remit.tokens.check import TokenChecker
 from remit.tokens.nonce_http import header
 from remit.tokens.refusals import BadTokens
 from remit.tokens.revoked import Revoked
@@ -184,7 +187,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     checker = token_checker(ground)
     pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
-    points, streams = _points(ground, pipeline, watch), _streams(ground, pipeline)
+    points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
     children = commands(ground, pipeline, limits)
@@ -267,8 +270,8 @@ def _governance(ground: Ground, outbound: Outbound, life: Life, changed: Changed
     return govern(ground, outbound, here=life.nodes, changed=changed, loop=lambda: life.loop)
 
 
-def _points(ground: Ground, pipeline: Pipeline, watch: PolicyWatch) -> Points:
-    log, questions = Log(ground.database.reader, ground.keys), _questions(ground, pipeline)
+def _points(ground: Ground, pipeline: Pipeline, watch: PolicyWatch, checker: TokenChecker) -> Points:
+    log, questions = Log(ground.database.reader, ground.keys), _questions(ground, pipeline, checker)
     questions.own_types.aside = watch.observing.judged
     return Points(
         pipeline=pipeline, questions=questions,
@@ -277,21 +280,29 @@ def _points(ground: Ground, pipeline: Pipeline, watch: PolicyWatch) -> Points:
     )  # fmt: skip
 
 
-def _questions(ground: Ground, pipeline: Pipeline) -> Questions:
+def _questions(ground: Ground, pipeline: Pipeline, checker: TokenChecker) -> Questions:
     own_types = OwnTypes(answers=pipeline.answers, judges=ground.policy, docs=ground.base + ERRORS)
-    return Questions(purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base)
+    return Questions(
+        purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base,
+        shown=Shown(checker, ground.base, ground.clock),
+    )  # fmt: skip
 
 
-def _evaluation(ground: Ground, gate: Gate) -> Evaluation:
+def _evaluation(ground: Ground, gate: Gate) -> PointsOrAgents:
     searching = Searching(
-        answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline).own_types,
+        answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline, gate.checker).own_types,
         candidates=Candidates(judges=ground.policy, purposes=ground.policy.purposes),
         tokens=search_tokens.Tokens(ground.keys.derive(search_tokens.LABEL)),
     )  # fmt: skip
-    return Evaluation(
+    points = Evaluation(
         keeper=ground.gatekeeper, points=gate.points, batches=Batches(gate.points), searching=searching,
         body_limit=ground.settings.body_limit,
     )  # fmt: skip
+    agents = SelfEvaluation(
+        me=_me(ground, gate, EVALUATION, "POST"), points=gate.points, facts=ground.facts,
+        body_limit=ground.settings.body_limit,
+    )  # fmt: skip
+    return PointsOrAgents(points, agents)
 
 
 def _streams(ground: Ground, pipeline: Pipeline) -> Streams:
@@ -365,7 +376,8 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), http=http_gateway(ground, gate), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
+        place=Place(base), http=http_gateway(ground, gate), ext_authz=ext_authz(ground, gate),
+        gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),
