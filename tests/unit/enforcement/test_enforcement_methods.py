@@ -23,8 +23,6 @@ GRANTED = st.frozensets(st.sampled_from(sorted(METHODS)))
 VALUES: st.SearchStrategy[Any] = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.just({}), st.lists(st.none(), max_size=2)
 )
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just({}) | st.lists(st.none(), max_size=2)
-)
 CAPABILITIES = st.dictionaries(
     st.sampled_from(["tools", "prompts", "resources", "logging", "completions", "tasks", "extensions", "x",
                      "sampling", "elicitation", "roots"]),
