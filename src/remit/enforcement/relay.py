@@ -21,6 +21,7 @@ from remit.enforcement.server_messages import (
     finish,
     notification,
     read,
+    traced,
     unreadable,
 )
 from remit.enforcement.streams import Running, Streams
@@ -77,7 +78,7 @@ class Relay:
     async def deliver(self, x: Exchange, admitted: Admitted, work: Work) -> Finished:
         """Do `work` where a state change can cut it, answer the agent with what it brings, and record the outcome."""
         carried = await self._guarded(x, admitted, work)
-        finished = carried.finished
+        finished = traced(carried.finished, id=x.id, decision=admitted.call.id)
         if admitted.after:  # at whatever node the next call comes in, it finds what it stands on
             await self._pipeline.conclude(admitted, finished.outcome, detail=finished.detail, cause=_cause(x))
             await x.finish(finished.body, carried.status)
