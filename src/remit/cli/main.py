@@ -138,8 +138,10 @@ def run(arguments: list[str]) -> int:
         return Exit.INTERRUPTED
     except typer.TyperException as error:
         return _usage(error, as_json=_wants_json(arguments))
-    except BrokenPipeError:
-        # The reader of a help text, or of what a library printed, went away: what is left has nowhere to go.
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
+        # Libraries end with 1 when the reader of a help text, or of the demo, went away; what is left goes nowhere.
         let_go(sys.stdout)
         return Exit.OK
     except Exception as error:  # noqa: BLE001 - the last line of defence: an exit code and a sentence, not a trace

@@ -100,7 +100,7 @@ def test_what_a_server_should_not_answer(play: Play, app: Odd, outcome: str) -> 
         answer = await call(world)
         assert answer.json()["error"]["code"] == -32603
         assert ("may have had an effect" in answer.text) == (outcome == "outcome_unknown")
-        decided = world.entries("decision")[-1]["decision_id"]
+        decided = world.entries("decision")[-1]["id"]
         told = {"decision_id": decided, "outcome": outcome, "retryable": False}
         assert answer.json()["error"]["data"] == told
         assert "inner" not in answer.text + str(answer.headers)
