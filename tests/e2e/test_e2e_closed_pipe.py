@@ -20,11 +20,12 @@ def run(directory: Path, *arguments: str, closed: str = "stdout") -> subprocess.
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | {closed: writes}
         if closed == "both":
             streams = {"stdout": writes, "stderr": writes}
-        return subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [sys.executable, "-m", "remit.cli.main", *arguments], cwd=directory, text=True, timeout=60, check=False,
             env={"PATH": os.environ["PATH"], "HOME": str(directory), "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
             **streams,  # type: ignore[call-overload] # each a stream's own argument
         )  # fmt: skip
+        return done
     finally:
         os.close(writes)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from remit.attestation.model import Caller
+from remit.attestation.model import Caller, Link
 from remit.catalog.labels import Labels
 from remit.kernel.clock import DAY, HOUR, Instant
 from remit.policy.model import Call
@@ -39,6 +39,7 @@ def effects(labels: Labels, call: Call, *, now: Instant, approved: bool) -> list
 def keys(caller: Caller) -> list[str]:
     """Under which names the taint of a caller and of those for whom it acts stands: its instance, and its client."""
     found: dict[str, None] = {}
+    each: Link | Caller
     for each in (*caller.links, caller):
         found[f"taint {each.agent} {caller.purpose} {each.instance}"] = None
         if each.credential:  # none stands behind an operator's question

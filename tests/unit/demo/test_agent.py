@@ -20,14 +20,17 @@ class Gateway:
 
     def __init__(self, *kinds: str, retry_after: int | None) -> None:
         self.asked: list[str] = []
-        self._denial = {"code": "budget_exhausted", "title": "t", "remedies": [{"kind": kind} for kind in kinds]}
+        self._denial: dict[str, Any] = {
+            "code": "budget_exhausted",
+            "title": "t",
+            "remedies": [{"kind": kind} for kind in kinds],
+        }
         self._denial |= {"retry_after": retry_after, "violations": [], "retryable": True}
 
     async def call_tool(self, tool: str, _arguments: Any) -> CallToolResult:
         self.asked.append(tool)
-        text = [TextContent(type="text", text="x")]
         if tool == "list":
-            return CallToolResult(content=text)
+            return CallToolResult(content=[TextContent(type="text", text="x")])
         return CallToolResult.model_validate({"content": [], "isError": True, "_meta": {META: self._denial}})
 
 
@@ -35,7 +38,7 @@ def played(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     """What comes of the same step at each of these moments."""
     moments = iter(at)
     now = [0.0]
-    monkeypatch.setattr(agent.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("remit.demo.agent.time.monotonic", lambda: now[0])
     bot = agent.Agent("bot", gateway)
 
     async def work() -> None:
