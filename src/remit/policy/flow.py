@@ -39,8 +39,8 @@ def effects(labels: Labels, call: Call, *, now: Instant, approved: bool) -> list
 def keys(caller: Caller) -> list[str]:
     """Under which names the taint of a caller and of those for whom it acts stands: its instance, and its client."""
     found: dict[str, None] = {}
-    each: Link | Caller
-    for each in (*caller.links, caller):
+    everybody: tuple[Link | Caller, ...] = (*caller.links, caller)
+    for each in everybody:
         found[f"taint {each.agent} {caller.purpose} {each.instance}"] = None
         if each.credential:  # none stands behind an operator's question
             found[f"taint {each.agent} {caller.purpose} client {each.credential}"] = None
