@@ -234,12 +234,7 @@ def test_a_policy_that_does_not_fit_what_is_declared_is_refused_with_its_line() 
     found = suite({"tests": [own(expect="allow")]}, file="t.test.yaml", lines={})
     bad = READ.replace("context has at_home && context.at_home", "context.at_work")
     with pytest.raises(ConfigInvalid, match=r"policies/docs\.cedar:2: "):
-        run(
-            own_documents(READ.replace("context has at_home && context.at_home", "context.at_work")),
-            [found],
-            CedarEngine(),
-            now=NOW,
-        )
+        run(own_documents(bad), [found], CedarEngine(), now=NOW)
 
 
 def test_what_such_a_test_lacks_is_named() -> None:
