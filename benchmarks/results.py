@@ -24,6 +24,9 @@ HOW = {
     "the same parts together (uvicorn, JSON, one ES256 verification, one cedarpy call, one durable row, aiohttp), and "
     "an aiohttp client with one call in flight; rounds of direct calls, calls through the bare gateway, calls with "
     "DPoP and calls with a plain token take turns.",
+    "http_reverse": "Three processes: a bare ASGI API, `remit up`, and an aiohttp client with 16 kept connections, one "
+    "call in flight on each; rounds of direct calls, calls with DPoP and calls with a plain token take turns. Then 100 "
+    "calls begin each second, direct and with DPoP in turns; added is the difference of a round's 99th percentiles.",
     "freeze": "Four processes: server, `remit up`, an agent that calls without a pause, and an operator; from just "
     "before the last bytes of the freeze request are sent until the agent has read its first refusal (`revoked`), and "
     "the server's ledger is checked for calls that began after the freeze was answered.",
@@ -67,6 +70,11 @@ HOW = {
     "orders beside it. Then one byte of use, one rule and one parameter are changed, and exactly theirs must differ.",
     "estate_scale": "DuckDB in two processes: 1,000,000 activations with 100,000,000 events are rolled up and judged "
     "from nothing; then a day on which one of a hundred was used, beside the same moment judged as a whole.",
+    "policy_diff": "One process: two sets of 1,000 policies, of which 50 or all forbid more or permit less; it is "
+    "proved that none widens, each round from the texts, without the time that reading both sets takes.",
+    "policy_replay": "A registry is lived in (lists and transfers, let through and refused, while a boundary "
+    "changes 20 times): 100,000 decisions. Its log is decided again beside its data in two processes, unchanged "
+    "and with a policy more that concerns half of the calls; those are decided twice.",
     "run_start": "Fresh processes in turns, timed from outside: `remit run -- true` less bare `true`.",
 }
 NOTES = """

@@ -23,9 +23,12 @@ from benchmarks import plot, results
 from benchmarks.report import missed
 
 HERE = Path(__file__).parent
-NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale",
-         "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
-LONG = ("tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale")  # minutes each; two need npm
+NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_reverse", "freeze", "streams", "scale",
+         "activations_scale", "reactivation", "start", "run_start", "schema_caller",
+         "policy_diff")  # fmt: skip
+LONG = (  # minutes each; two need npm
+    "tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale", "policy_replay",
+)  # fmt: skip
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}
 _MOST_SECONDS = 900

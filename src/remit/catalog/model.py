@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from remit.catalog.injection import Credential, OauthClient
 from remit.catalog.labels import Labels
 from remit.catalog.url import endpoint
 from remit.kernel.errors import Malformed
-from remit.kernel.names import SecretName, ServerName, ToolName
+from remit.kernel.names import ServerName, ToolName
 
 
 class Tier(StrEnum):
@@ -54,7 +55,7 @@ class PinState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A tool of an MCP server: its approved definition and where it stands now."""
+    """A tool of an MCP server, or an operation of an HTTP one: its approved definition and where it stands now."""
 
     name: ToolName
     tier: Tier
@@ -65,21 +66,12 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Injection:
-    """How a secret enters an outgoing call: `format` with `{}` replaced, as header `header`."""
-
-    secret: SecretName
-    header: str
-    format: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A server that an operator registered. It has either a URL or a command."""
 
     server: ServerName
     url: str  # "" where it is a command
-    credential: Injection | None
+    credential: Credential | None
     tiers: tuple[tuple[str, Tier], ...]  # (glob over tool names, tier), in the file's order; first match wins
     review: str  # "pin-on-first-use" or "quarantine"
     tools: Mapping[ToolName, Tool]
@@ -87,7 +79,10 @@ class Server:
     labels: tuple[tuple[str, Labels], ...] = ()  # (glob over tool names, labels); of all that match, together
     mode: Mode = Mode.ENFORCE
     kind: Kind = Kind.MCP
+    # Of an HTTP server, as its document says them: what its import finds. Kept in no other place than its tools.
+    declared: tuple[Mapping[str, Any], ...] | None = field(default=None, compare=False, repr=False)
     command: tuple[str, ...] = ()  # its program and arguments, started for one agent each; () where it has a URL
+    env: tuple[tuple[str, str], ...] = ()  # what of its command's environment its document says; nothing secret
 
     @property
     def observed(self) -> bool:
@@ -95,10 +90,25 @@ class Server:
         return self.mode is Mode.OBSERVE
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Where a call to it goes, and what secret goes with it: asked anew, sent elsewhere, if any of it differs."""
+        return self.url, self.command, self.env, self.credential
+
+    @property
     def host(self) -> str:
-        """The exact `host:port` that its URL leads to; the URL itself if it names none."""
+        """The exact `host:port` that its URL leads to; the URL itself if it names none; its program if it has none."""
+        if self.command:
+            return f"command {self.command[0]}"
         try:
             host, port = endpoint(self.url)
         except Malformed:
             return self.url
         return f"{host}:{port}"
+
+    @property
+    def secret_host(self) -> str:
+        """The exact `host:port` that its secret is sent to: of an authorization server, where it has one."""
+        if isinstance(self.credential, OauthClient):
+            host, port = endpoint(self.credential.token_url)
+            return f"{host}:{port}"
+        return self.host

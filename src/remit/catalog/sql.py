@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from remit.catalog.injection import from_json, to_json
 from remit.catalog.labels import Labels
-from remit.catalog.model import Injection, Kind, Mode, PinState, Server, Tier, Tool
+from remit.catalog.model import Kind, Mode, PinState, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
 from remit.storage.schema import servers, tools
@@ -24,14 +25,14 @@ def body(server: Server) -> str:
     said = {
         "server": server.server,
         "url": server.url,
-        "credential": credential
-        and {"secret": credential.secret, "header": credential.header, "format": credential.format},
+        "credential": credential and to_json(credential),
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],
         "review": server.review,
         **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
         **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
         **({"kind": server.kind.value} if server.kind is not Kind.MCP else {}),
         **({"command": list(server.command)} if server.command else {}),
+        **({"env": [list(pair) for pair in server.env]} if server.env else {}),
     }
     return canonical(said).decode("utf-8")
 
@@ -51,7 +52,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
     return Server(
         server=ServerName(row.server),
         url=said["url"],
-        credential=said["credential"] and Injection(**said["credential"]),
+        credential=said["credential"] and from_json(said["credential"]),
         tiers=tuple((pattern, Tier(tier)) for pattern, tier in said["tiers"]),
         review=said["review"],
         tools=found,
@@ -59,6 +60,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         mode=Mode(said.get("mode", Mode.ENFORCE)),
         kind=Kind(said.get("kind", Kind.MCP)),
         command=tuple(said.get("command", ())),
+        env=tuple((name, value) for name, value in said.get("env", ())),
         labels=tuple(
             (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
             for pattern, returns, carries_out in said.get("labels", ())

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from remit.access.activation import Activation
+from remit.access.model import Rule
 from remit.attestation.model import Caller
-from remit.catalog.model import Injection, Server
+from remit.catalog.injection import Credential, Injection, Variable
+from remit.catalog.model import Server
+from remit.enforcement.events import Event
+from remit.enforcement.model import Limits
 from remit.kernel.clock import Instant
-from remit.kernel.names import ActionName
-from remit.outbound.model import Patience
+from remit.kernel.names import ActionName, ServerName
+from remit.outbound.model import Patience, Streamed
 from remit.policy.declared.judge import Asked, Judgement
 from remit.policy.model import Answer, Call, Denial, Proposal
 from remit.storage.model import ConsumeApproval, ConsumeProof, Entry, Release, Reserve
+from remit.vault.outgoing import Injected, Outgoing
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from remit.outbound.response import Response
 
 
@@ -109,6 +116,14 @@ class Decider(Protocol):
         now: Instant,
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries let arguments through."""
+        ...
+
+    def rules(self, view: Any, caller: Caller, action: ActionName, *, now: Instant) -> Sequence[Rule]:  # noqa: ANN401 - as above
+        """The rules of the caller's boundaries in force for an action, under its purpose."""
+        ...
+
+    def granted(self, caller: Caller, server: ServerName) -> frozenset[str]:
+        """The methods of a server that the caller's boundaries grant under its purpose."""
         ...
 
     def conditions(
@@ -224,6 +239,10 @@ class Scanner(Protocol):
         """Whether it has been seen, in this chunk or before."""
         ...
 
+    def held(self) -> int:
+        """How many of the last bytes fed may be its beginning."""
+        ...
+
 
 class Secrets(Protocol):
     """Upstream credentials at the moment of use."""
@@ -232,7 +251,11 @@ class Secrets(Protocol):
         """The header that carries the credential. Raises a RemitError if the secret is missing."""
         ...
 
-    def scanner(self, injection: Injection | None = None) -> Scanner:
+    def variable(self, injection: Variable) -> tuple[str, str]:
+        """The variable that carries the credential. Raises a RemitError if the secret is missing."""
+        ...
+
+    def scanner(self, injection: Credential | None = None) -> Scanner:
         """Looks for the injected secret in one response."""
         ...
 
@@ -250,6 +273,106 @@ class Dialer(Protocol):
         patience: Patience = ...,
     ) -> Response:
         """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
+        ...
+
+
+class HttpDialer(Protocol):
+    """The same, for a request whose path, body and client certificate are its own."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Sequence[tuple[str, str]],
+        data: bytes | Streamed | None = None,
+        patience: Patience = ...,
+        target: str | None = None,
+        certificate: SSLContext | None = None,
+    ) -> Response:
+        """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
+        ...
+
+
+class Injects(Protocol):
+    """What puts a credential into a request."""
+
+    async def inject(self, credential: Credential, request: Outgoing) -> Injected:
+        """What the request gets. Raises a RemitError if the secret is missing or does not fit."""
+        ...
+
+    def refused(self, credential: Credential, used: Injected) -> bool:
+        """The server did not take it: whether another is worth a try."""
+        ...
+
+
+class Reply(Protocol):
+    """A server's answer to one request, as an HTTP response would be; its body is yet to be read. A context manager."""
+
+    @property
+    def status(self) -> int:
+        """An HTTP status."""
+        ...
+
+    @property
+    def session(self) -> str | None:
+        """The server's id of the session that this answer opens."""
+        ...
+
+    @property
+    def json(self) -> bool:
+        """Whether the body is one message."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """Whether the body is a stream of messages."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Begin to read it."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """End it: what was not read is not wanted any more."""
+        ...
+
+    def echoes(self, chunk: bytes) -> bool:
+        """Whether the server sends its own credential back: the chunk must not go on."""
+        ...
+
+    async def read(self) -> bytes:
+        """The one message. Raises TooLarge or UpstreamFailed."""
+        ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """The messages of a stream, as they come. Raises TooLarge or UpstreamFailed."""
+        ...
+
+
+class Upstream(Protocol):
+    """The way to registered servers, with their credentials and without anything of the caller's."""
+
+    @property
+    def limits(self) -> Limits:
+        """Sizes and times."""
+        ...
+
+    async def send(
+        self,
+        server: Server,
+        *,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+        method: str = "POST",
+        call: Call | None = None,
+    ) -> Reply:
+        """Send one request. `call` is the admitted one that it belongs to; None if Remit asks for itself.
+
+        Raises:
+            RemitError: The credential is missing or frozen; nothing was sent.
+            UpstreamFailed: No answer.
+        """
         ...
 
 

@@ -8,8 +8,10 @@ promised: each call is still decided, and a mandate that is a minute old may be 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from remit.access.activation import ActivationKey, ActivationState, Usage
 from remit.access.conditions_document import said, window_said
@@ -31,6 +33,7 @@ from remit.policy.delegated import acting
 from remit.policy.denial import opening_command
 from remit.policy.entitlement import asked, facts_of
 from remit.policy.limits import Limit, decimal_of, reservation
+from remit.policy.methods import target
 from remit.policy.model import Call
 from remit.policy.narrow import alternatives, narrowed
 from remit.policy.schema import groups_of, input_schema
@@ -180,14 +183,13 @@ def _freeze(trial: _Trial) -> dict[str, Any]:
 
 
 def _action(trial: _Trial, action: ActionName, grants: tuple[Grant, ...]) -> dict[str, Any]:
-    server, name, _ = split_action(action)
-    known = trial.view.servers.get(server)
-    record = known.tools.get(ToolName(name)) if known is not None else None
+    server, name, is_tool = split_action(action)
+    record = target(trial.view.servers.get(server), action)
     tier = Tier.HIGH if record is None else record.tier
     return {
         "action": action,
         "server": server,
-        "tool": name,
+        "tool" if is_tool else "method": name,
         "tier": tier.value,
         **_standing(trial, action, grants, tier),
         "refused": _refused(trial, action),
@@ -222,7 +224,9 @@ def _entitled(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier
     grant = next((each for each in grants if known and each.boundary.boundary == known.boundary), grants[0])
     root = view.agents[caller.principal]  # whose access it is; `_record` has found it
     owner = view.owners.get(root.agent.owner)
-    holder = replace(root.holder(owner_active=owner is not None and owner.active), risk=trial.record.risk.value)
+    holder = msgspec.structs.replace(
+        root.holder(owner_active=owner is not None and owner.active), risk=trial.record.risk.value
+    )
     at = Moment(now, view.activations.covered(), run_opened(caller, root.agent))
     setting = setting_in(view, key, tier=tier, grant=grant, holder=holder, at=at)
     state: ActivationState | None = None
@@ -243,10 +247,10 @@ def _entitled(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier
 
 def _refused(trial: _Trial, action: ActionName) -> str | None:
     """The code by which every call would be refused now, whatever its arguments; else None."""
-    server, name, _ = split_action(action)
+    server, name, is_tool = split_action(action)
     probe = Call(
-        id=DecisionId(""), caller=trial.caller, server=server, action=action, tool=ToolName(name),
-        arguments={}, hypothetical=trial.hypothetical,
+        id=DecisionId(""), caller=trial.caller, server=server, action=action,
+        tool=ToolName(name) if is_tool else None, arguments={}, hypothetical=trial.hypothetical,
     )  # fmt: skip
     denial = decide(probe, trial.view, now=trial.now).answer.denial
     return denial.code.value if denial is not None and denial.step < _ARGUMENTS else None
@@ -352,9 +356,8 @@ def _policies(trial: _Trial, granted: Mapping[ActionName, tuple[Grant, ...]]) ->
 
 
 def _scope(trial: _Trial, action: ActionName) -> organisation.Scope:
-    server, name, _ = split_action(action)
-    known = trial.view.servers.get(server)
-    record = known.tools.get(ToolName(name)) if known is not None else None
+    server = split_action(action)[0]
+    record = target(trial.view.servers.get(server), action)
     tier = Tier.HIGH if record is None else record.tier
     agent = trial.record.agent
     return organisation.scope(

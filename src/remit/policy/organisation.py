@@ -67,8 +67,11 @@ class Organisation:
 
     def applying(self, scope: Scope) -> dict[str, Mapping[str, Any]]:
         """The policies whose scope can apply, keyed by their ids in a slice."""
-        found = (self.policies[place] for place in self.index.places(scope.keys()))
-        return {PREFIX + policy.id: policy.cedar for policy in found}
+        return {PREFIX + policy.id: policy.cedar for policy in self.within(scope)}
+
+    def within(self, scope: Scope) -> tuple[Policy, ...]:
+        """The policies whose scope can apply."""
+        return tuple(self.policies[place] for place in self.index.places(scope.keys()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,7 @@ def _check_looks(policy: Policy) -> None:
     Of a call Cedar knows the agent, its owner, its purpose and the server. Another entity has no attributes and is in
     nothing there: a forbid that asks about one is valid, and would never stop anything.
     """
-    if not policy.names or not about_calls(policy.cedar):
+    if not policy.names or about_own_types(policy):
         return
     kind, name = min(policy.names)
     said = f'{kind}::"{name}" is not looked at when an agent\'s call is decided'
@@ -235,14 +238,14 @@ def _check_does(policy: Policy, catalog: Mapping[str, Any]) -> None:
     """See that a policy about agents' calls can do something: a forbid that never applies is worse than none."""
     if futile.never_holds(policy.cedar):
         raise _invalid(policy.file, policy.line, f"{HERE}its condition never holds, so it does nothing")
-    asks = futile.unheard(policy.cedar, catalog) if about_calls(policy.cedar) else None
+    asks = futile.unheard(policy.cedar, catalog) if not about_own_types(policy) else None
     if asks is not None and asks.exact:
         raise _invalid(policy.file, policy.line, HERE + asks.what)
 
 
-def about_calls(cedar: Mapping[str, Any]) -> bool:
-    """Whether a policy may be about agents' calls: no part of its scope names types of the organisation's own."""
-    return all(_ours(cedar.get(part)) for part in ("principal", "action", "resource"))
+def about_own_types(policy: Policy) -> bool:
+    """Whether a policy can only be about the organisation's own types: its scope names one of them."""
+    return not all(_ours(policy.cedar.get(part)) for part in ("principal", "action", "resource"))
 
 
 def _ours(constraint: object) -> bool:

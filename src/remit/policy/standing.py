@@ -30,8 +30,9 @@ def standing_denial(  # noqa: PLR0911 - a list of checks
         return refuse.purpose_mismatch(call)
     if purpose is None or purpose.purpose.state is not PurposeState.ACTIVE or now >= purpose.purpose.not_after:
         return refuse.purpose_closed(call.caller.purpose)
-    if call.tool is not None and not purpose.covers(call.action):
-        reach = agent.reach
+    reach = agent.reach
+    named_by_it = call.tool is not None or (call.entitled and call.action in reach.actions)
+    if named_by_it and not purpose.covers(call.action):
         named = {name for name, action in (*reach.grants, *reach.emergency) if action == call.action}
         elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
         return refuse.purpose_mismatch(call, elsewhere=elsewhere)
@@ -65,8 +66,8 @@ def _withdrawn(call: Call, agent: AgentRecord, now: Instant) -> str | None:
     A token lives for minutes: a key that was taken away, or a run that is over, must not work on for as long.
     """
     caller = call.caller
-    # An operator's question has no token behind it; an enforcement point asks with a credential of its own.
-    if call.hypothetical or caller.pep:
+    # An operator's question has no token behind it; an enforcement point may ask with a credential of its own alone.
+    if call.hypothetical or (caller.pep and not caller.token):
         return None
     if caller.credential not in agent.credentials:
         return "credential not registered"

@@ -15,10 +15,12 @@ from typing import Final
 
 from remit.catalog.model import Tier
 from remit.kernel.clock import Instant
+from remit.kernel.names import split_action, tool_action
 from remit.policy import schema
 from remit.policy.candidates import Place, calls, compared
 from remit.policy.decide import decide
 from remit.policy.guess import ERROR, UNKNOWN, Request, stopped
+from remit.policy.methods import target
 from remit.policy.model import Answer
 from remit.policy.normal import Term, tests
 from remit.policy.organisation import PREFIX, Organisation, Policy
@@ -139,7 +141,7 @@ class Search:
         """The policies by which the engine, asked alone, says Allow; empty if it does not, None if it was not asked."""
         call = trial.call()
         server = world.servers[call.server]
-        tool = server.tools.get(call.tool) if call.tool else None
+        tool = target(server, trial.action)
         subject = Subject(world.agents[trial.agent], world.purposes[call.caller.purpose], server, tool, trial.action)
         try:
             values = read(subject.shape, trial.arguments)
@@ -192,7 +194,7 @@ class Search:
 def _of_catalog(servers: Mapping[str, ServerRecord], name: str) -> Iterator[tuple[str, Tier]]:
     for server, record in sorted(servers.items()):
         for tool, known in sorted(record.tools.items()):
-            action = f"{server}/{tool}"
+            action = tool_action(server, tool)
             if not name or name == action or name in schema.groups_of(server, known.tier):
                 yield action, known.tier
 
@@ -210,7 +212,7 @@ def _surely(old: Sequence[Term], request: Request) -> bool:
 
 
 def _base(servers: Mapping[str, ServerRecord], action: str, now: Instant) -> Trial:
-    server, _, name = action.partition("/")
+    server, name, _ = split_action(action)
     tool = next(each for known, each in servers[server].tools.items() if known == name)
     return Trial(
         agent="any-agent",

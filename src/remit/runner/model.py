@@ -42,6 +42,7 @@ class Issued:
     servers: tuple[str, ...]
     received: float
     expires: float
+    http: tuple[str, ...] = ()  # those of the servers that are HTTP APIs, and not MCP
 
     @property
     def due(self) -> float:

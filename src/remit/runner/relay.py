@@ -14,40 +14,29 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 import h11
 
-from remit.kernel.errors import RemitError, Unauthenticated
+from remit.kernel.errors import RemitError
 from remit.runner import headers
+from remit.runner.asking import PROBLEM, UNDECIDED, Asking, Way, failure, problem
 from remit.runner.line import Line, TooLong
-from remit.runner.model import Issued, Unreachable
+from remit.runner.model import Unreachable
 from remit.runner.processes import Address
-from remit.runner.tally import Asked, Events, Tally, refused, wants_new_token
+from remit.runner.tally import API, Asked, Events, Tally, refused
 from remit.runner.tokens import Tokens
 from remit.runner.upstream import Broken, Gateway, Upstream
-from remit.sdk.grant import wants_nonce
 
-_PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/v1/me)\Z")
+_PATH: Final = re.compile(
+    r"/([A-Za-z0-9_-]+)"
+    r"(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/http/([a-z0-9-]{1,63})(?:/[\x21-\x7e]*)?|/v1/me)\Z"
+)
+_HTTP: Final = "/http/"
 _ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing by it
 _METHODS: Final = {"POST", "GET", "DELETE"}
 _REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
-_JUDGED: Final = 256 * 1024  # bytes of a JSON answer that are looked at
-_UNDECIDED: Final = "enforcement_unavailable"
-_INTERNAL: Final = -32603
 _JSON: Final = b"application/json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One request of the command that may pass."""
-
-    method: str
-    path: str  # at the gateway
-    headers: headers.Headers
-    body: bytes
-    asked: Asked
 
 
 class Relay:
@@ -71,7 +60,7 @@ class Relay:
         tally: Tally,
     ) -> None:
         self._gateway = gateway
-        self._tokens = tokens
+        self._asking = Asking(tokens)
         self._servers = servers
         self._admits = admits
         self._tally = tally
@@ -101,6 +90,10 @@ class Relay:
     def url(self, server: str) -> str:
         """The URL of one MCP server."""
         return f"{self.base}/mcp/{server}"
+
+    def http_url(self, server: str) -> str:
+        """The base URL of one HTTP API."""
+        return f"{self.base}{_HTTP}{server}"
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open[writer] = asyncio.current_task()
@@ -156,24 +149,28 @@ class Relay:
         if origin is not None and origin.removeprefix("http://") not in self._hosts:
             return 403, "Origin is not this URL's"
         # (3) The path: of an MCP server, or who the run is. Anything else, OAuth discovery too, is not here.
-        match = _PATH.match(request.target.decode("latin-1").partition("?")[0])
+        path, mark, query = request.target.decode("latin-1").partition("?")
+        match = _PATH.match(path)
         if match is None or not hmac.compare_digest(match[1], self._secret):
             return 404, "there is nothing here"
-        if self._servers and match[2] != _ME and (match[3] or match[4]) not in self._servers:
+        if self._servers and match[2] != _ME and (match[3] or match[4] or match[5]) not in self._servers:
             return 404, "there is nothing here"
         method = request.method.decode("ascii")
         if match[2] == _ME and method != "GET":
             return 405, "this path takes GET"
+        if match[5] is not None:
+            asked = match[2] + mark + query
+            return Way(method=method, path=asked, headers=request.headers, body=body, asked=API, http=True)
         if method not in _METHODS:
             return 405, "this path takes POST, GET and DELETE"
         return Way(method=method, path=match[2], headers=request.headers, body=body, asked=Asked.of(body))
 
     async def _relayed(self, line: Line, upstream: Upstream, way: Way) -> None:
         try:
-            head, begun, whole = await self._answer(upstream, way)
+            head, begun, whole = await self._asking.answer(upstream, way)
         except RemitError as error:
             self._tally.failed(way.asked)
-            code = _UNDECIDED if isinstance(error, Unreachable) else error.code
+            code = UNDECIDED if isinstance(error, Unreachable) else error.code
             await _failed(line, way, code, error.public, error.detail)
             return
         except Broken:
@@ -184,39 +181,19 @@ class Relay:
         await line.send(h11.Response(status_code=head.status_code, headers=kept), *_data(begun))
         if whole:
             self._tally.answered(way.asked, refused(begun), status=head.status_code)
+        elif way.http:
+            await self._passed(line, upstream, way, begun)
         else:
             await self._streamed(line, upstream, way, begun, status=head.status_code)
         await line.send(h11.EndOfMessage())
 
-    async def _answer(self, upstream: Upstream, way: Way) -> tuple[h11.Response, bytes, bool]:
-        """The gateway's answer: its head, the beginning of its body, and whether that is all of it.
-
-        A proof that needs a newer nonce is made again, once. A token that is no longer good is renewed
-        once, and so is one whose key must be proved again for what lapsed to start: the command, which
-        has no key, could do none of it.
-
-        Raises:
-            RemitError: There is no token, or the gateway cannot be reached.
-            Broken: It did not answer.
-        """
-        token = await self._tokens.usable()
-        found = await self._sent(upstream, way, token)
-        if found[0].status_code == 401 and _nonce_wanted(found[0]):  # noqa: PLR2004 - HTTP's own
-            found = await self._sent(upstream, way, token)
-        if found[0].status_code == 401 or (found[2] and _again(found[1])):  # noqa: PLR2004 - HTTP's own
-            token = await self._tokens.renewed(token)
-            found = await self._sent(upstream, way, token)
-        if found[0].status_code == 401:  # noqa: PLR2004 - HTTP's own
-            raise Unauthenticated("Remit does not take this run's token", detail=_description(found[1]))
-        return found
-
-    async def _sent(self, upstream: Upstream, way: Way, token: Issued) -> tuple[h11.Response, bytes, bool]:
-        body = way.body if way.method == "POST" or way.body else None
-        head = await upstream.send(way.method, way.path, way.headers, body, token)
-        media = next((value for name, value in head.headers if name == b"content-type"), b"")
-        if media.partition(b";")[0].strip().lower() != _JSON:
-            return head, b"", False
-        return head, *await upstream.upto(_JUDGED)
+    async def _passed(self, line: Line, upstream: Upstream, way: Way, begun: bytes) -> None:
+        """An API's own answer: nothing in it is the gateway's word."""
+        self._tally.answered(way.asked, None, status=200)
+        chunk: bytes | None = begun
+        while chunk is not None:
+            await line.send(*_data(chunk))
+            chunk = await upstream.chunk()
 
     async def _streamed(self, line: Line, upstream: Upstream, way: Way, begun: bytes, *, status: int) -> None:
         events = Events()
@@ -225,12 +202,6 @@ class Relay:
             events.passed(chunk)
             await line.send(*_data(chunk))
         self._tally.answered(way.asked, events.cut, status=status)
-
-
-def _nonce_wanted(head: h11.Response) -> bool:
-    """RFC 9449 section 9: the same again, with the nonce that came with this answer."""
-    challenge = b", ".join(value for name, value in head.headers if name == b"www-authenticate")
-    return wants_nonce(head.status_code, challenge.decode("latin-1"), b"")
 
 
 async def _watched(line: Line, work: Coroutine[Any, Any, None]) -> None:
@@ -255,29 +226,12 @@ def _data(body: bytes) -> list[h11.Data]:
     return [h11.Data(data=body)] if body else []
 
 
-def _again(body: bytes) -> bool:
-    found = refused(body)
-    return found is not None and wants_new_token(found)
-
-
-def _description(body: bytes) -> str:
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
-    return str(said.get("error_description", "")) if isinstance(said, dict) else ""
-
-
 async def _failed(line: Line, way: Way, code: str, public: str, detail: str) -> None:
-    """Say what went wrong in MCP's own words: never with a status that would start a login."""
-    data = {"code": code, "detail": detail, "retryable": code == _UNDECIDED}
-    if code == _UNDECIDED:  # what the gateway says of itself in the same case
-        wait = {"kind": "wait", "retry_after": 1}
-        data |= {"type": f"urn:remit:denial:{code}", "title": public, "status": 503}
-        data |= {"violations": [], "remedies": [wait], "retry_after": 1}
-    error = {"code": _INTERNAL, "message": public, "data": data}
-    body = json.dumps({"jsonrpc": "2.0", "id": way.asked.id, "error": error}).encode("utf-8")
-    await _whole(line, 200 if way.asked.id is not None else 503, body)
+    """Say what went wrong in MCP's own words, or an API's: never with a status that would start a login."""
+    if way.http:
+        await _whole(line, 503, problem(code, public, detail), media=PROBLEM)
+        return
+    await _whole(line, 200 if way.asked.id is not None else 503, failure(way.asked.id, code, public, detail))
 
 
 async def _plain(line: Line, status: int, reason: str) -> None:
@@ -288,9 +242,9 @@ async def _plain(line: Line, status: int, reason: str) -> None:
         await _whole(line, status, json.dumps({"error": reason}).encode("utf-8"))
 
 
-async def _whole(line: Line, status: int, body: bytes) -> None:
+async def _whole(line: Line, status: int, body: bytes, *, media: bytes = _JSON) -> None:
     head = [
-        (b"content-type", _JSON),
+        (b"content-type", media),
         (b"cache-control", b"no-store"),
         (b"content-length", b"%d" % len(body)),
     ]

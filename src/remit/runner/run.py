@@ -48,7 +48,7 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
     file = program(plan.command[0], plan.environ)
     key, session, tally = keyfile.fresh(), Session(plan.data), Tally()
     try:
-        ask = partial(_issued, plan, key, session, digest(file))
+        ask = partial(issued, plan, key, session, digest(file))
         first = await ask()
         if missing := set(plan.servers) - set(first.servers):
             raise not_its_servers(missing, first, agent=plan.agent)
@@ -59,8 +59,10 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
         await relay.start()
         servers = plan.servers or first.servers
         if not servers:
-            warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no MCP server")
-        with clients.prepared(plan.command, plan.environ, {server: relay.url(server) for server in servers}) as made:
+            warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no server")
+        urls = {server: relay.url(server) for server in servers if server not in first.http}
+        apis = {server: relay.http_url(server) for server in servers if server in first.http}
+        with clients.prepared(plan.command, plan.environ, urls, apis) as made:
             child = Child(interactive=plan.interactive)
             child.start(file, made.argv, made.environ)
             keeping = asyncio.create_task(tokens.keep())
@@ -77,7 +79,7 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
     return code
 
 
-async def _issued(plan: Plan, key: Key, session: Session, program_digest: str | None) -> Issued:
+async def issued(plan: Plan, key: Key, session: Session, program_digest: str | None) -> Issued:
     """A token from the server.
 
     Raises:
@@ -102,6 +104,7 @@ async def _issued(plan: Plan, key: Key, session: Session, program_digest: str | 
         servers=tuple(answer["servers"]),
         received=asked,
         expires=asked + answer["expires_in"],
+        http=tuple(answer.get("http", ())),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -77,7 +78,7 @@ class Denial:
             return None
         said = {
             "action": {"name": self.action},
-            "resource": {"type": "server", "id": self.action.partition("/")[0]},
+            "resource": {"type": "server", "id": re.split("[/:]", self.action, maxsplit=1)[0]},
             "context": {"arguments": dict(arguments), **({"business_justification": why} if why else {})},
             "denial": {"binding_token": block.get("binding_token"), "expires_at": block.get("expires_at")},
         }
@@ -103,6 +104,11 @@ def read(result: object) -> Denial | None:
 def read_error(error: Mapping[str, Any]) -> Denial | None:
     """The denial in the JSON of a JSON-RPC response's `error`. Never call it with a result: that is the server's."""
     return _believed(error.get("data") if error.get("code") == DENIED else None)
+
+
+def read_body(body: Mapping[str, Any]) -> Denial | None:
+    """The denial in a problem document, or in the context of an answer, that Remit itself sent over HTTP."""
+    return _believed(body)
 
 
 def _meta(failed: object, meta: object) -> object:

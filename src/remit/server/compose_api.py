@@ -14,6 +14,7 @@ from remit.audit import http as audit_http
 from remit.audit.log import Log
 from remit.certification.posture.report import PostureReport
 from remit.certification.usage.observed_sql import SqlObservedUses
+from remit.certification.usage.shadowing import Shadowing
 from remit.console.sessions import Sessions
 from remit.freezes.containment import Containment
 from remit.freezes.service import FreezeService
@@ -36,6 +37,7 @@ from remit.server.http_approvals import ApprovalDoors
 from remit.server.http_breakglass import BreakGlassDoors
 from remit.server.http_consents import ConsentDoors
 from remit.server.http_console import ConsoleDoors
+from remit.server.http_coverage import CoverageDoors
 from remit.server.http_decisions import Decisions
 from remit.server.http_delegations import Delegations
 from remit.server.http_freezes import Freezes
@@ -155,7 +157,7 @@ def _registered(
             people=people, agents=agents, access=access, accountable=accountable, authority=authority
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
-        *_policies(ground, gate).doors(),
+        *_policies(ground, gate, authority).doors(),
         *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
@@ -163,14 +165,14 @@ def _registered(
     ]  # fmt: skip
 
 
-def _policies(ground: Ground, gate: Gate) -> Policies:
+def _policies(ground: Ground, gate: Gate, authority: Authority) -> Policies:
     database, records, clock = ground.database, ground.records, ground.clock
     files = PolicyFiles(reader=database.reader, records=records)
     life = PolicyLife(
         writer=database.writer, reader=database.reader, records=records, clock=clock, files=files,
         checker=ground.policy, watch=gate.watch,
     )  # fmt: skip
-    return Policies(view=ground.facts.view, life=life, clock=clock)
+    return Policies(view=ground.facts.view, life=life, clock=clock, authority=authority)
 
 
 def _governed(
@@ -181,7 +183,13 @@ def _governed(
     return [
         *Signals(agents=governance.agents, accountable=accountable).doors(),
         *Delegations(agents=governance.agents, reader=reader, clock=clock).doors(),
-        *UsageDoors(usage=governance.usage, known=governance.sources).doors(),
+        *UsageDoors(
+            usage=governance.usage, known=governance.sources,
+            shadowing=Shadowing(
+                writer=writer, reader=reader, records=ground.records, clock=clock, view=ground.facts.view, log=log
+            ),
+        ).doors(),
+        *CoverageDoors(view=ground.facts.view, log=log, clock=clock).doors(),
         *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
         *ApprovalDoors(
             requests=request_service(ground, lambda: governance.hands), policy=ground.policy, accountable=accountable,

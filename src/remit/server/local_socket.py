@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.attestation.model import Process
+from remit.catalog.model import Kind
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import RemitError
 from remit.kernel.names import AgentName, InstanceId, split_action
@@ -118,6 +119,7 @@ class LocalSocket:
             "run": granted.run.run,
             "purpose": purpose,
             "servers": servers_of(self._view(), wish.agent.agent, purpose),
+            "http": http_of(self._view(), wish.agent.agent, purpose),
         }
 
     def _gone(self, instances: set[tuple[AgentName, InstanceId]], peer: Process) -> None:
@@ -133,6 +135,12 @@ def servers_of(view: View, agent: str, purpose: str) -> list[str]:
     record = view.agents.get(agent)
     boundaries = () if record is None else record.boundaries
     return sorted({split_action(rule)[0] for each in boundaries if each.purpose == purpose for rule in each.rules})
+
+
+def http_of(view: View, agent: str, purpose: str) -> list[str]:
+    """Those of them that are HTTP APIs."""
+    known = {name: view.server(name) for name in servers_of(view, agent, purpose)}
+    return [name for name, server in known.items() if server is not None and server.kind is Kind.HTTP]
 
 
 def _listen(path: Path) -> socket.socket:

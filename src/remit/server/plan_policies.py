@@ -11,7 +11,7 @@ from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
 from remit.policy.declared.model import Declaration, Part
 from remit.policy.futile import unheard
-from remit.policy.organisation import Policy, about_calls
+from remit.policy.organisation import Policy, about_own_types
 from remit.policy.rules import Rules, Texts
 from remit.policy.schema import for_catalog
 from remit.server.documents import Document
@@ -82,7 +82,7 @@ def surprises(policies: Iterable[Policy], servers: Iterable[Server]) -> dict[str
     """By file, what is in force all the same and may not be what was meant."""
     catalog, found = for_catalog(servers), dict[str, str]()
     for each in policies:
-        asks = unheard(each.cedar, catalog) if about_calls(each.cedar) else None
+        asks = unheard(each.cedar, catalog) if not about_own_types(each) else None
         if asks is not None:
             said = f"{each.id} (line {each.line}): {asks.what}"
             found[each.file] = f"{found[each.file]}; {said}" if each.file in found else said

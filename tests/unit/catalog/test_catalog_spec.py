@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from remit.catalog import spec
-from remit.catalog.model import Injection, Tier
+from remit.catalog.injection import Injection
+from remit.catalog.model import Tier
 from remit.catalog.tier import contradicts, tier_of
 from remit.catalog.url import check_url, endpoint
 from remit.kernel.errors import Malformed
@@ -37,10 +38,10 @@ def inject(**said: str) -> dict[str, Any]:
     ("bend", "field", "says"),
     [
         ({"server": "Payments_1"}, "server", "must match"),
-        ({"kind": "http"}, "kind", "http is not available in this version"),
-        ({"kind": "grpc"}, "kind", "must be mcp"),
+        ({"kind": "http"}, "tools", "unknown key"),
+        ({"kind": "grpc"}, "kind", "must be mcp or http"),
         ({"mode": "off"}, "mode", "must be enforce or observe"),
-        ({"command": ["npx", "-y", "x"]}, "command", "not available in this version"),
+        ({"command": ["npx", "-y", "x"]}, "url", "a URL or a command"),
         ({"url": "ftp://x/y"}, "url", "http"),
         ({"review": "never"}, "review", "pin-on-first-use or quarantine"),
         ({"tools": {"x": {"tier": "huge"}}}, "tools.x.tier", "critical or high"),
@@ -54,7 +55,8 @@ def inject(**said: str) -> dict[str, Any]:
         (inject(header="X-Key", format="{}\r\nX-Admin: 1"), "credential.inject.format", "ASCII"),
         (inject(header="X-Key", format="none"), "credential.inject.format", "once"),
         (inject(header="X-Key", format="{}{}"), "credential.inject.format", "once"),
-        (inject(query="key"), "credential.inject.query", "unknown key"),
+        (inject(query="key"), "credential.inject", "goes into a header"),
+        (inject(cookie="key"), "credential.inject.cookie", "unknown key"),
     ],
 )
 def test_a_bad_server_is_refused_by_field(bend: dict[str, Any], field: str, says: str) -> None:
