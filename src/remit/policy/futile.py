@@ -52,7 +52,7 @@ def unheard(cedar: Mapping[str, Any], catalog: Mapping[str, Any]) -> Unheard | N
     Returns:
         None if there are none, or if the scope names what is not known here: then nothing can be said.
     """
-    actions: Mapping[str, Any] = catalog[schema.NAMESPACE]["actions"]
+    actions: Mapping[str, Any] = catalog.get(schema.NAMESPACE, {}).get("actions", {})
     named = _named(cedar["action"])
     if named is None or any(name not in actions for name in named):
         return None

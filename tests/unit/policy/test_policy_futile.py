@@ -92,6 +92,11 @@ def test_of_what_is_not_known_nothing_is_said(build: Build, scope: str) -> None:
     assert unheard(build, scope, "context.input has amuont") is None
 
 
+def test_without_agents_calls_in_the_schema_nothing_is_said(build: Build) -> None:
+    text = f"forbid (principal, {EXACT}, resource) when {{ context.input has amuont }};"
+    assert futile.unheard(parsed(build, text), {"Docs": {"entityTypes": {}, "actions": {}}}) is None
+
+
 def test_a_typo_behind_has_is_refused_and_an_error_of_lint(build: Build) -> None:
     """Cedar takes it for false: the forbid would be in force, and forbid nothing."""
     text = "// one line\n\n" + TYPO
