@@ -16,7 +16,8 @@ from remit.agents import sql as agents_sql
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.agents.sql import SqlAgents
 from remit.catalog import sql as catalog_sql
-from remit.catalog.model import Injection, Server, Tier
+from remit.catalog.injection import Injection
+from remit.catalog.model import Server, Tier
 from remit.catalog.observe import observe
 from remit.catalog.sql import SqlServers
 from remit.freezes import sql as freezes_sql

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed, NotFound
 from remit.kernel.names import SecretName

@@ -11,7 +11,7 @@ from remit.access.conditions import DAY_NAMES, MINUTES, Conditions, Step, Volume
 from remit.access.zones import zone
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from remit.kernel.errors import Malformed
-from remit.kernel.names import ActionName, check_name, split_action, well_formed_tool
+from remit.kernel.names import ActionName, check_name, split_action, well_formed_operation, well_formed_tool
 from remit.people import document
 from remit.people.document import Fields
 
@@ -205,7 +205,7 @@ def _action(value: object) -> ActionName:
         raise Malformed("one action is expected, server/tool, and no pattern")
     server, tool, is_tool = split_action(value)
     check_name(server, what="the server in an action")
-    if not is_tool or not well_formed_tool(tool):
+    if not is_tool or not (well_formed_tool(tool) or well_formed_operation(tool)):
         raise Malformed("an action is server/tool")
     return ActionName(value)
 

@@ -19,6 +19,8 @@ from remit.kernel.names import (
     PurposeName,
     check_name,
     split_action,
+    well_formed_action,
+    well_formed_operation,
     well_formed_tool,
 )
 from remit.people import document
@@ -28,7 +30,6 @@ T = TypeVar("T")
 _Approval = tuple[tuple[tuple[str, Decimal], ...], tuple[str, ...], int]  # above, by, quorum
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?\Z")  # below 10^14: Cedar's decimal and a counter hold it
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|min|hour|day)\Z")
-_PATTERN = re.compile(r"[^\x00-\x20\x7f]{1,512}\Z")
 _MAX_STATEMENT = 1000
 _MAX_TEXT = 1000
 _MAX_LENGTH = 1_000_000
@@ -110,7 +111,7 @@ def _yes_or_no(value: object) -> bool:
 
 
 def _purpose_pattern(value: object) -> str:
-    if not isinstance(value, str) or not _PATTERN.match(value):
+    if not isinstance(value, str) or not well_formed_action(value):
         raise Malformed("an action or pattern without spaces is expected")
     if not {"/", ":", "*"} & set(value):
         raise Malformed(f"{value[:80]} names no action: an action is server/tool")
@@ -148,8 +149,10 @@ def _clause(value: object) -> Clause:
 
 
 def _action(value: object) -> str:
-    """`server/tool`; the tool may have `*`, the server may not: which host a boundary reaches is never a pattern."""
-    if not isinstance(value, str) or not _PATTERN.match(value):
+    """`server/tool` or `server:METHOD /template`; what follows the server may have `*`, the server may not: which host
+    a boundary reaches is never a pattern.
+    """
+    if not isinstance(value, str) or not well_formed_action(value):
         raise Malformed("an action is server/tool")
     server, tool, is_tool = split_action(value)
     if "*" in server:
@@ -157,7 +160,8 @@ def _action(value: object) -> str:
     check_name(server, what="the server in an action")
     if not is_tool:
         raise unavailable("granting another method than a tool's call")
-    if not well_formed_tool(tool):
+    # A pattern over operations may have `*` in the method and the path; what it matches is well formed.
+    if not (well_formed_tool(tool) or well_formed_operation(tool) or (" " in tool and "*" in tool)):
         raise Malformed("the tool in an action is not well formed")
     return value
 

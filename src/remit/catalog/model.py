@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from remit.catalog.injection import Credential
 from remit.catalog.labels import Labels
 from remit.catalog.url import endpoint
 from remit.kernel.errors import Malformed
-from remit.kernel.names import SecretName, ServerName, ToolName
+from remit.kernel.names import ServerName, ToolName
 
 
 class Tier(StrEnum):
@@ -54,7 +55,7 @@ class PinState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A tool of an MCP server: its approved definition and where it stands now."""
+    """A tool of an MCP server, or an operation of an HTTP one: its approved definition and where it stands now."""
 
     name: ToolName
     tier: Tier
@@ -65,21 +66,12 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Injection:
-    """How a secret enters an outgoing call: `format` with `{}` replaced, as header `header`."""
-
-    secret: SecretName
-    header: str
-    format: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A server that an operator registered. It has either a URL or a command."""
 
     server: ServerName
     url: str  # "" where it is a command
-    credential: Injection | None
+    credential: Credential | None
     tiers: tuple[tuple[str, Tier], ...]  # (glob over tool names, tier), in the file's order; first match wins
     review: str  # "pin-on-first-use" or "quarantine"
     tools: Mapping[ToolName, Tool]
@@ -87,6 +79,8 @@ class Server:
     labels: tuple[tuple[str, Labels], ...] = ()  # (glob over tool names, labels); of all that match, together
     mode: Mode = Mode.ENFORCE
     kind: Kind = Kind.MCP
+    # Of an HTTP server, as its document says them: what its import finds. Kept in no other place than its tools.
+    declared: tuple[Mapping[str, Any], ...] | None = field(default=None, compare=False, repr=False)
     command: tuple[str, ...] = ()  # its program and arguments, started for one agent each; () where it has a URL
 
     @property

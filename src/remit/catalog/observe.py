@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from remit.catalog import disguise
-from remit.catalog.model import PinState, Server, Tool
+from remit.catalog.model import Kind, PinState, Server, Tool
+from remit.catalog.operation import fault
 from remit.catalog.pin import pin, pinned, set_pin
 from remit.catalog.tier import contradicts, tier_of
 from remit.kernel.errors import Malformed, TooLarge
@@ -83,19 +84,19 @@ def _listed(server: Server, definitions: Sequence[Any]) -> dict[ToolName, dict[s
     by_name: dict[ToolName, list[dict[str, Any]]] = defaultdict(list)
     for definition in definitions:
         if isinstance(definition, Mapping):
-            by_name[_key(definition.get("name"))].append(pinned(definition))
+            by_name[_key(definition.get("name"), server.kind)].append(pinned(definition))
     shadows = _shadows(server, by_name)
     listed = {}
     for name, found in by_name.items():
         held = [TWICE] if len(found) > 1 else []
-        held += _held(name, found[0]) + (["its name looks like another tool's"] if name in shadows else [])
+        held += _held(name, found[0], server.kind) + (["its name looks like another tool's"] if name in shadows else [])
         listed[name] = found[0] | ({HELD: held} if held else {})
     return listed
 
 
-def _key(name: object) -> ToolName:
+def _key(name: object, kind: Kind) -> ToolName:
     """The name as it can be stored: one that cannot be named in a boundary is written as escapes."""
-    if isinstance(name, str) and well_formed_tool(name):
+    if isinstance(name, str) and _nameable(name, kind):
         return ToolName(name)
     text = (name if isinstance(name, str) else repr(name)).encode("unicode_escape").decode("ascii")
     if len(text) > _LONGEST_KEY:
@@ -103,10 +104,14 @@ def _key(name: object) -> ToolName:
     return ToolName(text or "(no name)")
 
 
-def _held(name: ToolName, definition: Mapping[str, Any]) -> list[str]:
+def _nameable(name: object, kind: Kind) -> bool:
+    return not fault(name) if kind is Kind.HTTP else well_formed_tool(name)
+
+
+def _held(name: ToolName, definition: Mapping[str, Any], kind: Kind) -> list[str]:
     said = definition.get("name")
     reasons = []
-    if not well_formed_tool(said) or "*" in name:  # a name that is itself a pattern
+    if not _nameable(said, kind) or "*" in name:  # a name that is itself a pattern
         reasons.append(UNNAMEABLE)
     if not isinstance(definition.get("inputSchema"), Mapping):
         reasons.append("has no input schema")

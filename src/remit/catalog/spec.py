@@ -1,44 +1,22 @@
-"""A server's document. `command:` servers and `kind: http` are refused, not ignored."""
+"""A server's document. `command:` servers are refused, not ignored."""
 
 from __future__ import annotations
 
-import re
-
+from remit.catalog import injection_spec, operation_spec
+from remit.catalog.injection import Credential, Injection
 from remit.catalog.labels import RETURNS, Labels
-from remit.catalog.model import Injection, Mode, Server, Tier
+from remit.catalog.model import Kind, Mode, Server, Tier
 from remit.catalog.url import check_url
 from remit.kernel.errors import Malformed
-from remit.kernel.names import SecretName, ServerName
+from remit.kernel.names import ServerName
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
 
-_KEYS = {"server", "kind", "url", "credential", "tools", "review", "mode"}
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z")  # RFC 9110 section 5.6.2
-_MAX_FORMAT = 256
+_KEYS = {"server", "kind", "url", "credential", "review", "mode"}
+_OF_KIND = {Kind.MCP: {"tools"}, Kind.HTTP: {"operations", "openapi"}}
+_GROUPS = ("server", "tier")  # Cedar's groups begin so: an operation of such a server would read as one
 _MAX_PATTERN = 256
 _MAX_TIERS = 1000
-# Headers that frame the message or that the gateway itself sets: a secret there would break or be overwritten.
-_OWN_HEADERS = frozenset(
-    {
-        "accept",
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "dpop",
-        "expect",
-        "host",
-        "keep-alive",
-        "last-event-id",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 
 
 def server(spec: object) -> Server:
@@ -47,56 +25,50 @@ def server(spec: object) -> Server:
     Raises:
         SpecInvalid: The document has problems.
     """
-    fields = Fields(spec, known=_KEYS, later={"command"})
+    kind = Kind.HTTP if isinstance(spec, dict) and spec.get("kind") == Kind.HTTP else Kind.MCP
+    fields = Fields(spec, known=_KEYS | _OF_KIND[kind], later={"command"})
     name = fields.take("server", document.name("a server"))
-    fields.maybe("kind", document.choice("mcp", later={"http"}), "mcp")
+    fields.maybe("kind", document.choice(*Kind), Kind.MCP)
     mode = fields.maybe("mode", document.choice(*Mode), Mode.ENFORCE)
     url = fields.take("url", check_url) if not fields.has("command") else ""
-    credential = fields.maybe("credential", _credential, None)
-    tiers, labels = fields.maybe("tools", _tools, ((), ())) or ((), ())
+    credential = fields.maybe("credential", injection_spec.credential, None)
+    said = "operations" if kind is Kind.HTTP else "tools"
+    more = operation_spec.KEYS if kind is Kind.HTTP else frozenset()
+    tiers, labels = fields.maybe(said, lambda value: _tools(value, more), ((), ())) or ((), ())
     review = fields.maybe("review", document.choice("pin-on-first-use", "quarantine"), "pin-on-first-use")
+    declared = _declared(fields) if kind is Kind.HTTP else None
+    _fitting(fields, kind, name, url, credential)
     fields.finish()
     return Server(
         server=ServerName(name), url=url, credential=credential, tiers=tiers, review=review, tools={}, set_pin="",
-        labels=labels, mode=Mode(mode),
+        labels=labels, mode=Mode(mode), kind=kind, declared=declared,
     )  # fmt: skip
 
 
-def _credential(value: object) -> Injection:
-    fields = Fields(value, known={"secret", "inject"})
-    secret = fields.take("secret", document.name("a secret"))
-    inject = fields.maybe("inject", _inject, ("Authorization", "Bearer {}"))
-    fields.finish()
-    header, form = inject
-    return Injection(secret=SecretName(secret), header=header, format=form)
+def _declared(fields: Fields) -> operation_spec.Declared | None:
+    if not (fields.has("operations") or fields.has("openapi")):
+        fields.problem("operations", "is missing, and so is openapi: there is nothing to call")
+        return None
+    try:
+        return operation_spec.declared(fields.raw("operations"), fields.raw("openapi"))
+    except SpecInvalid as error:
+        fields.problems += error.problems
+    return None
 
 
-def _inject(value: object) -> tuple[str, str]:
-    fields = Fields(value, known={"header", "format"})
-    header = fields.take("header", _header)
-    form = fields.maybe("format", _format, "{}")
-    fields.finish()
-    return header, form
+def _fitting(fields: Fields, kind: Kind, name: str, url: str, credential: Credential | None) -> None:
+    """What is only taken of the one kind or the other."""
+    if kind is Kind.MCP:
+        if credential is not None and not isinstance(credential, Injection):
+            fields.problem("credential.inject", "an MCP server's credential goes into a header")
+        return
+    if name in _GROUPS:
+        fields.problem("server", f"{name} is the name of a group of actions")
+    if isinstance(url, str) and {"?", ";", "%"} & set(url.partition("://")[2]):
+        fields.problem("url", "an API's base URL has no query, and nothing escaped in its path")
 
 
-def _header(value: object) -> str:
-    if not isinstance(value, str) or not _HEADER.match(value):
-        raise Malformed("the name of an HTTP header is expected")
-    if value.lower() in _OWN_HEADERS or value.lower().startswith("mcp-"):
-        raise Malformed(f"the header {value} is set by the gateway itself")
-    return value
-
-
-def _format(value: object) -> str:
-    """A header's value around the secret: plain ASCII, so that no line break can start another header."""
-    if not isinstance(value, str) or len(value) > _MAX_FORMAT or not (value.isascii() and value.isprintable()):
-        raise Malformed("the format is plain ASCII text")
-    if value.count("{}") != 1 or value.count("{") != 1 or value.count("}") != 1:
-        raise Malformed("the format holds {} once, in the secret's place")
-    return value
-
-
-def _tools(value: object) -> tuple[tuple[tuple[str, Tier], ...], tuple[tuple[str, Labels], ...]]:
+def _tools(value: object, more: frozenset[str]) -> tuple[tuple[tuple[str, Tier], ...], tuple[tuple[str, Labels], ...]]:
     """By pattern: the tier, of which the first counts; and the labels, of which all do."""
     if not isinstance(value, dict) or len(value) > _MAX_TIERS:
         raise Malformed("an object of tool patterns is expected")
@@ -105,10 +77,10 @@ def _tools(value: object) -> tuple[tuple[tuple[str, Tier], ...], tuple[tuple[str
     labels: list[tuple[str, Labels]] = []
     for pattern, said in value.items():
         at = str(pattern)[:80]
-        fields = Fields(said, known={"tier", "returns", "carries_out"}, path=at, problems=problems)
+        fields = Fields(said, known={"tier", "returns", "carries_out", *more}, path=at, problems=problems)
         if not 0 < len(pattern) <= _MAX_PATTERN:
             problems.append(Problem(at, "a tool's name or pattern is expected"))
-        if said == {}:
+        if said == {} and not more:
             fields.problem("tier", "is missing, and so is everything else that can be said of a tool")
         tier = fields.maybe("tier", document.choice(*Tier), None)
         returns = fields.maybe("returns", document.distinct(document.items(document.choice(*RETURNS))), ())

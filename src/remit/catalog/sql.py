@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from remit.catalog.injection import from_json, to_json
 from remit.catalog.labels import Labels
-from remit.catalog.model import Injection, Kind, Mode, PinState, Server, Tier, Tool
+from remit.catalog.model import Kind, Mode, PinState, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
 from remit.storage.schema import servers, tools
@@ -24,8 +25,7 @@ def body(server: Server) -> str:
     said = {
         "server": server.server,
         "url": server.url,
-        "credential": credential
-        and {"secret": credential.secret, "header": credential.header, "format": credential.format},
+        "credential": credential and to_json(credential),
         "tiers": [[pattern, tier.value] for pattern, tier in server.tiers],
         "review": server.review,
         **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
@@ -51,7 +51,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
     return Server(
         server=ServerName(row.server),
         url=said["url"],
-        credential=said["credential"] and Injection(**said["credential"]),
+        credential=said["credential"] and from_json(said["credential"]),
         tiers=tuple((pattern, Tier(tier)) for pattern, tier in said["tiers"]),
         review=said["review"],
         tools=found,

@@ -26,7 +26,7 @@ from remit.certification.usage.coverage import CoverageClock
 from remit.certification.usage.days import DayKey, UseDay, usage_of
 from remit.certification.usage.sql import SqlUseDays
 from remit.kernel.clock import DAY, Clock, Instant, Micros, parse_date_end
-from remit.kernel.names import ActionName
+from remit.kernel.names import ActionName, split_action
 from remit.logs import logger
 from remit.policy.activations import Seen
 from remit.policy.view import View
@@ -137,7 +137,9 @@ class CertificationService:
         rows, covered, days = self._rows(tx.connection), self._coverage.covered(), list[UseDay]()
         for use in uses:
             action, at = str(use.get("action", "")), parse_date_end(use["time"])
-            key = ActivationKey(use["agent"], use.get("purpose", ""), ActionName(action), action.partition("/")[0])
+            key = ActivationKey(
+                use["agent"], use.get("purpose", ""), ActionName(action), split_action(action)[0] if action else ""
+            )
             if (known := rows.find(key)) is not None:
                 rows.use(key, known.usage.after(at, covered), due=self._clock.now())
                 days.append(UseDay(DayKey(*key, at // DAY, _OWN), 1, 0, 0, at, at))

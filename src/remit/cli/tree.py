@@ -27,6 +27,8 @@ _KINDS: Final = {
 _YAML: Final = {".yaml", ".yml"}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_FILE: Final = 1 << 20
+OPENAPI: Final = (".openapi.yaml", ".openapi.yml", ".openapi.json")
+_MAX_DESCRIPTION: Final = 16 << 20
 TESTS: Final = (".test.yaml", ".test.yml")
 _FOR_PEOPLE: Final = "README.md"  # of a directory kept in git; names no rule that anybody could believe in
 _NAMES: Final = "remit.toml"  # which of the organisation's own types AuthZEN's words mean
@@ -79,7 +81,9 @@ def _ignored(entry: Path) -> bool:
     return entry.name == _FOR_PEOPLE or entry.name.startswith(".")
 
 
-def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
+def _documents(  # noqa: PLR0911 - one for each kind of file
+    root: Path, path: Path
+) -> list[dict[str, Any]]:
     file = path.relative_to(root).as_posix()
     folder = path.parent.name if path.parent != root else ""
     if folder == "policies":
@@ -88,6 +92,8 @@ def _documents(root: Path, path: Path) -> list[dict[str, Any]]:
         return _entities(path, file)
     if file == _NAMES:
         return [{"kind": "authzen", "file": file, "text": _text(path, file)}]
+    if folder == "servers" and path.name.endswith(OPENAPI) and path.is_file():
+        return []  # the description of an API that a server beside it names
     if path.suffix in _YAML and path.is_file():
         kind = _KINDS.get(folder, "owner")
         return [_spec(kind, found, path, file) for found in yaml_text.read(_text(path, file), file=file)]
@@ -118,11 +124,11 @@ def _is_key(path: Path) -> bool:
     return path.name.endswith(".pub.jwk") or path.with_name(path.name + ".pub.jwk").is_file()
 
 
-def _text(path: Path, file: str) -> str:
+def _text(path: Path, file: str, *, most: int = _MAX_FILE) -> str:
     try:
         body = path.read_bytes()
-        if len(body) > _MAX_FILE:
-            raise ConfigInvalid(f"{file}: over 1 MiB")
+        if len(body) > most:
+            raise ConfigInvalid(f"{file}: over {most >> 20} MiB")
         return body.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"{file}: cannot be read as UTF-8 text", detail=str(error)) from error
@@ -134,6 +140,8 @@ def _spec(kind: str, found: yaml_text.Document, path: Path, file: str) -> dict[s
         spec = _with_keys(spec, found, path, file)
     if kind == "trust" and isinstance(spec.get("jwks_file"), str):
         spec = _with_key_set(spec, found, path, file)
+    if kind == "server" and isinstance(spec.get("openapi"), str):
+        spec = _with_description(spec, found, path, file)
     return {"kind": kind, "spec": spec, "file": file, "line": found.line, "lines": found.lines}
 
 
@@ -165,6 +173,24 @@ def _with_key_set(spec: dict[str, Any], found: yaml_text.Document, path: Path, f
     except Malformed as error:
         raise ConfigInvalid(f"{file}:{line}: {named.name} is no JWK set", detail=error.detail) from error
     return {key: value for key, value in spec.items() if key != "jwks_file"} | {"jwks": jwks}
+
+
+def _with_description(spec: dict[str, Any], found: yaml_text.Document, path: Path, file: str) -> dict[str, Any]:
+    """Put the OpenAPI description in the place of `openapi`, the file's name."""
+    named = path.parent / spec["openapi"]
+    if not named.is_file():
+        line = found.lines.get("openapi", found.line)
+        raise ConfigInvalid(f"{file}:{line}: the OpenAPI description {named.name} cannot be read")
+    text = _text(named, named.name, most=_MAX_DESCRIPTION)
+    if named.suffix == ".json":
+        try:
+            return {**spec, "openapi": parse(text)}
+        except Malformed as error:
+            raise ConfigInvalid(f"{named.name}: not JSON", detail=error.detail) from error
+    (whole, *more) = yaml_text.read(text, file=named.name)
+    if more:
+        raise ConfigInvalid(f"{named.name}: one OpenAPI description is expected")
+    return {**spec, "openapi": whole.value}
 
 
 def _public_key(path: Path, where: str) -> dict[str, Any]:

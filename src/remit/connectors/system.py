@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.catalog.url import check_url
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.errors import Malformed

@@ -22,7 +22,7 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.certification.withdrawal.ports import SystemSilent
 from remit.certification.withdrawal.withdraw import Covering, Present, Target, Withdrawal
 from remit.connectors.system import System

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+_HTTP = re.compile(r"/http/[a-z0-9-]{1,63}\Z")
 _MCP = re.compile(r"/(?:mcp/([a-z0-9-]{1,63})|servers/([a-z0-9-]{1,63})/mcp)\Z")
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 _ALGORITHMS: Final = ["ES256", "Ed25519"]
@@ -19,8 +20,8 @@ def server_in(path: str) -> str | None:
 
 
 def resources(base: str, server: str) -> frozenset[str]:
-    """The audiences a token may have for `server`: the deployment, or either of the server's URLs."""
-    return frozenset({base, f"{base}/mcp/{server}", f"{base}/servers/{server}/mcp"})
+    """The audiences a token may have for `server`: the deployment, or any of the server's URLs; it is of one kind."""
+    return frozenset({base, f"{base}/mcp/{server}", f"{base}/servers/{server}/mcp", f"{base}/http/{server}"})
 
 
 def described(base: str, path: str) -> str | None:
@@ -31,7 +32,7 @@ def described(base: str, path: str) -> str | None:
     """
     own = urlsplit(base).path
     rest = path.removeprefix(own) if own and (path == own or path.startswith(own + "/")) else path
-    return rest if rest == "" or server_in(rest) is not None else None
+    return rest if rest == "" or server_in(rest) is not None or _HTTP.match(rest) else None
 
 
 def well_known(base: str, path: str) -> str:

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
-from remit.catalog.model import Injection, Server
+from remit.catalog.injection import Credential, Injection
+from remit.catalog.model import Server
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName
-from remit.outbound.model import Patience
+from remit.outbound.model import Patience, Streamed
 from remit.policy.declared.judge import Asked, Judgement
 from remit.policy.model import Answer, Call, Denial, Proposal
 from remit.storage.model import ConsumeApproval, ConsumeProof, Entry, Release, Reserve
+from remit.vault.outgoing import Injected, Outgoing
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from remit.outbound.response import Response
 
 
@@ -250,6 +254,36 @@ class Dialer(Protocol):
         patience: Patience = ...,
     ) -> Response:
         """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
+        ...
+
+
+class HttpDialer(Protocol):
+    """The same, for a request whose path, body and client certificate are its own."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Sequence[tuple[str, str]],
+        data: bytes | Streamed | None = None,
+        patience: Patience = ...,
+        target: str | None = None,
+        certificate: SSLContext | None = None,
+    ) -> Response:
+        """Send a request. Raises OutboundRefused, or OutboundFailed with `sent`."""
+        ...
+
+
+class Injects(Protocol):
+    """What puts a credential into a request."""
+
+    async def inject(self, credential: Credential, request: Outgoing) -> Injected:
+        """What the request gets. Raises a RemitError if the secret is missing or does not fit."""
+        ...
+
+    def refused(self, credential: Credential, used: Injected) -> bool:
+        """The server did not take it: whether another is worth a try."""
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from remit.catalog.injection import Injection
 from remit.catalog.model import Server
 from remit.enforcement import era
 from remit.enforcement.denials import NO_ANSWER, UNREACHABLE, UNSURE, WITHHELD
@@ -174,6 +175,8 @@ class Upstream:
         if server.credential is not None:
             if self._frozen(server.credential.secret):
                 raise CredentialFrozen("the server's credential is frozen", detail=server.credential.secret)
+            if not isinstance(server.credential, Injection):  # its document was not taken so
+                raise UpstreamFailed(UNREACHABLE, sent=False, detail="the credential of an MCP server is a header's")
             name, value = self._secrets.header(server.credential)
             out[name] = value
             scanner = self._secrets.scanner(server.credential)

@@ -6,7 +6,7 @@ import re
 
 from remit.freezes.model import FreezeKind
 from remit.kernel.errors import Malformed
-from remit.kernel.names import check_name, split_action, well_formed_tool
+from remit.kernel.names import check_name, split_action, well_formed_operation, well_formed_tool
 from remit.people import document
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # RFC 7638, SHA-256, base64url
@@ -55,7 +55,7 @@ def _tool(name: object) -> str:
     if not isinstance(name, str):
         raise Malformed("a tool is named by its action, server/tool")
     server, tool, is_tool = split_action(name)
-    if not is_tool or not well_formed_tool(tool):
+    if not is_tool or not (well_formed_tool(tool) or well_formed_operation(tool)):
         raise Malformed("a tool is named by its action, server/tool", detail=repr(name)[:120])
     check_name(server, what="the server of a frozen tool")
     return name

@@ -33,6 +33,10 @@ _SIXTY = (1 << 60) - 1
 _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]  # two characters at a time: half the steps
 _TOOL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 _MAX_TOOL = 256
+# HTTP operations: method, one space, path template. No name of a tool or method has a space, so none is both.
+_OPERATION = re.compile(r"[A-Z]{3,16} /[^\x00-\x20\x7f\\;?#%*]*\Z")
+_PATTERN = re.compile(r"[^\x00-\x20\x7f/]+ /[^\x00-\x20\x7f]*\Z")
+_MAX_ACTION = 512
 _counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
 _lock = threading.Lock()
 
@@ -52,8 +56,11 @@ def check_name(text: object, *, what: str) -> str:
 
 
 def tool_action(server: str, tool: str) -> ActionName:
-    """The action of calling `tool` on `server`: `server/tool`, split at the first `/`."""
-    return ActionName(f"{server}/{tool}")
+    """The action of calling `tool` on `server`: `server/tool`, split at the first `/`.
+
+    Of an HTTP operation, whose name is `METHOD /template`, it is `server:METHOD /template`.
+    """
+    return ActionName(f"{server}:{tool}" if " " in tool else f"{server}/{tool}")
 
 
 def method_action(server: str, method: str) -> ActionName:
@@ -62,13 +69,35 @@ def method_action(server: str, method: str) -> ActionName:
 
 
 def split_action(action: str) -> tuple[ServerName, str, bool]:
-    """Split an action into (server, tool or method, whether it is a tool)."""
+    """Split an action into (server, tool or method, whether it is a tool). An HTTP operation counts as a tool."""
     for index, char in enumerate(action):
         if char == "/":
             return ServerName(action[:index]), action[index + 1 :], True
         if char == ":":
-            return ServerName(action[:index]), action[index + 1 :], False
+            rest = action[index + 1 :]
+            return ServerName(action[:index]), rest, " " in rest and _PATTERN.match(rest) is not None
     raise Malformed("an action is server/tool or server:method", detail=repr(action)[:120])
+
+
+def well_formed_action(action: object) -> bool:
+    """Whether it can stand where an action, or a pattern over actions, is written: only an operation has a space."""
+    if not isinstance(action, str) or not 0 < len(action) <= _MAX_ACTION:
+        return False
+    server, colon, rest = action.partition(":")
+    if colon and " " in rest:
+        return not _TOOL_FORBIDDEN.search(server) and _PATTERN.match(rest) is not None
+    return not _TOOL_FORBIDDEN.search(action)
+
+
+def well_formed_operation(name: object) -> bool:
+    """Whether it names an HTTP operation, `METHOD /template`: NFC, at most 256 characters, a path of one reading.
+
+    No empty segment but a last one, none that is `.` or `..`, and nothing that a server may read as a separator.
+    """
+    if not isinstance(name, str) or len(name) > _MAX_TOOL or not _OPERATION.match(name):
+        return False
+    *before, _ = segments = name.partition(" ")[2][1:].split("/")
+    return "" not in before and {".", ".."}.isdisjoint(segments) and unicodedata.is_normalized("NFC", name)
 
 
 def well_formed_tool(name: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,6 +25,13 @@ class Patience(NamedTuple):
 
     dial: float = 5  # for a name, and again for a connection
     silence: float | None = 60  # of a server that says nothing, before its answer or within it
+
+
+class Streamed(NamedTuple):
+    """A body that is sent as it comes. `length`: its bytes, where they are known; else it goes in chunks."""
+
+    chunks: AsyncIterator[bytes]
+    length: int | None
 
 
 class OutboundError(RemitError):

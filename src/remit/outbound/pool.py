@@ -6,6 +6,7 @@ Apart from it because aiohttp takes a tenth of a second to load, and a server th
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import NamedTuple
 
 import aiohttp
@@ -14,7 +15,8 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from remit.outbound.judge import reach
-from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, Patience, target
+from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, Patience, Streamed
+from remit.outbound.model import target as parsed_target
 from remit.outbound.resolve import PinnedResolver
 from remit.outbound.response import FAILURES, Headers, Response, exchange, written
 from remit.outbound.rule import Rule
@@ -80,7 +82,7 @@ class Pool:
     def __init__(self, rule: Rule) -> None:
         self._resolver = PinnedResolver(rule)
         self._connector = _JudgingConnector(self._resolver)
-        self._routes: dict[str, _Route] = {}
+        self._routes: dict[tuple[str, ssl.SSLContext | None], _Route] = {}
 
     @property
     def rule(self) -> Rule:
@@ -92,19 +94,21 @@ class Pool:
         self._resolver.rule = rule
 
     async def request(
-        self, method: str, url: str, *, headers: Headers, data: bytes | None, patience: Patience
-    ) -> Response:
+        self, method: str, url: str, *, headers: Headers, data: bytes | Streamed | None, patience: Patience,
+        target: str | None = None, certificate: ssl.SSLContext | None = None,
+    ) -> Response:  # fmt: skip
         """As `Outbound.request`."""
-        route = self._route(url)
+        route = self._route(url, certificate)
         self._refuse_literal(route.asked)
         dial = aiohttp.ClientTimeout(total=None, connect=patience.dial, sock_connect=patience.dial)
         connected = False
         try:
-            request = written(method, route.path, route.host, headers, data)
+            request = written(method, route.path if target is None else target, route.host, headers, data)
             connection = await self._connector.connect(route.dialled, [], dial)
             connected = True
             try:
-                return await exchange(connection, request, method, silence=patience.silence)
+                body = data if isinstance(data, Streamed) else None
+                return await exchange(connection, request, method, silence=patience.silence, body=body)
             except BaseException:
                 connection.close()
                 raise
@@ -125,15 +129,17 @@ class Pool:
             return  # a name: the resolver judges what it stands for
         self._resolver.rule.check(asked.host, asked)
 
-    def _route(self, url: str) -> _Route:
-        found = self._routes.get(url)
+    def _route(self, url: str, certificate: ssl.SSLContext | None) -> _Route:
+        found = self._routes.get((url, certificate))
         if found is None:
-            parsed, asked = target(url)
-            dialled = ClientRequest("POST", parsed, loop=asyncio.get_running_loop())
+            parsed, asked = parsed_target(url)
+            # What a connection shows of itself is part of what it is pooled by.
+            shown = True if certificate is None else certificate
+            dialled = ClientRequest("POST", parsed, loop=asyncio.get_running_loop(), ssl=shown)
             found = _Route(asked, parsed.raw_path_qs, dialled.headers["Host"], dialled)
             if len(self._routes) >= _ROUTES:
                 self._routes.clear()
-            self._routes[url] = found
+            self._routes[url, certificate] = found
         return found
 
 

@@ -17,7 +17,8 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 
-from remit.outbound.model import OutboundFailed
+from remit.outbound.model import OutboundFailed, Streamed
+from remit.outbound.sending import Upload
 
 Headers = Mapping[str, str] | Collection[tuple[str, str]]
 
@@ -102,8 +103,8 @@ class Response:
         self.release()
 
 
-def written(method: str, path: str, host: str, headers: Headers, data: bytes | None) -> bytes:
-    """A whole request as it goes over the wire.
+def written(method: str, path: str, host: str, headers: Headers, data: bytes | Streamed | None) -> bytes:
+    """A whole request as it goes over the wire; of one whose body is streamed, its head.
 
     Raises:
         ValueError: A method, name or value that could end its line, or a header that says how the message is framed.
@@ -113,13 +114,15 @@ def written(method: str, path: str, host: str, headers: Headers, data: bytes | N
     lines = [f"{method} {path} HTTP/1.1\r\nHost: {host}"]
     pairs: Iterable[tuple[str, str]] = headers.items() if isinstance(headers, (dict, Mapping)) else headers
     lines += [_field(name) + value for name, value in pairs]
-    if data is not None or method not in _WITHOUT_BODY:
+    if isinstance(data, Streamed):
+        lines.append("Transfer-Encoding: chunked" if data.length is None else f"Content-Length: {data.length}")
+    elif data is not None or method not in _WITHOUT_BODY:
         lines.append(f"Content-Length: {len(data or b'')}")
     head = "\r\n".join(lines)
     # Only the line ends made here; a tab is the one control character that a value may have (RFC 9110 section 5.5).
     if _CONTROL.search("".join(lines[1:])) or _CONTROL.search(path) or _CONTROL.search(host):
         raise ValueError("a header with a control character")
-    return head.encode() + b"\r\n\r\n" + (data or b"")
+    return head.encode() + b"\r\n\r\n" + (data if isinstance(data, bytes) else b"")
 
 
 @lru_cache(maxsize=256)  # the same few names are in every request
@@ -129,7 +132,9 @@ def _field(name: str) -> str:
     return f"{name}: "
 
 
-async def exchange(connection: Connection, request: bytes, method: str, *, silence: float | None) -> Response:
+async def exchange(
+    connection: Connection, request: bytes, method: str, *, silence: float | None, body: Streamed | None = None
+) -> Response:
     """Write `request` and read the head of its answer; the connection is the response's from then on.
 
     Args:
@@ -137,6 +142,7 @@ async def exchange(connection: Connection, request: bytes, method: str, *, silen
         request: As `written` made it.
         method: The request's method: an answer to HEAD has no body.
         silence: Seconds until a server that says nothing is given up.
+        body: What is sent behind `request`, as it comes. A server that answers before its end is sent no more.
 
     Raises:
         ClientError, HttpProcessingError, OSError, TimeoutError: No answer.
@@ -152,9 +158,12 @@ async def exchange(connection: Connection, request: bytes, method: str, *, silen
         read_bufsize=_BUFFER,
     )
     transport.write(request)
+    upload = None if body is None else Upload(protocol, body)
+    if upload is not None:
+        await upload.sent()
     protocol.start_timeout()
     while True:
-        message, content = await protocol.read()
+        message, content = await (protocol.read() if upload is None else upload.read())
         if message.code not in _INTERIM or message.code == _SWITCHING:
             return Response(connection, message.code, message.headers, content)
 

@@ -7,10 +7,11 @@ no headers of its own, and no request is ever sent twice.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from remit.outbound.model import Endpoint, Patience
+from remit.outbound.model import Endpoint, Patience, Streamed
 from remit.outbound.rule import Rule
 
 if TYPE_CHECKING:
@@ -59,11 +60,28 @@ class Outbound:
             self._pool.rule = rule
 
     async def request(
-        self, method: str, url: str, *, headers: Headers = (), data: bytes | None = None, patience: Patience = ORDINARY
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Headers = (),
+        data: bytes | Streamed | None = None,
+        patience: Patience = ORDINARY,
+        target: str | None = None,
+        certificate: ssl.SSLContext | None = None,
     ) -> Response:
         """Send one request and return the answer with its body unread; release or close it.
 
         A redirect is returned as it is.
+
+        Args:
+            method: The request's method.
+            url: Where it goes.
+            headers: All of its headers but those that frame it.
+            data: Its body, whole or as it comes.
+            patience: How long it may take.
+            target: Path and query as they are written, in the place of the URL's: encoded, beginning with `/`.
+            certificate: What a connection is made with that shows a client certificate.
 
         Raises:
             OutboundRefused: The destination may not be called. Nothing was sent.
@@ -72,7 +90,9 @@ class Outbound:
         pool = self._pool
         if pool is None:
             pool = await self._open()
-        return await pool.request(method, url, headers=headers, data=data, patience=patience)
+        return await pool.request(
+            method, url, headers=headers, data=data, patience=patience, target=target, certificate=certificate
+        )
 
     async def close(self) -> None:
         """Close all connections."""

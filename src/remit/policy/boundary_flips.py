@@ -11,6 +11,7 @@ from typing import Final
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Bound, Boundary, BoundaryState, Rule
 from remit.kernel.clock import Instant, Micros
+from remit.kernel.names import split_action
 from remit.policy import schema
 from remit.policy.activations import Activations
 from remit.policy.candidates import Place, calls
@@ -65,7 +66,7 @@ def lets_through(
 
 
 def _base(boundary: Boundary, rule: Rule, servers: Mapping[str, ServerRecord], now: Instant) -> Trial | None:
-    name, _, tool = rule.action.partition("/")
+    name, tool, _ = split_action(rule.action)
     server = servers.get(name)
     record = None if server is None else next((each for said, each in server.tools.items() if said == tool), None)
     if record is None:
@@ -105,7 +106,7 @@ def _with(world: View, boundary: Boundary | None, *, started: bool, used: Counte
 
 def _started(grant: Grant, base: Trial) -> Activation:
     boundary = grant.boundary
-    key = ActivationKey(boundary.agent, boundary.purpose, grant.rule.action, grant.rule.action.partition("/")[0])
+    key = ActivationKey(boundary.agent, boundary.purpose, grant.rule.action, split_action(grant.rule.action)[0])
     return Activation(
         key=key, boundary=boundary.boundary, boundary_version=boundary.version, agent_version=base.version,
         state=ActivationState.ACTIVE, since=base.now, started=base.now, by="", serial=1,

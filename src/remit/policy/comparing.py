@@ -9,6 +9,7 @@ from typing import Any
 from remit.catalog.model import Server, Tier
 from remit.kernel.clock import Instant
 from remit.kernel.errors import ConfigInvalid
+from remit.kernel.names import ToolName, split_action
 from remit.policy import organisation, schema
 from remit.policy.declared import widen as declared_widen
 from remit.policy.diff import Row, policy_row
@@ -50,11 +51,12 @@ class Known:
 
     def groups(self, action: str) -> frozenset[str]:
         """The groups that an action is in for certain."""
-        by_name = named_groups(action)
-        server, _, name = action.partition("/")
+        if not (by_name := named_groups(action)):
+            return by_name
+        server, name, _ = split_action(action)
         record = (self.servers or {}).get(server)
         tool = None if record is None else next((each for said, each in record.tools.items() if said == name), None)
-        return by_name | {f"tier:{tool.tier}"} if tool and by_name else by_name
+        return by_name | {f"tier:{tool.tier}"} if tool else by_name
 
 
 def widens(
@@ -151,9 +153,9 @@ def _of_agent(view: View, record: AgentRecord, actions: Sequence[str], now: Inst
     for boundary in record.boundaries:
         purpose = view.purposes.get(boundary.purpose)
         for action, rule in boundary.rules.items():
-            server, _, name = action.partition("/")
-            found = view.servers.get(server)  # type: ignore[call-overload]  # names are text
-            tool = None if found is None else found.tools.get(name)
+            server, name, _ = split_action(action)
+            found = view.servers.get(server)
+            tool = None if found is None else found.tools.get(ToolName(name))
             if tool is None or purpose is None:
                 continue
             groups = tuple(schema.groups_of(server, tool.tier))

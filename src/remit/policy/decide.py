@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from remit.catalog.model import PinState, Tier
+from remit.catalog.model import Kind, PinState, Server, Tier
 from remit.kernel.clock import Instant
 from remit.policy import denial as refuse
 from remit.policy.approved import Found, approved
@@ -49,7 +49,7 @@ def _decided(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0
     # (2) The caller is authenticated; what it may not see ends here, exactly like what does not exist.
     agent = acting(view, call.caller)
     server = view.servers.get(call.server)
-    if agent is None or server is None or not (_sees(agent, call) or in_observe(call, server.server)):
+    if agent is None or server is None or not (_sees(agent, call, server.server) or in_observe(call, server.server)):
         return trial.deny(refuse.not_visible())
     # (3) A freeze anywhere on the path wins over everything that was ever approved.
     if (freeze := view.freeze_on(call, agent.agent)) is not None:
@@ -110,7 +110,10 @@ class _Trial:
         )
 
 
-def _sees(agent: AgentRecord, call: Call) -> bool:
+def _sees(agent: AgentRecord, call: Call, server: Server) -> bool:
+    """Whether a boundary names it. An HTTP server has no methods of MCP, whoever asks for one."""
+    if server.kind is Kind.HTTP and call.tool is None:
+        return False
     return call.action in agent.reach.actions if call.tool is not None else call.server in agent.reach.servers
 
 

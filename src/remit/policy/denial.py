@@ -342,7 +342,7 @@ def body(
         "epoch": epoch,
         "evaluated_at": rfc3339(evaluated_at),
         "action": call.action,
-        "resource": f"mcp:{call.server}",
+        "resource": f"{'http' if call.tool and ' ' in call.tool else 'mcp'}:{call.server}",
         "purpose": call.caller.purpose,
         "violations": [violation_body(violation) for violation in denial.violations],
         "remedies": [{"kind": remedy.kind, **remedy.fields} for remedy in denial.remedies],

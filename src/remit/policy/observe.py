@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from remit.catalog.model import Server
+from remit.catalog.model import Kind, Server
 from remit.kernel.clock import Instant
 from remit.policy import flow, sequence
 from remit.policy.model import Answer, Call, Code, Proposal
@@ -29,7 +29,9 @@ def in_observe(call: Call, server: Server) -> bool:
 
     What the server does not have looks as it does everywhere else.
     """
-    return server.observed and (call.tool is None or call.tool in server.tools)
+    if call.tool is None:
+        return server.observed and server.kind is not Kind.HTTP
+    return server.observed and call.tool in server.tools
 
 
 def relaxed(proposal: Proposal, call: Call, view: View) -> Proposal:

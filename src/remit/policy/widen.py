@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from remit.kernel.canonical import encode
+from remit.kernel.names import split_action
 from remit.policy.implied import Groups, Tested, applies, errs, holds, stops, ways
 from remit.policy.normal import Term, tests
 from remit.policy.organisation import Organisation, Policy
@@ -144,9 +145,9 @@ def widenings(
 
 def named_groups(action: str) -> frozenset[str]:
     """The groups that an action is in by its name alone."""
-    server, slash, _ = action.partition("/")
-    is_group = not slash or action.startswith(("server:", "tier:"))
-    return frozenset() if is_group else frozenset({f"server:{server}"})
+    if "/" not in action or action.startswith(("server:", "tier:")):
+        return frozenset()
+    return frozenset({f"server:{split_action(action)[0]}"})
 
 
 def _apart(before: Sequence[Policy], after: Sequence[Policy]) -> tuple[list[Policy], list[Policy]]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from remit.catalog.model import Tier
 from remit.kernel.clock import Instant
+from remit.kernel.names import split_action, tool_action
 from remit.policy import schema
 from remit.policy.candidates import Place, calls, compared
 from remit.policy.decide import decide
@@ -192,7 +193,7 @@ class Search:
 def _of_catalog(servers: Mapping[str, ServerRecord], name: str) -> Iterator[tuple[str, Tier]]:
     for server, record in sorted(servers.items()):
         for tool, known in sorted(record.tools.items()):
-            action = f"{server}/{tool}"
+            action = tool_action(server, tool)
             if not name or name == action or name in schema.groups_of(server, known.tier):
                 yield action, known.tier
 
@@ -210,7 +211,7 @@ def _surely(old: Sequence[Term], request: Request) -> bool:
 
 
 def _base(servers: Mapping[str, ServerRecord], action: str, now: Instant) -> Trial:
-    server, _, name = action.partition("/")
+    server, name, _ = split_action(action)
     tool = next(each for known, each in servers[server].tools.items() if known == name)
     return Trial(
         agent="any-agent",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -77,7 +78,7 @@ class Denial:
             return None
         said = {
             "action": {"name": self.action},
-            "resource": {"type": "server", "id": self.action.partition("/")[0]},
+            "resource": {"type": "server", "id": re.split("[/:]", self.action, maxsplit=1)[0]},
             "context": {"arguments": dict(arguments), **({"business_justification": why} if why else {})},
             "denial": {"binding_token": block.get("binding_token"), "expires_at": block.get("expires_at")},
         }

@@ -23,7 +23,8 @@ OUTCOMES = "/v1/outcomes"
 POINTS = frozenset({EVALUATION, EVALUATIONS, OUTCOMES, *(SEARCH + gap for gap in ("subject", "resource", "action"))})
 _ELSEWHERE = "Host or Origin is not this server's"
 _CALLED_BY = "call it by its own URL; remit up --url URL says which one that is"
-_GATEWAY = ("/mcp/", "/servers/", "/.well-known/oauth-protected-resource")
+_HTTP = "/http/"
+_GATEWAYS = (_HTTP, "/mcp/", "/servers/", "/.well-known/oauth-protected-resource")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class App:
     """Routes a request to the gateway, the agents' dry run, what enforcement points ask, or everything else."""
 
     place: Place
+    http: ASGIApp  # /http/{server}/...
     gateway: ASGIApp  # /mcp/{server}, /servers/{server}/mcp and their metadata
     me_can: ASGIApp
     evaluation: ASGIApp  # what enforcement points ask and report
@@ -48,8 +50,8 @@ class App:
                 self.proxies.pass_on(scope)
             if self.nonces is not None:
                 send = self.nonces.answering(path, send)
-            if path.startswith(_GATEWAY):
-                await self.gateway(scope, receive, send)  # asks the same itself, and answers in its own shape
+            if path.startswith(_GATEWAYS):  # they ask the same themselves, and answer in their own shape
+                await (self.http if path.startswith(_HTTP) else self.gateway)(scope, receive, send)
                 return
             if (status := self._misplaced(scope)) is not None:
                 code = "misdirected" if status == MISDIRECTED else "forbidden"

@@ -15,7 +15,7 @@ from remit.access.service import AccessService
 from remit.access.sql import SqlBoundaries
 from remit.agents.service import AgentService
 from remit.attestation.trusts import Declaring
-from remit.catalog.model import Server
+from remit.catalog.model import Kind, Server
 from remit.catalog.ports import Lister, Unreached
 from remit.catalog.service import CatalogService
 from remit.catalog.sql import SqlServers
@@ -145,14 +145,15 @@ class Applier:
     def _ask(
         self, documents: Sequence[Document], *, by: Actor, may_reach: bool, dry_run: bool
     ) -> Mapping[str, Listing]:
-        """What the servers of the documents list.
+        """What the servers of the documents list; of an HTTP server, what its document says, and nobody is asked.
 
         (1) A server as it is registered is asked: where its credential goes was recorded when it was registered.
         (2) Who may only plan has no other server asked.
         (3) A dry run leaves no trace, so it sends no credential to any other place.
         (4) What else is asked is recorded, durably, before the first request leaves.
         """
-        servers: list[Server] = [each.value for each in documents if each.kind == "server"]
+        every: list[Server] = [each.value for each in documents if each.kind == "server"]
+        servers = [each for each in every if each.kind is Kind.MCP]
         asked: list[Server] = []
         new: list[Server] = []
         for server in servers:
@@ -164,7 +165,10 @@ class Applier:
             if new and not dry_run:
                 self.writer.change(partial(self._announce, servers=new, by=by))
             asked += new
-        return kept | self._list_all(asked)
+        written: dict[str, Listing] = {
+            each.server: [dict(said) for said in each.declared or ()] for each in every if each.kind is Kind.HTTP
+        }
+        return written | kept | self._list_all(asked)
 
     def _announce(self, tx: Transaction, *, servers: Sequence[Server], by: Actor) -> None:
         for server in servers:

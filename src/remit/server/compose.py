@@ -57,6 +57,7 @@ from remit.server.announce import Announcer
 from remit.server.app import ERRORS, ME_CAN, App
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
+from remit.server.compose_http import http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
@@ -191,8 +192,10 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     feed.subscribe(announcer.follow)
     relay = Relay(pipeline, upstream, streams)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
+    door = GatewayDoor(ground.base, checker, clock)
+    http = http_gateway(ground, door=door, pipeline=pipeline, streams=streams, outbound=outbound, limits=limits)
     gateway = Gateway(
-        door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
+        door=door, pipeline=pipeline, relay=relay,
         tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
     )  # fmt: skip
 
@@ -218,6 +221,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         catalog=catalog,
         checker=checker,
         gateway=gateway,
+        http=http,
         mandates=mandates,
         points=points,
         confirmed=_confirmed(ground, pipeline),
@@ -361,7 +365,7 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
+        place=Place(base), http=gate.http, gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remit.catalog.service import CatalogService
+from remit.enforcement.http import HttpGateway
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.points import Points
@@ -35,6 +36,7 @@ class Gate:
     catalog: CatalogService
     checker: TokenChecker
     gateway: Gateway
+    http: HttpGateway
     mandates: Mandates
     points: Points
     confirmed: Acknowledgements

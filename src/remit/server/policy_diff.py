@@ -19,7 +19,7 @@ from remit.catalog.model import PinState, Server, Tool
 from remit.catalog.pattern import matches
 from remit.catalog.tier import tier_of
 from remit.kernel.clock import Instant
-from remit.kernel.names import ServerName, ToolName, split_action
+from remit.kernel.names import ServerName, ToolName, split_action, tool_action
 from remit.policy import comparing
 from remit.policy.boundary_flips import Versions, lets_through
 from remit.policy.diff import Row, Verdict, boundary_row, counted
@@ -77,7 +77,9 @@ def told(rows: Sequence[Row], *, against: str) -> dict[str, Any]:
 def directories(old: Side, new: Side, engine: Engine, *, now: Instant) -> list[Row]:
     """The verdict on everything that differs between two directories."""
     servers = _made_up([*old.drafts.values(), *new.drafts.values()], {**old.servers, **new.servers})
-    tiers = {f"{name}/{tool}": each.tier for name, found in servers.items() for tool, each in found.tools.items()}
+    tiers: dict[str, Any] = {
+        tool_action(name, tool): each.tier for name, found in servers.items() for tool, each in found.tools.items()
+    }
     ground = comparing.Ground(engine=engine, servers=None, now=now, tiers=tiers)
     found = comparing.rows(old.files, new.files, ground)
     slices = Slices(engine)

@@ -28,6 +28,7 @@ STATUS: Final[Mapping[str, int]] = {
     # An error of HTTP itself, which has no code of its own in Remit.
     "method_not_allowed": 405,
     "misdirected": 421,
+    "not_implemented": 501,
     "unexpected": 500,
 }
 _RETRY_AFTER: Final = {"storage_unavailable": "1", "overloaded": "1"}

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from remit.catalog.model import Server
+from remit.catalog.injection import OauthClient
+from remit.catalog.model import Kind, PinState, Server
 from remit.catalog.ports import Lister, Unreached
 from remit.outbound.model import Endpoint, OutboundRefused, endpoint
 
@@ -45,11 +46,18 @@ class Reach:
     def renew(self) -> None:
         """Open what is registered or being asked, and close the rest."""
         with self._lock:
-            registered = {endpoint(server.url) for server in self.servers()}
+            servers = list(self.servers())
+            registered = {endpoint(server.url) for server in servers}
+            registered |= {
+                endpoint(each.credential.token_url) for each in servers if isinstance(each.credential, OauthClient)
+            }
             self.outbound.allow = frozenset(registered | set(self.written()) | set(+self._asked))
 
     def list_tools(self, server: Server) -> list[dict[str, Any]]:
-        """Ask a server for its tools, registered or not."""
+        """Ask a server for its tools, registered or not. An HTTP server's are what its document said of them."""
+        if server.kind is Kind.HTTP:
+            standing = [tool for tool in server.tools.values() if tool.state is not PinState.GONE]
+            return [dict(tool.seen or tool.definition) for tool in standing]
         if self.lister is None:
             raise Unreached("servers cannot be asked yet")
         try:

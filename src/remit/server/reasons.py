@@ -8,7 +8,17 @@ from remit.attestation.model import Caller
 from remit.audit.log import Recorded
 from remit.kernel.canonical import parse
 from remit.kernel.clock import Instant
-from remit.kernel.names import ActionName, AgentName, DecisionId, InstanceId, PurposeName, RunId, ServerName, ToolName
+from remit.kernel.names import (
+    ActionName,
+    AgentName,
+    DecisionId,
+    InstanceId,
+    PurposeName,
+    RunId,
+    ServerName,
+    ToolName,
+    split_action,
+)
 from remit.policy.model import Answer, Call
 from remit.policy.remedied import Tried
 from remit.policy.service import PolicyService
@@ -98,7 +108,7 @@ def path(header: dict[str, Any]) -> list[dict[str, Any]]:
     """
     refused = header.get("step") if header["decision"] != "allow" else None
     own = not header.get("agent")
-    method = not own and str(header["action"]).startswith(f"{header['server']}:")
+    method = not own and not split_action(header["action"])[2]
     last = refused or (_PASSED if method else _STEPS)
     return [
         {"step": step, "said": "not asked" if own and step not in _OWN_TYPES else _said(step, refused, last)}

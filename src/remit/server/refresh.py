@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from remit.catalog.model import Server
+from remit.catalog.model import Kind, Server
 from remit.catalog.service import CatalogService
 from remit.kernel.clock import SECOND, Clock, Instant
 from remit.kernel.errors import NotFound, RemitError
@@ -43,7 +43,7 @@ class Refresher:
         """Refresh until cancelled."""
         while True:
             await asyncio.sleep(self._seconds)
-            names = [server.server for server in self._servers()]
+            names = [server.server for server in self._servers() if server.kind is not Kind.HTTP]
             await asyncio.gather(*(self._one(name) for name in names))
             self.failures = {name: failure for name, failure in self.failures.items() if name in names}
 

@@ -7,8 +7,9 @@ from typing import Any
 from remit.access import conditions_document
 from remit.access.model import Bound, Boundary, Purpose, Rule
 from remit.agents.model import Agent
+from remit.catalog.injection import Credential, Injection, kind_of
 from remit.catalog.labels import labels_of
-from remit.catalog.model import Injection, PinState, Server, Tool
+from remit.catalog.model import PinState, Server, Tool
 from remit.freezes.model import Freeze
 from remit.kernel.clock import rfc3339
 from remit.keys.jose import public_key
@@ -133,6 +134,7 @@ def server(value: Server) -> dict[str, Any]:
     tools = value.tools.values()
     return {
         "server": value.server,
+        "kind": value.kind.value,
         "url": value.url,
         "credential": _injection(value.credential),
         "review": value.review,
@@ -155,8 +157,10 @@ def _labelled(of: Server, value: Tool) -> dict[str, Any]:
     return {**tool(value), **more}
 
 
-def _injection(value: Injection | None) -> str | None:
-    return None if value is None else f"{value.secret} as {value.header}"
+def _injection(value: Credential | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value.secret} as {value.header if isinstance(value, Injection) else kind_of(value)}"
 
 
 def tool(value: Tool) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from remit.tokens.model import OAuthError, TokenRefused
 
 _MAX_RESOURCES = 16
-_PATH = re.compile(r"/mcp/[a-z0-9-]{1,63}|/servers/[a-z0-9-]{1,63}/mcp")
+_PATH = re.compile(r"/mcp/[a-z0-9-]{1,63}|/servers/[a-z0-9-]{1,63}/mcp|/http/[a-z0-9-]{1,63}")
 _SERVER = re.compile(rf"(?:{_PATH.pattern})\Z")
-_ALIAS = re.compile(r"/servers/([a-z0-9-]{1,63})/mcp\Z")
+_ALIAS = re.compile(r"/(?:servers/([a-z0-9-]{1,63})/mcp|http/([a-z0-9-]{1,63}))\Z")
 
 
 def audience(resources: Sequence[str], *, base: str, exactly_one: bool) -> tuple[str, ...]:
-    """The audience for the `resources` asked for: `{base}`, `{base}/mcp/NAME` or `{base}/servers/NAME/mcp`.
+    """The audience for the `resources` asked for: `{base}`, or its `/mcp/NAME`, `/servers/NAME/mcp`, `/http/NAME`.
 
     Any well-formed NAME is taken: whether such a server exists is not for this endpoint to
     tell, and every call is decided anyway. With none asked for, the audience is `{base}`.
@@ -40,13 +40,17 @@ def audience(resources: Sequence[str], *, base: str, exactly_one: bool) -> tuple
 
 
 def same(resources: Sequence[str]) -> tuple[str, ...]:
-    """What is the same for the same resources, in whatever order and by whichever of a server's two names.
+    """What is the same for the same resources, in whatever order and by whichever of a server's names.
 
     The deployment itself opens all of it, so what is named beside it counts for nothing: else whoever adds a made-up
     server asks for what nobody else asks for.
     """
     if len(resources) == 1:  # mostly
-        return (_ALIAS.sub(r"/mcp/\1", resources[0]),)
+        return (_ALIAS.sub(_by_one_name, resources[0]),)
     if whole := [each for each in resources if _SERVER.search(each) is None]:
         return (whole[0],)
-    return tuple(sorted({_ALIAS.sub(r"/mcp/\1", each) for each in resources}))
+    return tuple(sorted({_ALIAS.sub(_by_one_name, each) for each in resources}))
+
+
+def _by_one_name(alias: re.Match[str]) -> str:
+    return f"/mcp/{alias[1] or alias[2]}"

@@ -8,6 +8,7 @@ from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed, RemitError
 from remit.kernel.names import SecretName
 from remit.keys.secret import Secret
+from remit.vault.certificate import BEGINS, check_pem
 
 MAX_VALUE = 8192  # a header line; most servers take no longer one
 SHORTEST = 8  # a shorter value stands in ordinary text by chance, so nothing could look for it in answers
@@ -40,15 +41,19 @@ def place(name: str, version: int) -> tuple[str | int, ...]:
 
 
 def check_value(value: Secret) -> None:
-    """Refuse what cannot be a header's value.
+    """Refuse what cannot be a header's value, and is no client certificate with its key either.
 
     A line break would let whoever sets a secret write further headers, or a second request
     (request splitting, RFC 9110 section 5.5).
 
     Raises:
-        Malformed: Empty, too short, too long, or holds anything but printable ASCII without spaces around it.
+        Malformed: Empty, too short, too long, or holds anything but printable ASCII without spaces around it; or a
+            PEM that is no certificate with its key.
     """
     octets = value.reveal()
+    if octets.startswith(BEGINS):
+        check_pem(octets)
+        return
     if not octets or len(octets) > MAX_VALUE:
         raise Malformed(f"a secret has {SHORTEST} to {MAX_VALUE} characters")
     if any(octet < 0x20 or octet > 0x7E for octet in octets):  # noqa: PLR2004 - the ends of printable ASCII

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed, NotFound
 from remit.kernel.names import SecretName, check_name
@@ -68,10 +68,13 @@ class Vault:
         Raises:
             SecretUnavailable: The secret is missing or does not open, or the injection has no one place for it.
         """
+        value = self._open(injection.secret).text()
+        if not (value.isascii() and value.isprintable()):  # a certificate: its line breaks would end the header
+            raise SecretUnavailable("the server's credential fits no header", detail=injection.secret)
         # Replaced, not formatted: `{0.__class__}` in a format must stay text.
         if injection.format.count("{}") != 1:
             raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
-        return injection.header, injection.format.replace("{}", self._open(injection.secret).text())
+        return injection.header, injection.format.replace("{}", value)
 
     def scanner(self, injection: Injection | None = None) -> Scanner:
         """Looks for the injected secret in one response; without an injection, for every secret there is.
@@ -84,6 +87,15 @@ class Vault:
     def echoes(self, chunk: bytes) -> bool:
         """Whether `chunk` by itself carries any secret."""
         return self.scanner().feed(chunk)
+
+    def opened(self, name: str) -> tuple[Secret, int]:
+        """A secret and its version, for what puts it into an outgoing request and nobody else.
+
+        Raises:
+            SecretUnavailable: It is missing or does not open.
+        """
+        secret = self._open(name)
+        return secret, self._sealed[name].version
 
     def _open(self, name: str) -> Secret:
         held = self._sealed.get(name)

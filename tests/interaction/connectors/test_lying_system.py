@@ -11,7 +11,7 @@ import pytest
 from rights_server import Answer, Rights, serving  # type: ignore[import-not-found] # beside
 from sqlalchemy import insert
 
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.certification.withdrawal.cascade import Cascade
 from remit.certification.withdrawal.own import NoDelegation
 from remit.certification.withdrawal.ports import Found, Standing

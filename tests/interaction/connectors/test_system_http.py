@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rights_server import Answer, Rights, serving  # type: ignore[import-not-found] # beside
 
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.certification.withdrawal.ports import SystemSilent
 from remit.certification.withdrawal.withdraw import Entitlement, Present, Target, Withdrawal
 from remit.connectors import systems

@@ -28,7 +28,8 @@ from remit.agents.risk import Risk
 from remit.attestation.model import Caller
 from remit.audit.recovery import OpenCalls
 from remit.audit.service import Recorder
-from remit.catalog.model import Injection, Server
+from remit.catalog.injection import Injection
+from remit.catalog.model import Server
 from remit.catalog.observe import observe
 from remit.enforcement import era
 from remit.enforcement.door import Door

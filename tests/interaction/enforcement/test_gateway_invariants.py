@@ -22,7 +22,7 @@ from test_gateway_servers import DONE, JSON, Odd, call, odd, response  # type: i
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.model import Boundary, BoundaryState
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.kernel.clock import HOUR, Instant, Micros
 from remit.kernel.errors import RemitError
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from remit.catalog import spec
-from remit.catalog.model import Injection, Tier
+from remit.catalog.injection import Injection
+from remit.catalog.model import Tier
 from remit.catalog.tier import contradicts, tier_of
 from remit.catalog.url import check_url, endpoint
 from remit.kernel.errors import Malformed

@@ -6,7 +6,8 @@ import pytest
 
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.agents.sql import SqlAgents
-from remit.catalog.model import Injection, PinState, Server, Tier, Tool
+from remit.catalog.injection import Injection
+from remit.catalog.model import PinState, Server, Tier, Tool
 from remit.catalog.sql import SqlServers
 from remit.freezes import spec
 from remit.freezes.model import FreezeKind

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, select, update
 from sqlalchemy.pool import StaticPool
 
-from remit.catalog.model import Injection
+from remit.catalog.injection import Injection
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import Malformed
 from remit.kernel.names import SecretName

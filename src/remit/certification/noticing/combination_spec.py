@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from remit.catalog.pattern import matches
 from remit.certification.noticing.combinations import Combination, Severity
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.errors import Malformed
-from remit.kernel.names import check_name, split_action
+from remit.kernel.names import check_name, split_action, well_formed_action
 from remit.people import document
 from remit.people.document import Fields
 
-_PATTERN = re.compile(r"[^\x00-\x20\x7f]{1,512}\Z")
 _MOST_ACTIONS = 20
 _MOST_WHY = 1000
 
@@ -43,7 +40,7 @@ def servers_of(value: Combination) -> list[tuple[int, str]]:
 
 
 def _pattern(value: object) -> str:
-    if not isinstance(value, str) or not _PATTERN.match(value):
+    if not isinstance(value, str) or not well_formed_action(value):
         raise Malformed("an action or pattern without spaces is expected")
     server, tool, _ = split_action(value)
     if not tool:

@@ -15,7 +15,7 @@ from remit.certification.usage.model import Kind, UsageEvent, id_of, text_of
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import SECOND, Instant, rfc3339
 from remit.kernel.errors import Malformed
-from remit.kernel.names import check_name, split_action, well_formed_tool
+from remit.kernel.names import check_name, split_action, well_formed_operation, well_formed_tool
 
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z\Z")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -126,7 +126,7 @@ def _action(said: Mapping[str, Any]) -> str:
     if action:
         server, name, is_tool = split_action(action)
         check_name(server, what="the server of an action")
-        if not (well_formed_tool(name) if is_tool else name):
+        if not (well_formed_tool(name) or well_formed_operation(name) if is_tool else name):
             raise Malformed("an action is server/tool")
     return action
 

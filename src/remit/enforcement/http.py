@@ -1,0 +1,226 @@
+"""The HTTP gateway's endpoint: `/http/NAME/...`. A plain ASGI callable.
+
+An exchange in order: (1) who asks, from the headers only; without a good token every name answers alike; (2) what is
+asked, strictly; (3) the durable decision; (4) the relay. Whoever knows the caller already (a forward proxy that
+intercepts) begins with (2): `serve`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from remit.attestation.model import Caller
+from remit.catalog.model import Kind, Server
+from remit.catalog.operation import Routes
+from remit.enforcement import asgi, http_answers, http_headers, http_request, parse
+from remit.enforcement.door import Door
+from remit.enforcement.http_exchange import HttpExchange
+from remit.enforcement.http_refusals import HttpRefusals
+from remit.enforcement.http_relay import HttpRelay
+from remit.enforcement.http_request import Asked
+from remit.enforcement.http_upstream import Sent
+from remit.enforcement.model import Admitted, EnforcementUnavailable, Limits, Outcome
+from remit.enforcement.pipeline import Pipeline
+from remit.kernel import canonical
+from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMediaType
+from remit.kernel.names import DecisionId, ServerName, new_id, tool_action
+from remit.logs import logger
+from remit.policy.model import Call
+from remit.storage.model import ConsumeProof
+from remit.tokens.certificate import of_connection
+from remit.tokens.check import TokenInvalid
+from remit.vault.injecting import clashes, whole_body
+
+log = logger(__name__)
+
+PREFIX: Final = "/http/"
+_PATH = re.compile(rb"/http/([a-z0-9-]{1,63})(/.*)?\Z", re.DOTALL)
+_NOTHING: Final = Routes(())
+_JSON: Final = "application/json"
+
+
+class HttpGateway:
+    """Serves HTTP APIs to agents.
+
+    Args:
+        door: Who asks.
+        pipeline: Decides and records.
+        relay: Forwards.
+        servers: A registered server by its name, as the newest view has it.
+        limits: Sizes and times.
+    """
+
+    def __init__(
+        self, *, door: Door, pipeline: Pipeline, relay: HttpRelay, servers: Callable[[str], Server | None],
+        limits: Limits,
+    ) -> None:  # fmt: skip
+        self._door = door
+        self._pipeline = pipeline
+        self._relay = relay
+        self._servers = servers
+        self._limits = limits
+        self._refusals = HttpRefusals(door=door, pipeline=pipeline)
+        self._routes: dict[str, tuple[Server, Routes]] = {}
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer one HTTP request for `/http/NAME/...`."""
+        headers, _ = parse.header_map(scope["headers"])
+        if (status := self._door.misplaced(headers)) is not None:
+            self._pipeline.metrics.refused.labels("host_or_origin").inc()
+            said = http_answers.problem(status, "forbidden", "Host or Origin is not this server's")
+            await asgi.answer(send, *said)
+            return
+        raw: bytes = scope["raw_path"]
+        match = _PATH.match(raw)
+        if match is None:
+            await asgi.answer(send, *http_answers.hidden())
+            return
+        name = match[1].decode("ascii")
+        resource = PREFIX + name
+        try:
+            shown = of_connection(scope)
+            caller, proof = self._door.caller(
+                headers, method=scope["method"], path=raw.decode("ascii", "replace"), server=name,
+                certificate=None if shown is None else shown.certificate,
+            )  # fmt: skip
+        except TokenInvalid as error:
+            await self._refusals.unauthenticated(send, error, resource, name)
+            return
+        x = HttpExchange(
+            send=send, receive=receive, method=scope["method"], raw=scope["headers"], headers=headers,
+            query=scope["query_string"], caller=caller, proof=proof, server=ServerName(name),
+            here=self._door.base + resource, challenged=resource, known=self._servers(name),
+        )  # fmt: skip
+        await self._answered(x, match[2] or b"/")
+
+    async def serve(  # noqa: PLR0913 - ASGI's three, and what the front knows
+        self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send, *, server: Server, caller: Caller,
+        proof: ConsumeProof | None, path: bytes, here: str,
+    ) -> None:  # fmt: skip
+        """Answer one request whose caller is known.
+
+        Args:
+            scope: An ASGI scope of type http: its method, headers and `query_string` are read, its path is not.
+            receive: ASGI's.
+            send: ASGI's. An answer that was begun and is cut is left without its end: close the connection.
+            server: The registered server, as the newest view has it; of kind http.
+            caller: Who asks; what was shown for it holds at this moment.
+            proof: What the decision uses up; None where there is nothing of the kind.
+            path: The path below the server's own URL, encoded as it came, beginning with `/`.
+            here: The URL under which the agent reaches `server.url`, without a trailing slash: redirects to it pass.
+        """
+        headers, _ = parse.header_map(scope["headers"])
+        x = HttpExchange(
+            send=send, receive=receive, method=scope["method"], raw=scope["headers"], headers=headers,
+            query=scope["query_string"], caller=caller, proof=proof, server=server.server, here=here,
+            challenged=PREFIX + server.server, known=server,
+        )  # fmt: skip
+        await self._answered(x, path)
+
+    async def _answered(self, x: HttpExchange, path: bytes) -> None:
+        refusals = self._refusals
+        try:
+            await self._exchange(x, path)
+        except UnsupportedMediaType as error:
+            await refusals.refused(x, "unsupported_media_type", http_answers.UNSUPPORTED, error.public)
+        except TooLarge as error:
+            x.extra.append((b"connection", b"close"))  # the rest of it may still come
+            await refusals.refused(x, "too_large", http_answers.TOO_LARGE, error.public)
+        except Malformed as error:
+            x.extra.append((b"connection", b"close"))
+            await refusals.refused(x, "malformed", http_answers.MALFORMED, error.public)
+        except EnforcementUnavailable as error:
+            await refusals.unavailable(x, error)
+        except TokenInvalid as error:
+            await refusals.unauthenticated(x.send, error, x.challenged, x.server)
+        except asgi.Gone:
+            x.gone = True  # nobody is there to be answered, but its proof was seen
+            await refusals.refused(x, "gone", http_answers.MALFORMED, "")
+        except RemitError as error:
+            log.exception("a call failed", code=error.code, detail=error.detail)
+            await x.whole(*http_answers.problem(500, error.code, error.public))
+
+    async def _exchange(self, x: HttpExchange, path: bytes) -> None:
+        # (2) What is asked.
+        if http_request.upgrades(x.headers):
+            await self._refusals.upgrade(x)
+            return
+        asked = await http_request.read(
+            x.method, path, x.query, x.headers, x.receive, self._routes_of(x.known), limit=self._limits.request
+        )
+        # The body may have come long after its headers: what was shown there must hold to this moment.
+        self._door.still(x.caller, x.proof)
+        headers = http_headers.upstream(x.raw, clashes=clashes(None if x.known is None else x.known.credential))
+        if asked.name is None:
+            await self._refusals.hidden(x)
+            return
+        call = Call(
+            id=DecisionId(new_id("dec")), caller=x.caller, server=x.server, action=tool_action(x.server, asked.name),
+            tool=asked.name, arguments=asked.told.values, proof=x.proof,
+        )  # fmt: skip
+        # (3) The durable decision.
+        x.decided = True
+        admitted = await self._pipeline.admit(call)
+        if admitted.answer.denial is not None:
+            await self._refusals.denied(x, admitted, self._relay.refuse(admitted, admitted.answer))
+            return
+        # (4) The relay.
+        sent = await self._sent(x, asked, admitted, headers)
+        if sent is not None:
+            await self._relay.forward(x, admitted, sent)
+
+    async def _sent(
+        self, x: HttpExchange, asked: Asked, admitted: Admitted, headers: list[tuple[str, str]]
+    ) -> Sent | None:
+        """The request as it is forwarded; None if it is not, which was answered and recorded."""
+        operation, server = asked.operation, admitted.server
+        fault, status, code = asked.fault, http_answers.MALFORMED, "malformed"
+        if not fault and (operation is None or server is None or not _same(server, x.known)):
+            fault, status, code = "the server changed meanwhile; try again", 409, "conflict"
+        elif not fault and asked.streams and operation is not None and not http_request.takes(operation, asked.media):
+            fault, status = f"the operation takes no body of type {asked.media}", http_answers.UNSUPPORTED
+            code = "unsupported_media_type"
+        if fault or server is None:
+            self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail=fault)
+            if asked.streams:
+                x.extra.append((b"connection", b"close"))
+            await x.whole(*http_answers.problem(status, code, fault, retry=code == "conflict"))
+            return None
+        body, media = None if asked.json is None else canonical.encode(asked.json), asked.media
+        sent = Sent(
+            method=asked.method, segments=asked.segments, query=asked.query, headers=headers, media=media, body=body
+        )
+        if not asked.streams:
+            return sent
+        return await self._with_body(x, asked, admitted, sent)
+
+    async def _with_body(self, x: HttpExchange, asked: Asked, admitted: Admitted, sent: Sent) -> Sent | None:
+        """The request with a body that is no JSON: as it comes, or whole where the credential signs it."""
+        limit = self._limits.request
+        media = x.headers["content-type"]  # with its parameters: a boundary is one
+        if not whole_body(None if admitted.server is None else admitted.server.credential):
+            return replace(sent, media=media, body=http_request.streamed(asked, x.receive, limit=limit))
+        try:
+            return replace(sent, media=media, body=await http_request.whole(x.receive, x.headers, limit=limit))
+        except (RemitError, asgi.Gone) as error:
+            self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail=f"its body did not come: {error!r}"[:300])
+            raise
+
+    def _routes_of(self, server: Server | None) -> Routes:
+        """The operations of a server, put together once for each state of it."""
+        if server is None or server.kind is not Kind.HTTP:
+            return _NOTHING
+        known = self._routes.get(server.server)
+        if known is None or known[0] is not server:
+            known = self._routes[server.server] = (server, Routes(server.tools.values()))
+        return known[1]
+
+
+def _same(server: Server, known: Server | None) -> bool:
+    """Whether the operations and the credential are those that the request was read by."""
+    return known is server or (
+        known is not None and known.tools == server.tools and known.credential == server.credential
+    )

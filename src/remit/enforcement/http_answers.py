@@ -1,0 +1,55 @@
+"""How the HTTP gateway says no: problems (RFC 9457), which a client's library does not try again by itself (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from remit.kernel import canonical
+
+Headers = list[tuple[bytes, bytes]]
+
+_PROBLEM: Final = (b"content-type", b"application/problem+json")
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_TYPE: Final = "urn:remit:error:"
+MALFORMED, UNSUPPORTED, TOO_LARGE, GATEWAY, UNSURE = 400, 415, 413, 502, 502
+NOT_FOUND, NOT_IMPLEMENTED = 404, 501
+# What may not be seen, and what there is not: these bytes, and no others.
+HIDDEN: Final = canonical.encode(
+    {"type": f"{_TYPE}not_found", "title": "Not found", "status": NOT_FOUND, "code": "not_found"}
+)
+
+
+def denied(told: Mapping[str, Any]) -> tuple[int, bytes, Headers]:
+    """A denial as it travels here: status, body, headers."""
+    headers = [_PROBLEM, _NO_STORE]
+    retryable = bool(told.get("retryable"))
+    if not retryable:
+        # Libraries try 403 and 503 again by themselves; it would be the same question.
+        headers.append((b"x-should-retry", b"false"))
+    if (after := told.get("retry_after")) is not None:
+        headers.append((b"retry-after", str(after).encode("ascii")))
+    return int(told.get("status", 403)), canonical.encode(dict(told)), headers
+
+
+def problem(
+    status: int, code: str, title: str, *, try_: str = "", retry: bool = False, **more: object
+) -> tuple[int, bytes, Headers]:
+    """What is no denial: refused without a decision, or not answered by the server."""
+    body: dict[str, Any] = {"type": _TYPE + code, "title": title, "status": status, "code": code, **more}
+    if try_:
+        body["try"] = try_
+    headers = [_PROBLEM, _NO_STORE]
+    if not retry:
+        headers.append((b"x-should-retry", b"false"))
+    return status, canonical.encode(body), headers
+
+
+def hidden() -> tuple[int, bytes, Headers]:
+    """Not visible, or not there: nobody outside can tell which."""
+    return NOT_FOUND, HIDDEN, [_PROBLEM, _NO_STORE, (b"x-should-retry", b"false")]
+
+
+def last_event(told: Mapping[str, Any]) -> bytes:
+    """A denial as the last event of a stream that it ends."""
+    return b"event: remit-denial\ndata: " + canonical.encode(dict(told)) + b"\n\n"

@@ -1,0 +1,153 @@
+"""Which headers of a request go upstream, and which of its answer come back (pure).
+
+Whatever says who asks, for whom, by which way, or another method or path than was decided stays here; and what an
+answer says for its own origin is not said for Remit's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from remit.kernel.errors import Malformed
+
+_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+\Z")  # RFC 9110 section 5.6.2, but for `_`: CGI reads `-` and `_` alike
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
+_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
+_REQUEST: Final = _HOP | {
+    "authorization",
+    "cookie",
+    "cookie2",
+    "dpop",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "true-client-ip",
+    "client-ip",
+    "cf-connecting-ip",
+    "host",
+    "content-length",
+    "content-type",  # of the body that was decided, set anew
+    "content-encoding",
+    "accept-encoding",
+    "expect",
+    "max-forwards",
+    "origin",
+    "referer",
+    "user-agent",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-host",
+    "x-rewrite-url",
+    "x-host",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
+    "client-cert",
+    "client-cert-chain",
+    "ssl-client-cert",
+    "x-client-cert",
+    "remit-act-as",
+}
+_REQUEST_BEGINS: Final = ("proxy-", "x-forwarded-", "x-envoy-", "x-ssl-", "x-amzn-oidc-", "sec-", "remit-")
+_RESPONSE: Final = _HOP | {
+    "set-cookie",
+    "set-cookie2",
+    "www-authenticate",
+    "authentication-info",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "content-length",
+    "location",
+    "content-location",
+    "refresh",
+    "alt-svc",
+    "alt-used",
+    "clear-site-data",
+    "strict-transport-security",
+    "public-key-pins",
+    "content-security-policy",
+    "x-content-type-options",
+    "service-worker-allowed",
+    "sourcemap",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
+    "server",
+    "via",
+    "dpop-nonce",
+    "x-accel-redirect",
+    "x-accel-buffering",
+    "x-sendfile",
+    "x-should-retry",
+}
+_RESPONSE_BEGINS: Final = ("access-control-", "proxy-", "cross-origin-", "remit-", "sec-")
+# Should somebody open an answer in a browser, it is nobody's page.
+_OURS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"sandbox; default-src 'none'"),
+)
+
+Raw = Iterable[tuple[bytes, bytes]]
+
+
+def upstream(raw: Raw, *, clashes: Collection[str] = ()) -> list[tuple[str, str]]:
+    """The caller's headers that go upstream, repeated ones as they were.
+
+    Args:
+        raw: As they came.
+        clashes: Names in lower case in whose place the credential stands.
+
+    Raises:
+        Malformed: A header that is not well formed.
+    """
+    pairs = list(raw)
+    nominated = _nominated(value for name, value in pairs if name.lower() == b"connection")
+    found = []
+    for name, value in pairs:
+        if not _NAME.match(name):
+            continue
+        key, text = name.decode("ascii").lower(), value.decode("latin-1").strip(" \t")
+        if key in _REQUEST or key in nominated or key in clashes or key.startswith(_REQUEST_BEGINS):
+            continue
+        if not _VALUE.match(text):
+            raise Malformed("a header holds a control character")
+        found.append((name.decode("ascii"), text))
+    return found
+
+
+def back(raw: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers that go back to the caller, with those of Remit's own."""
+    pairs = list(raw)
+    nominated = _nominated(value.encode("latin-1", "replace") for name, value in pairs if name.lower() == "connection")
+    found = []
+    for name, value in pairs:
+        key = name.lower()
+        if key in _RESPONSE or key in nominated or key.startswith(_RESPONSE_BEGINS):
+            continue
+        try:
+            found.append((key.encode("ascii"), value.encode("utf-8", "surrogateescape")))
+        except UnicodeEncodeError:
+            continue
+    return [*found, *_OURS]
+
+
+def _nominated(values: Iterable[bytes]) -> frozenset[str]:
+    """What `Connection` names is for this hop alone (RFC 9110 section 7.6.1)."""
+    return frozenset(token.strip().lower() for value in values for token in value.decode("latin-1").split(","))

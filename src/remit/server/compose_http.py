@@ -1,0 +1,52 @@
+"""Puts the HTTP gateway together, beside the MCP gateway and over the same pipeline."""
+
+from __future__ import annotations
+
+from remit.enforcement.door import Door
+from remit.enforcement.http import HttpGateway
+from remit.enforcement.http_relay import HttpRelay
+from remit.enforcement.http_upstream import HttpUpstream
+from remit.enforcement.model import Limits
+from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.streams import Streams
+from remit.freezes.model import FreezeKind
+from remit.outbound.model import OutboundFailed
+from remit.outbound.session import Outbound
+from remit.server.ground import Ground
+from remit.vault.client_tokens import ClientTokens
+from remit.vault.injecting import Injector
+
+_MOST = 64 * 1024  # bytes of a token endpoint's answer
+
+
+def http_gateway(
+    ground: Ground, *, door: Door, pipeline: Pipeline, streams: Streams, outbound: Outbound, limits: Limits
+) -> HttpGateway:
+    """The gateway of HTTP servers."""
+
+    def frozen(secret: str) -> bool:
+        return (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
+
+    upstream = HttpUpstream(outbound, injector(ground, outbound), limits, frozen=frozen)
+    return HttpGateway(
+        door=door, pipeline=pipeline, relay=HttpRelay(pipeline, upstream, streams),
+        servers=lambda name: ground.facts.view().server(name), limits=limits,
+    )  # fmt: skip
+
+
+def injector(ground: Ground, outbound: Outbound) -> Injector:
+    """What puts the vault's credentials into requests."""
+
+    async def post(url: str, headers: dict[str, str], form: bytes) -> tuple[int, bytes]:
+        response = await outbound.request("POST", url, headers=headers, data=form)
+        try:
+            body = bytearray()
+            while chunk := await response.some():
+                body += chunk
+                if len(body) > _MOST:
+                    raise OutboundFailed("the token endpoint's answer is too large", sent=True)
+        finally:
+            response.close()
+        return response.status, bytes(body)
+
+    return Injector(ground.vault.opened, ClientTokens(post, ground.clock), ground.clock)

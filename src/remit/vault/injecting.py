@@ -1,0 +1,117 @@
+"""The credential of an HTTP server, put into one outgoing request: by its kind, at the moment of use."""
+
+from __future__ import annotations
+
+import ssl
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from urllib.parse import quote
+
+from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query
+from remit.kernel.clock import Clock
+from remit.keys.secret import Secret
+from remit.vault import certificate, sigv4
+from remit.vault.client_tokens import ClientTokens
+from remit.vault.echo import Scanner, forms
+from remit.vault.model import SecretUnavailable
+from remit.vault.outgoing import Injected, Outgoing
+
+Open = Callable[[str], tuple[Secret, int]]  # a secret's name -> its value and version; raises SecretUnavailable
+
+
+class Injector:
+    """Puts credentials into requests. Belongs to one event loop.
+
+    Args:
+        open_: Opens a secret.
+        tokens: Gets what an authorization server gives for one.
+        clock: For what is signed with a time.
+    """
+
+    def __init__(self, open_: Open, tokens: ClientTokens, clock: Clock) -> None:
+        self._open = open_
+        self._tokens = tokens
+        self._clock = clock
+        self._certificates: dict[str, tuple[int, ssl.SSLContext]] = {}
+
+    async def inject(self, credential: Credential, request: Outgoing) -> Injected:
+        """What `request` gets. What of the caller's is in its place must be left out by whoever sends it.
+
+        Raises:
+            SecretUnavailable: The secret is missing, does not open, or does not fit its place.
+        """
+        secret, version = self._open(credential.secret)
+        match credential:
+            case Injection():
+                value = credential.format.replace("{}", _line(secret, credential.secret))
+                return Injected(headers={credential.header: value}, echo=_echo(secret.reveal()))
+            case Basic():
+                pair = f"{credential.user}:{_line(secret, credential.secret)}".encode()
+                value = f"Basic {b64encode(pair).decode()}"
+                return Injected(headers={"Authorization": value}, echo=_echo(secret.reveal()))
+            case Query():
+                added = f"{quote(credential.name, safe='')}={quote(_line(secret, credential.secret), safe='')}"
+                query = f"{request.query}&{added}" if request.query else added
+                return Injected(query=query, echo=_echo(secret.reveal()))
+            case Mtls():
+                return Injected(certificate=self._certificate(credential, secret, version), echo=Scanner(()))
+            case AwsSigV4():
+                headers = sigv4.signed(
+                    request, secret.reveal(), access_key_id=credential.access_key_id, region=credential.region,
+                    service=credential.service, now=self._clock.now(),
+                )  # fmt: skip
+                signature = headers["Authorization"].rpartition("=")[2]
+                return Injected(headers=headers, echo=_echo(secret.reveal(), signature.encode()))
+            case _:
+                held = await self._tokens.get(credential, secret, version)
+                headers = {"Authorization": f"Bearer {held.value.text()}"}
+                return Injected(headers=headers, echo=_echo(secret.reveal(), held.value.reveal()), token=held)
+
+    def refused(self, credential: Credential, used: Injected) -> bool:
+        """The API did not take it (401): whether the same request with another token is worth a try."""
+        if not isinstance(credential, OauthClient):
+            return False
+        _, version = self._open(credential.secret)
+        return self._tokens.refused(credential, version, used.token)
+
+    def _certificate(self, credential: Mtls, secret: Secret, version: int) -> ssl.SSLContext:
+        known = self._certificates.get(credential.secret)
+        if known is not None and known[0] == version:
+            return known[1]
+        try:
+            made = certificate.context(secret.reveal())
+        except (ValueError, OSError) as error:
+            raise SecretUnavailable(
+                "the server's credential is no client certificate", detail=credential.secret
+            ) from error
+        self._certificates[credential.secret] = (version, made)
+        return made
+
+
+def clashes(credential: Credential | None) -> frozenset[str]:
+    """The headers, in lower case, in which a caller's own word would stand beside the credential, or for it."""
+    match credential:
+        case Injection():
+            return frozenset({credential.header.lower()})
+        case AwsSigV4():
+            return sigv4.OWN
+        case _:
+            return frozenset()
+
+
+def whole_body(credential: Credential | None) -> bool:
+    """Whether it signs the body, which then must be there before the first byte leaves."""
+    return isinstance(credential, AwsSigV4)
+
+
+def _line(secret: Secret, name: str) -> str:
+    """The secret as text that ends no line: a certificate's PEM has line breaks and fits no header (RFC 9110 5.5)."""
+    text = secret.text()
+    if not (text.isascii() and text.isprintable()):
+        raise SecretUnavailable("the server's credential fits no header", detail=name)
+    return text
+
+
+def _echo(*values: bytes) -> Scanner:
+    needles: Iterable[bytes] = (form for value in values for form in forms(value))
+    return Scanner(set(needles))

@@ -1,0 +1,38 @@
+"""An outgoing HTTP request as a credential needs to know it, and what the credential adds to it. Values only."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from remit.vault.echo import Scanner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A request that is about to leave.
+
+    `path` and `query` are encoded as they go over the wire, `query` without its `?`. `body` is whole.
+    """
+
+    method: str
+    host: str  # as the header says it, with a port that is not the scheme's own
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """What goes with the request. Do not log it, do not keep it.
+
+    `echo` looks for what was added in whatever comes back.
+    """
+
+    echo: Scanner
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str | None = None  # in the place of the request's own
+    certificate: ssl.SSLContext | None = None
+    token: object = None  # which token of the authorization server it is, where there is one
