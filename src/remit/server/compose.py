@@ -59,6 +59,7 @@ from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_http import http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
+from remit.server.compose_proxy import forward_proxy
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation
@@ -110,11 +111,13 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
         ground = _ground(settings, base, clock, database, keys)
         gate = _gate(ground, listener)
         tokens = token_service(ground, gate.trusting, gate.consenting)
-        local = LocalSocket(settings.data, tokens, ground.facts.view)
+        local = LocalSocket(
+            settings.data, tokens, ground.facts.view, proxy=None if gate.proxy is None else gate.proxy.local
+        )
         later = Later(lambda: _api(ground, gate))
         app = _front(ground, gate, tokens, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
         database.follow()  # everything is loaded and has subscribed: from here on changes of other nodes are told
-        return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local)
+        return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local, proxy=gate.proxy)
     except BaseException:
         database.close()
         raise
@@ -194,6 +197,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     door = GatewayDoor(ground.base, checker, clock)
     http = http_gateway(ground, door=door, pipeline=pipeline, streams=streams, outbound=outbound, limits=limits)
+    proxy = forward_proxy(ground, checker=checker, pipeline=pipeline, streams=streams, outbound=outbound, gateway=http)
     gateway = Gateway(
         door=door, pipeline=pipeline, relay=relay,
         tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
@@ -222,6 +226,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         checker=checker,
         gateway=gateway,
         http=http,
+        proxy=proxy,
         mandates=mandates,
         points=points,
         confirmed=_confirmed(ground, pipeline),

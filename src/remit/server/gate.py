@@ -17,6 +17,7 @@ from remit.server.http_ready import Health
 from remit.server.later import Later
 from remit.server.life import Life
 from remit.server.policy_watch import PolicyWatch
+from remit.server.proxy import ProxyServer
 from remit.server.reach import Reach
 from remit.server.trusting import Trusting
 from remit.tokens.check import TokenChecker
@@ -37,6 +38,7 @@ class Gate:
     checker: TokenChecker
     gateway: Gateway
     http: HttpGateway
+    proxy: ProxyServer | None
     mandates: Mandates
     points: Points
     confirmed: Acknowledgements

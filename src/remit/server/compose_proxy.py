@@ -1,0 +1,73 @@
+"""Puts the forward proxy together, beside the gateways and over the same pipeline; only where it is switched on."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from remit.attestation.model import Caller
+from remit.catalog.model import Server
+from remit.enforcement.forward_proxy import ForwardProxy
+from remit.enforcement.http import HttpGateway
+from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.placeholder import LABEL, Placeholders
+from remit.enforcement.proxy_door import ProxyDoor
+from remit.enforcement.proxy_intercept import Intercept
+from remit.enforcement.proxy_targets import Targets
+from remit.enforcement.proxy_tunnel import Tunnel
+from remit.enforcement.streams import Streams
+from remit.kernel.names import split_action
+from remit.keys import interception
+from remit.keys.interception import Authority
+from remit.outbound.model import Endpoint
+from remit.outbound.session import Outbound
+from remit.server.compose_identity import nonces_of
+from remit.server.ground import Ground
+from remit.server.local_proxy import LocalProxy
+from remit.server.proxy import ProxyServer
+from remit.tokens.check import TokenChecker
+from remit.tokens.nonce import NonceUse
+
+
+def authority(ground: Ground) -> Authority:
+    """What signs in the place of intercepted servers."""
+    return Authority(ground.keys.derive(interception.LABEL))
+
+
+def forward_proxy(
+    ground: Ground, *, checker: TokenChecker, pipeline: Pipeline, streams: Streams, outbound: Outbound,
+    gateway: HttpGateway,
+) -> ProxyServer | None:  # fmt: skip
+    """The proxy and its listener; None where it is off."""
+    at = ground.settings.proxy
+    if at is None:
+        return None
+    serving = ProxyServer(host=at[0], port=at[1], drain=ground.settings.drain, opened=partial(_own, outbound))
+    targets = Targets(ground.servers, lambda: ground.facts.view().epoch)
+    signer, placeholders = authority(ground), Placeholders(ground.keys.derive(LABEL))
+    nonces = nonces_of(ground)
+
+    def visible(caller: Caller, server: Server) -> bool:
+        actions = ground.policy.shown(ground.facts.view(), caller)
+        return server.observed or any(split_action(action)[0] == server.server for action in actions)
+
+    def nonce() -> str | None:
+        return nonces.current(ground.clock.now()) if nonces.use is NonceUse.BOTH else None
+
+    intercept = Intercept(
+        authority=signer, gateway=gateway, pipeline=pipeline, targets=targets, placeholders=placeholders,
+        protocol=serving.protocol, clock=ground.clock,
+    )  # fmt: skip
+    serving.proxy = ForwardProxy(
+        door=ProxyDoor(ground.base, checker, ground.clock), pipeline=pipeline, targets=targets,
+        tunnel=Tunnel(pipeline=pipeline, streams=streams, dialer=outbound), intercept=intercept, visible=visible,
+        protocol=serving.protocol, nonce=nonce,
+    )  # fmt: skip
+    serving.local = LocalProxy(
+        url=lambda: serving.url, ca=signer.pem, placeholders=placeholders, view=ground.facts.view
+    )
+    return serving
+
+
+def _own(outbound: Outbound, listener: tuple[str, int]) -> None:
+    """The proxy's own listener is nobody's upstream server either."""
+    outbound.refuse = outbound.refuse | {Endpoint(*listener)}
