@@ -10,14 +10,12 @@ from typing import Any, Final
 
 from remit.catalog.injection import Basic, Credential, Injection, Mtls, OauthClient, Query
 from remit.catalog.model import Proxied
-from remit.catalog.operation import MEDIA, PLACES
+from remit.catalog.operation import CONNECT, MEDIA, PLACES
 from remit.kernel.errors import Malformed
-from remit.kernel.names import ToolName
 from remit.people import document
 from remit.people.document import Fields
 
 KEYS: Final = frozenset({"proxy", "ca", "placeholder"})
-CONNECT: Final = ToolName("CONNECT /")  # the one operation of a server that is tunnelled to
 TUNNELLED: Final[tuple[Mapping[str, Any], ...]] = (
     {
         "name": CONNECT,

@@ -73,7 +73,7 @@ def _handshake(octets: bytes) -> bytes | None:
     found, at = bytearray(), 0
     while (size := _record(octets[at : at + _HEAD])) is not None:
         found += octets[at + _HEAD : at + _HEAD + size]
-        if (whole := _message(found)) is not None:
+        if (whole := _message(bytes(found))) is not None:
             return whole
         at += _HEAD + size
         if at > len(octets):

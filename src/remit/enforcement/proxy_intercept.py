@@ -20,7 +20,7 @@ from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.placeholder import Foreign, Placeholders
 from remit.enforcement.proxy_head import Destination, once
 from remit.enforcement.proxy_targets import Targets
-from remit.kernel.clock import SECOND, Clock
+from remit.kernel.clock import DAY, SECOND, Clock
 from remit.kernel.errors import Malformed
 from remit.keys.interception import Authority
 from remit.logs import logger
@@ -122,7 +122,7 @@ class Intercept:
         tls.set_protocol(protocol)  # type: ignore[arg-type]  # it is one in all that is called
         protocol.connection_made(tls)
         # A request that comes after the token's end could only be told so: a client connects anew by itself.
-        protocol.ends_in(max(0, found.caller.expires - self.clock.now()) / SECOND)
+        protocol.ends_in(min(max(0, found.caller.expires - self.clock.now()), DAY) / SECOND)
         for data in holding.came:
             protocol.data_received(data)
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
-from remit.catalog.proxied_spec import CONNECT
+from remit.catalog.operation import CONNECT
 from remit.enforcement import client_hello, http_answers, proxy_answers
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome
 from remit.enforcement.pipeline import Pipeline

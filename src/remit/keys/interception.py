@@ -11,6 +11,7 @@ import os
 import ssl
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -163,7 +164,7 @@ def _alternative(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _only(host: str):  # noqa: ANN202 - what `ssl` calls
+def _only(host: str) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], int | None]:
     def named(_: ssl.SSLObject, name: str | None, __: ssl.SSLContext) -> int | None:
         # What was asked of the proxy is what is asked in here: no server is named that was not decided about.
         return None if name is None or name.lower() == host else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME

@@ -50,7 +50,7 @@ def variables(environ: Mapping[str, str], offered: Offered, *, proxy: str, folde
     for name in _DIRECT:
         found[name] = _LOOPBACK
     found |= dict.fromkeys(_WHOLE, str(whole)) | dict.fromkeys(_ADDED, str(own))
-    return found | offered.placeholders
+    return {**found, **offered.placeholders}
 
 
 def _believed(environ: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -86,13 +86,13 @@ class RemitProxy:
         if status == _ESTABLISHED:
             return Connected(reader, writer, established=True)
         self._take_nonce(head)
-        body = await reader.read(_MOST)  # it ends the connection with its answer
+        body = await reader.read()  # it ends the connection with its answer
         kept = b"\r\n".join(each for each in head.split(b"\r\n") if not each.lower().startswith(_FOR_US))
         return Connected(reader, writer, established=False, status=status, answer=kept + body, body=body)
 
     async def request(
         self, method: str, target: str, given: headers.Headers, body: bytes, tokens: Tokens
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """Send one request for a whole URL; the head of its answer, and then what follows, as h11 reads it.
 
         Raises:
@@ -114,7 +114,7 @@ class RemitProxy:
                 while not isinstance(event := await line.event(), h11.EndOfMessage):
                     yield event
                 yield event
-                return
+                break
             except (OSError, h11.RemoteProtocolError) as error:
                 raise Broken from error
             finally:

@@ -294,4 +294,3 @@ def run_http(scenario: Callable[[Any], Coroutine[Any, Any, None]], *, limits: Li
 
     with blockbuster_ctx(scanned_modules=["remit"]):
         asyncio.run(main())
-
