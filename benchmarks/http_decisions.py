@@ -25,12 +25,12 @@ from benchmarks.decisions import AGENT, PAY, Bench
 from benchmarks.estate import folder
 from benchmarks.report import finish, options, row
 
-from remit.enforcement.authzen_search import Tokens
 from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.points import Points
 from remit.enforcement.questions import Questions
+from remit.enforcement.search_tokens import Tokens
 from remit.enforcement.searching import Searching
 from remit.kernel.errors import NotFound
 from remit.server.evaluation import Evaluation
@@ -57,7 +57,7 @@ def served(bench: Bench, writer: Writer, keeper: Gatekeeper) -> Evaluation:
     points = Points(pipeline=pipeline, questions=questions, header=never, clock=bench.clock, docs="/errors")
     searching = Searching(
         answers=pipeline.answers, own_types=own_types,
-        candidates=Candidates(judges=policy, purposes=questions.purposes), tokens=Tokens(str),
+        candidates=Candidates(judges=policy, purposes=questions.purposes), tokens=Tokens(bytes(32)),
     )  # fmt: skip
     return Evaluation(keeper=keeper, points=points, batches=Batches(points), searching=searching, body_limit=1 << 20)
 

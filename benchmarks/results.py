@@ -24,6 +24,9 @@ HOW = {
     "the same parts together (uvicorn, JSON, one ES256 verification, one cedarpy call, one durable row, aiohttp), and "
     "an aiohttp client with one call in flight; rounds of direct calls, calls through the bare gateway, calls with "
     "DPoP and calls with a plain token take turns.",
+    "http_reverse": "Three processes: a bare ASGI API, `remit up`, and an aiohttp client with 16 kept connections, one "
+    "call in flight on each; rounds of direct calls, calls with DPoP and calls with a plain token take turns. Then 100 "
+    "calls begin each second, direct and with DPoP in turns; added is the difference of a round's 99th percentiles.",
     "freeze": "Four processes: server, `remit up`, an agent that calls without a pause, and an operator; from just "
     "before the last bytes of the freeze request are sent until the agent has read its first refusal (`revoked`), and "
     "the server's ledger is checked for calls that began after the freeze was answered.",

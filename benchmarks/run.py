@@ -23,7 +23,7 @@ from benchmarks import plot, results
 from benchmarks.report import missed
 
 HERE = Path(__file__).parent
-NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "freeze", "streams", "scale",
+NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_reverse", "freeze", "streams", "scale",
          "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
 LONG = ("tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale")  # minutes each; two need npm
 ALL = NAMES + LONG

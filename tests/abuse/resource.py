@@ -37,7 +37,7 @@ class Resource:
         )  # fmt: skip
         door = Door(world.base, world.checker, world.clock)
         self.gateway = Gateway(
-            door=door, pipeline=pipeline, relay=nobody, tools=nobody, resources=nobody, clock=world.clock,
+            door=door, pipeline=pipeline, relay=nobody, tools=nobody, entries=nobody, clock=world.clock,
             limits=Limits(),
         )  # fmt: skip
 

@@ -50,7 +50,9 @@ def test_its_check_is_a_command_there_is_and_shows_what_that_prints(code: str) -
             assert rest[0] in command.commands, (noun, rest[0])
 
 
-@pytest.mark.parametrize("code", sorted(set(STATUS) - {"method_not_allowed", "misdirected", "unexpected"}))
+@pytest.mark.parametrize(
+    "code", sorted(set(STATUS) - {"method_not_allowed", "misdirected", "not_implemented", "unexpected"})
+)
 def test_an_errors_page_says_its_status_and_exit_code(code: str) -> None:
     said = parts(code)[PARTS[0]]
     assert f"HTTP {STATUS[code]}." in said
@@ -63,7 +65,13 @@ def test_every_exit_code_is_told_with_the_codes_that_lead_to_it(exit_code: Exit)
     assert str(exit_code.value) in rows
     for code in ("approval_required", "enforcement_unavailable"):
         assert (f"`{code}`" in rows[str(exit_code.value)]) == (for_denial(code) is exit_code)
-    for code in STATUS.keys() - {"method_not_allowed", "misdirected", "unexpected", "session_unknown"}:
+    for code in STATUS.keys() - {
+        "method_not_allowed",
+        "misdirected",
+        "not_implemented",
+        "unexpected",
+        "session_unknown",
+    }:
         assert (f"`{code}`" in rows[str(exit_code.value)]) == (for_error(code) is exit_code)
 
 

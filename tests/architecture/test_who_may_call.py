@@ -33,13 +33,26 @@ SERVICES = {
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
     # The value of a secret: the keyfile's key, the root key, an upstream credential.
-    "reveal": {"keys.derive", "keys.keyfile", "keys.passphrase", "keys.service", "vault.model", "vault.service"},
+    "reveal": {
+        "keys.derive",
+        "keys.keyfile",
+        "keys.passphrase",
+        "keys.service",
+        "vault.injecting",
+        "vault.model",
+        "vault.service",
+    },
+    # A secret as it is, for what puts it into a request to an API.
+    "lend": {"server.compose_http"},
+    "inject": {"enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
         "audit.contents",
         "audit.log",
         "audit.opened",
         "audit.seal",
+        "enforcement.search_tokens",  # a page's token of its own making, under a key for nothing else
+        "enforcement.states",
         "keys.offline",
         "keys.service",
         "keys.signing",
@@ -112,7 +125,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "policy.widen_search",
         "policy.remedied",
     },
-    "admit": {"enforcement.mcp", "enforcement.points"},
+    "admit": {"enforcement.asks", "enforcement.http", "enforcement.mcp", "enforcement.points"},
     "submit_async": {
         "enforcement.answers",
         "enforcement.doorstep",
@@ -132,6 +145,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "outbound.fetch",
         "server.compose",
         "server.compose_governance",
+        "server.compose_http",
         "server.consenting",
         "server.life",
         "server.notifying",

@@ -381,6 +381,13 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     # what is decided and shown
     Requirement("gateway:unknown-method", "An unknown method is -32601, recorded and not forwarded.", "design: codes"),
     Requirement("gateway:every-method", "Every method that is no tool call is an action of its own.", "design: words"),
+    Requirement("gateway:request-state", "A state is good for its agent, tool and arguments.", _MODERN),
+    Requirement(
+        "gateway:task-owner",
+        "A task is its agent's; to others it does not exist.",
+        _HANDSHAKE.format("utilities/tasks"),
+    ),
+    Requirement("gateway:subscriptions", "A subscription tells what was asked for and granted.", _MODERN),
     Requirement("gateway:session", "A session is good for the agent and key that opened it, else 404.", _PRACTICES),
     Requirement("gateway:hidden", "What may not be seen answers like what does not exist.", "design: invariant 9"),
     Requirement("gateway:list-filter", "A list shows what the agent's boundaries name.", "design: invariant 9"),

@@ -52,7 +52,7 @@ def tree(root: Path, server: str, url: str, actions: Sequence[Any]) -> Path:
         "purposes": {
             "purpose": "work",
             "statement": "Do what the test does",
-            "actions": [f"{server}/*"],
+            "actions": [f"{server}/*", f"{server}:*"],
             "data_classes": ["public"],
             "not_after": "2029-12-31",
         },

@@ -39,14 +39,6 @@ FOLDER = re.compile(r"server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
 # The SDK has no tasks extension: of these scenarios, some checks fail at the server itself.
 TASKS = "tasks-"
 
-PROMPTS = "prompts/* is not relayed yet: no boundary can grant it"
-RESOURCES = (
-    "a server's resources are not relayed yet: no boundary can grant them, and what is there looks like what is not"
-)
-COMPLETION = "completion/complete is not relayed yet: no boundary can grant it"
-LOGGING = "logging/setLevel is not relayed yet: no boundary can grant it"
-SUBSCRIPTIONS = "subscriptions/listen is not relayed yet: no boundary can grant it"
-ASKS = "by design: a server asks the agent nothing (sampling, elicitation, roots), as no boundary grants that"
 OWN_LIST = "by design: Remit answers tools/list itself, always as one JSON body"
 RESUMING = "streams are not resumable through Remit yet: event ids are the server's own and are not passed on"
 TASK_HINT = "by design: a parameter of tools/call that no decision covers is refused, where a server would ignore it"
@@ -54,58 +46,10 @@ TASK_HINT = "by design: a parameter of tools/call that no decision covers is ref
 # By scenario, or by `scenario:check` where the rest of the scenario comes to the same.
 DIFFERENT: Mapping[str, Mapping[str, str]] = {
     LEGACY: {
-        "completion-complete": COMPLETION,
-        "elicitation-sep1034-defaults": ASKS,
-        "elicitation-sep1330-enums": ASKS,
-        "logging-set-level": LOGGING,
-        "prompts-get-embedded-resource": PROMPTS,
-        "prompts-get-simple": PROMPTS,
-        "prompts-get-with-args": PROMPTS,
-        "prompts-get-with-image": PROMPTS,
-        "prompts-list": PROMPTS,
-        "resources-read-binary": RESOURCES,
-        "resources-read-text": RESOURCES,
-        "resources-subscribe": RESOURCES,
-        "resources-templates-read": RESOURCES,
-        "resources-unsubscribe": RESOURCES,
         "server-sse-multiple-streams:server-sse-streams-functional": OWN_LIST,
         "server-sse-polling": RESUMING,
-        "tools-call-elicitation": ASKS,
-        "tools-call-sampling": ASKS,
-        "tools-call-with-logging": LOGGING,
     },
     MODERN: {
-        "caching:sep-2549-prompts-list-caching-hints": PROMPTS,
-        "caching:sep-2549-resources-templates-list-caching-hints": RESOURCES,
-        "completion-complete": COMPLETION,
-        "input-required-result-basic-elicitation": ASKS,
-        "input-required-result-basic-list-roots": ASKS,
-        "input-required-result-basic-sampling": ASKS,
-        "input-required-result-capability-check": ASKS,
-        "input-required-result-ignore-extra-params": ASKS,
-        "input-required-result-missing-input-response": ASKS,
-        "input-required-result-multi-round": ASKS,
-        "input-required-result-multiple-input-requests": ASKS,
-        "input-required-result-non-tool-request": PROMPTS,
-        "input-required-result-request-state": ASKS,
-        "input-required-result-result-type": ASKS,
-        "input-required-result-tampered-state": ASKS,
-        "prompts-get-embedded-resource": PROMPTS,
-        "prompts-get-simple": PROMPTS,
-        "prompts-get-with-args": PROMPTS,
-        "prompts-get-with-image": PROMPTS,
-        "prompts-list": PROMPTS,
-        "resources-read-binary": RESOURCES,
-        "resources-read-text": RESOURCES,
-        "resources-templates-read": RESOURCES,
-        "sep-2164-resource-not-found:sep-2164-data-uri": RESOURCES,
-        "sep-2164-resource-not-found:sep-2164-error-code": RESOURCES,
-        "server-stateless:sep-2575-http-server-no-independent-requests-on-stream": ASKS,
-        "server-stateless:sep-2575-server-declares-prompts-in-discover": PROMPTS,
-        "server-stateless:sep-2575-server-sends-prompts-list-changed-on-subscription": SUBSCRIPTIONS,
-        "server-stateless:sep-2575-server-sends-subscription-ack": SUBSCRIPTIONS,
-        "server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription": SUBSCRIPTIONS,
-        "server-stateless:sep-2575-server-tags-subscription-id": SUBSCRIPTIONS,
         "tasks-dispatch-and-envelope:sep-2663-legacy-task-param-ignored": TASK_HINT,
     },
 }
@@ -163,7 +107,7 @@ def suite(request: pytest.FixtureRequest) -> list[str]:
 def place(home: Home, suite: list[str], tmp_path: Path) -> Iterator[Place]:
     command = [sys.executable, str(Path(__file__).with_name("conformance_server.py"))]
     with peers.upstream(command, os.environ, tmp_path / "server.log") as url, home.up("--dev"):
-        files = peers.tree(tmp_path / "files", SERVER, url, ["*"])
+        files = peers.tree(tmp_path / "files", SERVER, url, ["*", {"action": f"{SERVER}:*"}])
         for path in (files / "agents").iterdir():
             agent: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             agent["attest"] = [{"local_process": {"uid": os.geteuid()}}]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mcp_types as types
 import pytest
 from mcp import Client
 from tests.e2e.peers import Peer, behind, plainly, upstream
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 EVERYTHING = "@modelcontextprotocol/server-everything@2026.8.31"
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 GRANTED = ["echo", "get-sum", "get-structured-content", "get-tiny-image", "trigger-long-running-operation"]
+METHODS = [{"action": f"everything:{name}"} for name in ("resources/*", "prompts/*", "completion/complete")]
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("echo", {"message": "grüße \N{ROCKET}"}),
     ("get-sum", {"a": 2, "b": 40.5}),
@@ -53,7 +55,7 @@ def peer(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator
     command = ["node", "--require", str(shim), str(package / "dist" / "index.js"), "streamableHttp"]
     environ = {"PATH": os.environ["PATH"], "PORT": "0", "LEDGER": str(tmp_path / "ledger")}
     with upstream(command, environ, tmp_path / "server.log") as url, home.up("--dev", "--refresh", "1h") as up:
-        yield behind(home, up, tmp_path / "files", "everything", url, GRANTED)
+        yield behind(home, up, tmp_path / "files", "everything", url, [*GRANTED, *METHODS])
 
 
 def arrived(tmp_path: Path) -> list[str]:
@@ -103,6 +105,38 @@ def test_it_is_seen_as_it_is_itself(peer: Peer, tmp_path: Path, mode: str) -> No
     asyncio.run(scenario())
 
 
+async def beside_tools(client: Client) -> dict[str, Any]:
+    """What a server has beside tools."""
+    resources = [plainly(each) for each in (await client.list_resources()).resources]
+    templates = [plainly(each) for each in (await client.list_resource_templates()).resource_templates]
+    prompts = [plainly(each) for each in (await client.list_prompts()).prompts]
+    ref = types.PromptReference(name="completable-prompt")
+    first = next(each["uri"] for each in resources if not each["uri"].startswith("remit:"))
+    return {
+        "resources": [each for each in resources if not each["uri"].startswith("remit:")],
+        "templates": templates,
+        "read": plainly(await client.read_resource(first)),
+        "prompts": prompts,
+        "prompt": plainly(await client.get_prompt("args-prompt", {"city": "Lyon"})),
+        "completed": plainly(await client.complete(ref, {"name": "department", "value": "E"})),
+    }
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_what_it_has_beside_tools_is_the_same_where_it_is_granted(peer: Peer, mode: str) -> None:
+    async def scenario() -> None:
+        async with peer.client(mode, direct=True) as client:
+            expected = await beside_tools(client)
+        async with peer.client(mode, direct=False) as client:
+            assert await beside_tools(client) == expected
+            with pytest.raises(Exception, match="logging/setLevel"):
+                await client.set_logging_level("debug")
+        assert expected["resources"]
+        assert expected["completed"]["completion"]["values"]
+
+    asyncio.run(scenario())
+
+
 def test_an_era_it_does_not_speak_fails_as_it_does_itself(peer: Peer, tmp_path: Path) -> None:
     async def failure(*, direct: bool) -> str:
         try:
@@ -136,3 +170,27 @@ def test_the_inspector_lists_with_a_token_in_a_header(
     assert done.returncode == 0, done.stderr
     assert sorted(tool["name"] for tool in json.loads(done.stdout)["tools"]) == sorted(GRANTED)
     assert run().returncode != 0, "without a token it sees nothing"
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "expected"),
+    [
+        ("tools/call", ["--tool-name", "echo", "--tool-arg", "message=hi"], "Echo: hi"),
+        ("resources/list", [], "remit://mandate"),
+        ("prompts/list", [], "args-prompt"),
+    ],
+)
+def test_the_inspector_asks(
+    peer: Peer, home: Home, request: pytest.FixtureRequest, tmp_path: Path, method: str, more: list[str], expected: str
+) -> None:
+    assert request.config.cache is not None
+    inspector = installed(INSPECTOR, request.config.cache) / ".bin" / "mcp-inspector"
+    url = f"{peer.gateway}/servers/everything/mcp"
+    command = [str(inspector), "--cli", url, "--transport", "http", "--method", method, *more]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home.path)}
+    done = subprocess.run(
+        [*command, "--header", f"Authorization: Bearer {peer.plain_token()}"],
+        env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout

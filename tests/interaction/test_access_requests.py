@@ -172,6 +172,14 @@ def test_only_the_agent_and_who_asked_see_a_task(wire: Wire) -> None:
     assert wire.send("POST", f"{PATH}/{name}/cancel", by="Bearer rmp_edge").status_code == 200
 
 
+def test_another_s_task_looks_like_none_byte_for_byte(wire: Wire) -> None:
+    name, none = wire.send(body=wire.body(), by="Bearer rmp_edge").json()["task"]["id"], f"arq_{'0' * 26}"
+    for by in ("DPoP a.other-bot", "Bearer rmp_other"):
+        for method, end in (("GET", ""), ("POST", "/cancel")):
+            its, no = (wire.send(method, f"{PATH}/{each}{end}", by=by) for each in (name, none))
+            assert (its.status_code, its.content, its.headers) == (404, no.content, no.headers)
+
+
 @pytest.mark.parametrize("by", ["", "Bearer x", "Bearer a.nobody", "DPoP a.nobody", "Basic eA=="])
 def test_without_a_token_there_is_nothing(wire: Wire, by: str) -> None:
     for method, path in (("POST", PATH), ("GET", f"{PATH}/arq_{'0' * 26}")):

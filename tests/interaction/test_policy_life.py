@@ -18,6 +18,9 @@ from remit.policy.files import PolicyFiles
 from remit.policy.observing import Observing
 from remit.policy.rules import Rules
 from remit.policy.sql import load_all
+from remit.server.door import Ask
+from remit.server.http_policies import Policies
+from remit.server.operators import Authority, Operator, Role
 from remit.server.policy_life import PolicyLife
 from remit.server.policy_watch import PolicyWatch
 
@@ -127,6 +130,22 @@ def test_what_only_forbids_more_comes_into_force_by_one_word() -> None:
     version = world.life.observe({"base.cedar": SMALL + LISTS}, by=ANN)["version"]
     assert not world.life.enforce(version, by=ANN, counts=False)["waits"]
     assert world.call("list_invoices") == {"forbidden_by_policy"}
+
+
+def test_a_word_that_does_not_count_is_neither_the_first_nor_the_second() -> None:
+    """Attack: whoever holds the admin token makes a second person's token and seconds their own word with it."""
+    world = LifeWorld()
+    world.apply(base=FORBID)
+    version = world.life.observe({"base.cedar": SMALL}, by=ANN)["version"]
+    assert world.life.enforce(version, by=BOB, counts=False)["waits"]
+    assert world.life.enforce(version, by=ANN, counts=True)["waits"]
+    assert world.life.enforce(version, by=BOB, counts=False)["waits"]
+    assert world.stored() == {"base.cedar": FORBID}
+    assert not world.life.enforce(version, by=BOB, counts=True)["waits"]
+    assert not world.life.rollback(by=ANN, counts=False)["waits"]  # that only forbids more
+    assert world.life.rollback(by=ANN, counts=True)["waits"]
+    assert world.life.rollback(by=BOB, counts=False)["waits"]
+    assert world.stored() == {"base.cedar": FORBID}
 
 
 def test_what_another_thread_asks_meanwhile_is_no_answer_here() -> None:
@@ -278,3 +297,25 @@ def test_a_forbid_does_not_come_to_hang_on_a_tier_by_one_word() -> None:
     version = world.life.observe({"base.cedar": TIER}, by=ANN)["version"]
     assert world.life.enforce(version, by=ANN, counts=True)["waits"]
     assert world.stored() == {"base.cedar": FORBID}
+
+
+def test_which_decisions_would_flip_is_told_to_whoever_may_read_decisions() -> None:
+    """Everybody may look at policies; what agents did, and when, is not everybody's to read."""
+    world = LifeWorld()
+    world.apply(base=SMALL)
+    world.life.observe({"base.cedar": SMALL + LISTS + OVERFLOWS}, by=ANN)
+    world.call("list_invoices")
+    authority = Authority.shipped()
+    door = Policies(view=world.facts.view, life=world.life, clock=world.rig.clock, authority=authority)
+
+    def told(role: Role) -> tuple[int, int, bool]:
+        found = door.flips(Ask(operator=Operator(person="pat", roles=frozenset({role})), path={}))
+        examples = [*found["broken_examples"], *(each for row in found["policies"] for each in row["examples"])]
+        return found["flips"], found["broken"], bool(examples)
+
+    whole = told(Role.AUDITOR)
+    assert whole[2]
+    for role in (Role.VIEWER, Role.OWNER, Role.REVIEWER):
+        assert told(role) == (*whole[:2], False)
+    for role in (Role.OPERATOR, Role.SECURITY, Role.ADMIN):
+        assert told(role) == whole

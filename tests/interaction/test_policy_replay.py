@@ -26,6 +26,7 @@ from remit.policy.cedar import CedarEngine
 from remit.policy.compiled import CompiledEngine
 from remit.policy.decide import decide
 from remit.policy.model import Answer, Call, Proposal
+from remit.policy.record import answer_fields
 from remit.policy.simulate import Part, Range, part_from, report
 from remit.policy.view import View
 from remit.server import http_simulate, simulating, state
@@ -228,6 +229,19 @@ def test_what_does_not_come_out_as_it_was_recorded_is_told(world: ReplayWorld, m
     ]
     given = ["--data", str(world.folder), "--keyfile", str(world.opens.path), "--processes", "1"]
     assert CliRunner().invoke(app, ["policy", "simulate", *given], standalone_mode=False).return_value == 8
+
+
+@pytest.mark.parametrize("name", ["code", "step", "policy", "boundary", "boundary_version", "break_glass", "approval"])
+def test_what_was_recorded_beside_what_comes_out_is_told(
+    world: ReplayWorld, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Attack: a server that somebody altered says of an allow that a person approved it. Nobody did."""
+    action = "payments/delete_payee" if name.startswith("boundary") else "payments/list_invoices"
+    with monkeypatch.context() as altered:
+        altered.setattr("remit.policy.record.answer_fields", lambda *said: {**answer_fields(*said), name: "x"})
+        world.call(action)
+    (found,) = world.simulate()["differs"]
+    assert found["how"] == f"{name} was 'x', and comes out as None"
 
 
 def test_another_engine_proves_nothing(world: ReplayWorld, monkeypatch: pytest.MonkeyPatch) -> None:

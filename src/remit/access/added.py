@@ -17,10 +17,11 @@ from remit.access.model import BoundaryState, Rule
 from remit.access.weight import weight
 from remit.access.widen import rule_widens, widenings
 from remit.agents.model import Agent
+from remit.catalog.methods import target
 from remit.catalog.model import Tier
 from remit.kernel.clock import Instant, rfc3339
 from remit.kernel.errors import Conflict
-from remit.kernel.names import ActionName, ToolName, split_action
+from remit.kernel.names import ActionName, split_action
 
 TierOf = Callable[[ActionName], Tier]
 
@@ -140,9 +141,8 @@ def tiers(find: FindServer) -> TierOf:
     """The tiers of a catalog; what it does not know is high."""
 
     def tier(action: ActionName) -> Tier:
-        name, tool, is_tool = split_action(action)
-        server = find(name)
-        known = None if server is None or not is_tool else server.tools.get(ToolName(tool))
+        server = find(split_action(action)[0])
+        known = None if server is None else target(server, action)
         return Tier.HIGH if known is None else known.tier
 
     return tier

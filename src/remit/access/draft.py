@@ -9,7 +9,7 @@ from decimal import Decimal
 from remit.access.conditions import Conditions
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Rate, Rule
 from remit.kernel.clock import Instant, Micros
-from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName
+from remit.kernel.names import ActionName, AgentName, BoundaryName, OwnerName, PurposeName, split_action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,11 @@ class Clause:
     def exact(self) -> bool:
         """Whether it names one action."""
         return "*" not in self.pattern
+
+    @property
+    def of_methods(self) -> bool:
+        """Whether it is about methods of a server (`server:method`), and not about its tools."""
+        return not split_action(self.pattern)[2]
 
     def rule(self, action: ActionName) -> Rule:
         """The rule for one pinned action."""

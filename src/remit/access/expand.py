@@ -9,9 +9,10 @@ from remit.access.draft import Clause, Draft
 from remit.access.fit import comparable, misfits
 from remit.access.model import Rule
 from remit.access.needs import circle
-from remit.catalog.model import PinState, Server, Tool
+from remit.catalog.methods import METHODS
+from remit.catalog.model import Kind, PinState, Server, Tool
 from remit.catalog.pattern import matches
-from remit.kernel.names import ActionName, ServerName, ToolName, split_action, tool_action
+from remit.kernel.names import ActionName, ServerName, ToolName, method_action, split_action, tool_action
 from remit.people.document import Problem
 
 FindServer = Callable[[ServerName], Server | None]
@@ -52,8 +53,9 @@ def expand(draft: Draft, find: FindServer, *, keep: Collection[ActionName] = ())
             problems.append(Problem(f"allow.{at}.action", f"there is no server {name}"))
             continue
         found = [(action, tool) for action, tool in _named(clause, server) if _listed(tool, action, keep)]
-        if server.tools and not found:
-            problems.append(Problem(f"allow.{at}.action", f"the server {name} has no tool for {clause.pattern}"))
+        if (server.tools or clause.of_methods) and not found:
+            what = "method" if clause.of_methods else "tool"
+            problems.append(Problem(f"allow.{at}.action", f"the server {name} has no {what} for {clause.pattern}"))
         for action, tool in found:
             other = taken.setdefault(action, at)
             if other == at:
@@ -66,7 +68,9 @@ def expand(draft: Draft, find: FindServer, *, keep: Collection[ActionName] = ())
                 problems.append(Problem(f"allow.{at}.action", f"{action} is matched by allow.{other} as well"))
     beside = {name: find(name) for name in sorted(_earlier(draft) - catalog.keys())}
     known = {**catalog, **beside}.items()
-    waiting = tuple(name for name, server in known if server is not None and not _pinned(server))
+    # What only methods are granted on needs no tool to be pinned.
+    bare = catalog.keys() - {split_action(clause.pattern)[0] for clause in draft.allow if not clause.of_methods}
+    waiting = tuple(name for name, server in known if server is not None and not (_pinned(server) or name in bare))
     if not (problems or waiting):
         problems += [*_needs(draft, rules, unreviewed), *_steps(draft, find)]
     return Expansion(
@@ -122,8 +126,11 @@ def _tool(action: ActionName, find: FindServer) -> Tool | None:
 
 
 def _named(clause: Clause, server: Server) -> Iterator[tuple[ActionName, Tool]]:
-    for name, tool in server.tools.items():
-        action = tool_action(server.server, name)
+    if clause.of_methods and server.kind is Kind.HTTP:
+        return  # MCP's methods are none of an API's
+    action_of = method_action if clause.of_methods else tool_action
+    for name, tool in (METHODS if clause.of_methods else server.tools).items():
+        action = action_of(server.server, name)
         if action == clause.pattern if clause.exact else matches(clause.pattern, action):
             yield action, tool
 

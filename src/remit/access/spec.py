@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from remit.access import conditions_document
 from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate
+from remit.catalog.methods import grantable
 from remit.kernel.clock import DAY, Micros
 from remit.kernel.errors import ConfigInvalid, Malformed
 from remit.kernel.names import (
@@ -24,7 +25,7 @@ from remit.kernel.names import (
     well_formed_tool,
 )
 from remit.people import document
-from remit.people.document import Fields, Problem, SpecInvalid, unavailable
+from remit.people.document import Fields, Problem, SpecInvalid
 
 T = TypeVar("T")
 _Approval = tuple[tuple[tuple[str, Decimal], ...], tuple[str, ...], int]  # above, by, quorum
@@ -126,6 +127,8 @@ def _clause(value: object) -> Clause:
     limits = fields.maybe("limits", _limits, {}) or {}
     windows = fields.maybe("windows", conditions_document.windows, ())
     sequence = fields.maybe("sequence", conditions_document.sequence, {})
+    if pattern is not None and not split_action(pattern)[2] and fields.has("approval"):
+        fields.problem("approval", "is for tools: nobody is asked about a single call of a method")
     above, by, quorum = fields.maybe("approval", _approval, _NO_APPROVAL) or _NO_APPROVAL
     first_use = fields.maybe("first_use", document.choice("auto"), None)
     ttl = fields.maybe("ttl", document.duration(most=_LONGEST_TTL), None)
@@ -149,8 +152,9 @@ def _clause(value: object) -> Clause:
 
 
 def _action(value: object) -> str:
-    """`server/tool` or `server:METHOD /template`; what follows the server may have `*`, the server may not: which host
-    a boundary reaches is never a pattern.
+    """`server/tool`, `server:method`, or `server:METHOD /template`.
+
+    What follows the server may have `*`, the server may not: which host a boundary reaches is never a pattern.
     """
     if not isinstance(value, str) or not well_formed_action(value):
         raise Malformed("an action is server/tool")
@@ -159,7 +163,9 @@ def _action(value: object) -> str:
         raise Malformed("the server in an action is an exact name")
     check_name(server, what="the server in an action")
     if not is_tool:
-        raise unavailable("granting another method than a tool's call")
+        if "*" not in tool and not grantable(tool):
+            raise Malformed(f"no boundary grants the method {tool[:80]}: it passes anyway, or is none of MCP's")
+        return value
     # A pattern over operations may have `*` in the method and the path; what it matches is well formed.
     if not (well_formed_tool(tool) or well_formed_operation(tool) or (" " in tool and "*" in tool)):
         raise Malformed("the tool in an action is not well formed")

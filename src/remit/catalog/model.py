@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from remit.catalog.injection import Credential
+from remit.catalog.injection import Credential, OauthClient
 from remit.catalog.labels import Labels
 from remit.catalog.url import endpoint
 from remit.kernel.errors import Malformed
@@ -110,3 +110,11 @@ class Server:
         except Malformed:
             return self.url
         return f"{host}:{port}"
+
+    @property
+    def secret_host(self) -> str:
+        """The exact `host:port` that its secret is sent to: of an authorization server, where it has one."""
+        if isinstance(self.credential, OauthClient):
+            host, port = endpoint(self.credential.token_url)
+            return f"{host}:{port}"
+        return self.host

@@ -46,6 +46,7 @@ class Reader:
         self._root, self._at = root, at
         self._defs: dict[str, Any] = {}
         self._left = _MAX_NODES
+        self._within: list[str] = []  # the references that are being read in place
 
     def problem(self, message: str) -> SpecInvalid:
         """What is wrong, as an error to raise."""
@@ -77,12 +78,16 @@ class Reader:
         if self._left < 0:
             raise self.problem("its schemas are too large")
         reference = value.get("$ref") if isinstance(value, dict) else None
-        if isinstance(reference, str) and depth >= _MAX_DEPTH:
+        if not isinstance(reference, str):
+            return self._converted(value, depth) if isinstance(value, dict) else _of_boolean(value)
+        if reference in self._within or depth >= _MAX_DEPTH or self._left < _MAX_NODES // 2:
             return self._defined(reference, value)
         found = self.resolved(value)
-        if not isinstance(found, dict):
-            return {} if found is not False else {"not": {}}
-        return self._converted(found, depth + (reference is not None))
+        self._within.append(reference)
+        try:
+            return self._converted(found, depth + 1) if isinstance(found, dict) else _of_boolean(found)
+        finally:
+            self._within.pop()
 
     def fields(self, value: object) -> Body:
         """The members of a JSON body: those of an object, of all parts of an `allOf`, of any of other combinations."""
@@ -130,16 +135,16 @@ class Reader:
                 found[word] = said if isinstance(said, bool) else self.schema(said, depth)
         for word in _COMBINED:
             if parts := _list(schema.get(word)):
-                found[word] = [self._kept(each) for each in parts]
+                found[word] = [self._kept(each, depth) for each in parts]
         if schema.get("nullable") is True and isinstance(kind := found.get("type"), str):  # 3.0's word
             found["type"] = [kind, "null"]
             if isinstance(found.get("enum"), list) and None not in found["enum"]:
                 found["enum"] = [*found["enum"], None]
         return found
 
-    def _kept(self, value: object) -> dict[str, Any]:
+    def _kept(self, value: object, depth: int) -> dict[str, Any]:
         reference = value.get("$ref") if isinstance(value, dict) else None
-        return self.schema(value) if reference is None else self._defined(reference, value)
+        return self.schema(value, depth) if reference is None else self._defined(reference, value)
 
     def _defined(self, reference: str, value: object) -> dict[str, Any]:
         name = reference.removeprefix(_PREFIX).replace("/", ".").replace("~", ".")
@@ -161,6 +166,10 @@ def _old_bounds(schema: dict[str, Any]) -> None:
             del schema[exclusive]
             if said and bound in schema:
                 schema[exclusive] = schema.pop(bound)
+
+
+def _of_boolean(value: object) -> dict[str, Any]:
+    return {"not": {}} if value is False else {}
 
 
 def _list(value: object) -> list[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from remit.catalog import changes
 from remit.catalog.disguise import visible
 from remit.catalog.model import PinState, Server, Tool
 from remit.catalog.observe import HELD, approved_set, seen_pin
@@ -26,11 +27,14 @@ class Waiting:
     held: tuple[str, ...]  # why a person must look closely
     approvable: bool
     parts: Mapping[str, tuple[Any, Any]]  # RFC 6901 path -> (approved, seen), hidden characters written out
+    changes: tuple[str, ...] = ()  # the same in words, where it was approved before
+    renamed_from: str | None = None  # the tool that it was before
+    shadows: tuple[str, ...] = ()  # tools of other servers with its name, or one that looks like it
 
 
-def waiting(server: Server) -> list[Waiting]:
-    """Every tool that is not as it was approved."""
-    return [_waiting(tool) for tool in server.tools.values() if tool.state is not PinState.APPROVED]
+def waiting(server: Server, others: Collection[Server] = ()) -> list[Waiting]:
+    """Every tool that is not as it was approved. `others`: the servers whose tools it may be taken for."""
+    return [_waiting(server, tool, others) for tool in server.tools.values() if tool.state is not PinState.APPROVED]
 
 
 def accept(server: Server, pins: Mapping[str, str] | None = None) -> Server:
@@ -68,10 +72,11 @@ def shown_name(tool: Tool) -> str:
     return str(visible(tool.name))
 
 
-def _waiting(tool: Tool) -> Waiting:
+def _waiting(server: Server, tool: Tool, others: Collection[Server]) -> Waiting:
     gone = tool.state is PinState.GONE
     current = {} if gone else dict(tool.seen or tool.definition)
     approved = pinned(tool.definition) if tool.pin else {}
+    renamed = changes.renamed_from(server, tool)
     pin = "" if gone else seen_pin(current)
     return Waiting(
         tool=shown_name(tool),
@@ -81,6 +86,9 @@ def _waiting(tool: Tool) -> Waiting:
         held=tuple(current.get(HELD, ())),
         approvable=gone or pin != "",
         parts={path: (visible(old), visible(new)) for path, old, new in _differences("", approved, pinned(current))},
+        changes=tuple(changes.told(approved, pinned(current))) if tool.state is PinState.CHANGED else (),
+        renamed_from=None if renamed is None else str(visible(renamed)),
+        shadows=tuple(changes.shadowed(server, tool, others)) if not gone else (),
     )
 
 

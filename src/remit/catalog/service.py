@@ -94,7 +94,7 @@ class CatalogService:
         Raises:
             NotFound: There is no such server.
         """
-        return rules.waiting(self.server(name))
+        return rules.waiting(self.server(name), self.servers())
 
     def approve(self, name: str, *, by: Actor, pins: Mapping[str, str] | None = None) -> Server:
         """Approve what was seen: all of it, or what `pins` (tool to `seen_pin`) says the person looked at.
@@ -140,7 +140,7 @@ def _sent(server: Server | None) -> dict[str, Any]:
     """Which secret goes where, in clear: the log says where a credential was pointed at."""
     if server is None:
         return {}
-    return {"host": server.host, "secret": None if server.credential is None else server.credential.secret}
+    return {"host": server.secret_host, "secret": None if server.credential is None else server.credential.secret}
 
 
 def _found(connection: Any, name: str) -> Server:  # noqa: ANN401 - a Connection

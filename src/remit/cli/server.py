@@ -79,6 +79,16 @@ def review(
 
 def _change(row: dict[str, Any]) -> None:
     data_text(f"{row['tool']}  {row['state']}", style="bold")
+    if row.get("renamed_from"):
+        data_text(f"  renamed: {row['renamed_from']} is gone, and has the same schemas", style="yellow")
+    for other in row.get("shadows", ()):
+        data_text(f"  shadows: {other} has this name, or one that looks like it", style="yellow")
+    for reason in row.get("held", ()):
+        data_text(f"  held: {reason}", style="yellow")
+    for line in row.get("changes", ()):
+        data_text(f"  {line}")
+    if row.get("changes"):
+        return
     for part, (before, after) in row.get("parts", {}).items():
         if before is not None:
             data_text(f"  - {part}: {before}", style="red")

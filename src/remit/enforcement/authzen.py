@@ -30,6 +30,7 @@ from remit.kernel.names import (
 )
 from remit.policy.denial import undecided as nothing_decided
 from remit.policy.denial import violation_body
+from remit.policy.methods import bounded
 from remit.policy.model import Answer, Call, Code, Denial
 
 AGENT: Final = "agent"
@@ -149,7 +150,7 @@ def call(asked: Question, *, id: DecisionId, point: Point, purposes: Sequence[Pu
         server=ServerName(server),
         action=ActionName(asked.action),
         tool=ToolName(name) if is_tool else None,
-        arguments=(asked.arguments or {}) if is_tool else None,
+        arguments=(asked.arguments or {}) if bounded(name, is_tool=is_tool) else None,
         approval=asked.approval,
     )
 

@@ -32,6 +32,8 @@ METHODS: Final[Mapping[str, frozenset[str]]] = {
     "tasks/update": frozenset({_TASK}),  # not in the profile
 }
 RESOURCES: Final = frozenset({_SERVER, _TOOL, _RESOURCE, _PROMPT, _TASK})
+# Which argument of a method (`catalog/methods.py`) its resource is.
+_ARGUMENT: Final[Mapping[str, str]] = {_RESOURCE: "uri", _PROMPT: "name", _TASK: "taskId"}
 _AGGREGATED: Final = "___"
 
 
@@ -68,7 +70,18 @@ def translated(asked: Question, *, seen: Collection[str], base: str) -> Question
         return None
     server = action.partition("/" if asked.action == CALL else ":")[0]
     found = replace(asked, subject=(AGENT, agent_of(asked)), action=action, resource=(SERVER, server))
-    return with_arguments(found)
+    return _about(with_arguments(found), asked.action, asked.resource)
+
+
+def _about(found: Question, method: str, resource: tuple[str, str]) -> Question:
+    """The question with what a method is about among its arguments, which boundaries bound."""
+    kind, name = resource
+    if kind not in _ARGUMENT:
+        return found
+    given = dict(found.arguments or {})
+    if method == "prompts/get":
+        given = {"arguments": given} if given else {}
+    return replace(found, arguments={**given, _ARGUMENT[kind]: name})
 
 
 def _tool(asked: Question, seen: Collection[str], base: str) -> str | None:

@@ -1,26 +1,20 @@
 """OpenID AuthZEN 1.0, the search APIs: a question with a gap, and pages of what fills it (pure).
 
-The id of what is searched for is ignored. A page's token says after which name it goes on, and is bound by a MAC to
-the very question and the enforcement point: nothing is kept here for it, and it is of no use elsewhere.
+The id of what is searched for is ignored. What a page's token says is `search_tokens`'.
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from remit.enforcement.authzen import Question, Sent, a_text, an_object
-from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
 
 MOST: Final = 1_000  # results on a page
 _USUAL: Final = 100
-_MAX_TOKEN: Final = 8_192
 
 
 class Gap(StrEnum):
@@ -90,45 +84,3 @@ def _limit(page: Mapping[str, Any]) -> int:
     if isinstance(found, bool) or not isinstance(found, int) or found < 1:
         raise Malformed("page.limit is a whole number from 1")
     return min(found, MOST)
-
-
-class Tokens:
-    """Makes and reads page tokens.
-
-    Args:
-        mac: A keyed hash of this deployment's.
-    """
-
-    def __init__(self, mac: Callable[[bytes], str]) -> None:
-        self._mac = mac
-
-    def token(self, asked: Search, after: str, *, pep: str) -> str:
-        """What goes on after a name."""
-        said = [after, self._bound(asked, after, pep)]
-        return base64.urlsafe_b64encode(json.dumps(said).encode("ascii")).decode("ascii").rstrip("=")
-
-    def after(self, asked: Search, *, pep: str) -> str | None:
-        """The name that a search goes on after; None at its beginning.
-
-        Raises:
-            Malformed: The token was not made here for this question of this enforcement point.
-        """
-        if asked.token is None:
-            return None
-        try:
-            padded = asked.token + "=" * (-len(asked.token) % 4)
-            after, mac = parse(base64.b64decode(padded, altchars=b"-_", validate=True)[:_MAX_TOKEN])
-            fine = isinstance(after, str) and isinstance(mac, str) and mac.isascii()
-        except (ValueError, TypeError, Malformed):
-            fine = False
-        if not fine or not hmac.compare_digest(mac, self._bound(asked, after, pep)):
-            raise Malformed("page.token is not one of this search", try_="search again without a token")
-        return str(after)
-
-    def _bound(self, asked: Search, after: str, pep: str) -> str:
-        question, sent = asked.question, asked.question.sent
-        said = [
-            "authzen/search", pep, asked.gap.value, after, question.subject, question.action, question.resource,
-            sent.subject, sent.action, sent.resource, sent.context,
-        ]  # fmt: skip
-        return self._mac(json.dumps(said, sort_keys=True, default=str).encode("ascii"))

@@ -35,6 +35,10 @@ _BOTH: Final = frozenset(
         "tools/list",
     }
 )
+# Of 2025-11-25 (experimental), and of the extension `io.modelcontextprotocol/tasks` of 2026-07-28.
+HANDSHAKE_TASKS: Final = frozenset({"tasks/get", "tasks/list", "tasks/result", "tasks/cancel"})
+MODERN_TASKS: Final = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+TASKS: Final = HANDSHAKE_TASKS | MODERN_TASKS
 HANDSHAKE_REQUESTS: Final = _BOTH | {
     "initialize",
     "logging/setLevel",
@@ -52,10 +56,11 @@ HANDSHAKE_NOTIFICATIONS: Final = frozenset(
     }
 )
 MODERN_NOTIFICATIONS: Final = frozenset({"notifications/cancelled"})
-# What a server may tell an agent. `elicitation/complete` is missing: nothing grants elicitation.
+# What a server may tell an agent, where it is about something that this agent has (`notices.py`).
 SERVER_NOTIFICATIONS: Final = frozenset(
     {
         "notifications/cancelled",
+        "notifications/elicitation/complete",
         "notifications/message",
         "notifications/progress",
         "notifications/prompts/list_changed",
@@ -98,6 +103,8 @@ def known(sent: Message, *, modern: bool) -> bool:
     """Whether the method exists in that era. What does not is answered -32601 and never forwarded."""
     if sent.notification:
         return sent.method in (MODERN_NOTIFICATIONS if modern else HANDSHAKE_NOTIFICATIONS)
+    if sent.method in TASKS:
+        return sent.method in (MODERN_TASKS if modern else HANDSHAKE_TASKS)
     return sent.method in (MODERN_REQUESTS if modern else HANDSHAKE_REQUESTS)
 
 
@@ -141,6 +148,9 @@ def check_shape(sent: Message, version: str) -> None:
     Raises:
         BadMessage: -32602.
     """
+    if sent.method in TASKS:
+        _check_task(sent)
+        return
     from mcp_types import methods  # noqa: PLC0415 - takes a second, see the module
     from pydantic import ValidationError  # noqa: PLC0415 - comes with it
 
@@ -149,6 +159,14 @@ def check_shape(sent: Message, version: str) -> None:
         validate(sent.method, version, sent.params)
     except (ValidationError, KeyError) as error:
         raise BadMessage(INVALID_PARAMS, "Invalid request parameters", id=sent.id) from error
+
+
+def _check_task(sent: Message) -> None:
+    """The official package has no shapes for tasks: a task is named, and what a client answers is an object."""
+    params = sent.params or {}
+    named = sent.method == "tasks/list" or isinstance(params.get("taskId"), str)
+    if not named or not isinstance(params.get("inputResponses", {}), dict):
+        raise BadMessage(INVALID_PARAMS, "Invalid request parameters", id=sent.id)
 
 
 def check_param_headers(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement import asgi, era, events, parse
-from remit.enforcement.model import Message, RpcId
+from remit.enforcement.model import Message, Outcome, RpcId
 from remit.enforcement.sessions import Session
 from remit.enforcement.streams import Running
 from remit.kernel.names import ServerName
@@ -39,6 +39,10 @@ class Exchange:
     ending: Callable[[], bool] | None = None  # forgets its session; false if that was done before
     running: Running | None = None  # while it is served where a state change can cut it
     extra: list[tuple[bytes, bytes]] = field(default_factory=list)
+    listening: dict[str, Any] | None = None  # what a `subscriptions/listen` asked for, as far as it was granted
+    outcome: Outcome | None = None  # of what was forwarded
+    grants: Callable[[], frozenset[str]] = frozenset
+    _granted: frozenset[str] | None = None
 
     @property
     def id(self) -> RpcId:
@@ -49,6 +53,13 @@ class Exchange:
     def method(self) -> str:
         """The JSON-RPC method, or empty."""
         return self.message.method if self.message else ""
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """The methods of this server that a boundary grants the agent, as they were when this was first asked."""
+        if self._granted is None:
+            self._granted = self.grants()
+        return self._granted
 
     @property
     def named(self) -> str | None:

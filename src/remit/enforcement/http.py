@@ -32,7 +32,7 @@ from remit.policy.model import Call
 from remit.storage.model import ConsumeProof
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenInvalid
-from remit.vault.injecting import clashes, whole_body
+from remit.vault.injecting import clashes, reserved, whole_body
 
 log = logger(__name__)
 
@@ -176,18 +176,13 @@ class HttpGateway:
         self, x: HttpExchange, asked: Asked, admitted: Admitted, headers: list[tuple[str, str]]
     ) -> Sent | None:
         """The request as it is forwarded; None if it is not, which was answered and recorded."""
-        operation, server = asked.operation, admitted.server
-        fault, status, code = asked.fault, http_answers.MALFORMED, "malformed"
-        if not fault and (operation is None or server is None or not _same(server, x.known)):
-            fault, status, code = "the server changed meanwhile; try again", 409, "conflict"
-        elif not fault and asked.streams and operation is not None and not http_request.takes(operation, asked.media):
-            fault, status = f"the operation takes no body of type {asked.media}", http_answers.UNSUPPORTED
-            code = "unsupported_media_type"
-        if fault or server is None:
-            self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail=fault)
+        fault = _fault(asked, admitted.server, x.known)
+        if fault is not None:
+            status, code, said = fault
+            self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail=said)
             if asked.streams:
                 x.extra.append((b"connection", b"close"))
-            await x.whole(*http_answers.problem(status, code, fault, retry=code == "conflict"))
+            await x.whole(*http_answers.problem(status, code, said, retry=code == "conflict"))
             return None
         body, media = None if asked.json is None else canonical.encode(asked.json), asked.media
         sent = Sent(
@@ -217,6 +212,25 @@ class HttpGateway:
         if known is None or known[0] is not server:
             known = self._routes[server.server] = (server, Routes(server.tools.values()))
         return known[1]
+
+
+def _fault(asked: Asked, server: Server | None, known: Server | None) -> tuple[int, str, str] | None:
+    """Why a call that was allowed is not forwarded: status, code and sentence. Only said of one that was allowed."""
+    # (1) A name of two values, a field in a wrong place: what the schema let through all the same.
+    if asked.fault:
+        return http_answers.MALFORMED, "malformed", asked.fault
+    # (2) It was read by another state of the server than it was decided on.
+    if asked.operation is None or server is None or not _same(server, known):
+        return 409, "conflict", "the server changed meanwhile; try again"
+    # (3) What stands in the credential's place would be read for it.
+    if reserved(server.credential) in dict(asked.query):
+        said = "a field of the query stands in the place of the server's credential"
+        return http_answers.MALFORMED, "malformed", said
+    # (4) A body without arguments, of a type that the operation does not name.
+    if asked.streams and not http_request.takes(asked.operation, asked.media):
+        said = f"the operation takes no body of type {asked.media}"
+        return http_answers.UNSUPPORTED, "unsupported_media_type", said
+    return None
 
 
 def _same(server: Server, known: Server | None) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from remit.catalog.operation import Operation
 from remit.kernel.canonical import parse
+from remit.policy.arguments import exact
 
 # RFC 8259 section 6: what JSON would read as this number, written exactly so.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?\Z")
@@ -69,7 +70,9 @@ def typed(text: str, schema: object) -> Any:  # noqa: ANN401 - text, a number, t
     """A text as its schema's type reads it; as it is where it does not."""
     kind = _kind(schema)
     if kind in ("integer", "number") and _NUMBER.match(text):
-        return parse(text)
+        value = parse(text)
+        # One that is exact and would be written otherwise (-0E0) is not what would be sent.
+        return text if exact(value) and str(value) != text else value
     if kind == "boolean":
         return _TRUTH.get(text, text)
     return text

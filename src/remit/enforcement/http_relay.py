@@ -163,8 +163,7 @@ class HttpRelay:
         whole = WholeEvents(self._upstream.limits.event) if x.events else None
         if reply.length is not None:
             headers = [*headers, (b"content-length", str(reply.length).encode("ascii"))]
-        async for chunk in reply.chunks():
-            reply.look(chunk)
+        async for chunk in reply.looked():
             if (ended := await self._counted(admitted, len(chunk))) is not None:
                 return ended
             if not x.started:  # what is wrong with its beginning can still be said

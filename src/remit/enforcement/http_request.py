@@ -7,6 +7,7 @@ there is such an operation.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Final
 from remit.catalog.operation import Operation, Routes
 from remit.catalog.operation_spec import is_json
 from remit.enforcement import http_target
-from remit.enforcement.asgi import Gone, Receive, body_of
+from remit.enforcement.asgi import BODY_SECONDS, Gone, Receive, body_of
 from remit.enforcement.http_arguments import Arguments, arguments
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed, TooLarge, UnsupportedMediaType
@@ -108,7 +109,8 @@ async def whole(receive: Receive, headers: Mapping[str, str], *, limit: int) -> 
 async def _chunks(receive: Receive, limit: int) -> AsyncIterator[bytes]:
     size = 0
     while True:
-        message = await receive()
+        async with asyncio.timeout(BODY_SECONDS):  # for each piece: a client must not hold a connection with silence
+            message = await receive()
         if message["type"] != "http.request":
             raise Gone
         chunk = message.get("body", b"")

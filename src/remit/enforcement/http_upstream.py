@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from remit.catalog.injection import AwsSigV4
 from remit.catalog.model import Server
 from remit.enforcement import http_target
-from remit.enforcement.denials import UNREACHABLE, UNSURE
+from remit.enforcement.denials import NO_ANSWER, UNREACHABLE, UNSURE
 from remit.enforcement.model import Limits
 from remit.enforcement.ports import HttpDialer, Injects, Scanner
 from remit.enforcement.upstream import CredentialFrozen, SecretEchoed, UpstreamFailed
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _USER_AGENT: Final = "remit"
 _UNAUTHORIZED: Final = 401
+_FINAL: Final = 200
 _WHOLE: Final = 256 * 1024  # a body that is announced as no longer is read before any of it goes on
 _EMPTY: Final = frozenset({204, 304})
 
@@ -83,7 +84,10 @@ class HttpReply:
             TooLarge: It announces more than may pass.
             UpstreamFailed: Its body is encoded, so that nobody could look through it.
         """
-        self.look("\n".join(value for _, value in self.headers).encode("utf-8", "surrogateescape"))
+        values = "\n".join([*(value for _, value in self.headers), ""])  # so that no body goes on with the last one
+        self.look(values.encode("utf-8", "surrogateescape"))
+        if self.status < _FINAL:  # 101: what would come next is no HTTP
+            raise UpstreamFailed(NO_ANSWER, sent=True, answered=True, status=self.status)
         if self.length is not None and self.length > self._limits.stream:
             raise TooLarge("the server's answer is too large")
         if self.encoded and self.length != 0:
@@ -112,6 +116,24 @@ class HttpReply:
         self._whole = True
         self.look(body)
         return body
+
+    async def looked(self) -> AsyncIterator[bytes]:
+        """The body as it comes, looked through; what may be a secret's beginning waits for what follows.
+
+        Raises:
+            SecretEchoed: It carries an injected secret, of which nothing has gone on.
+            TooLarge, UpstreamFailed: As of `chunks`.
+        """
+        rest = b""
+        async for chunk in self.chunks():
+            self.look(chunk)
+            text = rest + chunk if rest else chunk
+            held = min(self._echo.held(), len(text))
+            passed, rest = text[: len(text) - held], text[len(text) - held :]
+            if passed:
+                yield passed
+        if rest:
+            yield rest
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, not looked through.
@@ -220,6 +242,9 @@ class _Nothing:
 
     def feed(self, chunk: bytes) -> bool:  # noqa: ARG002 - the port's
         return False
+
+    def held(self) -> int:
+        return 0
 
 
 _NOTHING: Final = _Nothing()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from remit.enforcement import era
@@ -15,6 +16,18 @@ from remit.kernel import canonical
 from remit.kernel.errors import Malformed
 
 METHOD: Final = "tools/list"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list: its method, the member of a page that holds it, and the text that each of it has."""
+
+    method: str
+    member: str
+    key: str
+
+
+_TOOLS: Final = Listed(METHOD, "tools", "name")
 CLIENT: Final = {"name": "remit", "version": "1"}
 Ask = Callable[[str, dict[str, Any]], Awaitable[ServerMessage]]
 _counter = itertools.count(1)
@@ -24,7 +37,7 @@ class ListRefused(Malformed):
     """The server answered with an error of its own."""
 
     def __init__(self, answer: ServerMessage) -> None:
-        super().__init__("the server did not list its tools", detail=repr(answer.error)[:300])
+        super().__init__("the server did not list what was asked for", detail=repr(answer.error)[:300])
         self.answer = answer
 
 
@@ -44,41 +57,47 @@ def request(method: str, params: Mapping[str, Any]) -> tuple[str, bytes]:
 
 
 async def all_tools(ask: Ask, params: Mapping[str, Any], limits: Limits) -> list[dict[str, Any]]:
-    """Every definition the server lists, as it sent them.
+    """Every definition the server lists, as it sent them; see `every`."""
+    return await every(ask, _TOOLS, params, limits)
+
+
+async def every(ask: Ask, listed: Listed, params: Mapping[str, Any], limits: Limits) -> list[dict[str, Any]]:
+    """All that the server lists of a kind, as it sent it.
 
     Args:
-        ask: Sends `tools/list` with these parameters and returns the response.
+        ask: Sends the list's method with these parameters and returns the response.
+        listed: Which list.
         params: What every page's request carries.
-        limits: How many pages and tools there may be.
+        limits: How many pages and entries there may be.
 
     Raises:
         ListRefused: The server said no.
         UpstreamFailed: It did not answer with lists of definitions, or without an end.
     """
-    tools: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     seen: set[str] = set()
     cursor: str | None = None
     for _ in range(limits.pages):
-        answer = await ask(METHOD, dict(params) if cursor is None else {**params, "cursor": cursor})
+        answer = await ask(listed.method, dict(params) if cursor is None else {**params, "cursor": cursor})
         if answer.error is not None:
             raise ListRefused(answer)
-        page, cursor = _page(answer)
-        tools += page
-        if len(tools) > limits.tools or cursor in seen:
+        page, cursor = _page(answer, listed)
+        found += page
+        if len(found) > limits.tools or cursor in seen:
             break
         if cursor is None:
-            return tools
+            return found
         seen.add(cursor)
-    raise UpstreamFailed(NO_ANSWER, sent=True, detail="a list of tools without an end", answered=True)
+    raise UpstreamFailed(NO_ANSWER, sent=True, detail="a list without an end", answered=True)
 
 
-def _page(answer: ServerMessage) -> tuple[list[dict[str, Any]], str | None]:
+def _page(answer: ServerMessage, listed: Listed) -> tuple[list[dict[str, Any]], str | None]:
     try:
         result = result_object(answer.result or b"")
     except Malformed as error:
         raise UpstreamFailed(NO_ANSWER, sent=True, detail=error.public, answered=True) from error
-    tools, cursor = result.get("tools"), result.get("nextCursor")
-    named = isinstance(tools, list) and all(isinstance(t, dict) and isinstance(t.get("name"), str) for t in tools)
+    page, cursor = result.get(listed.member), result.get("nextCursor")
+    named = isinstance(page, list) and all(isinstance(e, dict) and isinstance(e.get(listed.key), str) for e in page)
     if not named or not (cursor is None or isinstance(cursor, str)):
-        raise UpstreamFailed(NO_ANSWER, sent=True, detail="not a list of tools", answered=True)
-    return list(tools or ()), cursor or None
+        raise UpstreamFailed(NO_ANSWER, sent=True, detail=f"not a list of {listed.member}", answered=True)
+    return list(page or ()), cursor or None

@@ -6,13 +6,12 @@ answers alike; (2) what is asked, strictly; (3) the durable decision; (4) the re
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from remit.catalog.model import Tool
-from remit.enforcement import asgi, denials, era, metadata, own, parse
+from remit.enforcement import asgi, denials, era, framing, metadata, parse
 from remit.enforcement.door import Door
+from remit.enforcement.entries import LISTED, Entries
 from remit.enforcement.exchange import Exchange
 from remit.enforcement.listing import METHOD as TOOLS_LIST
 from remit.enforcement.model import (
@@ -25,36 +24,30 @@ from remit.enforcement.model import (
     Message,
     Outcome,
 )
-from remit.enforcement.own import OwnResources
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.refusals import Refusals
 from remit.enforcement.relay import Relay
+from remit.enforcement.routing import Routing
 from remit.enforcement.server_messages import result_object
 from remit.enforcement.sessions import Sessions
 from remit.enforcement.tool_list import ToolList
-from remit.enforcement.upstream import handshake_headers, modern_headers
+from remit.enforcement.upstream import handshake_headers
 from remit.kernel import canonical
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Malformed, RemitError, SessionUnknown, TooLarge
 from remit.kernel.names import (
-    ActionName,
-    DecisionId,
     ServerName,
-    ToolName,
     method_action,
-    new_id,
-    tool_action,
-    well_formed_tool,
 )
 from remit.logs import logger
 from remit.policy.model import Call, Code
+from remit.policy.schema import MANDATE_URI
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenInvalid
 
 log = logger(__name__)
 
-_CALL: Final = "tools/call"
-_PINS_KEPT: Final = 4096
+_MOST_WATCHED: Final = 1000  # resources whose changes one session is told of
 
 
 class Gateway:
@@ -65,25 +58,25 @@ class Gateway:
         pipeline: Decides and records.
         relay: Forwards.
         tools: Answers `tools/list`.
-        resources: Answers for Remit's own resource.
+        entries: Answers every other list, and for Remit's own resource.
         clock: For the age of sessions.
         limits: Sizes and times.
     """
 
     def __init__(
-        self, *, door: Door, pipeline: Pipeline, relay: Relay, tools: ToolList, resources: OwnResources, clock: Clock,
-        limits: Limits,
+        self, *, door: Door, pipeline: Pipeline, relay: Relay, tools: ToolList, entries: Entries,
+        clock: Clock, limits: Limits,
     ) -> None:  # fmt: skip
         self._door = door
         self._pipeline = pipeline
         self._relay = relay
         self._tools = tools
-        self._own = resources
+        self._entries = entries
         self._refusals = Refusals(door=door, pipeline=pipeline, relay=relay)
         self._clock = clock
         self._limits = limits
         self._sessions = Sessions(limits)
-        self._header_paths: OrderedDict[str, Mapping[tuple[str, ...], str]] = OrderedDict()
+        self._routing = Routing()
 
     @staticmethod
     def serves(path: str) -> bool:
@@ -123,6 +116,7 @@ class Gateway:
             server=ServerName(name),
             modern=era.is_modern(headers),
         )
+        x.grants = lambda: self._entries.granted(x)
         await self._answered(x, scope["method"], repeated, path)
 
     async def _answered(self, x: Exchange, method: str, repeated: str | None, path: str) -> None:
@@ -158,7 +152,13 @@ class Gateway:
     async def _post(self, x: Exchange, repeated: str | None, path: str) -> None:
         # (2) What is asked.
         body = await self._body(x)
-        x.message = sent = parse.message(body)
+        try:
+            x.message = sent = parse.message(body)
+        except BadMessage:
+            if x.modern or (reply := parse.reply(body)) is None:
+                raise
+            await self._answer(x, reply, path)
+            return
         era.check_routing(repeated, sent)
         if x.modern:
             era.check_modern(x.headers, sent)
@@ -169,9 +169,9 @@ class Gateway:
         try:
             self._join(x)
         except SessionUnknown as error:
-            await self._outside(x, lambda: self._call(x, sent), path, error)
+            await self._outside(x, lambda: framing.call_of(x, sent), path, error)
             return
-        call = self._call(x, sent)
+        call = framing.call_of(x, sent)
         if call is None:
             await self._refusals.refused(x, path, "not_visible", denials.unknown_tool(sent.id, x.named or ""))
             return
@@ -179,17 +179,54 @@ class Gateway:
         admitted = await self._admit(x, call)
         if admitted.answer.denial is not None:
             await self._refusals.denied(x, admitted, path)
-        elif sent.notification:
-            await self._relay.notify(x, admitted, parse.forwarded(sent, modern=x.modern), self._headers(x, sent))
+        else:
+            await self._serve(x, admitted, sent)
+
+    async def _serve(self, x: Exchange, admitted: Admitted, sent: Message) -> None:
+        # (4) The relay, or what is answered here.
+        if sent.notification:
+            await self._relay.notify(
+                x, admitted, parse.forwarded(sent, modern=x.modern), self._routing.headers(x, sent)
+            )
             await asgi.answer(x.send, 202, b"", ())
         elif sent.method == TOOLS_LIST:
             await self._tools.answer(x, admitted)
-        elif sent.method in own.METHODS:
-            await self._own.answer(x, admitted)
+        elif sent.method in LISTED:
+            await self._entries.answer(x, admitted)
+        elif admitted.call.resource == MANDATE_URI:
+            await self._entries.own.answer(x, admitted)
         elif sent.method == "initialize":
             await self._initialize(x, admitted, sent)
+        elif sent.method == "subscriptions/listen":
+            await self._forward(x, admitted, self._entries.heard(x, admitted, sent))
         else:
             await self._forward(x, admitted, sent)
+            self._noted(x, sent)
+
+    async def _answer(self, x: Exchange, reply: parse.AgentReply, path: str) -> None:
+        """An agent's answer to what its server asked: decided as what passes, and let through if it was asked."""
+        call = framing.question(x, method_action(x.server, "answer"))
+        try:
+            self._join(x)
+        except SessionUnknown as error:
+            await self._outside(x, lambda: call, path, error, status=403)
+            return
+        admitted = await self._admit(x, call)
+        if admitted.answer.denial is not None:
+            await self._refusals.denied(x, admitted, path, status=403)
+        elif await self._relay.asks.answered(x, reply, admitted):
+            await asgi.answer(x.send, 202, b"", ())
+        else:
+            raise BadMessage(INVALID_REQUEST, "Nothing was asked by that id", id=reply.id)
+
+    def _noted(self, x: Exchange, sent: Message) -> None:
+        """Keep what a session asked to hear of."""
+        if x.session is None or x.named is None or x.outcome is not Outcome.OK:
+            return
+        if sent.method == "resources/subscribe" and len(x.session.subscribed) < _MOST_WATCHED:
+            x.session.subscribed.add(x.named)
+        elif sent.method == "resources/unsubscribe":
+            x.session.subscribed.discard(x.named)
 
     async def _body(self, x: Exchange) -> bytes:
         if not parse.json_media_type(x.headers):
@@ -250,32 +287,27 @@ class Gateway:
         x.decided = True
         return await self._pipeline.admit(call)
 
-    def _call(self, x: Exchange, sent: Message) -> Call | None:
-        """The question to decide; None for a tool whose name no boundary can hold."""
-        tool: ToolName | None = None
-        arguments: dict[str, Any] | None = None
-        if sent.method == _CALL:
-            name, given = parse.call_params(sent)
-            if not well_formed_tool(name):
-                return None
-            tool, arguments = ToolName(name), given if given is not None else {}
-            action = tool_action(x.server, name)
-        else:
-            era.check_shape(sent, x.version)
-            if sent.method == TOOLS_LIST:
-                self._tools.check(x)
-            elif sent.method == own.LIST:
-                self._own.check(x)
-            action = method_action(x.server, sent.method)
-        return _question(x, action, tool=tool, arguments=arguments)
+    async def _more(self, x: Exchange, admitted: Admitted, sent: Message) -> Mapping[str, Any]:
+        """What of a call nothing but its own record can vouch for: its state, its task.
+
+        Raises:
+            BadMessage: It is another agent's; recorded, with whose.
+        """
+        if sent.method in era.TASKS and sent.method != "tasks/list":
+            await self._relay.own_task(x, admitted, sent)
+        task = (sent.params or {}).get("task") if sent.method == framing.CALL and not x.modern else None
+        if isinstance(task, dict):
+            return {"task": {"ttl": task["ttl"]} if isinstance(task.get("ttl"), int) else {}}
+        return await self._relay.asks.carried(x, admitted, sent)
 
     async def _forward(self, x: Exchange, admitted: Admitted, sent: Message) -> None:
         try:
-            headers = self._headers(x, sent, admitted)
+            headers = self._routing.headers(x, sent, admitted)
         except BadMessage:
             # Only said of a tool that was allowed: before, it would tell that there is such a tool.
             self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="header and body differ")
             raise
+        more = await self._more(x, admitted, sent)
         if x.session is not None and not x.session.claim(sent.id):
             self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="the id of a call that was not answered")
             raise BadMessage(
@@ -283,35 +315,13 @@ class Gateway:
                 "The server owes this session an answer: take another id, or begin a session",
                 id=sent.id,
             )
-        finished = await self._relay.call(x, admitted, parse.forwarded(sent, modern=x.modern), headers)
+        finished = await self._relay.call(x, admitted, self._data(x, sent, more), headers)
+        x.outcome = finished.outcome
         if x.session is not None:
             x.session.settle(sent.id, finished.outcome)
 
-    def _headers(self, x: Exchange, sent: Message, admitted: Admitted | None = None) -> dict[str, str]:
-        if not x.modern:
-            return handshake_headers(x.headers.get(era.VERSION_HEADER), x.session.upstream if x.session else None)
-        return modern_headers(sent.method, x.named, self._param_headers(x, sent, admitted) if admitted else None)
-
-    def _param_headers(self, x: Exchange, sent: Message, admitted: Admitted) -> dict[str, str]:
-        call, server = admitted.call, admitted.server
-        tool = server.tools.get(call.tool) if server is not None and call.tool is not None else None
-        if tool is None or call.arguments is None:
-            return {}
-        schema = tool.definition.get("inputSchema")
-        paths = self._paths(tool, schema)
-        if not paths or not isinstance(schema, Mapping):
-            return {}
-        era.check_param_headers(x.headers, schema, call.arguments, sent)
-        return era.param_headers(paths, call.arguments)
-
-    def _paths(self, tool: Tool, schema: object) -> Mapping[tuple[str, ...], str]:
-        paths = self._header_paths.get(tool.pin)
-        if paths is None:
-            paths = era.header_paths(schema) if isinstance(schema, Mapping) else {}
-            self._header_paths[tool.pin] = paths
-            if len(self._header_paths) > _PINS_KEPT:
-                self._header_paths.popitem(last=False)
-        return paths
+    def _data(self, x: Exchange, sent: Message, more: Mapping[str, Any]) -> bytes:
+        return parse.forwarded(sent, modern=x.modern, granted=lambda: x.granted, more=more)
 
     async def _initialize(self, x: Exchange, admitted: Admitted, sent: Message) -> None:
         x.session = None  # a handshake begins a session; it does not happen within one
@@ -325,7 +335,7 @@ class Gateway:
 
         x.opening = opened
         finished = await self._relay.call(
-            x, admitted, parse.forwarded(sent, modern=False), handshake_headers(x.headers.get(era.VERSION_HEADER), None)
+            x, admitted, self._data(x, sent, parse.NOTHING), handshake_headers(x.headers.get(era.VERSION_HEADER), None)
         )
         if x.session is None:
             return
@@ -340,7 +350,7 @@ class Gateway:
         era.check_routing(repeated, Message(method, None, None))
         if method == "GET" and not parse.accepts(x.headers)[1]:
             raise BadMessage(INVALID_REQUEST, "Accept must include text/event-stream", status=406)
-        call = _question(x, method_action(x.server, method))
+        call = framing.question(x, method_action(x.server, method))
         try:
             self._join(x)
         except SessionUnknown as error:
@@ -365,21 +375,6 @@ class Gateway:
             await asgi.answer(send, 404, denials.bad_request("Not found"))
             return
         await asgi.answer(send, 200, canonical.encode(metadata.protected_resource(self._door.base, resource)))
-
-
-def _question(
-    x: Exchange, action: ActionName, *, tool: ToolName | None = None, arguments: dict[str, Any] | None = None
-) -> Call:
-    return Call(
-        id=DecisionId(new_id("dec")),
-        caller=x.caller,
-        server=x.server,
-        action=action,
-        tool=tool,
-        arguments=arguments,
-        proof=x.proof,
-        resource=x.named if x.method == own.READ else None,
-    )
 
 
 def _negotiated(result: bytes | None) -> str | None:

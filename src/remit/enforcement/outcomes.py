@@ -72,7 +72,7 @@ def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "", *, 
     }
     # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not; nor does a call
     # behind which no allow stood, which speaks against nobody either.
-    counts = call.tool is not None and not observed
+    counts = call.entitled and not observed
     used = call if counts and outcome is Outcome.OK else None
     failed = call if counts and outcome is Outcome.ERROR else None
     return Waiting(call.id, records.entry("outcome", fields), used, failed)

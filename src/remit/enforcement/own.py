@@ -1,7 +1,6 @@
 """Remit's own resource on every server: the mandate, in which an agent reads what it may do there.
 
-Answered here and never forwarded. A server's own resource of that name is never asked for; every
-other resource was denied before this is reached.
+Answered here and never forwarded. A server's own resource of that name is never asked for, and never listed.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from remit.enforcement import denials
 from remit.enforcement.exchange import Exchange
-from remit.enforcement.model import INVALID_PARAMS, Admitted, BadMessage, Outcome
+from remit.enforcement.model import Admitted, Outcome
 from remit.enforcement.ports import Mandates
 from remit.enforcement.relay import Carried, Relay
 from remit.enforcement.server_messages import Finished
@@ -20,9 +19,8 @@ from remit.policy.schema import MANDATE_URI
 
 LIST: Final = "resources/list"
 READ: Final = "resources/read"
-METHODS: Final = frozenset({LIST, READ})
 _JSON: Final = "application/json"
-_MANDATE: Final = {
+MANDATE: Final = {
     "uri": MANDATE_URI,
     "name": "mandate",
     "title": "What you may do here",
@@ -32,27 +30,18 @@ _MANDATE: Final = {
 
 
 class OwnResources:
-    """Answers admitted `resources/list`, and `resources/read` of the mandate."""
+    """Answers an admitted `resources/read` of the mandate."""
 
     def __init__(self, relay: Relay, mandates: Mandates) -> None:
         self._relay = relay
         self._mandates = mandates
 
-    def check(self, x: Exchange) -> None:
-        """There is one page, so there is no cursor to give.
-
-        Raises:
-            BadMessage: -32602.
-        """
-        if x.message is not None and (x.message.params or {}).get("cursor") is not None:
-            raise BadMessage(INVALID_PARAMS, "Invalid cursor", id=x.id)
-
     async def answer(self, x: Exchange, admitted: Admitted) -> None:
         """Answer the agent, and record that it was answered."""
 
         async def work() -> Carried:
-            body = {"resources": [_MANDATE]} if x.method == LIST else await self._mandate(x)
-            return Carried(Finished(denials.result(x.id, _complete(body, modern=x.modern)), Outcome.OK))
+            body = await self._mandate(x)
+            return Carried(Finished(denials.result(x.id, complete(body, modern=x.modern)), Outcome.OK))
 
         await self._relay.deliver(x, admitted, work)
 
@@ -62,6 +51,6 @@ class OwnResources:
         return {"contents": [{"uri": MANDATE_URI, "mimeType": _JSON, "text": text}]}
 
 
-def _complete(body: dict[str, Any], *, modern: bool) -> dict[str, Any]:
+def complete(body: dict[str, Any], *, modern: bool) -> dict[str, Any]:
     """A result, never to be kept or shared: what an agent may do can change at any moment."""
     return {**body, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"} if modern else body

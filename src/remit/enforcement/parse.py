@@ -9,9 +9,11 @@ What goes upstream is encoded anew from the values read here, never the bytes th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from remit.enforcement import offers
 from remit.enforcement.model import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, BadMessage, Message, RpcId
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed
@@ -25,15 +27,29 @@ _SAFE_INTEGER: Final = 2**53
 # Members that no policy reads are side doors around argument bounds: only what the protocol's revisions
 # define for a method goes upstream. Of a method that is not here, `_meta` alone. A test compares with `mcp_types`.
 DEFINED: Final[Mapping[str, frozenset[str]]] = {
+    "completion/complete": frozenset({"ref", "argument", "context"}),
     "initialize": frozenset({"protocolVersion", "capabilities", "clientInfo"}),
+    "logging/setLevel": frozenset({"level"}),
     "notifications/cancelled": frozenset({"requestId", "reason"}),
     "notifications/progress": frozenset({"progressToken", "progress", "total", "message"}),
+    "prompts/get": frozenset({"name", "arguments"}),
+    "prompts/list": frozenset({"cursor"}),
     "resources/list": frozenset({"cursor"}),
     "resources/read": frozenset({"uri"}),
+    "resources/subscribe": frozenset({"uri"}),
     "resources/templates/list": frozenset({"cursor"}),
+    "resources/unsubscribe": frozenset({"uri"}),
+    "subscriptions/listen": frozenset({"notifications"}),
+    "tasks/cancel": frozenset({"taskId"}),
+    "tasks/get": frozenset({"taskId"}),
+    "tasks/list": frozenset({"cursor"}),
+    "tasks/result": frozenset({"taskId"}),
+    "tasks/update": frozenset({"taskId", "inputResponses"}),
     "tools/call": frozenset({"name", "arguments"}),
     "tools/list": frozenset({"cursor"}),
 }
+_WITH_OBJECTS: Final = frozenset({"completion/complete", "subscriptions/listen"})
+NOTHING: Final[Mapping[str, Any]] = {}
 _META_TEXT: Final = frozenset(
     {"progressToken", "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/logLevel"}
 )
@@ -42,6 +58,17 @@ _META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 _CLIENT: Final = frozenset({"name", "title", "version", "description", "websiteUrl"})
 _ICON: Final = frozenset({"src", "mimeType", "theme"})
 _CALL_PARAMS: Final = frozenset({"name", "arguments", "_meta"})
+# Of parameters that are objects: what is decided of them, and goes upstream.
+_NESTED: Final[Mapping[str, frozenset[str]]] = {
+    "ref": frozenset({"type", "name", "uri"}),
+    "argument": frozenset({"name", "value"}),
+    "context": frozenset({"arguments"}),
+    "notifications": frozenset(
+        {"toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions"}
+    ),
+}
+# What a call of the modern era carries on with: no parameter of the tool's, and read only with its state.
+INPUTS: Final = frozenset({"inputResponses", "requestState"})
 # The parameter that says which one of its kind a method is about.
 NAMED: Final[Mapping[str, str]] = {
     "tools/call": "name",
@@ -49,6 +76,10 @@ NAMED: Final[Mapping[str, str]] = {
     "resources/read": "uri",
     "resources/subscribe": "uri",
     "resources/unsubscribe": "uri",
+    "tasks/get": "taskId",
+    "tasks/result": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
 }
 
 
@@ -123,10 +154,35 @@ def _identity(value: Mapping[str, Any]) -> RpcId:
     raise BadMessage(INVALID_REQUEST, "The id must be a string or an integer")
 
 
-def call_params(sent: Message) -> tuple[str, dict[str, Any] | None]:
+@dataclass(frozen=True, slots=True)
+class AgentReply:
+    """An agent's answer to what its server asked: the id that it was asked by, and `result` or `error`."""
+
+    id: RpcId
+    said: Mapping[str, Any]
+
+
+def reply(body: bytes) -> AgentReply | None:
+    """Read an agent's answer; None if it is not exactly one."""
+    try:
+        value = canonical.parse(body)
+    except Malformed:
+        return None
+    if not isinstance(value, dict) or value.get("jsonrpc") != "2.0" or not isinstance(value.get("id"), str):
+        return None
+    said = {key: member for key, member in value.items() if key not in {"jsonrpc", "id"}}
+    if not (said.keys() == {"result"} or said.keys() == {"error"}) or not all(
+        isinstance(m, dict) for m in said.values()
+    ):
+        return None
+    return AgentReply(value["id"], said)
+
+
+def call_params(sent: Message, *, beside: frozenset[str] = frozenset()) -> tuple[str, dict[str, Any] | None]:
     """The tool's name and the arguments of a `tools/call`.
 
-    Whether such a tool exists plays no part here: what is hidden must look like what is not there.
+    Whether such a tool exists plays no part here: what is hidden must look like what is not there. `beside` are
+    further members that are looked at elsewhere.
 
     Raises:
         BadMessage: -32602.
@@ -137,35 +193,52 @@ def call_params(sent: Message) -> tuple[str, dict[str, Any] | None]:
         raise BadMessage(INVALID_PARAMS, "params.name must name a tool", id=sent.id)
     if arguments is not None and not isinstance(arguments, dict):
         raise BadMessage(INVALID_PARAMS, "params.arguments must be an object", id=sent.id)
-    if unknown := sorted(params.keys() - _CALL_PARAMS):
-        # Tasks and input responses are ways to a tool that no decision here covers.
+    if unknown := sorted(params.keys() - _CALL_PARAMS - beside):
+        # A member that no decision covers is a way around one.
         raise BadMessage(INVALID_PARAMS, f"params.{unknown[0][:64]} is not available here", id=sent.id)
     return name, arguments
 
 
-def forwarded(sent: Message, *, modern: bool) -> bytes:
-    """The message as it goes upstream: the decided values, without what nothing decided."""
+def forwarded(
+    sent: Message,
+    *,
+    modern: bool,
+    granted: Callable[[], Collection[str]] = frozenset,
+    more: Mapping[str, Any] = NOTHING,
+) -> bytes:
+    """The message as it goes upstream: the decided values, without what nothing decided.
+
+    Args:
+        sent: What the agent sent.
+        modern: Its era.
+        granted: The methods granted to the agent; asked if it declares capabilities.
+        more: Parameters that Remit adds: the state of a call that is carried on with.
+    """
     out: dict[str, Any] = {"jsonrpc": "2.0", "method": sent.method}
     if sent.id is not None:
         out["id"] = sent.id
     if sent.params is not None:
-        out["params"] = _params(sent.method, sent.params, modern=modern)
+        out["params"] = {**_params(sent.method, sent.params, granted, modern=modern), **more}
     return canonical.encode(out)
 
 
-def _params(method: str, params: Mapping[str, Any], *, modern: bool) -> dict[str, Any]:
+def _params(
+    method: str, params: Mapping[str, Any], granted: Callable[[], Collection[str]], *, modern: bool
+) -> dict[str, Any]:
     defined = DEFINED.get(method, frozenset())
     out = {key: value for key, value in params.items() if key in defined}
+    if method in _WITH_OBJECTS:
+        for key in out.keys() & _NESTED.keys():
+            out[key] = {name: member for name, member in out[key].items() if name in _NESTED[key]}
     if "_meta" in params:
-        out["_meta"] = _meta(params["_meta"], modern=modern)
+        out["_meta"] = _meta(params["_meta"], granted, modern=modern)
     if method == "initialize":
         out["clientInfo"] = _client(params.get("clientInfo"))
-        # Every capability that is defined lets a server ask things of the agent; nothing grants that.
-        out["capabilities"] = {}
+        out["capabilities"] = _declared(params.get("capabilities"), granted, modern=modern)
     return out
 
 
-def _meta(given: object, *, modern: bool) -> dict[str, Any]:
+def _meta(given: object, granted: Callable[[], Collection[str]], *, modern: bool) -> dict[str, Any]:
     meta = given if isinstance(given, dict) else {}
     out: dict[str, Any] = {
         key: value for key, value in meta.items() if key in _META_TEXT and isinstance(value, (str, int))
@@ -173,8 +246,13 @@ def _meta(given: object, *, modern: bool) -> dict[str, Any]:
     if _META_CLIENT in meta:
         out[_META_CLIENT] = _client(meta[_META_CLIENT])
     if modern:
-        out[_META_CAPABILITIES] = {}
+        out[_META_CAPABILITIES] = _declared(meta.get(_META_CAPABILITIES), granted, modern=True)
     return out
+
+
+def _declared(given: object, granted: Callable[[], Collection[str]], *, modern: bool) -> dict[str, Any]:
+    # Every capability that is defined lets a server ask things of the agent, which takes a grant for each.
+    return offers.declared(given, granted(), modern=modern) if given else {}
 
 
 def _client(given: object) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from remit.access.activation import Activation
+from remit.access.model import Rule
 from remit.attestation.model import Caller
 from remit.catalog.injection import Credential, Injection
 from remit.catalog.model import Server
 from remit.kernel.clock import Instant
-from remit.kernel.names import ActionName
+from remit.kernel.names import ActionName, ServerName
 from remit.outbound.model import Patience, Streamed
 from remit.policy.declared.judge import Asked, Judgement
 from remit.policy.model import Answer, Call, Denial, Proposal
@@ -113,6 +114,14 @@ class Decider(Protocol):
         now: Instant,
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries let arguments through."""
+        ...
+
+    def rules(self, view: Any, caller: Caller, action: ActionName, *, now: Instant) -> Sequence[Rule]:  # noqa: ANN401 - as above
+        """The rules of the caller's boundaries in force for an action, under its purpose."""
+        ...
+
+    def granted(self, caller: Caller, server: ServerName) -> frozenset[str]:
+        """The methods of a server that the caller's boundaries grant under its purpose."""
         ...
 
     def conditions(
@@ -226,6 +235,10 @@ class Scanner(Protocol):
 
     def feed(self, chunk: bytes) -> bool:
         """Whether it has been seen, in this chunk or before."""
+        ...
+
+    def held(self) -> int:
+        """How many of the last bytes fed may be its beginning."""
         ...
 
 

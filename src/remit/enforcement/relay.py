@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from remit.enforcement import denials, era
 from remit.enforcement.asgi import Watch
+from remit.enforcement.asks import Asks
 from remit.enforcement.exchange import Exchange
 from remit.enforcement.farewell import Farewell
-from remit.enforcement.model import INVALID_REQUEST, METHOD_NOT_FOUND, Admitted, EnforcementUnavailable, Outcome
+from remit.enforcement.model import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    Admitted,
+    BadMessage,
+    EnforcementUnavailable,
+    Message,
+    Outcome,
+)
+from remit.enforcement.notices import passes
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.server_messages import (
+    INPUT,
+    TASK,
+    URLS,
     Finished,
     Kind,
     ServerMessage,
@@ -21,11 +34,14 @@ from remit.enforcement.server_messages import (
     finish,
     notification,
     read,
+    result_object,
     unreadable,
 )
-from remit.enforcement.streams import Running, Streams
-from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed, handshake_headers
-from remit.kernel.errors import RemitError, TooLarge
+from remit.enforcement.states import States
+from remit.enforcement.streams import Running, Streams, ends
+from remit.enforcement.tasks import NOTICE, Tasks, TaskUnknown, made
+from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed
+from remit.kernel.errors import Malformed, RemitError, TooLarge
 from remit.logs import logger
 from remit.policy.denial import not_granted, unavailable
 from remit.policy.model import Answer, Code
@@ -58,12 +74,13 @@ Work = Callable[[], Awaitable[Carried]]
 class Relay:
     """Forwards what was admitted. Belongs to the event loop."""
 
-    def __init__(self, pipeline: Pipeline, upstream: Upstream, streams: Streams) -> None:
+    def __init__(self, pipeline: Pipeline, upstream: Upstream, streams: Streams, states: States) -> None:
         self._pipeline = pipeline
         self.upstream = upstream
         self._streams = streams
         self.farewell = Farewell(pipeline, upstream)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.asks = Asks(pipeline, upstream, states)
+        self.tasks = Tasks()
 
     async def call(self, x: Exchange, admitted: Admitted, data: bytes, headers: Mapping[str, str]) -> Finished:
         """Forward a request, answer the agent, and record the outcome."""
@@ -106,13 +123,14 @@ class Relay:
                 carried = Carried(Finished(b"", Outcome.OUTCOME_UNKNOWN, "the agent went away"))
             finally:
                 watch.stop()
+                self.asks.over(x)
             # Also if something on the way took the cancellation for its own: what was listed as cut is cut.
             return carried if running.cut is None else self._ended(x, admitted, running, running.cut)
 
     def _ended(self, x: Exchange, admitted: Admitted, running: Running, answer: Answer) -> Carried:
         """The last word of a call that a state change ended, and what its server is still to be told."""
         if running.outcome is not Outcome.NOT_SENT and not x.modern:
-            self._keep(self.farewell.say(x, admitted))
+            self.asks.keep(self.farewell.say(x, admitted))
         return self._refused(x, admitted, answer, running.outcome)
 
     async def notify(self, x: Exchange, admitted: Admitted, data: bytes, headers: Mapping[str, str]) -> None:
@@ -157,8 +175,7 @@ class Relay:
 
     async def drain(self) -> None:
         """Wait for answers to servers that are still on their way."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        await self.asks.drain()
 
     def refusal(self, x: Exchange, admitted: Admitted, answer: Answer) -> bytes:
         """A denial as this agent is told it, by the method it used."""
@@ -166,38 +183,6 @@ class Relay:
         if denial is None or denial.code is Code.NOT_VISIBLE:
             return denials.not_visible(x.id, x.method, admitted.call.tool or x.named)
         return denials.denied(x.id, x.method, self._pipeline.told(admitted, denial), modern=x.modern)
-
-    def asked(self, x: Exchange, admitted: Admitted, message: ServerMessage) -> None:
-        """A server asked something of the agent: it is told that there is no such method, and the agent nothing."""
-        log.info("server request refused", server=x.server, method=message.method[:128])
-        if not x.asked:
-            x.asked = True  # one entry for each call: a server must not fill the log
-            self._keep(self._record_asked(x, admitted, message.method[:128]))
-        if x.modern or admitted.server is None:
-            return  # this era has no such requests, and no way to answer one
-        body = denials.error(message.id, METHOD_NOT_FOUND, "Method not found")
-        self._keep(self._answer_server(x, admitted, body))
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _record_asked(self, x: Exchange, admitted: Admitted, method: str) -> None:
-        said = {"method": method, "decision": admitted.call.id}
-        try:
-            await self._pipeline.refuse(x.caller, None, server=x.server, reason="server_request", **said)
-        except EnforcementUnavailable as error:
-            log.warning("a server's request was refused and not recorded", server=x.server, detail=error.detail)
-
-    async def _answer_server(self, x: Exchange, admitted: Admitted, body: bytes) -> None:
-        session = x.session.upstream if x.session else None
-        try:
-            headers = handshake_headers(x.headers.get(era.VERSION_HEADER), session)
-            async with await self._send(x, admitted, headers, body):
-                pass
-        except RemitError as error:
-            log.info("a server did not take its refusal", server=x.server, detail=error.detail)
 
     def _gone(self, x: Exchange, running: Running) -> None:
         x.gone = True
@@ -252,9 +237,8 @@ class Relay:
         message = read(body)
         if message.kind is not Kind.RESPONSE:
             return Carried(_unread(x, reply.status))
-        finished = finish(message, id=x.id, method=x.method, modern=x.modern)
         status = reply.status if reply.status in _PASSED_STATUSES else _OK
-        return Carried(await self._counted(x, admitted, len(finished.body)) or finished, status)
+        return Carried(await self._finished(x, admitted, message), status)
 
     async def _events(self, x: Exchange, admitted: Admitted, reply: Reply, *, answering: bool) -> Finished:
         async for event in reply.events():
@@ -265,20 +249,71 @@ class Relay:
                 return self._echoed(x, admitted)
             message = read(event.data)
             if message.kind is Kind.RESPONSE and answering and message.id == x.id:
-                finished = finish(message, id=x.id, method=x.method, modern=x.modern)
-                return await self._counted(x, admitted, len(finished.body)) or finished
-            if message.kind is Kind.NOTIFICATION and message.method in era.SERVER_NOTIFICATIONS:
-                told = notification(message)
-                if (used_up := await self._counted(x, admitted, len(told))) is not None:
+                return await self._finished(x, admitted, message)
+            if message.kind is Kind.NOTIFICATION:
+                told = self._notice(x, message)
+                if told is not None and (used_up := await self.counted(x, admitted, len(told))) is not None:
                     return used_up
-                await x.event(told)
+                if told is not None:
+                    await x.event(told)
             elif message.kind is Kind.REQUEST:
-                self.asked(x, admitted, message)
+                await self.asks.hear(x, admitted, message)
         if not answering:
             return Finished(b"", Outcome.OK)
         return unreadable(x.id, "the stream ended early")
 
-    async def _counted(self, x: Exchange, admitted: Admitted, size: int) -> Finished | None:
+    async def _finished(self, x: Exchange, admitted: Admitted, message: ServerMessage) -> Finished:
+        """A response as the agent gets it: what it asks, or has the agent wait for, is decided first."""
+        finished = finish(message, id=x.id, method=x.method, modern=x.modern, granted=lambda: x.granted)
+        if finished.special == INPUT:
+            finished = await self.asks.required(x, admitted, finished)
+        elif finished.special == URLS:
+            finished = await self.asks.urls(x, admitted, finished)
+        elif finished.special == TASK or (not x.modern and x.method == "tools/call" and "task" in _params(x)):
+            finished = self._task_made(x, admitted, finished)
+        return await self.counted(x, admitted, len(finished.body)) or finished
+
+    def _task_made(self, x: Exchange, admitted: Admitted, finished: Finished) -> Finished:
+        """A call that became a task: bound to its agent, if that may ask for what comes of it."""
+        if finished.result is None or (x.modern and "tasks/get" not in x.granted):
+            return finished
+        try:
+            result = result_object(finished.result)
+        except Malformed as error:
+            return unreadable(x.id, error.public)
+        id_ = made(result, modern=x.modern)
+        if id_ is None:
+            return finished
+        if not self.tasks.note(admitted.call, id_):
+            self._pipeline.incident("foreign_task", call=admitted.call, detail=f"of {x.server}: {id_!r}"[:300])
+            return unreadable(x.id, "the id of another agent's task")
+        return Finished(denials.result(x.id, result), Outcome.OK)
+
+    async def own_task(self, x: Exchange, admitted: Admitted, sent: Message) -> None:
+        """See that a task is this agent's, and that what made it may still be called.
+
+        Raises:
+            BadMessage: It is not; recorded with whose it is.
+        """
+        try:
+            self.tasks.of(admitted.call, _params(x).get("taskId"), lambda made_by: ends(self._pipeline.again(made_by)))
+        except TaskUnknown as error:
+            self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="no task of this agent's")
+            if error.detail:
+                await self._pipeline.refuse(
+                    x.caller, None, server=x.server, reason="foreign_task", method=x.method, owner=error.detail,
+                    decision=admitted.call.id,
+                )  # fmt: skip
+            raise BadMessage(INVALID_PARAMS, error.public, id=sent.id, status=_OK) from error
+
+    def _notice(self, x: Exchange, message: ServerMessage) -> bytes | None:
+        if message.method == "notifications/cancelled":
+            return self.asks.cancelled(x, message)
+        if message.method not in era.SERVER_NOTIFICATIONS and message.method != NOTICE:
+            return None
+        return notification(message) if passes(x, message, self.tasks) else None
+
+    async def counted(self, x: Exchange, admitted: Admitted, size: int) -> Finished | None:
         """Count what is about to pass; how the call ends if it may not. What its server did is done: it was cut."""
         if admitted.meter is None:
             return None
@@ -305,6 +340,10 @@ class Relay:
             denial = not_granted(admitted.call)
         told = self._pipeline.told_now(admitted, denial)
         return Carried(Finished(denials.denied_method(x.id, told), outcome, detail))
+
+
+def _params(x: Exchange) -> Mapping[str, Any]:
+    return (x.message.params if x.message is not None else None) or {}
 
 
 def _cause(x: Exchange) -> str:

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from remit.enforcement import authzen
 from remit.enforcement.answers import Answers
-from remit.enforcement.authzen_search import Search, Tokens
+from remit.enforcement.authzen_search import Search
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.model import EnforcementUnavailable, Point
 from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.ports import View
+from remit.enforcement.search_tokens import Tokens
 
 _EXAMINED: Final = 2_000  # candidates for one page
 _SLICE: Final = 25  # between two of which the event loop serves others

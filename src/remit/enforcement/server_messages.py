@@ -7,13 +7,14 @@ anew around the values read here, and it cannot speak in Remit's name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
 import msgspec
 
-from remit.enforcement import denials
+from remit.enforcement import denials, offers
 from remit.enforcement.era import CACHEABLE
 from remit.enforcement.model import DENIED, INTERNAL_ERROR, SERVER_ERROR, Outcome, RpcId
 from remit.kernel import canonical
@@ -21,6 +22,10 @@ from remit.kernel.errors import Malformed
 
 _GREETINGS: Final = frozenset({"initialize", "server/discover"})
 # The official client takes `meta` for `_meta`.
+INPUT: Final = "input_required"
+TASK: Final = "task"
+URLS: Final = "urls"
+URL_ELICITATION: Final = -32042  # 2025-11-25: the user has to go to a URL first
 _META_NAMES: Final = ("_meta", "meta")
 _REMIT_META = re.compile(rb"dev\.remit|\\u00[2-7]")
 
@@ -121,16 +126,27 @@ class Finished:
     outcome: Outcome
     detail: str = ""
     result: bytes | None = None
+    special: str = ""  # what must be decided before it may pass: INPUT, URLS, or a task that was made
 
 
-def finish(answer: ServerMessage, *, id: RpcId, method: str, modern: bool) -> Finished:  # noqa: A002 - JSON-RPC's own name
-    """Turn a server's response to a request with `id` into the one for the agent."""
+def finish(
+    answer: ServerMessage,
+    *,
+    id: RpcId,  # noqa: A002 - JSON-RPC's own name
+    method: str,
+    modern: bool,
+    granted: Callable[[], Collection[str]] = frozenset,
+) -> Finished:
+    """Turn a server's response to a request with `id` into the one for the agent.
+
+    `granted`: the methods of the server that the agent has been granted, asked of a greeting alone.
+    """
     if answer.id != id and not (answer.id is None and answer.error is not None):
         return unreadable(id, "the response has another id")
     try:
         if answer.error is not None:
             return _finish_error(answer.error, id)
-        return _finish_result(answer.result or b"", id, method=method, modern=modern)
+        return _finish_result(answer.result or b"", id, method=method, modern=modern, granted=granted)
     except (msgspec.MsgspecError, Malformed, ValueError, RecursionError) as error:
         return unreadable(id, repr(error)[:200])
 
@@ -150,19 +166,32 @@ def _finish_error(raw: bytes, id: RpcId) -> Finished:  # noqa: A002 - JSON-RPC's
     if error.code == DENIED:
         error.code = SERVER_ERROR
     body = b'{"jsonrpc":"2.0","id":' + _encoder.encode(id) + b',"error":' + _encoder.encode(error) + b"}"
-    return Finished(body, Outcome.ERROR, f"the server answered {error.code}")
+    detail = f"the server answered {error.code}"
+    if error.code != URL_ELICITATION:
+        return Finished(body, Outcome.ERROR, detail)
+    data = b"{}" if isinstance(error.data, msgspec.UnsetType) else bytes(error.data)
+    return Finished(body, Outcome.ERROR, detail, result=data, special=URLS)
 
 
-def _finish_result(raw: bytes, id: RpcId, *, method: str, modern: bool) -> Finished:  # noqa: A002 - JSON-RPC's own name
+def _finish_result(
+    raw: bytes,
+    id: RpcId,  # noqa: A002 - JSON-RPC's own name
+    *,
+    method: str,
+    modern: bool,
+    granted: Callable[[], Collection[str]],
+) -> Finished:
     head = _heads.decode(raw)
     if head.result_type is not None and head.result_type != "complete":
-        # `input_required` would have the agent answer questions of the server's (sampling, elicitation);
-        # other types are extensions that nothing here understands.
-        return failed(id, denials.ASKS, f"result type {head.result_type[:64]!r}")
+        # `input_required` has the agent answer questions of the server's, and `task` has it wait: both are decided
+        # first. Other types are extensions that nothing here understands.
+        refused = failed(id, denials.ASKS, f"result type {head.result_type[:64]!r}")
+        special = head.result_type if modern and head.result_type in {INPUT, TASK} else ""
+        return replace(refused, result=_without_remit(raw), special=special)
     if _REMIT_META.search(raw):
         raw = _without_remit(raw)
     if method in _GREETINGS:
-        raw = _offering(raw, modern=modern)
+        raw = offers.offered(raw, granted(), modern=modern)
     if modern and method in CACHEABLE:
         raw = _uncached(raw)
     body = b'{"jsonrpc":"2.0","id":' + _encoder.encode(id) + b',"result":' + raw + b"}"
@@ -180,24 +209,18 @@ def _without_remit(raw: bytes) -> bytes:
     return canonical.encode(value) if forged else raw
 
 
-def _offering(raw: bytes, *, modern: bool) -> bytes:
-    # What no boundary can grant is not offered: a client that is refused what it was offered takes
-    # the server for broken (the MCP Inspector ends at a refused logging/setLevel). Resources are Remit's own: the
-    # mandate, whatever the server has.
-    value = canonical.parse(raw)
-    capabilities = value.get("capabilities")
-    tools = capabilities.get("tools") if isinstance(capabilities, dict) else None
-    offered: dict[str, Any] = {} if tools is None else {"tools": tools}
-    if modern and isinstance(tools, dict):
-        # A change of the list is told over `subscriptions/listen` (MCP 2026-07-28), which is not granted.
-        offered["tools"] = {name: value for name, value in tools.items() if name != "listChanged"}
-    return canonical.encode({**value, "capabilities": {**offered, "resources": {}}})
-
-
 def _uncached(raw: bytes) -> bytes:
     # What an agent may see can change with any boundary or freeze: nothing of it may be kept or shared.
     value = canonical.parse(raw)
     return canonical.encode({**value, "ttlMs": 0, "cacheScope": "private"})
+
+
+def error_code(answer: ServerMessage) -> int | None:
+    """The code of an error response; None if it cannot be read."""
+    try:
+        return _errors.decode(answer.error or b"").code
+    except msgspec.MsgspecError:
+        return None
 
 
 def notification(message: ServerMessage) -> bytes:

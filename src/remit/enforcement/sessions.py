@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Limits, Outcome, RpcId
@@ -33,6 +33,8 @@ class Session:
     opened: Instant
     used: Instant
     owed: set[RpcId] = field(default_factory=set)
+    asks: dict[str, Any] = field(default_factory=dict)  # what its server was let ask, by the id that the agent got
+    subscribed: set[str] = field(default_factory=set)  # the resources whose changes the agent asked to be told of
 
     def claim(self, request: RpcId) -> bool:
         """Take an id for a request; false while its server owes the answer to an earlier one with it.

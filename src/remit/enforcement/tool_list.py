@@ -11,7 +11,7 @@ from remit.enforcement import denials, lists
 from remit.enforcement.era import VERSION_HEADER
 from remit.enforcement.exchange import Exchange
 from remit.enforcement.listing import METHOD, ListRefused, all_tools, envelope, request
-from remit.enforcement.model import INVALID_PARAMS, Admitted, BadMessage, Outcome
+from remit.enforcement.model import Admitted, Outcome
 from remit.enforcement.ports import Catalog, Decider
 from remit.enforcement.relay import Carried, Relay
 from remit.enforcement.server_messages import Finished, ServerMessage, finish
@@ -26,15 +26,6 @@ class ToolList:
         self._relay = relay
         self._decider = decider
         self._catalog = catalog
-
-    def check(self, x: Exchange) -> None:
-        """There is one page, so there is no cursor to give.
-
-        Raises:
-            BadMessage: -32602.
-        """
-        if x.message is not None and (x.message.params or {}).get("cursor") is not None:
-            raise BadMessage(INVALID_PARAMS, "Invalid cursor", id=x.id)
 
     async def answer(self, x: Exchange, admitted: Admitted) -> Finished:
         """Fetch, compare, cut down, answer."""
@@ -87,4 +78,4 @@ class ToolList:
         id_, body = request(method, params)
         x.leaves()
         async with await self._relay.upstream.send(server, headers=headers, data=body) as reply:
-            return await response_to(reply, id_, asked=lambda message: self._relay.asked(x, admitted, message))
+            return await response_to(reply, id_, asked=lambda message: self._relay.asks.refuse(x, admitted, message))

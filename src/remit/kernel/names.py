@@ -60,7 +60,7 @@ def tool_action(server: str, tool: str) -> ActionName:
 
     Of an HTTP operation, whose name is `METHOD /template`, it is `server:METHOD /template`.
     """
-    return ActionName(f"{server}:{tool}" if " " in tool else f"{server}/{tool}")
+    return ActionName(f"{server}:{tool}" if " " in tool and _PATTERN.match(tool) else f"{server}/{tool}")
 
 
 def method_action(server: str, method: str) -> ActionName:

@@ -18,6 +18,7 @@ from remit.policy.constraints import violations as bound_violations
 from remit.policy.delegated import acting
 from remit.policy.entitlement import Start, entitled, key_of
 from remit.policy.limits import exhausted, reservation
+from remit.policy.methods import addressed, target, unlisted_host
 from remit.policy.model import Answer, Approvers, Call, Code, Denial, Proposal, Violation
 from remit.policy.observe import in_observe, leaving, relaxed
 from remit.policy.ports import Ruling, Slice, Verdict
@@ -59,17 +60,18 @@ def _decided(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0
     standing = standing_denial(call, view, agent, purpose, now)
     if standing is not None or purpose is None:
         return trial.deny(standing or refuse.purpose_closed(call.caller.purpose))
-    if call.tool is None:
+    if not call.entitled:
         return _method(trial, agent, purpose, server)
-    # (5) The tool is known, and is as it was approved.
-    tool = server.tools.get(call.tool)
+    # (5) The tool is known, and is as it was approved; a method always is.
+    tool = target(server, call.action)
     if tool is None or tool.tool.state is not PinState.APPROVED:
         return trial.deny(refuse.tool_definition_changed(cause=tool.tool.state.value if tool else "not listed"))
     # (6) The arguments fit the pinned schema, and every number is exact.
     subject = Subject(agent, purpose, server, tool, call.action)
     values = _readable(call, subject)
     if isinstance(values, Denial):
-        return trial.deny(values)
+        ungranted = call.tool is None and call.action not in agent.reach.actions
+        return trial.deny(refuse.not_granted(call) if ungranted else values)
     # (7)-(11) The organisation's policies and the agent's boundaries.
     return _within(trial, subject, context(call, values, now=now))
 
@@ -112,9 +114,9 @@ class _Trial:
 
 def _sees(agent: AgentRecord, call: Call, server: Server) -> bool:
     """Whether a boundary names it. An HTTP server has no methods of MCP, whoever asks for one."""
-    if server.kind is Kind.HTTP and call.tool is None:
-        return False
-    return call.action in agent.reach.actions if call.tool is not None else call.server in agent.reach.servers
+    if call.tool is not None:
+        return call.action in agent.reach.actions
+    return server.kind is not Kind.HTTP and call.server in agent.reach.servers and addressed(agent, call)
 
 
 def _readable(call: Call, subject: Subject) -> dict[str, Any] | Denial:
@@ -139,7 +141,7 @@ def _readable(call: Call, subject: Subject) -> dict[str, Any] | Denial:
 
 
 def _method(trial: _Trial, agent: AgentRecord, purpose: PurposeRecord, server: ServerRecord) -> Proposal:
-    """Every method but `tools/call`: what passes needs any boundary on the server that has not ended."""
+    """A method that no boundary grants by name: what passes needs any boundary on the server that has not ended."""
     call, view, now = trial.call, trial.view, trial.now
     method = call.action.partition(":")[2]
     # (7) The organisation's policies speak about every method that is known.
@@ -229,7 +231,7 @@ def _bounds(grant: Grant, call: Call, now: Instant) -> Denial | None:
     """(8) The boundary has not ended, and the arguments are inside its bounds."""
     if now >= grant.boundary.not_after:
         return refuse.not_granted(call, cause=f"boundary {grant.boundary.boundary} has ended")
-    found = bound_violations(grant.rule, call.arguments or {})
+    found = bound_violations(grant.rule, call.arguments or {}) or unlisted_host(grant.rule, call)
     return refuse.constraint_violated(found, call, grant.rule) if found else None
 
 

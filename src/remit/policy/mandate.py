@@ -31,6 +31,7 @@ from remit.policy.delegated import acting
 from remit.policy.denial import opening_command
 from remit.policy.entitlement import asked, facts_of
 from remit.policy.limits import Limit, decimal_of, reservation
+from remit.policy.methods import target
 from remit.policy.model import Call
 from remit.policy.narrow import alternatives, narrowed
 from remit.policy.schema import groups_of, input_schema
@@ -180,14 +181,13 @@ def _freeze(trial: _Trial) -> dict[str, Any]:
 
 
 def _action(trial: _Trial, action: ActionName, grants: tuple[Grant, ...]) -> dict[str, Any]:
-    server, name, _ = split_action(action)
-    known = trial.view.servers.get(server)
-    record = known.tools.get(ToolName(name)) if known is not None else None
+    server, name, is_tool = split_action(action)
+    record = target(trial.view.servers.get(server), action)
     tier = Tier.HIGH if record is None else record.tier
     return {
         "action": action,
         "server": server,
-        "tool": name,
+        "tool" if is_tool else "method": name,
         "tier": tier.value,
         **_standing(trial, action, grants, tier),
         "refused": _refused(trial, action),
@@ -243,10 +243,10 @@ def _entitled(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier
 
 def _refused(trial: _Trial, action: ActionName) -> str | None:
     """The code by which every call would be refused now, whatever its arguments; else None."""
-    server, name, _ = split_action(action)
+    server, name, is_tool = split_action(action)
     probe = Call(
-        id=DecisionId(""), caller=trial.caller, server=server, action=action, tool=ToolName(name),
-        arguments={}, hypothetical=trial.hypothetical,
+        id=DecisionId(""), caller=trial.caller, server=server, action=action,
+        tool=ToolName(name) if is_tool else None, arguments={}, hypothetical=trial.hypothetical,
     )  # fmt: skip
     denial = decide(probe, trial.view, now=trial.now).answer.denial
     return denial.code.value if denial is not None and denial.step < _ARGUMENTS else None
@@ -352,9 +352,8 @@ def _policies(trial: _Trial, granted: Mapping[ActionName, tuple[Grant, ...]]) ->
 
 
 def _scope(trial: _Trial, action: ActionName) -> organisation.Scope:
-    server, name, _ = split_action(action)
-    known = trial.view.servers.get(server)
-    record = known.tools.get(ToolName(name)) if known is not None else None
+    server = split_action(action)[0]
+    record = target(trial.view.servers.get(server), action)
     tier = Tier.HIGH if record is None else record.tier
     agent = trial.record.agent
     return organisation.scope(

@@ -116,7 +116,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call to decide. `arguments` is None for methods other than tools/call."""
+    """One call to decide. `arguments` is None for what passes, or does not, as a whole (`schema.PASSING`)."""
 
     id: DecisionId
     caller: Caller
@@ -132,6 +132,11 @@ class Call:
     otherwise: frozenset[str] = frozenset()
     approval: str | None = None  # the approval that it was asked with, where one was named
     under: str | None = None  # once it was let through: the opening of a boundary for emergencies that it stands on
+
+    @property
+    def entitled(self) -> bool:
+        """Whether an entitlement must stand behind it: a tool's call, or a method that a boundary has to grant."""
+        return self.tool is not None or self.arguments is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

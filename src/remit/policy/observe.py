@@ -11,17 +11,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from remit.catalog.methods import ASKED_OF_AGENTS
 from remit.catalog.model import Kind, Server
 from remit.kernel.clock import Instant
 from remit.policy import flow, sequence
 from remit.policy.model import Answer, Call, Code, Proposal
-from remit.policy.schema import MANDATE_URI, METHODS
+from remit.policy.schema import METHODS
 from remit.policy.view import View
 from remit.storage.model import Effect
 
 _FIRST: Final = 6  # the first step that is relaxed
-# Answered here, and never by the server: there is nothing to observe.
-_OWN: Final = "resources/read"
 
 
 def in_observe(call: Call, server: Server) -> bool:
@@ -61,8 +60,10 @@ def leaving(proposal: Proposal, call: Call, view: View, *, now: Instant) -> Prop
 
 
 def _forwarded(call: Call) -> bool:
-    """Whether it is one that the gateway can forward: every tool, and every known method that is not its own."""
+    """Whether it is one that the gateway can forward: every tool, and every known method. What a server asks takes data
+    out of the agent: that is never let through because a server is only looked at.
+    """
     if call.tool is not None:
         return True
     method = call.action.partition(":")[2]
-    return method in METHODS and (method != _OWN or call.resource == MANDATE_URI)
+    return method in METHODS and method not in ASKED_OF_AGENTS

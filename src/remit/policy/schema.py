@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from remit.catalog.methods import METHODS as GRANTABLE
 from remit.catalog.model import Server, Tier, Tool
 from remit.kernel.names import method_action, tool_action
 from remit.policy.shape import EMPTY, Shape, cedar_type, shape_of
@@ -34,25 +35,11 @@ PASSING = frozenset(
         "notifications/roots/list_changed",
         "GET",
         "DELETE",
+        "answer",  # of an agent, to what its server was let ask it
     }
 )
-# The other methods of MCP's revisions: known to policies, granted by nothing yet.
-METHODS = PASSING | {
-    "completion/complete",
-    "logging/setLevel",
-    "prompts/get",
-    "prompts/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "subscriptions/listen",
-    "tasks/cancel",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/update",
-}
+# With those that a boundary grants by name: all that policies know.
+METHODS = PASSING | GRANTABLE.keys()
 
 _STRING = {"type": "String"}
 _STRINGS = {"type": "Set", "element": _STRING}
@@ -90,7 +77,9 @@ def for_catalog(servers: Iterable[Server]) -> dict[str, Any]:
             groups = groups_of(server.server, tool.tier)
             actions[tool_action(server.server, tool.name)] = _action(groups, tool_shape(tool))
         for method in METHODS:
-            actions[method_action(server.server, method)] = _action(groups_of(server.server, None), EMPTY)
+            known = GRANTABLE.get(method)
+            groups = groups_of(server.server, known.tier if known else None)
+            actions[method_action(server.server, method)] = _action(groups, tool_shape(known) if known else EMPTY)
     return _schema(actions)
 
 

@@ -7,16 +7,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from remit.access.activation import Activation, ActivationKey
+from remit.access.model import Rule
 from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.kernel.clock import SECOND, Clock, Instant
 from remit.kernel.errors import NotFound
-from remit.kernel.names import (
-    ActionName,
-    PurposeName,
-    ToolName,
-    split_action,
-)
+from remit.kernel.names import ActionName, PurposeName, ServerName, split_action
 from remit.policy import comparing, organisation, spent
 from remit.policy.conditions_told import META, told
 from remit.policy.decide import decide
@@ -26,6 +22,7 @@ from remit.policy.delegated import acting
 from remit.policy.denial import body, revoked
 from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
+from remit.policy.methods import target
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
 from remit.policy.observe import relaxed
@@ -35,7 +32,8 @@ from remit.policy.record import decision_fields
 from remit.policy.remedied import Tried, tried
 from remit.policy.rules import Rules
 from remit.policy.trial_call import trial_call
-from remit.policy.view import AgentRecord, View, usable_grants
+from remit.policy.view import View
+from remit.policy.visible import granted, live, shown
 from remit.policy.who import Standing, likely, standing
 from remit.storage.model import ConsumeApproval, Release, Reserve
 
@@ -89,11 +87,11 @@ class PolicyService:
         return None if record is None else record.agent.purposes
 
     def ready(self, call: Call) -> bool:
-        """Whether the agent's activations are in memory; only a tool's call needs them.
+        """Whether the agent's activations are in memory; only what is entitled needs them.
 
         What was not used here lately may be in use at another node: it is read again before it counts as idle.
         """
-        if call.tool is None:
+        if not call.entitled:
             return True
         agent, known = call.caller.principal, self._facts.view().activations
         if not known.knows(agent):
@@ -133,7 +131,7 @@ class PolicyService:
     def _named(self, call: Call) -> bool:
         """Whether a boundary of the agent names what was called. Names that it makes up must not fill the memory."""
         record = acting(self._facts.view(), call.caller)
-        if record is None or call.tool is None:
+        if record is None or not call.entitled:
             return False
         return call.action in record.reach.actions and call.caller.purpose in record.agent.purposes
 
@@ -173,29 +171,28 @@ class PolicyService:
 
     def shown(self, view: View, caller: Caller) -> frozenset[ActionName]:
         """The actions that the caller may see listed under its purpose: none that is for emergencies and not open."""
-        record, now = acting(view, caller), self._clock.now()
-        return frozenset(
-            action
-            for action in seen(view, record, caller.purpose)
-            if record is not None and usable_grants(view, record, (caller.purpose, action), now=now)
-        )
+        return shown(view, caller, now=self._clock.now())
 
     def narrowed(
         self, view: View, caller: Caller, action: ActionName, schema: Mapping[str, Any], *, now: Instant
     ) -> Mapping[str, Any]:
         """A tool's pinned input schema, as far as the caller's boundaries in force let arguments through."""
-        record = acting(view, caller)
-        granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
-        return narrowed(schema, [grant.rule for grant in granted if now < grant.boundary.not_after])
+        return narrowed(schema, self.rules(view, caller, action, now=now))
+
+    def rules(self, view: View, caller: Caller, action: ActionName, *, now: Instant) -> list[Rule]:
+        """The rules of the caller's boundaries in force for an action."""
+        return [grant.rule for grant in live(view, caller, action, now=now)]
+
+    def granted(self, caller: Caller, server: ServerName) -> frozenset[str]:
+        """The methods of a server that the caller's boundaries grant under its purpose; all but what takes data out of
+        the agent, where the server is only observed.
+        """
+        return granted(self._facts.view(), caller, server, now=self._clock.now())
 
     def conditions(self, view: View, caller: Caller, action: ActionName, *, now: Instant) -> Mapping[str, Any]:
         """What a tool's schema cannot say of the caller's boundaries in force, by its name in `_meta`."""
-        record = acting(view, caller)
-        granted = () if record is None else usable_grants(view, record, (caller.purpose, action), now=now)
-        server, name, _ = split_action(action)
-        tool = known.tools.get(ToolName(name)) if (known := view.servers.get(server)) is not None else None
-        live = [grant for grant in granted if now < grant.boundary.not_after]
-        found = told(live, None if tool is None else tool.labels)
+        tool = target(view.servers.get(split_action(action)[0]), action)
+        found = told(live(view, caller, action, now=now), None if tool is None else tool.labels)
         return {META: found} if found else {}
 
     def used(self, reserved: Sequence[Reserve], values: Sequence[int]) -> None:
@@ -379,16 +376,3 @@ class PolicyService:
 def _tried(call: Call) -> ActivationKey:
     """What was tried, by whom: an agent that acts for another speaks against itself."""
     return key_of(call)._replace(agent=call.caller.agent)
-
-
-def seen(view: View, record: AgentRecord | None, purpose: str | None = None) -> frozenset[ActionName]:
-    """The actions that an agent may see: named by one of its boundaries, and with a purpose, of that purpose."""
-    if record is None:
-        return frozenset()
-    if purpose is None:
-        return record.reach.actions
-    registered = view.purposes.get(PurposeName(purpose))
-    if registered is None:
-        return frozenset()
-    named = (*record.reach.grants, *record.reach.emergency)
-    return frozenset(action for name, action in named if name == purpose and registered.covers(action))

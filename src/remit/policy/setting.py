@@ -11,8 +11,9 @@ from remit.agents.model import Agent
 from remit.attestation.model import Caller
 from remit.catalog.model import Tier
 from remit.kernel.clock import Instant, Micros, window_start
-from remit.kernel.names import ActionName, ServerName, ToolName, split_action
+from remit.kernel.names import ActionName, split_action
 from remit.policy.entitlement import Beside, Holder, Setting, facts_of
+from remit.policy.methods import target
 from remit.policy.view import Grant, View
 
 
@@ -31,10 +32,8 @@ def run_opened(caller: Caller, agent: Agent) -> Instant | None:
 
 
 def tier_of(view: View, action: str) -> Tier:
-    """The risk tier of a tool's action; what is not known is high."""
-    server, name, is_tool = split_action(action)
-    record = view.servers.get(ServerName(server))
-    tool = record.tools.get(ToolName(name)) if record is not None and is_tool else None
+    """The risk tier of an action; what is not known is high."""
+    tool = target(view.servers.get(split_action(action)[0]), action)
     return Tier.HIGH if tool is None else tool.tier
 
 

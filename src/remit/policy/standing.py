@@ -30,8 +30,9 @@ def standing_denial(  # noqa: PLR0911 - a list of checks
         return refuse.purpose_mismatch(call)
     if purpose is None or purpose.purpose.state is not PurposeState.ACTIVE or now >= purpose.purpose.not_after:
         return refuse.purpose_closed(call.caller.purpose)
-    if call.tool is not None and not purpose.covers(call.action):
-        reach = agent.reach
+    reach = agent.reach
+    named_by_it = call.tool is not None or (call.entitled and call.action in reach.actions)
+    if named_by_it and not purpose.covers(call.action):
         named = {name for name, action in (*reach.grants, *reach.emergency) if action == call.action}
         elsewhere = sorted(name for name in named if (p := view.purposes.get(name)) and p.covers(call.action))
         return refuse.purpose_mismatch(call, elsewhere=elsewhere)

@@ -21,6 +21,7 @@ from remit.kernel.names import (
 )
 from remit.policy import schema
 from remit.policy.guess import Request
+from remit.policy.methods import bounded
 from remit.policy.model import Call
 from remit.policy.shape import Kind, Shape
 
@@ -63,7 +64,7 @@ class Trial:
             server=server,
             action=ActionName(self.action),
             tool=ToolName(name) if is_tool else None,
-            arguments=self.arguments if is_tool else None,
+            arguments=self.arguments if bounded(name, is_tool=is_tool) else None,
             hypothetical=True,
         )
 

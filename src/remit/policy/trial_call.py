@@ -18,6 +18,7 @@ from remit.kernel.names import (
     ToolName,
     split_action,
 )
+from remit.policy.methods import bounded
 from remit.policy.model import Call
 from remit.policy.view import View
 
@@ -71,6 +72,6 @@ def trial_call(
         server=server,
         action=ActionName(action),
         tool=ToolName(name) if is_tool else None,
-        arguments=(arguments or {}) if is_tool else None,
+        arguments=(arguments or {}) if bounded(name, is_tool=is_tool) else None,
         hypothetical=caller is None,
     )

@@ -21,7 +21,7 @@ def completed(call: Call, read: Read, view: View) -> Read:
 
     Once: a call that finds its approval used when it is to be committed was decided on what was known before.
     """
-    if call.tool is None or read.complete:
+    if not call.entitled or read.complete:
         return read
     read.complete = True
     if read.setting is None:

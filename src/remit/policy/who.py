@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from remit.kernel.names import ActionName, PurposeName, split_action
+from remit.policy.methods import target
 from remit.policy.model import Call, Code, Proposal
 from remit.policy.sample import sample
 from remit.policy.schema import input_schema
@@ -74,9 +75,7 @@ def standing(call: Call, view: View, proposal: Proposal) -> Standing:
 
 def likely(view: View, agent: str, purpose: PurposeName, action: str) -> Mapping[str, Any]:
     """Arguments that an agent's first boundary for an action and the tool would take, as far as that is easy."""
-    server, name, _ = split_action(action)
-    record, known = view.agents.get(agent), view.servers.get(server)
-    tool = None if known is None else next((each for said, each in known.tools.items() if said == name), None)
+    record, tool = view.agents.get(agent), target(view.servers.get(split_action(action)[0]), action)
     if record is None or tool is None:
         return {}
     key = (purpose, ActionName(action))
@@ -93,5 +92,5 @@ def _named(view: View, call: Call) -> tuple[str, int] | None:
 
 def _tier(view: View, call: Call) -> str:
     server = view.servers.get(call.server)
-    tool = None if server is None or call.tool is None else server.tools.get(call.tool)
+    tool = target(server, call.action) if call.entitled else None
     return "high" if tool is None else tool.tier.value

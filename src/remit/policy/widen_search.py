@@ -20,6 +20,7 @@ from remit.policy import schema
 from remit.policy.candidates import Place, calls, compared
 from remit.policy.decide import decide
 from remit.policy.guess import ERROR, UNKNOWN, Request, stopped
+from remit.policy.methods import target
 from remit.policy.model import Answer
 from remit.policy.normal import Term, tests
 from remit.policy.organisation import PREFIX, Organisation, Policy
@@ -140,7 +141,7 @@ class Search:
         """The policies by which the engine, asked alone, says Allow; empty if it does not, None if it was not asked."""
         call = trial.call()
         server = world.servers[call.server]
-        tool = server.tools.get(call.tool) if call.tool else None
+        tool = target(server, trial.action)
         subject = Subject(world.agents[trial.agent], world.purposes[call.caller.purpose], server, tool, trial.action)
         try:
             values = read(subject.shape, trial.arguments)

@@ -19,6 +19,7 @@ from remit.access.needs import closure
 from remit.access.sql import load_of_agent
 from remit.agents.risk import SqlRisks
 from remit.agents.sql import SqlAgents
+from remit.catalog.methods import target
 from remit.catalog.model import Tier
 from remit.catalog.sql import SqlServers
 from remit.certification.noticing.clockwork_sql import used_evenly
@@ -26,7 +27,7 @@ from remit.certification.releasing import needing
 from remit.certification.usage.sql import SqlUseDays
 from remit.certification.usage.windows_sql import SqlWindows
 from remit.kernel.clock import DAY, Instant
-from remit.kernel.names import ActionName, AgentName, OwnerName, PurposeName, ServerName, ToolName, split_action
+from remit.kernel.names import ActionName, AgentName, OwnerName, PurposeName, split_action
 from remit.people.model import Owner
 from remit.people.sql import SqlOwners
 from remit.reviews.effect import LONG_DAYS, Used, UseDay, facts_of, least, shown, taken_by_narrowing, used
@@ -239,9 +240,8 @@ class Subjects:
         server = cache(SqlServers(self.connection).find)
 
         def tier(action: str) -> Tier:
-            name, tool, is_tool = split_action(action)
-            found = server(ServerName(name))
-            known = found.tools.get(ToolName(tool)) if found is not None and is_tool else None
+            found = server(split_action(action)[0])
+            known = None if found is None else target(found, action)
             return Tier.HIGH if known is None else known.tier
 
         return tier

@@ -140,16 +140,18 @@ class AccessRequests:
         return self._told(self._known(asker, name))
 
     def _cancel(self, asker: _Asker, name: str) -> Response:
-        found = self._known(asker, name)
-        if found.asker != asker.name:
-            raise UnknownTask("there is no such request")
+        if self._known(asker, name).asker != asker.name:
+            raise _unknown()
         return self._told(self.requests.cancel(name, by=Actor(by=asker.name), asker=asker.name))
 
     def _known(self, asker: _Asker, name: str) -> AccessRequest:
-        found = self.requests.find(name)
+        try:
+            found = self.requests.find(name)
+        except UnknownTask as error:
+            raise _unknown() from error
         own = asker.caller is not None and asker.caller.agent == found.agent
         if not own and found.asker != asker.name:
-            raise UnknownTask("there is no such request")  # another's looks like none
+            raise _unknown()
         return found
 
     def _call(self, asker: _Asker, body: dict[str, Any]) -> Call:
@@ -205,6 +207,11 @@ def _own(asked: authzen.Question, caller: Caller) -> Call | None:
         id=DecisionId(""), caller=replace(caller, purpose=PurposeName(caller.purpose)), server=server,
         action=ActionName(asked.action), tool=ToolName(name), arguments=asked.arguments or {},
     )  # fmt: skip
+
+
+def _unknown() -> UnknownTask:
+    """Of another's request as of none, byte for byte."""
+    return UnknownTask("there is no such request")
 
 
 def _refused(error: AccessRequestError) -> Response:

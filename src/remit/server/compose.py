@@ -19,10 +19,11 @@ from remit.catalog.service import CatalogService
 from remit.certification.usage.coverage import CoverageClock
 from remit.connectors.systems import Directory
 from remit.console.paths import AUTHORIZE
-from remit.enforcement.authzen_search import Tokens
+from remit.enforcement import search_tokens
 from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.door import Door as GatewayDoor
+from remit.enforcement.entries import Entries
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
@@ -35,6 +36,7 @@ from remit.enforcement.points import Points
 from remit.enforcement.questions import Questions
 from remit.enforcement.relay import Relay
 from remit.enforcement.searching import Searching
+from remit.enforcement.states import States as RequestStates
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
@@ -111,13 +113,13 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
         ground = _ground(settings, base, clock, database, keys)
         gate = _gate(ground, listener)
         tokens = token_service(ground, gate.trusting, gate.consenting)
-        local = LocalSocket(
-            settings.data, tokens, ground.facts.view, proxy=None if gate.proxy is None else gate.proxy.local
-        )
+        http = http_gateway(ground, gate)
+        proxy = forward_proxy(ground, gate, http)
+        local = LocalSocket(settings.data, tokens, ground.facts.view, proxy=None if proxy is None else proxy.local)
         later = Later(lambda: _api(ground, gate))
-        app = _front(ground, gate, tokens, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
+        app = _front(ground, gate, tokens, http, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
         database.follow()  # everything is loaded and has subscribed: from here on changes of other nodes are told
-        return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local, proxy=gate.proxy)
+        return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local, proxy=proxy)
     except BaseException:
         database.close()
         raise
@@ -193,14 +195,13 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     points, streams = _points(ground, pipeline), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
-    relay = Relay(pipeline, upstream, streams)
+    states = RequestStates(ground.keys.derive("mcp/request-state"), clock)
+    relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
-    door = GatewayDoor(ground.base, checker, clock)
-    http = http_gateway(ground, door=door, pipeline=pipeline, streams=streams, outbound=outbound, limits=limits)
-    proxy = forward_proxy(ground, checker=checker, pipeline=pipeline, streams=streams, outbound=outbound, gateway=http)
     gateway = Gateway(
-        door=door, pipeline=pipeline, relay=relay,
-        tools=ToolList(relay, policy, catalog), resources=OwnResources(relay, mandates), clock=clock, limits=limits,
+        door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
+        tools=ToolList(relay, policy, catalog),
+        entries=Entries(relay, policy, OwnResources(relay, mandates)), clock=clock, limits=limits,
     )  # fmt: skip
 
     changed = Changed(lambda: ground.facts.view().agents)
@@ -225,8 +226,6 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         catalog=catalog,
         checker=checker,
         gateway=gateway,
-        http=http,
-        proxy=proxy,
         mandates=mandates,
         points=points,
         confirmed=_confirmed(ground, pipeline),
@@ -291,7 +290,7 @@ def _evaluation(ground: Ground, gate: Gate) -> Evaluation:
     searching = Searching(
         answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline).own_types,
         candidates=Candidates(judges=ground.policy, purposes=ground.policy.purposes),
-        tokens=Tokens(ground.records.mac),
+        tokens=search_tokens.Tokens(ground.keys.derive(search_tokens.LABEL)),
     )  # fmt: skip
     return Evaluation(
         keeper=ground.gatekeeper, points=gate.points, batches=Batches(gate.points), searching=searching,
@@ -362,7 +361,7 @@ def _api(ground: Ground, gate: Gate) -> ASGIApp:
     return api(ground, gate)
 
 
-def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) -> App:
+def _front(ground: Ground, gate: Gate, tokens: TokenService, http: ASGIApp, router: ASGIApp) -> App:
     """What answers before any router: the gateway, dry runs, evaluations and the token endpoint."""
     base, limit = ground.base, ground.settings.body_limit
     me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
@@ -370,7 +369,7 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), http=gate.http, gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
+        place=Place(base), http=http, gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),

@@ -157,7 +157,7 @@ def _registered(
             people=people, agents=agents, access=access, accountable=accountable, authority=authority
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
-        *_policies(ground, gate).doors(),
+        *_policies(ground, gate, authority).doors(),
         *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
@@ -165,14 +165,14 @@ def _registered(
     ]  # fmt: skip
 
 
-def _policies(ground: Ground, gate: Gate) -> Policies:
+def _policies(ground: Ground, gate: Gate, authority: Authority) -> Policies:
     database, records, clock = ground.database, ground.records, ground.clock
     files = PolicyFiles(reader=database.reader, records=records)
     life = PolicyLife(
         writer=database.writer, reader=database.reader, records=records, clock=clock, files=files,
         checker=ground.policy, watch=gate.watch,
     )  # fmt: skip
-    return Policies(view=ground.facts.view, life=life, clock=clock)
+    return Policies(view=ground.facts.view, life=life, clock=clock, authority=authority)
 
 
 def _governed(

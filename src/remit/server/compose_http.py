@@ -7,11 +7,10 @@ from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
-from remit.enforcement.pipeline import Pipeline
-from remit.enforcement.streams import Streams
 from remit.freezes.model import FreezeKind
 from remit.outbound.model import OutboundFailed
 from remit.outbound.session import Outbound
+from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.vault.client_tokens import ClientTokens
 from remit.vault.injecting import Injector
@@ -19,17 +18,17 @@ from remit.vault.injecting import Injector
 _MOST = 64 * 1024  # bytes of a token endpoint's answer
 
 
-def http_gateway(
-    ground: Ground, *, door: Door, pipeline: Pipeline, streams: Streams, outbound: Outbound, limits: Limits
-) -> HttpGateway:
+def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     """The gateway of HTTP servers."""
 
     def frozen(secret: str) -> bool:
         return (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
 
-    upstream = HttpUpstream(outbound, injector(ground, outbound), limits, frozen=frozen)
+    life, limits = gate.life, Limits(request=ground.settings.body_limit)
+    upstream = HttpUpstream(life.outbound, injector(ground, life.outbound), limits, frozen=frozen)
     return HttpGateway(
-        door=door, pipeline=pipeline, relay=HttpRelay(pipeline, upstream, streams),
+        door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
+        relay=HttpRelay(life.pipeline, upstream, life.streams),
         servers=lambda name: ground.facts.view().server(name), limits=limits,
     )  # fmt: skip
 
@@ -49,4 +48,4 @@ def injector(ground: Ground, outbound: Outbound) -> Injector:
             response.close()
         return response.status, bytes(body)
 
-    return Injector(ground.vault.opened, ClientTokens(post, ground.clock), ground.clock)
+    return Injector(ground.vault.lend, ClientTokens(post, ground.clock), ground.clock)

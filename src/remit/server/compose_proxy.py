@@ -8,23 +8,21 @@ from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.enforcement.forward_proxy import ForwardProxy
 from remit.enforcement.http import HttpGateway
-from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.placeholder import LABEL, Placeholders
 from remit.enforcement.proxy_door import ProxyDoor
 from remit.enforcement.proxy_intercept import Intercept
 from remit.enforcement.proxy_targets import Targets
 from remit.enforcement.proxy_tunnel import Tunnel
-from remit.enforcement.streams import Streams
 from remit.kernel.names import split_action
 from remit.keys import interception
 from remit.keys.interception import Authority
 from remit.outbound.model import Endpoint
 from remit.outbound.session import Outbound
 from remit.server.compose_identity import nonces_of
+from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.server.local_proxy import LocalProxy
 from remit.server.proxy import ProxyServer
-from remit.tokens.check import TokenChecker
 from remit.tokens.nonce import NonceUse
 
 
@@ -33,15 +31,14 @@ def authority(ground: Ground) -> Authority:
     return Authority(ground.keys.derive(interception.LABEL))
 
 
-def forward_proxy(
-    ground: Ground, *, checker: TokenChecker, pipeline: Pipeline, streams: Streams, outbound: Outbound,
-    gateway: HttpGateway,
-) -> ProxyServer | None:  # fmt: skip
+def forward_proxy(ground: Ground, gate: Gate, gateway: HttpGateway) -> ProxyServer | None:
     """The proxy and its listener; None where it is off."""
     at = ground.settings.proxy
     if at is None:
         return None
-    serving = ProxyServer(host=at[0], port=at[1], drain=ground.settings.drain, opened=partial(_own, outbound))
+    life = gate.life
+    pipeline = life.pipeline
+    serving = ProxyServer(host=at[0], port=at[1], drain=ground.settings.drain, opened=partial(_own, life.outbound))
     targets = Targets(ground.servers, lambda: ground.facts.view().epoch)
     signer, placeholders = authority(ground), Placeholders(ground.keys.derive(LABEL))
     nonces = nonces_of(ground)
@@ -58,8 +55,8 @@ def forward_proxy(
         protocol=serving.protocol, clock=ground.clock,
     )  # fmt: skip
     serving.proxy = ForwardProxy(
-        door=ProxyDoor(ground.base, checker, ground.clock), pipeline=pipeline, targets=targets,
-        tunnel=Tunnel(pipeline=pipeline, streams=streams, dialer=outbound), intercept=intercept, visible=visible,
+        door=ProxyDoor(ground.base, gate.checker, ground.clock), pipeline=pipeline, targets=targets,
+        tunnel=Tunnel(pipeline=pipeline, streams=life.streams, dialer=life.outbound), intercept=intercept, visible=visible,
         protocol=serving.protocol, nonce=nonce,
     )  # fmt: skip
     serving.local = LocalProxy(

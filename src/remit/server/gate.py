@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remit.catalog.service import CatalogService
-from remit.enforcement.http import HttpGateway
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.points import Points
@@ -17,7 +16,6 @@ from remit.server.http_ready import Health
 from remit.server.later import Later
 from remit.server.life import Life
 from remit.server.policy_watch import PolicyWatch
-from remit.server.proxy import ProxyServer
 from remit.server.reach import Reach
 from remit.server.trusting import Trusting
 from remit.tokens.check import TokenChecker
@@ -37,8 +35,6 @@ class Gate:
     catalog: CatalogService
     checker: TokenChecker
     gateway: Gateway
-    http: HttpGateway
-    proxy: ProxyServer | None
     mandates: Mandates
     points: Points
     confirmed: Acknowledgements

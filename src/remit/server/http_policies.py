@@ -12,18 +12,20 @@ from remit.policy.organisation import Organisation, Policy
 from remit.policy.view import View
 from remit.server.door import Ask, Door, actor
 from remit.server.first_words import word_counts
-from remit.server.policy_life import PolicyLife
+from remit.server.operators import Authority
+from remit.server.policy_life import PolicyLife, without_examples
 
 _SETS = "/v1/policy-sets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """Policies over HTTP."""
+    """Policies over HTTP. Whoever may not read all decisions is told how many would flip, and not which."""
 
     view: Callable[[], View]
     life: PolicyLife
     clock: Clock
+    authority: Authority
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -64,7 +66,8 @@ class Policies:
 
     def flips(self, ask: Ask) -> dict[str, Any]:
         """What would change."""
-        return self.life.flips(ask.query.get("version"))
+        found = self.life.flips(ask.query.get("version"))
+        return found if self.authority.allows(ask.operator, "readDecisions") else without_examples(found)
 
     def observe(self, ask: Ask) -> dict[str, Any]:
         """Put a set beside the one in force."""

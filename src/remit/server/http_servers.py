@@ -97,5 +97,8 @@ def _waiting(row: Waiting) -> dict[str, Any]:
         "seen_pin": row.seen_pin,
         "held": list(row.held),
         "approvable": row.approvable,
+        "changes": list(row.changes),
+        "renamed_from": row.renamed_from,
+        "shadows": list(row.shadows),
         "parts": {path: [before, after] for path, (before, after) in row.parts.items()},
     }

@@ -63,6 +63,16 @@ ELSEWHERE: Final = (
         "Metadata of a gateway endpoint (RFC 9728)",
         "anyone",
     ),
+    (
+        "get",
+        "/.well-known/oauth-protected-resource/http/{server}",
+        "Metadata of an HTTP API behind the gateway (RFC 9728)",
+        "anyone",
+    ),
+    *(
+        (method, "/http/{server}/{path}", "An HTTP API, governed: path, query and body as the API takes them", "agent")
+        for method in ("get", "head", "post", "put", "patch", "delete", "options")
+    ),
     ("post", "/mcp/{server}", "MCP, governed: streamable HTTP of both protocol eras", "agent"),
     ("post", "/servers/{server}/mcp", "The same under a path that ends in /mcp", "agent"),
     ("post", "/v1/me/can", "What the answer to a call of mine would be", "agent"),

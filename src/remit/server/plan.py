@@ -234,10 +234,10 @@ class Planner:
             return None
         secret = server.credential.secret
         hosts = self.world.secret_hosts().get(secret, set())
-        if not hosts or server.host in hosts:
+        if not hosts or server.secret_host in hosts:
             return None
         what = {"what": "secret_to_another_host", "server": server.server, "secret": secret}
-        return what | {"host": server.host, "hosts_before": sorted(hosts)[:_MOST_HOSTS]}
+        return what | {"host": server.secret_host, "hosts_before": sorted(hosts)[:_MOST_HOSTS]}
 
     def _trust(self, value: Trust) -> Change:
         before: Trust | None = self.world.stored("trust", value.trust)

@@ -210,5 +210,11 @@ def _report(tally: Tally) -> dict[str, Any]:
     }
 
 
+def without_examples(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report of `PolicyLife.flips` with its sums alone: an example says what an agent did, and when."""
+    rows = [{**row, "examples": []} for row in report["policies"]]
+    return {**report, "policies": rows, "broken_examples": []}
+
+
 def _weight(row: Mapping[str, Any]) -> tuple[int, str]:
     return -sum(row[each.value] for each in _TURNS), row["policy"]

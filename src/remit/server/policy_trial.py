@@ -35,6 +35,7 @@ from remit.policy import organisation
 from remit.policy.activations import Activations
 from remit.policy.case import Case, Suite
 from remit.policy.decide import decide
+from remit.policy.methods import bounded
 from remit.policy.model import Answer, Call, Code
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine, Slice, Verdict
@@ -214,5 +215,6 @@ def _call(case: Case, agent: Agent, purpose: Purpose, now: Instant) -> Call:
     )  # fmt: skip
     return Call(
         id=DecisionId(""), caller=caller, server=server, action=ActionName(case.action),
-        tool=ToolName(name) if is_tool else None, arguments=case.arguments if is_tool else None, hypothetical=True,
+        tool=ToolName(name) if is_tool else None,
+        arguments=case.arguments if bounded(name, is_tool=is_tool) else None, hypothetical=True,
     )  # fmt: skip

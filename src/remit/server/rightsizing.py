@@ -13,7 +13,8 @@ from remit.certification.rightsizing.proposal import Observed, Proposal, Target
 from remit.certification.rightsizing.rightsize import cut_at, rightsize
 from remit.kernel.clock import DAY, Instant, Micros
 from remit.kernel.errors import Malformed
-from remit.kernel.names import ActionName, BoundaryName, PurposeName, ToolName, split_action, tool_action
+from remit.kernel.names import ActionName, BoundaryName, PurposeName, split_action, tool_action
+from remit.policy.methods import target
 from remit.policy.schema import input_schema
 from remit.policy.view import AgentRecord, ToolRecord, View
 from remit.server.used import Used
@@ -103,13 +104,12 @@ def _name(agent: str, purpose: str) -> BoundaryName:
 
 
 def _tool(view: View, action: str) -> ToolRecord | None:
-    """The approved tool of that name."""
+    """The approved tool of that name, or the method."""
     try:
-        server, name, is_tool = split_action(action)
+        server, _, _ = split_action(action)
     except Malformed:  # an import may name what it likes
         return None
-    record = view.servers.get(server)
-    tool = record.tools.get(ToolName(name)) if record is not None and is_tool else None
+    tool = target(view.servers.get(server), action)
     return tool if tool is not None and tool.tool.pin else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from remit.access.draft import Clause, Draft
-from remit.catalog.model import Server
+from remit.catalog.model import Kind, Server
 from remit.catalog.observe import observe
 from remit.catalog.pattern import matches
 from remit.kernel.names import ServerName, split_action
@@ -28,12 +28,16 @@ def servers(known: Sequence[Server], drafts: Sequence[Draft], suites: Sequence[S
         drafts: Boundaries of the directory.
         suites: The tests, and what they say that tools take.
     """
-    tools: dict[str, list[dict[str, Any]]] = {}
-    for action, said in sorted(_types([clause for draft in drafts for clause in draft.allow], suites).items()):
+    clauses = [clause for draft in drafts for clause in draft.allow]
+    # A method is the same everywhere: no tool need be there for it.
+    tools: dict[str, list[dict[str, Any]]] = {split_action(each.pattern)[0]: [] for each in clauses if each.of_methods}
+    for action, said in sorted(_types([each for each in clauses if not each.of_methods], suites).items()):
         server, name, _ = split_action(action)
         tools.setdefault(server, []).append({"name": name, "inputSchema": input_schema(said)})
     registered = {server.server: server for server in known}
-    found = {name: registered.get(ServerName(name)) or _made_up(name) for name in {*tools, *registered}}
+    found = {
+        name: registered.get(ServerName(name)) or _made_up(name, tools.get(name, [])) for name in {*tools, *registered}
+    }
     return {ServerName(name): observe(server, tools.get(name, [])).server for name, server in sorted(found.items())}
 
 
@@ -47,7 +51,7 @@ def _types(clauses: Sequence[Clause], suites: Sequence[Suite]) -> dict[str, dict
             types[action] = dict(more) | types.get(action, {})  # what bounds say of a type is more than a guess
     for suite in suites:
         for case in suite.cases:
-            if "/" in case.action:
+            if split_action(case.action)[2]:
                 types.setdefault(case.action, {}).update(inferred(case.arguments))
     told = {action: dict(said) for suite in suites for action, said in suite.tools.items()}
     for clause in clauses:
@@ -83,8 +87,9 @@ def _bounded(clause: Clause) -> dict[str, str]:
     return {name: MAYBE + kind for name, kind in found.items()}
 
 
-def _made_up(name: str) -> Server:
+def _made_up(name: str, tools: Sequence[Mapping[str, Any]]) -> Server:
+    kind = Kind.HTTP if any(" " in str(each["name"]) for each in tools) else Kind.MCP
     return Server(
         server=ServerName(name), url="http://made-up.invalid/mcp", credential=None, tiers=(),
-        review="pin-on-first-use", tools={}, set_pin="",
+        review="pin-on-first-use", tools={}, set_pin="", kind=kind,
     )  # fmt: skip

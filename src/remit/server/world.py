@@ -145,7 +145,7 @@ class World:
             self._hosts = {}
             for server in SqlServers(self.connection).all():
                 if server.credential is not None:
-                    self._hosts.setdefault(server.credential.secret, set()).add(server.host)
+                    self._hosts.setdefault(server.credential.secret, set()).add(server.secret_host)
         return self._hosts
 
     def left_out(self, kind: str) -> list[str]:

@@ -17,6 +17,7 @@ from remit.vault.model import SHORTEST
 
 _ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")  # one that the next chunk may complete
 _LONGEST_ESCAPE = 5
+_HEAD = 4  # bytes that are looked for first
 
 
 def forms(value: bytes) -> frozenset[bytes]:
@@ -48,6 +49,17 @@ def _inner(encoded: bytes, bits: int, offset: int, length: int) -> bytes:
     """The characters, `bits` each, that depend on a value alone where it stands `offset` bytes into a text."""
     first = -(-offset * 8 // bits)  # rounded up: a character shared with what stands before is left out
     return encoded[first : (offset + length) * 8 // bits]
+
+
+def _begun(text: bytes, needle: bytes) -> int:
+    """The length of the longest end of `text` that `needle` begins with."""
+    head = needle[:_HEAD]
+    at = text.find(head)
+    while at >= 0:
+        if needle.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(head, at + 1)
+    return next((size for size in range(min(_HEAD, len(needle)) - 1, 0, -1) if text.endswith(needle[:size])), 0)
 
 
 def unescaped(text: bytes) -> str:
@@ -87,6 +99,10 @@ class Scanner:
             self._plain_tail = unescaped(self._tail)
         self._found = self._as_it_is(chunk) or (bool(self._plain) and self._as_it_reads(chunk))
         return self._found
+
+    def held(self) -> int:
+        """How many bytes at the end of what was fed may be a secret's beginning, and should wait for the next chunk."""
+        return max((_begun(self._tail, needle) for needle in self._needles), default=0)
 
     def _as_it_is(self, chunk: bytes) -> bool:
         text = self._tail + chunk

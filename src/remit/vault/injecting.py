@@ -99,6 +99,11 @@ def clashes(credential: Credential | None) -> frozenset[str]:
             return frozenset()
 
 
+def reserved(credential: Credential | None) -> str | None:
+    """The query field that is the credential's own place, and nobody else's."""
+    return credential.name if isinstance(credential, Query) else None
+
+
 def whole_body(credential: Credential | None) -> bool:
     """Whether it signs the body, which then must be there before the first byte leaves."""
     return isinstance(credential, AwsSigV4)

@@ -88,7 +88,7 @@ class Vault:
         """Whether `chunk` by itself carries any secret."""
         return self.scanner().feed(chunk)
 
-    def opened(self, name: str) -> tuple[Secret, int]:
+    def lend(self, name: str) -> tuple[Secret, int]:
         """A secret and its version, for what puts it into an outgoing request and nobody else.
 
         Raises:

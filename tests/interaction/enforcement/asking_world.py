@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,13 +11,13 @@ import httpx2
 from gateway_world import World, at_most, budget, rule  # type: ignore[import-not-found] # beside
 
 from remit.catalog.model import Server
-from remit.enforcement.authzen_search import Tokens
 from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.model import Point
 from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.points import MOST_OPEN, Points
 from remit.enforcement.questions import Questions
+from remit.enforcement.search_tokens import Tokens
 from remit.enforcement.searching import Searching
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import NotFound
@@ -71,7 +70,7 @@ class Asking:
         searching = Searching(
             answers=self.world.pipeline.answers, own_types=self.questions.own_types,
             candidates=Candidates(judges=self.world.policy, purposes=self.world.policy.purposes),
-            tokens=Tokens(lambda value: hashlib.sha256(b"key" + value).hexdigest()),
+            tokens=Tokens(bytes(32)),
         )  # fmt: skip
         self.app = Evaluation(
             keeper=keeper, points=self.points, batches=Batches(self.points), searching=searching, body_limit=8192

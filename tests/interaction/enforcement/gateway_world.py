@@ -33,12 +33,14 @@ from remit.catalog.model import Server
 from remit.catalog.observe import observe
 from remit.enforcement import era
 from remit.enforcement.door import Door
+from remit.enforcement.entries import Entries
 from remit.enforcement.importer import Importer
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.model import Limits
 from remit.enforcement.own import OwnResources
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.relay import Relay
+from remit.enforcement.states import States
 from remit.enforcement.streams import Streams
 from remit.enforcement.tool_list import ToolList
 from remit.enforcement.upstream import Upstream
@@ -279,7 +281,7 @@ class World:
         )
         self.streams = Streams(self.pipeline.again, self.pipeline.epoch, self.pipeline.frozen)
         self.streams.bind(asyncio.get_running_loop())
-        self.relay = Relay(self.pipeline, self.upstream, self.streams)
+        self.relay = Relay(self.pipeline, self.upstream, self.streams, States(bytes(32), self.clock))
         self.importer = Importer(self.upstream, loop=asyncio.get_running_loop)
         self.tokens = PlainTokens()
         self.seen: list[Seen] = []  # what reached any server
@@ -302,7 +304,7 @@ class World:
             pipeline=self.pipeline,
             relay=self.relay,
             tools=tools,
-            resources=OwnResources(self.relay, mandates),
+            entries=Entries(self.relay, self.policy, OwnResources(self.relay, mandates)),
             clock=self.clock,
             limits=self.limits,
         )

@@ -27,6 +27,7 @@ from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
+from remit.kernel.clock import SECOND, Instant, SystemClock
 from remit.keys.secret import Secret
 from remit.outbound.model import endpoint
 from remit.vault.client_tokens import ClientTokens
@@ -152,7 +153,7 @@ class Vault:
     secrets: dict[str, bytes] = field(default_factory=lambda: {"key": SECRET.encode()})
     version: int = 1
 
-    def opened(self, name: str) -> tuple[Secret, int]:
+    def lend(self, name: str) -> tuple[Secret, int]:
         if name not in self.secrets:
             raise SecretUnavailable("the server's credential is not set", detail=name)
         return Secret(self.secrets[name]), self.version
@@ -167,7 +168,7 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
         port, listener = free_port()
         self.front = f"http://127.0.0.1:{port}"
         upstream = HttpUpstream(
-            self.outbound, Injector(self.vault.opened, ClientTokens(self._post, self.clock), self.clock), self.limits,
+            self.outbound, Injector(self.vault.lend, ClientTokens(self._post, self.clock), self.clock), self.limits,
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
         self.gateway = HttpGateway(
@@ -283,12 +284,28 @@ class Line:
         self.writer.close()
 
 
-def run_http(scenario: Callable[[Any], Coroutine[Any, Any, None]], *, limits: Limits | None = None) -> None:
+class Ticking(SystemClock):
+    """The time, some seconds ahead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0
+
+    def ahead(self, seconds: int) -> None:
+        self.seconds += seconds
+
+    def now(self) -> Instant:
+        return Instant(super().now() + self.seconds * SECOND)
+
+
+def run_http(
+    scenario: Callable[[Any], Coroutine[Any, Any, None]], *, limits: Limits | None = None, ticking: bool = False
+) -> None:
     """Run `scenario` in an HTTP world, on an event loop where a blocking call made by Remit fails."""
 
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            world = HttpWorld(stack, limits or Limits(), None)
+            world = HttpWorld(stack, limits or Limits(), Ticking() if ticking else None)
             await world.begin()
             await scenario(world)
 

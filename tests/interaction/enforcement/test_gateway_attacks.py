@@ -243,7 +243,7 @@ def test_meta_and_capabilities_are_no_side_door(play: Play) -> None:
 def test_unknown_methods_are_never_forwarded(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
-        for method in ("tasks/get", "x/y", "tools/delete", "initialize"):
+        for method in ("tasks/list", "x/y", "tools/delete", "initialize"):
             answer = await world.modern("payments", method)
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, -32601)
         answer = await world.post("payments", {"jsonrpc": "2.0", "id": 1, "method": "server/discover"})

@@ -453,7 +453,7 @@ def test_an_id_may_be_used_again_once_it_was_answered(play: Play) -> None:
     play(scenario)
 
 
-def test_a_call_of_the_modern_era_that_its_server_answers_with_a_question_fails(play: Play) -> None:
+def test_a_call_of_the_modern_era_that_its_server_answers_with_a_question_is_a_denial(play: Play) -> None:
     async def scenario(world: World) -> None:
         await slow(world, app := Slow())
         body, _ = modern_request("tools/call", PARAMS)
@@ -466,7 +466,11 @@ def test_a_call_of_the_modern_era_that_its_server_answers_with_a_question_fails(
 
         app._hold = hold  # type: ignore[method-assign] # this server asks
         answer = await modern(world)
-        assert "elicitation" not in answer.text
-        assert answer.json()["error"]["code"] == -32603
+        result = answer.json()["result"]
+        assert result["isError"] is True
+        assert (result["structuredContent"]["code"], result["structuredContent"]["action"]) == (
+            "not_granted", "slow:elicitation/create",
+        )  # fmt: skip
+        assert await world.outcomes() == ["error"]
 
     play(scenario)

@@ -82,7 +82,7 @@ def test_it_is_kept_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "needs", ["s/list", ["s/*"], ["s/list", "s/list"], [], [7], ["list"], ["s:resources/read"], None],
+    "needs", ["s/list", ["s/*"], ["s/list", "s/list"], [], [7], ["list"], ["s:ping"], None],
 )  # fmt: skip
 def test_what_is_no_list_of_actions_is_refused(needs: object) -> None:
     with pytest.raises(SpecInvalid):

@@ -38,8 +38,8 @@ def inject(**said: str) -> dict[str, Any]:
     ("bend", "field", "says"),
     [
         ({"server": "Payments_1"}, "server", "must match"),
-        ({"kind": "http"}, "kind", "http is not available in this version"),
-        ({"kind": "grpc"}, "kind", "must be mcp"),
+        ({"kind": "http"}, "tools", "unknown key"),
+        ({"kind": "grpc"}, "kind", "must be mcp or http"),
         ({"mode": "off"}, "mode", "must be enforce or observe"),
         ({"command": ["npx", "-y", "x"]}, "command", "not available in this version"),
         ({"url": "ftp://x/y"}, "url", "http"),
@@ -55,7 +55,8 @@ def inject(**said: str) -> dict[str, Any]:
         (inject(header="X-Key", format="{}\r\nX-Admin: 1"), "credential.inject.format", "ASCII"),
         (inject(header="X-Key", format="none"), "credential.inject.format", "once"),
         (inject(header="X-Key", format="{}{}"), "credential.inject.format", "once"),
-        (inject(query="key"), "credential.inject.query", "unknown key"),
+        (inject(query="key"), "credential.inject", "goes into a header"),
+        (inject(cookie="key"), "credential.inject.cookie", "unknown key"),
     ],
 )
 def test_a_bad_server_is_refused_by_field(bend: dict[str, Any], field: str, says: str) -> None:

@@ -22,8 +22,7 @@ def test_the_tables_are_the_protocols_own() -> None:
     assert _of(methods.CLIENT_REQUESTS, era.MODERN) == era.MODERN_REQUESTS
     assert _of(methods.CLIENT_NOTIFICATIONS, era.HANDSHAKE) == era.HANDSHAKE_NOTIFICATIONS
     assert _of(methods.CLIENT_NOTIFICATIONS, era.MODERN) == era.MODERN_NOTIFICATIONS
-    elicitation = {"notifications/elicitation/complete"}
-    assert _of(methods.SERVER_NOTIFICATIONS, versions.KNOWN_PROTOCOL_VERSIONS) - elicitation == era.SERVER_NOTIFICATIONS
+    assert _of(methods.SERVER_NOTIFICATIONS, versions.KNOWN_PROTOCOL_VERSIONS) == era.SERVER_NOTIFICATIONS
     assert era.CACHEABLE == methods.CACHEABLE_METHODS
     assert NAME_BEARING_METHODS.items() <= parse.NAMED.items()
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import methods
 
+from remit.catalog.methods import METHODS
 from remit.enforcement import parse
 from remit.enforcement.model import BadMessage, Message
 from remit.kernel import canonical
@@ -151,7 +152,20 @@ META = {"_meta": {"progressToken": "t"}}
                 "clientInfo": {**CLIENT, "icons": [ICON]},
             },
         ),
-        ("prompts/get", {"name": "p", "arguments": {"a": "b"}}, {}),
+        ("prompts/get", {"name": "p", "arguments": {"a": "b"}, "exfil": 1}, {"name": "p", "arguments": {"a": "b"}}),
+        (
+            "completion/complete",
+            {
+                "ref": {"type": "ref/prompt", "name": "p", "title": "exfil"},
+                "argument": {"name": "a", "value": "b", "exfil": 1},
+                "context": {"arguments": {"c": "d"}, "exfil": 1},
+            },
+            {
+                "ref": {"type": "ref/prompt", "name": "p"},
+                "argument": {"name": "a", "value": "b"},
+                "context": {"arguments": {"c": "d"}},
+            },
+        ),
     ],
 )
 @pytest.mark.parametrize("modern", [True, False])
@@ -180,7 +194,7 @@ def test_meta_holds_no_more_than_its_members_may() -> None:
 
 def test_the_members_are_those_of_the_protocols_own_schema() -> None:
     for (method, _), model in [*methods.CLIENT_REQUESTS.items(), *methods.CLIENT_NOTIFICATIONS.items()]:
-        if method in PASSING | {"tools/call"}:
+        if method in PASSING | METHODS.keys() | {"tools/call"}:
             annotation: Any = model.model_fields["params"].annotation
             shape: Any = next((each for each in get_args(annotation) if each is not type(None)), annotation)
             known = {field.alias or name for name, field in shape.model_fields.items()} - {"_meta"}

@@ -83,6 +83,12 @@ class Facts:
     def conditions(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("lists are not the pipeline's")
 
+    def rules(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("lists are not the pipeline's")
+
+    def granted(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("lists are not the pipeline's")
+
     def ready(self, call: Call) -> bool:
         return call.caller.agent in self.prepared
 

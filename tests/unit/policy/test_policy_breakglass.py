@@ -23,8 +23,9 @@ from remit.policy.mandate import Issue, mandate
 from remit.policy.mandates import published
 from remit.policy.model import Code, Denial, Proposal
 from remit.policy.record import decision_fields
-from remit.policy.service import PolicyService, seen
+from remit.policy.service import PolicyService
 from remit.policy.view import View
+from remit.policy.visible import seen
 from remit.storage.model import Activate, ConsumeProof, Reserve
 
 if TYPE_CHECKING:

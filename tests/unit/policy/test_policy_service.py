@@ -21,7 +21,8 @@ from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.model import Code
 from remit.policy.organisations import Organisations
-from remit.policy.service import PolicyService, seen
+from remit.policy.service import PolicyService
+from remit.policy.visible import seen
 from remit.storage.database import Database
 from remit.storage.model import Effect, Entry, Reserve, Unmarked
 

@@ -39,6 +39,7 @@ def ask(
 
     app = App(
         place=Place("http://127.0.0.1:8470"),
+        http=inner,
         gateway=inner,
         me_can=inner,
         evaluation=inner,

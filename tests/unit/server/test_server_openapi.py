@@ -50,6 +50,9 @@ def test_the_checked_in_description_is_the_one_the_doors_give(built: tuple[list[
     assert CHECKED_IN.read_text(encoding="utf-8") == wanted, "write it anew: python scripts/openapi"
 
 
+_HTTP = ("head", "put", "patch", "delete", "options")
+
+
 def test_every_route_is_described(built: tuple[list[Door], list[BaseRoute]]) -> None:
     described = json.loads(CHECKED_IN.read_text(encoding="utf-8"))["paths"]
     routed = {
@@ -74,9 +77,10 @@ def test_every_route_is_described(built: tuple[list[Door], list[BaseRoute]]) -> 
         ("/v1/me/can", "post"),
         ("/mcp/{server}", "post"),
         ("/servers/{server}/mcp", "post"),
-    }
+    } | {("/http/{server}/{path}", method) for method in (*_HTTP, "get", "post")}
     resource = "/.well-known/oauth-protected-resource"
     well_known = {(resource, "get"), (f"{resource}/mcp/{{server}}", "get")}
+    well_known |= {(f"{resource}/http/{{server}}", "get")}
     assert told - routed == before_the_router | well_known
     elsewhere = [(path, method) for method, path, _, _ in ELSEWHERE]
     assert set(elsewhere) <= told

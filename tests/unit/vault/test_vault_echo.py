@@ -105,3 +105,26 @@ def test_what_was_seen_once_stays_seen() -> None:
     scanner = Scanner(forms(SECRET))
     assert scanner.feed(SECRET)
     assert [scanner.feed(b"x" * 4096) for _ in range(3)] == [True] * 3
+
+
+@given(st.binary(max_size=60), st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=4))
+def test_what_may_be_a_beginning_is_held_and_nothing_else(text: bytes, needles: list[bytes]) -> None:
+    scanner = Scanner(needles)
+    if scanner.feed(text):
+        return
+    ends = (text[-size:] for size in range(len(text), 0, -1))
+    assert scanner.held() == next((len(end) for end in ends if any(needle.startswith(end) for needle in needles)), 0)
+
+
+@given(st.text("ab", min_size=8, max_size=12), st.lists(st.text("ab", max_size=9), max_size=6))
+def test_of_a_secret_in_pieces_nothing_has_gone_on(secret: str, pieces: list[str]) -> None:
+    scanner, passed, rest = Scanner([secret.encode()]), b"", b""
+    for piece in (each.encode() for each in pieces):
+        if scanner.feed(piece):
+            break
+        text = rest + piece
+        held = scanner.held()
+        passed, rest = passed + text[: len(text) - held], text[len(text) - held :]
+    whole = "".join(pieces).encode()
+    at = whole.find(secret.encode())
+    assert len(passed) <= (len(whole) if at < 0 else at)

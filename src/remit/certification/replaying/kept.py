@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from remit.audit.standing import Rows
+from remit.catalog.methods import METHODS
 from remit.certification.replaying.reading import rules_digest
 from remit.certification.usage.days import DayKey, UseDay, added_up, day_of
 from remit.certification.usage.model import Kind, UsageEvent
@@ -220,7 +221,9 @@ class Kept:
 
     def tier(self, action: str) -> str | None:
         """The tier of a tool as it is now; None if it is not known."""
-        server, tool, _ = split_action(action)
+        server, tool, is_tool = split_action(action)
+        if not is_tool:
+            return METHODS[tool].tier.value if tool in METHODS else None
         found = self._one(("tier", action), "SELECT tier FROM tools WHERE server = ? AND tool = ?", (server, tool))
         return found if isinstance(found, str) else None
 

@@ -1,0 +1,44 @@
+"""Which headers pass: none that speaks for the caller, none of this hop."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.enforcement import http_headers
+from remit.kernel.errors import Malformed
+
+NEVER = [
+    "Authorization", "cookie", "DPoP", "Proxy-Authorization", "Forwarded", "X-Forwarded-For", "x-forwarded-anything",
+    "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "TE", "Expect", "X-HTTP-Method-Override",
+    "x-http-method", "X-Method-Override", "X_Forwarded_For", "X_HTTP_Method_Override", "X-Original-URL", "Remit-Act-As",
+    "Sec-WebSocket-Key", "Accept-Encoding", "X-Real-IP",
+]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from([*NEVER, "X-Fine", "Accept"]), st.text("a,; b", max_size=9)), max_size=9))
+def test_none_of_those_passes_however_they_are_mixed(pairs: list[tuple[str, str]]) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in pairs]
+    passed = http_headers.upstream(raw)
+    assert {name for name, _ in passed} <= {"X-Fine", "Accept"}
+
+
+def test_what_connection_names_is_of_this_hop() -> None:
+    raw = [(b"Connection", b"close, X-Fine"), (b"X-Fine", b"1"), (b"Accept", b"a")]
+    assert http_headers.upstream(raw) == [("Accept", "a")]
+
+
+def test_a_credentials_place_is_left_free() -> None:
+    assert http_headers.upstream([(b"X-API-Key", b"mine")], clashes={"x-api-key"}) == []
+
+
+def test_a_header_that_would_end_its_line_is_refused() -> None:
+    with pytest.raises(Malformed):
+        http_headers.upstream([(b"X-Fine", b"a\r\nX-Evil: 1")])
+
+
+@given(st.sampled_from(["Set-Cookie", "WWW-Authenticate", "Location", "Access-Control-Allow-Origin", "Connection"]))
+def test_what_is_said_for_another_origin_does_not_come_back(name: str) -> None:
+    names = {each for each, _ in http_headers.back([(name, "1"), ("ETag", "2")])}
+    assert names == {b"etag", b"x-content-type-options", b"content-security-policy"}

@@ -1,0 +1,82 @@
+"""Paths and queries: one reading, written anew."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.enforcement import http_target
+from remit.kernel.errors import Malformed
+
+RAW = st.binary(max_size=60) | st.text("/.%;\\?#2eEfF5cC0aA-_x", max_size=60).map(str.encode)
+
+
+@given(RAW)
+def test_what_is_forwarded_reads_as_what_was_decided(raw: bytes) -> None:
+    try:
+        segments = http_target.path(raw)
+    except Malformed:
+        return
+    for strict in (False, True):
+        written = http_target.written_path(segments, strict=strict)
+        assert [unquote(part, errors="strict") for part in written[1:].split("/")] == list(segments)
+        assert http_target.path(written.encode("ascii")) == segments
+        assert not {"\\", ";", "#", "?", " "} & set(written)
+        assert "//" not in written
+        # Whoever decodes it once more, or folds its characters, finds no separator and no step in it.
+        twice = [unquote(segment) for segment in segments]
+        assert not any(set("/\\") & set(part) or part in (".", "..") for part in twice)
+
+
+@given(st.lists(st.text("abc /%+&=;ü", min_size=1, max_size=8), min_size=1, max_size=5))
+def test_a_path_of_ordinary_segments_is_taken_or_refused_whole(segments: list[str]) -> None:
+    written = http_target.written_path(segments).encode()
+    if any(set("/\\;") & set(each) for each in segments):
+        with pytest.raises(Malformed):
+            http_target.path(written)
+    else:
+        try:
+            assert list(http_target.path(written)) == segments
+        except Malformed:
+            assert any("%" in each for each in segments)
+
+
+@given(
+    st.lists(st.tuples(st.text("ab[]+ %&=;#ü", min_size=1, max_size=6), st.text("ab+ %&=;#ü", max_size=6)), max_size=6)
+)
+def test_a_query_comes_back_as_it_was(pairs: list[tuple[str, str]]) -> None:
+    written = http_target.written_query(pairs)
+    assert http_target.query(written.encode()) == pairs
+    assert parse_qsl(written, keep_blank_values=True) == pairs
+
+
+@given(RAW)
+def test_a_query_is_refused_or_reads_the_same_again(raw: bytes) -> None:
+    try:
+        pairs = http_target.query(raw)
+    except Malformed:
+        return
+    assert http_target.query(http_target.written_query(pairs).encode()) == pairs
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("http://h", ("a", "b")),
+        ("http://h/", ("a", "b")),
+        ("http://h/v3", ("v3", "a", "b")),
+        ("http://h:1/v3/x/", ("v3", "x", "a", "b")),
+    ],
+)
+def test_a_base_path_comes_first(base: str, expected: tuple[str, ...]) -> None:
+    assert http_target.below(base, ("a", "b")) == expected
+
+
+def test_a_path_that_is_very_long_is_refused() -> None:
+    with pytest.raises(Malformed, match="too long"):
+        http_target.path(b"/" + b"a" * 9000)
+    with pytest.raises(Malformed, match="segments"):
+        http_target.path(b"/a" * 200)
