@@ -73,7 +73,7 @@ FILES: dict[str, Any] = {
         "purposes": ["work"],
         "not_after": "2029-12-31",
         "max_run": "8h",
-        "attest": [{"private_key_jwt": {"jwk_file": "bot.pub.jwk"}}],
+        "attest": [{"private_key_jwt": {"jwk_file": "bot.pub.jwk"}}, {"local_process": {"uid": os.getuid()}}],
     },
     "boundaries/bot": {
         "boundary": "bot",
@@ -191,3 +191,45 @@ def test_a_freeze_ends_a_running_stream(behind: Behind) -> None:
         rest = "".join(events)
     assert "event: remit-denial" in rest
     assert '"code":"revoked"' in rest
+
+
+def test_a_command_behind_remit_run_calls_the_api_without_a_token(behind: Behind, tmp_path: Path) -> None:
+    script = tmp_path / "agent.py"
+    script.write_text(AGENT, encoding="utf-8")
+    done = behind.home.remit("run", "--agent", "bot", "--", sys.executable, str(script))
+    assert done.code == 0, done.err
+    said = done.json
+    assert said["read"] == [200, {"path": "/v1/invoices/7"}]
+    assert said["paid"] == [403, "constraint_violated"]
+    assert said["hidden"] == 404
+    assert not any("authorization" in line.lower() for line in said["environ"])
+    assert [each["target"] for each in behind.got()] == ["/v1/invoices/7?full=true"]
+    assert "1 refused (constraint_violated 1)" in done.err
+
+
+AGENT = """
+import json, os, urllib.error, urllib.request
+
+base = os.environ["REMIT_HTTP_URL"]
+assert base == os.environ["REMIT_HTTP_BILLING"]
+
+
+def call(path, method="GET", body=None):
+    headers = {"Content-Type": "application/json"} if body else {}
+    request = urllib.request.Request(base + path, data=body, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+paid = call("/transfers", "POST", b'{"amount": 900}')
+hidden = call("/invoices/7", "DELETE")
+print(json.dumps({
+    "read": call("/invoices/7?full=true"),
+    "paid": [paid[0], paid[1]["code"]],
+    "hidden": hidden[0],
+    "environ": [name for name in os.environ if name.startswith("REMIT_")],
+}))
+"""

@@ -29,6 +29,8 @@ def denied(told: Mapping[str, Any]) -> tuple[int, bytes, Headers]:
         headers.append((b"x-should-retry", b"false"))
     if (after := told.get("retry_after")) is not None:
         headers.append((b"retry-after", str(after).encode("ascii")))
+    # An API's own header of that name does not come back: by this one a refusal is known to be Remit's.
+    headers.append((b"remit-decision", str(told.get("decision_id") or "none").encode("ascii")))
     return int(told.get("status", 403)), canonical.encode(dict(told)), headers
 
 

@@ -36,13 +36,16 @@ class Prepared:
 
 
 @contextlib.contextmanager
-def prepared(command: Sequence[str], environ: Mapping[str, str], urls: Mapping[str, str]) -> Iterator[Prepared]:
+def prepared(
+    command: Sequence[str], environ: Mapping[str, str], urls: Mapping[str, str], apis: Mapping[str, str] | None = None
+) -> Iterator[Prepared]:
     """The command with its configuration in a folder that is removed at the end.
 
     Args:
         command: As it was typed.
         environ: Ours.
-        urls: The loopback URL of each server.
+        urls: The loopback URL of each MCP server.
+        apis: The loopback base URL of each HTTP API.
 
     Raises:
         ConfigInvalid: Gemini's settings on this machine cannot be read.
@@ -51,7 +54,7 @@ def prepared(command: Sequence[str], environ: Mapping[str, str], urls: Mapping[s
     try:
         config = folder / "mcp.json"
         _write(config, mcp_json(urls))
-        found = variables(environ, urls) | {"REMIT_MCP_CONFIG": str(config)}
+        found = variables(environ, urls) | _bases(apis or {}) | {"REMIT_MCP_CONFIG": str(config)}
         argv = [word.replace(PLACE, str(config)) for word in command]
         client = Path(command[0]).name
         if client == "claude":
@@ -79,6 +82,12 @@ def variables(environ: Mapping[str, str], urls: Mapping[str, str]) -> dict[str, 
         for name in ("NO_PROXY", "no_proxy"):
             found[name] = ",".join(filter(None, (environ.get(name), _DIRECT)))
     return found
+
+
+def _bases(apis: Mapping[str, str]) -> dict[str, str]:
+    """Where its HTTP APIs are: `REMIT_HTTP_NAME`, and `REMIT_HTTP_URL` where there is one."""
+    found = {f"REMIT_HTTP_{server.replace('-', '_').upper()}": url for server, url in apis.items()}
+    return found | ({"REMIT_HTTP_URL": next(iter(apis.values()))} if len(apis) == 1 else {})
 
 
 def mcp_json(urls: Mapping[str, str]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Issued:
     received: float
     expires: float
     offered: Offered | None = None  # of the forward proxy, where it was asked for
+    http: tuple[str, ...] = ()  # those of the servers that are HTTP APIs, and not MCP
 
     @property
     def due(self) -> float:

@@ -24,12 +24,16 @@ from remit.runner import headers
 from remit.runner.line import Line, TooLong
 from remit.runner.model import Issued, Unreachable
 from remit.runner.processes import Address
-from remit.runner.tally import Asked, Events, Tally, refused, wants_new_token
+from remit.runner.tally import API, Asked, Events, Tally, refused, wants_new_token
 from remit.runner.tokens import Tokens
 from remit.runner.upstream import Broken, Gateway, Upstream
 from remit.sdk.grant import wants_nonce
 
-_PATH: Final = re.compile(r"/([A-Za-z0-9_-]+)(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/v1/me)\Z")
+_PATH: Final = re.compile(
+    r"/([A-Za-z0-9_-]+)"
+    r"(/mcp/([a-z0-9-]{1,63})|/servers/([a-z0-9-]{1,63})/mcp|/http/([a-z0-9-]{1,63})(?:/[\x21-\x7e]*)?|/v1/me)\Z"
+)
+_HTTP: Final = "/http/"
 _ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing by it
 _METHODS: Final = {"POST", "GET", "DELETE"}
 _REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
@@ -37,6 +41,7 @@ _JUDGED: Final = 256 * 1024  # bytes of a JSON answer that are looked at
 _UNDECIDED: Final = "enforcement_unavailable"
 _INTERNAL: Final = -32603
 _JSON: Final = b"application/json"
+_PROBLEM: Final = b"application/problem+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,7 @@ class Way:
     headers: headers.Headers
     body: bytes
     asked: Asked
+    http: bool = False  # of an HTTP API, and not MCP
 
 
 class Relay:
@@ -101,6 +107,10 @@ class Relay:
     def url(self, server: str) -> str:
         """The URL of one MCP server."""
         return f"{self.base}/mcp/{server}"
+
+    def http_url(self, server: str) -> str:
+        """The base URL of one HTTP API."""
+        return f"{self.base}{_HTTP}{server}"
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open[writer] = asyncio.current_task()
@@ -156,14 +166,18 @@ class Relay:
         if origin is not None and origin.removeprefix("http://") not in self._hosts:
             return 403, "Origin is not this URL's"
         # (3) The path: of an MCP server, or who the run is. Anything else, OAuth discovery too, is not here.
-        match = _PATH.match(request.target.decode("latin-1").partition("?")[0])
+        path, mark, query = request.target.decode("latin-1").partition("?")
+        match = _PATH.match(path)
         if match is None or not hmac.compare_digest(match[1], self._secret):
             return 404, "there is nothing here"
-        if self._servers and match[2] != _ME and (match[3] or match[4]) not in self._servers:
+        if self._servers and match[2] != _ME and (match[3] or match[4] or match[5]) not in self._servers:
             return 404, "there is nothing here"
         method = request.method.decode("ascii")
         if match[2] == _ME and method != "GET":
             return 405, "this path takes GET"
+        if match[5] is not None:
+            asked = match[2] + mark + query
+            return Way(method=method, path=asked, headers=request.headers, body=body, asked=API, http=True)
         if method not in _METHODS:
             return 405, "this path takes POST, GET and DELETE"
         return Way(method=method, path=match[2], headers=request.headers, body=body, asked=Asked.of(body))
@@ -184,6 +198,8 @@ class Relay:
         await line.send(h11.Response(status_code=head.status_code, headers=kept), *_data(begun))
         if whole:
             self._tally.answered(way.asked, refused(begun), status=head.status_code)
+        elif way.http:
+            await self._passed(line, upstream, way, begun)
         else:
             await self._streamed(line, upstream, way, begun, status=head.status_code)
         await line.send(h11.EndOfMessage())
@@ -201,12 +217,12 @@ class Relay:
         """
         token = await self._tokens.usable()
         found = await self._sent(upstream, way, token)
-        if found[0].status_code == 401 and _nonce_wanted(found[0]):  # noqa: PLR2004 - HTTP's own
+        if _turned_away(found[0]) and _nonce_wanted(found[0]):
             found = await self._sent(upstream, way, token)
-        if found[0].status_code == 401 or (found[2] and _again(found[1])):  # noqa: PLR2004 - HTTP's own
+        if _turned_away(found[0]) or (found[2] and _again(found[1])):
             token = await self._tokens.renewed(token)
             found = await self._sent(upstream, way, token)
-        if found[0].status_code == 401:  # noqa: PLR2004 - HTTP's own
+        if _turned_away(found[0]):
             raise Unauthenticated("Remit does not take this run's token", detail=_description(found[1]))
         return found
 
@@ -214,9 +230,18 @@ class Relay:
         body = way.body if way.method == "POST" or way.body else None
         head = await upstream.send(way.method, way.path, way.headers, body, token)
         media = next((value for name, value in head.headers if name == b"content-type"), b"")
-        if media.partition(b";")[0].strip().lower() != _JSON:
+        wanted = _PROBLEM if way.http else _JSON
+        if media.partition(b";")[0].strip().lower() != wanted or (way.http and not _decided(head)):
             return head, b"", False
         return head, *await upstream.upto(_JUDGED)
+
+    async def _passed(self, line: Line, upstream: Upstream, way: Way, begun: bytes) -> None:
+        """An API's own answer: nothing in it is the gateway's word."""
+        self._tally.answered(way.asked, None, status=200)
+        chunk: bytes | None = begun
+        while chunk is not None:
+            await line.send(*_data(chunk))
+            chunk = await upstream.chunk()
 
     async def _streamed(self, line: Line, upstream: Upstream, way: Way, begun: bytes, *, status: int) -> None:
         events = Events()
@@ -225,6 +250,11 @@ class Relay:
             events.passed(chunk)
             await line.send(*_data(chunk))
         self._tally.answered(way.asked, events.cut, status=status)
+
+
+def _turned_away(head: h11.Response) -> bool:
+    """Whether the gateway itself did not take token or proof: an API's own 401 comes without a challenge."""
+    return head.status_code == 401 and any(name == b"www-authenticate" for name, _ in head.headers)  # noqa: PLR2004 - HTTP's own
 
 
 def _nonce_wanted(head: h11.Response) -> bool:
@@ -251,6 +281,11 @@ async def _watched(line: Line, work: Coroutine[Any, Any, None]) -> None:
                 await each
 
 
+def _decided(head: h11.Response) -> bool:
+    """Whether an answer is the gateway's refusal: an API's own headers of that name do not come through."""
+    return any(name == b"remit-decision" for name, _ in head.headers)
+
+
 def _data(body: bytes) -> list[h11.Data]:
     return [h11.Data(data=body)] if body else []
 
@@ -269,12 +304,16 @@ def _description(body: bytes) -> str:
 
 
 async def _failed(line: Line, way: Way, code: str, public: str, detail: str) -> None:
-    """Say what went wrong in MCP's own words: never with a status that would start a login."""
+    """Say what went wrong in MCP's own words, or an API's: never with a status that would start a login."""
     data = {"code": code, "detail": detail, "retryable": code == _UNDECIDED}
     if code == _UNDECIDED:  # what the gateway says of itself in the same case
         wait = {"kind": "wait", "retry_after": 1}
         data |= {"type": f"urn:remit:denial:{code}", "title": public, "status": 503}
         data |= {"violations": [], "remedies": [wait], "retry_after": 1}
+    if way.http:
+        said = {"type": f"urn:remit:error:{code}", "title": public, "status": 503, **data}
+        await _whole(line, 503, json.dumps(said).encode("utf-8"), media=_PROBLEM)
+        return
     error = {"code": _INTERNAL, "message": public, "data": data}
     body = json.dumps({"jsonrpc": "2.0", "id": way.asked.id, "error": error}).encode("utf-8")
     await _whole(line, 200 if way.asked.id is not None else 503, body)
@@ -288,9 +327,9 @@ async def _plain(line: Line, status: int, reason: str) -> None:
         await _whole(line, status, json.dumps({"error": reason}).encode("utf-8"))
 
 
-async def _whole(line: Line, status: int, body: bytes) -> None:
+async def _whole(line: Line, status: int, body: bytes, *, media: bytes = _JSON) -> None:
     head = [
-        (b"content-type", _JSON),
+        (b"content-type", media),
         (b"cache-control", b"no-store"),
         (b"content-length", b"%d" % len(body)),
     ]

@@ -63,8 +63,10 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
         proxy = await _proxy(plan, key, first, tokens, tally)
         servers = plan.servers or first.servers
         if not servers and proxy is None:
-            warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no MCP server")
-        with clients.prepared(plan.command, plan.environ, {server: relay.url(server) for server in servers}) as made:
+            warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no server")
+        urls = {server: relay.url(server) for server in servers if server not in first.http}
+        apis = {server: relay.http_url(server) for server in servers if server in first.http}
+        with clients.prepared(plan.command, plan.environ, urls, apis) as made:
             environ = made.environ
             if proxy is not None and first.offered is not None:
                 environ = proxied.variables(environ, first.offered, proxy=proxy.url, folder=made.folder)
@@ -123,6 +125,7 @@ async def _issued(plan: Plan, key: Key, session: Session, program_digest: str | 
         received=asked,
         expires=asked + answer["expires_in"],
         offered=Offered.of(answer["proxy"]) if plan.proxied else None,
+        http=tuple(answer.get("http", ())),
     )
 
 

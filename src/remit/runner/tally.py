@@ -17,6 +17,7 @@ _UNDECIDED: Final = "enforcement_unavailable"
 _CUT: Final = b"-32010"
 _LONGEST_LINE: Final = 64 * 1024
 _SHOWN: Final = 3
+_PROBLEM: Final = "urn:remit:denial:"
 _ERROR: Final = 400
 
 
@@ -43,6 +44,9 @@ class Asked:
         )
 
 
+API: Final = Asked(_CALL)  # a call of an HTTP API, whose body is the API's
+
+
 def refused(body: bytes) -> Denial | None:
     """The denial in a JSON answer of the gateway; one of the code `not_visible` where the tool is not there."""
     try:
@@ -51,6 +55,8 @@ def refused(body: bytes) -> Denial | None:
         return None
     if not isinstance(said, dict):
         return None
+    if str(said.get("type")).startswith(_PROBLEM):
+        return denial.read_problem(said)
     error = said.get("error")
     return _in_error(error) if isinstance(error, dict) else denial.read(said.get("result"))
 

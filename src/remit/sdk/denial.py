@@ -106,6 +106,11 @@ def read_error(error: Mapping[str, Any]) -> Denial | None:
     return _believed(error.get("data") if error.get("code") == DENIED else None)
 
 
+def read_problem(body: Mapping[str, Any]) -> Denial | None:
+    """The denial in the JSON of an answer of the HTTP gateway. Only of one with the header `Remit-Decision`."""
+    return _believed(body)
+
+
 def _meta(failed: object, meta: object) -> object:
     return meta.get(META) if failed and isinstance(meta, Mapping) else None
 

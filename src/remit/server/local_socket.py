@@ -125,9 +125,14 @@ class LocalSocket:
         if ask.proxy and self._proxy is not None:
             proxied["proxy"] = self._proxy.told(agent=wish.agent.agent, instance=wish.instance, servers=servers)
         return {
-            "status": 200, **body, "run": granted.run.run, "purpose": purpose,
-            "servers": [name for name in servers if _speaks_mcp(self._view(), name)], **proxied,
-        }  # fmt: skip
+            "status": 200,
+            **body,
+            "run": granted.run.run,
+            "purpose": purpose,
+            "servers": servers,
+            "http": http_of(self._view(), wish.agent.agent, purpose),
+            **proxied,
+        }
 
     def _gone(self, instances: set[tuple[AgentName, InstanceId]], peer: Process) -> None:
         for agent, instance in instances:
@@ -144,10 +149,10 @@ def servers_of(view: View, agent: str, purpose: str) -> list[str]:
     return sorted({split_action(rule)[0] for each in boundaries if each.purpose == purpose for rule in each.rules})
 
 
-def _speaks_mcp(view: View, name: str) -> bool:
-    """Whether a run gets a URL for it: a server that is not registered yet may come to."""
-    server = view.server(name)
-    return server is None or server.kind is Kind.MCP
+def http_of(view: View, agent: str, purpose: str) -> list[str]:
+    """Those of them that are HTTP APIs."""
+    known = {name: view.server(name) for name in servers_of(view, agent, purpose)}
+    return [name for name, server in known.items() if server is not None and server.kind is Kind.HTTP]
 
 
 def _listen(path: Path) -> socket.socket:
