@@ -25,7 +25,8 @@ from benchmarks.report import missed
 HERE = Path(__file__).parent
 NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_reverse", "freeze", "streams", "scale",
          "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
-LONG = ("tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale")  # minutes each; two need npm
+LONG = ("tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale",
+        "intercept")  # fmt: skip # minutes each; two need npm, and the last one mitmproxy from PyPI
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}
 _MOST_SECONDS = 900

@@ -8,14 +8,12 @@ from typing import Final
 
 from remit.enforcement import http_answers
 from remit.enforcement.http_answers import Headers
-from remit.kernel import canonical
 from remit.tokens.check import TokenInvalid
 
 Said = tuple[int, bytes, Headers]
 ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
 PROXY_AUTHENTICATION: Final = 407
 TOO_MANY: Final = 429
-_BLOCKED: Final = 403
 _BUSY: Final = 503
 _LATE: Final = 408
 _CHALLENGE: Final = (
@@ -23,33 +21,11 @@ _CHALLENGE: Final = (
     (b"proxy-authenticate", b'Bearer realm="remit"'),
     (b"proxy-authenticate", b'DPoP realm="remit", algs="ES256 Ed25519"'),
 )
-_CODE: Final = "egress_blocked"
-# A host that nobody registered, and one that this agent may not see: these bytes, and no others.
-_NOWHERE: Final = canonical.encode(
-    {
-        "type": f"urn:remit:denial:{_CODE}",
-        "title": "That destination is not allowed",
-        "status": _BLOCKED,
-        "code": _CODE,
-        "violations": [],
-        "remedies": [{"kind": "stop"}],
-        "retryable": False,
-        "retry_after": None,
-    }
-)
 
 
 def blocked() -> Said:
     """A destination that no server of this agent's is."""
-    return (
-        _BLOCKED,
-        _NOWHERE,
-        [
-            (b"content-type", b"application/problem+json"),
-            (b"cache-control", b"no-store"),
-            (b"x-should-retry", b"false"),
-        ],
-    )
+    return http_answers.blocked()
 
 
 def unauthenticated(error: TokenInvalid, *, nonce: str | None = None) -> Said:

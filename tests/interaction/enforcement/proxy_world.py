@@ -115,12 +115,12 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
     async def client(self, agent: str = "bot", *, trusts: str | None = None) -> AsyncIterator[Any]:  # type: ignore[override]
         """A stock HTTP client behind the proxy: `await get(method, url, ...)` is its status, headers and body."""
         context = ssl.create_default_context(cadata=trusts or self.authority.pem)
-        auth = aiohttp.BasicAuth(agent, f"{agent}/work/i1")
+        shown = {"Proxy-Authorization": basic(agent, f"{agent}/work/i1")}
         async with aiohttp.ClientSession() as session:
 
             async def ask(method: str, url: str, **more: Any) -> tuple[int, Any, bytes]:
                 more.setdefault("ssl", context)
-                async with session.request(method, url, proxy=self.proxy_url, proxy_auth=auth, **more) as response:
+                async with session.request(method, url, proxy=self.proxy_url, proxy_headers=shown, **more) as response:
                     return response.status, response.headers, await response.read()
 
             yield ask

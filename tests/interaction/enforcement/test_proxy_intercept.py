@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 from gateway_world import SECRET, rule, until  # type: ignore[import-not-found] # beside
 from http_world import Streaming, fixed  # type: ignore[import-not-found] # beside
-from proxy_world import ProxyWorld, run_proxied  # type: ignore[import-not-found] # beside
+from proxy_world import AUTHORITY, ProxyWorld, run_proxied  # type: ignore[import-not-found] # beside
 
 from remit.freezes.model import FreezeKind
+from remit.outbound.resolve import PinnedResolver
 
 OPERATIONS: dict[str, Any] = {
     "GET /repos/{owner}/{repo}": {"tier": "low"},
@@ -143,14 +144,12 @@ def test_another_name_in_tls_is_refused() -> None:
 def test_a_websocket_is_not_spoken() -> None:
     async def scenario(world: ProxyWorld) -> None:
         api = await usual(world)
-        async with aiohttp.ClientSession() as session:
-            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await session.ws_connect(
-                    f"{api.url}/repos/a/b", proxy=world.proxy_url,
-                    proxy_auth=aiohttp.BasicAuth("bot", "bot/work/i1"),
-                    ssl=ssl.create_default_context(cadata=world.authority.pem),
-                )  # fmt: skip
-        assert refused.value.status == 501
+        async with world.client() as ask:
+            headers = {
+                "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            }  # fmt: skip
+            assert (await ask("GET", f"{api.url}/repos/a/b", headers=headers))[0] == 501
         assert api.api.got == []
 
     run_proxied(scenario)
@@ -164,6 +163,32 @@ def test_only_the_authority_that_the_operator_named_is_believed() -> None:
             assert (await ask("GET", f"{api.url}/repos/a/b"))[0] == 502
         assert api.api.got == []
         assert await world.outcomes() == ["not_sent"]
+
+    run_proxied(scenario)
+
+
+def test_a_name_that_leads_elsewhere_now_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: the registered name stands for this machine, or for a metadata service."""
+
+    async def scenario(world: ProxyWorld) -> None:
+        api = await usual(world)
+        name = f"api.example.test:{api.port}"
+        for address in ("127.0.0.1", "169.254.169.254"):
+            world.register("api", f"https://{name}", operations=OPERATIONS, proxy="intercept", ca=AUTHORITY.pem)
+            if address == "127.0.0.1":
+                world.outbound.allow = frozenset()  # the operator wrote a public name, and no private address
+
+            async def rebound(*_: Any, to: str = address) -> list[tuple[int, str]]:
+                return [(2, to)]
+
+            monkeypatch.setattr(PinnedResolver, "_lookup", rebound)
+            raw = await world.connect(name)
+            await raw.head()
+            await raw.tls("api.example.test", world.authority.pem)
+            answer = await raw.ask(f"GET /repos/a/b HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n")
+            assert b'"egress_blocked"' in answer, answer
+        assert api.api.got == []
+        assert await world.outcomes() == ["not_sent", "not_sent"]
 
     run_proxied(scenario)
 
@@ -210,7 +235,7 @@ def test_a_placeholder_makes_room_for_the_credential_in_its_place_alone(inject: 
         if inject == {"query": "key"}:
             sent["params"] = {"key": own}
         elif isinstance(inject, dict) and "basic" in inject:
-            sent["headers"]["Authorization"] = aiohttp.BasicAuth("svc", own).encode()
+            sent["headers"]["Authorization"] = aiohttp.encode_basic_auth("svc", own)
         else:
             sent["headers"]["Authorization" if inject == "bearer" else "X-Api-Key"] = own
         async with world.client() as ask:
