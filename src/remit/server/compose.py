@@ -61,7 +61,6 @@ from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_http import http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
-from remit.server.compose_proxy import forward_proxy
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation
@@ -98,7 +97,9 @@ from remit.tokens.service import TokenService
 from remit.vault.service import Vault
 
 if TYPE_CHECKING:
+    from remit.enforcement.http import HttpGateway
     from remit.server.compose_governance import Governance
+    from remit.server.proxy import ProxyServer
 
 
 def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
@@ -114,7 +115,7 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
         gate = _gate(ground, listener)
         tokens = token_service(ground, gate.trusting, gate.consenting)
         http = http_gateway(ground, gate)
-        proxy = forward_proxy(ground, gate, http)
+        proxy = None if settings.proxy is None else _proxy(ground, gate, http)
         local = LocalSocket(settings.data, tokens, ground.facts.view, proxy=None if proxy is None else proxy.local)
         later = Later(lambda: _api(ground, gate))
         app = _front(ground, gate, tokens, http, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
@@ -352,6 +353,12 @@ def _routes(ground: Ground, gate: Gate, tokens: TokenService) -> list[Route]:
         *stream.routes(),
         *http_ready.routes(gate.health, gate.metrics.registry),
     ]
+
+
+def _proxy(ground: Ground, gate: Gate, http: HttpGateway) -> ProxyServer | None:
+    from remit.server.compose_proxy import forward_proxy  # noqa: PLC0415 - certificates take long to load, and few need it
+
+    return forward_proxy(ground, gate, http)
 
 
 def _api(ground: Ground, gate: Gate) -> ASGIApp:

@@ -17,10 +17,10 @@ from remit.kernel.names import split_action
 from remit.keys import interception
 from remit.keys.interception import Authority
 from remit.outbound.model import Endpoint
-from remit.outbound.session import Outbound
 from remit.server.compose_identity import nonces_of
 from remit.server.gate import Gate
 from remit.server.ground import Ground
+from remit.server.life import Life
 from remit.server.local_proxy import LocalProxy
 from remit.server.proxy import ProxyServer
 from remit.tokens.nonce import NonceUse
@@ -38,7 +38,7 @@ def forward_proxy(ground: Ground, gate: Gate, gateway: HttpGateway) -> ProxyServ
         return None
     life = gate.life
     pipeline = life.pipeline
-    serving = ProxyServer(host=at[0], port=at[1], drain=ground.settings.drain, opened=partial(_own, life.outbound))
+    serving = ProxyServer(host=at[0], port=at[1], drain=ground.settings.drain, opened=partial(_own, life))
     targets = Targets(ground.servers, lambda: ground.facts.view().epoch)
     signer, placeholders = authority(ground), Placeholders(ground.keys.derive(LABEL))
     nonces = nonces_of(ground)
@@ -65,6 +65,6 @@ def forward_proxy(ground: Ground, gate: Gate, gateway: HttpGateway) -> ProxyServ
     return serving
 
 
-def _own(outbound: Outbound, listener: tuple[str, int]) -> None:
+def _own(life: Life, listener: tuple[str, int]) -> None:
     """The proxy's own listener is nobody's upstream server either."""
-    outbound.refuse = outbound.refuse | {Endpoint(*listener)}
+    life.outbound.refuse = life.outbound.refuse | {Endpoint(*listener)}

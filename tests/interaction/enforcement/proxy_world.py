@@ -109,7 +109,16 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
         if token:
             lines.append(f"Proxy-Authorization: Bearer {agent}/work/i1")
         writer.write(("\r\n".join(lines) + "\r\n" + head + "\r\n").encode("latin-1"))
-        return Raw(reader, writer)
+        return self.kept(Raw(reader, writer))
+
+    async def bare(self) -> Raw:
+        """A connection to the proxy on which nothing was said."""
+        return self.kept(Raw(*await asyncio.open_connection("127.0.0.1", self.proxy_port)))
+
+    def kept(self, raw: Raw) -> Raw:
+        """To be closed at the end."""
+        self.stack.push_async_callback(raw.closed)
+        return raw
 
     @contextlib.asynccontextmanager
     async def client(self, agent: str = "bot", *, trusts: str | None = None) -> AsyncIterator[Any]:  # type: ignore[override]
@@ -120,6 +129,8 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
 
             async def ask(method: str, url: str, **more: Any) -> tuple[int, Any, bytes]:
                 more.setdefault("ssl", context)
+                if url.startswith("http:"):  # such a client shows a proxy what it knows only where it connects
+                    more["headers"] = shown | more.get("headers", {})
                 async with session.request(method, url, proxy=self.proxy_url, proxy_headers=shown, **more) as response:
                     return response.status, response.headers, await response.read()
 
@@ -167,6 +178,11 @@ class Raw:
 
     def close(self) -> None:
         self.writer.transport.abort()
+
+    async def closed(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
 
 
 def basic(user: str, password: str) -> str:
