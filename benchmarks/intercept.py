@@ -68,6 +68,7 @@ class Way:
     proxy: str | None
     auth: dict[str, str] | None
     trusts: str  # PEM
+    pid: int | None = None  # of the proxy
 
 
 def mitmdump() -> Path:
@@ -82,8 +83,8 @@ def mitmdump() -> Path:
 
 
 @contextlib.contextmanager
-def estate(home: Path) -> Iterator[tuple[Running, str, str]]:
-    """An API over TLS, a Remit that is a proxy, and the peer; with both proxies' URLs."""
+def estate(home: Path) -> Iterator[tuple[Running, dict[str, tuple[str, int]]]]:
+    """An API over TLS, a Remit that is a proxy, and the peer; with both proxies' URLs and processes."""
     environ, port, peer = environment(home), free_port(), free_port()
     authority, pem, own = OwnAuthority(), home / "api.pem", home / "estate" / "servers" / "api-ca.pem"
     pem.write_bytes(authority.leaf("localhost"))
@@ -95,7 +96,11 @@ def estate(home: Path) -> Iterator[tuple[Running, str, str]]:
         "--set", f"confdir={home / 'mitmproxy'}", "--set", f"ssl_verify_upstream_trusted_ca={own}",
         "--set", "http2=false", "--modify-headers", f"/~q/X-Api-Key/{SECRET}",
     ]  # fmt: skip
-    with running(api, environ), running(other, environ), running(up("--dev", "--proxy", "127.0.0.1:0"), environ) as it:
+    with (
+        running(api, environ),
+        running(other, environ) as that,
+        running(up("--dev", "--proxy", "127.0.0.1:0"), environ) as it,
+    ):
         told = ready(it)
         wait_for(port)
         wait_for(peer)
@@ -109,7 +114,7 @@ def estate(home: Path) -> Iterator[tuple[Running, str, str]]:
         command = [REMIT, "secret", "set", "bench-key"]
         subprocess.run(command, env=environ, input=SECRET, check=True, capture_output=True, text=True)
         found.command("apply", str(home / "estate"), "--approve", "--as", "dana", "--json")
-        yield found, told["proxy"], f"http://127.0.0.1:{peer}"
+        yield found, {"remit": (told["proxy"], it.pid), "mitmproxy": (f"http://127.0.0.1:{peer}", that.pid)}
 
 
 async def token(http: aiohttp.ClientSession, found: Running) -> str:
@@ -123,8 +128,16 @@ async def token(http: aiohttp.ClientSession, found: Running) -> str:
         return str((await answer.json())["access_token"])
 
 
-async def calls(way: Way, url: str, count: int) -> float:
-    """Calls a second, one in flight on each connection, once all of them are made."""
+def processor(pid: int | None) -> float:
+    """Seconds of processor time that a process has used, in its own code and in the kernel; 0 of none."""
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def calls(way: Way, url: str, count: int) -> tuple[float, float]:
+    """Calls a second, one in flight on each connection, once all are made; and the proxy's milliseconds for each."""
     context = ssl.create_default_context(cadata=way.trusts)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context)
     left = iter(range(count))
@@ -142,14 +155,17 @@ async def calls(way: Way, url: str, count: int) -> float:
 
         await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
         gc.collect()
-        began = time.perf_counter()
+        began, used = time.perf_counter(), processor(way.pid)
         await asyncio.gather(*(caller() for _ in range(CONNECTIONS)))
-        return count / (time.perf_counter() - began)
+        return count / (time.perf_counter() - began), 1000 * (processor(way.pid) - used) / count
 
 
-async def measure(found: Running, remit: str, peer: str, *, rounds: int, count: int) -> list[dict[str, Any]]:
+async def measure(
+    found: Running, proxies: dict[str, tuple[str, int]], *, rounds: int, count: int
+) -> list[dict[str, Any]]:
     """Interleaved rounds."""
     rates: dict[str, list[float]] = {"direct": [], "remit": [], "mitmproxy": []}
+    costs: dict[str, list[float]] = {name: [] for name in rates}
     own = (found.home / "estate" / "servers" / "api-ca.pem").read_text(encoding="ascii")
     ours = subprocess.run(  # noqa: ASYNC221 - nothing runs beside it
         [REMIT, "proxy", "ca"], env=found.environ, check=True, capture_output=True, text=True
@@ -157,26 +173,30 @@ async def measure(found: Running, remit: str, peer: str, *, rounds: int, count: 
     theirs = (found.home / "mitmproxy" / "mitmproxy-ca-cert.pem").read_text(encoding="ascii")
     for at in range(rounds + 1):
         async with aiohttp.ClientSession() as http:
-            held = await token(http, found)
+            shown = {"Proxy-Authorization": aiohttp.encode_basic_auth(AGENT, await token(http, found))}
+        (remit, ours_pid), (peer, theirs_pid) = proxies["remit"], proxies["mitmproxy"]
         ways = {
             "direct": Way(None, None, own),
-            "remit": Way(remit, {"Proxy-Authorization": aiohttp.encode_basic_auth(AGENT, held)}, ours),
-            "mitmproxy": Way(peer, None, theirs),
+            "remit": Way(remit, shown, ours, ours_pid),
+            "mitmproxy": Way(peer, None, theirs, theirs_pid),
         }
         for name, way in ways.items():
-            rate = await calls(way, found.direct, count)
+            rate, cost = await calls(way, found.direct, count)
             if at:  # the first round warms everything up
                 rates[name].append(rate)
-    return rows(rates)
+                costs[name].append(cost)
+    return rows(rates, costs)
 
 
-def rows(rates: dict[str, list[float]]) -> list[dict[str, Any]]:
+def rows(rates: dict[str, list[float]], costs: dict[str, list[float]]) -> list[dict[str, Any]]:
     times = [ours / theirs for ours, theirs in zip(rates["remit"], rates["mitmproxy"], strict=True)]
     return [
         row("intercepted HTTPS calls/s, 16 connections, of mitmproxy's", times, "x", floor=FLOOR),
         row("  Remit, decided and recorded", rates["remit"], "/s", digits=0),
         row(f"  mitmproxy {VERSION}, one header put in", rates["mitmproxy"], "/s", digits=0),
         row("  direct", rates["direct"], "/s", digits=0),
+        row("  processor time of Remit", costs["remit"], "ms/call", less_is_better=True),
+        row("  processor time of mitmproxy", costs["mitmproxy"], "ms/call", less_is_better=True),
     ]
 
 
@@ -185,8 +205,8 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=1600, help="calls per round and way")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the file system to measure")
     chosen = parser.parse_args()
-    with folder(chosen.folder) as home, estate(home) as (found, remit, peer):
-        told = uvloop.run(measure(found, remit, peer, rounds=chosen.rounds, count=chosen.calls))
+    with folder(chosen.folder) as home, estate(home) as (found, proxies):
+        told = uvloop.run(measure(found, proxies, rounds=chosen.rounds, count=chosen.calls))
     return finish("intercept", told, as_json=chosen.json)
 
 
