@@ -44,6 +44,7 @@ class Place:
     up: Up
     ledger: Path
     port: int
+    plain: int
 
     @property
     def url(self) -> str:
@@ -59,29 +60,37 @@ class Place:
 
 @pytest.fixture
 def place(home: Home, tmp_path: Path) -> Iterator[Place]:
+    with begun(home, tmp_path) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def begun(home: Home, tmp_path: Path, *options: str) -> Iterator[Place]:
+    """All of it, with more options of `remit up`."""
     authority = OwnAuthority()
     pem, ledger, files = tmp_path / "leaf.pem", tmp_path / "ledger", tmp_path / "files"
     pem.write_bytes(authority.leaf("localhost"))
     command = [sys.executable, str(HERE / "tls_server.py"), str(pem), str(ledger)]
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(peers.upstream(command, os.environ, tmp_path / "server.log"))
-        port = int(url.rpartition(":")[2].partition("/")[0])
-        _write(files, port, authority.pem)
-        up = stack.enter_context(home.up("--dev", "--proxy", "127.0.0.1:0"))
+        bare = stack.enter_context(peers.upstream([*command[:2], "-", command[3]], os.environ, tmp_path / "bare.log"))
+        port, plain = (int(each.rpartition(":")[2].partition("/")[0]) for each in (url, bare))
+        _write(files, port, plain, authority.pem)
+        up = stack.enter_context(home.up("--dev", "--proxy", "127.0.0.1:0", *options))
         done = home.remit("apply", str(files), "--approve", "--as", "dana")
         assert done.code == 0, done.err
         assert home.remit("secret", "set", "api-key", stdin=SECRET).code == 0
-        yield Place(home, up, ledger, port)
+        yield Place(home, up, ledger, port, plain)
 
 
-def _write(files: Path, port: int, ca: str) -> None:
+def _write(files: Path, port: int, plain: int, ca: str) -> None:
     documents: dict[str, Any] = {
         "owners.yaml": [
             {"owner": "dana", "name": "Dana Reyes", "email": "dana@example.test", "backup": ["lee"]},
             {"owner": "lee", "name": "Lee Okafor", "email": "lee@example.test"},
         ],
         "purposes/work.yaml": {
-            "purpose": "work", "statement": "Do what the test does", "actions": ["api:GET /**", "api:DELETE /**"],
+            "purpose": "work", "statement": "Do what the test does", "actions": ["api:GET /**", "api:DELETE /**", "plain:POST /**"],
             "data_classes": ["public"], "not_after": "2029-12-31",
         },
         "servers/api.yaml": {
@@ -90,6 +99,10 @@ def _write(files: Path, port: int, ca: str) -> None:
             "credential": {"secret": "api-key", "inject": {"header": "X-Api-Key"}},
             "operations": {"GET /repos/{name}": {"tier": "low"}, "DELETE /repos/{name}": {"tier": "low"}},
         },
+        "servers/plain.yaml": {
+            "server": "plain", "kind": "http", "url": f"http://localhost:{plain}", "proxy": "intercept",
+            "operations": {"POST /x": {"tier": "low", "arguments": {"properties": {"a": {"type": "integer"}}}}},
+        },
         "agents/bot.yaml": {
             "agent": "bot", "owner": "dana", "version": "1.0", "purposes": ["work"], "max_instances": 20,
             "sender_constraint": "dpop", "not_after": "2029-12-31", "max_run": "8h",
@@ -97,7 +110,7 @@ def _write(files: Path, port: int, ca: str) -> None:
         },
         "boundaries/bot.yaml": {
             "boundary": "bot-work", "agent": "bot", "purpose": "work", "not_after": "2029-12-31",
-            "allow": [{"action": "api:GET /repos/{name}"}],
+            "allow": [{"action": "api:GET /repos/{name}"}, {"action": "plain:POST /x", "when": {"a": {"max": 3}}}],
         },
     }  # fmt: skip
     for name, value in documents.items():
@@ -129,6 +142,27 @@ def test_curl_is_governed_as_it_is(place: Place) -> None:
     done = place.run("curl", "-sS", "-w", " %{http_code}", f"{place.url}/repos/b")
     assert (done.code, done.out) == (0, '{"got": "/repos/b"} 200'), done.err
     assert place.got()[0]["headers"]["X-Api-Key"] == SECRET
+
+
+def test_plain_http_goes_through_as_well(place: Place) -> None:
+    url = f"http://localhost:{place.plain}/x"
+    json_ = ("-H", "Content-Type: application/json")
+    done = place.run("curl", "-sS", *json_, "-d", '{"a":3}', "-w", " %{http_code}\n", url,
+                     "--next", "-sS", *json_, "-d", '{"a":4}', "-w", " %{http_code}\n", url)  # fmt: skip
+    assert done.code == 0, done.err
+    passed, denied = done.out.splitlines()
+    assert passed == '{"got": "/x"} 200'
+    assert (json.loads(denied.rpartition(" ")[0])["code"], denied[-3:]) == ("constraint_violated", "403")
+    assert [each["body"] for each in place.got()] == ['{"a":3}']
+
+
+def test_proofs_get_the_nonce_that_they_need(home: Home, tmp_path: Path) -> None:
+    with begun(home, tmp_path, "--dpop-nonce", "both") as place:
+        done = place.run("curl", "-sS", f"{place.url}/repos/a", "--next", "-sS", f"{place.url}/repos/b")
+        assert (done.code, done.out) == (0, '{"got": "/repos/a"}{"got": "/repos/b"}'), done.err
+        done = place.run("curl", "-sS", "-X", "POST", "-H", "Content-Type: application/json", "-d", '{"a":1}',
+                         f"http://localhost:{place.plain}/x")  # fmt: skip
+        assert (done.code, done.out) == (0, '{"got": "/x"}'), done.err
 
 
 def test_a_freeze_reaches_a_run_behind_the_proxy(place: Place) -> None:

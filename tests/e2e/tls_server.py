@@ -1,4 +1,4 @@
-"""An API over TLS that writes down what it gets: `tls_server.py PEM LEDGER`; says {"port": N} on stdout."""
+"""An API that writes down what it gets: `tls_server.py PEM LEDGER`, without TLS where PEM is `-`; says {"port": N}."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-context.load_cert_chain(sys.argv[1])
-server.socket = context.wrap_socket(server.socket, server_side=True)
+if sys.argv[1] != "-":
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(sys.argv[1])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 print(json.dumps({"port": server.server_address[1]}), flush=True)  # noqa: T201 - its caller reads it
 server.serve_forever()

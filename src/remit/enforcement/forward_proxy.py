@@ -54,6 +54,7 @@ class ForwardProxy:
         intercept: Ends TLS.
         visible: Whether a caller may see a server: whether its boundaries name anything there.
         protocol: Makes a server's side of HTTP/1.1, for requests that are not encrypted.
+        handed_over: How many connections are HTTP's by now.
         nonce: The newest nonce for proofs; None where none is asked for.
     """
 
@@ -65,6 +66,7 @@ class ForwardProxy:
     visible: Callable[[Caller, Server], bool]
     protocol: Callable[[], HttpProtocol]
     nonce: Callable[[], str | None] = lambda: None
+    handed_over: Callable[[], int] = lambda: 0
     bounds: Bounds = field(default_factory=Bounds)
     fronts: set[Front] = field(default_factory=set)
 
@@ -182,7 +184,7 @@ class Front(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # TCP transports are
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._proxy.fronts.add(self)
-        if len(self._proxy.fronts) > self._proxy.bounds.connections:
+        if len(self._proxy.fronts) + self._proxy.handed_over() > self._proxy.bounds.connections:
             self.say(proxy_answers.busy())
             return
         # A head that comes byte by byte would hold a connection for as long as its sender likes.

@@ -57,7 +57,7 @@ def forward_proxy(ground: Ground, gate: Gate, gateway: HttpGateway) -> ProxyServ
     serving.proxy = ForwardProxy(
         door=ProxyDoor(ground.base, gate.checker, ground.clock), pipeline=pipeline, targets=targets,
         tunnel=Tunnel(pipeline=pipeline, streams=life.streams, dialer=life.outbound), intercept=intercept,
-        visible=visible, protocol=serving.protocol, nonce=nonce,
+        visible=visible, protocol=serving.protocol, nonce=nonce, handed_over=serving.handed_over,
     )  # fmt: skip
     serving.local = LocalProxy(
         url=lambda: serving.url, ca=signer.pem, placeholders=placeholders, view=ground.facts.view

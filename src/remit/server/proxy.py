@@ -81,6 +81,10 @@ class ProxyServer:
             self._config.load()
         return ProxyProtocol(config=self._config, server_state=self._state, app_state={})
 
+    def handed_over(self) -> int:
+        """How many connections are served over HTTP now."""
+        return len(self._state.connections)
+
     async def start(self) -> None:
         """Listen.
 

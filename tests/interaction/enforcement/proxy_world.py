@@ -79,6 +79,7 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
             door=ProxyDoor(self.front, self.tokens, self.clock), pipeline=self.pipeline, targets=targets,
             tunnel=Tunnel(pipeline=self.pipeline, streams=self.streams, dialer=self.outbound), intercept=intercept,
             visible=self._visible, protocol=serving.protocol, bounds=self.bounds,
+            handed_over=serving.handed_over,
         )  # fmt: skip
         await serving.start()
         self.stack.push_async_callback(serving.close)
