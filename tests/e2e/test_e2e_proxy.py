@@ -90,7 +90,8 @@ def _write(files: Path, port: int, plain: int, ca: str) -> None:
             {"owner": "lee", "name": "Lee Okafor", "email": "lee@example.test"},
         ],
         "purposes/work.yaml": {
-            "purpose": "work", "statement": "Do what the test does", "actions": ["api:GET /**", "api:DELETE /**", "plain:POST /**"],
+            "purpose": "work", "statement": "Do what the test does",
+            "actions": ["api:GET /**", "api:DELETE /**", "plain:POST /**"],
             "data_classes": ["public"], "not_after": "2029-12-31",
         },
         "servers/api.yaml": {
