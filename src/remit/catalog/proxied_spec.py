@@ -1,4 +1,4 @@
-"""`proxy:`, `ca:` and `placeholder:` of an HTTP server's document: how agents reach it that are not rewritten. Pure."""
+"""`proxy:`, `ca:` and `placeholder:` of an HTTP server's document: how agents reach it that are not rewritten."""
 
 from __future__ import annotations
 
