@@ -122,7 +122,7 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
         return raw
 
     @contextlib.asynccontextmanager
-    async def client(self, agent: str = "bot", *, trusts: str | None = None) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def client(self, agent: str = "bot", *, trusts: str | None = None) -> AsyncIterator[Any]:
         """A stock HTTP client behind the proxy: `await get(method, url, ...)` is its status, headers and body."""
         context = ssl.create_default_context(cadata=trusts or self.authority.pem)
         shown = {"Proxy-Authorization": basic(agent, f"{agent}/work/i1")}
