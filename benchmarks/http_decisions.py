@@ -29,9 +29,11 @@ from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.points import Points
+from remit.enforcement.presented import Shown
 from remit.enforcement.questions import Questions
 from remit.enforcement.search_tokens import Tokens
 from remit.enforcement.searching import Searching
+from remit.kernel.clock import Instant
 from remit.kernel.errors import NotFound
 from remit.server.evaluation import Evaluation
 from remit.server.peps import Gatekeeper, add
@@ -46,6 +48,13 @@ def never(decision: str) -> Mapping[str, Any]:
     raise NotFound(decision)  # nobody reports here
 
 
+class NoTokens:
+    """Nobody shows one here."""
+
+    def read(self, token: str, *, now: Instant) -> None:
+        """There is none."""
+
+
 def served(bench: Bench, writer: Writer, keeper: Gatekeeper) -> Evaluation:
     """The endpoint over `writer`."""
     policy = bench.policy()
@@ -53,6 +62,7 @@ def served(bench: Bench, writer: Writer, keeper: Gatekeeper) -> Evaluation:
     own_types = OwnTypes(answers=pipeline.answers, judges=policy, docs="/errors")
     questions = Questions(
         purposes=lambda agent: (PAY,) if agent == AGENT else None, judges=policy, own_types=own_types, base="",
+        shown=Shown(NoTokens(), "", bench.clock),
     )  # fmt: skip
     points = Points(pipeline=pipeline, questions=questions, header=never, clock=bench.clock, docs="/errors")
     searching = Searching(

@@ -31,7 +31,7 @@ from remit.sdk.token import token
 
 CONNECTIONS, PACE = 16, 100
 FLOOR, AIM = 40.0, 70.0  # of direct calls
-CEILING = 15.0  # milliseconds that the gateway adds to the 99th percentile at `PACE` calls a second
+CEILING, AIMED = 15.0, 5.0  # milliseconds that the gateway adds to the 99th percentile at `PACE` calls a second
 SERVER = "bench"
 _FILES = {
     "owners": "owner: dana\nname: Dana Reyes\nemail: dana@example.test\n",
@@ -169,7 +169,7 @@ def rows(rates: dict[str, list[float]], times: dict[str, list[list[float]]]) -> 
         row("  direct", rates["direct"], "/s", digits=0),
         row("  through, plain token", rates["none"], "/s", digits=0),
         row("  through, DPoP", rates["dpop"], "/s", digits=0),
-        row("HTTP added p99 at 100 calls/s, DPoP", added, "ms", floor=CEILING, less_is_better=True),
+        row("HTTP added p99 at 100 calls/s, DPoP", added, "ms", floor=CEILING, aim=AIMED, less_is_better=True),
         row("  p99 direct", tails["direct"], "ms", less_is_better=True),
         row("  p99 through", tails["dpop"], "ms", less_is_better=True),
     ]

@@ -91,7 +91,7 @@ def _timed(work: Work, processes: int) -> tuple[float, dict[str, Any]]:
 
 def main() -> int:
     parser = options(__doc__, rounds=1)
-    parser.add_argument("--decisions", type=int, default=20_000)
+    parser.add_argument("--decisions", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args()
     rows = measure(decisions=chosen.decisions, processes=chosen.processes)

@@ -73,6 +73,11 @@ HOW = {
     "orders beside it. Then one byte of use, one rule and one parameter are changed, and exactly theirs must differ.",
     "estate_scale": "DuckDB in two processes: 1,000,000 activations with 100,000,000 events are rolled up and judged "
     "from nothing; then a day on which one of a hundred was used, beside the same moment judged as a whole.",
+    "policy_diff": "One process: two sets of 1,000 policies, of which 50 or all forbid more or permit less; it is "
+    "proved that none widens, each round from the texts, without the time that reading both sets takes.",
+    "policy_replay": "A registry is lived in (lists and transfers, let through and refused, while a boundary "
+    "changes 20 times): 100,000 decisions. Its log is decided again beside its data in two processes, unchanged "
+    "and with a policy more that concerns half of the calls; those are decided twice.",
     "run_start": "Fresh processes in turns, timed from outside: `remit run -- true` less bare `true`.",
 }
 NOTES = """

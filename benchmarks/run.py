@@ -24,9 +24,12 @@ from benchmarks.report import missed
 
 HERE = Path(__file__).parent
 NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_reverse", "freeze", "streams", "scale",
-         "activations_scale", "reactivation", "start", "run_start", "schema_caller")  # fmt: skip
-LONG = ("tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale",
-        "intercept")  # fmt: skip # minutes each; two need npm, and the last one mitmproxy from PyPI
+         "activations_scale", "reactivation", "start", "run_start", "schema_caller",
+         "policy_diff")  # fmt: skip
+LONG = (  # minutes each; two need npm
+    "tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale", "policy_replay",
+    "intercept",  # with mitmproxy from PyPI
+)  # fmt: skip
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}
 _MOST_SECONDS = 900

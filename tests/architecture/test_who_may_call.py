@@ -21,7 +21,8 @@ SERVICES = {
     "certification.breakglass", "certification.doubting", "certification.grouping", "certification.hands",
     "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",
     "certification.service", "certification.usage.importing", "certification.usage.listening",
-    "certification.usage.sources", "certification.withdrawal.withdrawing", "freezes.service", "people.service",
+    "certification.usage.shadowing", "certification.usage.sources", "certification.withdrawal.withdrawing",
+    "freezes.service", "people.service",
     "requests.service", "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service",
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
@@ -44,7 +45,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     },
     # A secret as it is, for what puts it into a request to an API.
     "lend": {"server.compose_http"},
-    "inject": {"enforcement.http_upstream"},
+    "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
         "audit.contents",
@@ -114,7 +115,14 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "tokens.service",
     },
     # An upstream credential leaves the vault in one place, on its way out.
-    "scanner": {"enforcement.upstream", "vault.service"},
+    "scanner": {
+        "enforcement.stdio.children",
+        "enforcement.stdio.upstream",
+        "enforcement.upstream",
+        "vault.service",
+    },
+    # Into a command's environment; nowhere else.
+    "secrets.variable": {"enforcement.stdio.children"},
     # A decision is proposed by one function and made durable by one pipeline.
     "decide": {
         "enforcement.pipeline",
@@ -152,6 +160,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "Outbound": {
         "outbound.fetch",
         "server.compose",
+        "server.compose_commands",
         "server.compose_governance",
         "server.compose_http",
         "server.consenting",
@@ -176,9 +185,9 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "storage.postgres",
         "storage.sqlite",
     },
-    # Processes are started by the demo, and by `remit run`; code is made from text by nobody.
+    # Processes are started by the demo, by `remit run`, for servers that are commands. Code is made of text by nobody.
     "Popen": {"demo.processes", "demo.stage", "runner.child"},
-    "create_subprocess_exec": NOBODY,
+    "create_subprocess_exec": {"enforcement.stdio.process"},  # servers that are commands
     "create_subprocess_shell": NOBODY,
     "os.system": NOBODY,
     "pickle": NOBODY,

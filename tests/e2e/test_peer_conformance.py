@@ -41,6 +41,8 @@ TASKS = "tasks-"
 
 OWN_LIST = "by design: Remit answers tools/list itself, always as one JSON body"
 RESUMING = "streams are not resumable through Remit yet: event ids are the server's own and are not passed on"
+STATELESS = "by design: answers count with the state that came with the questions; this scenario leaves it out"
+TASK_OWNER = "by design: Remit says itself of a task that is not the agent's that there is none, as the suite wants it"
 TASK_HINT = "by design: a parameter of tools/call that no decision covers is refused, where a server would ignore it"
 
 # By scenario, or by `scenario:check` where the rest of the scenario comes to the same.
@@ -50,7 +52,10 @@ DIFFERENT: Mapping[str, Mapping[str, str]] = {
         "server-sse-polling": RESUMING,
     },
     MODERN: {
+        "input-required-result-ignore-extra-params": STATELESS,
+        "input-required-result-missing-input-response": STATELESS,
         "tasks-dispatch-and-envelope:sep-2663-legacy-task-param-ignored": TASK_HINT,
+        "tasks-dispatch-and-envelope:sep-2663-tasks-get-invalid-task-id-32602": TASK_OWNER,
     },
 }
 

@@ -129,8 +129,6 @@ def test_what_it_has_beside_tools_is_the_same_where_it_is_granted(peer: Peer, mo
             expected = await beside_tools(client)
         async with peer.client(mode, direct=False) as client:
             assert await beside_tools(client) == expected
-            with pytest.raises(Exception, match="logging/setLevel"):
-                await client.set_logging_level("debug")
         assert expected["resources"]
         assert expected["completed"]["completion"]["values"]
 

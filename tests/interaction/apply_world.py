@@ -125,7 +125,7 @@ class Rig:
         bound: dict[str, Any] = {"writer": self.writer, "reader": self.writer, "records": self.records}
         self.agents = AgentService(**bound, data_keys=self.data_keys, clock=self.clock)
         self.people = PeopleService(**bound, suspender=self.agents)
-        self.catalog = CatalogService(**bound, lister=self.lister)
+        self.catalog = CatalogService(**bound, lister=self.lister, clock=self.clock)
         self.access = AccessService(**bound, clock=self.clock)
         self.applier = Applier(
             writer=self.writer,

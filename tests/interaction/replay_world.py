@@ -94,7 +94,7 @@ class ReplayWorld:
         engine, start = CompiledEngine(CedarEngine()), NOW - HOUR
         self.facts = Facts(
             source=StoredFacts(UNSEALED), engine=engine, contact=self.clock.now, reader=self.database.reader,
-            covered=lambda: Micros(self.clock.at - start),
+            covered=lambda: Micros(self.clock.at - start), mac=self.recorder.mac,
         )  # fmt: skip
         self.database.reader.read(lambda connection: self.facts.load(connection, epoch=self.database.epoch))
         self.database.feed.subscribe(self.facts.apply)

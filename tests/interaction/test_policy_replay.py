@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.interaction.calling_world import VIEWER
 from tests.interaction.kept_world import OnDisk
@@ -21,13 +21,15 @@ from remit.kernel.canonical import parse
 from remit.kernel.clock import Instant
 from remit.kernel.errors import ConfigInvalid, Conflict, IntegrityFailed
 from remit.kernel.names import BoundaryName
-from remit.policy import history
+from remit.policy import history, replay
 from remit.policy.cedar import CedarEngine
 from remit.policy.compiled import CompiledEngine
 from remit.policy.decide import decide
 from remit.policy.model import Answer, Call, Proposal
 from remit.policy.record import answer_fields
+from remit.policy.replay import Again
 from remit.policy.simulate import Part, Range, part_from, report
+from remit.policy.touched import Touched
 from remit.policy.view import View
 from remit.server import http_simulate, simulating, state
 from remit.server.door import Ask
@@ -212,8 +214,8 @@ def test_what_does_not_come_out_as_it_was_recorded_is_told(world: ReplayWorld, m
     def other(call: Call, view: View, *, now: Instant) -> Proposal:
         found = decide(call, view, now=now)
         if found.answer.allowed:
-            return replace(found, facts={"more": 1})
-        return replace(found, answer=Answer(boundary=BoundaryName("pay"), boundary_version=1))
+            return msgspec.structs.replace(found, facts={"more": 1})
+        return msgspec.structs.replace(found, answer=Answer(boundary=BoundaryName("pay"), boundary_version=1))
 
     world.call("payments/list_invoices")
     with monkeypatch.context() as altered:
@@ -341,3 +343,43 @@ def test_what_a_run_did_before_is_read_again(world: ReplayWorld) -> None:
     assert "allow" not in said[2:]
     found = world.simulate()
     assert (found["reproduced"], found["differs"]) == (4, [])
+
+
+def forbids(scope: str) -> list[dict[str, Any]]:
+    return [{"kind": "policy", "file": "stop.cedar", "text": f'@id("stop") forbid({scope});'}]
+
+
+@pytest.mark.parametrize(
+    ("scope", "decided_again"),
+    [
+        ('principal == Remit::Agent::"another", action, resource', False),
+        ('principal, action == Remit::Action::"elsewhere/other", resource', False),
+        ('principal in Remit::Owner::"lee", action, resource', False),
+        ('principal in Remit::Owner::"dana", action, resource', True),
+        ('principal, action in Remit::Action::"tier:low", resource', True),
+        ('principal, action in [Remit::Action::"server:payments"], resource', True),
+        ('principal, action, resource == Remit::Server::"payments"', True),
+        ("principal, action, resource", True),
+    ],
+)
+def test_what_a_change_does_not_touch_needs_no_second_decision(
+    world: ReplayWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    scope: str,
+    decided_again: bool,  # noqa: FBT001 - a row
+) -> None:
+    """The report is the same as if every call were decided twice, whatever the policy's scope."""
+    said, asked = lived(world), Asked(forbids(scope))
+    times: list[bool] = []
+
+    def again(*given: Any, other: bool = False, **more: Any) -> Again:
+        times.append(other)
+        return replay.again(*given, other=other, **more)
+
+    monkeypatch.setattr("remit.policy.simulate.again", again)
+    found = world.simulate(asked)
+    assert len(times) - times.count(True) == len(said)
+    assert (times.count(True) > 0) is decided_again
+    monkeypatch.setattr(Touched, "__call__", lambda _self, _call: True)
+    assert world.simulate(asked) == found
+    assert times.count(True) >= len(said)

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.interaction.desk import Desk
 
 from remit.certification.usage.importing import UsageService
+from remit.certification.usage.shadowing import Found
 from remit.certification.usage.sources import Sources
 from remit.cli import usage as command
 from remit.cli import usage_import, usage_send
@@ -42,7 +43,9 @@ def ask(bare: Desk) -> Ask:
     )  # fmt: skip
     known = Sources(writer=rig.writer, reader=rig.writer, records=rig.records, clock=rig.clock, view=lambda: view)
     porch = Porch(keeper=desk.keeper, authority=Authority.shipped(), body_limit=60_000, dev=False)
-    app = Starlette(routes=[porch.route(door) for door in UsageDoors(usage=service, known=known).doors()])
+    nothing: Any = SimpleNamespace(look=lambda _source, _lines: Found(), tell=lambda _source, _found: None)
+    doors = UsageDoors(usage=service, known=known, shadowing=nothing).doors()
+    app = Starlette(routes=[porch.route(door) for door in doors])
     tokens = {role: desk.token("ops", role) for role in ("operator", "viewer", "owner", "security")}
 
     def answer(method: str, path: str, body: object = None, *, role: str = "operator") -> tuple[int, dict[str, Any]]:

@@ -6,8 +6,10 @@ sweep was late. Steps in order, first match wins (codes: verdicts and states of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from remit.access.activation import ActivationState
 from remit.access.parameters import SHIPPED, Parameters
@@ -28,8 +30,7 @@ _ASKED: Final = frozenset({_STATE.SUSPENDED, _STATE.NEEDS_HUMAN})
 _ENDED: Final = frozenset({_STATE.LAPSED, _STATE.REVOKED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an activation. Times are microseconds, risk is millionths, `idle` counts since its last use.
 
     What is used together lapses together: `idle` is that of the newest use in its group.
@@ -101,8 +102,7 @@ class Beneath(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """A state, the reason for it, and after how many microseconds without a change the next one may follow."""
 
     state: ActivationState

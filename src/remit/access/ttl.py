@@ -7,7 +7,8 @@ the gaps between the activation's own days of use, and safety comes from reactiv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from remit.access.activation import Usage
 from remit.access.parameters import SHIPPED, Parameters
@@ -15,8 +16,7 @@ from remit.catalog.model import Tier
 from remit.kernel.clock import DAY, Micros
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habit:
+class Habit(msgspec.Struct, frozen=True, kw_only=True):
     """What its use so far, and its owner, say of how long it may be silent."""
 
     days: int  # distinct UTC days of use

@@ -76,7 +76,11 @@ class Caller:
     txn: str = ""  # the transaction that the token belongs to, kept when it is handed on
     delegation: str = ""  # under which it acts for others; empty: for itself
     links: tuple[Link, ...] = ()  # those for whom it acts: the first is whose access it is, each handed it to the next
-    pep: str = ""  # the registered enforcement point that asks for the agent; empty if the agent came itself
+    pep: str = ""  # the enforcement point that asks for the agent; empty if the agent came to the gateway itself
+    pep_instance: str = ""  # by which that one can be frozen, where the agent's own token was shown to it
+    # The agent's own process asks before it acts, with the agent's own token: nothing stands in between, so what it
+    # says of itself afterwards is no evidence.
+    cooperative: bool = False
 
     @property
     def principal(self) -> AgentName:

@@ -122,6 +122,18 @@ class Log:
         )
         return list(islice(matches, max(limit, 0)))
 
+    def horizon(self) -> str | None:
+        """The time of the oldest entry that `recent` reaches, as it stands in it; None if it reaches all there are."""
+
+        def query(connection: Connection) -> Bundle | None:
+            log = SqlLog(connection)
+            oldest = log.newest_bundle() - _DEEP
+            return next(iter(log.after(oldest, 1)), None) if oldest > 0 else None
+
+        row = self._reader.read(query)
+        headers = read_bundle(row.headers, row.count)[0] if row is not None else []
+        return str(header(headers[0])["time"]) if headers else None
+
     def back(self, take: Callable[[Recorded], bool], **filters: object) -> bool:
         """Hand entries to `take`, newest first, with opened payloads, until it says False or they are too far back.
 

@@ -43,7 +43,8 @@ ANY = "*"  # of whatever node, or none
 _NEVER = 2**62  # above every bundle
 _STEP = 256  # bundles read at once
 _BATCH = 1000  # outcomes written in one transaction
-_COPIED = ("agent", "purpose", "action", "pep")  # of the decision, into the outcome that nobody else will write
+# Of the decision, into the outcome that nobody else will write.
+_COPIED = ("agent", "purpose", "action", "pep", "cooperative")
 
 
 class OpenCalls:
@@ -247,8 +248,8 @@ def _without_outcome(reader: Reader, mark: int, node: str | None) -> _Found:
                 found.open[entry["id"]] = {"decision": entry["id"]} | {k: entry[k] for k in _COPIED if k in entry}
             elif entry.get("kind") == "outcome":
                 found.open.pop(entry.get("decision", ""), None)
-                if "observed" in entry:  # of a call that would have been denied: it is no use
-                    continue
+                if "observed" in entry or "cooperative" in entry:
+                    continue  # of a call that would have been denied, or as the agent says itself: it is no use
                 if entry.get("outcome") == "ok" and (node == ANY or entry.get("decision") in mine):
                     found.uses.append(entry)
     return found

@@ -1,4 +1,7 @@
-"""How a secret enters an outgoing call. One kind each; all name the secret that the vault opens at that moment."""
+"""How a secret enters an outgoing call, or a command's environment.
+
+One kind each; all name the secret that the vault opens at that moment.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,15 @@ class Injection:
 
     secret: SecretName
     header: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A command's environment variable `env`: `format` with `{}` replaced."""
+
+    secret: SecretName
+    env: str
     format: str
 
 
@@ -60,9 +72,10 @@ class OauthClient:
     scope: str = ""
 
 
-Credential = Injection | Basic | Query | Mtls | AwsSigV4 | OauthClient
+Credential = Injection | Variable | Basic | Query | Mtls | AwsSigV4 | OauthClient
 # Kinds as they are stored and written; a header, which was there first, has no kind.
 KINDS: Final[dict[str, type[Any]]] = {
+    "env": Variable,
     "basic": Basic,
     "query": Query,
     "mtls": Mtls,

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query
+from remit.catalog import command
+from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query, Variable
 from remit.catalog.url import check_url
 from remit.kernel.errors import Malformed
 from remit.kernel.names import SecretName
@@ -65,11 +66,21 @@ def _inject(value: object) -> _Make:
         return _WORDS[value]
     if isinstance(value, dict) and len(value) == 1 and (kind := next(iter(value))) in _KINDS:
         return _KINDS[kind](value[kind])
-    fields = Fields(value, known={"header", "format", *_KINDS})
+    if isinstance(value, dict) and "env" in value:
+        return _variable(value)
+    fields = Fields(value, known={"header", "env", "format", *_KINDS})
     header = fields.take("header", _header)
     form = fields.maybe("format", _format, "{}")
     fields.finish()
     return lambda secret: Injection(secret=secret, header=header, format=form)
+
+
+def _variable(value: object) -> _Make:
+    fields = Fields(value, known={"env", "format"})
+    env = fields.take("env", command.variable)
+    form = fields.maybe("format", _format, "{}")
+    fields.finish()
+    return lambda secret: Variable(secret=secret, env=env, format=form)
 
 
 def _header(value: object) -> str:

@@ -96,6 +96,7 @@ class Server:
     ca: str = ""  # PEM of the one authority whose certificate it must show; "": those that this machine trusts
     placeholder: str = ""  # the variable in which a run behind the proxy gets a worthless key for it; "": none
     command: tuple[str, ...] = ()  # its program and arguments, started for one agent each; () where it has a URL
+    env: tuple[tuple[str, str], ...] = ()  # what of its command's environment its document says; nothing secret
 
     @property
     def observed(self) -> bool:
@@ -103,8 +104,15 @@ class Server:
         return self.mode is Mode.OBSERVE
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Where a call to it goes, and what secret goes with it: asked anew, sent elsewhere, if any of it differs."""
+        return self.url, self.command, self.env, self.credential
+
+    @property
     def host(self) -> str:
-        """The exact `host:port` that its URL leads to; the URL itself if it names none."""
+        """The exact `host:port` that its URL leads to; the URL itself if it names none; its program if it has none."""
+        if self.command:
+            return f"command {self.command[0]}"
         try:
             host, port = endpoint(self.url)
         except Malformed:

@@ -9,22 +9,28 @@ from remit.catalog import review as rules
 from remit.catalog.model import Server
 from remit.catalog.observe import Observation, observe
 from remit.catalog.ports import Lister
+from remit.catalog.restless import Listings, waits
 from remit.catalog.sql import SqlServers, body, pins
+from remit.kernel.clock import Clock
 from remit.kernel.errors import NotFound
 from remit.kernel.names import ServerName
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
 from remit.storage.ports import Reader, Transaction, Writer
 
+_SELF = Actor(by="remit")
+
 
 class CatalogService:
     """State changes of servers and their tools."""
 
-    def __init__(self, *, writer: Writer, reader: Reader, records: Records, lister: Lister) -> None:
+    def __init__(self, *, writer: Writer, reader: Reader, records: Records, lister: Lister, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
         self._records = records
         self._lister = lister
+        self._clock = clock
+        self._listings = Listings()
 
     def servers(self) -> list[Server]:
         """Every server with its tools, by name."""
@@ -60,24 +66,39 @@ class CatalogService:
         """Compare a full listing with the pins and keep what is new about it.
 
         Give the server of the current view as `known`: then a listing that says nothing new, which
-        is every usual one, costs no transaction.
+        is every usual one, costs no transaction. Without `by` it is Remit that looks, and what a server says anew too
+        often waits (`restless.py`).
 
         Raises:
             NotFound: There is no such server.
         """
         if known is not None and observe(known, definitions).server == known:
             return known
+        alone = by is None or by == _SELF
+        if alone and self._listings.full(name, self._clock.now()):
+            standing = known or self.server(name)
+            if waits(standing, observe(standing, definitions).server):
+                return self._put_off(standing)
 
         def apply(tx: Transaction) -> Server:
             before = _found(tx.connection, name)
             observed = observe(before, definitions)
             if observed.server != before:
                 SqlServers(tx.connection).put(observed.server)
-                self._record(tx, before, observed.server, "observe", by=by or Actor(by="remit"))
+                self._record(tx, before, observed.server, "observe", by=by or _SELF)
                 self._note(tx, observed)
+                if alone:
+                    self._listings.took(name, self._clock.now())
             return observed.server
 
         return self._writer.change(apply)
+
+    def _put_off(self, server: Server) -> Server:
+        """A listing waits, and a person should know."""
+        if self._listings.tell(server.server, self._clock.now()):
+            said = {"what": "server_restless", "server": server.server, "tools": []}
+            self._writer.change(lambda tx: tx.record(self._records.entry("incident", said)))
+        return server
 
     def refresh(self, name: str, *, by: Actor) -> Server:
         """Ask the server for its tools now, and observe them.

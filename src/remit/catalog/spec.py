@@ -1,9 +1,9 @@
-"""A server's document. `command:` servers are refused, not ignored."""
+"""A server's document."""
 
 from __future__ import annotations
 
-from remit.catalog import injection_spec, operation_spec, proxied_spec
-from remit.catalog.injection import Credential, Injection
+from remit.catalog import command, injection_spec, operation_spec, proxied_spec
+from remit.catalog.injection import Credential, Injection, Variable
 from remit.catalog.labels import RETURNS, Labels
 from remit.catalog.model import Kind, Mode, Proxied, Server, Tier
 from remit.catalog.url import check_url
@@ -13,7 +13,10 @@ from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
 
 _KEYS = {"server", "kind", "url", "credential", "review", "mode"}
-_OF_KIND = {Kind.MCP: {"tools"}, Kind.HTTP: {"operations", "openapi", *proxied_spec.KEYS}}
+_OF_KIND = {
+    Kind.MCP: {"tools", "command", "env"},
+    Kind.HTTP: {"operations", "openapi", *proxied_spec.KEYS},
+}
 _GROUPS = ("server", "tier")  # Cedar's groups begin so: an operation of such a server would read as one
 _MAX_PATTERN = 256
 _MAX_TIERS = 1000
@@ -26,10 +29,12 @@ def server(spec: object) -> Server:
         SpecInvalid: The document has problems.
     """
     kind = Kind.HTTP if isinstance(spec, dict) and spec.get("kind") == Kind.HTTP else Kind.MCP
-    fields = Fields(spec, known=_KEYS | _OF_KIND[kind], later={"command"})
+    fields = Fields(spec, known=_KEYS | _OF_KIND[kind])
     name = fields.take("server", document.name("a server"))
     fields.maybe("kind", document.choice(*Kind), Kind.MCP)
     mode = fields.maybe("mode", document.choice(*Mode), Mode.ENFORCE)
+    words = fields.maybe("command", command.words, ())
+    env = fields.maybe("env", command.environment, ())
     url = fields.take("url", check_url) if not fields.has("command") else ""
     credential = fields.maybe("credential", injection_spec.credential, None)
     said = "operations" if kind is Kind.HTTP else "tools"
@@ -45,7 +50,7 @@ def server(spec: object) -> Server:
     fields.finish()
     return Server(
         server=ServerName(name), url=url, credential=credential, tiers=tiers, review=review, tools={}, set_pin="",
-        labels=labels, mode=Mode(mode), kind=kind, declared=declared,
+        labels=labels, mode=Mode(mode), kind=kind, declared=declared, command=words, env=env,
         proxy=through.mode, ca=through.ca, placeholder=through.placeholder,
     )  # fmt: skip
 
@@ -64,13 +69,26 @@ def _declared(fields: Fields) -> operation_spec.Declared | None:
 def _fitting(fields: Fields, kind: Kind, name: str, url: str, credential: Credential | None) -> None:
     """What is only taken of the one kind or the other."""
     if kind is Kind.MCP:
-        if credential is not None and not isinstance(credential, Injection):
-            fields.problem("credential.inject", "an MCP server's credential goes into a header")
+        _fitting_mcp(fields, credential)
         return
+    if isinstance(credential, Variable):
+        fields.problem("credential.inject", "only a command has variables")
     if name in _GROUPS:
         fields.problem("server", f"{name} is the name of a group of actions")
     if isinstance(url, str) and {"?", ";", "%"} & set(url.partition("://")[2]):
         fields.problem("url", "an API's base URL has no query, and nothing escaped in its path")
+
+
+def _fitting_mcp(fields: Fields, credential: Credential | None) -> None:
+    """A server has a URL or a command, and its secret enters as the one it has can take it."""
+    started = fields.has("command")
+    if started and fields.has("url"):
+        fields.problem("url", "a server has a URL or a command")
+    if fields.has("env") and not started:
+        fields.problem("env", "only a command has an environment")
+    if credential is not None and not isinstance(credential, Variable if started else Injection):
+        taken = "a command takes {env: NAME}" if started else "an MCP server's credential goes into a header"
+        fields.problem("credential.inject", taken)
 
 
 def _tools(value: object, more: frozenset[str]) -> tuple[tuple[tuple[str, Tier], ...], tuple[tuple[str, Labels], ...]]:

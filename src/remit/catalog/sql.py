@@ -35,6 +35,7 @@ def body(server: Server) -> str:
         **({"ca": server.ca} if server.ca else {}),
         **({"placeholder": server.placeholder} if server.placeholder else {}),
         **({"command": list(server.command)} if server.command else {}),
+        **({"env": [list(pair) for pair in server.env]} if server.env else {}),
     }
     return canonical(said).decode("utf-8")
 
@@ -65,6 +66,7 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         ca=said.get("ca", ""),
         placeholder=said.get("placeholder", ""),
         command=tuple(said.get("command", ())),
+        env=tuple((name, value) for name, value in said.get("env", ())),
         labels=tuple(
             (pattern, Labels(returns=tuple(returns), carries_out=carries_out))
             for pattern, returns, carries_out in said.get("labels", ())

@@ -20,11 +20,14 @@ from remit.cli import (
     breakglass,
     consent,
     console,
+    coverage,
     demo,
+    discover,
     doctor,
     freeze,
     key,
     mandate,
+    mcp,
     operator,
     pep,
     policy,
@@ -91,6 +94,8 @@ console.add(app)
 doctor.add(app)
 run_command.add(app)
 who.add(app)
+discover.add(app)
+coverage.add(app)
 whoami.add(app)
 activation.add(app)
 activation.add_risk(agent.app)
@@ -109,6 +114,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(operator.app, name="operator")
 app.add_typer(pep.app, name="pep")
 app.add_typer(policy.app, name="policy")
+app.add_typer(mcp.app, name="mcp")
 app.add_typer(consent.app, name="consent")
 app.add_typer(key.app, name="key")
 app.add_typer(policy.app, name="policy")

@@ -64,7 +64,8 @@ def lint(directory: Where = Path(), json: Json = False) -> int:
     from remit.policy.lint import Severity, lint  # noqa: PLC0415 - as above
 
     found = given(directory)
-    findings = lint(found.policies, CedarEngine(), _known(found))
+    engine = CedarEngine()
+    findings = lint(found.policies, engine, _known(found, engine))
     errors = sum(each.severity is Severity.ERROR for each in findings)
     if json:
         rows = [{"try" if name == "try_" else name: value for name, value in asdict(each).items()} for each in findings]
@@ -80,16 +81,21 @@ def lint(directory: Where = Path(), json: Json = False) -> int:
     return Exit.CONFIG if errors else Exit.OK
 
 
-def _known(found: Given) -> Any:  # noqa: ANN401 - lint.Known, of a module that is loaded later
+def _known(found: Given, engine: Any) -> Any:  # noqa: ANN401 - an engine; lint.Known: of modules that are loaded later
     """What the directory says there is. Of what it says nothing, nothing is known: it may be elsewhere."""
     from remit.policy.lint import Known  # noqa: PLC0415 - as above
+    from remit.server.own_trial import declared_in  # noqa: PLC0415 - as above
     from remit.server.policy_trial import catalog  # noqa: PLC0415 - as above
 
     names: dict[str, set[str]] = {}
     for document in found.documents:
         names.setdefault(document.kind, set()).add(document.name)
     tools = catalog(found.documents, found.suites) if any(suite.tools for suite in found.suites) else []
-    return Known(agents=names.get("agent"), owners=names.get("owner"), names=names.get("server"), servers=tools)
+    declared = declared_in(found.documents, engine).schema
+    return Known(
+        agents=names.get("agent"), owners=names.get("owner"), names=names.get("server"), servers=tools,
+        declared=declared,
+    )  # fmt: skip
 
 
 def _cedar_files(directory: Path) -> list[Path]:

@@ -25,6 +25,9 @@ Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="To t
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="The decisions about one agent only.")]
 Base = Annotated[str | None, typer.Option("--base", metavar="DIGEST", help="What was in force when this was planned.")]
 FailOn = Annotated[str | None, typer.Option("--fail-on", metavar="widen", help="Exit 9 if a denial would be an allow.")]
+AtLeast = Annotated[
+    int, typer.Option("--at-least", min=0, metavar="N", help="With --fail-on: exit 9 if fewer were decided again.")
+]
 Data = Annotated[str | None, typer.Option("--data", metavar="DIR", help="A data directory or database; no server.")]
 Keyfile = Annotated[Path | None, typer.Option("--keyfile", metavar="FILE", help="With --data: what opens payloads.")]
 Passphrase = Annotated[Path | None, typer.Option("--passphrase-file", metavar="FILE", help="The same, as passphrase.")]
@@ -42,14 +45,16 @@ def add(policy: typer.Typer) -> None:
 
 def simulate(
     directory: Tree = None, *, prune: Prune = False, lapse: Lapse = None, since: Since = None, until: Until = None,
-    agent: Agent = None, base: Base = None, fail_on: FailOn = None, data: Data = None, keyfile: Keyfile = None,
-    passphrase_file: Passphrase = None, processes: Processes = None, json: Json = False, as_: As = None,
+    agent: Agent = None, base: Base = None, fail_on: FailOn = None, at_least: AtLeast = 1, data: Data = None,
+    keyfile: Keyfile = None, passphrase_file: Passphrase = None, processes: Processes = None, json: Json = False,
+    as_: As = None,
 ) -> int:  # fmt: skip
     """Decide the recorded calls again: as it was, which must give what was recorded, and as DIR would have it.
 
     Each call is judged on the state as it was then: what a different answer would have led to is not played on.
     Without DIR and --lapse, only the record is checked. Exit 8 if a decision does not come out as it was recorded,
-    or was made by another version of the engine; 9 if the base moved, or with --fail-on widen something widens.
+    or was made by another version of the engine; 9 if the base moved, or with --fail-on widen something widens or
+    fewer than --at-least were decided again: where nothing was, nothing is known of the change.
     """
     if fail_on not in {None, _WIDEN}:
         raise Malformed("what can be failed on is: widen")
@@ -69,7 +74,11 @@ def simulate(
     simulations.tell(found, json=json)
     if found["differs"]:
         return Exit.INTEGRITY
-    return Exit.DIFFERS if fail_on == _WIDEN and found["changes"].get(_WIDEN) else Exit.OK
+    if found["candidate"] is None and fail_on is None:
+        return Exit.OK
+    shown = simulations.enough(found, 0 if fail_on is None else at_least)
+    widens = fail_on == _WIDEN and found["changes"].get(_WIDEN)
+    return Exit.DIFFERS if widens or not shown else Exit.OK
 
 
 def _asked(directory: Path | None, lapse: list[str] | tuple[()], *, prune: bool) -> dict[str, Any]:

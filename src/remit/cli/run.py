@@ -64,10 +64,10 @@ def run(
 
     if sys.platform != "linux":
         raise ConfigInvalid("remit run needs Linux: it asks the kernel whose a connection is")
-    where = _data(data)
+    where = local_data(data)
     plan = Plan(
         data=where,
-        base=_base(where),
+        base=local_base(where),
         agent=check_name(agent, what="an agent"),
         purpose=None if purpose is None else check_name(purpose, what="a purpose"),
         servers=tuple(dict.fromkeys(check_name(name, what="a server") for name in server or ())),
@@ -78,18 +78,19 @@ def run(
     )
 
     def say(tally: Tally, run_id: str) -> None:
-        _talk(json_module.dumps(tally.summary(agent, run_id)) if json else tally.line(agent, run_id))
+        whisper(json_module.dumps(tally.summary(agent, run_id)) if json else tally.line(agent, run_id))
 
-    return begin(plan, say=say, warn=lambda text: _talk(f"remit run: {text}"))
+    return begin(plan, say=say, warn=lambda text: whisper(f"remit run: {text}"))
 
 
-def _talk(line: str) -> None:
+def whisper(line: str) -> None:
+    """Print one line on stderr."""
     # Without rich, which takes longer to load than the rest of this command.
     sys.stderr.write(plain(line) + "\n")
     sys.stderr.flush()
 
 
-def _data(given: Path | None) -> Path:
+def local_data(given: Path | None) -> Path:
     """The data directory: as given, or the one whose admin token the environment names, or the default one."""
     if given is not None:
         return given.absolute()
@@ -99,7 +100,7 @@ def _data(given: Path | None) -> Path:
     return data_directory(os.environ)
 
 
-def _base(data: Path) -> str:
+def local_base(data: Path) -> str:
     """The URL of the server on `data`.
 
     Raises:

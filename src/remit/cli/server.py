@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +25,10 @@ def list_(json: Json = False, as_: As = None) -> int:
         nothing("servers", next_="remit apply DIR, with servers/*.yaml in it")
     else:
         columns = ("server", "url", "tools", "waiting", "credential", "review", "mode")
-        table(columns, [[row.get(column) for column in columns] for row in answer["servers"]])
+        table(
+            columns,
+            [[_at(row) if column == "url" else row.get(column) for column in columns] for row in answer["servers"]],
+        )
     return Exit.OK
 
 
@@ -35,12 +39,18 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
     if json:
         data_json(answer)
         return Exit.OK
-    facts({key: answer.get(key) for key in ("server", "url", "credential", "review", "mode", "set_pin")})
+    shown = ("server", "url", "credential", "review", "mode", "set_pin")
+    facts({key: _at(answer) if key == "url" else answer.get(key) for key in shown})
     if not answer["tools"]:
         nothing("tools", next_=f"remit server refresh {name}")
         return Exit.OK
     table(("tool", "tier", "state", "data", "pin"), [_tool(row) for row in answer["tools"]])
     return Exit.OK
+
+
+def _at(row: dict[str, Any]) -> str:
+    """Its URL, or its command as a shell takes it."""
+    return shlex.join(row["command"]) if row.get("command") else str(row.get("url"))
 
 
 def _tool(row: dict[str, Any]) -> list[object]:

@@ -106,6 +106,20 @@ def tell(found: Mapping[str, Any], *, json: bool) -> None:
     facts({"base": found["base"], "digest": found["digest"]})
 
 
+def enough(found: Mapping[str, Any], at_least: int) -> bool:
+    """Whether so many decisions were made again. Says so if not, or if none was: a gate that saw nothing is none."""
+    again = found["reproduced"]
+    if not again:
+        talk(
+            f"nothing was replayed, of {found['decisions']} decisions: that says nothing of the change", style="yellow"
+        )
+    if again >= at_least:
+        return True
+    talk(f"too little was replayed: {again}, and --at-least says {at_least}", style="red")
+    talk("  try      another --since, or --at-least 0 where no call was made yet")
+    return False
+
+
 def _flips(found: Mapping[str, Any]) -> None:
     counts = ", ".join(f"{many} {_WORDS[change]}" for change, many in found["changes"].items())
     none = "nothing would have been answered otherwise" if found["reproduced"] else "that says nothing of the change"

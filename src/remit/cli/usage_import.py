@@ -58,6 +58,10 @@ def show(source: str, sent: Sent) -> None:
         talk(f"  passed   {count} {why}")
     for agent, count in sorted(sent.unknown.items()):
         talk(f"  unknown  {count} of {agent}, which is not registered")
+    for each in sent.shadows[:_FIRST]:
+        talk(f"  shadow   {each['count']} of {each['agent']} using {each['action']}: without any decision of Remit")
+    if sent.shadow_count > _FIRST:
+        talk(f"  shadow   {sent.shadow_count} findings; remit coverage shows more")
     for (agent, action), count in sorted(sent.unattributed.items()):
         talk(f"  purpose  {count} of {agent} using {action}: not exactly one of its purposes has it")
 

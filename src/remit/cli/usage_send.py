@@ -39,6 +39,8 @@ class Sent:
     unknown: Counter[str] = field(default_factory=Counter)
     unattributed: Counter[tuple[str, str]] = field(default_factory=Counter)
     moved: set[str] = field(default_factory=set)
+    shadows: list[dict[str, Any]] = field(default_factory=list)  # uses that no decision stands behind
+    shadow_count: int = 0
 
     def refuse(self, file: str, line: int, reason: str, *, told: bool) -> None:
         """Count one line that was not taken."""
@@ -59,6 +61,8 @@ class Sent:
         self.unknown.update(answer["unknown_agents"])
         self.unattributed.update({(row["agent"], row["action"]): row["count"] for row in answer["unattributed"]})
         self.moved |= set(answer["moved"])
+        self.shadows += answer["shadows"][: _SHOWN - len(self.shadows)]
+        self.shadow_count += answer["shadow_count"]
 
     def shape(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -75,6 +79,8 @@ class Sent:
                 for (agent, action), count in sorted(self.unattributed.items())
             ],
             "moved": len(self.moved),
+            "shadows": self.shadows,
+            "shadow_count": self.shadow_count,
         }
 
 

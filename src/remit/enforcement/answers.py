@@ -8,7 +8,7 @@ from typing import Any, Final
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.model import EnforcementUnavailable
 from remit.enforcement.ports import Decider, Records, View
-from remit.kernel.clock import Clock
+from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import DecisionId
 from remit.policy.model import Denial
@@ -57,6 +57,10 @@ class Answers:
         if not found.fresh(self._clock.now()):
             raise self._unavailable("stale_view", None, None, "")
         return found
+
+    def now(self) -> Instant:
+        """The time."""
+        return self._clock.now()
 
     def undecided(self, cause: str) -> EnforcementUnavailable:
         """What to raise where a question cannot be decided."""

@@ -14,6 +14,8 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from remit.catalog.methods import ASKED_OF_AGENTS, ELICITATION
 from remit.enforcement import denials, era, framing
 from remit.enforcement.exchange import Exchange
@@ -29,11 +31,12 @@ from remit.enforcement.model import (
 )
 from remit.enforcement.parse import AgentReply
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.ports import Upstream
 from remit.enforcement.server_messages import Finished, ServerMessage, result_object, unreadable
 from remit.enforcement.sessions import Session
 from remit.enforcement.states import Opened, StateInvalid, States
 from remit.enforcement.streams import ends
-from remit.enforcement.upstream import Upstream, UpstreamFailed, handshake_headers
+from remit.enforcement.upstream import UpstreamFailed, handshake_headers
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed, RemitError
 from remit.kernel.names import DecisionId, method_action, new_id
@@ -256,7 +259,7 @@ class Asks:
 
     def _denied(self, x: Exchange, admitted: Admitted, call: Call, denial: Denial) -> Finished:
         """What its agent is told of a call whose server asked too much; of the call, an error came."""
-        told = self._pipeline.told_now(replace(admitted, call=call), denial)
+        told = self._pipeline.told_now(msgspec.structs.replace(admitted, call=call), denial)
         body = denials.denied(x.id, x.method, told, modern=x.modern)
         return Finished(body, Outcome.ERROR, f"the server asked for {call.action}")
 

@@ -9,8 +9,10 @@ arguments in `context.arguments` or in `action.properties.arguments`, in one of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from remit.attestation.model import Caller
 from remit.enforcement.model import Point
@@ -41,21 +43,19 @@ _MAX_SHOWN: Final = 200
 _OF_ITS_OWN: Final = ("decision_id", "epoch", "evaluated_at")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """The properties and the context of a request, as they came."""
 
-    subject: Mapping[str, Any] = field(default_factory=dict)
-    action: Mapping[str, Any] = field(default_factory=dict)
-    resource: Mapping[str, Any] = field(default_factory=dict)
-    context: Mapping[str, Any] = field(default_factory=dict)
+    subject: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    action: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    resource: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    context: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 NOTHING_SENT: Final = Sent()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A well-formed evaluation request: (type, id) of subject and resource, and what is asked about them."""
 
     subject: tuple[str, str]

@@ -9,8 +9,9 @@ of MCP 2026-07-28 are mapped as their neighbours are. A method that is not mappe
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from remit.enforcement.authzen import AGENT, SERVER, Question, with_arguments
 from remit.kernel.names import split_action
@@ -69,7 +70,7 @@ def translated(asked: Question, *, seen: Collection[str], base: str) -> Question
     if action is None:
         return None
     server = action.partition("/" if asked.action == CALL else ":")[0]
-    found = replace(asked, subject=(AGENT, agent_of(asked)), action=action, resource=(SERVER, server))
+    found = msgspec.structs.replace(asked, subject=(AGENT, agent_of(asked)), action=action, resource=(SERVER, server))
     return _about(with_arguments(found), asked.action, asked.resource)
 
 
@@ -81,7 +82,7 @@ def _about(found: Question, method: str, resource: tuple[str, str]) -> Question:
     given = dict(found.arguments or {})
     if method == "prompts/get":
         given = {"arguments": given} if given else {}
-    return replace(found, arguments={**given, _ARGUMENT[kind]: name})
+    return msgspec.structs.replace(found, arguments={**given, _ARGUMENT[kind]: name})
 
 
 def _tool(asked: Question, seen: Collection[str], base: str) -> str | None:

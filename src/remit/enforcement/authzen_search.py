@@ -6,9 +6,11 @@ The id of what is searched for is ignored. What a page's token says is `search_t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+import msgspec
 
 from remit.enforcement.authzen import Question, Sent, a_text, an_object
 from remit.kernel.errors import Malformed
@@ -37,10 +39,10 @@ class Search:
     def filled(self, name: str) -> Question:
         """The question with a candidate in the gap."""
         if self.gap is Gap.ACTION:
-            return replace(self.question, action=name)
+            return msgspec.structs.replace(self.question, action=name)
         if self.gap is Gap.SUBJECT:
-            return replace(self.question, subject=(self.question.subject[0], name))
-        return replace(self.question, resource=(self.question.resource[0], name))
+            return msgspec.structs.replace(self.question, subject=(self.question.subject[0], name))
+        return msgspec.structs.replace(self.question, resource=(self.question.resource[0], name))
 
     def result(self, name: str) -> dict[str, str]:
         """A candidate as it is answered."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from remit.enforcement import authzen
 from remit.enforcement import authzen_coaz as coaz
@@ -69,7 +71,7 @@ class Candidates:
         question = authzen.with_arguments(question)
         own = self.purposes(question.subject[1])
         for purpose in own or () if question.purpose is None else (question.purpose,):
-            one = replace(question, purpose=purpose)
+            one = msgspec.structs.replace(question, purpose=purpose)
             call = authzen.call(one, id=DecisionId(""), point=point, purposes=own)
             if call is None:
                 continue

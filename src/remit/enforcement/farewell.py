@@ -16,12 +16,14 @@ from remit.enforcement import era
 from remit.enforcement.exchange import Exchange
 from remit.enforcement.model import Admitted
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.ports import Upstream
 from remit.enforcement.streams import ends
-from remit.enforcement.upstream import Upstream, handshake_headers
+from remit.enforcement.upstream import handshake_headers
 from remit.kernel import canonical
 from remit.kernel.errors import RemitError
 from remit.kernel.names import method_action
 from remit.logs import logger
+from remit.policy.model import Call
 
 log = logger(__name__)
 
@@ -48,19 +50,27 @@ class Farewell:
 
     def _over(self, admitted: Admitted) -> bool:
         """Whether not even a ping would pass: then the whole session is cut, not one tool of it."""
-        call = admitted.call
-        ping = replace(call, tool=None, arguments=None, action=method_action(call.server, "ping"), proof=None)
-        return ends(self._pipeline.again(ping))
+        return ends(self._pipeline.again(least(admitted.call)))
 
     async def _send(self, admitted: Admitted, headers: Mapping[str, str], data: bytes | None, method: str) -> None:
         if admitted.server is None:
             return
         try:
             async with asyncio.timeout(_SECONDS):
-                async with await self._upstream.send(admitted.server, headers=headers, data=data, method=method):
+                sending = self._upstream.send(
+                    admitted.server, headers=headers, data=data, method=method, call=admitted.call
+                )
+                async with await sending:
                     pass
         except (RemitError, TimeoutError) as error:
             log.info("a server could not be told of a cut", server=admitted.call.server, detail=repr(error)[:300])
+
+
+def least(call: Call) -> Call:
+    """The least that the same caller may ask of the same server: a ping."""
+    return replace(
+        call, tool=None, arguments=None, action=method_action(call.server, "ping"), proof=None, resource=None
+    )
 
 
 def _cancelled(x: Exchange) -> bytes:

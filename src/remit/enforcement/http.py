@@ -18,8 +18,8 @@ from remit.catalog.operation import Routes
 from remit.enforcement import asgi, http_answers, http_headers, http_request, parse
 from remit.enforcement.door import Door
 from remit.enforcement.http_exchange import HttpExchange
+from remit.enforcement.http_forwarding import Forwards
 from remit.enforcement.http_refusals import HttpRefusals
-from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_request import Asked
 from remit.enforcement.http_upstream import Sent
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Limits, Outcome
@@ -54,7 +54,7 @@ class HttpGateway:
     """
 
     def __init__(
-        self, *, door: Door, pipeline: Pipeline, relay: HttpRelay, servers: Callable[[str], Server | None],
+        self, *, door: Door, pipeline: Pipeline, relay: Forwards, servers: Callable[[str], Server | None],
         limits: Limits,
     ) -> None:  # fmt: skip
         self._door = door

@@ -74,6 +74,7 @@ _RESPONSE: Final = _HOP | {
     "proxy-authenticate",
     "proxy-authentication-info",
     "content-length",
+    "date",  # the front writes its own
     "location",
     "content-location",
     "refresh",

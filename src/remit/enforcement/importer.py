@@ -13,8 +13,9 @@ from remit.catalog.ports import Unreached
 from remit.enforcement import era
 from remit.enforcement.listing import CLIENT, ListRefused, all_tools, envelope, request
 from remit.enforcement.model import METHOD_NOT_FOUND
+from remit.enforcement.ports import Upstream
 from remit.enforcement.server_messages import ServerMessage, result_object
-from remit.enforcement.upstream import Upstream, UpstreamFailed, handshake_headers, modern_headers, response_to
+from remit.enforcement.upstream import UpstreamFailed, handshake_headers, modern_headers, response_to
 from remit.kernel import canonical
 from remit.kernel.errors import ConfigInvalid, Overloaded, RemitError
 
@@ -78,15 +79,25 @@ class Importer:
             raise Unreached(f"{server.server}: {error.public}", detail=error.detail, again=again) from error
 
     async def _either(self, server: Server) -> list[dict[str, Any]]:
+        eras = [self._by_modern, self._by_handshake]
+        if server.command:
+            # Nearly every command speaks the handshake era, and one that does not says so; the other way round one may
+            # say nothing at all before its handshake.
+            eras.reverse()
+        first, second = eras
         try:
-            return await all_tools(
-                lambda m, p: self._modern(server, m, p), {"_meta": envelope()}, self._upstream.limits
-            )
+            return await first(server)
         except ListRefused:
-            pass  # a server of the handshake era knows nothing of this version
+            pass  # a server of one era knows nothing of the other
         except UpstreamFailed as error:
             if not error.answered:
                 raise
+        return await second(server)
+
+    async def _by_modern(self, server: Server) -> list[dict[str, Any]]:
+        return await all_tools(lambda m, p: self._modern(server, m, p), {"_meta": envelope()}, self._upstream.limits)
+
+    async def _by_handshake(self, server: Server) -> list[dict[str, Any]]:
         return await _Handshake(self._upstream, server).tools()
 
     async def _modern(self, server: Server, method: str, params: dict[str, Any]) -> ServerMessage:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+import msgspec
+
 from remit.catalog.model import Server
 from remit.enforcement.metered import Meter
 from remit.kernel.clock import Instant
@@ -82,8 +84,7 @@ class BadMessage(Malformed):
         self.data = data
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """A committed decision. Only if `answer` allows may anything be forwarded, and only to `server`."""
 
     call: Call
@@ -96,8 +97,7 @@ class Admitted:
     after: tuple[Mark, ...] = ()  # what is noted once it came to ok
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(msgspec.Struct, frozen=True):
     """A registered enforcement point: its name, and the thumbprint by which it can be frozen as an instance."""
 
     name: str

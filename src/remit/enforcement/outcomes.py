@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from remit.attestation.model import Caller
 from remit.enforcement.model import Admitted, Outcome
 from remit.enforcement.ports import Decider, Records
@@ -32,8 +34,7 @@ ANEW: Final = (Activate, Marked, Unmarked)
 Anew = Activate | Marked | Unmarked
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """An outcome that is not durable yet.
 
     `used` is the call, if the outcome justifies its entitlement; `failed`, if it is an error.
@@ -53,9 +54,9 @@ class Doubt:
     given: str | None = None  # the decision that must be in the log for the outcome to be true
 
 
-def asked_by(caller: Caller) -> dict[str, str]:
+def asked_by(caller: Caller) -> dict[str, Any]:
     """Which enforcement point asked, for an entry; nothing if the agent came itself."""
-    return {"pep": caller.pep} if caller.pep else {}
+    return {**({"pep": caller.pep} if caller.pep else {}), **({"cooperative": True} if caller.cooperative else {})}
 
 
 def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "", *, observed: bool = False) -> Waiting:
@@ -71,8 +72,9 @@ def told_of(records: Records, call: Call, outcome: Outcome, cause: str = "", *, 
         **({"observed": True} if observed else {}),
     }
     # Only a use that came to something justifies the entitlement: keep-alive calls that fail do not; nor does a call
-    # behind which no allow stood, which speaks against nobody either.
-    counts = call.entitled and not observed
+    # behind which no allow stood, which speaks against nobody either. Of what an agent only says of itself, nobody saw
+    # anything: else it would keep all that it has in force by claiming to use it.
+    counts = call.entitled and not observed and not call.caller.cooperative
     used = call if counts and outcome is Outcome.OK else None
     failed = call if counts and outcome is Outcome.ERROR else None
     return Waiting(call.id, records.entry("outcome", fields), used, failed)
@@ -86,7 +88,8 @@ def ended(records: Records, admitted: Admitted, outcome: Outcome, cause: str = "
 def effects_of(admitted: Admitted, outcome: Outcome) -> tuple[Release | Mark, ...]:
     """What commits with an outcome: what is given back and, of a call that came to ok, what later ones stand on."""
     rest = admitted.meter.left() if admitted.meter is not None else ()
-    after = admitted.after if outcome is Outcome.OK else ()
+    # A step is done for what requires it before if somebody else than the agent saw it done.
+    after = admitted.after if outcome is Outcome.OK and not admitted.call.caller.cooperative else ()
     return (*given_back(admitted.reserved, outcome), *rest, *after)
 
 

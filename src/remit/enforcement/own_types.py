@@ -6,7 +6,7 @@ follows through Remit, so no outcome is waited for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from remit.enforcement import authzen
@@ -14,11 +14,13 @@ from remit.enforcement.answers import Answers
 from remit.enforcement.model import Point
 from remit.enforcement.ports import Judges, View
 from remit.kernel.canonical import encode
+from remit.kernel.clock import Instant
 from remit.kernel.names import DecisionId
 from remit.policy.declared.judge import Asked, Judgement, Thing
 from remit.policy.model import Code, Denial
 from remit.policy.record import ENGINE, denial_payload
 
+Aside = Callable[[DecisionId, Asked, Judgement, Any, Instant], None]  # told of each committed answer, with its view
 _UNDECLARED: Final = Denial(code=Code.NOT_VISIBLE, step=2, title="Nothing grants this")
 
 
@@ -29,6 +31,7 @@ class OwnTypes:
         self._answers = answers
         self._judges = judges
         self._docs = docs
+        self.aside: Aside | None = None
 
     async def evaluate(self, decision: DecisionId, question: authzen.Question, point: Point) -> Mapping[str, Any]:
         """Decide durably; the answer's body.
@@ -39,6 +42,8 @@ class OwnTypes:
         view = self._answers.view()
         found = self.judge(question, point, view)
         await self._record(decision, question, point, found, view)
+        if self.aside is not None:
+            self.aside(decision, asked(question), found, view, self._answers.now())
         if found.denial is None:
             return authzen.ALLOWED
         if found.denial.code is Code.NOT_VISIBLE:

@@ -160,7 +160,7 @@ class Pipeline:
 
     def told_now(self, admitted: Admitted, denial: Denial) -> dict[str, Any]:
         """A denial that ends this call while it runs, as the agent gets it: of this moment, not of its decision's."""
-        return self.told(replace(admitted, epoch=self.epoch(), evaluated_at=self._clock.now()), denial)
+        return dict(self._decider.told(denial, admitted.call, epoch=self.epoch(), evaluated_at=self._clock.now()))
 
     async def refuse(
         self,

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from remit.enforcement import authzen
+import msgspec
+
+from remit.attestation.model import Caller
+from remit.enforcement import authzen, authzen_self
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome, Point
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.questions import Questions
 from remit.kernel.clock import MINUTE, Clock, Instant
 from remit.kernel.errors import Conflict, InDoubt, Malformed, NotFound
-from remit.kernel.names import DecisionId, new_id
-from remit.policy.model import Code
+from remit.kernel.names import DecisionId, ServerName, new_id
+from remit.policy.model import Call, Code
+from remit.storage.model import ConsumeProof
 
 REPORT_WITHIN: Final = 15 * MINUTE
 MOST_OPEN: Final = 200_000  # about 200 MB; beyond it the oldest are given up before their time
@@ -30,8 +34,11 @@ _AT_ONCE: Final = 500
 _UNKNOWN: Final = "there is no such decision"
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
+class ProofUsed(Exception):
+    """The proof with an agent's question was used before: 401."""
+
+
+class Evaluated(msgspec.Struct, frozen=True):
     """A committed answer: the decision's id, and the body that says it."""
 
     decision: str
@@ -85,11 +92,33 @@ class Points:
         call = self._questions.call(decision, asked, point)
         if call is None:
             return Evaluated(decision, await own_types.unknown(decision, asked, point))
-        admitted = await self._pipeline.admit(call)
+        return await self._answered(call, asked)
+
+    async def evaluate_own(self, asked: authzen.Question, caller: Caller, proof: ConsumeProof | None) -> Evaluated:
+        """Decide durably what an agent asks for itself; its proof is used, whatever comes of it.
+
+        Raises:
+            NotItsOwn: It asks for another. Recorded.
+            ProofUsed: Its proof was used before. Recorded.
+            EnforcementUnavailable: Nothing could be decided or recorded.
+        """
+        try:
+            call = authzen_self.call(asked, id=DecisionId(new_id("dec")), caller=caller, proof=proof)
+        except authzen_self.NotItsOwn:
+            server = authzen_self.server_of(asked) or ServerName("")
+            if not await self._pipeline.refuse(caller, proof, server=server, reason="asked_for_another"):
+                raise ProofUsed from None
+            raise
+        return await self._answered(call, asked)
+
+    async def _answered(self, call: Call, asked: authzen.Question) -> Evaluated:
+        admitted, decision = await self._pipeline.admit(call), call.id
         denial = admitted.answer.denial
         if denial is None:
             self._await_outcome(admitted)
             return Evaluated(decision, authzen.allowed(admitted.answer))
+        if denial.code is Code.REPLAYED_PROOF:
+            raise ProofUsed
         if denial.code is Code.NOT_VISIBLE:
             return Evaluated(decision, authzen.hidden(asked, docs=self._docs))
         body = authzen.denied(self._pipeline.told(admitted, denial))
@@ -115,7 +144,8 @@ class Points:
         held = self._open.get(decision)
         if held is None:
             raise await asyncio.to_thread(self._closed, point, decision)
-        if held.call.caller.pep != point.name:
+        asker = held.call.caller
+        if not _asked(point, pep=asker.pep, instance=asker.instance, cooperative=asker.cooperative):
             raise NotFound(_UNKNOWN)
         del self._open[decision]  # before anything is awaited: of two reports at once, one is a conflict
         try:
@@ -144,7 +174,7 @@ class Points:
 
     def _await_outcome(self, admitted: Admitted) -> None:
         # The arguments are in the log; nothing that follows needs them, and there may be many of these.
-        self._open[admitted.call.id] = replace(admitted, call=replace(admitted.call, arguments=None))
+        self._open[admitted.call.id] = msgspec.structs.replace(admitted, call=replace(admitted.call, arguments=None))
         while len(self._open) > self._most:
             self._not_observed(next(iter(self._open.values())))
 
@@ -158,7 +188,8 @@ class Points:
             header = self._header(decision)
         except NotFound:
             return NotFound(_UNKNOWN)
-        if header.get("kind") != "decision" or header.get("pep") != point.name:
+        said = {name: header.get(name) for name in ("pep", "instance", "cooperative")}
+        if header.get("kind") != "decision" or not _asked(point, **said):
             return NotFound(_UNKNOWN)
         if header.get("forwarded") is not True:
             why = "was denied" if header.get("decision") == "deny" else "is about no agent's call"
@@ -166,3 +197,8 @@ class Points:
         if header.get("node") != self._node():
             return Conflict("another node waits for this outcome, or has recorded it", try_="report to who answered")
         return Conflict("the outcome of this decision is recorded already")
+
+
+def _asked(point: Point, *, pep: object, instance: object, cooperative: object) -> bool:
+    """Whether this enforcement point asked for a decision. Of an agent's copies, each reports its own only."""
+    return pep == point.name and (not cooperative or instance == point.instance)

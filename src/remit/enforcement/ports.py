@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from remit.access.activation import Activation
 from remit.access.model import Rule
 from remit.attestation.model import Caller
-from remit.catalog.injection import Credential, Injection
+from remit.catalog.injection import Credential, Injection, Variable
 from remit.catalog.model import Server
+from remit.enforcement.events import Event
+from remit.enforcement.model import Limits
 from remit.kernel.clock import Instant
 from remit.kernel.names import ActionName, ServerName
 from remit.outbound.model import Patience, Streamed
@@ -249,7 +251,11 @@ class Secrets(Protocol):
         """The header that carries the credential. Raises a RemitError if the secret is missing."""
         ...
 
-    def scanner(self, injection: Injection | None = None) -> Scanner:
+    def variable(self, injection: Variable) -> tuple[str, str]:
+        """The variable that carries the credential. Raises a RemitError if the secret is missing."""
+        ...
+
+    def scanner(self, injection: Credential | None = None) -> Scanner:
         """Looks for the injected secret in one response."""
         ...
 
@@ -297,6 +303,76 @@ class Injects(Protocol):
 
     def refused(self, credential: Credential, used: Injected) -> bool:
         """The server did not take it: whether another is worth a try."""
+        ...
+
+
+class Reply(Protocol):
+    """A server's answer to one request, as an HTTP response would be; its body is yet to be read. A context manager."""
+
+    @property
+    def status(self) -> int:
+        """An HTTP status."""
+        ...
+
+    @property
+    def session(self) -> str | None:
+        """The server's id of the session that this answer opens."""
+        ...
+
+    @property
+    def json(self) -> bool:
+        """Whether the body is one message."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """Whether the body is a stream of messages."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Begin to read it."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """End it: what was not read is not wanted any more."""
+        ...
+
+    def echoes(self, chunk: bytes) -> bool:
+        """Whether the server sends its own credential back: the chunk must not go on."""
+        ...
+
+    async def read(self) -> bytes:
+        """The one message. Raises TooLarge or UpstreamFailed."""
+        ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """The messages of a stream, as they come. Raises TooLarge or UpstreamFailed."""
+        ...
+
+
+class Upstream(Protocol):
+    """The way to registered servers, with their credentials and without anything of the caller's."""
+
+    @property
+    def limits(self) -> Limits:
+        """Sizes and times."""
+        ...
+
+    async def send(
+        self,
+        server: Server,
+        *,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+        method: str = "POST",
+        call: Call | None = None,
+    ) -> Reply:
+        """Send one request. `call` is the admitted one that it belongs to; None if Remit asks for itself.
+
+        Raises:
+            RemitError: The credential is missing or frozen; nothing was sent.
+            UpstreamFailed: No answer.
+        """
         ...
 
 

@@ -23,6 +23,7 @@ from remit.enforcement.model import (
 )
 from remit.enforcement.notices import passes
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.ports import Reply, Upstream
 from remit.enforcement.server_messages import (
     INPUT,
     TASK,
@@ -40,7 +41,7 @@ from remit.enforcement.server_messages import (
 from remit.enforcement.states import States
 from remit.enforcement.streams import Running, Streams, ends
 from remit.enforcement.tasks import NOTICE, Tasks, TaskUnknown, made
-from remit.enforcement.upstream import Reply, SecretEchoed, Upstream, UpstreamFailed
+from remit.enforcement.upstream import SecretEchoed, UpstreamFailed
 from remit.kernel.errors import Malformed, RemitError, TooLarge
 from remit.logs import logger
 from remit.policy.denial import not_granted, unavailable
@@ -196,7 +197,7 @@ class Relay:
         if admitted.server is None:
             raise UpstreamFailed(denials.UNREACHABLE, sent=False, detail="no such server any more")
         x.leaves()
-        return await self.upstream.send(admitted.server, headers=headers, data=data, method=method)
+        return await self.upstream.send(admitted.server, headers=headers, data=data, method=method, call=admitted.call)
 
     async def _worked(self, x: Exchange, admitted: Admitted, work: Work) -> Carried:
         try:

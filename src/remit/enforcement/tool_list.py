@@ -77,5 +77,5 @@ class ToolList:
             headers = handshake_headers(x.headers.get(VERSION_HEADER), x.session.upstream if x.session else None)
         id_, body = request(method, params)
         x.leaves()
-        async with await self._relay.upstream.send(server, headers=headers, data=body) as reply:
+        async with await self._relay.upstream.send(server, headers=headers, data=body, call=admitted.call) as reply:
             return await response_to(reply, id_, asked=lambda message: self._relay.asks.refuse(x, admitted, message))

@@ -15,10 +15,11 @@ from remit.enforcement import era
 from remit.enforcement.denials import NO_ANSWER, UNREACHABLE, UNSURE, WITHHELD
 from remit.enforcement.events import Event, EventReader
 from remit.enforcement.model import Limits, RpcId
-from remit.enforcement.ports import Dialer, Scanner, Secrets
+from remit.enforcement.ports import Dialer, Reply, Scanner, Secrets
 from remit.enforcement.server_messages import Kind, ServerMessage, read
 from remit.kernel.errors import RemitError, TooLarge
 from remit.outbound.model import OutboundFailed, OutboundRefused, Patience
+from remit.policy.model import Call
 
 if TYPE_CHECKING:
     from remit.outbound.response import Response
@@ -63,7 +64,7 @@ class CredentialFrozen(RemitError):
     code = "enforcement_unavailable"
 
 
-class Reply:
+class HttpReply:
     """A server's HTTP response whose body is yet to be read. Use as an async context manager."""
 
     def __init__(self, response: Response, limits: Limits, scanner: Scanner | None) -> None:
@@ -141,8 +142,8 @@ class Reply:
             raise UpstreamFailed(UNSURE, sent=True, detail=error.detail) from error
 
 
-class Upstream:
-    """Sends requests to registered servers.
+class HttpUpstream:
+    """Sends requests to registered servers over HTTP. Implements remit.enforcement.ports.Upstream.
 
     Args:
         dialer: The way out.
@@ -162,8 +163,14 @@ class Upstream:
         self._patience = Patience(silence=max(limits.headers_after, limits.silence))
 
     async def send(
-        self, server: Server, *, headers: Mapping[str, str], data: bytes | None = None, method: str = "POST"
-    ) -> Reply:
+        self,
+        server: Server,
+        *,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+        method: str = "POST",
+        call: Call | None = None,  # noqa: ARG002 - the port's: this server is one for all agents
+    ) -> HttpReply:
         """Send one request with the server's credential.
 
         Raises:
@@ -193,7 +200,7 @@ class Upstream:
             raise UpstreamFailed(UNREACHABLE, sent=False, detail=detail, forbidden=error.public) from error
         except RemitError as error:
             raise UpstreamFailed(UNREACHABLE, sent=False, detail=f"{error.public} {error.detail}") from error
-        return Reply(response, self.limits, scanner)
+        return HttpReply(response, self.limits, scanner)
 
 
 def handshake_headers(version: str | None, session: str | None) -> dict[str, str]:

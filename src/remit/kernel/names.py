@@ -70,13 +70,14 @@ def method_action(server: str, method: str) -> ActionName:
 
 def split_action(action: str) -> tuple[ServerName, str, bool]:
     """Split an action into (server, tool or method, whether it is a tool). An HTTP operation counts as a tool."""
-    for index, char in enumerate(action):
-        if char == "/":
-            return ServerName(action[:index]), action[index + 1 :], True
-        if char == ":":
-            rest = action[index + 1 :]
-            return ServerName(action[:index]), rest, " " in rest and _PATTERN.match(rest) is not None
-    raise Malformed("an action is server/tool or server:method", detail=repr(action)[:120])
+    server, slash, name = action.partition("/")
+    before, colon, method = server.partition(":")
+    if colon:
+        rest = f"{method}{slash}{name}"
+        return ServerName(before), rest, " " in rest and _PATTERN.match(rest) is not None
+    if not slash:
+        raise Malformed("an action is server/tool or server:method", detail=repr(action)[:120])
+    return ServerName(server), name, True
 
 
 def well_formed_action(action: object) -> bool:

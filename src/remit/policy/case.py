@@ -12,10 +12,10 @@ from remit.kernel.errors import Malformed
 from remit.kernel.names import split_action
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
-from remit.policy.model import Code
+from remit.policy.case_fields import an_object, expected, text
+from remit.policy.own_case import OwnCase, is_own, own_case
 
 _TYPES: Final = ("string", "number", "integer", "boolean", "array", "object")
-_EXPECTED: Final = frozenset({"allow", "deny", *Code})
 MAYBE: Final = "optional "  # before the type of an argument that may be left out
 _FIELDS: Final = {
     "name", "agent", "owner", "purpose", "action", "arguments", "run", "instance", "at", "expect", "policy",
@@ -45,7 +45,7 @@ class Case:
 class Suite:
     """What one file says: tests, and what the tools that they call take (by action)."""
 
-    cases: tuple[Case, ...]
+    cases: tuple[Case | OwnCase, ...]
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -57,14 +57,15 @@ def suite(spec: object, *, file: str, lines: Mapping[str, int]) -> Suite:
     """
     fields = Fields(spec, known={"tools", "tests"})
     tools = fields.maybe("tools", _tools, {})
-    cases: list[Case] = []
+    cases: list[Case | OwnCase] = []
     listed = fields.raw("tests")
     if not isinstance(listed, list) or not listed:
         fields.problem("tests", "a list of tests is expected")
         listed = []
     for at, each in enumerate(listed):
         try:
-            cases.append(_case(each, file=file, line=lines.get(f"tests.{at}", 0)))
+            read = own_case if is_own(each) else _case
+            cases.append(read(each, file=file, line=lines.get(f"tests.{at}", 0)))
         except SpecInvalid as error:
             fields.problems += [Problem(f"tests.{at}.{one.field}", one.message) for one in error.problems]
     fields.finish()
@@ -74,16 +75,16 @@ def suite(spec: object, *, file: str, lines: Mapping[str, int]) -> Suite:
 def _case(spec: object, *, file: str, line: int) -> Case:
     fields = Fields(spec, known=_FIELDS)
     found = Case(
-        name=fields.take("name", _text),
+        name=fields.take("name", text),
         agent=fields.take("agent", document.name("an agent")),
         owner=fields.maybe("owner", document.name("an owner"), None),
         purpose=fields.maybe("purpose", document.name("a purpose"), None),
         action=fields.take("action", _action),
-        arguments=fields.maybe("arguments", _object, {}),
-        expect=fields.take("expect", _expected),
-        policy=fields.maybe("policy", _text, None),
-        run=fields.maybe("run", _text, "run"),
-        instance=fields.maybe("instance", _text, "instance"),
+        arguments=fields.maybe("arguments", an_object, {}),
+        expect=fields.take("expect", expected),
+        policy=fields.maybe("policy", text, None),
+        run=fields.maybe("run", text, "run"),
+        instance=fields.maybe("instance", text, "instance"),
         at=fields.maybe("at", _at, None),
         file=file,
         line=line,
@@ -124,9 +125,9 @@ def _kind(value: object) -> str:
 
 def _tools(value: object) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for action, types in _object(value).items():
+    for action, types in an_object(value).items():
         _action(action)
-        types_ = _object(types)
+        types_ = an_object(types)
         if "properties" not in types_ and not all(_is_type(each) for each in types_.values()):
             raise Malformed(f"what {action} takes is argument: type, a type being one of {', '.join(_TYPES)}")
         found[action] = types_
@@ -138,28 +139,10 @@ def _is_type(value: object) -> bool:
 
 
 def _action(value: object) -> str:
-    text = _text(value)
-    split_action(text)
-    return text
-
-
-def _expected(value: object) -> str:
-    if value not in _EXPECTED:
-        raise Malformed("what is expected is allow, deny, or the code of a denial such as forbidden_by_policy")
-    return str(value)
+    found = text(value)
+    split_action(found)
+    return found
 
 
 def _at(value: object) -> Instant:
-    return parse_date_end(_text(value))
-
-
-def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed("an object is expected")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise Malformed("text is expected")
-    return value
+    return parse_date_end(text(value))

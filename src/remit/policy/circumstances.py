@@ -8,8 +8,10 @@ in a fixed order, and nothing where there was nothing. So `decide` comes to the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from remit.access.activation import Activation, ActivationState, Under, Usage
 from remit.attestation.model import Caller, Link
@@ -37,14 +39,13 @@ APPROVAL: Final = "approval"  # in the place of a counter: an approval that some
 Spent = tuple[str, int | None, int]  # a counter's key, what it held (None: not known), its limit
 
 
-@dataclass(slots=True)
-class Read:
+class Read(msgspec.Struct):
     """What was read of one call. `used` is what counters held, by their keys (None: not known here)."""
 
     now: Instant
     activation: Activation | None = None
     setting: Setting | None = None
-    used: dict[str, int | None] = field(default_factory=dict)
+    used: dict[str, int | None] = msgspec.field(default_factory=dict)
     approvals: tuple[tuple[Standing, str], ...] = ()  # what people were asked for, and the decision that used it
     complete: bool = False  # whether `unread.py` has added what the decision itself did not come to read
 
@@ -195,6 +196,8 @@ def _call(header: Mapping[str, Any], payload: Mapping[str, Any]) -> Call:
             delegation=header.get("delegation", ""),
             links=tuple(_link(each) for each in payload.get("links", ())),
             pep=header.get("pep", ""),
+            pep_instance=header.get("pep_instance", ""),
+            cooperative=header.get("cooperative", False),
         ),
         server=ServerName(header["server"]),
         action=ActionName(action),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from remit.catalog.model import Kind, PinState, Server, Tier
 from remit.kernel.clock import Instant
@@ -76,15 +78,14 @@ def _decided(call: Call, view: View, *, now: Instant) -> Proposal:  # noqa: PLR0
     return _within(trial, subject, context(call, values, now=now))
 
 
-@dataclass(slots=True)
-class _Trial:
+class _Trial(msgspec.Struct):
     """One call under way: what was found so far, for the payload of its entry."""
 
     call: Call
     view: View
     now: Instant
     read: Read
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def deny(self, denial: Denial) -> Proposal:
         proof = self.call.proof
@@ -322,7 +323,8 @@ def _entitled(trial: _Trial, grant: Grant, subject: Subject) -> Start | Denial |
     root = view.agents.get(key.agent)
     if root is None or not known.knows(key.agent):
         return refuse.unavailable(step=9, cause="the agent's activations are not loaded")
-    holder = replace(root.holder(owner_active=True), risk=subject.agent.risk.value)  # step 4 has seen to the owners
+    holder, risk = root.holder(owner_active=True), subject.agent.risk.value  # step 4 has seen to the owners
+    holder = holder if holder.risk == risk else replace(holder, risk=risk)
     at = Moment(now, known.covered(), run_opened(call.caller, root.agent))
     setting = setting_in(view, key, tier=subject.tier, grant=grant, holder=holder, at=at)
     activation = known.find(key)

@@ -161,8 +161,8 @@ def constraint_violated(violations: tuple[Violation, ...], call: Call, rule: Rul
 
 def activation_lapsed(call: Call, *, state: str, refusal: str) -> Denial:
     """The entitlement is not in force and may not start by itself; `refusal` says what is missing."""
-    # An enforcement point proves nothing of the agent's key, so a new token would not help it: the owner does.
-    if refusal == "attest" and not call.caller.pep:
+    # An enforcement point that shows no token proves nothing of the agent's key: the owner helps, and no new token.
+    if refusal == "attest" and (call.caller.token or not call.caller.pep):
         scope = f"purpose:{call.caller.purpose}"
         again = Remedy(kind="alternative_action", fields={"action": "request_token", "scope": scope})
         return Denial(

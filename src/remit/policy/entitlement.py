@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
 
 from remit.access.activation import MOST_CYCLES, Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import row_of
@@ -30,8 +32,7 @@ _AGAIN: Final = HOUR
 _NEVER: Final = 2**62  # a verdict that does not change by itself
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True):
     """Whose entitlement: what `judge` asks of the agent."""
 
     version: str
@@ -63,8 +64,7 @@ class Beside(NamedTuple):
     believed: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """An entitlement that starts with this call: what must commit, and the verdict that is recorded."""
 
     effects: tuple[Effect, ...]
@@ -77,8 +77,7 @@ def key_of(call: Call) -> ActivationKey:
     return ActivationKey(call.caller.principal, call.caller.purpose, call.action, call.server)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What an entitlement is judged in. No grant: no boundary in force names the action any more."""
 
     tier: Tier
@@ -281,7 +280,7 @@ def _by_itself(facts: Facts, found: Verdict, setting: Setting) -> int:
     records: tuple[Setting | Beside, ...] = (setting, *setting.together)
     if all(each.windows is None and each.believed is None for each in records):
         return setting.now + max(1, left)
-    standing = judge(replace(facts, idle_covered=-_NEVER)).left
+    standing = judge(msgspec.structs.replace(facts, idle_covered=-_NEVER)).left
     return setting.now + min(max(_AGAIN, left), _NEVER if standing is None else max(1, standing))
 
 

@@ -12,10 +12,11 @@ import datetime as dt
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 Value = Any  # str, int, a tagged tuple, a list of these (a set), or a dict (a record)
-Expression = Callable[[Mapping[str, Value]], Value]
+Expression = Callable[[Mapping[str, Value]], Value]  # of a request's context
 Reader = Callable[[Any], Value]
 
 VERSION: Final = 1  # raised with every change of what it reads or how
@@ -67,10 +68,13 @@ class Test:
         if request != self._request:
             return False
         try:
-            read = {"context": self._context(context)}
-            return all(condition(read) is _TRUE for condition in self._conditions)
+            read = self._context(context)
+            for condition in self._conditions:
+                if condition(read) is not _TRUE:
+                    return False
         except Unsure:
             return False
+        return True
 
 
 # What a request is made of, by the schema -----------------------------------------------------
@@ -166,12 +170,17 @@ def decimal(value: Any) -> Value:  # noqa: ANN401 - any JSON value
     return ("decimal", units)
 
 
+@lru_cache(maxsize=64)  # many calls are decided within one millisecond
+def _milliseconds(text: str) -> int:
+    return (dt.datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+
+
 def instant(value: Any) -> Value:  # noqa: ANN401 - any JSON value
     """Cedar's datetime from the one spelling that is written here: milliseconds."""
     if not _TIME.match(_exactly(value, str)):
         raise Unsure("another spelling of a time")
     try:
-        return ("datetime", (dt.datetime.fromisoformat(value) - _EPOCH) // _MILLISECOND)
+        return ("datetime", _milliseconds(value))
     except ValueError as error:
         raise Unsure("no time") from error
 
@@ -184,7 +193,7 @@ def _compile(node: Mapping[str, Any]) -> Expression:  # noqa: PLR0911 - one for 
         raise Unsure("no expression")
     ((word, parts),) = node.items()
     if word == "Var" and parts == "context":
-        return lambda request: request["context"]
+        return lambda context: context
     if word in {".", "has"}:
         return _attribute(_compile(parts["left"]), parts["attr"], asked=word == "has")
     if word == "==":
@@ -215,8 +224,10 @@ def _constant(word: str, parts: Any) -> Value:  # noqa: ANN401 - any JSON value
 
 
 def _attribute(record: Expression, name: str, *, asked: bool) -> Expression:
-    def get(request: Mapping[str, Value]) -> Value:
-        members = _exactly(record(request), dict)
+    def get(context: Mapping[str, Value]) -> Value:
+        members = record(context)
+        if type(members) is not dict:
+            raise Unsure("another type")
         if asked:
             return _TRUE if name in members else _FALSE
         if name not in members:
@@ -233,12 +244,12 @@ def _scalar(value: Value) -> Value:
 
 
 def _equal(left: Expression, right: Expression) -> Expression:
-    return lambda request: _TRUE if _scalar(left(request)) == _scalar(right(request)) else _FALSE
+    return lambda context: _TRUE if _scalar(left(context)) == _scalar(right(context)) else _FALSE
 
 
 def _ordered(order: Callable[[Any, Any], bool], left: Expression, right: Expression) -> Expression:
-    def compare(request: Mapping[str, Value]) -> Value:
-        one, other = left(request), right(request)
+    def compare(context: Mapping[str, Value]) -> Value:
+        one, other = left(context), right(context)
         if type(one) is int and type(other) is int:
             return _TRUE if order(one, other) else _FALSE
         return _TRUE if order(_units(one, "datetime"), _units(other, "datetime")) else _FALSE
@@ -247,8 +258,8 @@ def _ordered(order: Callable[[Any, Any], bool], left: Expression, right: Express
 
 
 def _decimals(order: Callable[[Any, Any], bool], left: Expression, right: Expression) -> Expression:
-    def compare(request: Mapping[str, Value]) -> Value:
-        return _TRUE if order(_units(left(request), "decimal"), _units(right(request), "decimal")) else _FALSE
+    def compare(context: Mapping[str, Value]) -> Value:
+        return _TRUE if order(_units(left(context), "decimal"), _units(right(context), "decimal")) else _FALSE
 
     return compare
 
@@ -260,8 +271,8 @@ def _units(value: Value, kind: str) -> int:
 
 
 def _contains(options: Expression, asked: Expression, *, several: bool) -> Expression:
-    def look(request: Mapping[str, Value]) -> Value:
-        among, value = _exactly(options(request), list), asked(request)
+    def look(context: Mapping[str, Value]) -> Value:
+        among, value = _exactly(options(context), list), asked(context)
         wanted = _exactly(value, list) if several else [_scalar(value)]
         return _TRUE if all(_scalar(each) in among for each in wanted) else _FALSE
 
@@ -276,4 +287,4 @@ def _prefix(pattern: Sequence[Any]) -> str:
 
 
 def _begins(text: Expression, prefix: str) -> Expression:
-    return lambda request: _TRUE if _text(text(request)).startswith(prefix) else _FALSE
+    return lambda context: _TRUE if _text(text(context)).startswith(prefix) else _FALSE

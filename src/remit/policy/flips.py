@@ -6,7 +6,7 @@ so one that was used up meanwhile is no difference between the two sets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -48,6 +48,28 @@ def concerns(answer: Answer) -> bool:
     """Whether policies could make the answer another one: what was refused for anything else stays refused."""
     stood = answer.denial or answer.would_deny
     return stood is None or stood.code is Code.FORBIDDEN_BY_POLICY
+
+
+def flip_own(stood: Denial | None, other: Denial | None, policies: Sequence[str], others: Sequence[str]) -> Flip | None:
+    """The same of a question about the organisation's own types: what no policy permits is denied there, too.
+
+    Args:
+        stood: The denial that was given; None for an allow.
+        other: That by another set.
+        policies: Those that determined the answer that was given.
+        others: Those that determined the other.
+    """
+    if stood is None and other is not None:
+        # Nothing forbids it, and what permitted it is not there any more.
+        return _denies(other) or Flip(Kind.ALLOW_TO_DENY, next(iter(policies), ""))
+    if stood is not None and other is None:
+        return Flip(Kind.DENY_TO_ALLOW, stood.policy or next(iter(others), ""))
+    return None
+
+
+def concerns_own(stood: Denial | None) -> bool:
+    """Whether policies could make such an answer another one."""
+    return stood is None or stood.code in (Code.FORBIDDEN_BY_POLICY, Code.NOT_GRANTED)
 
 
 def _denies(turned: Denial) -> Flip | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -47,13 +47,15 @@ class Finding:
 class Known:
     """What is known offline. Names that are None are not known, so nothing is said of them.
 
-    `servers` carries the tools whose schemas are known: policies about these alone are type-checked.
+    `servers` carries the tools whose schemas are known, `declared` the schema of the organisation's own types: policies
+    about these alone are type-checked.
     """
 
     agents: Collection[str] | None = None
     owners: Collection[str] | None = None
     names: Collection[str] | None = None  # of servers
     servers: Collection[Server] = ()
+    declared: Mapping[str, Any] = field(default_factory=dict)
 
 
 def lint(files: Mapping[str, str], engine: Engine, known: Known) -> list[Finding]:
@@ -77,13 +79,17 @@ class _Checked:
 
     def __init__(self, engine: Engine, known: Known) -> None:
         self._engine = engine
-        catalog = schema.for_catalog(known.servers)
-        self._actions = set(catalog[schema.NAMESPACE]["actions"])
-        self._schema = engine.schema(catalog) if known.servers else None
+        catalog = {**schema.for_catalog(known.servers), **known.declared}
+        self._actions = {
+            (f"{namespace}::Action" if namespace else "Action", name)
+            for namespace, own in catalog.items()
+            for name in own["actions"]
+        }
+        self._schema = engine.schema(catalog) if known.servers or known.declared else None
 
     def covers(self, policy: Policy) -> bool:
         """Whether everything that it speaks of is known."""
-        named = {name for _, name in _entities(policy.cedar.get("action"))}
+        named = set(_entities(policy.cedar.get("action")))
         return self._schema is not None and bool(named) and named <= self._actions
 
     def faults(self, policy: Policy) -> list[str]:
@@ -109,7 +115,7 @@ def _of(policy: Policy, known: Known, checked: _Checked) -> Iterator[Finding]:
             "unscoped", "it speaks of everything", "it is evaluated for every call of every agent",
             'name an agent, an action or a group, as in: action in Remit::Action::"tier:critical"',
         )  # fmt: skip
-    if not policy.forbids:
+    if not policy.forbids and not organisation.about_own_types(policy):
         yield said.warning(
             "permit_alone", "it is a permit", "no permit of the organisation allows a call that no boundary allows",
             "a boundary, or a forbid with an unless",

@@ -8,8 +8,10 @@ promised: each call is still decided, and a mandate that is a minute old may be 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from remit.access.activation import ActivationKey, ActivationState, Usage
 from remit.access.conditions_document import said, window_said
@@ -222,7 +224,9 @@ def _entitled(trial: _Trial, action: ActionName, grants: tuple[Grant, ...], tier
     grant = next((each for each in grants if known and each.boundary.boundary == known.boundary), grants[0])
     root = view.agents[caller.principal]  # whose access it is; `_record` has found it
     owner = view.owners.get(root.agent.owner)
-    holder = replace(root.holder(owner_active=owner is not None and owner.active), risk=trial.record.risk.value)
+    holder = msgspec.structs.replace(
+        root.holder(owner_active=owner is not None and owner.active), risk=trial.record.risk.value
+    )
     at = Moment(now, view.activations.covered(), run_opened(caller, root.agent))
     setting = setting_in(view, key, tier=tier, grant=grant, holder=holder, at=at)
     state: ActivationState | None = None

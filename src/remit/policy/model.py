@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from remit.access.activation import Activation
 from remit.attestation.model import Caller
 from remit.kernel.clock import Instant
@@ -92,8 +94,7 @@ class Denial:
     cause: str | None = None  # operator's side only: which freeze, which server, what went wrong
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Allow under a boundary, or a denial. An allow always names a boundary or a passing method.
 
     A third thing is a call that would be denied and goes on, because its server is only observed: no allow.
@@ -139,13 +140,12 @@ class Call:
         return self.tool is not None or self.arguments is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, and the effects that must commit with it."""
 
     answer: Answer
     effects: tuple[Effect, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)  # canonical-JSON values that were read, for the payload
+    facts: Mapping[str, Any] = {}  # canonical-JSON values that were read, for the payload; a new one for each
     starts: tuple[Activation, ...] = ()  # what the call starts, once the effects have committed
     verdicts: tuple[Mapping[str, Any], ...] = ()  # recorded beside the decision
     after: tuple[Mark, ...] = ()  # what is noted once the call has come to ok

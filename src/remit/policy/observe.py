@@ -8,8 +8,9 @@ beside it: those are enforced.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from remit.catalog.methods import ASKED_OF_AGENTS
 from remit.catalog.model import Kind, Server

@@ -12,13 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from remit.kernel.clock import Instant, rfc3339
 from remit.kernel.errors import RemitError
+from remit.kernel.names import DecisionId
 from remit.logs import logger
 from remit.policy.decide import decide
-from remit.policy.flips import Count, Kind, Tally, concerns, flip, merged
+from remit.policy.declared.judge import Asked, Judge, Judgement
+from remit.policy.flips import Count, Flip, Kind, Tally, concerns, concerns_own, flip, flip_own, merged
 from remit.policy.model import Answer, Call
 from remit.policy.organisation import Organisation
 from remit.policy.organisations import Organisations
@@ -47,6 +49,58 @@ class _Decided:
     now: Instant
     version: str
 
+    def flip(self, beside: _Beside) -> Flip | None:
+        """How the other set would turn it."""
+        if not concerns(self.answer):
+            return None
+        view = dataclasses.replace(self.view, organisation=beside.organisation, slices=beside.slices)
+        return flip(self.answer, decide(dataclasses.replace(self.call, proof=None), view, now=self.now).answer)
+
+    def example(self) -> dict[str, Any]:
+        """How it is named."""
+        call = self.call
+        return {
+            "decision": call.id, "agent": call.caller.agent, "purpose": call.caller.purpose, "action": call.action,
+            "at": rfc3339(self.now),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A question about the organisation's own types, and the answer to it."""
+
+    decision: DecisionId
+    asked: Asked
+    found: Judgement
+    view: View
+    now: Instant
+    version: str
+
+    def flip(self, beside: _Beside) -> Flip | None:
+        """How the other set would turn it. What is declared is what is in force: a set is of policies alone."""
+        stood = self.found
+        if not concerns_own(stood.denial):
+            return None
+        other = beside.judge.judge(self.asked, self.view.declared, beside.organisation)
+        return flip_own(stood.denial, other.denial, stood.policies, other.policies)
+
+    def example(self) -> dict[str, Any]:
+        """How it is named."""
+        subject = self.asked.subject
+        return {
+            "decision": self.decision, "agent": f"{subject.type}:{subject.id}", "purpose": "",
+            "action": self.asked.action, "at": rfc3339(self.now),
+        }  # fmt: skip
+
+
+class _Beside(NamedTuple):
+    """A set that was read, and what decides by it."""
+
+    candidate: Candidate
+    organisation: Organisation
+    slices: Slices
+    judge: Judge
+
 
 class Observing:
     """Compares what was decided with what another set would say.
@@ -62,8 +116,8 @@ class Observing:
         self._engine = engine
         self._most = most
         self._candidate: Candidate | None = None
-        self._ready: tuple[Candidate, Organisation, Slices] | None = None
-        self._waiting: deque[_Decided] = deque()
+        self._ready: _Beside | None = None
+        self._waiting: deque[_Decided | _Judged] = deque()
         self._tallies: dict[tuple[str, str], Tally] = {}  # by version, and digest of what was in force
         self._lock = threading.Lock()  # of the tallies
 
@@ -80,13 +134,19 @@ class Observing:
 
     def saw(self, call: Call, answer: Answer, view: View, now: Instant) -> None:
         """A decision was committed."""
-        candidate = self._candidate
-        if candidate is None:
-            return
+        if (candidate := self._candidate) is not None:
+            self._wait(_Decided(call, answer, view, now, candidate.version))
+
+    def judged(self, decision: DecisionId, asked: Asked, found: Judgement, view: View, now: Instant) -> None:
+        """A question about the organisation's own types was answered."""
+        if (candidate := self._candidate) is not None:
+            self._wait(_Judged(decision, asked, found, view, now, candidate.version))
+
+    def _wait(self, decided: _Decided | _Judged) -> None:
         if len(self._waiting) >= self._most:
-            self._count(candidate.version, view.organisation.digest, (Kind.DROPPED, ""))
+            self._count(decided.version, decided.view.organisation.digest, (Kind.DROPPED, ""))
         else:
-            self._waiting.append(_Decided(call, answer, view, now, candidate.version))
+            self._waiting.append(decided)
 
     # in a thread of its own ------------------------------------------------------------------------
 
@@ -98,8 +158,8 @@ class Observing:
                 break
             decided = self._waiting.popleft()
             beside = self._beside()
-            if beside is not None and beside[0].version == decided.version:
-                self._compare(decided, beside[1], beside[2])
+            if beside is not None and beside.candidate.version == decided.version:
+                self._compare(decided, beside)
             done += 1
             time.sleep(_BREATH)
         return done
@@ -116,50 +176,33 @@ class Observing:
             for key, tally in tallies.items():
                 self._tallies[key] = merged([tally, self._tallies.get(key, {})])
 
-    def _beside(self) -> tuple[Candidate, Organisation, Slices] | None:
+    def _beside(self) -> _Beside | None:
         """The candidate, read once."""
         candidate = self._candidate
         if candidate is None:
             return None
-        if self._ready is None or self._ready[0] is not candidate:
+        if self._ready is None or self._ready.candidate is not candidate:
             try:
                 read = self._organisations.read(candidate.files, serial=1)
             except RemitError as error:
                 _log.error("a policy set cannot be observed", version=candidate.version, error=error.public)
                 self._candidate = None
                 return None
-            self._ready = candidate, read, Slices(self._engine)
+            self._ready = _Beside(candidate, read, Slices(self._engine), Judge(self._engine))
         return self._ready
 
-    def _compare(self, decided: _Decided, candidate: Organisation, slices: Slices) -> None:
-        call, answer, view = decided.call, decided.answer, decided.view
-        base = view.organisation.digest
+    def _compare(self, decided: _Decided | _Judged, beside: _Beside) -> None:
+        base = decided.view.organisation.digest
         self._count(decided.version, base, (Kind.COMPARED, ""))
-        if not concerns(answer):
-            return
-        beside = dataclasses.replace(view, organisation=candidate, slices=slices)
         try:
-            other = decide(dataclasses.replace(call, proof=None), beside, now=decided.now).answer
+            found = decided.flip(beside)
         except Exception:  # noqa: BLE001 - whatever broke refuses a call that is decided for good
-            _log.exception("a decision could not be compared", decision=call.id)
-            self._count(decided.version, base, (Kind.BROKEN, ""), _example(decided))
-            return
-        found = flip(answer, other)
+            _log.exception("a decision could not be compared", decision=decided.example()["decision"])
+            found = Flip(Kind.BROKEN, "")
         if found is not None:
-            self._count(decided.version, base, found, _example(decided))
+            self._count(decided.version, base, found, decided.example())
 
     def _count(self, version: str, base: str, key: tuple[Kind, str], *examples: Mapping[str, Any]) -> None:
         with self._lock:
             tally = self._tallies.setdefault((version, base), {})
             tally.setdefault(key, Count()).add(1, examples)
-
-
-def _example(decided: _Decided) -> dict[str, Any]:
-    call = decided.call
-    return {
-        "decision": call.id,
-        "agent": call.caller.agent,
-        "purpose": call.caller.purpose,
-        "action": call.action,
-        "at": rfc3339(decided.now),
-    }

@@ -66,8 +66,11 @@ class Organisation:
 
     def applying(self, scope: Scope) -> dict[str, Mapping[str, Any]]:
         """The policies whose scope can apply, keyed by their ids in a slice."""
-        found = (self.policies[place] for place in self.index.places(scope.keys()))
-        return {PREFIX + policy.id: policy.cedar for policy in found}
+        return {PREFIX + policy.id: policy.cedar for policy in self.within(scope)}
+
+    def within(self, scope: Scope) -> tuple[Policy, ...]:
+        """The policies whose scope can apply."""
+        return tuple(self.policies[place] for place in self.index.places(scope.keys()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +220,16 @@ def _check_looks(policy: Policy) -> None:
     Of a call Cedar knows the agent, its owner, its purpose and the server. Another entity has no attributes and is in
     nothing there: a forbid that asks about one is valid, and would never stop anything.
     """
-    if not policy.names or not all(_ours(policy.cedar.get(part)) for part in ("principal", "action", "resource")):
+    if not policy.names or about_own_types(policy):
         return
     kind, name = min(policy.names)
     said = f'{kind}::"{name}" is not looked at when an agent\'s call is decided'
     raise _invalid(policy.file, policy.line, said + ": say in the policy's scope that it is about types of your own")
+
+
+def about_own_types(policy: Policy) -> bool:
+    """Whether a policy can only be about the organisation's own types: its scope names one of them."""
+    return not all(_ours(policy.cedar.get(part)) for part in ("principal", "action", "resource"))
 
 
 def _ours(constraint: object) -> bool:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from remit.access.model import Bound, Boundary, Rule
-from remit.kernel.clock import SECOND, rfc3339
+from remit.kernel.clock import rfc3339
 from remit.policy import schema
 from remit.policy.constraints import counted
 from remit.policy.shape import Kind, Shape, decimal_text
@@ -62,12 +62,12 @@ def permit(boundary: Boundary, rule: Rule, *, server: str, shape: Shape) -> Perm
 def cedar_time(instant: int, *, up: bool = False) -> str:
     """An instant as Cedar's datetime, in milliseconds; rounded up for an end, down for the present."""
     millis = min(-(-instant // 1000) if up else instant // 1000, _LAST)
-    return f"{_second(millis // 1000)}.{millis % 1000:03d}Z"
+    return _written(millis)
 
 
-@lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    return rfc3339(seconds * SECOND)[:19]
+@lru_cache(maxsize=64)  # many calls are decided within one millisecond
+def _written(millis: int) -> str:
+    return f"{rfc3339(millis * 1000)[:23]}Z"
 
 
 def _bound(bound: Bound, shape: Shape) -> tuple[list[Expression], bool]:

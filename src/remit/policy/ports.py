@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy import Connection
 
 from remit.access.activation import Activation, ActivationKey
@@ -34,8 +34,7 @@ class Ruling(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """An engine's answer: the ids of the policies that determined it, and whatever went wrong."""
 
     ruling: Ruling
@@ -43,8 +42,7 @@ class Verdict:
     errors: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True):
     """The policies that can apply to one agent, purpose and action, parsed once, with what they speak about."""
 
     policies: Handle

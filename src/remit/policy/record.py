@@ -62,8 +62,11 @@ def answer_fields(call: Call, answer: Answer, view: View) -> dict[str, Any]:
         fields["txn"] = caller.txn
     if caller.links:
         fields |= {"delegation": caller.delegation, "acts_for": [link.agent for link in caller.links]}
-    asked = {"pep": caller.pep, "subject": call.subject}  # by an enforcement point, and for whom it says
+    # By an enforcement point, and for whom it says.
+    asked = {"pep": caller.pep, "pep_instance": caller.pep_instance, "subject": call.subject}
     fields |= {name: said for name, said in asked.items() if said}
+    if caller.cooperative:
+        fields["cooperative"] = True
     if denial is not None:
         fields |= {"code": denial.code.value, "step": denial.step}
         if denial.policy is not None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from remit.access.activation import Activation, ActivationKey
 from remit.audit.entry import payload_bytes
 from remit.kernel.clock import Instant, Micros
@@ -113,7 +115,7 @@ def _committed(proposal: Proposal, recorded: Circumstances) -> Proposal:
 
 
 def _denied(proposal: Proposal, denial: Denial) -> Proposal:
-    return replace(proposal, answer=Answer(denial=denial), facts={}, effects=(), starts=(), after=())
+    return msgspec.structs.replace(proposal, answer=Answer(denial=denial), facts={}, effects=(), starts=(), after=())
 
 
 def differs(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.judge import Verdict, judge, usable
@@ -17,8 +19,7 @@ from remit.policy.methods import target
 from remit.policy.view import Grant, View
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """When something is judged."""
 
     now: Instant
@@ -115,8 +116,8 @@ def _alone(view: View, key: ActivationKey, *, tier: Tier, grant: Grant | None, h
         now=at.now,
         windows=view.coverage.get(key.scope),
         believed=believed,
-        together=tuple(_beside(view, each, at) for each in others if each.usage.days),
-        woken=any(each.started >= window_start("hour", at.now) for each in others),
+        together=tuple([_beside(view, each, at) for each in others if each.usage.days]),
+        woken=bool(others) and any(each.started >= window_start("hour", at.now) for each in others),
         opened=at.opened,
         clock=at.covered,
     )
@@ -135,7 +136,8 @@ def _beside(view: View, activation: Activation, at: Moment) -> Beside:
 
 def _believed(view: View, key: ActivationKey, at: Moment) -> tuple[int, Instant | None]:
     """The coverage clock, and until when its server's record is believed (None: until now), where that is doubted."""
-    held = [doubt for doubt in view.doubts.get(key.scope, ()) if doubt.holds(key.agent)]
+    doubts = view.doubts.get(key.scope)
+    held = [doubt for doubt in doubts if doubt.holds(key.agent)] if doubts else ()
     if not held:
         return at.covered, None
     return min(at.covered, *(doubt.covered for doubt in held)), min(doubt.since for doubt in held)

@@ -27,6 +27,7 @@ from remit.policy.organisation import Organisation, read
 from remit.policy.ports import Engine
 from remit.policy.record import ENGINE, engine
 from remit.policy.replay import Again, again, differs
+from remit.policy.touched import Touched
 from remit.policy.view import AgentRecord, View, agent_record
 
 WIDEN, NARROW, OTHERWISE = "widen", "narrow", "otherwise"
@@ -166,8 +167,7 @@ class Simulation:
     past: Past
     within: Range
     candidate: Candidate | None = None
-    _of: View | None = None
-    _would: View | None = None
+    _touched: Touched | None = None
 
     def take(self, part: Part, entry: Opened) -> None:
         """Count one decision in."""
@@ -197,17 +197,20 @@ class Simulation:
             part.differs.append(_line(at, header) | {"how": how})
             return
         part.reproduced += 1
-        if self.candidate is not None:
-            held = self.candidate.held(recorded.activation)
-            would = again(recorded, self._as_if(view, self.candidate), other=True, held=held)
-            part.uncounted += would.uncounted
-            if (flip := _flip(found, would, recorded)) is not None:
-                part.flips.append(_line(at, header) | flip)
+        if self.candidate is None:
+            return
+        held, touched = self.candidate.held(recorded.activation), self._beside(view, self.candidate)
+        if held is None and not touched(recorded.call):
+            return
+        would = again(recorded, touched.would, other=True, held=held)
+        part.uncounted += would.uncounted
+        if (flip := _flip(found, would, recorded)) is not None:
+            part.flips.append(_line(at, header) | flip)
 
-    def _as_if(self, view: View, candidate: Candidate) -> View:
-        if self._of is not view or self._would is None:
-            self._of, self._would = view, candidate.on(view, self.past.files(view))
-        return self._would
+    def _beside(self, view: View, candidate: Candidate) -> Touched:
+        if self._touched is None or self._touched.was is not view:
+            self._touched = Touched(view, candidate.on(view, self.past.files(view)))
+        return self._touched
 
 
 def _not_replayable(payload: Mapping[str, Any] | str | None) -> str:

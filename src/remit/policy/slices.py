@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from remit.catalog.model import Tier
 from remit.kernel.canonical import encode
@@ -47,8 +48,7 @@ class Recent:
         self._young[key] = value
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """Whom and what a question is about."""
 
     agent: AgentRecord

@@ -66,8 +66,8 @@ def _withdrawn(call: Call, agent: AgentRecord, now: Instant) -> str | None:
     A token lives for minutes: a key that was taken away, or a run that is over, must not work on for as long.
     """
     caller = call.caller
-    # An operator's question has no token behind it; an enforcement point asks with a credential of its own.
-    if call.hypothetical or caller.pep:
+    # An operator's question has no token behind it; an enforcement point may ask with a credential of its own alone.
+    if call.hypothetical or (caller.pep and not caller.token):
         return None
     if caller.credential not in agent.credentials:
         return "credential not registered"

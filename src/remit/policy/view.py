@@ -359,6 +359,7 @@ class View:
             (FreezeKind.CREDENTIAL, caller.credential),
             (FreezeKind.AGENT, caller.agent),
             (FreezeKind.INSTANCE, caller.instance),
+            (FreezeKind.INSTANCE, caller.pep_instance or None),
         )
         if found is not None or not caller.links:
             return found

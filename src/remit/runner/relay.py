@@ -14,20 +14,19 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 import h11
 
-from remit.kernel.errors import RemitError, Unauthenticated
+from remit.kernel.errors import RemitError
 from remit.runner import headers
+from remit.runner.asking import PROBLEM, UNDECIDED, Asking, Way, failure, problem
 from remit.runner.line import Line, TooLong
-from remit.runner.model import Issued, Unreachable
+from remit.runner.model import Unreachable
 from remit.runner.processes import Address
-from remit.runner.tally import API, Asked, Events, Tally, refused, wants_new_token
+from remit.runner.tally import API, Asked, Events, Tally, refused
 from remit.runner.tokens import Tokens
 from remit.runner.upstream import Broken, Gateway, Upstream
-from remit.sdk.grant import wants_nonce
 
 _PATH: Final = re.compile(
     r"/([A-Za-z0-9_-]+)"
@@ -37,23 +36,7 @@ _HTTP: Final = "/http/"
 _ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing by it
 _METHODS: Final = {"POST", "GET", "DELETE"}
 _REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
-_JUDGED: Final = 256 * 1024  # bytes of a JSON answer that are looked at
-_UNDECIDED: Final = "enforcement_unavailable"
-_INTERNAL: Final = -32603
 _JSON: Final = b"application/json"
-_PROBLEM: Final = b"application/problem+json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One request of the command that may pass."""
-
-    method: str
-    path: str  # at the gateway
-    headers: headers.Headers
-    body: bytes
-    asked: Asked
-    http: bool = False  # of an HTTP API, and not MCP
 
 
 class Relay:
@@ -77,7 +60,7 @@ class Relay:
         tally: Tally,
     ) -> None:
         self._gateway = gateway
-        self._tokens = tokens
+        self._asking = Asking(tokens)
         self._servers = servers
         self._admits = admits
         self._tally = tally
@@ -184,10 +167,10 @@ class Relay:
 
     async def _relayed(self, line: Line, upstream: Upstream, way: Way) -> None:
         try:
-            head, begun, whole = await self._answer(upstream, way)
+            head, begun, whole = await self._asking.answer(upstream, way)
         except RemitError as error:
             self._tally.failed(way.asked)
-            code = _UNDECIDED if isinstance(error, Unreachable) else error.code
+            code = UNDECIDED if isinstance(error, Unreachable) else error.code
             await _failed(line, way, code, error.public, error.detail)
             return
         except Broken:
@@ -204,37 +187,6 @@ class Relay:
             await self._streamed(line, upstream, way, begun, status=head.status_code)
         await line.send(h11.EndOfMessage())
 
-    async def _answer(self, upstream: Upstream, way: Way) -> tuple[h11.Response, bytes, bool]:
-        """The gateway's answer: its head, the beginning of its body, and whether that is all of it.
-
-        A proof that needs a newer nonce is made again, once. A token that is no longer good is renewed
-        once, and so is one whose key must be proved again for what lapsed to start: the command, which
-        has no key, could do none of it.
-
-        Raises:
-            RemitError: There is no token, or the gateway cannot be reached.
-            Broken: It did not answer.
-        """
-        token = await self._tokens.usable()
-        found = await self._sent(upstream, way, token)
-        if _turned_away(found[0]) and _nonce_wanted(found[0]):
-            found = await self._sent(upstream, way, token)
-        if _turned_away(found[0]) or (found[2] and _again(found[1])):
-            token = await self._tokens.renewed(token)
-            found = await self._sent(upstream, way, token)
-        if _turned_away(found[0]):
-            raise Unauthenticated("Remit does not take this run's token", detail=_description(found[1]))
-        return found
-
-    async def _sent(self, upstream: Upstream, way: Way, token: Issued) -> tuple[h11.Response, bytes, bool]:
-        body = way.body if way.method == "POST" or way.body else None
-        head = await upstream.send(way.method, way.path, way.headers, body, token)
-        media = next((value for name, value in head.headers if name == b"content-type"), b"")
-        wanted = _PROBLEM if way.http else _JSON
-        if media.partition(b";")[0].strip().lower() != wanted or (way.http and not _decided(head)):
-            return head, b"", False
-        return head, *await upstream.upto(_JUDGED)
-
     async def _passed(self, line: Line, upstream: Upstream, way: Way, begun: bytes) -> None:
         """An API's own answer: nothing in it is the gateway's word."""
         self._tally.answered(way.asked, None, status=200)
@@ -250,17 +202,6 @@ class Relay:
             events.passed(chunk)
             await line.send(*_data(chunk))
         self._tally.answered(way.asked, events.cut, status=status)
-
-
-def _turned_away(head: h11.Response) -> bool:
-    """Whether the gateway itself did not take token or proof: an API's own 401 comes without a challenge."""
-    return head.status_code == 401 and any(name == b"www-authenticate" for name, _ in head.headers)  # noqa: PLR2004 - HTTP's own
-
-
-def _nonce_wanted(head: h11.Response) -> bool:
-    """RFC 9449 section 9: the same again, with the nonce that came with this answer."""
-    challenge = b", ".join(value for name, value in head.headers if name == b"www-authenticate")
-    return wants_nonce(head.status_code, challenge.decode("latin-1"), b"")
 
 
 async def _watched(line: Line, work: Coroutine[Any, Any, None]) -> None:
@@ -281,42 +222,16 @@ async def _watched(line: Line, work: Coroutine[Any, Any, None]) -> None:
                 await each
 
 
-def _decided(head: h11.Response) -> bool:
-    """Whether an answer is the gateway's refusal: an API's own headers of that name do not come through."""
-    return any(name == b"remit-decision" for name, _ in head.headers)
-
-
 def _data(body: bytes) -> list[h11.Data]:
     return [h11.Data(data=body)] if body else []
 
 
-def _again(body: bytes) -> bool:
-    found = refused(body)
-    return found is not None and wants_new_token(found)
-
-
-def _description(body: bytes) -> str:
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
-    return str(said.get("error_description", "")) if isinstance(said, dict) else ""
-
-
 async def _failed(line: Line, way: Way, code: str, public: str, detail: str) -> None:
     """Say what went wrong in MCP's own words, or an API's: never with a status that would start a login."""
-    data = {"code": code, "detail": detail, "retryable": code == _UNDECIDED}
-    if code == _UNDECIDED:  # what the gateway says of itself in the same case
-        wait = {"kind": "wait", "retry_after": 1}
-        data |= {"type": f"urn:remit:denial:{code}", "title": public, "status": 503}
-        data |= {"violations": [], "remedies": [wait], "retry_after": 1}
     if way.http:
-        said = {"type": f"urn:remit:error:{code}", "title": public, "status": 503, **data}
-        await _whole(line, 503, json.dumps(said).encode("utf-8"), media=_PROBLEM)
+        await _whole(line, 503, problem(code, public, detail), media=PROBLEM)
         return
-    error = {"code": _INTERNAL, "message": public, "data": data}
-    body = json.dumps({"jsonrpc": "2.0", "id": way.asked.id, "error": error}).encode("utf-8")
-    await _whole(line, 200 if way.asked.id is not None else 503, body)
+    await _whole(line, 200 if way.asked.id is not None else 503, failure(way.asked.id, code, public, detail))
 
 
 async def _plain(line: Line, status: int, reason: str) -> None:

@@ -51,7 +51,7 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
     file = program(plan.command[0], plan.environ)
     key, session, tally = keyfile.fresh(), Session(plan.data), Tally()
     try:
-        ask = partial(_issued, plan, key, session, digest(file))
+        ask = partial(issued, plan, key, session, digest(file))
         first = await ask()
         if missing := set(plan.servers) - set(first.servers):
             raise not_its_servers(missing, first, agent=plan.agent)
@@ -98,7 +98,7 @@ async def _proxy(plan: Plan, key: Key, first: Issued, tokens: Tokens, tally: Tal
     return proxy
 
 
-async def _issued(plan: Plan, key: Key, session: Session, program_digest: str | None) -> Issued:
+async def issued(plan: Plan, key: Key, session: Session, program_digest: str | None) -> Issued:
     """A token from the server.
 
     Raises:

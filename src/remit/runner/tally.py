@@ -56,7 +56,7 @@ def refused(body: bytes) -> Denial | None:
     if not isinstance(said, dict):
         return None
     if str(said.get("type")).startswith(_PROBLEM):
-        return denial.read_problem(said)
+        return denial.read_body(said)
     error = said.get("error")
     return _in_error(error) if isinstance(error, dict) else denial.read(said.get("result"))
 

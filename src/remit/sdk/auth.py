@@ -96,6 +96,11 @@ class AgentAuth(httpx2.Auth):
         self._thread_lock = threading.Lock()
 
     @property
+    def agent(self) -> str:
+        """The agent's name."""
+        return self._grant.agent
+
+    @property
     def handed_on(self) -> str:
         """The newest access token, for an agent that is to act for this one: it is worth nothing at a server without
         this copy's key.

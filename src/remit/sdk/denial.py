@@ -106,8 +106,8 @@ def read_error(error: Mapping[str, Any]) -> Denial | None:
     return _believed(error.get("data") if error.get("code") == DENIED else None)
 
 
-def read_problem(body: Mapping[str, Any]) -> Denial | None:
-    """The denial in the JSON of an answer of the HTTP gateway. Only of one with the header `Remit-Decision`."""
+def read_body(body: Mapping[str, Any]) -> Denial | None:
+    """The denial in a problem document, or in the context of an answer, that Remit itself sent over HTTP."""
     return _believed(body)
 
 

@@ -9,10 +9,6 @@ a freeze, a spent budget, a policy that asks for more than arguments.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,20 +17,14 @@ from typing import Any, Final
 
 import httpx2
 import jsonschema_rs
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from remit.sdk import jws
 from remit.sdk.grant import base_url
 
 TYPE: Final = "remit-mandate+jwt"
 _SECONDS: Final = 30.0
 _SKEW: Final = 60  # seconds that this machine's clock may be behind
-_COORDINATE: Final = 32
-_KINDS: Final = {"ES256": ("EC", "P-256"), "Ed25519": ("OKP", "Ed25519")}
 _MAX_SIZE: Final = 8 << 20
-_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\Z")
 _OK: Final = 200
 # Beside one of these words an object's properties are not all it may have; else Remit takes no others.
 _OPEN: Final = frozenset({
@@ -103,17 +93,12 @@ def verify(token: str, jwks: Mapping[str, Any], *, issuer: str, now: float | Non
         MandateInvalid: Wrong form, type, key, signature, issuer or time.
     """
     moment = time.time() if now is None else now
-    match = _COMPACT.match(token) if len(token) <= _MAX_SIZE else None
-    if match is None:
-        raise MandateInvalid("not a compact JWS")
-    # (1) The header: of the type asked for (RFC 8725 section 3.11), and nothing critical.
-    header = _object(match[1])
-    if header.get("typ") != TYPE or str(header.get("alg")) not in _KINDS or header.keys() - {"typ", "alg", "kid"}:
-        raise MandateInvalid("not signed as a mandate")
-    # (2) The signature, before the claims are looked at.
-    _check_signature(_key(jwks, header), f"{match[1]}.{match[2]}", _octets(match[3]))
+    # (1) Of the type asked for (RFC 8725 section 3.11). (2) The signature, before the claims are looked at.
+    try:
+        claims, _ = jws.verify(token, typ=TYPE, key=lambda kid: _key(jwks, kid), max_size=_MAX_SIZE)
+    except jws.JwsInvalid as error:
+        raise MandateInvalid(str(error)) from error
     # (3) Whose, and when.
-    claims = _object(match[2])
     issued, expires = claims.get("iat"), claims.get("exp")
     if claims.get("iss") != issuer:
         raise MandateInvalid("the mandate is another Remit's")
@@ -181,56 +166,12 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 - any JSON Schema
     return found | ({"additionalProperties": False} if _OPEN.isdisjoint(schema) else {})
 
 
-_Key = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
-
-
-def _key(jwks: Mapping[str, Any], header: Mapping[str, Any]) -> _Key:
-    """The key that the header names, of the kind that its algorithm needs (RFC 8725 section 3.1)."""
-    kind = _KINDS[header["alg"]]
+def _key(jwks: Mapping[str, Any], kid: str) -> jws.PublicKey | None:
+    """The key that a header names; of several by one name, the first."""
     for jwk in jwks.get("keys", ()):
-        if jwk.get("kid") == header.get("kid") and (jwk.get("kty"), jwk.get("crv")) == kind:
-            try:
-                return _public(jwk)
-            except ValueError as error:
-                raise MandateInvalid("the key is not on its curve") from error
-    raise MandateInvalid("the mandate's key is unknown: read /oauth2/jwks again")
-
-
-def _public(jwk: Mapping[str, Any]) -> _Key:
-    if jwk["kty"] == "OKP":
-        return ed25519.Ed25519PublicKey.from_public_bytes(_octets(str(jwk.get("x"))))
-    x, y = (int.from_bytes(_octets(str(jwk.get(name)))) for name in ("x", "y"))
-    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-
-
-def _check_signature(key: _Key, signed: str, signature: bytes) -> None:
-    if len(signature) != 2 * _COORDINATE:
-        raise MandateInvalid("the signature is wrong")
-    r, s = (int.from_bytes(part) for part in (signature[:_COORDINATE], signature[_COORDINATE:]))
-    try:
-        if isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(signature, signed.encode("ascii"))
-        else:
-            key.verify(encode_dss_signature(r, s), signed.encode("ascii"), ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature as error:
-        raise MandateInvalid("the signature is wrong") from error
-
-
-def _object(segment: str) -> dict[str, Any]:
-    try:
-        value = json.loads(_octets(segment), parse_float=Decimal)
-    except ValueError as error:
-        raise MandateInvalid("not JSON") from error
-    if not isinstance(value, dict):
-        raise MandateInvalid("not a JSON object")
-    return value
-
-
-def _octets(segment: str) -> bytes:
-    try:
-        return base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MandateInvalid("not base64url") from error
+        if isinstance(jwk, Mapping) and jwk.get("kid") == kid:
+            return jws.public_key(jwk)
+    raise jws.JwsInvalid("the mandate's key is unknown: read /oauth2/jwks again")
 
 
 def _decimal(value: object) -> Decimal | None:

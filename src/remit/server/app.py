@@ -21,10 +21,12 @@ SEARCH = "/access/v1/search/"  # and what is searched for
 REQUESTS = "/access/v1/requests"
 OUTCOMES = "/v1/outcomes"
 POINTS = frozenset({EVALUATION, EVALUATIONS, OUTCOMES, *(SEARCH + gap for gap in ("subject", "resource", "action"))})
+_NAMED = frozenset({b"host", b"origin"})
 _ELSEWHERE = "Host or Origin is not this server's"
 _CALLED_BY = "call it by its own URL; remit up --url URL says which one that is"
 _HTTP = "/http/"
-_GATEWAYS = (_HTTP, "/mcp/", "/servers/", "/.well-known/oauth-protected-resource")
+_ENVOY = "/ext_authz/"
+_GATEWAYS = (_HTTP, _ENVOY, "/mcp/", "/servers/", "/.well-known/oauth-protected-resource")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class App:
 
     place: Place
     http: ASGIApp  # /http/{server}/...
+    ext_authz: ASGIApp  # /ext_authz/{server}/...
     gateway: ASGIApp  # /mcp/{server}, /servers/{server}/mcp and their metadata
     me_can: ASGIApp
     evaluation: ASGIApp  # what enforcement points ask and report
@@ -51,7 +54,7 @@ class App:
             if self.nonces is not None:
                 send = self.nonces.answering(path, send)
             if path.startswith(_GATEWAYS):  # they ask the same themselves, and answer in their own shape
-                await (self.http if path.startswith(_HTTP) else self.gateway)(scope, receive, send)
+                await self._gateway(path)(scope, receive, send)
                 return
             if (status := self._misplaced(scope)) is not None:
                 code = "misdirected" if status == MISDIRECTED else "forbidden"
@@ -71,8 +74,13 @@ class App:
                 return
         await self.rest(scope, receive, send)
 
+    def _gateway(self, path: str) -> ASGIApp:
+        if path.startswith(_ENVOY):  # its Host is the one that Envoy was asked for
+            return self.ext_authz
+        return self.http if path.startswith(_HTTP) else self.gateway
+
     def _misplaced(self, scope: Scope) -> int | None:
-        shown, _ = header_map([each for each in scope["headers"] if each[0].lower() in (b"host", b"origin")])
+        shown, _ = header_map([each for each in scope["headers"] if each[0].lower() in _NAMED])
         at = scope.get("server")
         return self.place.misplaced(
             shown.get("host"), shown.get("origin"), at=(at[0], at[1]) if at and at[1] is not None else None

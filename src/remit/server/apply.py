@@ -149,7 +149,8 @@ class Applier:
 
         (1) A server as it is registered is asked: where its credential goes was recorded when it was registered.
         (2) Who may only plan has no other server asked.
-        (3) A dry run leaves no trace, so it sends no credential to any other place.
+        (3) A dry run leaves no trace, so it sends no credential to any other place, and starts no command: it would run
+            as Remit's own user.
         (4) What else is asked is recorded, durably, before the first request leaves.
         """
         every: list[Server] = [each.value for each in documents if each.kind == "server"]
@@ -160,7 +161,7 @@ class Applier:
             (asked if self._registered(server) else new).append(server)
         kept: dict[str, Listing] = {}
         if may_reach:
-            kept = {each.server: _KEPT for each in new if dry_run and each.credential is not None}
+            kept = {each.server: _KEPT for each in new if dry_run and (each.credential is not None or each.command)}
             new = [each for each in new if each.server not in kept]
             if new and not dry_run:
                 self.writer.change(partial(self._announce, servers=new, by=by))
@@ -194,7 +195,7 @@ class Applier:
             return SqlServers(connection).find(server.server)
 
         known = self.reader.read(query)
-        return known is not None and (known.url, known.credential) == (server.url, server.credential)
+        return known is not None and known.place == server.place
 
     def _list(self, server: Server) -> Listing:
         deadline, pause = time.monotonic() + self.patience, _FIRST_PAUSE

@@ -33,15 +33,14 @@ from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.place import Place
 from remit.enforcement.points import Points
+from remit.enforcement.presented import Shown
 from remit.enforcement.questions import Questions
 from remit.enforcement.relay import Relay
 from remit.enforcement.searching import Searching
 from remit.enforcement.states import States as RequestStates
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
-from remit.enforcement.upstream import Upstream
 from remit.freezes.containment import Acknowledgements
-from remit.freezes.model import FreezeKind
 from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
 from remit.kernel.names import new_id
 from remit.keys.service import KeyRing
@@ -56,10 +55,11 @@ from remit.requests import binding
 from remit.requests.binding import Binder
 from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
-from remit.server.app import ERRORS, ME_CAN, App
+from remit.server.app import ERRORS, EVALUATION, ME_CAN, App
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
-from remit.server.compose_http import http_gateway
+from remit.server.compose_commands import commands, upstreams
+from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
@@ -83,6 +83,7 @@ from remit.server.policy_watch import PolicyWatch
 from remit.server.proxies import trusted
 from remit.server.reach import Reach
 from remit.server.refresh import Refresher
+from remit.server.self_evaluation import PointsOrAgents, SelfEvaluation
 from remit.server.settings import Settings
 from remit.server.state import entitlement_seal, open_admin, open_state
 from remit.server.stored import StoredFacts
@@ -90,6 +91,7 @@ from remit.server.trusting import Trusting
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 from remit.tokens import http as tokens_http
+from remit.tokens.check import TokenChecker
 from remit.tokens.nonce_http import header
 from remit.tokens.refusals import BadTokens
 from remit.tokens.revoked import Revoked
@@ -182,20 +184,18 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 
     # The way out, and the catalog that says where it may lead.
     outbound = Outbound(refuse=_own(ground.base, listener))
-    upstream = Upstream(
-        outbound, ground.vault, limits,
-        frozen=lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes,
-    )  # fmt: skip
     reach = _reach(ground, outbound)
-    catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach)
+    catalog = CatalogService(writer=writer, reader=database.reader, records=records, lister=reach, clock=clock)
 
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
     checker = token_checker(ground)
     pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
-    points, streams = _points(ground, pipeline), _streams(ground, pipeline)
+    points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
+    children = commands(ground, pipeline, limits)
+    upstream = upstreams(ground, outbound, children, catalog, limits)
     states = RequestStates(ground.keys.derive("mcp/request-state"), clock)
     relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
@@ -218,6 +218,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
+    life.more.append(children.run)
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,
@@ -273,30 +274,39 @@ def _governance(ground: Ground, outbound: Outbound, life: Life, changed: Changed
     return govern(ground, outbound, here=life.nodes, changed=changed, loop=lambda: life.loop)
 
 
-def _points(ground: Ground, pipeline: Pipeline) -> Points:
-    log = Log(ground.database.reader, ground.keys)
+def _points(ground: Ground, pipeline: Pipeline, watch: PolicyWatch, checker: TokenChecker) -> Points:
+    log, questions = Log(ground.database.reader, ground.keys), _questions(ground, pipeline, checker)
+    questions.own_types.aside = watch.observing.judged
     return Points(
-        pipeline=pipeline, questions=_questions(ground, pipeline),
+        pipeline=pipeline, questions=questions,
         header=lambda decision: log.find(decision).header, clock=ground.clock, docs=ground.base + ERRORS,
         node=lambda: ground.database.node,
     )  # fmt: skip
 
 
-def _questions(ground: Ground, pipeline: Pipeline) -> Questions:
+def _questions(ground: Ground, pipeline: Pipeline, checker: TokenChecker) -> Questions:
     own_types = OwnTypes(answers=pipeline.answers, judges=ground.policy, docs=ground.base + ERRORS)
-    return Questions(purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base)
+    return Questions(
+        purposes=ground.policy.purposes, judges=ground.policy, own_types=own_types, base=ground.base,
+        shown=Shown(checker, ground.base, ground.clock),
+    )  # fmt: skip
 
 
-def _evaluation(ground: Ground, gate: Gate) -> Evaluation:
+def _evaluation(ground: Ground, gate: Gate) -> PointsOrAgents:
     searching = Searching(
-        answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline).own_types,
+        answers=gate.life.pipeline.answers, own_types=_questions(ground, gate.life.pipeline, gate.checker).own_types,
         candidates=Candidates(judges=ground.policy, purposes=ground.policy.purposes),
         tokens=search_tokens.Tokens(ground.keys.derive(search_tokens.LABEL)),
     )  # fmt: skip
-    return Evaluation(
+    points = Evaluation(
         keeper=ground.gatekeeper, points=gate.points, batches=Batches(gate.points), searching=searching,
         body_limit=ground.settings.body_limit,
     )  # fmt: skip
+    agents = SelfEvaluation(
+        me=_me(ground, gate, EVALUATION, "POST"), points=gate.points, facts=ground.facts,
+        body_limit=ground.settings.body_limit,
+    )  # fmt: skip
+    return PointsOrAgents(points, agents)
 
 
 def _streams(ground: Ground, pipeline: Pipeline) -> Streams:
@@ -376,7 +386,8 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, http: ASGIApp, rout
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), http=http, gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
+        place=Place(base), http=http, ext_authz=ext_authz(ground, gate),
+        gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),

@@ -14,6 +14,7 @@ from remit.audit import http as audit_http
 from remit.audit.log import Log
 from remit.certification.posture.report import PostureReport
 from remit.certification.usage.observed_sql import SqlObservedUses
+from remit.certification.usage.shadowing import Shadowing
 from remit.console.sessions import Sessions
 from remit.freezes.containment import Containment
 from remit.freezes.service import FreezeService
@@ -36,6 +37,7 @@ from remit.server.http_approvals import ApprovalDoors
 from remit.server.http_breakglass import BreakGlassDoors
 from remit.server.http_consents import ConsentDoors
 from remit.server.http_console import ConsoleDoors
+from remit.server.http_coverage import CoverageDoors
 from remit.server.http_decisions import Decisions
 from remit.server.http_delegations import Delegations
 from remit.server.http_freezes import Freezes
@@ -183,7 +185,13 @@ def _governed(
     return [
         *Signals(agents=governance.agents, accountable=accountable).doors(),
         *Delegations(agents=governance.agents, reader=reader, clock=clock).doors(),
-        *UsageDoors(usage=governance.usage, known=governance.sources).doors(),
+        *UsageDoors(
+            usage=governance.usage, known=governance.sources,
+            shadowing=Shadowing(
+                writer=writer, reader=reader, records=ground.records, clock=clock, view=ground.facts.view, log=log
+            ),
+        ).doors(),
+        *CoverageDoors(view=ground.facts.view, log=log, clock=clock).doors(),
         *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
         *ApprovalDoors(
             requests=request_service(ground, lambda: governance.hands), policy=ground.policy, accountable=accountable,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from remit.catalog.model import Server
 from remit.enforcement.door import Door
+from remit.enforcement.ext_authz import EnvoyRelay, ExtAuthz
 from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
@@ -20,17 +24,33 @@ _MOST = 64 * 1024  # bytes of a token endpoint's answer
 
 def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     """The gateway of HTTP servers."""
-
-    def frozen(secret: str) -> bool:
-        return (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
-
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
-    upstream = HttpUpstream(life.outbound, injector(ground, life.outbound), limits, frozen=frozen)
+    upstream = HttpUpstream(life.outbound, injector(ground, life.outbound), limits, frozen=_frozen(ground))
     return HttpGateway(
         door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
         servers=lambda name: ground.facts.view().server(name), limits=limits,
     )  # fmt: skip
+
+
+def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
+    """Who answers Envoy, by the same reading and the same decision as the gateway."""
+
+    def servers(name: str) -> Server | None:
+        return ground.facts.view().server(name)
+
+    life, limits = gate.life, Limits(request=ground.settings.body_limit)
+    door = Door(ground.base, gate.checker, ground.clock)
+    relay = EnvoyRelay(life.pipeline, injector(ground, life.outbound), frozen=_frozen(ground))
+    gateway = HttpGateway(door=door, pipeline=life.pipeline, relay=relay, servers=servers, limits=limits)
+    return ExtAuthz(
+        point=ground.gatekeeper.point, tokens=gate.checker, gateway=gateway, door=door, pipeline=life.pipeline,
+        servers=servers, clock=ground.clock,
+    )  # fmt: skip
+
+
+def _frozen(ground: Ground) -> Callable[[str], bool]:
+    return lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
 
 
 def injector(ground: Ground, outbound: Outbound) -> Injector:

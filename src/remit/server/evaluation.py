@@ -61,12 +61,13 @@ class Evaluation:
         if scope["method"] != "POST":
             raise _NotPost
         # (1) Which enforcement point; before anything of the request is looked at.
-        self.keeper.point(_one(headers, b"authorization"))
+        shown = self.keeper.shown(_one(headers, b"authorization"))
+        self.keeper.known(shown)
         # (2) The body: media type, size, strict JSON.
         if (_one(headers, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType("this call takes application/json")
         body = await body_of(receive, declared=_one(headers, b"content-length"), limit=self.body_limit)
-        point = self.keeper.point(_one(headers, b"authorization"))  # the body may have come long after the headers
+        point = self.keeper.known(shown)  # the body may have come long after the headers
         # (3) A decision that is durable, or an outcome that is.
         found, decisions = await self._served(scope["path"], parse(body), point)
         return encode(found), ((b"remit-decision", decisions.encode("ascii")),) if decisions else ()
@@ -111,7 +112,10 @@ def _echo(headers: list[tuple[bytes, bytes]]) -> _Headers:
 
 
 def _one(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str | None:
-    values = [value for name, value in headers if name == wanted]
-    if len(values) > 1:
-        raise Malformed(f"the header {wanted.decode('ascii')} stands there twice")
-    return values[0].decode("latin-1") if values else None
+    found: bytes | None = None
+    for name, value in headers:
+        if name == wanted:
+            if found is not None:
+                raise Malformed(f"the header {wanted.decode('ascii')} stands there twice")
+            found = value
+    return None if found is None else found.decode("latin-1")

@@ -11,6 +11,7 @@ from remit.certification.usage.imported import Imported
 from remit.certification.usage.importing import UsageService
 from remit.certification.usage.line import instant_of
 from remit.certification.usage.model import RefusedLine
+from remit.certification.usage.shadowing import Shadowing, shown
 from remit.certification.usage.sources import Sources, Standing, Told
 from remit.certification.usage.windows import Span, Windows
 from remit.connectors.lines import parsed
@@ -28,6 +29,7 @@ class UsageDoors:
 
     usage: UsageService
     known: Sources
+    shadowing: Shadowing
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -105,7 +107,11 @@ class UsageDoors:
         source = ask.path["source"]
         covers = [_span(each) for each in ask.body.get("covers") or ()]
         lines = parsed(ask.body["events"], source)
-        return _imported(self.usage.import_batch(source, lines, covers=covers, by=actor(ask)))
+        found = self.shadowing.look(source, lines)
+        imported = self.usage.import_batch(source, lines, covers=covers, by=actor(ask))
+        self.shadowing.tell(source, found)
+        seen = [shown(source, each) for each in found.shadows[:_SHOWN]]
+        return _imported(imported) | {"shadows": seen, "shadow_count": len(found.shadows), "unread": found.unread}
 
 
 def _span(said: Any) -> Span:  # noqa: ANN401 - any JSON value

@@ -15,7 +15,7 @@ from remit.enforcement.metadata import challenge
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Malformed, RemitError
 from remit.server import problem
-from remit.storage.model import Work
+from remit.storage.model import ConsumeProof, Work
 from remit.storage.ports import Writer
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenChecker, TokenInvalid
@@ -64,10 +64,27 @@ class Me:
             TokenInvalid: 401, and recorded.
             StorageUnavailable: What was wrong could not be recorded.
         """
+        caller, proof = await self.shown(request, audiences)
+        if proof is not None:
+            # RFC 9449 section 11.1: a proof is used once, also for a question.
+            fields = {"agent": caller.agent, "instance": caller.instance, "door": self.path, "reason": "replayed_proof"}
+            work = Work((), (proof,), lambda _: (self.records.entry("refused", fields),))
+            done = await self.writer.submit_async(work)
+            if done.failed is not None:
+                raise used_before()
+        return caller
+
+    async def shown(self, request: Request, audiences: Collection[str]) -> tuple[Caller, ConsumeProof | None]:
+        """Who asks, and the proof that has to be used up with what is answered.
+
+        Raises:
+            TokenInvalid: 401, and recorded.
+            StorageUnavailable: What was wrong could not be recorded.
+        """
         shown = of_connection(request.scope)
         now = self.clock.now()
         try:
-            caller, proof = self.checker.check(
+            return self.checker.check(
                 authorization=_one(request, "authorization"),
                 dpop=_one(request, "dpop"),
                 method=self.method,
@@ -80,14 +97,11 @@ class Me:
             if (entry := self.bad_tokens.entry(error, now=now, door=self.path)) is not None:
                 await self.writer.submit_async(Work((entry,)))
             raise
-        if proof is not None:
-            # RFC 9449 section 11.1: a proof is used once, also for a question.
-            fields = {"agent": caller.agent, "instance": caller.instance, "door": self.path, "reason": "replayed_proof"}
-            work = Work((), (proof,), lambda _: (self.records.entry("refused", fields),))
-            done = await self.writer.submit_async(work)
-            if done.failed is not None:
-                raise TokenInvalid("invalid_dpop_proof", "the proof was used before", "DPoP")
-        return caller
+
+
+def used_before() -> TokenInvalid:
+    """What a proof is refused with that was used before."""
+    return TokenInvalid("invalid_dpop_proof", "the proof was used before", "DPoP")
 
 
 def _one(request: Request, name: str) -> str | None:

@@ -92,7 +92,7 @@ def written(others: Iterable[Sight]) -> int | None:
 
 def flushes(others: Iterable[Sight]) -> tuple[tuple[str, int], ...]:
     """What changes with every time that another node writes down the use it saw. Pure."""
-    return tuple(sorted((each.node.node, each.node.covered) for each in others))
+    return tuple(sorted([(each.node.node, each.node.covered) for each in others]))
 
 
 def standing(others: Iterable[Sight], *, epoch: int, now: float, points: bool) -> Containment:

@@ -45,7 +45,7 @@ ELSEWHERE: Final = (
     ("get", "/ssf/jwks", "The keys that verify security event tokens (RFC 7517, RFC 8417)", "anyone"),
     ("get", "/.well-known/oauth-authorization-server", "Metadata of the authorization server (RFC 8414)", "anyone"),
     ("get", "/.well-known/authzen-configuration", "What there is of the AuthZEN API", "anyone"),
-    ("post", "/access/v1/evaluation", "Decide an agent's call, or what is asked of types of one's own", "pep"),
+    ("post", "/access/v1/evaluation", "Decide an agent's call, or what is asked of types of one's own", "asker"),
     ("post", "/access/v1/evaluations", "Decide several, in order (OpenID AuthZEN 1.0)", "pep"),
     ("post", "/access/v1/search/subject", "Who may", "pep"),
     ("post", "/access/v1/search/resource", "On what one may", "pep"),
@@ -53,7 +53,7 @@ ELSEWHERE: Final = (
     ("post", "/access/v1/requests", "Ask that a person lets a denied call pass (AuthZEN access requests)", "asker"),
     ("get", "/access/v1/requests/{request}", "What became of what I asked for", "asker"),
     ("post", "/access/v1/requests/{request}/cancel", "Take back what I asked for", "asker"),
-    ("post", "/v1/outcomes", "What became of a call I asked about", "pep"),
+    ("post", "/v1/outcomes", "What became of a call I asked about", "asker"),
     ("get", "/v1/enforcement/stream", "State changes and freezes as they are made (server-sent events)", "pep"),
     ("post", "/v1/enforcement/ack", "The epoch that I have applied", "pep"),
     ("get", "/.well-known/oauth-protected-resource", "Metadata of the deployment as a resource (RFC 9728)", "anyone"),
@@ -75,6 +75,7 @@ ELSEWHERE: Final = (
     ),
     ("post", "/mcp/{server}", "MCP, governed: streamable HTTP of both protocol eras", "agent"),
     ("post", "/servers/{server}/mcp", "The same under a path that ends in /mcp", "agent"),
+    ("post", "/ext_authz/{server}/{path}", "Whether Envoy lets a request go on (every method)", "envoy"),
     ("post", "/v1/me/can", "What the answer to a call of mine would be", "agent"),
     ("get", "/v1/me", "Who I am: my token, who answers for me, how I was let in, for whom I act", "agent"),
     ("get", "/v1/me/mandate", "What I may do now, signed (?format=json: plain)", "agent"),
@@ -92,6 +93,7 @@ _SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
     "asker": [{"agent": []}, {"pep": []}],
     "operator": [{"operator": []}],
     "pep": [{"pep": []}],
+    "envoy": [{"agent": [], "envoy": []}],
 }
 _PROBLEM: Final = {
     "type": "object",
@@ -126,6 +128,7 @@ def document(doors: Iterable[Door]) -> dict[str, Any]:
             "securitySchemes": {
                 "operator": {"type": "http", "scheme": "bearer", "description": "The admin token or a personal one"},
                 "pep": {"type": "http", "scheme": "bearer", "description": "An enforcement point's token"},
+                "envoy": {"type": "apiKey", "in": "header", "name": "Remit-Point"},
                 "agent": {"type": "http", "scheme": "DPoP", "description": "An access token of /oauth2/token"},
             },
         },

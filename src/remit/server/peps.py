@@ -86,10 +86,26 @@ class Gatekeeper:
         Raises:
             Unauthenticated: No token, or none that works.
         """
+        return self.known(self.shown(authorization))
+
+    def shown(self, authorization: str | None) -> str:
+        """The hash of the token that a request shows.
+
+        Raises:
+            Unauthenticated: It shows none.
+        """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("the token of an enforcement point is needed", try_="remit pep add NAME")
-        known = self._known.get(token_hash(token.strip()))
+        return token_hash(token.strip())
+
+    def known(self, shown: str) -> Point:
+        """The enforcement point whose token has that hash.
+
+        Raises:
+            Unauthenticated: There is none, or not any more.
+        """
+        known = self._known.get(shown)
         if known is None:
             raise Unauthenticated("this token is not known here", try_="remit pep add NAME")
         return known.point

@@ -24,7 +24,7 @@ def lets_go(before: Server | None, said: Server) -> bool:
     """Whether what is refused now would be let through by a document of a server."""
     if not said.observed:
         return False
-    return before is None or not before.observed or (before.url, before.credential) != (said.url, said.credential)
+    return before is None or not before.observed or before.place != said.place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.draft import Draft
@@ -36,11 +36,13 @@ from remit.policy.activations import Activations
 from remit.policy.case import Case, Suite
 from remit.policy.decide import decide
 from remit.policy.methods import bounded
-from remit.policy.model import Answer, Call, Code
+from remit.policy.model import Answer, Call, Code, Denial
 from remit.policy.organisation import Organisation
+from remit.policy.own_case import OwnCase
 from remit.policy.ports import Engine, Slice, Verdict
 from remit.policy.slices import Slices, policy_names
 from remit.policy.view import Counters, PurposeRecord, View, agent_record, server_record
+from remit.server import own_trial
 from remit.server.documents import Document, Located, TreeInvalid
 from remit.server.trial_catalog import servers
 
@@ -52,7 +54,7 @@ _LONG: Final = 400 * DAY
 class Result:
     """How one test ended."""
 
-    case: Case
+    case: Case | OwnCase
     passed: bool
     got: str  # allow, or the denial's code
     policy: str | None  # which policy forbade
@@ -86,12 +88,17 @@ def run(
     """
     files = {document.name: document.value for document in documents if document.kind == "policy"}
     policies, listening = organisation.read(files, engine, serial=1), _Listening(engine)
-    world = _World(documents, suites)
-    results = [
-        _result(case, world.answer(case, policies, listening, now=case.at or now))
-        for suite in suites
-        for case in suite.cases
-    ]
+    world, declared = _World(documents, suites), own_trial.declared_in(documents, engine)
+    own_trial.check(declared, policies, list(world.servers.values()), engine)
+    own = own_trial.OwnTrial(declared, policies, cast("Engine", listening))
+
+    def denial(case: Case | OwnCase) -> Denial | None:
+        if isinstance(case, OwnCase):
+            return own.answer(case).denial
+        answer = world.answer(case, policies, listening, now=case.at or now)
+        return answer.denial or answer.would_deny
+
+    results = [_result(case, denial(case)) for suite in suites for case in suite.cases]
     return results, [each.id for each in policies.policies if each.id not in listening.named]
 
 
@@ -100,8 +107,7 @@ def catalog(documents: Sequence[Document], suites: Sequence[Suite]) -> list[Serv
     return list(_World(documents, suites).servers.values())
 
 
-def _result(case: Case, answer: Answer) -> Result:
-    denial = answer.denial or answer.would_deny
+def _result(case: Case | OwnCase, denial: Denial | None) -> Result:
     got = "allow" if denial is None else denial.code.value
     policy = None if denial is None else denial.policy
     right = got != "allow" if case.expect == "deny" else got == case.expect

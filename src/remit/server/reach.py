@@ -47,7 +47,7 @@ class Reach:
         """Open what is registered or being asked, and close the rest."""
         with self._lock:
             servers = list(self.servers())
-            registered = {endpoint(server.url) for server in servers}
+            registered = {endpoint(server.url) for server in servers if not server.command}
             registered |= {
                 endpoint(each.credential.token_url) for each in servers if isinstance(each.credential, OauthClient)
             }
@@ -60,6 +60,8 @@ class Reach:
             return [dict(tool.seen or tool.definition) for tool in standing]
         if self.lister is None:
             raise Unreached("servers cannot be asked yet")
+        if server.command:
+            return self.lister.list_tools(server)  # it has no address
         try:
             at = endpoint(server.url)
         except OutboundRefused as error:

@@ -43,7 +43,8 @@ class Refresher:
         """Refresh until cancelled."""
         while True:
             await asyncio.sleep(self._seconds)
-            names = [server.server for server in self._servers() if server.kind is not Kind.HTTP]
+            # A command's definitions change with its process: each is compared as it starts, before it is called.
+            names = [server.server for server in self._servers() if server.kind is not Kind.HTTP and not server.command]
             await asyncio.gather(*(self._one(name) for name in names))
             self.failures = {name: failure for name, failure in self.failures.items() if name in names}
 

@@ -7,7 +7,7 @@ from typing import Any
 from remit.access import conditions_document
 from remit.access.model import Bound, Boundary, Purpose, Rule
 from remit.agents.model import Agent
-from remit.catalog.injection import Credential, Injection, kind_of
+from remit.catalog.injection import Credential, Injection, Variable, kind_of
 from remit.catalog.labels import labels_of
 from remit.catalog.model import PinState, Server, Tool
 from remit.freezes.model import Freeze
@@ -136,6 +136,7 @@ def server(value: Server) -> dict[str, Any]:
         "server": value.server,
         "kind": value.kind.value,
         "url": value.url,
+        **({"command": list(value.command), "env": dict(value.env)} if value.command else {}),
         "credential": _injection(value.credential),
         "review": value.review,
         "mode": value.mode.value,
@@ -160,6 +161,8 @@ def _labelled(of: Server, value: Tool) -> dict[str, Any]:
 def _injection(value: Credential | None) -> str | None:
     if value is None:
         return None
+    if isinstance(value, Variable):
+        return f"{value.secret} as {value.env}"
     return f"{value.secret} as {value.header if isinstance(value, Injection) else kind_of(value)}"
 
 

@@ -14,7 +14,7 @@ from remit.catalog.model import Kind, Server
 from remit.catalog.observe import observe
 from remit.catalog.pattern import matches
 from remit.kernel.names import ServerName, split_action
-from remit.policy.case import MAYBE, Suite, inferred, input_schema
+from remit.policy.case import MAYBE, Case, Suite, inferred, input_schema
 
 _ANY: Final = "any"  # in the place of `*`
 _TEXT: Final = MAYBE + "string"
@@ -51,7 +51,7 @@ def _types(clauses: Sequence[Clause], suites: Sequence[Suite]) -> dict[str, dict
             types[action] = dict(more) | types.get(action, {})  # what bounds say of a type is more than a guess
     for suite in suites:
         for case in suite.cases:
-            if split_action(case.action)[2]:
+            if isinstance(case, Case) and split_action(case.action)[2]:
                 types.setdefault(case.action, {}).update(inferred(case.arguments))
     told = {action: dict(said) for suite in suites for action, said in suite.tools.items()}
     for clause in clauses:

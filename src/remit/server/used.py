@@ -43,9 +43,9 @@ class Used:
         return True
 
     def _counts(self, header: Mapping[str, Any]) -> bool:
-        """Only a tool's call that came to something is use: calls that fail justify nothing."""
+        """Only a tool's call that came to something is use: what fails justifies nothing, nor does the agent's word."""
         ended = self._outcomes.pop(header["id"], None)
-        allowed = header["decision"] == "allow" and "boundary" in header
+        allowed = header["decision"] == "allow" and "boundary" in header and not header.get("cooperative")
         return allowed and ended == "ok" and split_action(header["action"])[2]
 
     def _observed(self, entry: Recorded) -> Observed:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from remit.kernel.clock import Instant
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One record for the log: its public bytes, and its sealed payload.
 
     `header` is what the log hashes. `payload` is sealed (or None) and stands in another
@@ -137,8 +138,7 @@ class ConsumeApproval:
 Effect = ConsumeProof | Reserve | Release | Activate | Renew | ConsumeApproval | Mark | Marked | Unmarked
 
 
-@dataclass(slots=True)
-class Work:
+class Work(msgspec.Struct):
     """One decision or outcome: effects and entries that commit together, or not at all.
 
     `unless` and `given` are ids of entries: nothing is done if the first is recorded already, or

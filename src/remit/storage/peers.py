@@ -110,7 +110,8 @@ class Peers:
 
     def others(self) -> list[Sight]:
         """The other nodes that are registered, those that were given up among them."""
-        return [each for name, each in self._sights.items() if name != self._node]
+        sights = self._sights
+        return [each for name, each in sights.items() if name != self._node] if sights else []
 
     def wait(self, until: Callable[[], bool], seconds: float) -> None:
         """Wait until what the other nodes say makes that true, or for so long."""

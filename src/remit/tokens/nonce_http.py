@@ -11,7 +11,7 @@ from remit.kernel.clock import Clock
 from remit.tokens.metadata import TOKEN_PATH
 from remit.tokens.nonce import Nonces, NonceUse
 
-_RESOURCES: Final = ("/mcp/", "/servers/", "/http/", "/v1/me/")
+_RESOURCES: Final = ("/mcp/", "/servers/", "/http/", "/v1/me/", "/access/v1/", "/v1/outcomes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
-from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query
+from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query, Variable
 from remit.kernel.clock import Clock
 from remit.keys.secret import Secret
 from remit.vault import certificate, sigv4
@@ -62,7 +62,9 @@ class Injector:
                 )  # fmt: skip
                 signature = headers["Authorization"].rpartition("=")[2]
                 return Injected(headers=headers, echo=_echo(secret.reveal(), signature.encode()))
-            case _:
+            case Variable():  # its document was not taken so
+                raise SecretUnavailable("the server's credential fits no request", detail=credential.secret)
+            case OauthClient():
                 held = await self._tokens.get(credential, secret, version)
                 headers = {"Authorization": f"Bearer {held.value.text()}"}
                 return Injected(headers=headers, echo=_echo(secret.reveal(), held.value.reveal()), token=held)

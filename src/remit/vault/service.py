@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from remit.catalog.injection import Injection
+from remit.catalog.injection import Credential, Injection, Variable
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed, NotFound
 from remit.kernel.names import SecretName, check_name
@@ -68,15 +68,26 @@ class Vault:
         Raises:
             SecretUnavailable: The secret is missing or does not open, or the injection has no one place for it.
         """
+        return injection.header, self._formatted(injection)
+
+    def variable(self, injection: Variable) -> tuple[str, str]:
+        """The variable that carries a secret into a command's environment: its name and value.
+
+        Raises:
+            SecretUnavailable: As of `header`.
+        """
+        return injection.env, self._formatted(injection)
+
+    def _formatted(self, injection: Injection | Variable) -> str:
         value = self._open(injection.secret).text()
         if not (value.isascii() and value.isprintable()):  # a certificate: its line breaks would end the header
             raise SecretUnavailable("the server's credential fits no header", detail=injection.secret)
         # Replaced, not formatted: `{0.__class__}` in a format must stay text.
         if injection.format.count("{}") != 1:
             raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
-        return injection.header, injection.format.replace("{}", value)
+        return injection.format.replace("{}", value)
 
-    def scanner(self, injection: Injection | None = None) -> Scanner:
+    def scanner(self, injection: Credential | None = None) -> Scanner:
         """Looks for the injected secret in one response; without an injection, for every secret there is.
 
         Secrets that are missing are not looked for: they were not sent.

@@ -10,12 +10,14 @@ from typing import Any
 import httpx2
 from gateway_world import World, at_most, budget, rule  # type: ignore[import-not-found] # beside
 
+from remit.attestation.model import Caller
 from remit.catalog.model import Server
 from remit.enforcement.batches import Batches
 from remit.enforcement.candidates import Candidates
 from remit.enforcement.model import Point
 from remit.enforcement.own_types import OwnTypes
 from remit.enforcement.points import MOST_OPEN, Points
+from remit.enforcement.presented import Shown
 from remit.enforcement.questions import Questions
 from remit.enforcement.search_tokens import Tokens
 from remit.enforcement.searching import Searching
@@ -23,8 +25,11 @@ from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import NotFound
 from remit.kernel.names import ServerName
 from remit.server.evaluation import Evaluation
+from remit.server.me import Me
 from remit.server.operator_tokens import token_hash
 from remit.server.peps import Gatekeeper, Known
+from remit.server.self_evaluation import PointsOrAgents, SelfEvaluation
+from remit.tokens.refusals import BadTokens
 
 SCHEMA = {
     "type": "object",
@@ -34,6 +39,7 @@ SCHEMA = {
 TRANSFER = {"name": "transfer", "inputSchema": SCHEMA}
 PURGE = {"name": "purge", "inputSchema": {"type": "object"}}
 DOCS = "https://docs.test/errors"
+BASE = "http://remit.test"
 
 
 def question(action: str = "payments/transfer", *, agent: str = "bot", **context: Any) -> dict[str, Any]:
@@ -47,6 +53,24 @@ def question(action: str = "payments/transfer", *, agent: str = "bot", **context
 
 
 @dataclass
+class Held:
+    """What a token says."""
+
+    caller: Caller
+    audience: frozenset[str] = frozenset({f"{BASE}/mcp/payments"})
+
+
+@dataclass
+class Presenting:
+    """Implements remit.enforcement.presented.Reads: the tokens that a test put here."""
+
+    good: dict[str, Held] = field(default_factory=dict)
+
+    def read(self, token: str, *, now: Instant) -> Held | None:  # noqa: ARG002 - the port's
+        return self.good.get(token)
+
+
+@dataclass
 class Asking:
     """Two enforcement points, and the endpoint they ask."""
 
@@ -54,7 +78,8 @@ class Asking:
     most: int = MOST_OPEN
     clock: Clock | None = None
     points: Points = field(init=False)
-    app: Evaluation = field(init=False)
+    app: PointsOrAgents = field(init=False)
+    tokens: Presenting = field(default_factory=Presenting)
 
     def __post_init__(self) -> None:
         self.world.source.all_servers.clear()
@@ -72,15 +97,24 @@ class Asking:
             candidates=Candidates(judges=self.world.policy, purposes=self.world.policy.purposes),
             tokens=Tokens(bytes(32)),
         )  # fmt: skip
-        self.app = Evaluation(
+        points = Evaluation(
             keeper=keeper, points=self.points, batches=Batches(self.points), searching=searching, body_limit=8192
         )
+        me = Me(
+            base=BASE, path="", method="POST", checker=self.world.tokens, writer=self.world.writer,
+            records=self.world.recorder, bad_tokens=BadTokens(self.world.recorder), clock=self.world.clock,
+        )  # fmt: skip
+        agents = SelfEvaluation(me=me, points=self.points, facts=self.world.facts, body_limit=8192)
+        self.app = PointsOrAgents(points, agents)
 
     @property
     def questions(self) -> Questions:
         policy = self.world.policy
         own_types = OwnTypes(answers=self.world.pipeline.answers, judges=policy, docs=DOCS)
-        return Questions(purposes=policy.purposes, judges=policy, own_types=own_types, base="http://remit.test")
+        return Questions(
+            purposes=policy.purposes, judges=policy, own_types=own_types, base=BASE,
+            shown=Shown(self.tokens, BASE, self.world.clock),
+        )  # fmt: skip
 
     def header(self, decision: str) -> Mapping[str, Any]:
         for kind in ("decision", "outcome"):

@@ -21,3 +21,14 @@ def play() -> Callable[[Scenario], None]:
     """Runs a scenario in a fresh world, on an event loop where blocking calls fail."""
     run: Callable[[Scenario], None] = run_in_world
     return run
+
+
+@pytest.fixture
+def play_commands(tmp_path: Path) -> Callable[..., None]:
+    """The same where servers are commands."""
+    from command_world import run_commands  # type: ignore[import-not-found]  # noqa: PLC0415 - beside
+
+    def play(scenario: Any, limits: Any = None) -> None:
+        run_commands(scenario, tmp_path, limits)
+
+    return play

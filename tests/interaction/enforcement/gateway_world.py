@@ -28,10 +28,10 @@ from remit.agents.risk import Risk
 from remit.attestation.model import Caller
 from remit.audit.recovery import OpenCalls
 from remit.audit.service import Recorder
-from remit.catalog.injection import Injection
+from remit.catalog.injection import Credential, Injection, Variable
 from remit.catalog.model import Server
 from remit.catalog.observe import observe
-from remit.enforcement import era
+from remit.enforcement import era, ports
 from remit.enforcement.door import Door
 from remit.enforcement.entries import Entries
 from remit.enforcement.importer import Importer
@@ -43,7 +43,7 @@ from remit.enforcement.relay import Relay
 from remit.enforcement.states import States
 from remit.enforcement.streams import Streams
 from remit.enforcement.tool_list import ToolList
-from remit.enforcement.upstream import Upstream
+from remit.enforcement.upstream import HttpUpstream
 from remit.freezes.model import Freeze, FreezeKind
 from remit.kernel.clock import HOUR, Clock, Instant, Micros, SystemClock
 from remit.kernel.errors import StorageUnavailable
@@ -230,7 +230,10 @@ class OneSecret:
     def header(self, injection: Injection) -> tuple[str, str]:
         return injection.header, injection.format.replace("{}", SECRET)
 
-    def scanner(self, injection: Injection | None = None) -> Scanner:  # noqa: ARG002 - the port's
+    def variable(self, injection: Variable) -> tuple[str, str]:
+        return injection.env, SECRET
+
+    def scanner(self, injection: Credential | None = None) -> Scanner:  # noqa: ARG002 - the port's
         return Scanner(forms(SECRET.encode()))
 
 
@@ -276,16 +279,19 @@ class World:
             clock=self.clock,
         )
         self.outbound = Outbound()
-        self.upstream = Upstream(
-            self.outbound, OneSecret(), limits, frozen=lambda name: ("credential", name) in self.facts.view().freezes
-        )
+        self.frozen = lambda name: ("credential", name) in self.facts.view().freezes
+        self.upstream: ports.Upstream = HttpUpstream(self.outbound, OneSecret(), limits, frozen=self.frozen)
         self.streams = Streams(self.pipeline.again, self.pipeline.epoch, self.pipeline.frozen)
         self.streams.bind(asyncio.get_running_loop())
-        self.relay = Relay(self.pipeline, self.upstream, self.streams, States(bytes(32), self.clock))
-        self.importer = Importer(self.upstream, loop=asyncio.get_running_loop)
+        self.wire()
         self.tokens = PlainTokens()
         self.seen: list[Seen] = []  # what reached any server
         self.base = ""
+
+    def wire(self) -> None:
+        """Put together what stands on `upstream`."""
+        self.relay = Relay(self.pipeline, self.upstream, self.streams, States(bytes(32), self.clock))
+        self.importer = Importer(self.upstream, loop=asyncio.get_running_loop)
 
     def _mac(self, said: bytes) -> str:
         return self.recorder.mac(said)

@@ -44,19 +44,17 @@ async def elicited(_context: Any, params: Any) -> Any:
     return types.ElicitResult(action="accept", content={"username": "u", "email": "e"})
 
 
+ANSWERS: dict[str, Any] = {"sampling_callback": sampled, "elicitation_callback": elicited}
+
+
 async def called(world: World, tool: str, arguments: dict[str, Any]) -> Any:
     async with httpx2.AsyncClient(headers=world.headers(), trust_env=False, timeout=20) as http:
         transport = streamable_http_client(world.base + "/mcp/everything", http_client=http)
-        async with Client(transport, mode="legacy", sampling_callback=sampled, elicitation_callback=elicited) as client:
-            return await client.call_tool(tool, arguments)
-
-
-async def failure(world: World, tool: str, arguments: dict[str, Any]) -> str:
-    """What a tool makes of it that its question was refused."""
-    try:
-        return str(await called(world, tool, arguments))
-    except MCPError as error:
-        return str(error)
+        async with Client(transport, mode="legacy", **ANSWERS) as client:
+            try:
+                return await client.call_tool(tool, arguments)
+            except MCPError as error:
+                return error
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ def test_handshake_ungranted_is_refused_to_the_server_and_the_tool_gets_an_error
 ) -> None:
     async def scenario(world: World) -> None:
         await ready(world)
-        assert "Method not found" in await failure(world, tool, arguments), "the tool was told that there is none"
+        assert "Method not found" in str(await called(world, tool, arguments)), "the tool was told that there is none"
         assert not [s for s in world.seen if s.body and "accept" in s.body.decode()]
         await world.relay.drain()
         refused = [e for e in world.entries("refused") if e["reason"] == "server_request"]
@@ -105,7 +103,7 @@ def test_handshake_granted_it_passes_inside_its_bounds_and_is_recorded_as_a_call
 def test_handshake_outside_the_bounds_is_refused_to_the_server(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world, rule("everything:sampling/createMessage", Bound(argument="maxTokens", max=Decimal(99))))
-        assert "Method not found" in await failure(world, "test_sampling", {"prompt": "Hi"})
+        assert "Method not found" in str(await called(world, "test_sampling", {"prompt": "Hi"}))
         (denied,) = [e for e in world.entries("decision") if e["decision"] == "deny"]
         assert (denied["action"], denied["code"]) == ("everything:sampling/createMessage", "constraint_violated")
 

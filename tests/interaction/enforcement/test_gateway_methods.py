@@ -95,7 +95,7 @@ def test_prompts_and_completion(play: Play, mode: str) -> None:
     play(scenario)
 
 
-def _ref(said: dict[str, str]) -> Any:
+def _ref(said: dict[str, Any]) -> Any:
     import mcp_types  # noqa: PLC0415 - takes a second
 
     return mcp_types.PromptReference(**said)

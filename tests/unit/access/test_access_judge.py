@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ def active(**changes: Any) -> Facts:
         tier=Tier.MEDIUM, state=State.ACTIVE, in_state=0, idle=0, idle_covered=0, habit=HABIT, risk=0, granted=True,
         agent="active", owner_active=True, same_version=True,
     )  # fmt: skip
-    return dataclasses.replace(quiet, **changes)
+    return msgspec.structs.replace(quiet, **changes)
 
 
 @given(facts())
@@ -104,14 +105,16 @@ def test_what_needs_a_person_stays_so_until_a_person_answers(found: Facts) -> No
 @given(facts(), st.sampled_from(["exposed", "severed"]))
 def test_what_ends_by_itself_leaves_everything_as_it_was(found: Facts, sign: str) -> None:
     """With it and then without it again is as never with it, but for what the judge need not remember."""
-    without = dataclasses.replace(found, exposed=False, severed=False, why="x" if found.why in PASSING else found.why)
-    without = dataclasses.replace(without, under="", under_why="", under_for=0)
-    during = judge(dataclasses.replace(without, exposed=sign == "exposed", severed=sign == "severed"))
+    without = msgspec.structs.replace(
+        found, exposed=False, severed=False, why="x" if found.why in PASSING else found.why
+    )
+    without = msgspec.structs.replace(without, under="", under_why="", under_for=0)
+    during = judge(msgspec.structs.replace(without, exposed=sign == "exposed", severed=sign == "severed"))
     if during.reason not in PASSING:
         return  # something that needs a person goes before it
     under = during.under
     same = under is not None and under.state is without.state
-    after = dataclasses.replace(
+    after = msgspec.structs.replace(
         without, state=during.state, why=during.reason, in_state=0, under=under.state.value if under else "",
         under_why=under.why if under else "", under_for=without.in_state if same else 0,
     )  # fmt: skip
@@ -124,14 +127,14 @@ def test_what_ends_by_itself_leaves_everything_as_it_was(found: Facts, sign: str
 
 @given(facts())
 def test_nothing_that_ends_by_itself_hides_what_needs_a_person(found: Facts) -> None:
-    with_it = judge(dataclasses.replace(found, critical=True, exposed=True, severed=True, against=(PAYEE,)))
-    assert with_it == judge(dataclasses.replace(found, critical=True))
+    with_it = judge(msgspec.structs.replace(found, critical=True, exposed=True, severed=True, against=(PAYEE,)))
+    assert with_it == judge(msgspec.structs.replace(found, critical=True))
 
 
 @given(facts())
 def test_a_keep_counts_for_nothing_that_a_person_did_not_see(found: Facts) -> None:
     other = tuple(each for each in found.vouched if each not in found.against)
-    assert judge(dataclasses.replace(found, vouched=other)) == judge(dataclasses.replace(found, vouched=()))
+    assert judge(msgspec.structs.replace(found, vouched=other)) == judge(msgspec.structs.replace(found, vouched=()))
 
 
 @given(facts())
@@ -142,7 +145,7 @@ def test_non_use_is_never_asserted_on_an_incomplete_record(found: Facts) -> None
 
 @given(facts(), st.integers(0, 100 * DAY))
 def test_time_alone_only_takes_away(found: Facts, more: int) -> None:
-    later = dataclasses.replace(
+    later = msgspec.structs.replace(
         found, idle=found.idle + more, idle_covered=found.idle_covered + more, in_state=found.in_state + more,
         calm=found.calm + more,
     )  # fmt: skip
@@ -162,7 +165,7 @@ def test_nothing_changes_before_it_is_due(found: Facts) -> None:
         return
     assert verdict.left > 0
     wait = verdict.left - 1
-    before = dataclasses.replace(
+    before = msgspec.structs.replace(
         found, idle=found.idle + wait, idle_covered=found.idle_covered + wait, in_state=found.in_state + wait,
         calm=found.calm + wait, unsure_for=found.unsure_for if verdict.unsure is None else found.unsure_for + wait,
     )  # fmt: skip
@@ -171,12 +174,12 @@ def test_nothing_changes_before_it_is_due(found: Facts) -> None:
 
 @given(facts())
 def test_the_same_facts_make_the_same_bytes(found: Facts) -> None:
-    assert canonical(statement(found)) == canonical(statement(dataclasses.replace(found)))
+    assert canonical(statement(found)) == canonical(statement(msgspec.structs.replace(found)))
 
 
 @given(facts(), st.integers(0, 1_000_000))
 def test_more_risk_never_makes_usable(found: Facts, more: int) -> None:
-    worse = dataclasses.replace(found, risk=min(1_000_000, found.risk + more))
+    worse = msgspec.structs.replace(found, risk=min(1_000_000, found.risk + more))
     assert usable(judge(found).state, found.tier) >= usable(judge(worse).state, found.tier)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +41,7 @@ def test_what_needs_a_person_lapses_all_the_same_and_is_due_then(tier: Tier) -> 
     waits = facts(State.NEEDS_HUMAN, 0, tier=tier)
     left = judge(waits).left
     assert left is not None
-    gone = dataclasses.replace(waits, idle=waits.idle + left, idle_covered=waits.idle_covered + left)
+    gone = msgspec.structs.replace(waits, idle=waits.idle + left, idle_covered=waits.idle_covered + left)
     assert judge(gone).state is State.LAPSED
 
 
@@ -74,14 +73,16 @@ def test_a_risk_that_comes_and_goes_hourly_for_a_month_changes_little(highs: lis
         # Never low for a whole day: that would be the end of it, and no flutter.
         now, risk = hour * HOUR, 710_000 if high or hour % 12 == 0 else 490_000
         calm = now if risk > CALM else calm
-        found = judge(dataclasses.replace(facts(state, risk, tier=Tier.MEDIUM), in_state=now - since, calm=now - calm))
+        found = judge(
+            msgspec.structs.replace(facts(state, risk, tier=Tier.MEDIUM), in_state=now - since, calm=now - calm)
+        )
         if found.state is not state:
             state, since, changes = found.state, now, changes + 1
     assert changes <= 4
 
 
 def test_it_is_over_when_it_was_low_for_a_day() -> None:
-    low = dataclasses.replace(facts(State.AT_RISK, CALM), calm=24 * HOUR)
+    low = msgspec.structs.replace(facts(State.AT_RISK, CALM), calm=24 * HOUR)
     assert judge(low).state is State.ACTIVE
-    assert judge(dataclasses.replace(low, calm=24 * HOUR - 1)) == Verdict(State.AT_RISK, "risk", 1)
-    assert judge(dataclasses.replace(low, risk=CALM + 1)).state is State.AT_RISK
+    assert judge(msgspec.structs.replace(low, calm=24 * HOUR - 1)) == Verdict(State.AT_RISK, "risk", 1)
+    assert judge(msgspec.structs.replace(low, risk=CALM + 1)).state is State.AT_RISK

@@ -5,8 +5,10 @@ import pytest
 
 from remit.catalog.model import PinState, Server
 from remit.catalog.observe import Observation
+from remit.catalog.restless import MOST
 from remit.catalog.service import CatalogService
 from remit.kernel.canonical import canonical, parse
+from remit.kernel.clock import DAY, FixedClock
 from remit.kernel.errors import Conflict, NotFound
 from remit.kernel.names import ServerName, ToolName
 from remit.people.change import Actor
@@ -42,8 +44,13 @@ def lister() -> Lister:
 
 
 @pytest.fixture
-def catalog(writer: MemoryWriter, lister: Lister) -> CatalogService:
-    service = CatalogService(writer=writer, reader=writer, records=Records(), lister=lister)
+def clock() -> FixedClock:
+    return FixedClock(0)
+
+
+@pytest.fixture
+def catalog(writer: MemoryWriter, lister: Lister, clock: FixedClock) -> CatalogService:
+    service = CatalogService(writer=writer, reader=writer, records=Records(), lister=lister, clock=clock)
     bare = Server(
         server=ServerName("docs"), url="http://x/mcp", credential=None, tiers=(), review="pin-on-first-use",
         tools={}, set_pin="",
@@ -103,3 +110,38 @@ def test_an_unknown_server_is_not_found(catalog: CatalogService) -> None:
             ask("ghost")
     with pytest.raises(NotFound):
         catalog.observe("ghost", [])
+
+
+def test_a_server_that_says_something_new_each_time_is_written_down_so_often_and_no_more(
+    catalog: CatalogService, writer: MemoryWriter, clock: FixedClock
+) -> None:
+    """Attack: a server lists ever new definitions, so that the log and what is kept for replays grow without bound."""
+    before = len(writer.entries)
+    for number in range(5 * MOST):
+        catalog.observe("docs", [LISTED[0] | {"description": f"reads {number}"}])
+        clock.at += 1
+    changes = [each for each in kinds(writer)[before:] if each[0] == "change"]
+    assert len(changes) == MOST
+    assert kinds(writer)[-1] == ("incident", "server_restless")
+    assert len(writer.entries) - before <= 2 * MOST + 1
+    assert catalog.server("docs").tools[ToolName("read")].state is PinState.CHANGED
+    # It is not given back before the day is over, but to a person who has the server asked.
+    assert catalog.observe("docs", LISTED).tools[ToolName("read")].state is PinState.CHANGED
+    assert catalog.refresh("docs", by=BY).tools[ToolName("read")].state is PinState.APPROVED
+    # What takes away never waits.
+    assert catalog.observe("docs", POISONED).tools[ToolName("read")].state is PinState.CHANGED
+    clock.at += DAY
+    assert catalog.observe("docs", LISTED).tools[ToolName("read")].state is PinState.APPROVED
+
+
+def test_one_restless_server_costs_no_other_its_listings(catalog: CatalogService, writer: MemoryWriter) -> None:
+    quiet = Server(
+        server=ServerName("quiet"), url="http://y/mcp", credential=None, tiers=(), review="pin-on-first-use",
+        tools={}, set_pin="",
+    )  # fmt: skip
+    writer.change(lambda tx: catalog.put(tx, Observation(quiet, ()), by=BY))
+    for number in range(MOST + 1):
+        catalog.observe("docs", [LISTED[0] | {"description": f"reads {number}"}])
+    assert catalog.observe("quiet", LISTED).tools[ToolName("read")].state is PinState.APPROVED
+    changed = catalog.observe("quiet", POISONED)
+    assert catalog.observe("quiet", LISTED) != changed

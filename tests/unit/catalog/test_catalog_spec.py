@@ -41,7 +41,7 @@ def inject(**said: str) -> dict[str, Any]:
         ({"kind": "http"}, "tools", "unknown key"),
         ({"kind": "grpc"}, "kind", "must be mcp or http"),
         ({"mode": "off"}, "mode", "must be enforce or observe"),
-        ({"command": ["npx", "-y", "x"]}, "command", "not available in this version"),
+        ({"command": ["npx", "-y", "x"]}, "url", "a URL or a command"),
         ({"url": "ftp://x/y"}, "url", "http"),
         ({"review": "never"}, "review", "pin-on-first-use or quarantine"),
         ({"tools": {"x": {"tier": "huge"}}}, "tools.x.tier", "critical or high"),

@@ -43,7 +43,7 @@ class Silent:
 def test_a_loop_that_was_closed_leaves_nothing_that_was_never_awaited() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    importer = Importer(Silent(), loop=lambda: loop)  # type: ignore[arg-type] # as much of it as is used
+    importer = Importer(Silent(), loop=lambda: loop)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(Overloaded):
@@ -62,7 +62,7 @@ def test_who_waits_for_a_silent_server_goes_when_remit_stops() -> None:
                 raise Overloaded("Remit is stopping")
             return running
 
-        importer = Importer(silent, loop=loop)  # type: ignore[arg-type] # as much of it as is used
+        importer = Importer(silent, loop=loop)
         waiting = asyncio.create_task(asyncio.to_thread(importer.list_tools, SERVER))
         await asyncio.to_thread(silent.asked.wait, 20)
         stopping.set()

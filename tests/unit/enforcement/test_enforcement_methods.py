@@ -20,7 +20,9 @@ from remit.policy.constraints import holds
 
 TEXT = st.text("ab/:{}", max_size=5)
 GRANTED = st.frozensets(st.sampled_from(sorted(METHODS)))
-VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just({}) | st.lists(st.none(), max_size=2)
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.just({}), st.lists(st.none(), max_size=2)
+)
 CAPABILITIES = st.dictionaries(
     st.sampled_from(["tools", "prompts", "resources", "logging", "completions", "tasks", "extensions", "x",
                      "sampling", "elicitation", "roots"]),

@@ -45,7 +45,7 @@ from remit.storage.model import ConsumeProof
 NOON = Instant(parse_date_end("2026-11-23") + 12 * HOUR)
 END = parse_date_end("2027-03-31")
 ENGINE = CedarEngine()
-CALLER = ("agent", "purpose", "instance", "credential", "bound", "run_ends", "pep")
+CALLER = ("agent", "purpose", "instance", "credential", "bound", "run_ends", "pep", "token", "cooperative")
 KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037 appendix A
 TRANSFER_SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -50,7 +50,14 @@ def test_a_token_ends_with_its_run(build: Build, tool: bool) -> None:  # noqa: F
     assert build.ask(call, build.view(), now=build.NOON - 1).answer.allowed
 
 
-@pytest.mark.parametrize("nobodys", [{"hypothetical": True}, {"pep": "gateway-1"}])
+@pytest.mark.parametrize("nobodys", [{"hypothetical": True}, {"pep": "gateway-1", "token": ""}])
 def test_a_question_without_a_token_needs_no_credential(build: Build, nobodys: dict[str, Any]) -> None:
     call = build.call(credential="", bound=False, run_ends=Instant(0), **nobodys)
     assert build.ask(call, build.view()).answer.allowed
+
+
+@pytest.mark.parametrize("through", [{"pep": "gateway-1"}, {"pep": "sdk:bot", "cooperative": True}])
+def test_a_token_that_is_shown_to_who_asks_counts_as_at_the_gateway(build: Build, through: dict[str, Any]) -> None:
+    for wrong in ({"credential": ""}, {"bound": False}, {"run_ends": Instant(0)}):
+        denial = denied(build.ask(build.call(**(through | wrong)), build.view()))
+        assert (denial.code, denial.step) == (Code.REVOKED, 4)

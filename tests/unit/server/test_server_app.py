@@ -40,6 +40,7 @@ def ask(
     app = App(
         place=Place("http://127.0.0.1:8470"),
         http=inner,
+        ext_authz=inner,
         gateway=inner,
         me_can=inner,
         evaluation=inner,

@@ -75,6 +75,7 @@ def test_every_route_is_described(built: tuple[list[Door], list[BaseRoute]]) -> 
         ("/access/v1/requests/{request}/cancel", "post"),
         ("/v1/outcomes", "post"),
         ("/v1/me/can", "post"),
+        ("/ext_authz/{server}/{path}", "post"),
         ("/mcp/{server}", "post"),
         ("/servers/{server}/mcp", "post"),
     } | {("/http/{server}/{path}", method) for method in (*_HTTP, "get", "post")}

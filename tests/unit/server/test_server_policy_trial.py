@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from remit.kernel.clock import Instant, parse_date_end
+from remit.kernel.errors import ConfigInvalid
 from remit.people.document import SpecInvalid
 from remit.policy.case import suite
 from remit.policy.cedar import CedarEngine
@@ -22,6 +23,16 @@ forbid (principal, action == Remit::Action::"payments/transfer", resource)
 when { context.input has amount && context.input.amount.greaterThan(decimal("100.0")) };
 @id("no-lists")
 forbid (principal == Remit::Agent::"lister", action == Remit::Action::"payments/list", resource);
+"""
+SCHEMA = """namespace Docs {
+  entity User = { staff?: Bool };
+  entity Doc;
+  action read appliesTo { principal: User, resource: Doc, context: { at_home?: Bool } };
+}
+"""
+READ = """@id("staff") permit (principal, action == Docs::Action::"read", resource) when { principal has staff };
+@id("home") @title("Not at home") forbid (principal, action == Docs::Action::"read", resource)
+when { context has at_home && context.at_home };
 """
 TREE: list[dict[str, Any]] = [
     {"kind": "owner", "spec": {"owner": "dana", "name": "Dana", "email": "dana@example.test"}},
@@ -182,3 +193,52 @@ def test_a_boundary_that_does_not_fit_the_tools_is_told_with_its_file() -> None:
     found = suite({"tests": [case], "tools": {"payments/transfer": {"sum": "number"}}}, file="t", lines={})
     with pytest.raises(TreeInvalid, match=r"f\.yaml:4: allow\.0\.when\.amount.*has no argument amount"):
         run(bounded(TRANSFER), [found], CedarEngine(), now=NOW)
+
+
+def own_documents(policy: str = READ) -> list[Document]:
+    texts = {
+        ("schema", "policies/docs.cedarschema"): SCHEMA,
+        ("entities", "entities/docs.json"): '[{"uid": {"type": "Docs::User", "id": "ann"}, "attrs": {"staff": true}}]',
+        ("authzen", "remit.toml"): '[authzen.types]\nuser = "Docs::User"\ndoc = "Docs::Doc"\n',
+        ("policy", "policies/docs.cedar"): policy,
+    }
+    return [Document(kind=kind, name=file, value=text, file=file, line=1) for (kind, file), text in texts.items()]
+
+
+def own(**said: Any) -> dict[str, Any]:
+    subject, resource = {"type": "user", "id": "ann"}, {"type": "doc", "id": "plan"}
+    return {"name": "n", "subject": subject, "action": "read", "resource": resource, **said}
+
+
+@pytest.mark.parametrize(
+    ("case", "got", "policy"),
+    [
+        (own(expect="allow"), "allow", None),
+        (own(subject={"type": "user", "id": "bo"}, expect="deny"), "not_granted", None),
+        (own(subject={"type": "user", "id": "bo", "properties": {"staff": True}}, expect="allow"), "allow", None),
+        (own(action={"name": "read"}, context={"at_home": True}, expect="forbidden_by_policy", policy="home"),
+         "forbidden_by_policy", "home"),
+        (own(action="burn", expect="not_visible"), "not_visible", None),
+    ],
+)  # fmt: skip
+def test_questions_about_own_types_are_judged_as_an_enforcement_point_would_be_answered(
+    case: dict[str, Any], got: str, policy: str | None
+) -> None:
+    found = suite({"tests": [case]}, file="t.test.yaml", lines={"tests.0": 3})
+    (result,), untouched = run(own_documents(), [found], CedarEngine(), now=NOW)
+    assert (result.passed, result.got, result.policy, result.case.line) == (True, got, policy, 3)
+    assert ("home" in untouched) is (policy is None)
+
+
+def test_a_policy_that_does_not_fit_what_is_declared_is_refused_with_its_line() -> None:
+    found = suite({"tests": [own(expect="allow")]}, file="t.test.yaml", lines={})
+    with pytest.raises(ConfigInvalid, match=r"policies/docs\.cedar:2: "):
+        run(own_documents(READ.replace("at_home", "at_work")), [found], CedarEngine(), now=NOW)
+
+
+def test_what_such_a_test_lacks_is_named() -> None:
+    with pytest.raises(SpecInvalid) as refused:
+        suite({"tests": [{"subject": {"type": "user"}, "expect": "perhaps", "agent": "x"}]}, file="t", lines={})
+    assert {each.field for each in refused.value.problems} == {
+        f"tests.0.{field}" for field in ("name", "subject.id", "action", "resource", "expect", "agent")
+    }

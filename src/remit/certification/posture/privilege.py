@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from remit.access.activation import Activation, ActivationKey, ActivationState
 from remit.access.judge import judge, usable
@@ -106,7 +108,7 @@ def _quiet(known: Activation | None, setting: Setting, reach: Reach) -> Reach:
     holder = setting.holder
     if not holder.risk and not holder.noticed:
         return reach
-    calm = replace(setting, holder=replace(holder, risk=0, calm=Instant(0), noticed=()))
+    calm = msgspec.structs.replace(setting, holder=msgspec.structs.replace(holder, risk=0, calm=Instant(0), noticed=()))
     state = None if known is None else judge(facts_of(known, calm)).state
     return Reach.DIRECT if state is not None and usable(state, setting.tier) else _without(known, state, calm)
 

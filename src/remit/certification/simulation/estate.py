@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.doubt import Doubt
@@ -208,7 +210,7 @@ class Estate:
         found = reactivate(ask)
         if found is not None:
             return "never" if held.tier is Tier.CRITICAL else found.value
-        started = begin(held.key, held.activation, replace(setting, boundary=_BOUNDARY), by="")
+        started = begin(held.key, held.activation, msgspec.structs.replace(setting, boundary=_BOUNDARY), by="")
         if not usable(judge(facts_of(started, setting), self.parameters).state, held.tier):
             return "owner"
         return "quota" if counts(ask) and not self._charge(held) else None
@@ -228,7 +230,7 @@ class Estate:
 
     def restart(self, held: Held, setting: Setting, *, lapsed: bool) -> None:
         """It starts again, by the use that needs it."""
-        boundary = replace(setting, boundary=_BOUNDARY)
+        boundary = msgspec.structs.replace(setting, boundary=_BOUNDARY)
         held.activation = begin(held.key, held.activation, boundary, by="", lapsed=lapsed)
 
     def reach(self, held: Held, state: ActivationState) -> str:

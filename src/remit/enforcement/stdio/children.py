@@ -1,0 +1,223 @@
+"""The commands that run: one for each agent, server and era of MCP, started when needed and ended when not.
+
+None is ever shared between agents. One ends when nobody uses it for a while, when nobody may use it any
+more (a freeze, a suspension, the end of a run), when its document or its secret changes, and with Remit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from remit.catalog.injection import Variable
+from remit.catalog.model import Server
+from remit.enforcement.denials import UNREACHABLE
+from remit.enforcement.farewell import least
+from remit.enforcement.ports import Secrets
+from remit.enforcement.stdio.child import Child
+from remit.enforcement.stdio.model import IMPORT, ChildLimits, Key, Recipe, pause
+from remit.enforcement.stdio.process import Process
+from remit.enforcement.streams import ends
+from remit.enforcement.upstream import UpstreamFailed
+from remit.logs import logger
+from remit.policy.model import Answer, Call
+
+log = logger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+
+
+class Children:
+    """The running commands of this process. Belongs to the event loop.
+
+    Args:
+        folder: Where each gets a home of its own.
+        environ: PATH and LANG for all of them.
+        secrets: Where credentials come from.
+        again: The answer that a call would get now.
+        server: The registered server of a name, as it stands now.
+        line: Bytes that one message may have.
+        limits: How many, how long.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        environ: Mapping[str, str],
+        secrets: Secrets,
+        again: Callable[[Call], Answer],
+        server: Callable[[str], Server | None],
+        line: int,
+        limits: ChildLimits | None = None,
+    ) -> None:
+        self._folder = folder
+        self._environ = environ
+        self._secrets = secrets
+        self._again = again
+        self._server = server
+        self._line = line
+        self.limits = limits or ChildLimits()
+        self._running: dict[Key, Child] = {}
+        self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._failures: dict[Key, tuple[int, float]] = {}  # how often it ended too soon; when it may be started again
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def get(self, server: Server, *, modern: bool, call: Call | None) -> Child:
+        """The agent's own command, started if it does not run.
+
+        Raises:
+            RemitError: Its secret is missing.
+            UpstreamFailed: It cannot be started, or not yet again, or too many run.
+        """
+        key = Key(call.caller.agent if call is not None else IMPORT, server.server, modern)
+        async with self._locks[key]:
+            recipe, secret = self._recipe(server, key)
+            child = self._running.get(key)
+            if child is not None and not self._fits(child, server, secret):
+                child.stop("its document or its secret changed")
+            if child is not None and not child.alive:
+                await child.gone.wait()  # the next one has the same home
+                child = None
+            if child is None:
+                child = await self._start(key, server, recipe, secret)
+        return self._used(child, call)
+
+    def joined(self, server: Server, session: str, call: Call | None) -> Child | None:
+        """The command that a session of the handshake era is with; None if it is over."""
+        key = Key(call.caller.agent if call is not None else IMPORT, server.server, modern=False)
+        child = self._running.get(key)
+        if child is None or not child.alive or session not in child.sessions:
+            return None
+        return self._used(child, call) if self._fits(child, server, self._recipe(server, key)[1]) else None
+
+    def _used(self, child: Child, call: Call | None) -> Child:
+        child.used = asyncio.get_running_loop().time()
+        if call is not None:
+            child.users[call.caller.instance] = call
+        return child
+
+    @staticmethod
+    def _fits(child: Child, server: Server, secret: bytes) -> bool:
+        """Whether it is what would be started now; while it works it is not interrupted for a new secret."""
+        return child.place == server.place and (child.secret == secret or child.conversation.open > 0)
+
+    def _recipe(self, server: Server, key: Key) -> tuple[Recipe, bytes]:
+        folder = self._folder / server.server / (key.agent or "_import") / ("modern" if key.modern else "handshake")
+        environ, secret = {**self._environ, **dict(server.env), "HOME": str(folder)}, b""
+        if isinstance(server.credential, Variable):  # nothing else is taken of a command's document
+            name, value = self._secrets.variable(server.credential)
+            environ[name] = value
+            secret = hashlib.sha256(value.encode()).digest()
+        return Recipe(words=server.command, environ=environ, folder=folder), secret
+
+    async def _start(self, key: Key, server: Server, recipe: Recipe, secret: bytes) -> Child:
+        now = asyncio.get_running_loop().time()
+        if self._closed:
+            raise UpstreamFailed(UNREACHABLE, sent=False, detail="Remit is stopping")
+        if (until := self._failures.get(key, (0, 0.0))[1]) > now:
+            raise UpstreamFailed(UNREACHABLE, sent=False, detail=f"it is started again in {until - now:.0f} s")
+        self._make_room(key)
+        process = await Process.start(recipe, self.limits)
+        child = Child(
+            key=key, process=process, limits=self.limits, place=server.place, secret=secret, began=now, used=now
+        )
+        scanner = None if server.credential is None else self._secrets.scanner(server.credential)
+        process.listen(server=server.server, agent=key.agent, scanner=scanner)
+        self._running[key] = child
+        child.begin(self._line, self._gone)
+        log.info("a command was started", server=key.server, agent=key.agent, pid=process.pid)
+        return child
+
+    def _make_room(self, key: Key) -> None:
+        """End what is idle where too many run.
+
+        Raises:
+            UpstreamFailed: All of them work.
+        """
+        every = [each for each in self._running.values() if each.alive]
+        mine = [each for each in every if each.key.agent == key.agent] if key.agent != IMPORT else []
+        for held, most in ((mine, self.limits.most_of_agent), (every, self.limits.most)):
+            idle = [each for each in held if not each.conversation.open]
+            if len(held) >= most and not idle:
+                raise UpstreamFailed(UNREACHABLE, sent=False, detail="too many commands run")
+            if len(held) >= most:
+                min(idle, key=lambda each: each.used).stop("another needs its place")
+
+    def _gone(self, child: Child) -> None:
+        if self._running.get(child.key) is child:
+            del self._running[child.key]
+        now = asyncio.get_running_loop().time()
+        log.info(
+            "a command ended", server=child.key.server, agent=child.key.agent, pid=child.process.pid,
+            how=child.process.code, why=child.stopping or "by itself",
+        )  # fmt: skip
+        if child.stopping:
+            return
+        before = self._failures.get(child.key, (0, 0.0))[0]
+        count = 1 if now - child.began > self.limits.settled else before + 1
+        self._failures[child.key] = (count, now + pause(count))
+
+    # when they end ------------------------------------------------------------------------------
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Say which loop they belong to."""
+        self._loop = loop
+
+    def changed(self) -> None:
+        """From any thread: something changed. What nobody may use any more is ended."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.recheck)
+
+    def recheck(self) -> None:
+        """End what nobody may use any more, and what is not registered so any more."""
+        for child in list(self._running.values()):
+            if not child.alive:
+                continue
+            server = self._server(child.key.server)
+            if child.key.agent != IMPORT:
+                child.users = {who: call for who, call in child.users.items() if self._may(call)}
+                if not child.users or server is None or server.place != child.place:
+                    child.stop("nobody may use it any more")
+
+    def _may(self, call: Call) -> bool:
+        """Whether a caller may still ask anything of its server. What cannot be decided ends nothing: it refuses."""
+        try:
+            return not ends(self._again(least(call)))
+        except Exception:  # one question that breaks must not keep the others from being asked
+            log.exception("whether a command may go on could not be decided", server=call.server)
+            return True
+
+    async def run(self) -> None:
+        """End what is idle, until cancelled; then all."""
+        self.bind(asyncio.get_running_loop())
+        try:
+            while True:
+                await asyncio.sleep(_LOOK_SECONDS)
+                self._idle()
+                self.recheck()
+        finally:
+            await self.close()
+
+    def _idle(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for child in list(self._running.values()):
+            most = self.limits.import_idle if child.key.agent == IMPORT else self.limits.idle
+            if not child.conversation.open and now - child.used > most:
+                child.stop("nobody used it")
+
+    async def close(self) -> None:
+        """End all of them."""
+        self._closed = True
+        for child in (ending := list(self._running.values())):
+            child.stop("Remit is stopping")
+        for child in ending:
+            await child.gone.wait()
