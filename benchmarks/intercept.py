@@ -1,7 +1,7 @@
 """HTTPS calls a second through Remit's forward proxy that intercepts, beside mitmproxy's, in the same run.
 
 Four real processes: an API over TLS, `remit up --proxy` with its durable journal, `mitmdump` with one header put in,
-and this client: aiohttp with 16 connections that are kept, one call in flight on each, behind the one proxy or the
+and this client: aiohttp with connections that are kept (16), one call in flight on each, behind the one proxy or the
 other, and with none. Remit decides and records every call; mitmproxy does neither. Rounds are interleaved.
 """
 

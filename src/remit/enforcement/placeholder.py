@@ -53,16 +53,22 @@ class Placeholders:
         Raises:
             Foreign: One does.
         """
-        own = self.make(agent=caller.agent, instance=caller.instance, server=server)
+
+        def check(text: str) -> None:
+            for found in _SHOWN.findall(text):
+                own = self.make(agent=caller.agent, instance=caller.instance, server=server)
+                if not hmac.compare_digest(found, own):
+                    raise Foreign("that placeholder was made for another agent, run or server")
+
         for shown in _in_header(credential, headers):
-            _check(shown, own)
+            check(shown)
         if not isinstance(credential, Query) or BEGINS.encode() not in query:
             return query
         kept = []
         for pair in query.split(b"&"):
             name, _, value = pair.partition(b"=")
             if _same(name, credential.name) and (text := _text(value)).startswith(BEGINS):
-                _check(text, own)
+                check(text)
             else:
                 kept.append(pair)
         return b"&".join(kept)
@@ -89,12 +95,6 @@ def _of_basic(text: str) -> str:
         return b64decode(text, validate=True).decode("utf-8", "replace")
     except ValueError:
         return ""
-
-
-def _check(text: str, own: str) -> None:
-    for found in _SHOWN.findall(text):
-        if not hmac.compare_digest(found, own):
-            raise Foreign("that placeholder was made for another agent, run or server")
 
 
 def _same(name: bytes, wanted: str) -> bool:
