@@ -1,4 +1,7 @@
-"""The API that `http_reverse.py` calls: `http_upstream.py PORT`. It answers a small JSON object to everything."""
+"""The API that `http_reverse.py` and `intercept.py` call: `http_upstream.py PORT [PEM]`; with PEM, over TLS.
+
+It answers a small JSON object to everything.
+"""
 
 from __future__ import annotations
 
@@ -20,4 +23,7 @@ async def app(_scope: Scope, receive: Receive, send: Send) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="critical", lifespan="off", access_log=False)
+    uvicorn.run(
+        app, host="127.0.0.1", port=int(sys.argv[1]), log_level="critical", lifespan="off", access_log=False,
+        ssl_certfile=sys.argv[2] if len(sys.argv) > 2 else None,
+    )  # fmt: skip

@@ -93,7 +93,8 @@ def told(report: dict[str, Any]) -> str:
     """A report as lines for a person."""
     return "\n".join(
         f"{row['what']:<58} {row['median']:>12,.2f} {row['unit']:<8} ({row['low']:,.2f} to {row['high']:,.2f})"
-        + ("" if row["floor"] is None else f"  floor {row['floor']:g}, aim {row['aim']:g}")
+        + ("" if row["floor"] is None else f"  floor {row['floor']:g}")
+        + ("" if row["aim"] is None else f", aim {row['aim']:g}")
         + (f"; missed and not judged, see {row['where']}" if wished([row]) else "")
         for row in report["rows"]
     )

@@ -27,6 +27,9 @@ HOW = {
     "http_reverse": "Three processes: a bare ASGI API, `remit up`, and an aiohttp client with 16 kept connections, one "
     "call in flight on each; rounds of direct calls, calls with DPoP and calls with a plain token take turns. Then 100 "
     "calls begin each second, direct and with DPoP in turns; added is the difference of a round's 99th percentiles.",
+    "intercept": "Four processes: an API over TLS, `remit up --proxy`, `mitmdump` 11.0.2 with a header put in, and an "
+    "aiohttp client with 16 kept connections behind the one, the other or none, in turns. Remit decides and records "
+    "every call; mitmproxy does neither.",
     "freeze": "Four processes: server, `remit up`, an agent that calls without a pause, and an operator; from just "
     "before the last bytes of the freeze request are sent until the agent has read its first refusal (`revoked`), and "
     "the server's ledger is checked for calls that began after the freeze was answered.",

@@ -28,6 +28,7 @@ NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_rev
          "policy_diff")  # fmt: skip
 LONG = (  # minutes each; two need npm
     "tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale", "policy_replay",
+    "intercept",  # with mitmproxy from PyPI
 )  # fmt: skip
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}

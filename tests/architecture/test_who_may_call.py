@@ -85,6 +85,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.service",
         "server.compose",  # what binds a denial to its call
         "server.compose_governance",
+        "server.compose_proxy",  # the proxy's authority, and what its placeholders are made with
         "server.state",
     },
     # Private keys, and signing: tokens by the token service, checkpoints by the sequencer, proofs by the SDK,
@@ -93,6 +94,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "generate_set_key": {"keys.signing"},  # takes long: made before a change, never within one
     "sign": {
         "audit.sequencer",
+        "keys.interception",
         "keys.jose",
         "keys.jwk",
         "keys.model",
@@ -133,7 +135,13 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "policy.widen_search",
         "policy.remedied",
     },
-    "admit": {"enforcement.asks", "enforcement.http", "enforcement.mcp", "enforcement.points"},
+    "admit": {
+        "enforcement.asks",
+        "enforcement.http",
+        "enforcement.mcp",
+        "enforcement.points",
+        "enforcement.proxy_tunnel",
+    },
     "submit_async": {
         "enforcement.answers",
         "enforcement.doorstep",
@@ -163,7 +171,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "HTTPConnection": {"cli.wire"},
     "HTTPSConnection": {"cli.wire"},
     "getaddrinfo": {"outbound.resolve", "server.run"},
-    "open_connection": {"runner.upstream"},
+    "open_connection": {"outbound.dial", "runner.proxy_upstream", "runner.upstream"},
     "open_unix_connection": {"runner.session"},
     "create_connection": NOBODY,
     "urlopen": NOBODY,

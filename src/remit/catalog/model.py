@@ -30,6 +30,17 @@ class Kind(StrEnum):
     HTTP = "http"
 
 
+class Proxied(StrEnum):
+    """How an HTTP server is reached through the forward proxy, where its document lets it be.
+
+    tunnel: bytes pass unread; only whether and to whom is decided. intercept: each request is decided and gets the
+    server's credential, because Remit ends the TLS.
+    """
+
+    TUNNEL = "tunnel"
+    INTERCEPT = "intercept"
+
+
 class Mode(StrEnum):
     """What is done about a call to a server that bounds or policies refuse.
 
@@ -81,6 +92,9 @@ class Server:
     kind: Kind = Kind.MCP
     # Of an HTTP server, as its document says them: what its import finds. Kept in no other place than its tools.
     declared: tuple[Mapping[str, Any], ...] | None = field(default=None, compare=False, repr=False)
+    proxy: Proxied | None = None  # None: not through the forward proxy
+    ca: str = ""  # PEM of the one authority whose certificate it must show; "": those that this machine trusts
+    placeholder: str = ""  # the variable in which a run behind the proxy gets a worthless key for it; "": none
     command: tuple[str, ...] = ()  # its program and arguments, started for one agent each; () where it has a URL
     env: tuple[tuple[str, str], ...] = ()  # what of its command's environment its document says; nothing secret
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from remit.catalog import disguise
 from remit.catalog.model import Kind, PinState, Server, Tool
-from remit.catalog.operation import fault
+from remit.catalog.operation import CONNECT, fault
 from remit.catalog.pin import pin, pinned, set_pin
 from remit.catalog.tier import contradicts, tier_of
 from remit.kernel.errors import Malformed, TooLarge
@@ -105,7 +105,7 @@ def _key(name: object, kind: Kind) -> ToolName:
 
 
 def _nameable(name: object, kind: Kind) -> bool:
-    return not fault(name) if kind is Kind.HTTP else well_formed_tool(name)
+    return not fault(name) or name == CONNECT if kind is Kind.HTTP else well_formed_tool(name)
 
 
 def _held(name: ToolName, definition: Mapping[str, Any], kind: Kind) -> list[str]:

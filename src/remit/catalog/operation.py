@@ -18,6 +18,7 @@ from remit.kernel.names import ToolName, well_formed_operation
 # A definition's `_meta`: where each argument goes that stands in no path, and which bodies are taken as they are.
 PLACES: Final = "dev.remit/http"
 QUERY, BODY, MEDIA, COMMAS = "query", "body", "media", "commas"
+CONNECT: Final = ToolName("CONNECT /")  # the one operation of a server that is tunnelled to; no request is it
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 _PARAMETER = re.compile(r"\{([^{}/]{1,100})\}\Z")
 

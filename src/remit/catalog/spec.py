@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from remit.catalog import command, injection_spec, operation_spec
+from remit.catalog import command, injection_spec, operation_spec, proxied_spec
 from remit.catalog.injection import Credential, Injection, Variable
 from remit.catalog.labels import RETURNS, Labels
-from remit.catalog.model import Kind, Mode, Server, Tier
+from remit.catalog.model import Kind, Mode, Proxied, Server, Tier
 from remit.catalog.url import check_url
 from remit.kernel.errors import Malformed
 from remit.kernel.names import ServerName
@@ -13,7 +13,10 @@ from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
 
 _KEYS = {"server", "kind", "url", "credential", "review", "mode"}
-_OF_KIND = {Kind.MCP: {"tools", "command", "env"}, Kind.HTTP: {"operations", "openapi"}}
+_OF_KIND = {
+    Kind.MCP: {"tools", "command", "env"},
+    Kind.HTTP: {"operations", "openapi", *proxied_spec.KEYS},
+}
 _GROUPS = ("server", "tier")  # Cedar's groups begin so: an operation of such a server would read as one
 _MAX_PATTERN = 256
 _MAX_TIERS = 1000
@@ -38,12 +41,17 @@ def server(spec: object) -> Server:
     more = operation_spec.KEYS if kind is Kind.HTTP else frozenset()
     tiers, labels = fields.maybe(said, lambda value: _tools(value, more), ((), ())) or ((), ())
     review = fields.maybe("review", document.choice("pin-on-first-use", "quarantine"), "pin-on-first-use")
-    declared = _declared(fields) if kind is Kind.HTTP else None
+    through = proxied_spec.read(fields, url=url, credential=credential)
+    if through.mode is Proxied.TUNNEL:
+        declared: operation_spec.Declared | None = proxied_spec.TUNNELLED
+    else:
+        declared = _declared(fields) if kind is Kind.HTTP else None
     _fitting(fields, kind, name, url, credential)
     fields.finish()
     return Server(
         server=ServerName(name), url=url, credential=credential, tiers=tiers, review=review, tools={}, set_pin="",
         labels=labels, mode=Mode(mode), kind=kind, declared=declared, command=words, env=env,
+        proxy=through.mode, ca=through.ca, placeholder=through.placeholder,
     )  # fmt: skip
 
 

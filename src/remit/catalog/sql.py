@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from remit.catalog.injection import from_json, to_json
 from remit.catalog.labels import Labels
-from remit.catalog.model import Kind, Mode, PinState, Server, Tier, Tool
+from remit.catalog.model import Kind, Mode, PinState, Proxied, Server, Tier, Tool
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.names import ServerName, ToolName
 from remit.storage.schema import servers, tools
@@ -31,6 +31,9 @@ def body(server: Server) -> str:
         **({"mode": server.mode.value} if server.observed else {}),  # so that no older digest changes
         **({"labels": [_labels(*each) for each in server.labels]} if server.labels else {}),
         **({"kind": server.kind.value} if server.kind is not Kind.MCP else {}),
+        **({"proxy": server.proxy.value} if server.proxy is not None else {}),
+        **({"ca": server.ca} if server.ca else {}),
+        **({"placeholder": server.placeholder} if server.placeholder else {}),
         **({"command": list(server.command)} if server.command else {}),
         **({"env": [list(pair) for pair in server.env]} if server.env else {}),
     }
@@ -59,6 +62,9 @@ def _server(row: Row[Any], found: dict[ToolName, Tool]) -> Server:
         set_pin=row.set_pin,
         mode=Mode(said.get("mode", Mode.ENFORCE)),
         kind=Kind(said.get("kind", Kind.MCP)),
+        proxy=Proxied(said["proxy"]) if "proxy" in said else None,
+        ca=said.get("ca", ""),
+        placeholder=said.get("placeholder", ""),
         command=tuple(said.get("command", ())),
         env=tuple((name, value) for name, value in said.get("env", ())),
         labels=tuple(

@@ -32,6 +32,7 @@ from remit.cli import (
     pep,
     policy,
     posture,
+    proxy,
     registry,
     review,
     rightsize,
@@ -118,6 +119,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(key.app, name="key")
 app.add_typer(policy.app, name="policy")
 app.add_typer(posture.app, name="posture")
+app.add_typer(proxy.app, name="proxy")
 app.add_typer(review.app, name="review")
 app.add_typer(system.app, name="system")
 app.add_typer(trust.app, name="trust")

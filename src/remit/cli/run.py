@@ -44,6 +44,9 @@ def run(
         list[str] | None,
         typer.Option("--server", metavar="NAME", help="An MCP server it gets; may be repeated. [all of its own]"),
     ] = None,
+    proxy: Annotated[
+        bool, typer.Option("--proxy", help="Its HTTP goes through Remit's forward proxy (remit up --proxy).")
+    ] = False,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="The server's data directory. [$XDG_DATA_HOME/remit]")
     ] = None,
@@ -70,6 +73,7 @@ def run(
         servers=tuple(dict.fromkeys(check_name(name, what="a server") for name in server or ())),
         command=tuple(command),
         environ=dict(os.environ),
+        proxied=proxy,
         interactive=sys.stdin.isatty(),
     )
 

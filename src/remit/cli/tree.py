@@ -94,6 +94,8 @@ def _documents(  # noqa: PLR0911 - one for each kind of file
         return [{"kind": "authzen", "file": file, "text": _text(path, file)}]
     if folder == "servers" and path.name.endswith(OPENAPI) and path.is_file():
         return []  # the description of an API that a server beside it names
+    if folder == "servers" and path.suffix == ".pem" and path.is_file():
+        return []  # the authority that a server beside it names
     if path.suffix in _YAML and path.is_file():
         kind = _KINDS.get(folder, "owner")
         return [_spec(kind, found, path, file) for found in yaml_text.read(_text(path, file), file=file)]
@@ -142,6 +144,11 @@ def _spec(kind: str, found: yaml_text.Document, path: Path, file: str) -> dict[s
         spec = _with_key_set(spec, found, path, file)
     if kind == "server" and isinstance(spec.get("openapi"), str):
         spec = _with_description(spec, found, path, file)
+    if kind == "server" and isinstance(spec.get("ca"), str) and "\n" not in spec["ca"]:
+        line, named = found.lines.get("ca", found.line), path.parent / spec["ca"]
+        if not named.is_file():
+            raise ConfigInvalid(f"{file}:{line}: the authority's certificate {named.name} cannot be read")
+        spec = {**spec, "ca": _text(named, named.name)}
     return {"kind": kind, "spec": spec, "file": file, "line": found.line, "lines": found.lines}
 
 

@@ -85,6 +85,10 @@ _CallbackHost = Annotated[
     list[str] | None,
     typer.Option("--callback-host", metavar="HOST:PORT", help="Agents may be called back there, too. Repeatable."),
 ]
+_Proxy = Annotated[
+    str | None,
+    typer.Option("--proxy", metavar="HOST:PORT", help="Be a forward proxy there, too; on this machine. [off]"),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")]
 
 
@@ -118,6 +122,7 @@ def up(
     smtp: _Smtp = None,
     mail_from: _MailFrom = "remit@localhost",
     callback_host: _CallbackHost = None,
+    proxy: _Proxy = None,
     json: _Json = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
@@ -141,6 +146,7 @@ def up(
             mail_relay=None if smtp is None else defaults.listen_address(smtp, option="--smtp"),
             mail_from=mail_from,
             callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
+            proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
             host=host,
             port=port,
             database=database,

@@ -20,6 +20,22 @@ HIDDEN: Final = canonical.encode(
 )
 
 
+_BLOCKED: Final = "egress_blocked"
+# A host that nobody registered, one that this agent may not see, an address that is never called: these bytes.
+_NOWHERE: Final = canonical.encode(
+    {
+        "type": f"urn:remit:denial:{_BLOCKED}",
+        "title": "That destination is not allowed",
+        "status": 403,
+        "code": _BLOCKED,
+        "violations": [],
+        "remedies": [{"kind": "stop"}],
+        "retryable": False,
+        "retry_after": None,
+    }
+)
+
+
 def denied(told: Mapping[str, Any]) -> tuple[int, bytes, Headers]:
     """A denial as it travels here: status, body, headers."""
     headers = [_PROBLEM, _NO_STORE]
@@ -50,6 +66,11 @@ def problem(
 def hidden() -> tuple[int, bytes, Headers]:
     """Not visible, or not there: nobody outside can tell which."""
     return NOT_FOUND, HIDDEN, [_PROBLEM, _NO_STORE, (b"x-should-retry", b"false")]
+
+
+def blocked() -> tuple[int, bytes, Headers]:
+    """A destination that is not called: nothing was sent."""
+    return 403, _NOWHERE, [_PROBLEM, _NO_STORE, (b"x-should-retry", b"false")]
 
 
 def last_event(told: Mapping[str, Any]) -> bytes:

@@ -115,6 +115,9 @@ class HttpRelay:
             self._pipeline.incident("secret_echoed", call=admitted.call, detail=f"by {x.server}")
             return _problem(Outcome.CUT, "the answer carried an injected secret", denials.WITHHELD)
         except UpstreamFailed as error:
+            if error.forbidden:  # a name that leads to an address which is never called, whoever registered it
+                status, body, headers = http_answers.blocked()
+                return Ending(Outcome.NOT_SENT, error.detail, status, body, headers, broken=True)
             outcome = Outcome.OUTCOME_UNKNOWN if error.sent else Outcome.NOT_SENT
             return _problem(outcome, error.detail or error.public, error.public, retry=not error.sent)
         except TooLarge as error:

@@ -19,6 +19,7 @@ from remit.enforcement.model import Limits
 from remit.enforcement.ports import HttpDialer, Injects, Scanner
 from remit.enforcement.upstream import CredentialFrozen, SecretEchoed, UpstreamFailed
 from remit.kernel.errors import RemitError, TooLarge
+from remit.outbound import trust
 from remit.outbound.model import OutboundFailed, OutboundRefused, Patience, Streamed
 from remit.outbound.model import target as parsed
 from remit.vault.outgoing import Injected, Outgoing
@@ -217,6 +218,8 @@ class HttpUpstream:
         self, server: Server, sent: Sent, headers: list[tuple[str, str]], target: str, injected: Injected | None
     ) -> Response:
         certificate = None if injected is None else injected.certificate
+        if server.ca:
+            certificate = trust.only(server.ca)  # a server has either this or a certificate of its own
         try:
             return await self._dialer.request(
                 sent.method, server.url, headers=headers, data=sent.body, patience=self._patience, target=target,

@@ -14,6 +14,7 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+from remit.outbound.dial import Dialled, dialled
 from remit.outbound.judge import reach
 from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, Patience, Streamed
 from remit.outbound.model import target as parsed_target
@@ -116,6 +117,12 @@ class Pool:
             raise
         except FAILURES as error:
             raise _failed(error, route.asked, connected=connected) from error
+
+    async def dial(self, url: str, *, patience: Patience) -> Dialled:
+        """As `Outbound.dial`."""
+        _, asked = parsed_target(url)
+        self._refuse_literal(asked)
+        return await dialled(self._resolver, asked, seconds=patience.dial)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -15,6 +15,7 @@ from remit.outbound.model import Endpoint, Patience, Streamed
 from remit.outbound.rule import Rule
 
 if TYPE_CHECKING:
+    from remit.outbound.dial import Dialled
     from remit.outbound.pool import Pool
     from remit.outbound.response import Headers, Response
 
@@ -93,6 +94,18 @@ class Outbound:
         return await pool.request(
             method, url, headers=headers, data=data, patience=patience, target=target, certificate=certificate
         )
+
+    async def dial(self, url: str, *, patience: Patience = ORDINARY) -> Dialled:
+        """A bare connection to the host and port of `url`, whose bytes are not Remit's; close its writer.
+
+        Raises:
+            OutboundRefused: The destination may not be called. No packet was sent to it.
+            OutboundFailed: It could not be reached.
+        """
+        pool = self._pool
+        if pool is None:
+            pool = await self._open()
+        return await pool.dial(url, patience=patience)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -32,6 +32,7 @@ class Prepared:
 
     argv: list[str]
     environ: dict[str, str]
+    folder: Path  # of the run alone
 
 
 @contextlib.contextmanager
@@ -64,7 +65,7 @@ def prepared(
             settings = folder / "gemini-settings.json"
             _write(settings, gemini_settings(_gemini_before(environ), urls))
             found[GEMINI_SETTINGS] = str(settings)
-        yield Prepared(argv, found)
+        yield Prepared(argv, found, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

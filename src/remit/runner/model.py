@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.kernel.errors import Forbidden, Malformed, RemitError, Unauthenticated
+from remit.runner.proxied import Offered
 
 _FRESH: Final = 0.75  # the part of its life after which a token is renewed
 
@@ -29,6 +30,7 @@ class Plan:
     servers: tuple[str, ...]  # empty: all that the agent's boundaries name
     command: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
+    proxied: bool = False  # whether its HTTP goes through the forward proxy
     interactive: bool  # whether a terminal sends its signals to the command too
 
 
@@ -42,6 +44,7 @@ class Issued:
     servers: tuple[str, ...]
     received: float
     expires: float
+    offered: Offered | None = None  # of the forward proxy, where it was asked for
     http: tuple[str, ...] = ()  # those of the servers that are HTTP APIs, and not MCP
 
     @property

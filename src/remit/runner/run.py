@@ -10,10 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from remit.runner import clients, own_process
+from remit.runner import clients, own_process, proxied
 from remit.runner.child import Child, digest, program
 from remit.runner.model import Issued, Plan, not_its_servers, refusal
 from remit.runner.processes import Address, is_own
+from remit.runner.proxied import Offered
+from remit.runner.proxy import LoopbackProxy
+from remit.runner.proxy_upstream import RemitProxy
 from remit.runner.relay import Relay
 from remit.runner.session import Session
 from remit.runner.tally import Tally
@@ -57,19 +60,25 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
             gateway=Gateway(plan.base, key), tokens=tokens, servers=plan.servers, admits=_admits(), tally=tally
         )
         await relay.start()
+        proxy = await _proxy(plan, key, first, tokens, tally)
         servers = plan.servers or first.servers
-        if not servers:
+        if not servers and proxy is None:
             warn(f"{plan.agent} has no boundary for {first.purpose}: the command has no server")
         urls = {server: relay.url(server) for server in servers if server not in first.http}
         apis = {server: relay.http_url(server) for server in servers if server in first.http}
         with clients.prepared(plan.command, plan.environ, urls, apis) as made:
+            environ = made.environ
+            if proxy is not None and first.offered is not None:
+                environ = proxied.variables(environ, first.offered, proxy=proxy.url, folder=made.folder)
             child = Child(interactive=plan.interactive)
-            child.start(file, made.argv, made.environ)
+            child.start(file, made.argv, environ)
             keeping = asyncio.create_task(tokens.keep())
             try:
                 code = await child.wait()
             finally:
                 await relay.close()
+                if proxy is not None:
+                    await proxy.close()
                 keeping.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await keeping
@@ -77,6 +86,16 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
         session.close()
     say(tally, first.run)
     return code
+
+
+async def _proxy(plan: Plan, key: Key, first: Issued, tokens: Tokens, tally: Tally) -> LoopbackProxy | None:
+    """The run's own proxy; None where it is to have none."""
+    if first.offered is None:
+        return None
+    remit = RemitProxy(plan.base, first.offered.url, key)
+    proxy = LoopbackProxy(remit=remit, tokens=tokens, admits=_admits(), tally=tally)
+    await proxy.start()
+    return proxy
 
 
 async def issued(plan: Plan, key: Key, session: Session, program_digest: str | None) -> Issued:
@@ -92,6 +111,7 @@ async def issued(plan: Plan, key: Key, session: Session, program_digest: str | N
         "proof": proof(key, "POST", plan.base + _ENDPOINT),
         "argv": [_text(word) for word in plan.command[:_EVIDENCE]],
     }
+    question |= {"proxy": True} if plan.proxied else {}
     question |= {} if plan.purpose is None else {"purpose": plan.purpose}
     question |= {} if program_digest is None else {"digest": program_digest}
     answer = await session.ask(question)
@@ -104,6 +124,7 @@ async def issued(plan: Plan, key: Key, session: Session, program_digest: str | N
         servers=tuple(answer["servers"]),
         received=asked,
         expires=asked + answer["expires_in"],
+        offered=Offered.of(answer["proxy"]) if plan.proxied else None,
         http=tuple(answer.get("http", ())),
     )
 

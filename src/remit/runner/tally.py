@@ -107,6 +107,17 @@ class Tally:
             self.codes[found.code] += 1
             self.last = found.decision_id or self.last
 
+    def turned_away(self, body: bytes) -> None:
+        """A connection through the proxy was refused, in these words."""
+        try:
+            said = json.loads(body)
+        except (ValueError, RecursionError):
+            said = None
+        code = said.get("code") if isinstance(said, dict) else None
+        if isinstance(code, str):
+            self.codes[code] += 1
+            self.last = said.get("decision_id") or self.last
+
     def failed(self, asked: Asked) -> None:
         """One request got no answer of the gateway."""
         self.unanswered += asked.method == _CALL

@@ -99,7 +99,9 @@ from remit.tokens.service import TokenService
 from remit.vault.service import Vault
 
 if TYPE_CHECKING:
+    from remit.enforcement.http import HttpGateway
     from remit.server.compose_governance import Governance
+    from remit.server.proxy import ProxyServer
 
 
 def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
@@ -114,11 +116,13 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
         ground = _ground(settings, base, clock, database, keys)
         gate = _gate(ground, listener)
         tokens = token_service(ground, gate.trusting, gate.consenting)
-        local = LocalSocket(settings.data, tokens, ground.facts.view)
+        http = http_gateway(ground, gate)
+        proxy = None if settings.proxy is None else _proxy(ground, gate, http)
+        local = LocalSocket(settings.data, tokens, ground.facts.view, proxy=None if proxy is None else proxy.local)
         later = Later(lambda: _api(ground, gate))
-        app = _front(ground, gate, tokens, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
+        app = _front(ground, gate, tokens, http, rest.rest(_routes(ground, gate, tokens), otherwise=answered_by(later)))
         database.follow()  # everything is loaded and has subscribed: from here on changes of other nodes are told
-        return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local)
+        return Remit(app=app, later=later, base=base, health=gate.health, life=gate.life, local=local, proxy=proxy)
     except BaseException:
         database.close()
         raise
@@ -361,6 +365,12 @@ def _routes(ground: Ground, gate: Gate, tokens: TokenService) -> list[Route]:
     ]
 
 
+def _proxy(ground: Ground, gate: Gate, http: HttpGateway) -> ProxyServer | None:
+    from remit.server.compose_proxy import forward_proxy  # noqa: PLC0415 - certificates take long to load, and few need it
+
+    return forward_proxy(ground, gate, http)
+
+
 def _api(ground: Ground, gate: Gate) -> ASGIApp:
     """Everything else, which people and their tools ask."""
     from remit.server.compose_api import api  # noqa: PLC0415 - a quarter of what a server loads; see there
@@ -368,7 +378,7 @@ def _api(ground: Ground, gate: Gate) -> ASGIApp:
     return api(ground, gate)
 
 
-def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) -> App:
+def _front(ground: Ground, gate: Gate, tokens: TokenService, http: ASGIApp, router: ASGIApp) -> App:
     """What answers before any router: the gateway, dry runs, evaluations and the token endpoint."""
     base, limit = ground.base, ground.settings.body_limit
     me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
@@ -376,7 +386,7 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
-        place=Place(base), http=http_gateway(ground, gate), ext_authz=ext_authz(ground, gate),
+        place=Place(base), http=http, ext_authz=ext_authz(ground, gate),
         gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,

@@ -22,7 +22,7 @@ from remit.kernel.clock import Micros
 from remit.kernel.names import BoundaryName
 from remit.people.service import PeopleService
 from remit.policy.files import PolicyFiles
-from remit.server import http_ssf, nodes, published, rest
+from remit.server import compose_proxy, http_ssf, nodes, published, rest
 from remit.server.accountable import Accountable
 from remit.server.apply import Applier
 from remit.server.compose_governance import Governance, key_changes
@@ -49,6 +49,7 @@ from remit.server.http_peps import EnforcementPoints
 from remit.server.http_policies import Policies
 from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
+from remit.server.http_proxy import ProxyDoors
 from remit.server.http_registry import Registry
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
@@ -97,6 +98,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *Simulating(
             log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac
         ).doors(),
+        *ProxyDoors(authority=lambda: compose_proxy.authority(ground)).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
         *_administered(ground, gate, governance),

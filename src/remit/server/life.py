@@ -38,6 +38,7 @@ from remit.storage.ports import Transaction
 
 if TYPE_CHECKING:
     from remit.server.compose_governance import Governance
+    from remit.server.proxy import ProxyServer
 
 _THREADS = 32  # for what waits for the database or a file
 _log = logger("remit.server")
@@ -214,6 +215,7 @@ class Remit:
     health: Health
     life: Life
     local: LocalSocket
+    proxy: ProxyServer | None = None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -221,10 +223,14 @@ class Remit:
         await self.life.begin()
         try:
             await self.local.start()
+            if self.proxy is not None:
+                await self.proxy.start()
             yield
         finally:
             self.health.ready = False
             self.life.leave()
+            if self.proxy is not None:
+                await self.proxy.close()
             await self.local.close()
             await self.life.end()
 

@@ -17,7 +17,7 @@ _MAX_PROOF: Final = 4096
 _MAX_ARGUMENT: Final = 4096
 _MAX_ARGUMENTS: Final = 256
 _MAX_SERVERS: Final = 16
-_KNOWN: Final = {"agent", "purpose", "servers", "proof", "digest", "argv"}
+_KNOWN: Final = {"agent", "purpose", "servers", "proof", "digest", "argv", "proxy"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Ask:
     proof: str
     digest: str | None
     argv: tuple[str, ...]
+    proxy: bool = False  # whether it will go through the forward proxy
 
     def form(self, issuer: str) -> Form:
         """The same request in the token endpoint's words."""
@@ -38,6 +39,8 @@ class Ask:
             form["scope"] = (f"purpose:{self.purpose}",)
         if self.servers:
             form["resource"] = tuple(f"{issuer}/mcp/{server}" for server in self.servers)
+            if self.proxy:
+                form["resource"] += (f"{issuer}/proxy",)
         return form
 
 
@@ -62,6 +65,7 @@ def _ask(value: object) -> Ask:
         servers=fields.maybe("servers", server, ()),
         proof=fields.take("proof", _text(_MAX_PROOF)),
         digest=fields.maybe("digest", _digest, None),
+        proxy=fields.maybe("proxy", _yes_or_no, missing=False),
         argv=fields.maybe("argv", document.items(_text(_MAX_ARGUMENT), least=0, most=_MAX_ARGUMENTS), ()),
     )
     fields.finish()
@@ -77,6 +81,12 @@ def _text(most: int) -> Callable[[object], str]:
         return value
 
     return take
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Malformed("true or false is expected")
+    return value
 
 
 def _digest(value: object) -> str:

@@ -22,11 +22,12 @@ from typing import Any, Final
 from remit.attestation.model import Process
 from remit.catalog.model import Kind
 from remit.kernel.canonical import encode, parse
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import Malformed, RemitError
 from remit.kernel.names import AgentName, InstanceId, split_action
 from remit.logs import logger
 from remit.policy.view import View
 from remit.server.local_ask import Ask, read
+from remit.server.local_proxy import LocalProxy
 from remit.tokens.metadata import TOKEN_PATH
 from remit.tokens.model import TokenRefused
 from remit.tokens.service import TokenService
@@ -46,9 +47,13 @@ class LocalSocket:
         data: The data directory; its lock is held, so a socket that lies there is a dead server's.
         tokens: Issues the tokens.
         view: The facts, for the servers that a run can reach.
+        proxy: What a run behind the forward proxy is told; None where there is none.
     """
 
-    def __init__(self, data: Path, tokens: TokenService, view: Callable[[], View]) -> None:
+    def __init__(
+        self, data: Path, tokens: TokenService, view: Callable[[], View], *, proxy: LocalProxy | None = None
+    ) -> None:
+        self._proxy = proxy
         self._path = data / NAME
         self._tokens = tokens
         self._view = view
@@ -107,19 +112,26 @@ class LocalSocket:
             return {"status": status, "error": error.code, "error_description": error.public}
 
     def _token(self, ask: Ask, peer: Process, instances: set[tuple[AgentName, InstanceId]]) -> dict[str, Any]:
+        if ask.proxy and self._proxy is None:
+            raise Malformed("this Remit is no forward proxy", try_="remit up --proxy 127.0.0.1:8471")
         process = replace(peer, digest=ask.digest, argv=ask.argv)
         url = self._tokens.issuer + TOKEN_PATH
         granted, body = self._tokens.local(ask.form(self._tokens.issuer), dpop=ask.proof, url=url, process=process)
         wish = granted.wish
         instances.add((wish.agent.agent, wish.instance))
         purpose = wish.purpose.purpose
+        servers = servers_of(self._view(), wish.agent.agent, purpose)
+        proxied = {}
+        if ask.proxy and self._proxy is not None:
+            proxied["proxy"] = self._proxy.told(agent=wish.agent.agent, instance=wish.instance, servers=servers)
         return {
             "status": 200,
             **body,
             "run": granted.run.run,
             "purpose": purpose,
-            "servers": servers_of(self._view(), wish.agent.agent, purpose),
+            "servers": servers,
             "http": http_of(self._view(), wish.agent.agent, purpose),
+            **proxied,
         }
 
     def _gone(self, instances: set[tuple[AgentName, InstanceId]], peer: Process) -> None:

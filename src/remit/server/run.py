@@ -126,7 +126,7 @@ async def _serve(settings: Settings, remit: Remit, listener: socket.socket, *, a
     def ready() -> None:
         garbage.settle()
         remit.health.ready = True
-        _say_ready(settings, remit.base, as_json=as_json)
+        _say_ready(settings, remit, as_json=as_json)
         tasks.append(loop.create_task(_warm(remit)))
 
     server = _Uvicorn(config, ready)
@@ -193,16 +193,18 @@ def _base_url(listener: socket.socket, *, secure: bool) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _say_ready(settings: Settings, base: str, *, as_json: bool) -> None:
+def _say_ready(settings: Settings, remit: Remit, *, as_json: bool) -> None:
+    base, proxy = remit.base, None if remit.proxy is None else remit.proxy.url
     instance = {"url": base, "pid": os.getpid(), "admin_token_file": str(settings.admin_token_file)}
     beside = settings.instance_file.with_name("instance.json.new")
     beside.write_text(json.dumps(instance) + "\n", encoding="utf-8")
     beside.replace(settings.instance_file)
     if as_json:
         ready = {"api": base, "console": f"{base}/console", "gateway": f"{base}/mcp"}
+        ready |= {} if proxy is None else {"proxy": proxy}
         lines = [json.dumps({**ready, "admin_token_file": str(settings.admin_token_file)})]
     else:
-        lines = _block(settings, base, _age())
+        lines = _block(settings, base, _age(), proxy)
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
@@ -218,13 +220,14 @@ def _age() -> float | None:
         return None
 
 
-def _block(settings: Settings, base: str, seconds: float | None) -> list[str]:
+def _block(settings: Settings, base: str, seconds: float | None, proxy: str | None = None) -> list[str]:
     took = "" if seconds is None else f" ({seconds:.1f} s)"
     lines = [
         f"Remit is ready{took}, listening on {settings.host}" + (", this machine only" if settings.loopback else ""),
         "",
         f"  API          {base}",
         f"  Gateway      {base}/mcp/SERVER",
+        *([] if proxy is None else [f"  Proxy        {proxy}  (remit run --proxy --agent NAME -- CMD)"]),
         f"  Console      {base}/console  (remit console makes the link that signs you in)",
         f"  Data         {settings.data}",
         f"  Admin token  in {settings.admin_token_file}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from remit.kernel.clock import SECOND
-from remit.kernel.errors import Malformed
+from remit.kernel.errors import ConfigInvalid, Malformed
 from remit.keys.rotation import Schedule
 from remit.tokens.nonce import NonceUse
 
@@ -67,6 +67,7 @@ class Settings:
     mail_relay: tuple[str, int] | None = None  # host and port that mails are handed to; None: none are sent
     mail_from: str = "remit@localhost"
     callback_hosts: tuple[tuple[str, int], ...] = ()  # where agents may be called back besides public https
+    proxy: tuple[str, int] | None = None  # where the forward proxy listens, on loopback; None: it is off
     drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM
 
     @property
@@ -83,6 +84,11 @@ class Settings:
     def admin_token_file(self) -> Path:
         """The admin token, mode 0600."""
         return self.data / "admin.token"
+
+    def __post_init__(self) -> None:
+        # Its clients send their tokens in the clear, as stock clients do to a proxy.
+        if self.proxy is not None and self.proxy[0] not in _LOOPBACK:
+            raise ConfigInvalid("the forward proxy is for this machine only", try_="--proxy 127.0.0.1:8471")
 
     @property
     def loopback(self) -> bool:

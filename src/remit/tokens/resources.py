@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from remit.tokens.model import OAuthError, TokenRefused
 
 _MAX_RESOURCES = 16
-_PATH = re.compile(r"/mcp/[a-z0-9-]{1,63}|/servers/[a-z0-9-]{1,63}/mcp|/http/[a-z0-9-]{1,63}")
+_PATH = re.compile(r"/mcp/[a-z0-9-]{1,63}|/servers/[a-z0-9-]{1,63}/mcp|/http/[a-z0-9-]{1,63}|/proxy")
 _SERVER = re.compile(rf"(?:{_PATH.pattern})\Z")
 _ALIAS = re.compile(r"/(?:servers/([a-z0-9-]{1,63})/mcp|http/([a-z0-9-]{1,63}))\Z")
 
