@@ -234,7 +234,8 @@ def test_what_was_read_before_is_what_counts(world: ReplayWorld) -> None:
     tools["transfer"] = {"tier": "critical"}
     world.apply()
     said.append(world.call("payments/transfer", PAY))
-    assert said == ["allow", "allow", "flow_blocked", "allow", "flow_blocked", "allow"]
+    # Another copy of the same client is tainted, too: what was read may have been handed to it.
+    assert said == ["allow", "allow", "flow_blocked", "flow_blocked", "flow_blocked", "allow"]
     reproduced(world, 6)
 
 

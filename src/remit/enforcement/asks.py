@@ -299,7 +299,7 @@ class Asks:
             raise UpstreamFailed(denials.UNREACHABLE, sent=False, detail="no such server any more")
         session = x.session.upstream if x.session else None
         headers = handshake_headers(x.headers.get(era.VERSION_HEADER), session)
-        async with await self._upstream.send(admitted.server, headers=headers, data=body):
+        async with await self._upstream.send(admitted.server, headers=headers, data=body, call=admitted.call):
             pass
 
 

@@ -114,7 +114,7 @@ class Entries:
                 headers = handshake_headers(x.headers.get(VERSION_HEADER), x.session.upstream if x.session else None)
             id_, body = request(method, params)
             x.leaves()
-            async with await self._relay.upstream.send(server, headers=headers, data=body) as reply:
+            async with await self._relay.upstream.send(server, headers=headers, data=body, call=admitted.call) as reply:
                 return await response_to(reply, id_, asked=lambda said: self._relay.asks.refuse(x, admitted, said))
 
         return await every(
