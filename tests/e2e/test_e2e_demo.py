@@ -170,6 +170,9 @@ def test_the_commands_it_prints_work_from_a_second_terminal(demo: Demo) -> None:
     demo.line("support-bot", "✗ revoked")
     enter("unfreeze")
     demo.line("support-bot", "✓ allowed")
+    # The day's budget is spent in the third round. From then on the agent does as it is told.
+    assert "transfer: budget_exhausted, for another " in demo.line("invoice-bot", "… waits")
+    assert "list_invoices()" in demo.line("invoice-bot", "✓ allowed")
 
 
 @pytest.mark.parametrize(

@@ -127,3 +127,39 @@ def test_nothing_is_forwarded_that_cannot_be_recorded(disk: Any, tmp_path: Path)
             f"{len(before)} calls went through before the first refusal after {first:.2f} s; "
             f"served again after {back:.2f} s and {len(refused)} more refusals"
         )
+
+
+STOP = 'forbid (principal, action == Remit::Action::"crm/update_note", resource);'
+
+
+@pytest.mark.parametrize("disk", [on_a_full_disk, on_a_broken_disk])
+def test_what_people_and_policies_say_is_not_in_force_unless_it_is_kept(disk: Any, tmp_path: Path) -> None:
+    """A yes, or a policy, that could not be written is none: neither now, nor when the disk takes writes again."""
+    policy = {"documents": [{"kind": "policy", "file": "policies/stop.cedar", "text": STOP}]}
+    with disk(tmp_path) as it:
+        asks = estate.budget(5)
+        asks["spec"]["allow"][0]["approval"] = {"above": {"amount": "1.00"}}
+        status, said = it.server.ask("POST", "/v1/apply", {"documents": [asks], "approve": True}, as_="dana")
+        assert (status, said["waiting"]) == (200, []), said
+        call = {"amount": 1.5, "currency": "EUR", "to": "x"}
+        body = {"agent": "invoice-bot", "action": "payments/transfer", "arguments": call}
+        status, said = it.server.ask("POST", "/v1/approvals", body, as_="lee")
+        assert (status, said["state"]) == (202, "pending"), said
+        request = f"/v1/approvals/{said['request']}"
+
+        it.break_disk()
+        it.until("unavailable")
+        for path, sent in ((f"{request}/approve", {}), ("/v1/approvals", body), ("/v1/apply", policy)):
+            status, said = it.server.ask("POST", path, sent, as_="dana")
+            assert (status, said["code"]) == (503, "storage_unavailable"), (path, said)
+
+        it.mend_disk()
+        it.until("allowed")  # no policy stops it
+        assert it.server.ask("GET", request)[1]["state"] == "pending"
+        assert it.server.ask("GET", request)[1]["yes"] == []
+        assert it.server.remit("audit", "verify").code == 0
+        status, said = it.server.ask("POST", f"{request}/approve", {}, as_="dana")
+        assert (status, said["state"]) == (200, "approved"), said
+        status, said = it.server.ask("POST", "/v1/apply", policy, as_="dana")
+        assert status == 200, said
+        assert it.agent.call("update_note", NOTE).code == "forbidden_by_policy"

@@ -100,6 +100,8 @@ def test_what_a_run_did_at_one_server_holds_at_the_other(tmp_path: Path, postgre
             it.two.start()
             assert there.call("get_customer", {"customer": "c-17"}).code == "flow_blocked"
             there.http.close()
+            with it.agent(it.two, "support-bot", "answer-customers", "crm") as anew:  # started again: a key of its own
+                assert anew.call("get_customer", {"customer": "c-17"}).code == "flow_blocked"
 
 
 def labelled(it: Pair) -> None:

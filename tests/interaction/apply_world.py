@@ -82,7 +82,7 @@ class Checker:
         files: Mapping[str, str],
         servers: Collection[Server] | None = None,
         declarations: Mapping[str, Declaration] | None = None,
-    ) -> None:
+    ) -> organisation.Organisation:
         assert servers is not None
         for file, text in files.items():
             if "bad" in text:
@@ -90,7 +90,9 @@ class Checker:
         declared = reading.read(declarations or {}, self.engine)
         reading.check_entities(declared, self.engine)
         schema = {**for_catalog(servers), **declared.schema}
-        organisation.check(organisation.read(files, self.engine), schema, self.engine)
+        found = organisation.read(files, self.engine)
+        organisation.check(found, schema, self.engine)
+        return found
 
     def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> list[str]:
         def read(files: Mapping[str, str]) -> organisation.Organisation:

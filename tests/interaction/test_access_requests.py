@@ -232,7 +232,7 @@ class Office(Desk):
         super().__init__(world.rig)
         doors = ApprovalDoors(
             requests=world.requests, policy=world.policy, accountable=Accountable(world.rig.writer),
-            clock=world.rig.clock,
+            authority=Authority.shipped(), clock=world.rig.clock,
         )  # fmt: skip
         porch = Porch(keeper=self.keeper, authority=Authority.shipped(), body_limit=1 << 16, dev=False)
         self.app = Starlette(routes=[porch.route(door) for door in doors.doors()])
@@ -259,6 +259,41 @@ def test_who_may_say_yes(world: Approvals, office: Office) -> None:
     status, found = office.ask(office.token("lee", "owner"), "POST", path, {"for": "5m", "note": "fine"})
     assert (status, found["state"], found["decided_by"]) == (200, "approved", "lee")
     assert world.tries() == "allow"
+
+
+def test_who_may_not_is_told_who_may(world: Approvals, office: Office) -> None:
+    path = f"/v1/approvals/{world.asks().request}"
+    for verb in ("approve", "deny"):
+        told = office.ask(office.token("mo", "owner"), "POST", f"{path}/{verb}", {})[1]
+        assert told["try"] == "dana or lee may, with a token of the role owner or reviewer"
+    # It is hers to decide, and the token is the wrong one.
+    told = office.ask(office.token("dana", "viewer"), "POST", f"{path}/approve", {})[1]
+    assert told["try"] == "use a token of another role than viewer"
+
+
+def test_who_asked_is_not_named_among_those_who_may(office: Office) -> None:
+    body = {"agent": BOT, "action": "payments/transfer", "arguments": {"amount": 400, "currency": "EUR", "to": "x"}}
+    name = office.ask(office.token("dana", "owner"), "POST", "/v1/approvals", body)[1]["request"]
+    told = office.ask(office.token("mo", "owner"), "POST", f"/v1/approvals/{name}/approve", {})[1]
+    assert told["try"] == "lee may, with a token of the role owner or reviewer"
+
+
+def test_why_is_shown_to_who_reads_decisions_or_decides(world: Approvals, office: Office) -> None:
+    """What an agent writes may say what it works on: it is no more everybody's than its decisions are."""
+    name = world.asks(why="the patient of room 4 moves").request
+    seen = {
+        (person, role): (
+            office.ask(office.token(person, role), "GET", "/v1/approvals")[1]["requests"][0]["why"],
+            office.ask(office.token(person, role), "GET", f"/v1/approvals/{name}")[1]["why"],
+        )
+        for person, role in (
+            ("vi", "viewer"), ("mo", "owner"), ("mo", "reviewer"), ("dana", "owner"), ("dana", "viewer"),
+            ("sec", "security"), ("op", "operator"), ("au", "auditor"),
+        )
+    }  # fmt: skip
+    told = ("the patient of room 4 moves",) * 2
+    hidden = {("vi", "viewer"), ("mo", "owner"), ("mo", "reviewer")}
+    assert seen == {each: (None, None) if each in hidden else told for each in seen}
 
 
 def test_ones_own_request_is_refused_with_a_code_of_its_own(office: Office) -> None:

@@ -154,6 +154,22 @@ def test_a_policy_of_a_type_that_nobody_declared_is_refused(desk: Desk, tree: Tr
     assert answer["title"].startswith("policies/docs.cedar:1: ")
 
 
+def test_an_argument_that_no_tool_has_is_refused_or_told(desk: Desk, tree: Tree) -> None:
+    """A typo behind `has` is false and no error: the forbid would be in force, and stop nothing."""
+    text = "forbid (principal, SCOPE, resource) when { context.input has amuont };"
+    exact = text.replace("SCOPE", 'action == Remit::Action::"payments/transfer"')
+    tree.policies = {"policies/typo.cedar": "// why\n" + exact}
+    status, answer = desk.apply(desk.admin, tree.documents())
+    assert (status, answer["code"]) == (422, "config_invalid")
+    assert answer["title"].startswith("policies/typo.cedar:2: ")
+    assert "amuont" in answer["title"]
+    tree.policies = {"policies/typo.cedar": text.replace("SCOPE", 'action in Remit::Action::"tier:critical"')}
+    status, answer = desk.apply(desk.admin, tree.documents())
+    (row,) = (each for each in answer["changes"] if each["kind"] == "policy")
+    assert (status, row["state"]) == (200, "enforced")
+    assert "no action of its scope has the argument amuont" in row["note"]
+
+
 def test_a_file_of_rules_is_text(desk: Desk) -> None:
     entities, nameless = {"kind": "entities", "file": "x.json", "text": 1}, {"kind": "authzen", "text": ""}
     other = {"kind": "schema", "file": "x.json", "text": ""}

@@ -346,6 +346,21 @@ def test_the_owner_is_told_and_so_are_approvers_outside(world: Approvals) -> Non
     assert [each["what"] for each in world.notices()][-2:] == ["approval_asked", "approval_approved"]
 
 
+def test_the_callback_that_was_named_last_is_the_one_that_is_called(world: Approvals) -> None:
+    """An agent that starts anew asks the same again, and listens elsewhere now: the old place hears nothing."""
+    first = world.asks(callback="https://agent.test/old", callback_state="s1")
+    again = world.asks(callback="https://agent.test/new", callback_state="s2")
+    assert again.request == first.request
+    assert (again.callback, again.callback_state) == ("https://agent.test/new", "s2")
+    assert world.asks().callback == "https://agent.test/new", "who names none leaves it as it is"
+    epoch = world.rig.writer.epoch
+    world.asks(callback="https://agent.test/new", callback_state="s2")
+    assert world.rig.writer.epoch == epoch, "the same again changes nothing"
+    world.requests.approve(first.request, by=LEE)
+    (back,) = [each for each in world.deliveries() if each.way == "callback"]
+    assert (back.target, back.body["state"]) == ("https://agent.test/new", "s2")
+
+
 def test_after_a_restart_it_is_as_it_was(world: Approvals) -> None:
     request = world.asks()
     world.requests.approve(request.request, by=LEE)

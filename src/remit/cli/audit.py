@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
-from remit.cli.output import data_json, data_text, nothing, table, talk
+from remit.cli.output import data_json, data_lines, data_text, nothing, table, talk
 from remit.cli.wire import connect
 from remit.kernel.errors import ConfigInvalid, Malformed
 
@@ -116,8 +115,7 @@ def export(
     begun = export_live.begin(sources.getter(connect(as_)), first=first, count=count)
     left = begun.size - begun.end
     if out is None:
-        sys.stdout.writelines(begun.text())
-        sys.stdout.flush()
+        data_lines(begun.text())
     else:
         _write(out, begun.text())
         if json:

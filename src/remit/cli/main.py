@@ -52,7 +52,7 @@ from remit.cli import (
 )
 from remit.cli.exits import Exit, for_error
 from remit.cli.options import examples
-from remit.cli.output import complain, data_json, data_text, error_object
+from remit.cli.output import complain, data_json, data_text, error_object, finish, let_go
 from remit.cli.wire import Refused
 from remit.kernel.errors import RemitError
 
@@ -131,7 +131,9 @@ simulate.add(activation.certify)
 
 def main() -> None:
     """Run one command and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    finish()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -144,9 +146,11 @@ def run(arguments: list[str]) -> int:
         return Exit.INTERRUPTED
     except typer.TyperException as error:
         return _usage(error, as_json=_wants_json(arguments))
-    except BrokenPipeError:
-        # The reader of our output went away (`remit ... | head`); what is left has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
+        # Libraries end with 1 when the reader of a help text, or of the demo, went away; what is left goes nowhere.
+        let_go(sys.stdout)
         return Exit.OK
     except Exception as error:  # noqa: BLE001 - the last line of defence: an exit code and a sentence, not a trace
         return _unexpected(error, as_json=_wants_json(arguments))

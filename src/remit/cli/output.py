@@ -7,13 +7,14 @@ terminal with control or direction-changing characters in it (terminal escape in
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +35,34 @@ def _console(*, stderr: bool) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
-    return Console(file=stream, highlight=False, markup=False, emoji=False, width=width, soft_wrap=True)
+
+    class Outliving(Console):
+        """Goes on when its reader is gone; the library's own ends the process, with 1."""
+
+        def on_broken_pipe(self) -> None:
+            let_go(stream)
+
+    return Outliving(file=stream, highlight=False, markup=False, emoji=False, width=width, soft_wrap=True)
+
+
+def let_go(stream: TextIO) -> None:
+    """Write to nobody from here on: the reader of `stream` went away, as in `remit ... | head`.
+
+    The command goes on, because scripts stand on its exit code: one that says whether a policy widens must not say
+    otherwise because nobody read to the end.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def finish() -> None:
+    """Write what is still kept back, so that the interpreter finds nothing to fail at when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            let_go(stream)
 
 
 def _number(value: object) -> str:
@@ -45,8 +73,16 @@ def _number(value: object) -> str:
 
 def data_json(value: object) -> None:
     """Print one JSON object on one line of stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True, default=_number, separators=(", ", ": ")) + "\n")
-    sys.stdout.flush()
+    data_lines([json.dumps(value, ensure_ascii=True, default=_number, separators=(", ", ": ")) + "\n"])
+
+
+def data_lines(lines: Iterable[str]) -> None:
+    """Print lines of data on stdout as they are, at once."""
+    try:
+        sys.stdout.writelines(lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        let_go(sys.stdout)
 
 
 def data_text(text: str, *, style: str | None = None) -> None:

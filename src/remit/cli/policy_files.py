@@ -74,7 +74,8 @@ def lint(directory: Where = Path(), json: Json = False) -> int:
         for each in findings:
             style = "red" if each.severity is Severity.ERROR else "yellow"
             named = f"{each.policy}: " if each.policy else ""
-            data_text(f"{each.file}:{each.line}: {each.severity.value}: {named}{each.what} ({each.rule})", style=style)
+            place = f"{each.file}:{each.line}" if each.line else each.file
+            data_text(f"{place}: {each.severity.value}: {named}{each.what} ({each.rule})", style=style)
             data_text(f"  because  {each.because}")
             data_text(f"  try      {each.try_}")
         talk(f"{errors} errors, {len(findings) - errors} warnings in {len(found.policies)} files")

@@ -1,8 +1,9 @@
 """A small real agent: the stock `mcp` client behind a token, told its work on stdin.
 
-One JSON object per line in: {"tool", "arguments", "adapt", "times"} or {"list": true}.
+One JSON object per line in: {"tool", "arguments", "adapt", "times", "instead"} or {"list": true}.
 One JSON object per result out. With `adapt` it does what an agent should do with a
-refusal: read the denial, change what the remedy says, and try once more by itself.
+refusal: read the denial, change what the remedy says, and try once more by itself. With `instead`,
+a tool that it was told to wait for is left alone until then, and that step is done meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -46,6 +49,7 @@ class Agent:
     def __init__(self, name: str, client: Client) -> None:
         self._name = name
         self._client = client
+        self._waits: dict[str, tuple[float, str]] = {}  # by tool: until when (monotonic), and which denial said so
 
     def say(self, **fields: Any) -> None:  # noqa: ANN401 - one JSON object
         """One line of JSON, at once."""
@@ -57,6 +61,9 @@ class Agent:
             if step.get("list"):
                 listed = await self._client.list_tools()
                 self.say(result="listed", tools=sorted(tool.name for tool in listed.tools))
+            elif "instead" in step and (left := self.waits(step["tool"])):
+                self.say(result="waits", tool=step["tool"], code=self._waits[step["tool"]][1], seconds=left)
+                await self.work(step["instead"])
             else:
                 adapt = bool(step.get("adapt"))
                 calls = (self.call(step["tool"], step["arguments"], adapt=adapt) for _ in range(step.get("times", 1)))
@@ -67,6 +74,11 @@ class Agent:
             self.say(result="refused", tool=step.get("tool"), arguments=step.get("arguments"), **told)
         except (httpx2.HTTPError, OSError, ExceptionGroup) as error:
             self.say(result="failed", message=f"{type(error).__name__}: {error}")
+
+    def waits(self, tool: str) -> int:
+        """Whole seconds for which a denial said that `tool` is no use; 0: it is not known to be."""
+        until, _ = self._waits.get(tool, (0.0, ""))
+        return max(0, math.ceil(until - time.monotonic()))
 
     async def call(self, tool: str, arguments: dict[str, Any], *, adapt: bool) -> None:
         """Call a tool once; on a denial with `adapt`, once more with the arguments the remedy allows."""
@@ -87,6 +99,8 @@ class Agent:
             decision=refused.decision_id,
             remedies=list(refused.kinds),
         )
+        if "wait" in refused.kinds and refused.retry_after:
+            self._waits[tool] = (time.monotonic() + refused.retry_after, refused.code)
         changed = refused.adapted(arguments) if adapt else None
         if changed is not None:
             await self.call(tool, changed, adapt=False)

@@ -29,7 +29,12 @@ WORK: tuple[tuple[str, dict[str, Any]], ...] = (
     ("support-bot", {"tool": "get_customer", "arguments": {"customer": "c-17"}}),
     (
         "invoice-bot",
-        {"tool": "transfer", "arguments": {"to": "Acme GmbH", "amount": 900, "currency": "EUR"}, "adapt": True},
+        {
+            "tool": "transfer",
+            "arguments": {"to": "Acme GmbH", "amount": 900, "currency": "EUR"},
+            "adapt": True,
+            "instead": {"tool": "list_invoices", "arguments": {}},  # once the day's budget is spent
+        },
     ),
     ("legacy-bot", {"tool": "update_note", "arguments": {"customer": "c-42", "note": "call back"}}),
 )
@@ -204,14 +209,25 @@ From a second terminal:
   [bold]remit review list --all[/]         what only a person can decide; one comes in the second minute
   [bold]remit audit verify[/]              proves that nothing was changed
   [bold]remit doctor[/]                    one of these agents is a finding
-Ctrl-C stops everything.
+Ctrl-C stops everything.{"" if stage.kept is None else _places(stage.kept)}
 """, soft_wrap=True)  # fmt: skip
+
+
+def _places(kept: Kept) -> str:
+    """Where a demo that is kept stays, and what starts it again."""
+    up = f"remit up --data {kept.data} --keyfile {kept.keyfile}"
+    return f"""
+What stays:
+  data                          {kept.data}
+  its documents                 {kept.files}
+  its agents' private keys      {kept.keys}
+  [bold]{up}[/]
+                                starts it again (without --dev: nobody acts as another)"""
 
 
 def _kept(kept: Kept) -> str:
     return f"""
-Kept. The instance is yours: data in {kept.data}, its files in {kept.files}, its agents' keys in {kept.keys}
-  [bold]remit up[/]                        starts it again (without --dev: acts as nobody)
+Kept; the instance is yours.{_places(kept)}
   [bold]remit diff {kept.files}[/]
 The two MCP servers were the demo's and are gone; put your own into {kept.files / "servers"}.
 """
@@ -226,8 +242,15 @@ def _results(worker: Worker, step: dict[str, Any]) -> Iterator[dict[str, Any]]:
     worker.tell(**step)
     line = worker.hear()
     yield line
+    if line["result"] == "waits":
+        yield worker.hear()  # what it does instead
     if step.get("adapt") and line["result"] == "denied" and "change_arguments" in line["remedies"]:
         yield worker.hear()
+
+
+def _while(seconds: int) -> str:
+    minutes = -(-seconds // 60)
+    return f"{seconds} s" if seconds < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004 - of a minute
 
 
 def _shown(line: dict[str, Any]) -> str:
@@ -236,6 +259,8 @@ def _shown(line: dict[str, Any]) -> str:
     call = f"{line.get('tool') or ''}({arguments})" if line.get("tool") else ""
     if line["result"] == "ok":
         return f"{who}  [green]✓ allowed[/]  {call}"
+    if line["result"] == "waits":
+        return f"{who}  [yellow]… waits[/]  {line.get('tool')}: {line['code']}, for another {_while(line['seconds'])}"
     # What an agent may not see answers as unknown: it has no code, only a message.
     code = line.get("code") if isinstance(line.get("code"), str) else "not visible"
     decision = f"\n{'':<23}[dim]remit why {line['decision']}[/]" if line.get("decision") else ""

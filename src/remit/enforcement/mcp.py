@@ -185,9 +185,11 @@ class Gateway:
     async def _serve(self, x: Exchange, admitted: Admitted, sent: Message) -> None:
         # (4) The relay, or what is answered here.
         if sent.notification:
-            await self._relay.notify(
-                x, admitted, parse.forwarded(sent, modern=x.modern), self._routing.headers(x, sent)
-            )
+            if x.modern:  # ids are of one agent's own making: at a server without sessions, it could end another's call
+                self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail="closing its stream ends a call")
+            else:
+                message = parse.forwarded(sent, modern=False)
+                await self._relay.notify(x, admitted, message, self._routing.headers(x, sent))
             await asgi.answer(x.send, 202, b"", ())
         elif sent.method == TOOLS_LIST:
             await self._tools.answer(x, admitted)

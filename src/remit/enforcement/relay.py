@@ -36,6 +36,7 @@ from remit.enforcement.server_messages import (
     notification,
     read,
     result_object,
+    traced,
     unreadable,
 )
 from remit.enforcement.states import States
@@ -95,7 +96,7 @@ class Relay:
     async def deliver(self, x: Exchange, admitted: Admitted, work: Work) -> Finished:
         """Do `work` where a state change can cut it, answer the agent with what it brings, and record the outcome."""
         carried = await self._guarded(x, admitted, work)
-        finished = carried.finished
+        finished = traced(carried.finished, id=x.id, decision=admitted.call.id)
         if admitted.after:  # at whatever node the next call comes in, it finds what it stands on
             await self._pipeline.conclude(admitted, finished.outcome, detail=finished.detail, cause=_cause(x))
             await x.finish(finished.body, carried.status)

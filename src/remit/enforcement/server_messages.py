@@ -127,6 +127,7 @@ class Finished:
     detail: str = ""
     result: bytes | None = None
     special: str = ""  # what must be decided before it may pass: INPUT, URLS, or a task that was made
+    fault: str = ""  # what the agent is told in place of an answer that cannot be passed on
 
 
 def finish(
@@ -158,7 +159,20 @@ def unreadable(id: RpcId, detail: str) -> Finished:  # noqa: A002 - JSON-RPC's o
 
 def failed(id: RpcId, public: str, detail: str, *, outcome: Outcome = Outcome.ERROR) -> Finished:  # noqa: A002 - JSON-RPC's own name
     """An answer in place of one that cannot be passed on; `detail` is for the operator."""
-    return Finished(denials.error(id, INTERNAL_ERROR, public), outcome, detail)
+    return Finished(denials.error(id, INTERNAL_ERROR, public), outcome, detail, fault=public)
+
+
+def traced(finished: Finished, *, id: RpcId, decision: str) -> Finished:  # noqa: A002 - JSON-RPC's own name
+    """`finished`, and where there was no answer to pass on: which decision it was, and what became of the call.
+
+    By the decision's id a person finds the call. Only what was not sent may be tried again: anything else may have had
+    an effect.
+    """
+    if not finished.fault:
+        return finished
+    again = finished.outcome is Outcome.NOT_SENT
+    data = {"decision_id": decision, "outcome": finished.outcome.value, "retryable": again}
+    return replace(finished, body=denials.error(id, INTERNAL_ERROR, finished.fault, data))
 
 
 def _finish_error(raw: bytes, id: RpcId) -> Finished:  # noqa: A002 - JSON-RPC's own name

@@ -1,15 +1,17 @@
 """Where data may go: what a run has read decides what it may carry out (pure).
 
-The taint of a call is that of every instance in its chain, for its purpose: what one reads reaches
+The taint of a call is that of everybody in its chain, for its purpose: what one reads reaches
 those for whom it acts, and what they have read is handed to it. It stays when the run is over,
-because a running copy does not forget; a copy with another key is another instance.
+because a running copy does not forget. Whoever starts a process anew gives it a new instance, and
+what it read may wait for it in a file: so the taint is also that of the client, which is the
+credential that the tokens are had with. An agent's other clients have read nothing.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from remit.attestation.model import Caller
+from remit.attestation.model import Caller, Link
 from remit.catalog.labels import Labels
 from remit.kernel.clock import DAY, HOUR, Instant
 from remit.policy.model import Call
@@ -35,8 +37,11 @@ def effects(labels: Labels, call: Call, *, now: Instant, approved: bool) -> list
 
 
 def keys(caller: Caller) -> list[str]:
-    """Under which names the taint of a caller and of those for whom it acts stands."""
-    instances = dict.fromkeys(
-        [*((link.agent, link.instance) for link in caller.links), (caller.agent, caller.instance)]
-    )
-    return [f"taint {agent} {caller.purpose} {instance}" for agent, instance in instances]
+    """Under which names the taint of a caller and of those for whom it acts stands: its instance, and its client."""
+    found: dict[str, None] = {}
+    everybody: tuple[Link | Caller, ...] = (*caller.links, caller)
+    for each in everybody:
+        found[f"taint {each.agent} {caller.purpose} {each.instance}"] = None
+        if each.credential:  # none stands behind an operator's question
+            found[f"taint {each.agent} {caller.purpose} client {each.credential}"] = None
+    return list(found)

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from remit.catalog.model import Server
 from remit.kernel.errors import ConfigInvalid
-from remit.policy import guards, organisation, schema
+from remit.policy import futile, guards, organisation, schema
 from remit.policy.organisation import Policy
 from remit.policy.ports import Engine
 
-_PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+): (?P<what>.*)\Z", re.DOTALL)
+_PLACE: Final = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?: (?P<what>.*)\Z", re.DOTALL)
 _GROUP: Final = re.compile(r"(server|tier):")
 _OURS: Final = f"{schema.NAMESPACE}::"
 
@@ -36,7 +36,7 @@ class Finding:
     severity: Severity
     rule: str
     file: str
-    line: int
+    line: int  # on which the policy begins; 0 if it is not known
     policy: str
     what: str
     because: str
@@ -79,13 +79,13 @@ class _Checked:
 
     def __init__(self, engine: Engine, known: Known) -> None:
         self._engine = engine
-        catalog = {**schema.for_catalog(known.servers), **known.declared}
+        self.catalog: Mapping[str, Any] = {**schema.for_catalog(known.servers), **known.declared}
         self._actions = {
             (f"{namespace}::Action" if namespace else "Action", name)
-            for namespace, own in catalog.items()
+            for namespace, own in self.catalog.items()
             for name in own["actions"]
         }
-        self._schema = engine.schema(catalog) if known.servers or known.declared else None
+        self._schema = engine.schema(self.catalog) if known.servers or known.declared else None
 
     def covers(self, policy: Policy) -> bool:
         """Whether everything that it speaks of is known."""
@@ -115,12 +115,13 @@ def _of(policy: Policy, known: Known, checked: _Checked) -> Iterator[Finding]:
             "unscoped", "it speaks of everything", "it is evaluated for every call of every agent",
             'name an agent, an action or a group, as in: action in Remit::Action::"tier:critical"',
         )  # fmt: skip
-    if not policy.forbids and not organisation.about_own_types(policy):
+    if not policy.forbids and organisation.about_calls(policy.cedar):
         yield said.warning(
             "permit_alone", "it is a permit", "no permit of the organisation allows a call that no boundary allows",
             "a boundary, or a forbid with an unless",
         )  # fmt: skip
     yield from _never(policy, known, said)
+    yield from _unheard(policy, checked, said)
     yield from _errs(policy, checked, said)
 
 
@@ -157,10 +158,21 @@ def _never(policy: Policy, known: Known, said: _Saying) -> Iterator[Finding]:
     because = "so it never applies, and forbids nothing"
     for what in _misses(policy, known):
         yield said.error("never_applies", what, because, "remit agent list, remit server show NAME")
-    for condition in policy.cedar.get("conditions", ()):
-        written = condition["body"] if isinstance(condition["body"], Mapping) else {}
-        if written.get("Value") is (condition["kind"] != "when"):
-            yield said.error("never_applies", "its condition never holds", because, "take the policy away")
+    if futile.never_holds(policy.cedar):
+        yield said.error("never_applies", "its condition never holds", because, "take the policy away")
+
+
+def _unheard(policy: Policy, checked: _Checked, said: _Saying) -> Iterator[Finding]:
+    """Arguments that no call has. `has` asks for them without an error, and a forbid behind it forbids nothing."""
+    asks = futile.unheard(policy.cedar, checked.catalog) if organisation.about_calls(policy.cedar) else None
+    if asks is None or (checked.covers(policy) and checked.faults(policy)):
+        return  # what is read without `has` is said already
+    try_ = "what the tools take: remit server show NAME"
+    if asks.exact:
+        yield said.error("no_such_argument", asks.what, "apply refuses it", try_)
+    else:
+        because = "what it asks for is never there, unless another tool has it"
+        yield said.warning("no_such_argument", asks.what, because, try_)
 
 
 def _misses(policy: Policy, known: Known) -> Iterator[str]:
@@ -240,7 +252,7 @@ def _same_ids(policies: Collection[Policy]) -> Iterator[Finding]:
 
 def _unreadable(file: str, error: ConfigInvalid) -> Finding:
     place = _PLACE.match(error.public)
-    line, what = (int(place["line"]), place["what"]) if place else (1, error.public)
+    line, what = (int(place["line"] or 0), place["what"]) if place else (0, error.public)
     rule = "same_id" if what.startswith("@id ") else "unreadable"
     because = "a denial names one policy" if rule == "same_id" else "apply refuses the whole file"
     try_ = "another @id" if rule == "same_id" else "remit policy format, once it reads"

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import ConfigInvalid
-from remit.policy import schema
+from remit.policy import futile, schema
 from remit.policy.declared.index import ANY, About, Index, Key, Uid, applies, depth, looked_at
 from remit.policy.ports import Engine
 
+HERE: Final = "in the policy that begins here: "  # the engine says what is wrong, and not in which line of a policy
 _NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
 PREFIX = "organisation "  # of ids in a slice: no policy of the organisation can pass for a boundary's permit
 _AT_ONCE: Final = 32  # policies that the engine reads in one call, which holds everything up for a millisecond
@@ -152,7 +153,7 @@ def _parsed(file: str, part: Sequence[tuple[int, str]], engine: Engine) -> list[
         return _in_order(engine.read("\n".join(statement for _, statement in part)), len(part))
     except ValueError as error:
         if len(part) == 1:
-            raise _invalid(file, part[0][0], str(error)) from error
+            raise _invalid(file, part[0][0], f"{HERE}{error}") from error
     return [cedar for each in part for cedar in _parsed(file, [each], engine)]
 
 
@@ -175,9 +176,9 @@ def _check_whole(file: str, text: str, found: int, engine: Engine) -> None:
     try:
         counted = engine.count(text)
     except ValueError as error:
-        raise _invalid(file, 1, str(error)) from error
+        raise _invalid(file, None, str(error)) from error
     if counted != found:
-        raise _invalid(file, 1, "the file cannot be split into its policies")
+        raise _invalid(file, None, "the file cannot be split into its policies")
 
 
 def _check_ids(policies: Iterable[Policy]) -> None:
@@ -187,14 +188,18 @@ def _check_ids(policies: Iterable[Policy]) -> None:
             raise _invalid(policy.file, policy.line, f"@id {policy.id!r} is taken by {first.file}:{first.line}")
 
 
-def _invalid(file: str, line: int, public: str) -> ConfigInvalid:
-    return ConfigInvalid(f"{file}:{line}: {public}", detail=f"policy file {file}")
+def _invalid(file: str, line: int | None, public: str) -> ConfigInvalid:
+    """`line` is that on which a policy begins; None: it is not known whose fault it is."""
+    place = file if line is None else f"{file}:{line}"
+    return ConfigInvalid(f"{place}: {public}", detail=f"policy file {file}")
 
 
 def check(
     organisation: Organisation, catalog: Mapping[str, Any], engine: Engine, *, known: Collection[str] = ()
 ) -> None:
     """Validate each policy strictly against the schema of the catalog; each by itself, so those `known` to fit fit.
+
+    What can never do anything is refused as well (`futile`).
 
     Raises:
         ConfigInvalid: One does not validate; names file and line.
@@ -206,11 +211,13 @@ def check(
         _check_looks(policy)
     parsed = engine.schema(catalog)
     if not engine.faults("\n".join(policy.text for policy in new), parsed):
+        for policy in new:
+            _check_does(policy, catalog)
         return
     for policy in new:  # to say which
         if faults := engine.faults(policy.text, parsed):
             said = "; ".join(fault.removeprefix("for policy `policy0`, ") for fault in faults)
-            raise _invalid(policy.file, policy.line, said)
+            raise _invalid(policy.file, policy.line, HERE + said)
     raise ConfigInvalid("the policies do not validate together", detail="each of them validates by itself")
 
 
@@ -220,16 +227,25 @@ def _check_looks(policy: Policy) -> None:
     Of a call Cedar knows the agent, its owner, its purpose and the server. Another entity has no attributes and is in
     nothing there: a forbid that asks about one is valid, and would never stop anything.
     """
-    if not policy.names or about_own_types(policy):
+    if not policy.names or not about_calls(policy.cedar):
         return
     kind, name = min(policy.names)
     said = f'{kind}::"{name}" is not looked at when an agent\'s call is decided'
     raise _invalid(policy.file, policy.line, said + ": say in the policy's scope that it is about types of your own")
 
 
-def about_own_types(policy: Policy) -> bool:
-    """Whether a policy can only be about the organisation's own types: its scope names one of them."""
-    return not all(_ours(policy.cedar.get(part)) for part in ("principal", "action", "resource"))
+def _check_does(policy: Policy, catalog: Mapping[str, Any]) -> None:
+    """See that a policy about agents' calls can do something: a forbid that never applies is worse than none."""
+    if futile.never_holds(policy.cedar):
+        raise _invalid(policy.file, policy.line, f"{HERE}its condition never holds, so it does nothing")
+    asks = futile.unheard(policy.cedar, catalog) if about_calls(policy.cedar) else None
+    if asks is not None and asks.exact:
+        raise _invalid(policy.file, policy.line, HERE + asks.what)
+
+
+def about_calls(cedar: Mapping[str, Any]) -> bool:
+    """Whether a policy may be about agents' calls: no part of its scope names types of the organisation's own."""
+    return all(_ours(cedar.get(part)) for part in ("principal", "action", "resource"))
 
 
 def _ours(constraint: object) -> bool:

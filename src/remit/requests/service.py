@@ -94,6 +94,8 @@ class RequestService:
     def ask(self, wanted: Wanted, *, by: Actor) -> AccessRequest:
         """Ask people to let a call pass once. The same question again, or the same key, is the same request.
 
+        While it waits, the callback that was named last is the one that is called.
+
         Raises:
             BindingInvalid, DenialExpired: It does not go with the denial that it shows.
             NotRequestable: No person could let the call pass, or nobody needs to.
@@ -105,7 +107,9 @@ class RequestService:
             self.binder.check(wanted.token, call, now=now)
         binding, on_behalf = self.binder.binding(call), self._behind(call)
         if (known := self.reader.read(lambda c: repeated(SqlRequests(c), wanted, binding, on_behalf))) is not None:
-            return known
+            if not wanted.elsewhere(known):
+                return known
+            return self.writer.change(partial(self._again, wanted=wanted, known=known, by=by))
         answer = self.decider.tried(call, self.decider.view(), now=now)
         dry.check_requestable(answer, person=wanted.token is None)
         request = request_of(wanted, answer, binding=binding, on_behalf=on_behalf, name=new_id("arq"), now=now)
@@ -114,7 +118,7 @@ class RequestService:
     def _asked(self, tx: Transaction, wanted: Wanted, request: AccessRequest, by: Actor) -> AccessRequest:
         rows = SqlRequests(tx.connection)
         if (known := repeated(rows, wanted, request.binding, request.on_behalf)) is not None:
-            return known
+            return self._again(tx, wanted, known, by)
         if rows.waiting(request.agent, request.asked) >= MOST_WAITING:
             told = f"{MOST_WAITING} requests of {request.agent} wait for people already, or were taken back today"
             raise Conflict(told, try_="wait until people have answered")
@@ -128,6 +132,14 @@ class RequestService:
             self.teller.asked(tx, request, people)
             self._notice(tx, request, "approval_asked")
         return request
+
+    def _again(self, tx: Transaction, wanted: Wanted, known: AccessRequest, by: Actor) -> AccessRequest:
+        """The same question once more; the asker may want to be called back elsewhere now."""
+        before = _known(SqlRequests(tx.connection).find(known.request))  # people may have answered meanwhile
+        if not wanted.elsewhere(before):
+            return before
+        after = replace(before, callback=wanted.callback, callback_state=wanted.callback_state)
+        return self._put(tx, before, after, "callback", by=by)
 
     # answering --------------------------------------------------------------------------------
 

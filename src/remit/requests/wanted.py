@@ -8,7 +8,7 @@ from hashlib import sha256
 from remit.kernel.clock import Instant
 from remit.policy.approved import ANYBODY
 from remit.policy.model import Answer, Call
-from remit.requests.model import NEVER, OPEN_FOR, AccessRequest, DuplicateRequest
+from remit.requests.model import NEVER, OPEN_FOR, AccessRequest, DuplicateRequest, RequestState
 from remit.requests.sql import SqlRequests
 
 
@@ -30,6 +30,13 @@ class Wanted:
     def idem(self) -> str:
         """The key as it is kept."""
         return sha256(self.key.encode("utf-8")).hexdigest() if self.key else ""
+
+    def elsewhere(self, known: AccessRequest) -> bool:
+        """Whether the asker names another place to be called back at than `known`, which still waits, has."""
+        here = (known.callback, known.callback_state)
+        return (
+            known.state is RequestState.PENDING and self.callback != "" and here != (self.callback, self.callback_state)
+        )
 
 
 def repeated(rows: SqlRequests, wanted: Wanted, binding: str, on_behalf: str) -> AccessRequest | None:

@@ -195,7 +195,7 @@ def _governed(
         *PostureDoors(report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
         *ApprovalDoors(
             requests=request_service(ground, lambda: governance.hands), policy=ground.policy, accountable=accountable,
-            clock=clock,
+            authority=authority, clock=clock,
         ).doors(),
         *BreakGlassDoors(breakglass=governance.breakglass, accountable=accountable, clock=clock).doors(),
         *Reviews(reviews=governance.reviews, authority=authority).doors(),

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from remit.kernel.canonical import encode, parse
-from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMediaType
+from remit.kernel.errors import Forbidden, Malformed, RemitError, TooLarge, UnsupportedMediaType
 from remit.logs import logger
 from remit.people.change import Actor
 from remit.server import problem
@@ -68,6 +68,7 @@ class Door:
     body: Literal["json", "bytes"] | None = None
     fields: Mapping[str, str] = field(default_factory=dict)  # of a JSON body: name -> JSON type; "?" = may be left out
     owners: Callable[[Ask], Collection[str]] | None = None  # who answers for what the call is about
+    otherwise: Callable[[Ask], str] | None = None  # what to try, for who may not; "" leaves it to the role's advice
     status: int = 200
 
 
@@ -115,7 +116,12 @@ class Porch:
         # (3) May this operator do this, to something of these owners?
         action = door.action if isinstance(door.action, str) else door.action(ask)
         owners = door.owners(ask) if door.owners else ()
-        self.authority.require(ask.operator, action, owners=owners)
+        try:
+            self.authority.require(ask.operator, action, owners=owners)
+        except Forbidden as error:
+            if door.otherwise is None or not (told := door.otherwise(ask)):
+                raise
+            raise Forbidden(error.public, detail=error.detail, try_=told) from error
         # (4) One call of a service; what it changes is durable, and in this node's view, when it returns.
         found = door.handle(ask)
         return found if isinstance(found, Response) else Response(encode(found), door.status, media_type=_JSON)

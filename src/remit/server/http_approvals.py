@@ -17,6 +17,7 @@ from remit.requests.service import RequestService
 from remit.requests.wanted import Wanted
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door, actor
+from remit.server.operators import Authority
 
 _MOST = 1000
 _MOST_TEXT = 1000
@@ -29,6 +30,7 @@ class ApprovalDoors:
     requests: RequestService
     policy: PolicyService
     accountable: Accountable
+    authority: Authority
     clock: Clock
 
     def doors(self) -> list[Door]:
@@ -41,7 +43,7 @@ class ApprovalDoors:
             ),
             Door(
                 method="GET", path=one, action="read", handle=self.show,
-                summary="One access request; its arguments are shown to who decides it",
+                summary="One access request; its arguments are shown to who decides it, why to who reads decisions",
             ),
             Door(
                 method="POST", path="/v1/approvals", summary="Ask for an agent that one call may pass once",
@@ -53,11 +55,11 @@ class ApprovalDoors:
             Door(
                 method="POST", path=f"{one}/approve", summary="Say yes: the very call passes once, for 15 minutes",
                 action="decideApproval", handle=self.approve, body="json",
-                fields={"for": "string?", "note": "string?"}, owners=self._deciders,
+                fields={"for": "string?", "note": "string?"}, owners=self._deciders, otherwise=self._who,
             ),
             Door(
                 method="POST", path=f"{one}/deny", summary="Say no", action="decideApproval", handle=self.deny,
-                body="json", fields={"note": "string?"}, owners=self._deciders,
+                body="json", fields={"note": "string?"}, owners=self._deciders, otherwise=self._who,
             ),
             Door(
                 method="POST", path=f"{one}/cancel", summary="Take a request, or an approval nobody used, back",
@@ -72,7 +74,7 @@ class ApprovalDoors:
             raise Malformed(f"state is one of {', '.join(RequestState)}")
         most = ask.number("limit", default=100, most=_MOST)
         found = self.requests.listing(state=state, agent=ask.query.get("agent"), most=most)
-        return {"requests": [self._shape(each) for each in found]}
+        return {"requests": [self._shape(each, ask) for each in found]}
 
     def show(self, ask: Ask) -> dict[str, Any]:
         """One, with the arguments for who decides about them."""
@@ -101,18 +103,27 @@ class ApprovalDoors:
             ask.path["request"], by=actor(ask), lasts=LASTS if lasts is None else parse_duration(lasts),
             note=_text(ask.body.get("note")),
         )  # fmt: skip
-        return self._shape(found)
+        return self._shape(found, ask)
 
     def deny(self, ask: Ask) -> dict[str, Any]:
         """No."""
-        return self._shape(self.requests.deny(ask.path["request"], by=actor(ask), note=_text(ask.body.get("note"))))
+        found = self.requests.deny(ask.path["request"], by=actor(ask), note=_text(ask.body.get("note")))
+        return self._shape(found, ask)
 
     def cancel(self, ask: Ask) -> dict[str, Any]:
         """Not any more."""
-        return self._shape(self.requests.cancel(ask.path["request"], by=actor(ask)))
+        return self._shape(self.requests.cancel(ask.path["request"], by=actor(ask)), ask)
 
     def _deciders(self, ask: Ask) -> Collection[str]:
         return self.requests.may(self.requests.find(ask.path["request"]))
+
+    def _who(self, ask: Ask) -> str:
+        """Who may, for somebody who may not; "" if it is their role that is missing."""
+        found = self.requests.find(ask.path["request"])
+        may = others(found, self.requests.may(found))
+        if not may or ask.operator.person in may:
+            return ""
+        return f"{' or '.join(may)} may, with a token of the role owner or reviewer"
 
     def _concerned(self, ask: Ask) -> Collection[str]:
         found = self.requests.find(ask.path["request"])
@@ -124,13 +135,22 @@ class ApprovalDoors:
         shown = self.requests.arguments(found) if person in may or person == found.asker else None
         # As text: no reader of JSON may round what a person decides about.
         text = None if shown is None else encode(shown).decode("utf-8")
-        return {**self._shape(found), "may_decide": list(others(found, may)), "arguments": text}
+        return {**self._shape(found, ask), "may_decide": list(others(found, may)), "arguments": text}
 
-    def _shape(self, it: AccessRequest) -> dict[str, Any]:
+    def _why(self, it: AccessRequest, ask: Ask) -> str | None:
+        """What the asker wrote, which may say what an agent works on: for who reads its decisions, or is concerned."""
+        person, agents = ask.operator.person, (it.agent, it.principal)
+        if not it.why or person == it.asker:
+            return it.why or None
+        owners = {name for agent in agents for name in self.accountable.for_agent(agent)}
+        seen = self.authority.allows(ask.operator, "readDecisions", owners=owners) or person in self.requests.may(it)
+        return it.why if seen else None
+
+    def _shape(self, it: AccessRequest, ask: Ask) -> dict[str, Any]:
         used = self.requests.used_by(it.request) if it.approval else ""
         return {
             "request": it.request, "state": it.state.value, "agent": it.agent, "acts_for": it.principal,
-            "purpose": it.purpose, "action": it.action, "code": it.code, "asker": it.asker, "why": it.why or None,
+            "purpose": it.purpose, "action": it.action, "code": it.code, "asker": it.asker, "why": self._why(it, ask),
             "asked": rfc3339(it.asked), "open_until": rfc3339(it.open_until), "yes": list(it.yes),
             "quorum": it.approvers.quorum, "by": list(it.approvers.by),
             "decided": None if it.decided is None else rfc3339(it.decided), "decided_by": it.decided_by or None,

@@ -55,6 +55,6 @@ def check(declared: Declared, policies: Organisation, servers: Sequence[Server],
     Raises:
         ConfigInvalid: A policy does not fit; names file and line.
     """
-    own = tuple(each for each in policies.policies if organisation.about_own_types(each))
+    own = tuple(each for each in policies.policies if not organisation.about_calls(each.cedar))
     catalog: Mapping[str, Any] = {**for_catalog(servers), **declared.schema}
     organisation.check(replace(policies, policies=own), catalog, engine)

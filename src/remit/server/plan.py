@@ -27,13 +27,14 @@ from remit.people.document import Problem, SpecInvalid
 from remit.people.model import Owner
 from remit.people.succession import answers_for
 from remit.policy.declared.model import Declaration
+from remit.policy.organisation import Organisation
 from remit.policy.rules import Rules
 from remit.server import plan_notes
 from remit.server.documents import KINDS, TEXTS, Document, Findings
 from remit.server.first_words import OBSERVE, POLICIES
 from remit.server.lowered import incident, lowered
 from remit.server.plan_observed import WAITS, Observed, lets_go, note, observed
-from remit.server.plan_policies import Saying, Widening, with_documents
+from remit.server.plan_policies import Saying, Widening, surprises, with_documents
 from remit.server.voice import Voice
 from remit.server.world import World
 
@@ -62,8 +63,8 @@ class PolicyChecker(Protocol):
         files: Mapping[str, str],
         servers: Collection[Server] | None = None,
         declarations: Mapping[str, Declaration] | None = None,
-    ) -> object:
-        """Raise ConfigInvalid, with file and line, unless all validate against `servers` and each other."""
+    ) -> Organisation:
+        """The policies; ConfigInvalid, with file and line, unless all validate against `servers` and each other."""
         ...
 
     def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> Sequence[str]:
@@ -346,6 +347,8 @@ class Planner:
         after = with_documents(kept, documents)
         if not self._valid(after):
             return [], None
+        read = self.checker.check_policies(after.policies, self.world.servers(), after.declarations)
+        notes = surprises(read.policies, self.world.servers())
         reasons = self.checker.widens(stored, after, self.world.servers()) if stored != after else ()
         widening = self._saying.widening(stored.texts, after.texts, reasons) if reasons else None
         if widening is not None and widening.waits:
@@ -353,14 +356,11 @@ class Planner:
             self._valid(stored, " (it stays in force until a second person agrees: apply the policies alone first)")
         rows = [
             Change(
-                kind=document.kind,
-                name=document.name,
-                change=_changed(kept.texts.get((document.kind, document.name)), document.value),
-                state="enforced",
-                value=document.value,
+                kind=document.kind, name=document.name, value=document.value, note=notes.get(document.name, ""),
+                change=_changed(kept.texts.get((document.kind, document.name)), document.value), state="enforced",
             )
             for document in documents
-        ]
+        ]  # fmt: skip
         return [self._with(widening, row) for row in rows], widening
 
     def _valid(self, rules: Rules, why: str = "") -> bool:
@@ -384,7 +384,7 @@ class Planner:
             return row
         if not widening.waits:
             return replace(row, widening=widening)
-        note = self._saying.note(widening)
+        note = "; ".join(filter(None, (self._saying.note(widening), row.note)))
         return replace(row, state="waiting_for_second_person", waits=True, note=note, widening=widening)
 
 

@@ -6,10 +6,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from remit.catalog.model import Server
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
 from remit.policy.declared.model import Declaration, Part
+from remit.policy.futile import unheard
+from remit.policy.organisation import Policy, about_calls
 from remit.policy.rules import Rules, Texts
+from remit.policy.schema import for_catalog
 from remit.server.documents import Document
 from remit.server.two_people import Word, seconded
 
@@ -72,6 +76,17 @@ class Saying:
             f"{WAITS}: another than {self.person} must apply the same policies within an hour;"
             f" nothing of the policies changed yet: {why}"
         )
+
+
+def surprises(policies: Iterable[Policy], servers: Iterable[Server]) -> dict[str, str]:
+    """By file, what is in force all the same and may not be what was meant."""
+    catalog, found = for_catalog(servers), dict[str, str]()
+    for each in policies:
+        asks = unheard(each.cedar, catalog) if about_calls(each.cedar) else None
+        if asks is not None:
+            said = f"{each.id} (line {each.line}): {asks.what}"
+            found[each.file] = f"{found[each.file]}; {said}" if each.file in found else said
+    return found
 
 
 def _digest(texts: Texts) -> str:

@@ -75,6 +75,7 @@ from remit.vault.echo import Scanner, forms
 SECRET = "upstream-key-0123456789"
 FAR = Instant(4_102_444_800_000_000)
 KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037 appendix A
+OTHER = {"kty": "OKP", "crv": "Ed25519", "x": "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"}  # of a second client
 ENGINE = CedarEngine()
 
 
@@ -181,7 +182,10 @@ class Keys:
 
 
 class PlainTokens:
-    """Implements remit.enforcement.ports.Tokens: `Bearer agent/purpose/instance`, with any text as DPoP proof."""
+    """Implements remit.enforcement.ports.Tokens: `Bearer agent/purpose/instance`, with any text as DPoP proof.
+
+    An instance `NAME@other` is one of the client with the agent's second key.
+    """
 
     def __init__(self) -> None:
         self.urls: list[tuple[str, str]] = []
@@ -206,10 +210,11 @@ class PlainTokens:
         parts = authorization.removeprefix("Bearer ").split("/")
         if len(parts) != 3:
             raise TokenInvalid("invalid_token", "the token is not valid", "Bearer")
+        instance, _, client = parts[2].partition("@")
         caller = Caller(
             agent=AgentName(parts[0]),
-            instance=InstanceId(parts[2]),
-            credential=thumbprint(KEY),
+            instance=InstanceId(instance),
+            credential=thumbprint(OTHER if client else KEY),
             purpose=PurposeName(parts[1]),
             run=RunId(self.run),
             token="tok_1",
@@ -384,7 +389,7 @@ class World:
             sender_constraint=SenderConstraint.NONE,
             not_after=FAR,
             max_run=Micros(HOUR),
-            keys=(KEY,),
+            keys=(KEY, OTHER),
             state=state,
         )
         self.source.all_boundaries = [b for b in self.source.all_boundaries if b.agent != name]

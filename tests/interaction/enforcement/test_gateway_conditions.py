@@ -186,9 +186,11 @@ def test_who_has_read_what_is_untrusted_carries_nothing_out(play: Play) -> None:
         assert await ask(world, "approve") == "ok"
         world.tokens.run = "run_2"  # a new session resets nothing
         assert await ask(world, "send_mail") == "flow_blocked"
-        assert await ask(world, "send_mail", instance="i2") == "ok"  # another running copy has read nothing
+        # A process that is started again has a key of its own, and the client that it was before.
+        assert await ask(world, "send_mail", instance="i2") == "flow_blocked"
+        assert await ask(world, "send_mail", instance="i3@other") == "ok"  # another client has read nothing
         told = [entry for entry in world.entries("decision") if entry.get("code") == "flow_blocked"]
-        assert [entry["forwarded"] for entry in told] == [False, False]
+        assert [entry["forwarded"] for entry in told] == [False, False, False]
 
     play(scenario)
 
@@ -235,7 +237,7 @@ def test_what_is_read_on_an_observed_server_counts_where_it_is_carried_out(play:
         assert await ask(world, "read_mail", on="inbox", **said) == "ok"
         assert world.entries("decision")[-1]["decision"] == "would_deny"
         assert await ask(world, "send_mail") == "flow_blocked"
-        assert await ask(world, "send_mail", instance="i3") == "ok"
+        assert await ask(world, "send_mail", instance="i3@other") == "ok"
 
     play(scenario)
 

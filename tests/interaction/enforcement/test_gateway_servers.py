@@ -100,6 +100,9 @@ def test_what_a_server_should_not_answer(play: Play, app: Odd, outcome: str) -> 
         answer = await call(world)
         assert answer.json()["error"]["code"] == -32603
         assert ("may have had an effect" in answer.text) == (outcome == "outcome_unknown")
+        decided = world.entries("decision")[-1]["id"]
+        told = {"decision_id": decided, "outcome": outcome, "retryable": False}
+        assert answer.json()["error"]["data"] == told
         assert "inner" not in answer.text + str(answer.headers)
         assert await world.outcomes() == [outcome]
 
@@ -208,6 +211,8 @@ def test_a_server_that_is_not_there(play: Play) -> None:
         for _ in range(3):
             answer = await world.modern("odd", "tools/call", {"name": "tool", "arguments": {"n": 4}})
             assert answer.json()["error"]["message"] == "The server could not be reached; the call was not sent"
+            told = answer.json()["error"]["data"]
+            assert (told["outcome"], told["retryable"]) == ("not_sent", True)
             await world.pipeline.drain()
         # Nothing was spent: what was reserved came back each time.
         assert await world.outcomes() == ["not_sent"] * 3

@@ -50,10 +50,10 @@ def test_the_digest_of_a_server_with_a_url_is_what_it_was() -> None:
         ({"env": {"REMIT_TOKEN": "x"}}, "env"),
         ({"env": {"A B": "x"}}, "env"),
         ({"env": {"A": 1}}, "env"),
-        ({"credential": {"secret": "k", "inject": {"header": "X-Key"}}}, "credential"),
-        ({"credential": {"secret": "k"}}, "credential"),
+        ({"credential": {"secret": "k", "inject": {"header": "X-Key"}}}, "credential.inject"),
+        ({"credential": {"secret": "k"}}, "credential.inject"),
         ({"credential": {"secret": "k", "inject": {"env": "PATH=x"}}}, "credential.inject.env"),
-        ({"credential": {"secret": "k", "inject": {"env": "K", "header": "X"}}}, "credential.inject.env"),
+        ({"credential": {"secret": "k", "inject": {"env": "K", "header": "X"}}}, "credential.inject.header"),
     ],
 )
 def test_what_is_no_command_is_named(change: dict[str, Any], field: str) -> None:

@@ -27,7 +27,7 @@ from remit.policy.mandate import Issue, mandate
 from remit.policy.mandates import published
 from remit.policy.model import Call, Code, Denial
 from remit.policy.record import decision_fields
-from remit.policy.sequence import Noted, noted
+from remit.policy.sequence import Noted, marks, noted
 from remit.policy.view import View, grant_of, no_key, server_record
 from remit.storage.effects import settle
 from remit.storage.model import Entry, Mark, Marked, Reserve, Unmarked, Work
@@ -113,6 +113,35 @@ def test_equal_values_have_one_key_and_others_another(build: Build) -> None:
     assert len(set(keys)) == 4
 
 
+VALUES = st.one_of(
+    st.booleans(), st.integers(-20, 20), st.decimals(-20, 20, places=2), st.integers(-20, 20).map(str),
+    st.booleans().map(str),
+)  # fmt: skip
+
+
+@given(VALUES, VALUES)
+def test_a_value_is_the_same_as_another_only_of_its_kind(build: Build, one: Any, other: Any) -> None:
+    """An agent must not pass the text "5" for the number 5 that was approved: a server may read them apart."""
+
+    def mark(value: Any) -> str:
+        call = dataclasses.replace(build.call({}), arguments={"amount": value})
+        (left,) = marks(Noted(results=(("amount",),)), call, keyed, now=build.NOON)[1]
+        return str(left.key)
+
+    kinds = [bool if isinstance(each, bool) else str if isinstance(each, str) else Decimal for each in (one, other)]
+    assert (mark(one) == mark(other)) is (kinds[0] is kinds[1] and one == other)
+
+
+@pytest.mark.parametrize(("one", "other"), [(5, "5"), (Decimal("5.00"), "5"), (True, 1), (True, "True")])
+def test_the_values_that_a_mutant_mixed_up(build: Build, one: object, other: object) -> None:
+    left = [
+        marks(Noted(results=(("amount",),)), dataclasses.replace(build.call({}), arguments={"amount": each}), keyed,
+              now=build.NOON)[1]
+        for each in (one, other)
+    ]  # fmt: skip
+    assert left[0] != left[1]
+
+
 def test_what_another_rule_asks_for_leaves_a_mark(build: Build) -> None:
     view = world(build, requires_before=(Step(action=LIST),), forbidden_after=(LIST,))
     proposal = build.ask(build.call({}, tool="list_invoices"), view)
@@ -147,12 +176,37 @@ def test_the_taint_is_of_everybody_in_the_chain(build: Build) -> None:
     alone, chained = pay(build), pay(build)
     chained = dataclasses.replace(chained, caller=dataclasses.replace(chained.caller, links=(link,)))
     marks = keys_of(flow.effects(IN, chained, now=Instant(0), approved=False))
-    assert marks == {"taint chief pay-invoices chief-1", "taint invoice-bot pay-invoices thumbprint-1"}
+    credential = alone.caller.credential
+    own = {"taint invoice-bot pay-invoices thumbprint-1", f"taint invoice-bot pay-invoices client {credential}"}
+    assert marks == own | {"taint chief pay-invoices chief-1", "taint chief pay-invoices client c"}
     for key in marks:
         assert flow.blocked(OUT, dataclasses.replace(chained, otherwise=frozenset({key})), approved=False)
-    assert keys_of(flow.effects(OUT, alone, now=Instant(0), approved=False)) == {
-        "taint invoice-bot pay-invoices thumbprint-1"
-    }
+    assert keys_of(flow.effects(OUT, alone, now=Instant(0), approved=False)) == own
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+
+
+@given(st.tuples(NAMES, NAMES), st.tuples(NAMES, NAMES))
+def test_taint_meets_who_is_the_same_copy_or_the_same_client(
+    build: Build, read: tuple[str, str], sends: tuple[str, str]
+) -> None:
+    """A new process has a key of its own, and what the one before it read may wait in a file: the client is tainted."""
+
+    def of(instance: str, credential: str) -> Call:
+        return pay(build, instance=InstanceId(f"instance-{instance}"), credential=f"key-{credential}")
+
+    marked = frozenset(keys_of(flow.effects(IN, of(*read), now=Instant(0), approved=False)))
+    asks = dataclasses.replace(of(*sends), otherwise=marked)
+    meets = read[0] == sends[0] or read[1] == sends[1]
+    assert flow.blocked(OUT, asks, approved=False) is meets
+    assert bool(keys_of(flow.effects(OUT, asks, now=Instant(0), approved=False)) & marked) is meets  # at the writer
+
+
+def test_a_question_without_a_credential_is_tainted_by_nobody_elses(build: Build) -> None:
+    """An operator who asks what a copy may do has none: two such copies are not one client."""
+    one, other = (pay(build, instance=InstanceId(name), credential="").caller for name in ("one", "other"))
+    assert not {*flow.keys(one)} & {*flow.keys(other)}
 
 
 def test_a_persons_yes_lets_data_be_carried_out_and_nothing_else(build: Build) -> None:

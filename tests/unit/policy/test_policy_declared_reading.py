@@ -91,8 +91,8 @@ BAD_SCHEMAS = [
         "namespace A {\n  entity X;\n  action go appliesTo { principal: X, resource: Remit // c\n  ::Server };\n}",
         "3: .*own",
     ),
-    ("namespace A { entity X = { a: Nothing }; }", "1: .*Nothing"),
-    ("entity X = {", "1: "),
+    ("namespace A { entity X = { a: Nothing }; }", " .*Nothing"),
+    ("entity X = {", " "),
 ]
 
 
@@ -188,7 +188,7 @@ def test_a_map_names_actions_too_and_settles_which_of_two_is_meant() -> None:
 
 def test_two_maps_are_one_too_many() -> None:
     both = files() | {name: Declaration(Part.AUTHZEN, "") for name in ("a.toml", "b.toml")}
-    with pytest.raises(ConfigInvalid, match=r"b.toml:1: a.toml says what names mean"):
+    with pytest.raises(ConfigInvalid, match=r"b.toml: a.toml says what names mean"):
         reading.read(both, ENGINE)
 
 

@@ -232,8 +232,9 @@ def test_questions_about_own_types_are_judged_as_an_enforcement_point_would_be_a
 
 def test_a_policy_that_does_not_fit_what_is_declared_is_refused_with_its_line() -> None:
     found = suite({"tests": [own(expect="allow")]}, file="t.test.yaml", lines={})
+    bad = READ.replace("context has at_home && context.at_home", "context.at_work")
     with pytest.raises(ConfigInvalid, match=r"policies/docs\.cedar:2: "):
-        run(own_documents(READ.replace("at_home", "at_work")), [found], CedarEngine(), now=NOW)
+        run(own_documents(bad), [found], CedarEngine(), now=NOW)
 
 
 def test_what_such_a_test_lacks_is_named() -> None:

@@ -114,11 +114,11 @@ def _schema(texts: Mapping[str, str], engine: Engine) -> Mapping[str, Any]:
         found = schema_text.read(printed)
         same = engine.spelling(found) == printed
     except ValueError as error:
-        raise ConfigInvalid(f"{named}:1: {error}") from error
+        raise ConfigInvalid(f"{named}: {error}") from error
     if not same:
-        raise ConfigInvalid(f"{named}:1: the schema uses something that is not known here")
+        raise ConfigInvalid(f"{named}: the schema uses something that is not known here")
     if any(name.split("::")[0] == NAMESPACE for name in found):
-        raise ConfigInvalid(f"{named}:1: the namespace {NAMESPACE} is Remit's own")
+        raise ConfigInvalid(f"{named}: the namespace {NAMESPACE} is Remit's own")
     return found
 
 
@@ -185,7 +185,7 @@ def _names(files: Files, types: Mapping[str, EntityType], actions: Mapping[Uid, 
     if not found:
         return type_map.Names()
     if len(found) > 1:
-        raise ConfigInvalid(f"{found[1][0]}:1: {found[0][0]} says what names mean; one file does")
+        raise ConfigInvalid(f"{found[1][0]}: {found[0][0]} says what names mean; one file does")
     return type_map.read(*found[0], types=types, actions=actions)
 
 
