@@ -6,13 +6,13 @@ it may be one that was looked at and is no result: whoever asks hears nothing of
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from typing import Final
 
 from remit.enforcement.authzen_search import Search
 from remit.kernel.errors import IntegrityFailed, Malformed
+from remit.keys import base64url
 from remit.keys.seal import seal, unseal
 
 LABEL: Final = "authzen/search"  # what the key is derived for
@@ -31,7 +31,7 @@ class Tokens:
     def token(self, asked: Search, after: str, *, pep: str) -> str:
         """What goes on after a name."""
         sealed = seal(self._key, after.encode("utf-8"), aad=(LABEL, pep, _digest(asked)))
-        return base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
+        return base64url.encode(sealed)
 
     def after(self, asked: Search, *, pep: str) -> str | None:
         """The name that a search goes on after; None at its beginning.
@@ -42,8 +42,7 @@ class Tokens:
         if asked.token is None:
             return None
         try:
-            padded = asked.token + "=" * (-len(asked.token) % 4)
-            sealed = base64.b64decode(padded, altchars=b"-_", validate=True)
+            sealed = base64url.decode(asked.token)
             return unseal(self._key, sealed, aad=(LABEL, pep, _digest(asked))).decode("utf-8")
         except (ValueError, IntegrityFailed) as error:
             raise Malformed("page.token is not one of this search", try_="search again without a token") from error

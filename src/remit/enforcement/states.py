@@ -8,8 +8,6 @@ agent's and that very call. Nothing is kept here: it holds on every node, and af
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any, Final
 from remit.kernel import canonical
 from remit.kernel.clock import SECOND, Clock
 from remit.kernel.errors import IntegrityFailed, Malformed
+from remit.keys import base64url
 from remit.keys.seal import seal, unseal
 from remit.policy.model import Call
 
@@ -59,7 +58,7 @@ class States:
         ends = self._clock.now() + _SECONDS * SECOND
         said = {"agent": call.caller.agent, "call": _bound(call), "state": state, "asked": dict(asked), "ends": ends}
         sealed = seal(self._key, canonical.encode(said), aad=_PLACE)
-        return _PREFIX + base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
+        return _PREFIX + base64url.encode(sealed)
 
     def open(self, text: object, call: Call) -> Opened:
         """What `seal` made for this very call.
@@ -81,9 +80,8 @@ class States:
             raise StateInvalid("none of Remit's")
         coded = text.removeprefix(_PREFIX)
         try:
-            raw = base64.b64decode(coded + "=" * (-len(coded) % 4), altchars=b"-_", validate=True)
-            said: dict[str, Any] = canonical.parse(unseal(self._key, raw, aad=_PLACE))
-        except (binascii.Error, ValueError, IntegrityFailed) as error:
+            said: dict[str, Any] = canonical.parse(unseal(self._key, base64url.decode(coded), aad=_PLACE))
+        except (ValueError, IntegrityFailed) as error:
             raise StateInvalid("changed") from error
         return said
 
