@@ -184,9 +184,10 @@ def _still_stopped(gone: Tested, was: Policy, now: Policy | None, second: Side) 
     """Whether all that a policy stopped is stopped by another one now. A permit stops what it errs on."""
     if not was.forbids:
         return errs(gone, second.tested(now) if now is not None and not now.forbids else None)
-    if now is not None and now.forbids and stops(gone, second.tested(now)):
+    own = second.tested(now) if now is not None and now.forbids else None
+    if own is not None and stops(gone, own):
         return True
-    if any(stops(gone, other) for other in second.about(gone.tests, forbids=True)):
+    if any(other is not own and stops(gone, other) for other in second.about(gone.tests, forbids=True)):
         return True
     # Each way in which it applied may be forbidden by another policy now.
     options = ways(gone.tests)

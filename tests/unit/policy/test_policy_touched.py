@@ -15,9 +15,10 @@ from remit.policy.cedar import CedarEngine
 from remit.policy.touched import Touched
 
 if TYPE_CHECKING:
+    from tests.unit.policy.conftest import Build
+
     from remit.policy.model import Call
     from remit.policy.view import View
-    from tests.unit.policy.conftest import Build
 
 LAW = settings(
     max_examples=examples(200),
