@@ -353,7 +353,7 @@ def forbids(scope: str) -> list[dict[str, Any]]:
     ("scope", "decided_again"),
     [
         ('principal == Remit::Agent::"another", action, resource', False),
-        ('principal, action == Remit::Action::"elsewhere/other", resource', False),
+        ('principal, action == Remit::Action::"payments:prompts/get", resource', False),
         ('principal in Remit::Owner::"lee", action, resource', False),
         ('principal in Remit::Owner::"dana", action, resource', True),
         ('principal, action in Remit::Action::"tier:low", resource', True),
