@@ -1,9 +1,12 @@
 """A thousand policies come into force while decisions go on: how long until they hold, and the longest pause.
 
-Each round hands over a set of 1,000 policies that was never seen before, which is read, validated,
-stored, recorded and swapped in, while callers decide one call after the other over the durable
-writer. A pause is the longest time between two decisions that were committed, beside the same without
-any change.
+Each round hands over a set of 1,000 policies that was never seen before, each of them in the place of another
+one, which is read, validated, compared with what is in force, stored, recorded and swapped in, while callers decide
+one call after the other over the durable writer. None of the 1,000 is proved to widen nothing, which takes longest,
+and so two people say so. What is told is the time from the files to the first decision under them, of it the time
+from the request that enforces, and the processor time of all of it in units of what the engine takes to parse the same
+policies once. A pause is the longest time between two decisions that were committed, beside the same without any
+change. The interpreter is set up as a server sets it up.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from cedarpy import PolicySet
 from sqlalchemy import Connection
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,8 +42,10 @@ from remit.policy.facts import Facts
 from remit.policy.files import PolicyFiles
 from remit.policy.service import PolicyService
 from remit.policy.sql import load_all
+from remit.server import garbage
 from remit.server.policy_life import PolicyLife
 from remit.server.policy_watch import PolicyWatch
+from remit.server.run import TURN
 
 FLOOR_SECONDS, AIM_SECONDS = 0.5, 0.25
 CALLERS = 4
@@ -62,6 +68,36 @@ def policies(count: int, files: int, *, version: int, changed: int) -> dict[str,
     return {file: "".join(texts) for file, texts in found.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one round came to.
+
+    Args:
+        took: Seconds from the files to the first decision under them.
+        enforcing: Seconds of it since the request that enforces.
+        spent: Seconds of processor that the thread which changes them took.
+        pause: Milliseconds between two decisions, at most.
+    """
+
+    took: float
+    enforcing: float
+    spent: float
+    pause: float
+
+
+def _spent(change: Callable[[], None]) -> float:
+    start = time.thread_time()
+    change()
+    return time.thread_time() - start
+
+
+def _parsing(files: Mapping[str, str]) -> float:
+    """Seconds of processor that the engine takes to parse a set once."""
+    text, start = "".join(files.values()), time.thread_time()
+    PolicySet.from_str(text)
+    return time.thread_time() - start
+
+
 class Stored(Estate):
     """The estate, with the policies that are in the database."""
 
@@ -75,6 +111,7 @@ class World:
     def __init__(self, bench: Bench) -> None:
         database, engine, estate = bench.database, CompiledEngine(CedarEngine()), Stored()
         self.bench = bench
+        self.asked = 0.0  # when a set that was handed over was last asked to be enforced
         self.facts = Facts(source=estate, engine=engine, contact=bench._contact, reader=estate)  # noqa: SLF001 - a bench's own
         database.reader.read(lambda connection: self.facts.load(connection, epoch=database.epoch))
         database.feed.subscribe(self.facts.apply)
@@ -96,31 +133,34 @@ class World:
     def bring(self, files: Mapping[str, str]) -> None:
         """Hand a set over and bring it into force."""
         version = self.life.observe(files, by=ANN)["version"]
+        self.asked = time.perf_counter()
         # Other conditions may forbid less: whoever brings them says so, and so does another.
         if self.life.enforce(version, by=ANN, counts=True)["waits"]:
             assert not self.life.enforce(version, by=BOB, counts=True)["waits"]
 
-    async def meanwhile(self, change: Callable[[], None]) -> tuple[float, float]:
-        """Decide while something changes: seconds that it took, and the longest pause in milliseconds."""
-        stop, done = asyncio.Event(), []
+    async def meanwhile(self, change: Callable[[], None]) -> Found:
+        """Decide while something changes, and see what came of it."""
+        stop, done, first = asyncio.Event(), [], dict[str, float]()
 
         async def caller() -> None:
             while not stop.is_set():
+                under = self.facts.view().organisation.digest
                 admitted = await self.pipeline.admit(self.bench.call())
                 assert admitted.answer.allowed, admitted.answer
                 done.append(time.perf_counter())
+                first.setdefault(under, done[-1])
 
         callers = [asyncio.create_task(caller()) for _ in range(CALLERS)]
         await asyncio.sleep(SETTLE)
         start = time.perf_counter()
-        await asyncio.to_thread(change)
-        took = time.perf_counter() - start
+        spent = await asyncio.to_thread(_spent, change)
         await asyncio.sleep(SETTLE)
         stop.set()
         await asyncio.gather(*callers)
         await self.pipeline.drain()
         pause = max(later - earlier for earlier, later in itertools.pairwise(sorted(done)))
-        return took, 1000 * pause
+        live = first[self.facts.view().organisation.digest]
+        return Found(took=live - start, enforcing=live - self.asked, spent=spent, pause=1000 * pause)
 
 
 def measure(bench: Bench, *, rounds: int, count: int, files: int) -> list[dict[str, Any]]:
@@ -137,31 +177,40 @@ def measure(bench: Bench, *, rounds: int, count: int, files: int) -> list[dict[s
                 if kind is one:  # all but one of these were read before
                     world.bring(policies(count, files, version=2 * number, changed=1))
                 gc.collect()
+                parsing = _parsing(fresh)
                 found = runner.run(world.meanwhile(partial(world.bring, fresh)))
-                kind.add(found, warm=number > 0)
-            still.add(runner.run(world.meanwhile(lambda: time.sleep(0.5))), warm=number > 0)
-    new, more = f"{count} new policies in {files} files", f"{count} policies, one of them new"
+                kind.add(found, parsing, warm=number > 0)
+            still.add(runner.run(world.meanwhile(lambda: time.sleep(0.5))), 1.0, warm=number > 0)
+    new, more = f"{count} other policies in {files} files", f"{count} policies, one of them new"
+    pause = "  longest pause between decisions meanwhile"
     return [
         row(f"{new}: in force after", every.took, "s", floor=FLOOR_SECONDS, aim=AIM_SECONDS, less_is_better=True),
-        row("  longest pause between decisions meanwhile", every.pauses, "ms", less_is_better=True),
+        row("  of it, from the request that enforces", every.enforcing, "s", less_is_better=True),
+        row("  processor time, beside parsing them once", every.spent, "x", less_is_better=True),
+        row(pause, every.pauses, "ms", less_is_better=True),
         row(f"{more}: in force after", one.took, "s", less_is_better=True),
-        row("  longest pause between decisions meanwhile", one.pauses, "ms", less_is_better=True),
+        row("  of it, from the request that enforces", one.enforcing, "s", less_is_better=True),
+        row(pause, one.pauses, "ms", less_is_better=True),
         row("nothing changes: longest pause", still.pauses, "ms", less_is_better=True),
     ]
 
 
 @dataclass(slots=True)
 class Kind:
-    """Rounds of one kind: seconds that the change took, and the longest pause in milliseconds."""
+    """Rounds of one kind."""
 
     took: list[float] = field(default_factory=list)
+    enforcing: list[float] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
 
-    def add(self, found: tuple[float, float], *, warm: bool) -> None:
-        """Note one round, unless it warms up."""
+    def add(self, found: Found, parsing: float, *, warm: bool) -> None:
+        """Note one round, unless it warms up, and how long parsing takes at that moment."""
         if warm:
-            self.took.append(found[0])
-            self.pauses.append(found[1])
+            self.took.append(found.took)
+            self.enforcing.append(found.enforcing)
+            self.spent.append(found.spent / parsing)
+            self.pauses.append(found.pause)
 
 
 def main() -> int:
@@ -170,6 +219,8 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=10, help="that they stand in")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the file system to measure")
     chosen = parser.parse_args()
+    sys.setswitchinterval(TURN)
+    garbage.settle()
     with folder(chosen.folder) as home, contextlib.closing(Bench(home)) as bench:
         rows = measure(bench, rounds=chosen.rounds, count=chosen.count, files=chosen.files)
     return finish("policy_live", rows, as_json=chosen.json)

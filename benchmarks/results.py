@@ -75,6 +75,9 @@ HOW = {
     "from nothing; then a day on which one of a hundred was used, beside the same moment judged as a whole.",
     "policy_diff": "One process: two sets of 1,000 policies, of which 50 or all forbid more or permit less; it is "
     "proved that none widens, each round from the texts, without the time that reading both sets takes.",
+    "policy_live": "One process: four callers decide one call after the other over the SQLite writer, while a thread "
+    "brings 1,000 policies that were never seen before into force in the place of 1,000 others: read, validated, "
+    "compared, stored, recorded by the word of two people, swapped in; until the first decision under them.",
     "policy_replay": "A registry is lived in (lists and transfers, let through and refused, while a boundary "
     "changes 20 times): 100,000 decisions. Its log is decided again beside its data in two processes, unchanged "
     "and with a policy more that concerns half of the calls; those are decided twice.",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import cedarpy
+import msgspec
 
 from remit.kernel.canonical import encode
 from remit.policy.ports import Handle, Ruling, Slice, Verdict
@@ -51,7 +51,7 @@ class CedarEngine:
 
     def read(self, text: str) -> Mapping[str, Any]:
         """Cedar text as Cedar's JSON."""
-        found: Mapping[str, Any] = json.loads(cedarpy.policies_to_json_str(text))
+        found: Mapping[str, Any] = msgspec.json.decode(cedarpy.policies_to_json_str(text))
         return found
 
     def count(self, text: str) -> int:

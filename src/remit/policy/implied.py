@@ -26,47 +26,53 @@ Groups = Callable[[str], frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A policy's tests, and whether it was validated strictly against the catalog that the calls are made in."""
+    """A policy's tests, and whether it validates strictly against the catalog that the calls are made in.
+
+    `valid` is asked last, and only where its answer decides: validating takes a hundred times as long as all else here.
+    """
 
     tests: tuple[Term, ...]
-    validated: bool
+    valid: Callable[[], bool]
     groups: Groups = lambda _action: frozenset()
 
-    @property
-    def sound(self) -> bool:
-        """Whether none of its tests can be an error."""
-        return all(self.sound_tests())
+    def proves(self, rule: Callable[[Sequence[bool]], bool]) -> bool:
+        """Whether `rule` says yes to what is known of the tests: of each, that it cannot be an error.
 
-    def sound_tests(self) -> Iterator[bool]:
+        Args:
+            rule: One that says yes to more if more is known.
+        """
+        bare = list(self._sound_tests(validated=False))
+        if rule(bare):
+            return True
+        best = list(self._sound_tests(validated=True))
+        return best != bare and rule(best) and self.valid()
+
+    def _sound_tests(self, *, validated: bool) -> Iterator[bool]:
         """Of each test, whether it cannot be an error once those before it are true."""
         known: list[Term] = []
         for test in self.tests:
-            yield _sound_truth(test, known, validated=self.validated, own=_own(known))
+            yield _sound_truth(test, known, validated=validated, own=_own(known))
             known.append(test)
 
 
 def stops(one: Tested, other: Tested) -> bool:
     """Whether `other` stops whatever `one` stops."""
-    if one.sound:
-        return holds(one.tests, other.tests, one.groups)
-    return _matched(one, other) is not None
+    return holds(one.tests, other.tests, one.groups) and one.proves(
+        lambda sound: all(sound) or _matched(one, other, sound) is not None
+    )
 
 
-def errs(one: Tested, other: Tested) -> bool:
-    """Whether `other` ends in an error wherever `one` does."""
-    if one.sound:
-        return True
-    matched = _matched(one, other)
-    sound = list(one.sound_tests())
-    return matched is not None and all(fine or at in matched for at, fine in enumerate(sound))
+def errs(one: Tested, other: Tested | None) -> bool:
+    """Whether `other` ends in an error wherever `one` does; without another, whether `one` never does."""
+    return one.proves(lambda sound: all(sound) or (other is not None and _same_ends(one, other, sound)))
 
 
 def applies(one: Tested, other: Tested) -> bool:
     """Whether `other` applies, without an error, wherever `one` applies."""
-    return all(
-        any(_follows(first, second, one.groups) for first in one.tests)
-        and (fine or _plain(second) or second in one.tests)
-        for second, fine in zip(other.tests, other.sound_tests(), strict=True)
+    return holds(one.tests, other.tests, one.groups) and other.proves(
+        lambda sound: all(
+            fine or _plain(second) or second in one.tests for second, fine in zip(other.tests, sound, strict=True)
+        )
     )
 
 
@@ -100,13 +106,13 @@ def _one_action(literal: Term) -> Term:
 # Errors -------------------------------------------------------------------------------------
 
 
-def _matched(one: Tested, other: Tested) -> set[int] | None:
+def _matched(one: Tested, other: Tested, sound: Sequence[bool]) -> set[int] | None:
     """The tests of `one` that those of `other` follow from, in the same order and with the same errors.
 
     None if one of `other` follows from none, or if a test of `one` that may be an error is passed over: then
     `one` might stop a call with that error that `other` lets through.
     """
-    sound, found, at = list(one.sound_tests()), set[int](), 0
+    found, at = set[int](), 0
     for second in other.tests:
         while at < len(one.tests) and not _alike(one.tests[at], second, one.groups):
             if not sound[at]:
@@ -117,6 +123,12 @@ def _matched(one: Tested, other: Tested) -> set[int] | None:
         found.add(at)
         at += 1
     return found
+
+
+def _same_ends(one: Tested, other: Tested, sound: Sequence[bool]) -> bool:
+    """Whether each test of `one` that may be an error has one of `other` that is an error then."""
+    matched = _matched(one, other, sound)
+    return matched is not None and all(fine or at in matched for at, fine in enumerate(sound))
 
 
 def _alike(one: Term, other: Term, groups: Groups) -> bool:
@@ -225,7 +237,7 @@ def _has(names: list[str], known: list[Term]) -> bool:
 
 def _follows(one: Term, other: Term, groups: Groups) -> bool:  # noqa: PLR0911 - one for each word
     """Whether `other` is true or an error wherever `one` is true."""
-    if other in {one, TRUE}:
+    if one == other or other == TRUE:  # noqa: PLR1714 - hashing terms takes longer than all the rest
         return True
     if one[0] == "||":
         return all(_follows(each, other, groups) for each in one[1:])

@@ -39,11 +39,18 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 def tests(policy: Mapping[str, Any]) -> tuple[Term, ...]:
     """What must be true of a request for `policy` (Cedar's JSON) to apply, in the order in which it is looked at."""
-    found = [term for name in ("principal", "action", "resource") for term in _scope(name, policy.get(name) or {})]
+    found = list(scope(policy))
     for condition in policy.get("conditions", ()):
         body = term_of(condition["body"])
         found += conjuncts(body if condition["kind"] == "when" else negation(body))
     return tuple(found)
+
+
+def scope(policy: Mapping[str, Any]) -> tuple[Term, ...]:
+    """The tests of a policy's scope alone, which come before its conditions."""
+    return tuple(
+        [term for name in ("principal", "action", "resource") for term in _scope(name, policy.get(name) or {})]
+    )
 
 
 def _scope(name: str, said: Mapping[str, Any]) -> Iterator[Term]:

@@ -204,11 +204,11 @@ def check(
     Raises:
         ConfigInvalid: One does not validate; names file and line.
     """
+    for policy in organisation.policies:
+        _check_looks(policy)
     new = [policy for policy in organisation.policies if policy.text not in known]
     if not new:
         return
-    for policy in new:
-        _check_looks(policy)
     parsed = engine.schema(catalog)
     if not engine.faults("\n".join(policy.text for policy in new), parsed):
         for policy in new:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from remit.catalog.model import Server
 from remit.kernel.canonical import encode
 from remit.policy import organisation
+from remit.policy.ahead import Ahead
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine
 from remit.policy.schema import for_catalog
@@ -62,15 +63,23 @@ class Organisations:
         Raises:
             ConfigInvalid: One cannot be read or does not validate; names file and line.
         """
-        found, catalog = self.read(files), {**for_catalog(servers), **declared}
-        shape = hashlib.sha256(encode(catalog)).hexdigest()
+        catalog = {**for_catalog(servers), **declared}
+        shape, digest = hashlib.sha256(encode(catalog)).hexdigest(), organisation.digest(files)
         with self._lock:
-            known, (fitting, statements) = (found.digest, shape) in self._valid, self._fitting
-        if not known:
-            organisation.check(found, catalog, self._engine, known=statements if fitting == shape else ())
-            with self._lock:
-                self._fitting = shape, frozenset(policy.text for policy in found.policies)
-                _keep(self._valid, (found.digest, shape), None)
+            valid, read, (fitting, statements) = (digest, shape) in self._valid, digest in self._read, self._fitting
+        if valid:
+            return self.read(files)
+        known = statements if fitting == shape else frozenset()
+        if read:
+            found = self.read(files)
+        else:
+            with Ahead(self._engine, files, catalog, known) as ahead:
+                found = self.read(files)
+            known |= ahead.fitting
+        organisation.check(found, catalog, self._engine, known=known)
+        with self._lock:
+            self._fitting = shape, frozenset(policy.text for policy in found.policies)
+            _keep(self._valid, (found.digest, shape), None)
         return found
 
 

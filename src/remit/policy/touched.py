@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from remit.policy.methods import target
 from remit.policy.model import Call
 from remit.policy.organisation import Organisation, scope
 from remit.policy.schema import groups_of
@@ -54,10 +55,11 @@ class Touched:
 
 def _applying(organisation: Organisation, record: AgentRecord, call: Call, view: View) -> dict[str, tuple[str, object]]:
     """What a decision can read of the policies: by its name, the text and the title of each that can apply."""
-    server = view.servers.get(call.server)
-    tool = None if server is None or call.tool is None else server.tools.get(call.tool)
+    # A method that a boundary grants is in the group of its tier, as a tool is; asked for otherwise, it is not. What is
+    # looked at is the more of the two.
+    called = target(view.servers.get(call.server), call.action)
     within = scope(
         agent=record.agent.agent, owner=record.agent.owner, server=call.server, action=call.action,
-        groups=groups_of(call.server, None if tool is None else tool.tier),
+        groups=groups_of(call.server, None if called is None else called.tier),
     )  # fmt: skip
     return {each.id: (each.text, each.title) for each in organisation.within(within)}

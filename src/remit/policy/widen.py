@@ -11,13 +11,14 @@ and so one that is added is a widening like a forbid that is removed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from remit.kernel.canonical import encode
 from remit.kernel.names import split_action
 from remit.policy.implied import Groups, Tested, applies, errs, holds, stops, ways
-from remit.policy.normal import Term, tests
+from remit.policy.normal import Term, scope, tests
 from remit.policy.organisation import Organisation, Policy
 
 _ACTION: Final = ("var", "action")
@@ -67,36 +68,37 @@ class Side:
         """A policy of this side, with its tests."""
         found = self._tested.get(policy.id)
         if found is None:
-            found = self._tested[policy.id] = Tested(tests(policy.cedar), self.validated(policy), self.groups)
+            valid = partial(self.validated, policy)
+            found = self._tested[policy.id] = Tested(tests(policy.cedar), valid, self.groups)
         return found
 
-    def about(self, asked: Tested, *, forbids: bool) -> Iterator[Tested]:
-        """The forbids, or the permits, whose scope may take in all that `asked` is about.
+    def about(self, asked: Sequence[Term], *, forbids: bool) -> Iterator[Tested]:
+        """The forbids, or the permits, whose scope may take in all that is `asked` about.
 
         Of two that each name one principal the other's says nothing of this one's: else a thousand policies, one for
         each agent, would be compared a million times.
         """
-        if self._by_action is None:
-            self._by_action = {}
-            for policy in self.policies:
-                scope = tests({**policy.cedar, "conditions": []})
-                for name in _actions(scope) or ("",):
-                    held = self._by_action.setdefault((name, policy.forbids), {})
-                    held.setdefault(_principal(scope), []).append(policy)
-        names = {name for action in _actions(asked.tests) for name in (action, *self.groups(action))}
+        by_action, one = self._indexed(), _principal(asked)
+        names = {name for action in _actions(asked) for name in (action, *self.groups(action))}
         keys = [("", forbids), *((name, forbids) for name in sorted(names))]
-        scopes, one = [self._by_action.get(key, {}) for key in keys], _principal(asked.tests)
+        scopes = [by_action.get(key, {}) for key in keys]
         several = [each.get(who, []) for each in scopes for who in ((None, one) if one is not None else each)]
         found = {policy.id: policy for policies in several for policy in policies}
         return (self.tested(policy) for policy in found.values())
 
+    def _indexed(self) -> dict[tuple[str, bool], dict[Term | None, list[Policy]]]:
+        if self._by_action is None:
+            self._by_action = {}
+            for policy in self.policies:
+                within = scope(policy.cedar)
+                for name in _actions(within) or ("",):
+                    held = self._by_action.setdefault((name, policy.forbids), {})
+                    held.setdefault(_principal(within), []).append(policy)
+        return self._by_action
+
 
 def _never(_policy: Policy) -> bool:
     return False
-
-
-def _always(_policy: Policy) -> bool:
-    return True
 
 
 def changes(
@@ -114,33 +116,13 @@ def changes(
         validated: Whether a policy validates against the catalog. Without one, more is left open.
         groups: The action groups that an action is in, as far as they are known.
     """
-    tried = _sides(before, after, validated, groups or named_groups)
+    first, second = (Side(each.policies, validated, groups or named_groups) for each in (before, after))
     found = []
     for was, now in _pairs(before, after):
-        widens = _open(was, now, tried)
-        narrows = widens or _open(now, was, [(second, first) for first, second in tried])
+        widens = _lets_through(was, now, first, second)
+        narrows = widens or _lets_through(now, was, second, first)
         found.append(Change(was, now, widens, narrows))
     return found
-
-
-def _sides(
-    before: Organisation, after: Organisation, validated: Callable[[Policy], bool], groups: Groups
-) -> list[tuple[Side, Side]]:
-    """What is known of errors: nothing; as if every policy had validated; what validating says, which takes long."""
-    known = (_never, _always, validated)
-    return [(Side(before.policies, of, groups), Side(after.policies, of, groups)) for of in known]
-
-
-def _open(was: Policy | None, now: Policy | None, tried: Sequence[tuple[Side, Side]]) -> bool:
-    """Whether it is not proved that a change lets nothing through.
-
-    Most is proved from the tests alone. What would not be proved if everything had validated is not validated at all:
-    that takes a hundred times as long.
-    """
-    bare, best, validated = tried
-    if not _lets_through(was, now, *bare):
-        return False
-    return _lets_through(was, now, *best) or _lets_through(was, now, *validated)
 
 
 def _pairs(before: Organisation, after: Organisation) -> list[tuple[Policy | None, Policy | None]]:
@@ -161,9 +143,11 @@ def widenings(
 
     The arguments are those of `changes`.
     """
-    tried = _sides(before, after, validated, groups or named_groups)
+    first, second = (Side(each.policies, validated, groups or named_groups) for each in (before, after))
     return [
-        Change(was, now, widens=True, narrows=True).what for was, now in _pairs(before, after) if _open(was, now, tried)
+        Change(was, now, widens=True, narrows=True).what
+        for was, now in _pairs(before, after)
+        if _lets_through(was, now, first, second)
     ]
 
 
@@ -199,28 +183,25 @@ def _lets_through(was: Policy | None, now: Policy | None, first: Side, second: S
 def _still_stopped(gone: Tested, was: Policy, now: Policy | None, second: Side) -> bool:
     """Whether all that a policy stopped is stopped by another one now. A permit stops what it errs on."""
     if not was.forbids:
-        return gone.sound or (now is not None and not now.forbids and errs(gone, second.tested(now)))
-    if now is not None and now.forbids and stops(gone, second.tested(now)):
+        return errs(gone, second.tested(now) if now is not None and not now.forbids else None)
+    own = second.tested(now) if now is not None and now.forbids else None
+    if own is not None and stops(gone, own):
         return True
-    others = list(second.about(gone, forbids=True))
-    if any(stops(gone, other) for other in others):
+    if any(other is not own and stops(gone, other) for other in second.about(gone.tests, forbids=True)):
         return True
     # Each way in which it applied may be forbidden by another policy now.
-    options = ways(gone.tests) if gone.sound else []
-    return len(options) > 1 and all(
-        any(holds(way, other.tests, gone.groups) for other in _about_way(second, gone, way)) for way in options
+    options = ways(gone.tests)
+    divided = len(options) > 1 and all(
+        any(holds(way, other.tests, gone.groups) for other in second.about(way, forbids=True)) for way in options
     )
-
-
-def _about_way(second: Side, gone: Tested, way: tuple[Term, ...]) -> Iterator[Tested]:
-    return second.about(replace(gone, tests=way), forbids=True)
+    return divided and errs(gone, None)
 
 
 def _was_permitted(permit: Tested, was: Policy | None, first: Side) -> bool:
     """Whether all that a permit of now permits was permitted."""
     if was is not None and not was.forbids and applies(permit, first.tested(was)):
         return True
-    return any(applies(permit, other) for other in first.about(permit, forbids=False))
+    return any(applies(permit, other) for other in first.about(permit.tests, forbids=False))
 
 
 def _principal(found: Iterable[Term]) -> Term | None:

@@ -34,7 +34,7 @@ _BACKLOG = 2048
 _KEEP_ALIVE = 75  # seconds; longer than common clients keep theirs, so that they close first
 # Seconds a busy thread keeps the interpreter while others wait. A freeze's transaction lets go of it at every statement
 # and would wait as long each time: with 500 open streams its slowest went from about 57 to 40 ms.
-_TURN = 0.0005
+TURN = 0.0005
 _log = logger("remit.server")
 
 
@@ -68,7 +68,7 @@ def serve(settings: Settings, *, as_json: bool) -> int:
         Conflict: Another server uses the same data directory.
         ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, StorageUnavailable: At start.
     """
-    sys.setswitchinterval(_TURN)
+    sys.setswitchinterval(TURN)
     logs.configure()
     signal.signal(signal.SIGTERM, _leave)
     if settings.dev and not settings.loopback:

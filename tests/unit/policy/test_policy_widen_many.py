@@ -55,3 +55,22 @@ def test_what_validating_cannot_prove_is_not_validated() -> None:
 
     assert len(widen.widenings(forbids(100), forbids(200), validated=validated)) == MANY
     assert asked == []
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_where_validating_decides_it_is_asked_once_and_of_the_one_policy(fits: bool) -> None:  # noqa: FBT001 - a row
+    """Of a policy that does not validate a test may be an error, which stops calls: taking it away is no narrowing."""
+    scope, run = '(principal, action == Remit::Action::"pay/send", resource)', 'context.run == "x"'
+    before, after = (
+        organisation.read({"a.cedar": f'@id("p") forbid {scope} when {{ {tests} }};'}, CedarEngine())
+        for tests in (f"context.input.amount > 100 && {run}", run)
+    )
+    asked: list[str] = []
+
+    def validated(policy: Policy) -> bool:
+        asked.append(policy.text)
+        return fits
+
+    assert bool(widen.widenings(before, after, validated=validated)) is not fits
+    assert asked[:1] == [before.policies[0].text]
+    assert set(asked) == {before.policies[0].text}

@@ -15,7 +15,7 @@ from typing import Any, Final
 Uid = tuple[str, str]
 _PARTS: Final = ("principal", "resource", "action")
 Key = tuple[str, str, str]  # part, type, id
-_STEPS: Final = (".", "has", "getTag", "hasTag")
+_STEPS: Final = frozenset({".", "has", "getTag", "hasTag"})
 _COMPARES: Final = frozenset({"==", "!=", "in"})
 ANY: Final[Key] = ("", "", "")
 
@@ -96,30 +96,40 @@ def depth(conditions: object) -> int:
     """The longest chain of attributes in a policy's conditions: as many steps it can look from entity to entity."""
     if isinstance(conditions, list):
         return max(map(depth, conditions), default=0)
-    if not isinstance(conditions, Mapping):
+    if not isinstance(conditions, dict):
         return 0
-    step = sum(word in conditions for word in _STEPS)
-    return step + max(map(depth, conditions.values()), default=0)
+    steps, most = 0, 0
+    for word, each in conditions.items():
+        steps += word in _STEPS
+        if isinstance(each, (dict, list)) and (below := depth(each)) > most:
+            most = below
+    return steps + most
 
 
-def looked_at(conditions: object) -> Iterator[Uid]:
+def looked_at(conditions: object) -> set[Uid]:
     """The entities that a policy's conditions name and look at. One that is only compared with is not looked at."""
-    if isinstance(conditions, list):
-        for each in conditions:
-            yield from looked_at(each)
-    elif isinstance(conditions, Mapping):
-        for word, said in conditions.items():
+    found = set[Uid]()
+    _look(conditions, found)
+    return found
+
+
+def _look(node: object, found: set[Uid]) -> None:
+    if isinstance(node, list):
+        for each in node:
+            _look(each, found)
+    elif isinstance(node, dict):
+        for word, said in node.items():
             if word == "__entity":
-                yield str(said.get("type")), str(said.get("id"))
-            else:
-                yield from looked_at(_into(word, said))
+                found.add((str(said.get("type")), str(said.get("id"))))
+            elif isinstance(said, (dict, list)):
+                _look(_into(word, said), found)
 
 
 def _into(word: str, said: object) -> object:
     """Of what stands under a word, what may be looked at."""
     if word == "Set" and isinstance(said, list):
         return [each for each in said if not _literal(each)]
-    if word in _COMPARES and isinstance(said, Mapping) and said.keys() == {"left", "right"}:
+    if word in _COMPARES and isinstance(said, dict) and said.keys() == {"left", "right"}:
         # What is asked whether it is in something is looked at; what it may be in is not.
         sides = said.items()
         return [each for side, each in sides if (word == "in" and side == "left") or not _literal(each)]
@@ -127,4 +137,4 @@ def _into(word: str, said: object) -> object:
 
 
 def _literal(node: object) -> bool:
-    return isinstance(node, Mapping) and node.keys() == {"Value"}
+    return isinstance(node, dict) and node.keys() == {"Value"}
