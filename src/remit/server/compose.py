@@ -84,6 +84,8 @@ from remit.server.proxies import trusted
 from remit.server.reach import Reach
 from remit.server.refresh import Refresher
 from remit.server.settings import Settings
+from remit.server.shed_record import ShedRecord
+from remit.server.shedding import Shedding
 from remit.server.state import entitlement_seal, open_admin, open_state
 from remit.server.stored import StoredFacts
 from remit.server.trusting import Trusting
@@ -365,10 +367,13 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
     evaluation = _evaluation(ground, gate)
     requests = request_service(ground, lambda: gate.governance.load().hands)
-    proxies = ground.settings.trusted_proxies
+    proxies, shedding = ground.settings.trusted_proxies, Shedding(gate.metrics.registry)
+    record = ShedRecord(lanes=shedding.lanes, writer=ground.database.writer, records=ground.records)
+    gate.life.more.append(record.run)
     return App(
         place=Place(base), http=http_gateway(ground, gate), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),
+        shedding=shedding,
     )  # fmt: skip
