@@ -182,6 +182,7 @@ async def measure(found: Running, *, seconds: float) -> list[dict[str, Any]]:
         port, tokens, rate=TIMES * most, seconds=seconds, found=found, admin=admin, pid=told["pid"]
     )
     assert seen.late == 0, f"{seen.late} results for a frozen agent"
+    print("memory, MiB:", *(each // 1024 for each in memory), file=sys.stderr)
     p99 = statistics.quantiles(seen.refused, n=100)[98] if len(seen.refused) > 1 else 0.0
     effect = max(0.0, seen.first_denied - seen.frozen_at)
     grown = 100 * (memory[-1] - memory[len(memory) // 4]) / memory[len(memory) // 4]
@@ -191,6 +192,7 @@ async def measure(found: Running, *, seconds: float) -> list[dict[str, Any]]:
         row("  until a freeze is answered", [1000 * frozen], "ms", less_is_better=True),
         row("  from then to the first denial", [1000 * effect], "ms", less_is_better=True),
         row("  memory, last against first quarter", [grown], "%", floor=10.0, aim=1.0, less_is_better=True),
+        row("  memory at the end", [memory[-1] / 1024], "MiB", digits=0),
         row("  capacity", [most], "/s", digits=0),
         row("  sent", [(seen.answers + seen.denied + len(seen.refused)) / seconds], "/s", digits=0),
         row("  refused", [len(seen.refused) / seconds], "/s", digits=0),

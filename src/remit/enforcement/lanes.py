@@ -1,8 +1,7 @@
 """Who may wait for Remit: bounded, shared out between callers, refused at once beyond that.
 
-A request waits from the moment its headers are read until its decision is durable, or it is answered. What it
-does afterwards (an upstream that takes minutes, a stream) is no queue of Remit's and holds no place. Belongs to one
-event loop.
+A request waits from the moment it is read until its decision is durable, or it is answered. What it does before
+(a body that dribbles in) and afterwards (an upstream that takes minutes, a stream) is no queue of Remit's and holds no place. Belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -24,19 +23,32 @@ _here: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
 class Ticket:
     """One place in a lane; given back once, however often that is said."""
 
-    __slots__ = ("_began", "_credential", "_key", "_lane")
+    __slots__ = ("_began", "_credential", "_key", "_lane", "_paused")
 
     def __init__(self, lane: Lane, key: Key, credential: bytes | None, began: float) -> None:
         self._lane: Lane | None = lane
         self._key = key
         self._credential = credential
         self._began = began
+        self._paused = False
 
     def leave(self) -> None:
         """It waits for Remit no longer."""
         lane, self._lane = self._lane, None
-        if lane is not None:
+        if lane is not None and not self._paused:
             lane.left(self._key, self._began)
+
+    def pause(self) -> None:
+        """Remit waits for it: for the rest of its body. Its place is another's meanwhile."""
+        if self._lane is not None and not self._paused:
+            self._paused = True
+            self._lane.give(self._key)
+
+    def resume(self) -> None:
+        """All of it is there."""
+        if self._lane is not None and self._paused:
+            self._paused = False
+            self._began = self._lane.again(self._key)
 
     def carry(self) -> None:
         """From here on in this task, `known` and `decided` are about it."""
@@ -98,9 +110,7 @@ class Lane:
             if mine and mine >= share(self.limit, len(self._held)):
                 self.refused[SHARE] += 1
                 return None
-            self._held[key] = mine + 1
-        self.waiting += 1
-        return Ticket(self, key, credential, self._clock())
+        return Ticket(self, key, credential, self.again(key))
 
     def learn(self, credential: bytes, agent: str) -> None:
         """A credential was verified: from now on its places are those of its agent, with all that the agent shows."""
@@ -109,9 +119,15 @@ class Lane:
                 del self._known[next(iter(self._known))]  # the one that has been known for the longest time
             self._known[credential] = agent
 
-    def left(self, key: Key, began: float) -> None:
-        """A place is free again."""
-        now = self._clock()
+    def again(self, key: Key) -> float:
+        """Take a place, also beyond the limit: what was read is not read in vain. When that was."""
+        self.waiting += 1
+        if key is not None:
+            self._held[key] = self._held.get(key, 0) + 1
+        return self._clock()
+
+    def give(self, key: Key) -> None:
+        """Give a place back, and say nothing of how long it was held."""
         self.waiting -= 1
         if key is not None:
             held = self._held[key] - 1
@@ -119,6 +135,11 @@ class Lane:
                 self._held[key] = held
             else:
                 del self._held[key]
+
+    def left(self, key: Key, began: float) -> None:
+        """A place is free again."""
+        now = self._clock()
+        self.give(key)
         self._count += 1
         self._waited += now - began
         if (now - self._since) * 1_000_000 >= WINDOW:

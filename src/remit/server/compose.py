@@ -61,6 +61,7 @@ from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_http import http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
+from remit.server.compose_load import shedding, watch_loops
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation
@@ -84,8 +85,6 @@ from remit.server.proxies import trusted
 from remit.server.reach import Reach
 from remit.server.refresh import Refresher
 from remit.server.settings import Settings
-from remit.server.shed_record import ShedRecord
-from remit.server.shedding import Shedding
 from remit.server.state import entitlement_seal, open_admin, open_state
 from remit.server.stored import StoredFacts
 from remit.server.trusting import Trusting
@@ -215,6 +214,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
+    watch_loops(ground, pipeline, governance)
     life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
@@ -367,13 +367,11 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, router: ASGIApp) ->
     me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
     evaluation = _evaluation(ground, gate)
     requests = request_service(ground, lambda: gate.governance.load().hands)
-    proxies, shedding = ground.settings.trusted_proxies, Shedding(gate.metrics.registry)
-    record = ShedRecord(lanes=shedding.lanes, writer=ground.database.writer, records=ground.records)
-    gate.life.more.append(record.run)
+    proxies = ground.settings.trusted_proxies
     return App(
         place=Place(base), http=http_gateway(ground, gate), gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),
-        shedding=shedding,
+        shedding=shedding(ground, gate),
     )  # fmt: skip

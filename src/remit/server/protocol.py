@@ -32,6 +32,7 @@ class Protocol(HttpToolsProtocol):
     _shown: Shown | None = None
     _refusing = False
     _spare = False  # one of the reserve
+    _arriving: Ticket | None = None  # of a request whose body is not whole
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
@@ -55,6 +56,12 @@ class Protocol(HttpToolsProtocol):
         self.pipeline.clear()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Something came. Who lets the rest of a body be waited for holds no place meanwhile."""
+        super().data_received(data)
+        if self._arriving is not None:
+            self._arriving.pause()
+
     def on_message_begin(self) -> None:
         """A request begins: it is of who showed this certificate, if the client showed one."""
         super().on_message_begin()
@@ -75,6 +82,7 @@ class Protocol(HttpToolsProtocol):
                     place.leave()
                 self._refuse(path)
                 return
+            self._arriving = place if isinstance(place, Ticket) else None
             self.scope[TICKET] = place  # type: ignore[typeddict-unknown-key]  # a key of our own
         super().on_headers_complete()
 
@@ -85,6 +93,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It ends."""
+        if self._arriving is not None:
+            self._arriving.resume()
+            self._arriving = None
         if not self._refusing:
             super().on_message_complete()
 

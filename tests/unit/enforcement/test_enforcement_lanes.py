@@ -71,6 +71,26 @@ def test_a_place_is_given_back_once() -> None:
     assert one.waiting == 1
 
 
+def test_who_lets_its_body_be_waited_for_holds_no_place_meanwhile() -> None:
+    one, clock = lane(100, least=10)
+    ticket = one.enter(b"slow")
+    assert ticket is not None
+    ticket.pause()
+    ticket.pause()
+    assert one.waiting == 0
+    clock.at += 30.0
+    ticket.resume()
+    assert one.waiting == 1
+    ticket.leave()
+    assert (one.waiting, one.limit) == (0, 100), "what it took to come is not what it waited"
+    gone = one.enter(b"slow")
+    assert gone is not None
+    gone.pause()
+    gone.leave()
+    gone.resume()
+    assert one.waiting == 0
+
+
 def test_a_lane_in_which_one_waits_long_lets_fewer_wait() -> None:
     one, clock = lane(100, least=10)
     ticket = one.enter(b"a")
