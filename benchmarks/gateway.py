@@ -65,9 +65,7 @@ def plain(held: str) -> Callable[[int], dict[str, str]]:
     return lambda _: {"Authorization": f"Bearer {held}"}
 
 
-async def plain_token(
-    http: aiohttp.ClientSession, remit: str, key: keyfile.Key, agent: str = "plain-bot"
-) -> str:
+async def plain_token(http: aiohttp.ClientSession, remit: str, key: keyfile.Key, agent: str = "plain-bot") -> str:
     """A token that is bound to no key."""
     form = Grant(remit, agent, key, "bench", SERVER, key).form()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -1,7 +1,8 @@
 """Who may wait for Remit: bounded, shared out between callers, refused at once beyond that.
 
 A request waits from the moment it is read until its decision is durable, or it is answered. What it does before
-(a body that dribbles in) and afterwards (an upstream that takes minutes, a stream) is no queue of Remit's and holds no place. Belongs to one event loop.
+(a body that dribbles in) and afterwards (an upstream that takes minutes, a stream) is no queue of Remit's and holds no
+place. Belongs to one event loop.
 """
 
 from __future__ import annotations

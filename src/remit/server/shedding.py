@@ -24,7 +24,7 @@ from remit.server import problem
 RETRY_AFTER: Final = 1  # seconds
 _TITLE: Final = "more waits than Remit can answer soon; nothing was done"
 # How long one may wait for Remit itself. A client of the token endpoint asks once in minutes, and bears more.
-_CALLS: Final = Bounds(least=48, most=1024, target=Micros(SECOND // 20))
+_CALLS: Final = Bounds(least=32, most=1024, target=Micros(SECOND // 20))
 _TOKENS: Final = Bounds(least=64, most=1024, target=Micros(SECOND))
 _PEOPLE: Final = Bounds(least=256, most=256, target=Micros(SECOND))
 
