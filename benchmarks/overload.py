@@ -1,4 +1,4 @@
-"""Five times as many calls as the MCP gateway can take, for two minutes: what still comes through, and what a freeze does.
+"""Five times as many calls as the MCP gateway can take, for two minutes: what comes through, and what a freeze does.
 
 Three real processes: an MCP server, `remit up` with its durable journal, and this client with at most so many
 connections, one call in flight on each. First it calls as fast as it is answered, which is the capacity; then it sends
@@ -125,7 +125,7 @@ async def capacity(port: int, tokens: dict[str, str], seconds: float) -> float:
 
 
 async def offered(
-    port: int, tokens: dict[str, str], *, rate: float, seconds: float, found: Running, admin: str, pid: int
+    port: int, tokens: dict[str, str], *, rate: float, seconds: float, admin: str, pid: int
 ) -> tuple[Seen, float, list[int]]:
     """So many calls a second; what came back, how long the freeze took, and the server's memory as it went."""
     seen, left, memory = Seen(), requests(port, tokens), []
@@ -146,7 +146,6 @@ async def offered(
             memory.append(resident(pid))
         await asyncio.sleep(_PAUSE)
     assert asked is not None
-    assert found.home.exists()
     return seen, await asked, memory
 
 
@@ -170,19 +169,21 @@ def resident(pid: int) -> int:
     return int(text.partition("VmRSS:")[2].split()[0])
 
 
-async def measure(found: Running, *, seconds: float) -> list[dict[str, Any]]:
-    port = int(found.remit.rpartition(":")[2])
+def standing(found: Running) -> tuple[str, int]:
+    """The admin token, and the server's process."""
     told = json.loads((found.home / ".local/share/remit/instance.json").read_text(encoding="utf-8"))
-    admin = Path(told["admin_token_file"]).read_text(encoding="utf-8").strip()
+    return Path(told["admin_token_file"]).read_text(encoding="utf-8").strip(), told["pid"]
+
+
+async def measure(found: Running, *, seconds: float, admin: str, pid: int) -> list[dict[str, Any]]:
+    port = int(found.remit.rpartition(":")[2])
     async with aiohttp.ClientSession() as session:
         tokens = {
             agent: await plain_token(session, found.remit, keyfile.load(found.key(agent)), agent) for agent in AGENTS
         }
     await capacity(port, tokens, seconds / 20)
     most = await capacity(port, tokens, seconds / 8)
-    seen, frozen, memory = await offered(
-        port, tokens, rate=TIMES * most, seconds=seconds, found=found, admin=admin, pid=told["pid"]
-    )
+    seen, frozen, memory = await offered(port, tokens, rate=TIMES * most, seconds=seconds, admin=admin, pid=pid)
     assert seen.late == 0, f"{seen.late} results for a frozen agent"
     print("memory, MiB:", *(each // 1024 for each in memory), file=sys.stderr)
     p99 = statistics.quantiles(seen.refused, n=100)[98] if len(seen.refused) > 1 else 0.0
@@ -208,7 +209,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the file system to measure")
     chosen = parser.parse_args()
     with folder(chosen.folder) as home, estate(home, agents=dict.fromkeys(AGENTS, "none")) as found:
-        rows = uvloop.run(measure(found, seconds=chosen.seconds))
+        admin, pid = standing(found)
+        rows = uvloop.run(measure(found, seconds=chosen.seconds, admin=admin, pid=pid))
     return finish("overload", rows, as_json=chosen.json)
 
 

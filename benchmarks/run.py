@@ -27,7 +27,8 @@ NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_rev
          "activations_scale", "reactivation", "start", "run_start", "schema_caller",
          "policy_diff")  # fmt: skip
 LONG = (  # minutes each; two need npm, one PyPI
-    "tokens", "cerbos", "fastmcp_proxy", "overload", "agentdojo", "withdrawal", "replay_scale", "estate_scale", "policy_replay",
+    "tokens", "cerbos", "fastmcp_proxy", "overload", "agentdojo", "withdrawal", "replay_scale", "estate_scale",
+    "policy_replay",
 )  # fmt: skip
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}

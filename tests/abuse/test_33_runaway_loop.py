@@ -6,6 +6,7 @@ recorded in sum.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -21,7 +22,13 @@ from tests.e2e import test_e2e_http as api
 from tests.e2e.peers import upstream
 from tests.e2e.running import PATIENCE, Home, Up
 
+from remit.audit.log import Log
+from remit.audit.service import Recorder
+from remit.enforcement.congestion import Bounds
+from remit.enforcement.lanes import Lane
+from remit.kernel.clock import Micros
 from remit.sdk.auth import AgentAuth
+from remit.server.shed_record import ShedRecord
 
 LOOP = 40
 HERE = Path(api.__file__).parent
@@ -83,7 +90,7 @@ def test_a_loop_is_limited_then_suspended_and_its_owner_told(behind: api.Behind)
     assert "loop: billing:GET /invoices/{id}" in signals
 
 
-def test_beyond_what_can_wait_it_is_refused_and_stops_still_work(behind: api.Behind) -> None:
+def test_what_one_connection_asks_ahead_waits_in_one_place(behind: api.Behind) -> None:
     """One connection asks for hundreds of things at once, ahead of their answers: they wait in turn, in one place."""
     host, port = behind.up.ready["api"].removeprefix("http://").split(":")
     ask = f"GET /http/billing/invoices/7 HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
@@ -109,3 +116,20 @@ def test_bodies_that_never_come_hold_no_place(behind: api.Behind) -> None:
         assert 'remit_waiting{lane="tokens"} 0.0' in text
         with behind.agent() as http:
             assert http.get(f"{behind.base}/invoices/7").status_code == 200
+
+
+def test_what_is_refused_for_load_is_recorded_in_sum(world: Any) -> None:
+    lane = Lane("calls", Bounds(1, 1, Micros(1)), lambda: 0.0)
+    records = Recorder(world.ring, world.clock, lambda: 1)
+    record = ShedRecord(lanes=(lane,), writer=world.database.writer, records=records)
+
+    async def scenario() -> None:
+        await record.tell()  # nothing was refused
+        for _ in range(4):
+            lane.enter(None)
+        await record.tell()
+        await record.tell()  # nothing since
+
+    asyncio.run(scenario())
+    found = Log(world.database.reader, world.ring).recent(10, kind="shed")
+    assert [each.header["calls_full"] for each in found] == [3]

@@ -133,6 +133,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "enforcement.passing",
         "enforcement.pipeline",
         "server.me",
+        "server.shed_record",
         "tokens.service",
     },
     "writer.submit": {"tokens.refusals"},

@@ -112,6 +112,7 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
     try:
         ground = _ground(settings, base, clock, database, keys)
         gate = _gate(ground, listener)
+        watch_loops(ground, gate.life.pipeline, gate.governance)
         tokens = token_service(ground, gate.trusting, gate.consenting)
         local = LocalSocket(settings.data, tokens, ground.facts.view)
         later = Later(lambda: _api(ground, gate))
@@ -214,7 +215,6 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
-    watch_loops(ground, pipeline, governance)
     life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(

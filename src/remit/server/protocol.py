@@ -21,6 +21,7 @@ from remit.server.wire import Joined
 from remit.tokens.certificate import SHOWN, Shown
 
 _SKIPPED: Final = 1 << 16  # bytes of a refused request's body that are read past; more is not waited for
+_DIGITS: Final = 20  # of a length; it is long before that too long
 _LOOKED_AT: Final = 64  # connections, for one that is idle
 _RESERVE: Final = 64  # connections beyond the bound, for what is never refused
 
@@ -47,14 +48,6 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]  # it is one in all that is used
         if len(self.connections) > self.most:
             self._make_room()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone, and with it the places of what it asked one after the other and was not begun."""
-        for cycle, _ in self.pipeline:
-            if isinstance(ticket := cycle.scope.get(TICKET), Ticket):
-                ticket.leave()
-        self.pipeline.clear()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Something came. Who lets the rest of a body be waited for holds no place meanwhile."""
@@ -103,7 +96,7 @@ class Protocol(HttpToolsProtocol):
         self._refusing = True
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         streamed = any(name == b"transfer-encoding" for name, _ in self.headers)
-        short = not streamed and length.isdigit() and len(length) < 7 and int(length) <= _SKIPPED  # noqa: PLR2004
+        short = not streamed and length.isdigit() and int(length[:_DIGITS]) <= _SKIPPED
         keep = short and not self._spare and self.parser.should_keep_alive()
         self.transport.write(written(path, close=not keep))
         if not keep:

@@ -71,6 +71,11 @@ def played(talk: Talk) -> World:
     return asyncio.run(scenario())
 
 
+async def until(happened: Callable[[], bool]) -> None:
+    while not happened():  # noqa: ASYNC110 - the server under test sets it, and knows of no event
+        await asyncio.sleep(0)
+
+
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """One whole answer: its status and its head."""
     head = await reader.readuntil(b"\r\n\r\n")
@@ -111,8 +116,7 @@ def test_what_comes_ahead_of_an_answer_waits_its_turn_and_in_one_place() -> None
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
         world.go.clear()
         writer.write(world.head("/mcp/x") * 3)
-        while not world.came:
-            await asyncio.sleep(0)
+        await until(lambda: bool(world.came))
         assert world.shedding.calls.waiting == 1
         world.shedding.calls.limit = 0
         world.go.set()
@@ -124,13 +128,11 @@ def test_what_comes_ahead_of_an_answer_waits_its_turn_and_in_one_place() -> None
 def test_a_body_that_is_waited_for_holds_no_place() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
         writer.write(world.head("/mcp/x", "Content-Length: 5") + b"1")
-        while not world.came:
-            await asyncio.sleep(0)
+        await until(lambda: bool(world.came))
         assert world.shedding.calls.waiting == 0
         world.go.clear()
         writer.write(b"2345")
-        while not world.shedding.calls.waiting:
-            await asyncio.sleep(0)
+        await until(lambda: bool(world.shedding.calls.waiting))
         world.go.set()
         assert (await answer(reader))[0] == 200
 
@@ -158,8 +160,7 @@ def test_where_none_is_idle_one_more_is_served_what_is_never_refused(monkeypatch
     async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
         world.go.clear()
         writer.write(world.head("/mcp/x"))
-        while not world.came:
-            await asyncio.sleep(0)
+        await until(lambda: bool(world.came))
         other, say = await asyncio.open_connection("127.0.0.1", world.port)
         say.write(world.head("/v1/freezes"))
         assert (await answer(other))[0] == 200
