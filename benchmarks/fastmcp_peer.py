@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fastmcp.server import create_proxy
+from fastmcp.server import create_proxy  # type: ignore[import-not-found] # of the peer's environment
 
 if __name__ == "__main__":
     create_proxy(sys.argv[2], name="bench").run(

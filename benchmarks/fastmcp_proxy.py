@@ -58,7 +58,7 @@ def peer(python: Path, found: Running) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/mcp"
 
 
-async def rate(http: aiohttp.ClientSession, url: str, headers: Mapping[str, str], count: int) -> float:
+async def rate(http: aiohttp.ClientSession, url: str, headers: dict[str, str], count: int) -> float:
     """Calls a second, with so many in flight."""
     left = iter(range(count))
 

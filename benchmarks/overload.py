@@ -128,7 +128,8 @@ async def offered(
     port: int, tokens: dict[str, str], *, rate: float, seconds: float, admin: str, pid: int
 ) -> tuple[Seen, float, list[int]]:
     """So many calls a second; what came back, how long the freeze took, and the server's memory as it went."""
-    seen, left, memory = Seen(), requests(port, tokens), []
+    seen, left = Seen(), requests(port, tokens)
+    memory: list[int] = []
     free = await callers(port, CONNECTIONS, seen)
     gc.collect()
     began, sent, asked = time.perf_counter(), 0, None
