@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Seen:
     first_denied: float = 0.0
     frozen_at: float = 0.0
     left_out: int = 0
+    rate: list[int] = field(default_factory=list)  # answers so far, each second
 
 
 class Caller(asyncio.Protocol):
@@ -145,6 +147,7 @@ async def offered(
             asked.add_done_callback(lambda _: setattr(seen, "frozen_at", time.perf_counter()))
         if len(memory) < passed:
             memory.append(resident(pid))
+            seen.rate.append(seen.answers)
         await asyncio.sleep(_PAUSE)
     assert asked is not None
     return seen, await asked, memory
@@ -186,7 +189,8 @@ async def measure(found: Running, *, seconds: float, admin: str, pid: int) -> li
     most = await capacity(port, tokens, seconds / 8)
     seen, frozen, memory = await offered(port, tokens, rate=TIMES * most, seconds=seconds, admin=admin, pid=pid)
     assert seen.late == 0, f"{seen.late} results for a frozen agent"
-    print("memory, MiB:", *(each // 1024 for each in memory), file=sys.stderr)
+    each_second = [later - before for before, later in pairwise(seen.rate)]
+    print("results, each second:", *each_second, "\nmemory, MiB:", *(each // 1024 for each in memory), file=sys.stderr)
     p99 = statistics.quantiles(seen.refused, n=100)[98] if len(seen.refused) > 1 else 0.0
     effect = max(0.0, seen.first_denied - seen.frozen_at)
     grown = 100 * (memory[-1] - memory[len(memory) // 2]) / memory[len(memory) // 2]
