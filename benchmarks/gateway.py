@@ -65,9 +65,9 @@ def plain(held: str) -> Callable[[int], dict[str, str]]:
     return lambda _: {"Authorization": f"Bearer {held}"}
 
 
-async def plain_token(http: aiohttp.ClientSession, remit: str, key: keyfile.Key) -> str:
+async def plain_token(http: aiohttp.ClientSession, remit: str, key: keyfile.Key, agent: str = "plain-bot") -> str:
     """A token that is bound to no key."""
-    form = Grant(remit, "plain-bot", key, "bench", SERVER, key).form()
+    form = Grant(remit, agent, key, "bench", SERVER, key).form()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     async with http.post(f"{remit}/oauth2/token", data=form, headers=headers) as answer:
         return str((await answer.json())["access_token"])

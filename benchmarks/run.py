@@ -26,9 +26,9 @@ HERE = Path(__file__).parent
 NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_reverse", "freeze", "streams", "scale",
          "activations_scale", "reactivation", "start", "run_start", "schema_caller",
          "policy_diff", "policy_live")  # fmt: skip
-LONG = (  # minutes each; two need npm
-    "tokens", "cerbos", "agentdojo", "withdrawal", "replay_scale", "estate_scale", "policy_replay",
-    "intercept",  # with mitmproxy from PyPI
+LONG = (  # minutes each; two need npm, two PyPI
+    "tokens", "cerbos", "fastmcp_proxy", "overload", "agentdojo", "withdrawal", "replay_scale", "estate_scale",
+    "policy_replay", "intercept",
 )  # fmt: skip
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}

@@ -28,7 +28,7 @@ SERVICES = {
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
     "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life", "server.policy_watch",
-    "server.rewrap", "server.state", "storage.database", "tokens.authorizing",
+    "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
@@ -149,6 +149,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "enforcement.passing",
         "enforcement.pipeline",
         "server.me",
+        "server.shed_record",
         "tokens.service",
     },
     "writer.submit": {"tokens.refusals"},

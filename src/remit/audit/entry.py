@@ -36,6 +36,7 @@ KINDS = {
     "stop": "sto",
     "incident": "inc",
     "sweep": "swp",
+    "shed": "shd",  # how much was refused for load since the last of these
     "withdrawal": "wds",  # one step of one; the withdrawal's own id is wdr_...
 }
 _OWN = frozenset({"v", "kind", "id", "time", "epoch", "payload_commit", "payload_key"})

@@ -47,6 +47,12 @@ _MaxBody = Annotated[int, typer.Option("--max-body", metavar="BYTES", min=1024)]
 _Refresh = Annotated[
     str, typer.Option("--refresh", metavar="TIME", help="How often servers' tools are imported again.")
 ]
+_LoopDenials = Annotated[
+    int,
+    typer.Option(
+        "--loop-denials", metavar="N", min=0, help="Suspend an agent that is denied the same N times in 10 s. 0: never."
+    ),
+]
 _RotateKeys = Annotated[
     str, typer.Option("--rotate-keys", metavar="TIME", help="How often the key that signs tokens is replaced.")
 ]
@@ -110,6 +116,7 @@ def up(
     accept_state: _AcceptState = False,
     max_body: _MaxBody = defaults.MEBIBYTE,
     refresh: _Refresh = "5s",
+    loop_denials: _LoopDenials = 500,
     rotate_keys: _RotateKeys = "90d",
     dpop_nonce: _DpopNonce = NonceUse.OFF.value,
     tls_cert: _TlsCert = None,
@@ -155,6 +162,7 @@ def up(
             accept_state=accept_state,
             body_limit=max_body,
             refresh_every=parse_duration(refresh),
+            loop_denials=loop_denials,
         ),
         as_json=json,
     )

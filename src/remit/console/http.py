@@ -18,6 +18,7 @@ from starlette.routing import Route
 from remit.console import live, page
 from remit.console.paths import PATH
 from remit.console.sessions import SESSION_LIFETIME, Session, Sessions, matches
+from remit.freezes.threads import in_stops_thread
 from remit.kernel.clock import SECOND, Clock
 from remit.policy.view import View
 from remit.storage.ports import Reader
@@ -132,7 +133,7 @@ class Console:
         verb = request.url.path.rpartition("/")[2]
         agent = form.get("agent", "")
         self._allowed(session, verb, agent)
-        await run_in_threadpool(self.freeze if verb == "freeze" else self.unfreeze, agent, session.operator)
+        await in_stops_thread(self.freeze if verb == "freeze" else self.unfreeze, agent, session.operator)
         return RedirectResponse(PATH, 303, headers=HEADERS)
 
     async def sign_out(self, request: Request) -> Response:

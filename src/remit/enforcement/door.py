@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from remit.attestation.model import Caller
-from remit.enforcement import metadata
+from remit.enforcement import lanes, metadata
 from remit.enforcement.place import Place
 from remit.enforcement.ports import Tokens
 from remit.kernel.clock import Clock
@@ -41,7 +41,7 @@ class Door:
         Raises:
             TokenInvalid: 401, see `challenge`.
         """
-        return self._tokens.check(
+        found = self._tokens.check(
             authorization=headers.get("authorization"),
             dpop=headers.get("dpop"),
             method=method,
@@ -50,6 +50,8 @@ class Door:
             now=self._clock.now(),
             certificate=certificate,
         )
+        lanes.known(found[0].agent)
+        return found
 
     def still(self, caller: Caller, proof: ConsumeProof | None) -> None:
         """See that what a request showed at its beginning holds now.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from remit.attestation.model import Caller
-from remit.enforcement import outcomes
+from remit.enforcement import lanes, outcomes
 from remit.enforcement.answers import Answers
 from remit.enforcement.doorstep import Doorstep
 from remit.enforcement.doubts import MAX_WAITING, RETRY_SECONDS, Doubts
@@ -99,6 +99,7 @@ class Pipeline:
             attempts += 1
         self.metrics.seconds.observe(time.perf_counter() - started)
         self.metrics.decided(admitted.answer)
+        lanes.decided()
         if (denial := admitted.answer.denial) is not None:
             self._decider.refused(call, denial, admitted.evaluated_at)
         return admitted

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -45,6 +44,7 @@ from remit.server import problem
 from remit.server.door import read_body
 from remit.server.me import Me
 from remit.server.peps import Gatekeeper
+from remit.tokens.threads import in_agents_thread
 
 POLL_SECONDS: Final = 5
 _ONE: Final = re.compile(PATH + r"/(arq_[0-9A-Za-z]{26})(/cancel)?\Z")
@@ -89,7 +89,7 @@ class AccessRequests:
                 if one is None:
                     return await self._ask(asker, request)
                 handle = self._cancel if one[2] else self._show
-                return await run_in_threadpool(handle, asker, one[1])
+                return await in_agents_thread(handle, asker, one[1])
             except AccessRequestError as error:
                 return _refused(error)
 
@@ -113,7 +113,7 @@ class AccessRequests:
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MOST_KEY:
             raise Malformed(f"Idempotency-Key has at most {_MOST_KEY} characters")
-        return await run_in_threadpool(self._asked, asker, parse(raw), key, raw)
+        return await in_agents_thread(self._asked, asker, parse(raw), key, raw)
 
     def _asked(self, asker: _Asker, body: object, key: str, raw: bytes) -> Response:
         if not isinstance(body, dict):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from remit.enforcement import asgi
+from remit.enforcement.lanes import Ticket
 from remit.enforcement.parse import header_map
 from remit.enforcement.place import MISDIRECTED, Place
 from remit.server import problem
 from remit.server.proxies import TrustedProxies
+from remit.server.shedding import RETRY_AFTER, Shedding, refusal
 from remit.tokens.metadata import TOKEN_PATH
 from remit.tokens.nonce_http import NonceHeader
 
+TICKET: Final = "remit.ticket"  # in a request's scope: the place that it was given when its headers were read
 ME_CAN = "/v1/me/can"
 ERRORS = "/errors"  # a page for each code
 EVALUATION = "/access/v1/evaluation"
@@ -44,9 +49,31 @@ class App:
     rest: ASGIApp
     proxies: TrustedProxies | None = None  # None: no header is believed to hold a client's certificate
     nonces: NonceHeader | None = None  # None: no proof needs a nonce
+    shedding: Shedding | None = None  # None: nothing is refused for load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection."""
+        """Answer one request, in the place that it has or now finds."""
+        if self.shedding is None or scope["type"] != "http":
+            await self._answer(scope, receive, send)
+            return
+        place = scope.get(TICKET)
+        if place is None:  # it came while another one of its connection was answered
+            shown = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), None)
+            place = self.shedding.enter(scope["path"], scope.get("query_string", b""), shown)
+        if place is False:
+            body, media = refusal(scope["path"])
+            retry = (b"retry-after", str(RETRY_AFTER).encode("ascii"))
+            await asgi.answer(send, 503, body, ((b"content-type", media), (b"cache-control", b"no-store"), retry))
+        elif isinstance(place, Ticket):
+            place.carry()
+            try:
+                await self._answer(scope, receive, send)
+            finally:
+                place.leave()
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
             if self.proxies is not None:

@@ -61,6 +61,7 @@ from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
 from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
+from remit.server.compose_load import shedding, watch_loops
 from remit.server.compose_requests import access_requests, notifying, request_service
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation
@@ -115,6 +116,7 @@ def build(settings: Settings, *, base: str, listener: tuple[str, int]) -> Remit:
     try:
         ground = _ground(settings, base, clock, database, keys)
         gate = _gate(ground, listener)
+        watch_loops(ground, gate.life.pipeline, gate.governance)
         tokens = token_service(ground, gate.trusting, gate.consenting)
         http = http_gateway(ground, gate)
         proxy = None if settings.proxy is None else _proxy(ground, gate, http)
@@ -391,4 +393,5 @@ def _front(ground: Ground, gate: Gate, tokens: TokenService, http: ASGIApp, rout
         requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),
+        shedding=shedding(ground, gate),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from remit.freezes.threads import in_stops_thread
 from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import Forbidden, Malformed, RemitError, TooLarge, UnsupportedMediaType
 from remit.logs import logger
@@ -70,6 +71,7 @@ class Door:
     owners: Callable[[Ask], Collection[str]] | None = None  # who answers for what the call is about
     otherwise: Callable[[Ask], str] | None = None  # what to try, for who may not; "" leaves it to the role's advice
     status: int = 200
+    stops: bool = False  # stops something, or lets it go on: waits behind nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class Porch:
         # It may have come long after the headers, and a token be revoked since.
         operator = self._operator(request)
         ask = Ask(operator=operator, path=request.path_params, query=_query(request), body=body)
-        return await run_in_threadpool(self._answer, door, ask)
+        return await (in_stops_thread if door.stops else run_in_threadpool)(self._answer, door, ask)
 
     def _operator(self, request: Request) -> Operator:
         return self.keeper.operator(

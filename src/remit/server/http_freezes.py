@@ -55,6 +55,7 @@ class Freezes:
                 fields={"kind": "string", "name": "string", "reason": "string?"},
                 owners=lambda ask: self._owners(kind_of(ask.body["kind"]), ask.body["name"]),
                 status=201,
+                stops=True,
             ),
             Door(
                 method="DELETE",
@@ -63,6 +64,7 @@ class Freezes:
                 action=lambda ask: "unfreezeAll" if kind_of(ask.path["kind"]) is FreezeKind.ALL else "unfreeze",
                 handle=self.unfreeze,
                 owners=lambda ask: self._owners(kind_of(ask.path["kind"]), ask.path["name"]),
+                stops=True,
             ),
         ]
 

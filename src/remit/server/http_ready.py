@@ -35,13 +35,16 @@ class Health:
 
 
 def routes(state: Health, registry: CollectorRegistry) -> list[Route]:
-    """What orchestrators and Prometheus ask, without a token: it tells nothing but counts."""
+    """What orchestrators and Prometheus ask, without a token: it tells nothing but counts.
 
-    def alive(_: Request) -> Response:
+    Whether it runs and is ready is said on the event loop: no thread that is busy makes it look dead.
+    """
+
+    async def alive(_: Request) -> Response:
         """GET /healthz: the process runs."""
         return PlainTextResponse("ok\n")
 
-    def ready(_: Request) -> Response:
+    async def ready(_: Request) -> Response:
         """GET /readyz: 200 while calls are taken, else 503 and why."""
         problem = state.problem()
         return PlainTextResponse(f"{problem or 'ready'}\n", 503 if problem else 200)

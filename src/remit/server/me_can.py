@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,6 +17,7 @@ from remit.kernel.names import check_name, split_action
 from remit.policy.service import PolicyService
 from remit.server.door import checked, read_body
 from remit.server.me import Me
+from remit.tokens.threads import in_agents_thread
 
 _FIELDS = {"action": "string", "arguments": "object?"}
 
@@ -42,7 +42,7 @@ class MeCan:
         caller = await self.me.caller(request, resources(self.me.base, server))
         # (2) The same decision as a call's, with its effects dropped.
         # In a thread: an agent's first question reads its activations, and the loop must not wait for a database.
-        told = await run_in_threadpool(self._told, caller, body)
+        told = await in_agents_thread(self._told, caller, body)
         return Response(encode(told), media_type="application/json")
 
     def _told(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +18,7 @@ from remit.keys.model import TokenKeys
 from remit.policy.mandate import TYPE
 from remit.policy.mandates import Mandates, published
 from remit.server.me import Me
+from remit.tokens.threads import in_agents_thread
 
 ME_MANDATE: Final = "/v1/me/mandate"
 SCHEMA: Final = "/schemas/mandate.json"
@@ -42,7 +42,7 @@ class MeMandate:
         plain = _wants_json(request)
         # A token for the whole deployment, because the mandate speaks of all its servers.
         caller = await self.me.caller(request, (self.me.base,))
-        return await run_in_threadpool(self._told, caller, plain=plain)
+        return await in_agents_thread(self._told, caller, plain=plain)
 
     def _told(self, caller: Caller, *, plain: bool) -> Response:
         found: dict[str, Any] = self.mandates.of(caller)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from remit.kernel.canonical import encode
 from remit.server.me import Me
 from remit.server.whoami import Whoami
+from remit.tokens.threads import in_agents_thread
 
 ME: Final = "/v1/me"
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -32,7 +32,7 @@ class MeWhoami:
 
     async def _answer(self, request: Request) -> Response:
         caller = await self.me.caller(request, self._audiences(request))
-        told = await run_in_threadpool(self.whoami.of, caller.token)
+        told = await in_agents_thread(self.whoami.of, caller.token)
         return Response(encode(told), headers=_NO_STORE, media_type="application/json")
 
     def _audiences(self, request: Request) -> frozenset[str]:

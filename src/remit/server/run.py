@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -26,8 +27,8 @@ from remit.logs import logger
 from remit.outbound import session
 from remit.server import compose, garbage, logs
 from remit.server.life import Remit
+from remit.server.protocol import Protocol
 from remit.server.settings import Settings, data_directory
-from remit.server.wire import Protocol
 from remit.storage.lock import FileLock
 
 _BACKLOG = 2048
@@ -35,6 +36,8 @@ _KEEP_ALIVE = 75  # seconds; longer than common clients keep theirs, so that the
 # Seconds a busy thread keeps the interpreter while others wait. A freeze's transaction lets go of it at every statement
 # and would wait as long each time: with 500 open streams its slowest went from about 57 to 40 ms.
 TURN = 0.0005
+_DESCRIPTORS = 20_000  # as many as are asked for, if the machine allows
+_OWN, _LEAST = 256, 128  # of these: for the database, files and reserves; connections there are at any rate
 _log = logger("remit.server")
 
 
@@ -69,6 +72,7 @@ def serve(settings: Settings, *, as_json: bool) -> int:
         ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, StorageUnavailable: At start.
     """
     sys.setswitchinterval(TURN)
+    Protocol.most = _connections()
     logs.configure()
     signal.signal(signal.SIGTERM, _leave)
     if settings.dev and not settings.loopback:
@@ -93,6 +97,15 @@ def serve(settings: Settings, *, as_json: bool) -> int:
     finally:
         lock.release()
     return 0
+
+
+def _connections() -> int:
+    """How many clients may be connected: each may need a second descriptor, for its server; some are Remit's own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = _DESCRIPTORS if hard == resource.RLIM_INFINITY else max(soft, min(hard, _DESCRIPTORS))
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(_LEAST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - _OWN)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> Never:

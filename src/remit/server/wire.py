@@ -8,10 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from remit.tokens.certificate import SHOWN, Shown
-
 _START, _END = b"HTTP/1.1 ", b"\r\n\r\n"
 _MOST = 1 << 16  # bytes
 
@@ -52,22 +48,3 @@ class Joined:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
         return getattr(self._transport, name)
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's, over such a transport."""
-
-    _shown: Shown | None = None
-
-    def on_message_begin(self) -> None:
-        """A request begins: it is of who showed this certificate, if the client showed one."""
-        super().on_message_begin()
-        if self._shown is not None:
-            self.scope[SHOWN] = self._shown  # type: ignore[typeddict-unknown-key]  # a key of our own
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
-        """A client has connected, and if it showed a certificate, proved its key."""
-        ended = transport.get_extra_info("ssl_object")
-        certificate = None if ended is None else ended.getpeercert(binary_form=True)
-        self._shown = None if certificate is None else Shown(certificate)
-        super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]  # it is one in all that is used

@@ -7,7 +7,7 @@ from typing import Final
 
 from remit.enforcement.proxy_answers import H2_GOAWAY, H2_PREFACE
 from remit.enforcement.proxy_intercept import TARGET
-from remit.server.wire import Protocol
+from remit.server.protocol import Protocol
 
 _HEAD_SECONDS: Final = 20.0
 _HEAD_BYTES: Final = 64 * 1024

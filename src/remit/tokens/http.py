@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -30,6 +29,7 @@ from remit.tokens.metadata import (
 from remit.tokens.model import RETRY_AFTER, Asked, Form, OAuthError, TokenRefused
 from remit.tokens.service import TokenService
 from remit.tokens.status import TokenStatus
+from remit.tokens.threads import in_agents_thread
 
 # RFC 6749 section 5.1: no answer of the token endpoint may be stored, refusals included.
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -109,7 +109,7 @@ def status_routes(status: TokenStatus) -> list[Route]:
         try:
             form = await _form(request, status.tokens)
             shown = _shown(request)
-            answer = await run_in_threadpool(serve, form, authorization=_joined(request, "authorization"), **shown)
+            answer = await in_agents_thread(serve, form, authorization=_joined(request, "authorization"), **shown)
         except TokenRefused as refused:
             return _refused(refused, request)
         except Unauthenticated as error:
@@ -138,13 +138,13 @@ async def _granted(service: TokenService, asked: Asked) -> dict[str, Any]:
     """One more token of a run that goes on is made here; all else may wait, and does so in a thread."""
     renewal = service.renewal(asked)
     if renewal is None:
-        return await run_in_threadpool(service.answer, asked)
+        return await in_agents_thread(service.answer, asked)
     try:
         answer = await service.renew(renewal)
     except TokenRefused as refused:
-        await run_in_threadpool(service.refuse, refused, attested=renewal.shown.attested)
+        await in_agents_thread(service.refuse, refused, attested=renewal.shown.attested)
         raise
-    return await run_in_threadpool(service.answer, asked, spent=True) if answer is None else answer
+    return await in_agents_thread(service.answer, asked, spent=True) if answer is None else answer
 
 
 async def _form(request: Request, service: TokenService) -> Form:
@@ -153,7 +153,7 @@ async def _form(request: Request, service: TokenService) -> Form:
         # Several, joined, are no media type: two readers could pick different ones.
         return parse_form(body, media_type=_joined(request, "content-type") or "")
     except TokenRefused as refused:
-        await run_in_threadpool(service.refuse, refused)
+        await in_agents_thread(service.refuse, refused)
         raise
 
 
