@@ -204,8 +204,10 @@ BAD = {
         BOUNDARY.replace("when: {amount", "when: {quantity"),
         "boundaries/invoice-bot.yaml:7",
     ),
-    "command server": ("servers__payments", "server: payments\ncommand: [npx, x]\n", "not available in this version"),
-    "http server": ("servers__payments", SERVER.replace("kind: mcp ", "kind: http "), "not available in this version"),
+    "command server": (
+        "servers__payments", "server: payments\ncommand: [npx, x]\nurl: http://127.0.0.1:1/mcp\n", "a URL or a command",
+    ),
+    "http server": ("servers__payments", SERVER.replace("kind: mcp ", "kind: http "), "there is nothing to call"),
 }  # fmt: skip
 
 
@@ -238,12 +240,6 @@ def test_a_policy_is_validated_and_forbids(home: Home, served: Up, files: Path) 
     arguments = json.dumps({"to": "Acme", "amount": 1, "currency": "EUR"})
     denied = home.remit("can", "invoice-bot", "payments/transfer", "--args", arguments, "--json").json["denial"]
     assert (denied["code"], denied["policy"]) == ("forbidden_by_policy", "no-transfers")
-
-
-def test_later_features_are_refused_and_not_ignored(home: Home, served: Up, files: Path) -> None:
-    (files / "servers" / "later.yaml").write_text("server: later\ncommand: [npx, some-server]\n", encoding="utf-8")
-    done = home.remit("apply", str(files))
-    assert (done.code, "not available in this version" in done.err) == (3, True)
 
 
 def test_a_server_that_is_down_leaves_its_boundaries_waiting(home: Home, served: Up, files: Path) -> None:
