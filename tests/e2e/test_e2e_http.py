@@ -204,7 +204,7 @@ def test_a_command_behind_remit_run_calls_the_api_without_a_token(behind: Behind
     assert said["hidden"] == 404
     assert not any("authorization" in line.lower() for line in said["environ"])
     assert [each["target"] for each in behind.got()] == ["/v1/invoices/7?full=true"]
-    assert "1 refused (constraint_violated 1)" in done.err
+    assert "3 calls, 1 allowed, 2 refused (constraint_violated 1, not_found 1)" in done.err
 
 
 AGENT = """

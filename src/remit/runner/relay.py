@@ -20,7 +20,7 @@ import h11
 
 from remit.kernel.errors import RemitError
 from remit.runner import headers
-from remit.runner.asking import PROBLEM, UNDECIDED, Asking, Way, failure, problem
+from remit.runner.asking import PROBLEM, UNDECIDED, Asking, Way, failure, media_type, problem
 from remit.runner.line import Line, TooLong
 from remit.runner.model import Unreachable
 from remit.runner.processes import Address
@@ -37,6 +37,7 @@ _ME: Final = "/v1/me"  # who the command is: it reads this, and changes nothing 
 _METHODS: Final = {"POST", "GET", "DELETE"}
 _REQUEST: Final = 16 << 20  # bytes; the gateway's own limit is the setting of the server
 _JSON: Final = b"application/json"
+_REFUSED: Final = b'{"type":"urn:remit:error:'  # as the gateway begins what it says of a path
 
 
 class Relay:
@@ -182,15 +183,18 @@ class Relay:
         if whole:
             self._tally.answered(way.asked, refused(begun), status=head.status_code)
         elif way.http:
-            await self._passed(line, upstream, way, begun)
+            await self._passed(line, upstream, way, head)
         else:
             await self._streamed(line, upstream, way, begun, status=head.status_code)
         await line.send(h11.EndOfMessage())
 
-    async def _passed(self, line: Line, upstream: Upstream, way: Way, begun: bytes) -> None:
-        """An API's own answer: nothing in it is the gateway's word."""
-        self._tally.answered(way.asked, None, status=200)
-        chunk: bytes | None = begun
+    async def _passed(self, line: Line, upstream: Upstream, way: Way, head: h11.Response) -> None:
+        """An API's own answer, or one that looks like it: of the gateway, about a path that is not there."""
+        chunk = await upstream.chunk()
+        if media_type(head) == PROBLEM and chunk is not None and chunk.startswith(_REFUSED):
+            self._tally.turned_away(chunk)
+        else:
+            self._tally.answered(way.asked, None, status=200)
         while chunk is not None:
             await line.send(*_data(chunk))
             chunk = await upstream.chunk()

@@ -108,7 +108,7 @@ class Tally:
             self.last = found.decision_id or self.last
 
     def turned_away(self, body: bytes) -> None:
-        """A connection through the proxy was refused, in these words."""
+        """A connection through the proxy, or a path of an API, was refused in these words."""
         try:
             said = json.loads(body)
         except (ValueError, RecursionError):
