@@ -128,6 +128,17 @@ def behind(home: Home, up: Up, root: Path, server: str, url: str, actions: Seque
     return Peer(url, up.ready["api"], server, files / "agents")
 
 
+async def transfers(peer: Peer) -> list[bool]:
+    """Whether each of three calls was refused: a small transfer, a large one, counting."""
+    async with peer.client("2026-07-28", direct=False) as client:
+        results = [
+            await client.call_tool("transfer", {"amount": 5, "currency": "EUR"}),
+            await client.call_tool("transfer", {"amount": 200, "currency": "EUR"}),
+            await client.call_tool("count", {"to": 1}),
+        ]
+    return [bool(result.is_error) for result in results]
+
+
 def plainly(value: Any) -> Any:
     """A model of the SDK's as the JSON that was sent."""
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -189,3 +189,9 @@ allow:
     ttl: 7d                      # may shorten the tier's, never lengthen it
 not_after: 2029-03-31
 """
+
+
+def ok(done: Done, code: int = 0) -> Done:
+    """See that a command ended so."""
+    assert done.code == code, (done.out, done.err)
+    return done

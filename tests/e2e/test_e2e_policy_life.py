@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.peers import Peer, behind, upstream
-from tests.e2e.running import Done, Home, free_port
+from tests.e2e.peers import behind, transfers, upstream
+from tests.e2e.running import Home, free_port, ok
 
 FORBID = """@id("no-transfers")
 @title("Agents move no money yet")
@@ -48,22 +48,6 @@ def wrote(root: Path, text: str) -> Path:
     return root
 
 
-async def calls(peer: Peer) -> list[bool]:
-    """Whether each of three calls was refused: a small transfer, a large one, counting."""
-    async with peer.client("2026-07-28", direct=False) as client:
-        results = [
-            await client.call_tool("transfer", {"amount": 5, "currency": "EUR"}),
-            await client.call_tool("transfer", {"amount": 200, "currency": "EUR"}),
-            await client.call_tool("count", {"to": 1}),
-        ]
-    return [bool(result.is_error) for result in results]
-
-
-def ok(done: Done, code: int = 0) -> Done:
-    assert done.code == code, (done.out, done.err)
-    return done
-
-
 def test_observed_enforced_and_rolled_back_over_a_restart(home: Home, tmp_path: Path) -> None:
     command = [sys.executable, str(Path(__file__).with_name("sdk_server.py")), str(tmp_path / "ledger"), "json"]
     files, candidate = tmp_path / "files", wrote(tmp_path / "candidate", CANDIDATE)
@@ -76,25 +60,25 @@ def test_observed_enforced_and_rolled_back_over_a_restart(home: Home, tmp_path: 
             assert "Agents move no money" in ok(home.remit("policy", "show", "no-transfers")).out
             observed = ok(home.remit("policy", "observe", str(candidate), "--json")).json
             assert (observed["version"], observed["state"]) == ("2", "observe")
-            assert asyncio.run(calls(peer)) == [True, True, False]
+            assert asyncio.run(transfers(peer)) == [True, True, False]
             flips = ok(home.remit("policy", "flips", "--json")).json
             rows = {row["policy"]: (row["allow_to_deny"], row["deny_to_allow"]) for row in flips["policies"]}
             assert rows == {"no-transfers": (0, 1), "no-counting": (1, 0)}
             why = flips["policies"][0]["examples"][0]["decision"]
             ok(home.remit("why", why))
         with home.up("--dev", "--listen", f"127.0.0.1:{port}") as up:
-            assert asyncio.run(calls(peer)) == [True, True, False]
+            assert asyncio.run(transfers(peer)) == [True, True, False]
             flips = ok(home.remit("policy", "flips", "--json")).json
             assert (flips["flips"], flips["dropped"], flips["broken"]) == (4, 0, 0)
             assert "4 would flip" in ok(home.remit("policy", "flips")).out
             waits = ok(home.remit("policy", "enforce", "2", "--as", "dana"), 11)
             assert "waits for a second person" in waits.out
-            assert asyncio.run(calls(peer)) == [True, True, False]
+            assert asyncio.run(transfers(peer)) == [True, True, False]
             ok(home.remit("policy", "enforce", "2", "--as", "lee"))
-            assert asyncio.run(calls(peer)) == [False, True, True]
+            assert asyncio.run(transfers(peer)) == [False, True, True]
             ok(home.remit("policy", "rollback", "--as", "lee"), 11)
             ok(home.remit("policy", "rollback", "--as", "dana"))
-            assert asyncio.run(calls(peer)) == [True, True, False]
+            assert asyncio.run(transfers(peer)) == [True, True, False]
             states = [
                 (row["version"], row["state"]) for row in ok(home.remit("policy", "history", "--json")).json["sets"]
             ]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.peers import Peer, behind, upstream
-from tests.e2e.running import PATIENCE, Done, Home
+from tests.e2e.peers import behind, transfers, upstream
+from tests.e2e.running import PATIENCE, Done, Home, ok
 
 STOP = """@id("no-large")
 @title("Transfers over 100 are made by people")
@@ -41,22 +41,6 @@ def server(tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, str(Path(__file__).with_name("sdk_server.py")), str(tmp_path / "ledger"), "json"]
     with upstream(command, os.environ, tmp_path / "server.log") as url:
         yield url
-
-
-async def calls(peer: Peer) -> list[bool]:
-    """Whether each of three calls was refused: a small transfer, a large one, counting."""
-    async with peer.client("2026-07-28", direct=False) as client:
-        results = [
-            await client.call_tool("transfer", {"amount": 5, "currency": "EUR"}),
-            await client.call_tool("transfer", {"amount": 200, "currency": "EUR"}),
-            await client.call_tool("count", {"to": 1}),
-        ]
-    return [bool(result.is_error) for result in results]
-
-
-def ok(done: Done, code: int = 0) -> Done:
-    assert done.code == code, (done.out, done.err)
-    return done
 
 
 def wrote(root: Path, **files: str) -> Path:
@@ -110,10 +94,10 @@ def test_a_change_is_tried_on_what_was_decided(
     narrow = policy(candidate / "narrow", "count.cedar", COUNTS)
     with home.up("--dev", *database) as up:
         peer = behind(home, up, files, "payments", server, ["transfer", "count"])
-        assert asyncio.run(calls(peer)) == [False, False, False]
+        assert asyncio.run(transfers(peer)) == [False, False, False]
         first = settled(home, narrow, counted=1)
         ok(home.remit("apply", str(policy(files, "money.cedar", STOP))))
-        assert asyncio.run(calls(peer)) == [False, True, False]
+        assert asyncio.run(transfers(peer)) == [False, True, False]
         found = settled(home, narrow, counted=2)
         assert (found["reproduced"], found["differs"], found["not_replayable"]) == (found["decisions"], [], {})
         _candidates(home, candidate)

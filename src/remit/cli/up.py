@@ -135,37 +135,28 @@ def up(
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
     host, port = defaults.listen_address(listen)
     file, descriptor = defaults.passphrase(passphrase_file, passphrase_fd)
-    return _serve(
-        defaults.Settings(
-            data=(data or defaults.data_directory(os.environ)).absolute(),
-            keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(),
-            passphrase_file=file,
-            passphrase_fd=descriptor,
-            key_schedule=Schedule(every=parse_duration(rotate_keys)),
-            dpop_nonce=defaults.nonce_use(dpop_nonce),
-            tls_certificate=None if tls_cert is None else tls_cert.absolute(),
-            tls_key=None if tls_key is None else tls_key.absolute(),
-            trusted_proxies=tuple(trusted_proxy or ()),
-            one_place=tuple(one_place or ()),
-            client_ca=None if client_ca is None else client_ca.absolute(),
-            client_secrets=client_secrets,
-            webhooks=tuple(check_url(each) for each in webhook or ()),
-            mail_relay=None if smtp is None else defaults.listen_address(smtp, option="--smtp"),
-            mail_from=mail_from,
-            callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
-            proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
-            host=host,
-            port=port,
-            database=database,
-            public_url=_public(url),
-            dev=dev,
-            accept_state=accept_state,
-            body_limit=max_body,
-            refresh_every=parse_duration(refresh),
-            loop_denials=loop_denials,
-        ),
-        as_json=json,
-    )
+    settings = defaults.Settings(
+        data=(data or defaults.data_directory(os.environ)).absolute(),
+        keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(),
+        passphrase_file=file,
+        passphrase_fd=descriptor,
+        key_schedule=Schedule(every=parse_duration(rotate_keys)),
+        dpop_nonce=defaults.nonce_use(dpop_nonce),
+        tls_certificate=None if tls_cert is None else tls_cert.absolute(),
+        tls_key=None if tls_key is None else tls_key.absolute(),
+        trusted_proxies=tuple(trusted_proxy or ()),
+        one_place=tuple(one_place or ()),
+        client_ca=None if client_ca is None else client_ca.absolute(),
+        client_secrets=client_secrets,
+        webhooks=tuple(check_url(each) for each in webhook or ()),
+        mail_relay=None if smtp is None else defaults.listen_address(smtp, option="--smtp"),
+        mail_from=mail_from,
+        callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
+        proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
+        host=host, port=port, database=database, public_url=_public(url), dev=dev, accept_state=accept_state,
+        body_limit=max_body, refresh_every=parse_duration(refresh), loop_denials=loop_denials,
+    )  # fmt: skip
+    return _serve(settings, as_json=json)
 
 
 def _serve(settings: defaults.Settings, *, as_json: bool) -> int:

@@ -181,6 +181,11 @@ class Keys:
         raise AssertionError("nothing is signed here")
 
 
+def token_of(agent: str, instance: str, purpose: str = "work") -> str:
+    """A token that `PlainTokens` takes."""
+    return f"{agent}/{purpose}/{instance}"
+
+
 class PlainTokens:
     """Implements remit.enforcement.ports.Tokens: `Bearer agent/purpose/instance`, with any text as DPoP proof.
 

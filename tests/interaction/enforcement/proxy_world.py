@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import uvicorn
 from blockbuster import blockbuster_ctx
-from gateway_world import free_port, until  # type: ignore[import-not-found] # beside
+from gateway_world import free_port, token_of, until  # type: ignore[import-not-found] # beside
 from http_world import Api, HttpWorld  # type: ignore[import-not-found] # beside
 from tests.authority import OwnAuthority
 
@@ -108,7 +108,7 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
         reader, writer = await asyncio.open_connection("127.0.0.1", self.proxy_port)
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
         if token:
-            lines.append(f"Proxy-Authorization: Bearer {agent}/work/i1")
+            lines.append(f"Proxy-Authorization: Bearer {token_of(agent, 'i1')}")
         writer.write(("\r\n".join(lines) + "\r\n" + head + "\r\n").encode("latin-1"))
         return self.kept(Raw(reader, writer))
 
@@ -125,7 +125,7 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
     async def client(self, agent: str = "bot", *, trusts: str | None = None) -> AsyncIterator[Any]:
         """A stock HTTP client behind the proxy: `await get(method, url, ...)` is its status, headers and body."""
         context = ssl.create_default_context(cadata=trusts or self.authority.pem)
-        shown = {"Proxy-Authorization": basic(agent, f"{agent}/work/i1")}
+        shown = {"Proxy-Authorization": basic(agent, token_of(agent, "i1"))}
         async with aiohttp.ClientSession() as session:
 
             async def ask(method: str, url: str, **more: Any) -> tuple[int, Any, bytes]:
@@ -140,7 +140,8 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
     async def curl(self, *arguments: str, agent: str = "bot") -> tuple[int, str, str]:
         """A real curl behind the proxy: exit code, stdout, stderr."""
         process = await asyncio.create_subprocess_exec(
-            "curl", "-sS", "--max-time", "20", "-q", "-x", self.proxy_url, "-U", f"{agent}:{agent}/work/i1", *arguments,
+            "curl", "-sS", "--max-time", "20", "-q", "-x", self.proxy_url,
+            "-U", f"{agent}:{token_of(agent, 'i1')}", *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 from asking_world import BASE, Asking, Held, estate, question  # type: ignore[import-not-found] # beside
-from gateway_world import World, at_most, budget, rule  # type: ignore[import-not-found] # beside
+from gateway_world import World, at_most, budget, rule, token_of  # type: ignore[import-not-found] # beside
 
 from remit.access.conditions import Conditions, Step
 from remit.freezes.model import FreezeKind
 from remit.kernel.names import ActionName, InstanceId
 
 Play = Callable[[Any], None]
+OWN = token_of("bot", "one")
 ASKED = question(arguments={"amount": 100, "currency": "EUR"})
 
 
-async def own(asking: Asking, body: object, *, who: str = "bot/work/one", path: str = "/access/v1/evaluation") -> Any:
+async def own(asking: Asking, body: object, *, who: str = OWN, path: str = "/access/v1/evaluation") -> Any:
     """As an agent: the token of the world is `agent/purpose/instance`, any text is its proof."""
     asking.proofs = getattr(asking, "proofs", 0) + 1
     return await asking.send(path, body, authorization=f"DPoP {who}", dpop=f"proof-{asking.proofs}")
@@ -119,9 +120,7 @@ def test_a_proof_is_used_once_whatever_came_of_it(play: Play) -> None:
         dpop(world)
         for body in (ASKED, question(agent="nobody"), question("payments/purge")):
             again = [
-                await asking.send(
-                    "/access/v1/evaluation", body, authorization="DPoP bot/work/one", dpop=json.dumps(body)
-                )
+                await asking.send("/access/v1/evaluation", body, authorization=f"DPoP {OWN}", dpop=json.dumps(body))
                 for _ in range(2)
             ]
             assert again[0].status_code in {200, 403}
@@ -138,12 +137,12 @@ def test_an_outcome_is_reported_by_the_copy_that_asked_and_by_no_other(play: Pla
         world.agent("other-bot", rule("payments/transfer"))
         decision = (await own(asking, ASKED)).headers["remit-decision"]
         body = {"decision": decision, "outcome": "ok"}
-        for who in ("bot/work/two", "other-bot/work/one"):
+        for who in (token_of("bot", "two"), token_of("other-bot", "one")):
             assert (await own(asking, body, who=who, path="/v1/outcomes")).status_code == 404
         assert (await asking.say(decision, "ok")).status_code == 404
         assert (await own(asking, body, path="/v1/outcomes")).status_code == 200
         assert (await own(asking, body, path="/v1/outcomes")).status_code == 409
-        assert (await own(asking, body, who="bot/work/two", path="/v1/outcomes")).status_code == 404
+        assert (await own(asking, body, who=token_of("bot", "two"), path="/v1/outcomes")).status_code == 404
 
     play(scenario)
 
@@ -166,9 +165,7 @@ def test_its_own_word_is_no_use_and_no_step(play: Play) -> None:
         )
         # The same, asked by an enforcement point that was shown the token, is use, and a step.
         (entry,) = world.entries("decision")[:1]
-        caller = world.tokens.check(
-            authorization="DPoP bot/work/one", dpop="x", method="", url="", audiences=(), now=0
-        )[0]
+        caller = world.tokens.check(authorization=f"DPoP {OWN}", dpop="x", method="", url="", audiences=(), now=0)[0]
         asking.tokens.good["t.t.t"] = Held(caller)
         shown = await asking.ask({**ASKED, "context": {**ASKED["context"], "access_token": "t.t.t"}})
         assert shown.json() == {"decision": True}, (shown.json(), entry)
@@ -182,9 +179,7 @@ def test_its_own_word_is_no_use_and_no_step(play: Play) -> None:
 def test_a_token_that_is_shown_on_counts_as_at_the_gateway(play: Play) -> None:
     async def scenario(world: World) -> None:
         asking = estate(world, rule("payments/transfer", budget=budget("amount", "1000.00")))
-        caller = world.tokens.check(
-            authorization="Bearer bot/work/one", dpop="x", method="", url="", audiences=(), now=0
-        )[0]
+        caller = world.tokens.check(authorization=f"Bearer {OWN}", dpop="x", method="", url="", audiences=(), now=0)[0]
         asking.tokens.good["t.t.t"] = Held(caller)
         asking.tokens.good["else.e.e"] = Held(caller, frozenset({BASE}))
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from gateway_world import rule  # type: ignore[import-not-found] # beside
+from gateway_world import rule, token_of  # type: ignore[import-not-found] # beside
 from proxy_world import ProxyWorld, basic, run_proxied  # type: ignore[import-not-found] # beside
 
 from remit.enforcement.forward_proxy import Bounds
@@ -77,7 +77,7 @@ def test_a_target_that_is_no_host_and_port(target: str) -> None:
     "head",
     [
         "Host: evil.test\r\n",
-        "Proxy-Authorization: Bearer other/work/i1\r\n",
+        f"Proxy-Authorization: Bearer {token_of('other', 'i1')}\r\n",
         "Content-Length: 5\r\n",
         "Transfer-Encoding: chunked\r\n",
         "Bad Header: x\r\n",
@@ -95,8 +95,8 @@ def test_a_head_of_two_readings(head: str) -> None:
 def test_without_a_good_token_it_says_which_it_takes() -> None:
     async def scenario(world: ProxyWorld) -> None:
         api = await usual(world)
-        credentials = ("Bearer x", basic("other", "bot/work/i1"), "Basic !")
-        heads = ["", "Authorization: Bearer bot/work/i1\r\n"]
+        credentials = ("Bearer x", basic("other", token_of("bot", "i1")), "Basic !")
+        heads = ["", f"Authorization: Bearer {token_of('bot', 'i1')}\r\n"]
         heads += [f"Proxy-Authorization: {each}\r\n" for each in credentials]
         for head in heads:
             raw = await world.connect(api.at, head=head, token=False)
@@ -111,7 +111,7 @@ def test_without_a_good_token_it_says_which_it_takes() -> None:
 def test_stock_credentials_are_an_agent_and_its_token() -> None:
     async def scenario(world: ProxyWorld) -> None:
         api = await usual(world)
-        head = f"Proxy-Authorization: {basic('bot', 'bot/work/i1')}\r\n"
+        head = f"Proxy-Authorization: {basic('bot', token_of('bot', 'i1'))}\r\n"
         raw = await world.connect(api.at, head=head, token=False)
         assert (await raw.head())[0] == 200
         assert world.tokens.urls == [("CONNECT", f"{world.front}/proxy/{api.at}")]
@@ -218,7 +218,7 @@ def test_plain_requests_are_judged_alike(line: str, host: str, status: int) -> N
     async def scenario(world: ProxyWorld) -> None:
         await usual(world)
         raw = await world.bare()
-        head = f"{line} HTTP/1.1\r\nHost: {host}\r\nProxy-Authorization: Bearer bot/work/i1\r\n\r\n"
+        head = f"{line} HTTP/1.1\r\nHost: {host}\r\nProxy-Authorization: Bearer {token_of('bot', 'i1')}\r\n\r\n"
         raw.writer.write(head.encode())
         assert (await raw.head())[0] == status
 
