@@ -28,7 +28,7 @@ class Repeats:
 
     def saw(self, call: Call, answer: Answer, at: Instant) -> bool:
         """Take note of one answer; true once the same question was denied so often, and then again as often later."""
-        if answer.denial is None or answer.denial.code in _STOPPED:
+        if answer.denial is None or answer.denial.code in _STOPPED or _only_named(call):
             return False
         question = (call.caller.agent, call.action, hash(repr(call.arguments)))
         since, count = self._seen.pop(question, (at, 0))
@@ -40,3 +40,9 @@ class Repeats:
             del self._seen[next(iter(self._seen))]
         self._seen[question] = (since, count + 1)
         return False
+
+
+def _only_named(call: Call) -> bool:
+    """Whether nobody showed that it is this agent's: else whoever can make an enforcement point ask stops any agent."""
+    caller = call.caller
+    return bool(caller.pep) and not (caller.pep_instance or caller.cooperative)

@@ -16,8 +16,12 @@ from remit.policy.model import Answer, Call, Code, Denial
 LIMITED = Answer(denial=Denial(code=Code.RATE_LIMITED, step=9, title="too often"))
 
 
-def call(agent: str = "bot", action: str = "payments/transfer", amount: int = 1) -> Call:
-    found = SimpleNamespace(caller=SimpleNamespace(agent=agent), action=action, arguments={"amount": amount})
+def call(
+    agent: str = "bot", action: str = "payments/transfer", amount: int = 1,
+    *, pep: str = "", pep_instance: str = "", cooperative: bool = False,
+) -> Call:  # fmt: skip
+    caller = SimpleNamespace(agent=agent, pep=pep, pep_instance=pep_instance, cooperative=cooperative)
+    found = SimpleNamespace(caller=caller, action=action, arguments={"amount": amount})
     return cast("Call", found)
 
 
@@ -37,6 +41,14 @@ def test_different_questions_are_counted_apart(asked: list[tuple[str, int]]) -> 
     for agent, amount in asked:
         counts[agent, amount] += 1
         assert repeats.saw(call(agent, amount=amount), LIMITED, at(0)) is (counts[agent, amount] % 5 == 0)
+
+
+def test_an_agent_that_is_only_named_is_not_stopped() -> None:
+    """Whoever gets an enforcement point to ask in an agent's name stops nobody by it."""
+    repeats = Repeats(2)
+    assert not any(repeats.saw(call(pep="door"), LIMITED, at(0)) for _ in range(1000))
+    for own in (call(pep="door", pep_instance="i"), call(pep="sdk:bot", cooperative=True)):
+        assert Repeats(1).saw(own, LIMITED, at(0))
 
 
 def test_what_is_let_through_is_no_loop() -> None:
