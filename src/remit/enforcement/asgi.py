@@ -105,6 +105,7 @@ class Watch:
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+            self._task = None  # where it was cancelled holds this: a cycle for the collector, of every longer call
 
     def _start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._listen())

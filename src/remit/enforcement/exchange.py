@@ -41,7 +41,7 @@ class Exchange:
     extra: list[tuple[bytes, bytes]] = field(default_factory=list)
     listening: dict[str, Any] | None = None  # what a `subscriptions/listen` asked for, as far as it was granted
     outcome: Outcome | None = None  # of what was forwarded
-    grants: Callable[[], frozenset[str]] = frozenset
+    grants: Callable[[Exchange], frozenset[str]] = lambda _: frozenset()  # of it: holding it here would be a cycle
     _granted: frozenset[str] | None = None
 
     @property
@@ -58,7 +58,7 @@ class Exchange:
     def granted(self) -> frozenset[str]:
         """The methods of this server that a boundary grants the agent, as they were when this was first asked."""
         if self._granted is None:
-            self._granted = self.grants()
+            self._granted = self.grants(self)
         return self._granted
 
     @property

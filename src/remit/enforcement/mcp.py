@@ -115,8 +115,8 @@ class Gateway:
             proof=proof,
             server=ServerName(name),
             modern=era.is_modern(headers),
+            grants=self._entries.granted,
         )
-        x.grants = lambda: self._entries.granted(x)
         await self._answered(x, scope["method"], repeated, path)
 
     async def _answered(self, x: Exchange, method: str, repeated: str | None, path: str) -> None:
@@ -339,6 +339,7 @@ class Gateway:
         finished = await self._relay.call(
             x, admitted, self._data(x, sent, parse.NOTHING), handshake_headers(x.headers.get(era.VERSION_HEADER), None)
         )
+        x.opening = None  # it holds the exchange
         if x.session is None:
             return
         version = _negotiated(finished.result) if finished.outcome is Outcome.OK else None

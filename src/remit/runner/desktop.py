@@ -58,7 +58,7 @@ async def _serve(plan: Plan, *, say: Callable[[Tally, str], None]) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
     finally:
-        session.close()
+        await session.end()
     say(tally, first.run)
 
 

@@ -83,7 +83,7 @@ async def _run(plan: Plan, *, say: Callable[[Tally, str], None], warn: Callable[
                 with contextlib.suppress(asyncio.CancelledError):
                     await keeping
     finally:
-        session.close()
+        await session.end()
     say(tally, first.run)
     return code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -55,8 +56,19 @@ class Session:
             raise ConnectionResetError(None, "the connection was closed")
         return answer
 
+    async def end(self) -> None:
+        """End it, and with it the run; returns when the server has recorded that, or is not there to do so."""
+        if self._streams is None:
+            return
+        reader, writer = self._streams
+        with contextlib.suppress(OSError):  # TimeoutError is one
+            async with asyncio.timeout(_SECONDS):
+                writer.write_eof()
+                await reader.read()
+        self.close()
+
     def close(self) -> None:
-        """End it; the server ends the run."""
+        """Break the connection; the server ends the run when it sees that."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None

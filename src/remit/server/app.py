@@ -67,6 +67,7 @@ class App:
         elif isinstance(place, Ticket):
             place.carry()
             try:
+                await self.shedding.turns.next()
                 await self._answer(scope, receive, send)
             finally:
                 place.leave()

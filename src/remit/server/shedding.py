@@ -17,6 +17,7 @@ from remit.enforcement.congestion import Bounds
 from remit.enforcement.denials import error as rpc_error
 from remit.enforcement.lanes import Lane, Ticket
 from remit.enforcement.model import INTERNAL_ERROR
+from remit.enforcement.turns import Turns
 from remit.kernel.canonical import encode
 from remit.kernel.clock import SECOND, Micros
 from remit.server import problem
@@ -27,6 +28,7 @@ _TITLE: Final = "more waits than Remit can answer soon; nothing was done"
 _CALLS: Final = Bounds(least=128, most=1024, target=Micros(SECOND // 4))
 _TOKENS: Final = Bounds(least=128, most=1024, target=Micros(SECOND))
 _PEOPLE: Final = Bounds(least=256, most=256, target=Micros(SECOND))
+_AT_ONCE: Final = 16  # decisions that a turn of the event loop begins: less than 10 ms, and enough for a group commit
 
 _GATEWAYS: Final = ("/mcp/", "/servers/", "/http/")
 _CALLED: Final = ("/access/v1/evaluation", "/access/v1/search/", "/v1/outcomes", "/v1/me/can", *_GATEWAYS)
@@ -45,6 +47,7 @@ class Shedding:
         self.tokens = Lane("tokens", _TOKENS, clock)  # what agents and their clients ask besides
         self.people = Lane("people", _PEOPLE, clock)  # what operators and their tools ask
         self.lanes = (self.calls, self.tokens, self.people)
+        self.turns = Turns(_AT_ONCE)
         registry.register(_Told(self.lanes))
 
     def lane(self, path: str, query: bytes) -> Lane | None:
