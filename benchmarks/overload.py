@@ -33,7 +33,7 @@ from benchmarks.report import finish, options, row
 
 from remit.sdk import keyfile
 
-TIMES, CONNECTIONS, AT_ONCE = 5, 384, 48
+TIMES, CONNECTIONS, AT_ONCE = 5, 1024, 48
 AGENTS = ("plain-bot", *(f"bot-{number}" for number in range(7)))
 FROZEN = AGENTS[-1]
 _FLOOR, _AIM = 80.0, 90.0  # percent of capacity
@@ -104,24 +104,36 @@ def requests(port: int, tokens: dict[str, str]) -> Iterator[tuple[str, bytes]]:
         yield from made
 
 
-async def callers(port: int, count: int, seen: Seen) -> deque[Caller]:
-    free: deque[Caller] = deque()
+class Busy(deque["Caller"]):
+    """Of connections that are never free: each calls again as soon as it is answered."""
+
+    def __init__(self, left: Iterator[tuple[str, bytes]]) -> None:
+        super().__init__()
+        self.left, self.over = left, False
+
+    def append(self, caller: Caller) -> None:
+        if not self.over:
+            caller.call(*next(self.left))
+
+
+async def callers(port: int, count: int, seen: Seen, free: deque[Caller]) -> list[Caller]:
+    made = []
     for _ in range(count):
-        await asyncio.get_running_loop().create_connection(lambda: Caller(free, seen), "127.0.0.1", port)
-    return free
+        _, caller = await asyncio.get_running_loop().create_connection(lambda: Caller(free, seen), "127.0.0.1", port)
+        made.append(caller)
+    return made
 
 
 async def capacity(port: int, tokens: dict[str, str], seconds: float) -> float:
     """Results a second, each connection calling as soon as it is answered."""
     seen, left = Seen(), requests(port, tokens)
-    free = await callers(port, AT_ONCE, seen)
+    free = Busy(left)
     began = time.perf_counter()
-    while time.perf_counter() < began + seconds:
-        while free:
-            free.popleft().call(*next(left))
-        await asyncio.sleep(0)
+    made = await callers(port, AT_ONCE, seen, free)
+    await asyncio.sleep(seconds)
     took = time.perf_counter() - began
-    for each in free:
+    free.over = True
+    for each in made:
         each.transport.close()
     return seen.answers / took
 
@@ -132,7 +144,8 @@ async def offered(
     """So many calls a second; what came back, how long the freeze took, and the server's memory as it went."""
     seen, left = Seen(), requests(port, tokens)
     memory: list[int] = []
-    free = await callers(port, CONNECTIONS, seen)
+    free: deque[Caller] = deque()
+    await callers(port, CONNECTIONS, seen, free)
     gc.collect()
     began, sent, asked = time.perf_counter(), 0, None
     while (passed := time.perf_counter() - began) < seconds:
