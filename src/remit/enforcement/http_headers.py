@@ -1,7 +1,8 @@
 """Which headers of a request go upstream, and which of its answer come back (pure).
 
 Whatever says who asks, for whom, by which way, or another method, path or object than was decided stays here; and what
-an answer says for its own origin is not said for Remit's. No list of such names is whole: where an API takes arguments of its own in headers, who may call may send any.
+an answer says for its own origin is not said for Remit's. No list of such names is whole: where an API takes arguments
+of its own in headers, who may call may send any.
 """
 
 from __future__ import annotations

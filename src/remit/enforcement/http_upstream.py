@@ -85,7 +85,8 @@ class HttpReply:
             TooLarge: It announces more than may pass.
             UpstreamFailed: Its body is encoded, so that nobody could look through it.
         """
-        head = "\n".join([*(part for pair in self.headers for part in pair), ""])  # so that no body goes on with the last
+        # The line's end stands behind the last one too, so that no body goes on with it.
+        head = "\n".join([*(part for pair in self.headers for part in pair), ""])
         self.look(head.encode("utf-8", "surrogateescape"))
         if self.status < _FINAL:  # 101: what would come next is no HTTP
             raise UpstreamFailed(NO_ANSWER, sent=True, answered=True, status=self.status)

@@ -2,8 +2,8 @@
 
 A bound `prefix: /srv/public/` is meant as a place, and servers read paths and URIs as such: RFC 3986 section 5.2.4
 and every file system take `/srv/public/../private` for `/srv/private`; WHATWG's URL parser (the official TypeScript
-SDK's) also takes `%2e%2e`, `..\\` and a `..` with a tab in it for a step up. So a text with such a step has no one
-beginning, and is inside no prefix.
+SDK's) also takes `%2e%2e`, a backslash, and a `..` with a tab in it for a step up. So a text with such a step has no
+one beginning, and is inside no prefix.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ async def usual(world: HttpWorld, **document: Any) -> Any:
         "/a/%2e%2e",
         "/a/.%2E/b",
         "/a/%2e",
+        "/a/..%20",
+        "/a/%20%2e%2e/b",
         "/a//b",
         "//a/x",
         "/a/x%2fb",
