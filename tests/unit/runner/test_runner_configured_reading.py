@@ -70,9 +70,9 @@ def test_no_secret_is_shown(tmp_path: Path, said: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("said", "told", "secrets"),
     [
-        ({"url": "https://h.test/api/mcp/s/NTc4ZjA3YTctMmQ5OS00/mcp"}, "https://h.test/api/mcp/s/***/mcp", ("url.path",)),
+        ({"url": "https://h.test/mcp/s/NTc4ZjA3YTctMmQ5OS00/mcp"}, "https://h.test/mcp/s/***/mcp", ("url.path",)),
         ({"url": "https://h.test/3f1c2a7b-e0d9-4c3f-a1b2-000000000001"}, "https://h.test/***", ("url.path",)),
-        ({"command": "npx", "args": ["r", "https://h.test/8f1c2a7be0d94c3fa1b2"]}, "npx r https://h.test/***", ("args.1",)),
+        ({"command": "npx", "args": ["r", "https://h/8f1c2a7be0d94c3fa1b2"]}, "npx r https://h/***", ("args.1",)),
         ({"command": "npx", "args": ["pg://u:hunter2@h.test/d"]}, "npx pg://h.test/d", ("args.0",)),
         ({"url": "https://h.test/servers/payments-2/mcp"}, "https://h.test/servers/payments-2/mcp", ()),
     ],
