@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeGuard
 
+from remit.access.climbing import climbs
 from remit.access.model import Bound, Rule
 from remit.policy.arguments import told
-from remit.policy.climbing import climbs
 from remit.policy.model import Violation
 from remit.policy.shape import join
 

@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remit.access.climbing import climbs
 from remit.access.model import Bound, Rule
 from remit.kernel.names import ActionName
-from remit.policy.climbing import climbs
 from remit.policy.methods import bounded, names, unlisted_host
 
 ELICIT = ActionName("s:elicitation/create")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remit.access.climbing import climbs
 from remit.access.model import Bound
-from remit.policy.climbing import climbs
 from remit.policy.constraints import holds
 
 PLACE = "/srv/public/"
