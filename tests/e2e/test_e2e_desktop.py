@@ -161,6 +161,7 @@ def test_a_clients_file_gets_an_entry_and_loses_it_again(home: Home, client: str
     done = home.remit("mcp", "uninstall", client)
     assert done.code == 0, done.err
     assert path.read_text(encoding="utf-8") == before
+    assert Path(f"{path}.remit-backup").read_text(encoding="utf-8") == before
 
 
 def test_a_host_without_any_is_covered(home: Home) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from remit.access import conditions_document
+from remit.access.climbing import climbs
 from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, Budget, Purpose, PurposeState, Rate
 from remit.catalog.methods import grantable
@@ -253,6 +254,8 @@ def _option(value: object) -> str | Decimal | bool:
 def _prefix(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
         raise Malformed("text is expected")
+    if climbs(value):
+        raise Malformed("a text with a step up (..) is the beginning of nothing")
     return value
 
 

@@ -1,13 +1,15 @@
 """HTTP operations: which template a request's path fits, and what stands in its place of parameters. Pure.
 
 An operation is named `METHOD /template`; a segment of a template is text, or one `{parameter}`. At each segment text
-is tried before a parameter, so that a path has one reading; two templates of one method that differ in nothing but
-the names of parameters are refused where they are declared.
+is tried before a parameter, so that a path has one reading; a parameter takes no value that differs from a text beside
+it in case alone; two templates of one method that differ in nothing but the names of parameters are refused where they
+are declared.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -67,6 +69,7 @@ class _Node:
     """What may follow a path's beginning."""
 
     texts: dict[str, _Node] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)  # the same texts, as the most careless server reads them
     any: _Node | None = None
     ends: dict[str, Operation] = field(default_factory=dict)  # by method
 
@@ -119,6 +122,7 @@ class Routes:
         node = self._root
         for segment in added.segments:
             if parameter(segment) is None:
+                node.read.add(_read(segment))
                 node = node.texts.setdefault(segment, _Node())
             else:
                 node.any = node = node.any or _Node()
@@ -150,6 +154,11 @@ def _names(places: Mapping[str, Any], place: str) -> frozenset[str] | None:
     return frozenset(map(str, said)) if isinstance(said, (list, tuple)) else None
 
 
+def _read(segment: str) -> str:
+    """A segment as it is compared where case, compatibility forms and what stands at its ends do not count."""
+    return unicodedata.normalize("NFKC", segment).casefold().strip(" .")
+
+
 def _walk(
     node: _Node, method: str, segments: Sequence[str], at: int, values: list[str]
 ) -> tuple[Operation, list[str]] | None:
@@ -162,5 +171,8 @@ def _walk(
     if below is not None and (found := _walk(below, method, segments, at + 1, values)) is not None:
         return found
     if node.any is None or not segment:  # an empty segment is no value
+        return None
+    if below is None and _read(segment) in node.read:
+        # Many servers' routes ignore case (Express, ASP.NET): `/users/Export` is `/users/export` there, and no user.
         return None
     return _walk(node.any, method, segments, at + 1, [*values, segment])

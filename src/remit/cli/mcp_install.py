@@ -136,7 +136,7 @@ def _finish(
     from remit.runner.configured import editing  # noqa: PLC0415 - as above
 
     differs = after != (before or "")
-    backup = editing.save(place.path, before, after) if differs and not dry_run else None
+    backup = editing.save(place, before, after) if differs and not dry_run else None
     said: dict[str, Any] = {
         "client": place.client, "file": str(place.path), "entries": names, "changed": differs and not dry_run,
         "differs": differs, "backup": None if backup is None else str(backup),
@@ -152,7 +152,7 @@ def _finish(
     else:
         data_text(f"{done}: {', '.join(names)} in {place.path}")
         if backup is not None:
-            talk(f"as it was: {backup}")
+            talk(f"as it was before Remit: {backup}")
         talk(f"  try      restart {place.client}, then: remit discover")
     return Exit.OK
 

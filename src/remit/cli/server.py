@@ -96,14 +96,19 @@ def _change(row: dict[str, Any]) -> None:
     for reason in row.get("held", ()):
         data_text(f"  held: {reason}", style="yellow")
     for line in row.get("changes", ()):
-        data_text(f"  {line}")
+        data_text(f"  {_quoted(line)}")
     if row.get("changes"):
         return
     for part, (before, after) in row.get("parts", {}).items():
         if before is not None:
-            data_text(f"  - {part}: {before}", style="red")
+            data_text(f"  - {part}: {_quoted(before)}", style="red")
         if after is not None:
-            data_text(f"  + {part}: {after}", style="green")
+            data_text(f"  + {part}: {_quoted(after)}", style="green")
+
+
+def _quoted(said: object) -> str:
+    """What a server says, each line of it marked: else it could write lines that look like ours."""
+    return str(said).replace("\n", "\n    | ")
 
 
 @app.command("refresh", epilog=examples("remit server refresh payments", "remit server refresh payments --json"))

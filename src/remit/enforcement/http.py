@@ -40,6 +40,7 @@ PREFIX: Final = "/http/"
 _PATH = re.compile(rb"/http/([a-z0-9-]{1,63})(/.*)?\Z", re.DOTALL)
 _NOTHING: Final = Routes(())
 _JSON: Final = "application/json"
+_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
 class HttpGateway:
@@ -230,6 +231,9 @@ def _fault(asked: Asked, server: Server | None, known: Server | None) -> tuple[i
     if asked.streams and not http_request.takes(asked.operation, asked.media):
         said = f"the operation takes no body of type {asked.media}"
         return http_answers.UNSUPPORTED, "unsupported_media_type", said
+    # (5) A form, which nobody reads, has fields too; many servers take them before those of the query (PHP, Rails).
+    if asked.query and asked.media in _FORMS:
+        return http_answers.MALFORMED, "malformed", "beside a form the query must be empty"
     return None
 
 

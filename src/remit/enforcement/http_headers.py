@@ -1,7 +1,8 @@
 """Which headers of a request go upstream, and which of its answer come back (pure).
 
-Whatever says who asks, for whom, by which way, or another method or path than was decided stays here; and what an
-answer says for its own origin is not said for Remit's.
+Whatever says who asks, for whom, by which way, or another method, path or object than was decided stays here; and what
+an answer says for its own origin is not said for Remit's. No list of such names is whole: where an API takes arguments
+of its own in headers, who may call may send any.
 """
 
 from __future__ import annotations
@@ -36,7 +37,18 @@ _REQUEST: Final = _HOP | {
     "x-real-ip",
     "true-client-ip",
     "client-ip",
-    "cf-connecting-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "fastly-client-ip",
+    "x-originating-ip",
+    "x-forwarded",
+    "forwarded-for",
+    "remote-user",
+    "remote-addr",
+    "x-user",
+    "x-auth-user",
+    "x-webauth-user",
+    "x-userinfo",
     "host",
     "content-length",
     "content-type",  # of the body that was decided, set anew
@@ -65,7 +77,34 @@ _REQUEST: Final = _HOP | {
     "x-client-cert",
     "remit-act-as",
 }
-_REQUEST_BEGINS: Final = ("proxy-", "x-forwarded-", "x-envoy-", "x-ssl-", "x-amzn-oidc-", "sec-", "remit-")
+_REQUEST_BEGINS: Final = (
+    "proxy-",
+    "x-forwarded-",
+    "x-original-",
+    "x-envoy-",
+    "x-ssl-",
+    "sec-",
+    "remit-",
+    # As whom proxies and platforms say that a request comes: oauth2-proxy, Kong, Pomerium, Tailscale, Cloudflare,
+    # Google's IAP, Azure's App Service, AWS's load balancer.
+    "x-remote-",
+    "x-authenticated-",
+    "x-auth-request-",
+    "x-consumer-",
+    "x-pomerium-",
+    "tailscale-user-",
+    "cf-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-amzn-oidc-",
+)
+# Which object, operation or rights a call is about, beside what its path says: `PUT /{bucket}/{key}` with a copy source
+# reads any object that Remit's key may. Left out, the call would be another one, so it is refused.
+_UNDECIDED: Final = frozenset({"x-amz-target", "x-amz-acl", "x-goog-acl", "stripe-account", "destination"})
+_UNDECIDED_BEGINS: Final = (
+    "x-amz-copy-source", "x-ms-copy-source", "x-goog-copy-source", "x-amz-grant-", "x-amz-bypass-",
+)  # fmt: skip
 _RESPONSE: Final = _HOP | {
     "set-cookie",
     "set-cookie2",
@@ -116,7 +155,7 @@ def upstream(raw: Raw, *, clashes: Collection[str] = ()) -> list[tuple[str, str]
         clashes: Names in lower case in whose place the credential stands.
 
     Raises:
-        Malformed: A header that is not well formed.
+        Malformed: A header that is not well formed, or that says what no decision covers.
     """
     pairs = list(raw)
     nominated = _nominated(value for name, value in pairs if name.lower() == b"connection")
@@ -127,6 +166,8 @@ def upstream(raw: Raw, *, clashes: Collection[str] = ()) -> list[tuple[str, str]
         key, text = name.decode("ascii").lower(), value.decode("latin-1").strip(" \t")
         if key in _REQUEST or key in nominated or key in clashes or key.startswith(_REQUEST_BEGINS):
             continue
+        if key in _UNDECIDED or key.startswith(_UNDECIDED_BEGINS):
+            raise Malformed(f"the header {key} says what cannot be decided here")
         if not _VALUE.match(text):
             raise Malformed("a header holds a control character")
         found.append((name.decode("ascii"), text))

@@ -32,6 +32,7 @@ _UNAUTHORIZED: Final = 401
 _FINAL: Final = 200
 _WHOLE: Final = 256 * 1024  # a body that is announced as no longer is read before any of it goes on
 _EMPTY: Final = frozenset({204, 304})
+_PLAIN: Final = frozenset({"", "identity", "chunked"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class HttpReply:
         self.status = response.status
         self.headers = list(response.headers.items())
         self.media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        self.encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
+        self.encoded = _encoded(response)
         self.length = 0 if method == "HEAD" or self.status in _EMPTY else response.content_length
         self.announced = response.content_length  # what HEAD tells of a body that does not come
 
@@ -84,8 +85,9 @@ class HttpReply:
             TooLarge: It announces more than may pass.
             UpstreamFailed: Its body is encoded, so that nobody could look through it.
         """
-        values = "\n".join([*(value for _, value in self.headers), ""])  # so that no body goes on with the last one
-        self.look(values.encode("utf-8", "surrogateescape"))
+        # The line's end stands behind the last one too, so that no body goes on with it.
+        head = "\n".join([*(part for pair in self.headers for part in pair), ""])
+        self.look(head.encode("utf-8", "surrogateescape"))
         if self.status < _FINAL:  # 101: what would come next is no HTTP
             raise UpstreamFailed(NO_ANSWER, sent=True, answered=True, status=self.status)
         if self.length is not None and self.length > self._limits.stream:
@@ -235,6 +237,13 @@ class HttpUpstream:
             raise  # of a body that came with no length
         except RemitError as error:
             raise UpstreamFailed(UNREACHABLE, sent=False, detail=f"{error.public} {error.detail}") from error
+
+
+def _encoded(response: Response) -> bool:
+    """Whether a body is anything but as it is: as a content coding, or as a transfer coding that nobody asked for."""
+    headers = response.headers
+    said = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
+    return any(each.strip().lower() not in _PLAIN for value in said for each in value.split(","))
 
 
 class _Nothing:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeGuard
 
+from remit.access.climbing import climbs
 from remit.access.model import Bound, Rule
 from remit.policy.arguments import told
 from remit.policy.model import Violation
@@ -50,7 +51,7 @@ def holds(bound: Bound, value: object) -> bool:
         return True
     return (
         isinstance(value, str)
-        and value.startswith(bound.prefix or "")
+        and (bound.prefix is None or begins(value, bound.prefix))
         and (bound.max_length is None or len(value) <= bound.max_length)
     )
 
@@ -99,7 +100,7 @@ def _against(bound: Bound, value: object, *, unit: str | None) -> list[Violation
             found.append(wrong("min", plain(bound.min), unit))
     if bound.in_ is not None and not _within(value, bound.in_):
         found.append(wrong("in", tuple(plain(option) for option in bound.in_)))
-    if bound.prefix is not None and not (isinstance(value, str) and value.startswith(bound.prefix)):
+    if bound.prefix is not None and not (isinstance(value, str) and begins(value, bound.prefix)):
         found.append(wrong("prefix", bound.prefix))
     if bound.max_length is not None and not (isinstance(value, str) and len(value) <= bound.max_length):
         found.append(wrong("max_length", bound.max_length))
@@ -118,6 +119,11 @@ def same(value: object, option: str | Decimal | bool) -> bool:  # noqa: FBT001 -
     if isinstance(option, bool) or isinstance(value, bool):
         return value is option
     return value == option if isinstance(option, str) or number(value) else False
+
+
+def begins(value: str, prefix: str) -> bool:
+    """Whether a text begins so, however a server reads it: one that steps up is inside no place."""
+    return value.startswith(prefix) and not climbs(value)
 
 
 def number(value: object) -> TypeGuard[int | Decimal]:

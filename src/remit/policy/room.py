@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from remit.access.model import Bound, Rule
-from remit.policy.constraints import counted, number, same
+from remit.policy.constraints import begins, counted, number, same
 
 Option = str | Decimal | bool
 
@@ -41,7 +41,7 @@ class Room:
             return False
         if self.text and not (
             isinstance(value, str)
-            and value.startswith(self.prefix or "")
+            and (self.prefix is None or begins(value, self.prefix))
             and (self.length is None or len(value) <= self.length)
         ):
             return False

@@ -19,16 +19,19 @@ import h11
 
 from remit.kernel.errors import RemitError
 from remit.runner import headers
+from remit.runner.asking import PROBLEM, media_type
 from remit.runner.line import Line, TooLong
 from remit.runner.processes import Address
 from remit.runner.proxy_upstream import Broken, Proxied, RemitProxy
-from remit.runner.tally import Tally
+from remit.runner.tally import API, Tally
 from remit.runner.tokens import Tokens
 
 _USER: Final = "run"
 _BODY: Final = 16 << 20
 _CHUNK: Final = 1 << 16
 _HEAD_SECONDS: Final = 10.0
+_REFUSAL: Final = 1 << 16
+_OURS: Final = b'{"type":"urn:remit:'  # as Remit begins what it says in the place of an API
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +167,15 @@ class LoopbackProxy:
             if not isinstance(head, h11.Response):
                 raise Broken
             await line.send(h11.Response(status_code=head.status_code, headers=headers.response(head.headers)))
+            begun = b""  # of what Remit says itself, which is short: a refusal is counted once it has come
             async for event in got:
+                if isinstance(event, h11.Data) and media_type(head) == PROBLEM and len(begun) < _REFUSAL:
+                    begun += bytes(event.data)
                 await line.send(event)
+        if begun.startswith(_OURS):
+            self._tally.turned_away(begun)
+        else:
+            self._tally.answered(API, None, status=200)
 
 
 async def _both(client: Proxied, remit: Proxied) -> None:

@@ -90,7 +90,7 @@ class RemitMiddleware:
             return self._instead(error, scope)
 
     async def _decided(self, scope: Scope, receive: Receive) -> Answer | tuple[Identity, Decision, bytes]:
-        # (1) The path in one spelling: two that read it differently are a way around a decision.
+        # (1) A path as HTTP writes one: proofs are made for it, and `call` and the application read the same scope.
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         if not _PATH.match(path):
             return plain(400, "malformed", "the path is not well-formed")

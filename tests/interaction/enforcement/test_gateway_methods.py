@@ -58,6 +58,19 @@ def test_resources_are_listed_and_read_inside_the_bounds(play: Play, mode: str) 
     play(scenario)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_uri_that_steps_out_of_its_prefix_is_not_there(play: Play, mode: str) -> None:
+    async def scenario(world: World) -> None:
+        await ready(world, READ)
+        async with world.client("everything", mode) as client:
+            for steps in ("..", "%2e%2e", ".%2E", "..\\", "%252e."):
+                with pytest.raises(MCPError, match="Resource not found"):
+                    await client.read_resource(f"{STATIC}text/{steps}/watched-resource")
+        assert "resources/read" not in reached(world)
+
+    play(scenario)
+
+
 def test_a_list_is_private_and_never_kept(play: Play) -> None:
     async def scenario(world: World) -> None:
         await ready(world, rule("everything:prompts/list"), SIMPLE)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from gateway_world import SECRET, rule  # type: ignore[import-not-found] # beside
 from http_world import HttpWorld, fixed, run_http  # type: ignore[import-not-found] # beside
+
+from remit.access.model import Bound
 
 KEY: dict[str, Any] = {"credential": {"secret": "key", "inject": "bearer"}}
 OPERATIONS: dict[str, Any] = {
@@ -32,6 +36,8 @@ async def usual(world: HttpWorld, **document: Any) -> Any:
         "/a/%2e%2e",
         "/a/.%2E/b",
         "/a/%2e",
+        "/a/..%20",
+        "/a/%20%2e%2e/b",
         "/a//b",
         "//a/x",
         "/a/x%2fb",
@@ -128,6 +134,21 @@ def test_a_body_that_is_no_json_passes_where_the_operation_says_so() -> None:
     run_http(scenario)
 
 
+@pytest.mark.parametrize("media", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_a_form_does_not_say_otherwise_than_the_query_that_was_decided(media: str) -> None:
+    async def scenario(world: HttpWorld) -> None:
+        amount = {"properties": {"amount": {"type": "number"}}, "required": ["amount"]}
+        forms = ["application/x-www-form-urlencoded", "multipart/form-data"]
+        api = await world.api(operations={"POST /pay": {"arguments": amount, "media": forms}})
+        world.agent("bot", rule("api:POST /pay", Bound(argument="amount", max=Decimal(500))))
+        got = await world.ask("POST", "/http/api/pay?amount=1", body=b"amount=9999", media=media)
+        assert (got.status, got.json()["code"]) == (400, "malformed")
+        assert api.got == []
+        assert await world.outcomes() == ["not_sent"]
+
+    run_http(scenario)
+
+
 @pytest.mark.parametrize("document", [KEY, {}])
 def test_of_the_callers_headers_none_speaks_for_it_upstream(document: dict[str, Any]) -> None:
     async def scenario(world: HttpWorld) -> None:
@@ -205,19 +226,41 @@ def test_an_echoed_secret_does_not_come_back(size: int, form: str) -> None:
 def test_an_echoed_secret_does_not_come_back_in_a_header() -> None:
     async def scenario(world: HttpWorld) -> None:
         api = await usual(world, **KEY)
-        api.answers["/a/x"] = fixed(200, b"fine", [("x-echo", f"you sent {SECRET}")])
-        got = await world.ask("GET", "/http/api/a/x")
-        assert got.status == 502
-        assert not any(SECRET in value for _, value in got.headers)
+        for pair in (("x-echo", f"you sent {SECRET}"), (SECRET, "1")):
+            api.answers["/a/x"] = fixed(200, b"fine", [pair])
+            got = await world.ask("GET", "/http/api/a/x")
+            assert got.status == 502
+            assert not any(SECRET in each for known in got.headers for each in known)
 
     run_http(scenario)
 
 
-def test_an_answer_that_nobody_can_look_through_does_not_come_back() -> None:
+@pytest.mark.parametrize(
+    "coded",
+    [[("content-encoding", "gzip")], [("content-encoding", "identity"), ("content-encoding", "br")],
+     [("content-encoding", "identity, gzip")]],
+)  # fmt: skip
+def test_an_answer_that_nobody_can_look_through_does_not_come_back(coded: list[tuple[str, str]]) -> None:
     async def scenario(world: HttpWorld) -> None:
         api = await usual(world, **KEY)
-        api.answers["/a/x"] = fixed(200, b"\x1f\x8b...", [("content-encoding", "gzip")])
+        api.answers["/a/x"] = fixed(200, b"\x1f\x8b...", coded)
         assert (await world.ask("GET", "/http/api/a/x")).status == 502
+
+    run_http(scenario)
+
+
+def test_nor_one_with_a_transfer_coding_that_nobody_asked_for() -> None:
+    async def scenario(world: HttpWorld) -> None:
+        async def coded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\n\x1f\x8b.\r\n0\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(coded, "127.0.0.1") as server:
+            await usual(world, **KEY)
+            port = server.sockets[0].getsockname()[1]
+            world.register("api", f"http://127.0.0.1:{port}", operations=OPERATIONS, **KEY)
+            assert (await world.ask("GET", "/http/api/a/x")).status == 502
 
     run_http(scenario)
 

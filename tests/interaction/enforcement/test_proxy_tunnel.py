@@ -89,6 +89,27 @@ def test_another_name_inside_is_refused_before_anything_leaves(name: str | None)
     run_proxied(scenario)
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_name_that_may_be_hidden_in_the_right_one_is_refused(encrypted: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    def vector(size: int, octets: bytes) -> bytes:
+        return len(octets).to_bytes(size, "big") + octets
+
+    async def scenario(world: ProxyWorld) -> None:
+        api = await usual(world)
+        raw = await world.connect(api.at)
+        await raw.head()
+        extensions = b"\x00\x00" + vector(2, vector(2, b"\x00" + vector(2, b"localhost")))
+        extensions += b"\xfe\x0d" + vector(2, b"x") if encrypted else b""  # encrypted_client_hello (RFC 9849)
+        body = b"\x03\x03" + bytes(32) + b"\x00" + vector(2, b"\x13\x01") + b"\x01\x00" + vector(2, extensions)
+        answer = await raw.ask((b"\x16\x03\x01" + vector(2, b"\x01" + vector(3, body))).decode("latin-1"))
+        assert (answer == b"\x15\x03\x03\x00\x02\x02\x70") is encrypted  # unrecognized_name, which is the proxy's
+        await until(lambda: not world.proxy.fronts)
+        assert [each["reason"] for each in world.entries("refused")] == ["egress_blocked"] * encrypted
+        assert (await world.outcomes() == ["not_sent"]) is encrypted
+
+    run_proxied(scenario)
+
+
 def test_what_is_no_tls_does_not_pass() -> None:
     async def scenario(world: ProxyWorld) -> None:
         api = await usual(world)

@@ -100,6 +100,7 @@ def clause(**bend: Any) -> dict[str, Any]:
         (clause(when={"c": {"in": ["a", "a"]}}), "allow.0.when.c.in", "twice"),
         (clause(when={"c": {"in": [None]}}), "allow.0.when.c.in.0", "text, a number"),
         (clause(when={"c": {"prefix": 1}}), "allow.0.when.c.prefix", "text"),
+        (clause(when={"c": {"prefix": "/srv/../x"}}), "allow.0.when.c.prefix", "step up"),
         (clause(when={"c": {"max_length": -1}}), "allow.0.when.c.max_length", "whole number"),
         (clause(limits={"rate": "30"}), "allow.0.limits.rate", "30/min"),
         (clause(limits={"rate": "0/min"}), "allow.0.limits.rate", "30/min"),

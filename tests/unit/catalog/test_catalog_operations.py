@@ -45,6 +45,17 @@ def test_a_path_is_one_operation_that_it_fits_and_the_most_literal_at_the_first_
         assert found[0].path(found[1]) == path
 
 
+@pytest.mark.parametrize("like", ["Export", "EXPORT", "export.", "export ", "e\uff58port", "eXporT.. "])
+def test_a_value_that_reads_like_a_text_beside_it_is_no_value(like: str) -> None:
+    routes = Routes(server({"GET /users/{id}": {}, "GET /users/export": {}, "GET /users/{id}/all": {}}).tools.values())
+    assert routes.find("GET", ["users", like]) is None
+    assert routes.find("GET", ["users", like, "all"]) is None
+    for path, name in ((["users", "export"], "GET /users/export"), (["users", "exports"], "GET /users/{id}")):
+        found = routes.find("GET", path)
+        assert found is not None
+        assert found[0].name == name
+
+
 @given(st.text(max_size=30))
 def test_a_name_is_of_a_tool_or_of_an_operation_and_never_of_both(name: str) -> None:
     assert not (well_formed_tool(name) and well_formed_operation(name))

@@ -234,6 +234,16 @@ def test_texts_are_named_where_they_repeat_and_cut_at_a_separator_else() -> None
     assert once == {"to": {"in": ["EUR", "USD"]}, "ref": {"prefix": "INV-2026-10"}}
 
 
+@pytest.mark.parametrize("scope", [Scope.TOOL, Scope.EXACT])
+def test_no_beginning_is_learned_from_a_text_that_steps_up(scope: Scope) -> None:
+    def learned(*names: str) -> list[str | None]:
+        calls = [{"path": f"/srv/public/{name}"} for name in names]
+        return [each.prefix for each in bounds(calls, None, Dial(scope=scope, values=1))]
+
+    assert learned("a", "b", "c") == ["/srv/public/"]
+    assert learned("a", "b", "../c") == []
+
+
 def test_a_list_is_held_to_its_items() -> None:
     sent = [call(1, to=["a@x.test"]), call(2, to=["a@x.test", "b@x.test"]), call(3, to=["b@x.test"])]
     assert when(propose(sent)) == {"to": {"in": ["a@x.test", "b@x.test"]}}

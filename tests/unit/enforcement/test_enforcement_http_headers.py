@@ -13,7 +13,9 @@ NEVER = [
     "Authorization", "cookie", "DPoP", "Proxy-Authorization", "Forwarded", "X-Forwarded-For", "x-forwarded-anything",
     "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "TE", "Expect", "X-HTTP-Method-Override",
     "x-http-method", "X-Method-Override", "X_Forwarded_For", "X_HTTP_Method_Override", "X-Original-URL", "Remit-Act-As",
-    "Sec-WebSocket-Key", "Accept-Encoding", "X-Real-IP",
+    "Sec-WebSocket-Key", "Accept-Encoding", "X-Real-IP", "Remote-User", "X-Remote-User", "X-Authenticated-Userid",
+    "X-Auth-Request-Email", "X-Client-IP", "X-Cluster-Client-IP", "X-Forwarded", "X-Consumer-Username", "CF-Ray",
+    "X-MS-Client-Principal-Name", "X-Goog-IAP-JWT-Assertion", "Tailscale-User-Login", "X-Original-Forwarded-For",
 ]  # fmt: skip
 
 
@@ -36,6 +38,16 @@ def test_a_credentials_place_is_left_free() -> None:
 def test_a_header_that_would_end_its_line_is_refused() -> None:
     with pytest.raises(Malformed):
         http_headers.upstream([(b"X-Fine", b"a\r\nX-Evil: 1")])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-Amz-Target", "x-amz-copy-source", "X-Amz-Copy-Source-Range", "X-AMZ-ACL", "X-Amz-Grant-Read", "Stripe-Account",
+     "x-ms-copy-source", "X-Goog-Copy-Source"],
+)  # fmt: skip
+def test_what_would_make_another_call_of_it_is_refused(name: str) -> None:
+    with pytest.raises(Malformed, match=name.lower()):
+        http_headers.upstream([(name.encode(), b"x")])
 
 
 @given(st.sampled_from(["Set-Cookie", "WWW-Authenticate", "Location", "Access-Control-Allow-Origin", "Connection"]))

@@ -67,6 +67,23 @@ def test_no_secret_is_shown(tmp_path: Path, said: dict[str, Any]) -> None:
     assert entry.secrets or "https://x.test/" in told
 
 
+@pytest.mark.parametrize(
+    ("said", "told", "secrets"),
+    [
+        ({"url": "https://h.test/mcp/s/NTc4ZjA3YTctMmQ5OS00/mcp"}, "https://h.test/mcp/s/***/mcp", ("url.path",)),
+        ({"url": "https://h.test/3f1c2a7b-e0d9-4c3f-a1b2-000000000001"}, "https://h.test/***", ("url.path",)),
+        ({"command": "npx", "args": ["r", "https://h/8f1c2a7be0d94c3fa1b2"]}, "npx r https://h/***", ("args.1",)),
+        ({"command": "npx", "args": ["pg://u:hunter2@h.test/d"]}, "npx pg://h.test/d", ("args.0",)),
+        ({"url": "https://h.test/servers/payments-2/mcp"}, "https://h.test/servers/payments-2/mcp", ()),
+    ],
+)  # fmt: skip
+def test_a_url_that_is_a_key_itself_is_not_shown(
+    tmp_path: Path, said: dict[str, Any], told: str, secrets: tuple[str, ...]
+) -> None:
+    entry = read(tmp_path / "c.json", json.dumps({"mcpServers": {"s": said}}))["s"]
+    assert (shown(entry, secretish), entry.secrets) == (told, secrets)
+
+
 def test_what_a_variable_will_hold_is_no_secret_here(tmp_path: Path) -> None:
     said = {"url": "https://x.test", "headers": {"Authorization": "Bearer ${TOKEN}"}, "env": {"A_TOKEN": "$TOKEN"}}
     assert read(tmp_path / "c.json", json.dumps({"mcpServers": {"s": said}}))["s"].secrets == ()

@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from remit.access.climbing import climbs
 from remit.access.model import Bound, Rule
 from remit.policy.arguments import exact
 from remit.policy.constraints import number, same
@@ -159,6 +160,8 @@ def _places(value: Decimal) -> int:
 def _beginning(argument: str, values: Sequence[str], dial: Dial) -> Bound | None:
     """What all texts begin with."""
     different = sorted(set(values))
+    if any(map(climbs, different)):
+        return None  # such a text is inside no prefix, and what was used must stay allowed
     first, last = different[0], different[-1]
     at = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
     prefix = first[: min(at, _MAX_TEXT)]

@@ -54,7 +54,7 @@ def uninstalled(place: Place, names: list[str]) -> tuple[str | None, str, list[s
         ConfigInvalid: The file cannot be read.
     """
     before, known = _read(place)
-    ours = [name for name, said in known.items() if isinstance(said, dict) and is_ours(said)]
+    ours = _ours(known)
     if foreign := [name for name in names if name in known and name not in ours]:
         raise Conflict(f"{foreign[0]} in {place.path} is not of Remit", detail="only its own entries are taken out")
     text, gone = before or "", [name for name in ours if not names or name in names]
@@ -63,12 +63,23 @@ def uninstalled(place: Place, names: list[str]) -> tuple[str | None, str, list[s
     return before, text, gone
 
 
-def save(path: Path, before: str | None, after: str) -> Path | None:
-    """Write a file whole, keeping its mode, with what it was in a backup beside it; the backup, if there was a file.
+def save(place: Place, before: str | None, after: str) -> Path | None:
+    """Write a client's file whole, keeping its mode, with what it was in a backup beside it.
+
+    A file that holds entries of ours already has its backup, from before them, which stays.
+
+    Args:
+        place: The file.
+        before: What it was when it was read; None if there was none.
+        after: What it will be.
+
+    Returns:
+        The backup, if there was a file.
 
     Raises:
         ConfigInvalid: It changed meanwhile, or cannot be written.
     """
+    path, ours = place.path, _ours(_read(place)[1])
     target = path.resolve()  # of a link, what it leads to
     try:
         if text_of(target) != before:
@@ -77,7 +88,8 @@ def save(path: Path, before: str | None, after: str) -> Path | None:
         backup = None
         if before is not None:
             backup = target.with_name(target.name + BACKUP)
-            shutil.copy2(target, backup)
+            if not (ours and backup.exists()):
+                shutil.copy2(target, backup)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 0600
         with os.fdopen(descriptor, "wb") as file:
             file.write(after.encode("utf-8"))
@@ -98,6 +110,10 @@ def _read(place: Place) -> tuple[str | None, Mapping[str, Any]]:
     except Unreadable as error:
         raise ConfigInvalid(f"{place.path} cannot be read", detail=str(error)) from error
     return text, known if isinstance(known, dict) else {}
+
+
+def _ours(known: Mapping[str, Any]) -> list[str]:
+    return [name for name, said in known.items() if isinstance(said, dict) and is_ours(said)]
 
 
 def _rules(place: Place) -> Any:  # noqa: ANN401 - one of two modules with the same functions

@@ -20,6 +20,9 @@ _VARIABLE: Final = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*")  # read f
 _LOOKS: Final = re.compile(
     r"(?:\b(?:sk|pk|rk|ghp|gho|ghs|ghu|github_pat|glpat|xox[a-z]|npm|pypi|hf|AKIA|ASIA|ya29)[-_.A-Za-z0-9]{12,})|eyJ[\w-]{8,}\.eyJ"
 )
+# A part of a path that is a key by itself: whoever has such a URL has what is behind it. UUIDs are some.
+_KEY: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~=%-]{16,}\Z")
+_MASK: Final = "***"
 _LONGEST: Final = 120
 
 
@@ -125,12 +128,26 @@ def _secrets(said: Mapping[str, Any], secretish: Secretish) -> list[str]:
     if isinstance(said.get("bearer_token"), str):
         found.append("bearer_token")
     words = _command(said)
-    found += [f"args.{at}" for at in range(len(words) - 1) if _hidden(words, at + 1, secretish)]
-    parts = _split(_url(said))
-    if parts is not None:
-        found += [f"url.{key}" for key, value in parse_qsl(parts.query) if _held(key, value, secretish)]
-        found += ["url.password"] if parts.password else []
-    return found
+    found += [
+        f"args.{at}" for at, word in enumerate(words[1:])
+        if _hidden(words, at + 1, secretish) or ("://" in word and _of_url(word, secretish))
+    ]  # fmt: skip
+    return found + [f"url.{key}" for key in _of_url(_url(said), secretish)]
+
+
+def _of_url(url: str, secretish: Secretish) -> list[str]:
+    """Where in a URL a secret stands."""
+    parts = _split(url)
+    if parts is None:
+        return []
+    found = [key for key, value in parse_qsl(parts.query) if _held(key, value, secretish)]
+    found += ["password"] if parts.password else []
+    return found + (["path"] if parts.path != _path(parts.path) else [])
+
+
+def _path(path: str) -> str:
+    """A path without the parts of it that are keys."""
+    return "/".join(_MASK if _KEY.match(part) or _LOOKS.search(part) else part for part in path.split("/"))
 
 
 def _held(key: str, value: object, secretish: Secretish) -> bool:
@@ -163,18 +180,22 @@ def shown(entry: Entry, secretish: Secretish) -> str:
     if not entry.command:
         parts = _split(entry.url)
         host = "" if parts is None else parts.netloc.rpartition("@")[2]
-        return "a URL" if parts is None else urlunsplit((parts.scheme, host, parts.path, "", ""))
+        return "a URL" if parts is None else urlunsplit((parts.scheme, host, _path(parts.path), "", ""))
     words = [
-        "***" if at and (_hidden(entry.command, at, secretish) or len(word) > _LONGEST) else _bare(word)
+        _MASK if at and (_hidden(entry.command, at, secretish) or len(word) > _LONGEST) else _bare(word)
         for at, word in enumerate(entry.command)
     ]
     return " ".join(words)
 
 
 def _bare(word: str) -> str:
-    """A word without the query and the user of a URL in it."""
+    """A word without the query, the user and the keys of a URL in it."""
     parts = _split(word) if "://" in word else None
-    return word if parts is None else urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return (
+        word
+        if parts is None
+        else urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], _path(parts.path), "", ""))
+    )
 
 
 def through(entry: Entry, bases: Sequence[str]) -> bool:
