@@ -15,11 +15,11 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
-import uvicorn
 from blockbuster import blockbuster_ctx
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
+from tests.prompt_server import serving
 
 from remit.access.activation import Activation
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rule
@@ -559,21 +559,6 @@ def free_port() -> tuple[int, socket.socket]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     return listener.getsockname()[1], listener
-
-
-@contextlib.asynccontextmanager
-async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:
-    """An ASGI application on a real port of this event loop."""
-    config = uvicorn.Config(app, log_level="critical", lifespan="auto", timeout_graceful_shutdown=1, ws="none")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the test's own
-    task = asyncio.create_task(server._serve([listener]))
-    await until(lambda: server.started)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 def payments(*, json_response: bool = False, name: str = "payments") -> MCPServer:
