@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -25,6 +27,10 @@ from pathlib import Path
 from typing import NoReturn
 
 _REQUEST = 1 << 20
+LATER = (
+    "remit.server.run", "remit.server.compose_api", "remit.server.compose_governance", "rich.console", "rich.table",
+    "psycopg", "sqlalchemy.dialects.postgresql.psycopg", "encodings.idna", "h11",
+)  # fmt: skip
 
 
 class Warm:
@@ -113,17 +119,31 @@ def _started() -> str:
 
 
 def _serve(path: str) -> None:
-    import remit.cli  # noqa: PLC0415 - in this process alone
-    import remit.server.run  # noqa: PLC0415 - likewise
-
-    for each in pkgutil.iter_modules(remit.cli.__path__):
-        importlib.import_module(f"remit.cli.{each.name}")
+    _load()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         _until_the_end(listener)
+
+
+def _load() -> None:
+    """What a command loads, and what a server loads once it is ready, with every start anew."""
+    import remit.cli as commands  # noqa: PLC0415 - in this process alone
+    from remit.cli.main import run as remit  # noqa: PLC0415 - likewise
+    from remit.enforcement import era  # noqa: PLC0415 - likewise
+    from remit.outbound import session  # noqa: PLC0415 - likewise
+
+    for each in pkgutil.iter_modules(commands.__path__):
+        importlib.import_module(f"remit.cli.{each.name}")
+    for name in LATER:
+        importlib.import_module(name)
+    session.load()
+    era.warm()
+    with contextlib.redirect_stdout(io.StringIO()):
+        remit(["--version"])  # what reads the command line loads half of itself with the first
+    gc.freeze()  # no command looks through what they share
 
 
 def _until_the_end(listener: socket.socket) -> None:
