@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from remit.storage import commit, writer
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests import quick_tables
+
+from remit.storage import commit, migrate, writer
 from remit.storage.database import Database, open_database
 
 # No test judges how fast the machine is: a busy one would make laws of the code fail.
@@ -20,6 +25,9 @@ settings.register_profile("remit", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("remit")
 # For the same reason none takes a database that a busy machine held up for a second for one that hangs.
 commit.STAGE_SECONDS = writer.STAGE_SECONDS = 10.0  # type: ignore[attr-defined] # the name it was imported by
+
+# Hundreds of tests make a database, and most of that is to write the same statements.
+migrate.create = quick_tables.create
 
 _databases = itertools.count(1)
 
