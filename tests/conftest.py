@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests import quick_tables
+from tests import quick_tables, shared_statements
 
-from remit.storage import commit, migrate, writer
+from remit.storage import commit, writer
 from remit.storage.database import Database, open_database
 
 # No test judges how fast the machine is: a busy one would make laws of the code fail.
@@ -26,8 +26,9 @@ settings.load_profile("remit")
 # For the same reason none takes a database that a busy machine held up for a second for one that hangs.
 commit.STAGE_SECONDS = writer.STAGE_SECONDS = 10.0  # type: ignore[attr-defined] # the name it was imported by
 
-# Hundreds of tests make a database, and most of that is to write the same statements.
-migrate.create = quick_tables.create
+# Thousands of tests make a database, and most of that is to write the same statements.
+quick_tables.remember()
+shared_statements.share()
 
 _databases = itertools.count(1)
 

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 
-from remit.storage import migrate
+from remit.storage.every_table import metadata
 
-_create = migrate.create
+_create_all = metadata.create_all
 _said: dict[str, list[tuple[str, Any]]] = {}
 
 
-def create(connection: Connection) -> None:
-    """As `migrate.create`, which it asks for the first database of each dialect."""
-    dialect = connection.dialect.name
-    if dialect in _said:
+def remember() -> None:
+    """From now on."""
+    metadata.create_all = _create  # type: ignore[method-assign] # of this one alone
+
+
+def _create(bind: Connection | Engine, *_: Any, **_options: Any) -> None:
+    """As `metadata.create_all` on an empty database; it is asked for the first of each dialect."""
+    with bind.begin() if isinstance(bind, Engine) else contextlib.nullcontext(bind) as connection:
+        dialect = connection.dialect.name
+        if dialect not in _said:
+            with _heard(connection) as said:
+                _create_all(connection, checkfirst=False)
+            _said[dialect] = said
+            return
         cursor = connection.connection.cursor()
         for statement, values in _said[dialect]:
             cursor.execute(statement, values)
         cursor.close()
-        return
-    with _heard(connection) as said:
-        _create(connection)
-    _said[dialect] = said
 
 
-@contextmanager
+@contextlib.contextmanager
 def _heard(connection: Connection) -> Iterator[list[tuple[str, Any]]]:
     said: list[tuple[str, Any]] = []
 
