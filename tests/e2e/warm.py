@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _REQUEST = 1 << 20
 LATER = (
@@ -36,10 +36,14 @@ LATER = (
 class Warm:
     """A command that runs, as far as `subprocess.Popen` is asked of one. Its errors are read at its end."""
 
-    def __init__(self, words: Sequence[str], env: Mapping[str, str], stdin: str | None = None) -> None:
+    def __init__(
+        self, words: Sequence[str], env: Mapping[str, str], stdin: str | None = None, errors: TextIO | None = None
+    ) -> None:
+        """`errors` is an open file for what it says on standard error, if that is not to be read here."""
         self.returncode: int | None = None
         self._told: tuple[str, str] | None = None
         self._in, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed at its end
+        to = (errors or self._err).fileno()
         self._in.write((stdin or "").encode())
         self._in.seek(0)
         read, write = os.pipe()
@@ -47,7 +51,7 @@ class Warm:
         self._line = socket.socket(socket.AF_UNIX)
         self._line.connect(_started())
         asked = {"words": list(words), "env": dict(env), "cwd": str(Path.cwd())}
-        socket.send_fds(self._line, [json.dumps(asked).encode()], [self._in.fileno(), write, self._err.fileno()])
+        socket.send_fds(self._line, [json.dumps(asked).encode()], [self._in.fileno(), write, to])
         os.close(write)
         self._line.shutdown(socket.SHUT_WR)
         self._said = self._line.makefile("rb")
