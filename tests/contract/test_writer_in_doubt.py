@@ -13,6 +13,8 @@ from tests.contract.ids import entry_ids
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import InDoubt, StorageUnavailable
+from remit.storage import commit
+from remit.storage import writer as writing
 from remit.storage.database import Database
 from remit.storage.journal import Journal
 from remit.storage.memory import MemoryWriter
@@ -86,9 +88,11 @@ def test_a_commit_that_fails_leaves_doubt(any_database: Database, monkeypatch: p
 
 
 def test_a_change_that_the_database_holds_up_holds_no_call_up(
-    postgres_url: str, opened: Callable[[Path | str], Database]
+    postgres_url: str, opened: Callable[[Path | str], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = opened(postgres_url)
+    for module in (commit, writing):  # as a server has it; `tests/conftest.py` gives other tests more
+        monkeypatch.setattr(module, "STAGE_SECONDS", 1.0)
     waiting: list[Future[Committed]] = []
     with psycopg.connect(postgres_url, autocommit=True) as other, ThreadPoolExecutor(1) as pool:
         other.execute("SELECT pg_advisory_lock(1)")

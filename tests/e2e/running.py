@@ -9,15 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.e2e.warm import Warm
 
 REMIT = str(Path(sys.executable).with_name("remit"))
 PATIENCE = 60
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,25 @@ allow:
     ttl: 7d                      # may shorten the tier's, never lengthen it
 not_after: 2029-03-31
 """
+
+
+def entry(home: Home, **members: Any) -> dict[str, Any]:
+    """The newest entry of the log with these members, once it has its place there."""
+
+    def look() -> dict[str, Any] | None:
+        entries = ok(home.remit("audit", "tail", "--count", "200", "--json")).json["entries"]
+        return next((each for each in reversed(entries) if members.items() <= each.items()), None)
+
+    return waited(look)
+
+
+def waited(look: Callable[[], T | None]) -> T:
+    """What `look` finds, once it finds something: some things a server writes after it has answered."""
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.02)
+    return found
 
 
 def ok(done: Done, code: int = 0) -> Done:

@@ -60,13 +60,22 @@ def test_stdout_carries_messages_only(desk: Desk) -> None:
         {"jsonrpc": "2.0", "id": 1, "result": {}},
     ]
     text = "".join(json.dumps(each) + "\n" for each in lines) + "nonsense\n"
-    done = desk.home.remit("mcp", "stdio", "--agent", "bot", "--server", "files", stdin=text)
-    assert done.code == 0, done.err
-    answers = [json.loads(line) for line in done.out.splitlines()]
+    command = [REMIT, "mcp", "stdio", "--agent", "bot", "--server", "files"]
+    with subprocess.Popen(
+        command, env=desk.home.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as shim:
+        assert shim.stdin is not None
+        assert shim.stdout is not None
+        shim.stdin.write(text)
+        shim.stdin.flush()
+        # Its input ends after the answers: for what is open then it waits two seconds, and a command may start slower.
+        answers = [json.loads(shim.stdout.readline()) for _ in range(3)]
+        rest, err = shim.communicate(timeout=PATIENCE)
+    assert (shim.returncode, rest) == (0, ""), err
     assert {each["jsonrpc"] for each in answers} == {"2.0"}
     assert sorted(each["error"]["code"] for each in answers if "error" in each) == [-32700, -32600]
     assert next(each for each in answers if each.get("id") == 0)["result"]["serverInfo"]["name"] == "commands"
-    assert "remit mcp stdio: bot" in done.err
+    assert "remit mcp stdio: bot" in err
 
 
 def test_a_session_that_the_gateway_lost_is_begun_again(desk: Desk) -> None:

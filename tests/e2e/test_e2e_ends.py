@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.e2e.running import AGENT, SERVER, Home, Up, tree
+from tests.e2e.running import AGENT, SERVER, Home, Up, entry, tree
 
 from remit.sdk.auth import AgentAuth
 
@@ -74,9 +74,7 @@ def test_a_stream_ends_with_its_run(home: Home, served: Up, files: Path, payment
         assert stream.status_code == 200
         text = "".join(stream.iter_text())  # it ends, and not by a timeout
     assert "notifications/message" in text
-    entries = home.remit("audit", "tail", "--count", "50", "--json").json["entries"]
-    outcome = next(entry for entry in entries if entry["kind"] == "outcome" and entry["action"] == "payments:GET")
-    assert outcome["outcome"] == "cut"
+    assert entry(home, kind="outcome", action="payments:GET")["outcome"] == "cut"
 
 
 def test_a_key_that_is_taken_away_ends_its_tokens(home: Home, served: Up, files: Path) -> None:
@@ -91,9 +89,7 @@ def test_a_key_that_is_taken_away_ends_its_tokens(home: Home, served: Up, files:
         assert done.code == 0, done.err
         denied = http.post("/mcp/payments", json=PING, headers=BOTH).json()["error"]
     assert (denied["code"], denied["data"]["code"]) == (-32010, "revoked")
-    entries = home.remit("audit", "tail", "--count", "20", "--json").json["entries"]
-    decision = next(entry for entry in entries if entry.get("code") == "revoked")
-    assert decision["step"] == 4
+    assert entry(home, code="revoked")["step"] == 4
 
 
 PATHS = ["/v1/agents", "/v1/me/can", "/metrics", "/healthz", "/oauth2/token", "/oauth2/jwks", "/mcp/payments",

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 from tests.e2e.peers import Peer, behind, upstream
-from tests.e2e.running import PATIENCE, Home, Up
+from tests.e2e.running import PATIENCE, Home, Up, entry, waited
 
 GRANTED = [{"action": "slow/watch", "first_use": "auto"}]
 
@@ -77,9 +77,9 @@ def test_a_freeze_ends_a_long_call_at_both_sides(
     assert (one["agent"], one["action"], one["outcome"]) == ("bot", "slow/watch", "cut")
     assert told["cut_count"] == len(told["cut"])
     # The server's own tool was cancelled: by its connection, or by name in the era where that ends nothing.
-    until(lambda: ended(ledger))
+    waited(lambda: ended(ledger))
+    outcome = entry(home, kind="outcome", decision=one["decision"])
     entries = log(home)
-    outcome = next(e for e in entries if e["kind"] == "outcome" and e["decision"] == one["decision"])
     assert (outcome["outcome"], outcome["cause"]) == ("cut", told["id"])
     named = [
         e["cut"] for e in entries if e["kind"] == "change" and e.get("change") == "cut" and e["name"] == told["id"]
@@ -95,7 +95,7 @@ def test_a_freeze_ends_a_long_call_at_both_sides(
 def test_a_suspended_agent_loses_its_call(home: Home, peer: Peer, ledger: Path, mode: str) -> None:
     error, _ = asyncio.run(cut(peer, mode, ["agent", "suspend", "bot"], home))
     assert (error.error.code, error.error.data["code"]) == (-32010, "agent_suspended")
-    until(lambda: ended(ledger))
+    waited(lambda: ended(ledger))
 
 
 def test_who_may_not_freeze_cuts_nothing(home: Home, peer: Peer) -> None:
@@ -191,9 +191,3 @@ def test_only_a_registered_point_hears_and_confirms(home: Home, served: Up) -> N
         headers = point.headers | {"Content-Type": "application/json"}
         assert httpx2.post(url, content=body, headers=headers).status_code == 400
     assert httpx2.post(url, content=b"{}", headers=point.headers).status_code == 415
-
-
-def until(true: Any) -> None:
-    """Ask a server process's file until something stands there; the test's own timeout ends it."""
-    while not true():
-        os.sched_yield()

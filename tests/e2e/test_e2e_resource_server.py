@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.e2e.running import PATIENCE, Home, Up, _wait_for, free_port
+from tests.e2e.running import PATIENCE, Home, Up, _wait_for, free_port, waited
 
 from remit.sdk import keyfile
 from remit.sdk.grant import Grant, Token
@@ -75,12 +75,17 @@ def running(home: Home, up: Up, key: Path, kind: str, *more: str) -> Iterator[Se
         process.communicate(timeout=PATIENCE)
 
 
+def _settled(home: Home, decision: str) -> Any:
+    told = home.remit("why", decision, "--json").json
+    return told if told["outcome"] else None
+
+
 @pytest.mark.parametrize("kind", ["plain", "starlette"])
 def test_only_what_remit_lets_through_reaches_the_application(home: Home, served: Up, ready: Path, kind: str) -> None:
     with running(home, served, ready, kind) as server:
         answer = server.post()
         assert (answer.status_code, answer.json()["agent"], answer.json()["body"]) == (201, "invoice-bot", GOOD)
-        told = home.remit("why", answer.json()["decision"], "--json").json
+        told = waited(lambda: _settled(home, answer.json()["decision"]))  # it reports once it has answered
         assert (told["header"]["pep"], told["outcome"]["outcome"]) == ("payments-api", "ok")
         assert told["header"]["instance"] == server.grant.instance.thumbprint  # of the copy, not of who asked for it
         over = server.post({**GOOD, "amount": 501})

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.e2e import peers
-from tests.e2e.running import PATIENCE, REMIT, Done, Home, Up
+from tests.e2e.running import PATIENCE, REMIT, Done, Home, Up, waited
 
 from remit.storage import bundle
 
@@ -307,6 +307,6 @@ def test_a_command_does_not_start_with_a_server_that_is_no_boundarys(place: Plac
     assert (done.code, started.exists()) == (2, False), done.err
     assert "✗ no boundary in force of bot for work names the server other\n" in done.err
     assert "  try      --server, one of payments\n" in done.err
-    assert ("run", "end") in {(each["what"], each["change"]) for each in place.entries("change")}
+    waited(lambda: [each for each in place.entries("change") if (each["what"], each["change"]) == ("run", "end")])
     assert place.run("touch", str(started), options=("--server", "payments")).code == 0
     assert started.exists()

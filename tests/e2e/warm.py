@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -22,18 +24,26 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _REQUEST = 1 << 20
+LATER = (
+    "remit.server.run", "remit.server.compose_api", "remit.server.compose_governance", "rich.console", "rich.table",
+    "psycopg", "sqlalchemy.dialects.postgresql.psycopg", "encodings.idna", "h11",
+)  # fmt: skip
 
 
 class Warm:
     """A command that runs, as far as `subprocess.Popen` is asked of one. Its errors are read at its end."""
 
-    def __init__(self, words: Sequence[str], env: Mapping[str, str], stdin: str | None = None) -> None:
+    def __init__(
+        self, words: Sequence[str], env: Mapping[str, str], stdin: str | None = None, errors: TextIO | None = None
+    ) -> None:
+        """`errors` is an open file for what it says on standard error, if that is not to be read here."""
         self.returncode: int | None = None
         self._told: tuple[str, str] | None = None
         self._in, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed at its end
+        to = (errors or self._err).fileno()
         self._in.write((stdin or "").encode())
         self._in.seek(0)
         read, write = os.pipe()
@@ -41,7 +51,7 @@ class Warm:
         self._line = socket.socket(socket.AF_UNIX)
         self._line.connect(_started())
         asked = {"words": list(words), "env": dict(env), "cwd": str(Path.cwd())}
-        socket.send_fds(self._line, [json.dumps(asked).encode()], [self._in.fileno(), write, self._err.fileno()])
+        socket.send_fds(self._line, [json.dumps(asked).encode()], [self._in.fileno(), write, to])
         os.close(write)
         self._line.shutdown(socket.SHUT_WR)
         self._said = self._line.makefile("rb")
@@ -113,17 +123,31 @@ def _started() -> str:
 
 
 def _serve(path: str) -> None:
-    import remit.cli  # noqa: PLC0415 - in this process alone
-    import remit.server.run  # noqa: PLC0415 - likewise
-
-    for each in pkgutil.iter_modules(remit.cli.__path__):
-        importlib.import_module(f"remit.cli.{each.name}")
+    _load()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         _until_the_end(listener)
+
+
+def _load() -> None:
+    """What a command loads, and what a server loads once it is ready, with every start anew."""
+    import remit.cli as commands  # noqa: PLC0415 - in this process alone
+    from remit.cli.main import run as remit  # noqa: PLC0415 - likewise
+    from remit.enforcement import era  # noqa: PLC0415 - likewise
+    from remit.outbound import session  # noqa: PLC0415 - likewise
+
+    for each in pkgutil.iter_modules(commands.__path__):
+        importlib.import_module(f"remit.cli.{each.name}")
+    for name in LATER:
+        importlib.import_module(name)
+    session.load()
+    era.warm()
+    with contextlib.redirect_stdout(io.StringIO()):
+        remit(["--version"])  # what reads the command line loads half of itself with the first
+    gc.freeze()  # no command looks through what they share
 
 
 def _until_the_end(listener: socket.socket) -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.e2e.running import PATIENCE, REMIT, Done, Home
+from tests.e2e.warm import Warm
+
+Process = Warm | subprocess.Popen[str]
 
 
 def lasting_port() -> int:
@@ -34,7 +37,7 @@ class Server:
     arguments: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()  # a command that runs it, such as `nsenter ...`
     port: int = field(default_factory=lasting_port)
-    process: subprocess.Popen[str] | None = None
+    process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -46,11 +49,15 @@ class Server:
         """What all its processes said on stderr."""
         return self.home.path / "server.log"
 
-    def spawn(self) -> subprocess.Popen[str]:
+    def spawn(self) -> Process:
         """Start a process, and do not wait until it is ready."""
+        words = ["up", "--dev", "--json", "--listen", f"127.0.0.1:{self.port}", *self.arguments]
         with self.log.open("a", encoding="utf-8") as log:
+            if not self.inside:
+                self.process = Warm(words, self.home.environ, errors=log)
+                return self.process
             self.process = subprocess.Popen(
-                [*self.inside, REMIT, "up", "--dev", "--json", "--listen", f"127.0.0.1:{self.port}", *self.arguments],
+                [*self.inside, REMIT, *words],
                 env=self.home.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -76,7 +83,7 @@ class Server:
         if process.poll() is None:
             process.send_signal(number)
         process.communicate(timeout=PATIENCE)
-        return process.returncode
+        return process.wait()
 
     def ask(self, method: str, path: str, body: object = None, *, as_: str | None = None) -> tuple[int, Any]:
         """One request with the admin token; status and JSON (None if it is none)."""

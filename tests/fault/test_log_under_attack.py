@@ -244,6 +244,8 @@ def test_a_server_that_runs_on_it_is_found_out(made: Estate, tmp_path: Path, att
         assert done.code == INTEGRITY, done.out
         if ATTACKS[attack] == "exact":
             assert done.json["first_bad_index"] == index
+        if attack is rewrite:  # of as many entries as were kept its root would be seen to be another
+            assert server.remit("unfreeze", "agent", "support-bot").code == 0
         file = str(tmp_path / "export.json")
         exported = server.remit("audit", "export", "--out", file)
         found = exported.code == INTEGRITY or home.remit("audit", "verify", "--export", file).code == INTEGRITY

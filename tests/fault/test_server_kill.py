@@ -24,7 +24,7 @@ from tests.e2e.running import Home, upstream
 from tests.fault import estate
 from tests.fault.record import Record, ledger, record, text_of
 from tests.fault.server_storm import WRITERS
-from tests.fault.serving import Server, ask
+from tests.fault.serving import Process, Server, ask
 
 KILLS = int(os.environ.get("REMIT_KILLS", "20"))
 FEW = 8
@@ -108,7 +108,7 @@ class Scene:
         requests = [request for request in (stalled(self.storm) for _ in WRITERS) if request]
         kills = 1
         if chance.random() < 0.25:  # killed again while it starts and settles what the first kill left
-            kill(self.server.spawn(), chance.uniform(0.1, 0.9))
+            kill(self.server.spawn(), chance.uniform(0.05, 0.5))
             kills += 1
         self.recoveries.append(self.server.start())
         check(self)
@@ -137,7 +137,7 @@ def stalled(storm: subprocess.Popen[str]) -> dict[str, Any] | None:
     return found
 
 
-def kill(process: subprocess.Popen[str], seconds: float) -> None:
+def kill(process: Process, seconds: float) -> None:
     """kill -9 after `seconds`."""
     killer = threading.Timer(seconds, process.kill)
     killer.start()

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from tests.interaction.apply_world import DANA, Rig, Tree
 from tests.interaction.desk import Desk
 

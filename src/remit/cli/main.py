@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import traceback
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from remit.cli import (
     activation,
@@ -138,7 +141,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; return its exit code, with every failure told in three parts."""
     try:
-        return int(app(args=arguments, prog_name="remit", standalone_mode=False) or 0)
+        return int(_app_for(arguments)(args=arguments, prog_name="remit", standalone_mode=False) or 0)
     except RemitError as error:
         return _refused(error, as_json=_wants_json(arguments))
     except (KeyboardInterrupt, typer.Abort):
@@ -153,6 +156,22 @@ def run(arguments: list[str]) -> int:
         return Exit.OK
     except Exception as error:  # noqa: BLE001 - the last line of defence: an exit code and a sentence, not a trace
         return _unexpected(error, as_json=_wants_json(arguments))
+
+
+def _app_for(arguments: list[str]) -> typer.Typer:
+    """The commands that the first word names, or all of them: to make them all takes longer than most of them run."""
+    first = arguments[0] if arguments else ""
+    groups = [each for each in app.registered_groups if each.name == first]
+    commands = [each for each in app.registered_commands if _name(each) == first]
+    if not groups and not commands:
+        return app
+    chosen = copy.copy(app)
+    chosen.registered_groups, chosen.registered_commands = groups, commands
+    return chosen
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
 
 
 def _wants_json(arguments: list[str]) -> bool:

@@ -15,11 +15,11 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
-import uvicorn
 from blockbuster import blockbuster_ctx
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
+from tests.prompt_server import serving
 
 from remit.access.activation import Activation
 from remit.access.model import Bound, Boundary, BoundaryState, Budget, Purpose, PurposeState, Rule
@@ -546,34 +546,24 @@ class Recording:
         await self.app(scope, noting, send)
 
 
+_TURNS, _REST = 100, 0.002  # what the loop does itself is so within a few turns; else another process needs the machine
+
+
 async def until(true: Callable[[], object], *, patience: float = 20.0) -> None:
     """Let the loop run until something is so; after `patience` seconds the test has failed."""
     loop = asyncio.get_running_loop()
     end = loop.time() + patience
+    turns = 0
     while not true():
         assert loop.time() < end, "what was waited for did not come"
-        await asyncio.sleep(0)
+        await asyncio.sleep(0 if turns < _TURNS else _REST)
+        turns += 1
 
 
 def free_port() -> tuple[int, socket.socket]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     return listener.getsockname()[1], listener
-
-
-@contextlib.asynccontextmanager
-async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:
-    """An ASGI application on a real port of this event loop."""
-    config = uvicorn.Config(app, log_level="critical", lifespan="auto", timeout_graceful_shutdown=1, ws="none")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the test's own
-    task = asyncio.create_task(server._serve([listener]))
-    await until(lambda: server.started)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 def payments(*, json_response: bool = False, name: str = "payments") -> MCPServer:

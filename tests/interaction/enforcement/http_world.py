@@ -12,13 +12,8 @@ from typing import Any
 
 import h11
 from blockbuster import blockbuster_ctx
-from gateway_world import (  # type: ignore[import-not-found] # beside
-    SECRET,
-    World,
-    bearer,
-    free_port,
-    serving,
-)
+from gateway_world import SECRET, World, bearer, free_port  # type: ignore[import-not-found] # beside
+from tests.prompt_server import serving
 
 from remit.catalog import spec
 from remit.catalog.observe import observe, retier

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import uvicorn
 from blockbuster import blockbuster_ctx
-from gateway_world import free_port, token_of, until  # type: ignore[import-not-found] # beside
+from gateway_world import free_port, token_of  # type: ignore[import-not-found] # beside
 from http_world import Api, HttpWorld  # type: ignore[import-not-found] # beside
 from tests.authority import OwnAuthority
+from tests.prompt_server import serving
 
 from remit.enforcement.forward_proxy import Bounds, ForwardProxy
 from remit.enforcement.model import Limits
@@ -97,7 +96,9 @@ class ProxyWorld(HttpWorld):  # type: ignore[misc] # found at run time
         """Serve an API over TLS and register it."""
         port, listener = free_port()
         found = Secure(Api(), port, [])
-        await self.stack.enter_async_context(serving_tls(found.api, listener, self.folder / "leaf.pem"))
+        await self.stack.enter_async_context(
+            serving(found.api, listener, lifespan="off", ssl_certfile=self.folder / "leaf.pem")
+        )
         if document:
             more = {} if document.get("proxy") == "tunnel" else {"ca": AUTHORITY.pem}
             self.register(name, f"https://localhost:{port}", **more, **document)
@@ -189,23 +190,6 @@ class Raw:
 
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-@contextlib.asynccontextmanager
-async def serving_tls(app: Any, listener: socket.socket, pem: Path) -> AsyncIterator[None]:
-    """An ASGI application over TLS on a real port of this event loop."""
-    config = uvicorn.Config(
-        app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, ws="none", ssl_certfile=str(pem)
-    )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the test's own
-    task = asyncio.create_task(server._serve([listener]))
-    await until(lambda: server.started)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 def run_proxied(

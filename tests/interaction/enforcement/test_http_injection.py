@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from gateway_world import SECRET, free_port, rule, serving, until  # type: ignore[import-not-found] # beside
+from gateway_world import SECRET, free_port, rule, until  # type: ignore[import-not-found] # beside
 from http_world import Api, HttpWorld, fixed, plain, run_http  # type: ignore[import-not-found] # beside
+from tests.prompt_server import serving
 
 from remit.outbound.model import endpoint
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from mcp import Client
 from mcp.client.auth.extensions.client_credentials import PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import MCPServer
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.prompt_server import serving
 from tests.stock_storage import Memory
 
 from remit.enforcement.metadata import WELL_KNOWN, challenge, protected_resource, resources
@@ -96,20 +95,11 @@ def guarded(tmp_path: Path, world_type: Any) -> Iterator[Any]:
     database.close()
 
 
-@asynccontextmanager
-async def serving(guarded: Any) -> AsyncIterator[None]:
-    config = uvicorn.Config(guarded, log_level="error", lifespan="on")
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[guarded.world.listening]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
 async def call(guarded: Any, auth: httpx2.Auth, mode: str) -> str:
-    async with serving(guarded), httpx2.AsyncClient(auth=auth, timeout=20, trust_env=False) as http:
+    async with (
+        serving(guarded, guarded.world.listening, lifespan="on"),
+        httpx2.AsyncClient(auth=auth, timeout=20, trust_env=False) as http,
+    ):
         transport = streamable_http_client(guarded.world.base + PATH, http_client=http)
         async with Client(transport, mode=mode) as client:
             listed = await client.list_tools()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.access.attenuate import attenuated, further, meet, wider
 from remit.access.draft import Clause
@@ -87,7 +88,7 @@ chains = st.lists(asks, min_size=1, max_size=4)
 several = st.lists(calls, min_size=1, max_size=5)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(rules, chains, several)
 def test_no_chain_widens_anything(root: Any, chain: list[Any], tried: list[Any]) -> None:
     never_wider(root, chain, tried)
@@ -153,7 +154,7 @@ def narrow(left: tuple[Bound, ...], above: list[tuple[Bound, ...]]) -> None:
                 assert lets(bounds, name, value) or not lets(left, name, value), (name, value, left, bounds)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(rules, asks.filter(lambda found: found is not None), calls)
 def test_what_is_not_wider_is_given_as_it_was_asked_for(root: Any, asked: Any, tried: Any) -> None:
     """Else an agent would believe that it may what it may not, or the reverse."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.access import spec
 from remit.access.draft import Draft, History, Version
@@ -275,7 +276,7 @@ def edits(draw: st.DrawFn) -> tuple[Rule, Rule]:
     return old, replace(old, when=(Bound(argument="x", **{part: after}),))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(edits())
 @example(
     (

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import Connection, create_engine, insert, select, text
 from sqlalchemy.pool import StaticPool
+from tests.thorough import examples
 
 from remit.audit.recovery import MARK, OpenCalls, heartbeat, recover
 from remit.audit.service import Recorder
@@ -206,7 +207,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestRecovery = Machine.TestCase
-TestRecovery.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRecovery.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 
 
 def test_a_killed_servers_calls_become_unknown(either: Ledger) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 from tests.unit.certification.test_certification_service import BOT, NOON, TIERS, WORK, Desk, key
 
 from remit.access.activation import Activation, ActivationState, Under
@@ -245,7 +246,7 @@ BEFORE = [(State.ACTIVE, ""), (State.LAPSED, "idle"), (State.AT_RISK, "risk"), (
     before=st.sampled_from(BEFORE),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_order_of_what_is_noticed_does_not_matter(
     names: list[str], tool: str, before: tuple[State, str], data: st.DataObject
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 from structlog.testing import capture_logs
+from tests.thorough import examples
 from tests.unit.certification.test_certification_service import BOT, NOON, TIERS, WORK, Desk, key
 
 from remit.access.activation import ActivationState, Usage
@@ -172,7 +173,7 @@ def swept(desk: Busy) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("told", [False, True])
-@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=examples(40), deadline=None, phases=(Phase.explicit, Phase.generate))
 @example(history=[("use", "read", 1), ("use", "read", 1), ("suspend", "change", 1), ("lapse", "write", 1)])
 @given(history=HISTORY)
 def test_after_the_ticks_a_sweep_changes_nothing(history: list[tuple[str, str, int]], *, told: bool) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.connectors.files import chunks
 from remit.connectors.stream import Piece, head, lines, values
@@ -29,6 +30,7 @@ JSON = st.recursive(
 OBJECTS = st.lists(st.dictionaries(st.text(), JSON, max_size=3), max_size=6)
 
 
+@settings(max_examples=examples(100))
 @given(OBJECTS, st.integers(1, 17), st.booleans())
 def test_the_records_of_a_list_come_as_they_stand(records: list[Any], size: int, pretty: bool) -> None:  # noqa: FBT001
     body = json.dumps({"Records": records, "and": "]}"}, indent=2 if pretty else None).encode()
@@ -37,6 +39,7 @@ def test_the_records_of_a_list_come_as_they_stand(records: list[Any], size: int,
     assert [piece.number for piece in found] == list(range(1, len(records) + 1))
 
 
+@settings(max_examples=examples(100))
 @given(OBJECTS, st.integers(1, 17))
 def test_objects_one_after_the_other_come_as_they_stand(records: list[Any], size: int) -> None:
     body = "\n".join(json.dumps(record, ensure_ascii=False, indent=1) for record in records).encode()

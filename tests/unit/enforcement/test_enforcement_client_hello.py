@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.enforcement import client_hello
 from remit.enforcement.client_hello import Hello
@@ -47,12 +48,14 @@ def named(*names: bytes, kind: int = 0) -> tuple[int, bytes]:
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,20}(\.[a-z][a-z0-9]{0,10}){1,3}", fullmatch=True)
 
 
+@settings(max_examples=examples(100))
 @given(NAMES, st.integers(1, 600))
 def test_the_name_is_read_however_it_is_cut_into_records(name: str, size: int) -> None:
     message = openssl(name)[5:]
     assert client_hello.read(records(message, size)) == Hello(name, hidden=False)
 
 
+@settings(max_examples=examples(100))
 @given(NAMES)
 def test_no_beginning_is_taken_for_the_whole(name: str) -> None:
     whole = openssl(name)

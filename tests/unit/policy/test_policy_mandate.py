@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.access.activation import ActivationState, Usage
 from remit.access.model import Bound, Budget, PurposeState, Rate, Rule
@@ -263,7 +264,7 @@ def rules(draw: st.DrawFn) -> Rule:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     one=rules(), other=rules(), tier=st.sampled_from(Tier), pin=st.sampled_from(PinState),
     state=st.none() | st.sampled_from(ActivationState), now=st.sampled_from([0, DAY, 400 * DAY]),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.access.model import Bound, Budget, Rule
 from remit.enforcement import era
@@ -19,7 +20,7 @@ from remit.policy.constraints import violations
 from remit.policy.narrow import alternatives, fragment, narrowed, plain_number
 from remit.policy.room import either, implies, rooms_of
 
-LAW = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=examples(600), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 REF = {"$ref": "#/$defs/Amount", "title": "Amount"}
 # One argument as servers describe it: plain, with limits of its own, optional, composed, old drafts, odd.
 ALL_MEMBERS: list[Any] = [

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.thorough import examples
 
 from remit.access.conditions import DAY_NAMES, MINUTES, Window
 from remit.access.zones import version, zone
@@ -47,7 +48,7 @@ def instant(at: dt.datetime) -> int:
     return int(at.timestamp()) * SECOND
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @pytest.mark.parametrize(("name", "begins"), WEEKS)
 @given(data=st.data())
 def test_every_minute_of_a_week_in_which_the_clocks_change(name: str, begins: dt.datetime, data: st.DataObject) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
+from tests.prompt_server import PromptServer
 
 from remit.enforcement.place import Place
 from remit.server.app import App
@@ -57,7 +58,7 @@ def played(talk: Talk) -> World:
             config = uvicorn.Config(
                 app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False, proxy_headers=False
             )
-            server = uvicorn.Server(config)
+            server = PromptServer(config)
             config.load()
             server.lifespan = config.lifespan_class(config)
             await server.startup(sockets=[listener])
