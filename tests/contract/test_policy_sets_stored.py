@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
+from tests.contract.stores import Store
 from tests.interaction.apply_world import Records
 
 from remit.kernel.clock import Instant
@@ -19,33 +18,10 @@ from remit.policy.policy_set import SetState
 from remit.policy.policy_set_sql import SqlFlips, SqlPolicySets
 from remit.policy.policy_sets import PolicySets
 from remit.policy.sql import load_all
-from remit.storage.database import Database
-from remit.storage.memory import MemoryWriter
 from remit.storage.policy_schema import policy_flips
 
 NOON = Instant(1_795_521_600_000_000)
 ANN = Actor(by="ann")
-T = TypeVar("T")
-
-
-class Store(Protocol):
-    def change(self, apply: Callable[[Any], T]) -> T: ...
-
-    def read(self, query: Callable[[Connection], T]) -> T: ...
-
-
-class Both:
-    """A database's writer and reader as one."""
-
-    def __init__(self, database: Database) -> None:
-        self.change, self.read = database.writer.change, database.reader.read
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, opened: Callable[[Path | str], Database]) -> Store:
-    if request.param == "memory":
-        return MemoryWriter()
-    return Both(opened(tmp_path / "remit.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")))
 
 
 RECORDS = Records()  # one for all: no two entries have the same id

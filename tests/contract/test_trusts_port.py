@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import update
+from tests.contract.stores import Store
 from tests.unit.attestation.issuer import Key, trust
 
 from remit.attestation import trusts
 from remit.attestation.trusts import Trusts
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, NotFound
-from remit.storage.database import Database
 from remit.storage.identity_schema import trusts as table
-from remit.storage.memory import MemoryWriter
 
 NOON = Instant(1_795_521_600_000_000)
 GIVEN, DOMAIN = trust("gcp", Key("ES384")), trust("spiffe", Key("ES256", use="jwt-svid"))
-T = TypeVar("T")
-
-
-class Store(Protocol):
-    feed: Any
-
-    def change(self, apply: Callable[[Any], T]) -> T: ...
-
-    def read(self, query: Callable[[Connection], T]) -> T: ...
-
-
-class Both:
-    """A database's writer and reader as one."""
-
-    def __init__(self, database: Database) -> None:
-        self.change, self.read, self.feed = database.writer.change, database.reader.read, database.feed
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, opened: Callable[[Path | str], Database]) -> Store:
-    if request.param == "memory":
-        return MemoryWriter()
-    return Both(opened(tmp_path / "remit.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")))
 
 
 def put(store: Store, one: Any, *, replace: bool = False) -> str | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
+from tests.contract.stores import Store
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_sql import SqlActivations
@@ -28,33 +26,10 @@ from remit.certification.withdrawal.withdraw import (
 )
 from remit.kernel.clock import HOUR, MINUTE, SECOND, Instant, Micros
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
-from remit.storage.database import Database
-from remit.storage.memory import MemoryWriter
 from remit.storage.schema import boundaries, revoked_tokens, runs
 from remit.tokens.ending import end_runs, open_purposes
 
 NOON = Instant(1_795_521_600_000_000)
-T = TypeVar("T")
-
-
-class Store(Protocol):
-    def change(self, apply: Callable[[Any], T]) -> T: ...
-
-    def read(self, query: Callable[[Connection], T]) -> T: ...
-
-
-class Both:
-    """A database's writer and reader as one."""
-
-    def __init__(self, database: Database) -> None:
-        self.change, self.read = database.writer.change, database.reader.read
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, opened: Callable[[Path | str], Database]) -> Store:
-    if request.param == "memory":
-        return MemoryWriter()
-    return Both(opened(tmp_path / "remit.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")))
 
 
 def withdrawal(name: str = "1", *, agent: str = "bot", cause: str = "idle", due: int = NOON) -> Withdrawal:
