@@ -16,7 +16,7 @@ _said: dict[str, list[tuple[str, Any]]] = {}
 
 def remember() -> None:
     """From now on."""
-    metadata.create_all = _create  # type: ignore[method-assign] # of this one alone
+    metadata.create_all = _create  # type: ignore[method-assign, assignment] # of this one alone
 
 
 def _create(bind: Connection | Engine, *_: Any, **_options: Any) -> None:

@@ -23,6 +23,6 @@ def _sharing(engine: Engine, *arguments: Any, **options: Any) -> None:
 
 def share() -> None:
     """From now on."""
-    Engine.__init__ = _sharing  # type: ignore[method-assign]
+    Engine.__init__ = _sharing  # type: ignore[method-assign, assignment]
     DefaultDialect.__hash__ = lambda dialect: hash(type(dialect))  # type: ignore[method-assign, assignment]
-    DefaultDialect.__eq__ = lambda dialect, other: type(dialect) is type(other)  # type: ignore[method-assign, assignment]
+    DefaultDialect.__eq__ = lambda dialect, other: type(dialect) is type(other)  # type: ignore[method-assign]

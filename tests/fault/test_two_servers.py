@@ -116,9 +116,21 @@ def rederived(it: Pair) -> None:
     assert set(told[0]["counts"]) == {"same"}
     assert told[0]["verdicts"] >= FEW + len(suspended)
     for verdict in suspended:
-        again = [json.loads(each.remit("certify", "replay", verdict, "--json").out) for each in (it.one, it.two)]
+        again = [placed(each, verdict) for each in (it.one, it.two)]
         assert again[0] == again[1]
         assert again[0]["replay"] == "same"
+
+
+def placed(node: Server, verdict: str) -> dict[str, Any]:
+    """The verdict derived again, once it has its place in the log, which it gets after it is told."""
+    told: dict[str, Any] = {}
+
+    def has_place() -> bool:
+        told.update(json.loads(node.remit("certify", "replay", verdict, "--json").out))
+        return told["index"] is not None
+
+    until(has_place)
+    return told
 
 
 def stop_and_start(it: Pair, agent: Agent, two: str) -> None:
