@@ -57,9 +57,9 @@ async def everything_at(url: str) -> None:
 
 def got(url: str) -> None:
     # The placeholder stands where a stock client puts its key.
-    request = urllib.request.Request(url, headers={"X-Api-Key": os.environ.get("API_KEY", "")})
+    request = urllib.request.Request(url, headers={"X-Api-Key": os.environ.get("API_KEY", "")})  # noqa: S310 - the test's
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
             SEEN.append(f"{url} {answer.status} {answer.headers.items()} {answer.read()!r}")
     except urllib.error.HTTPError as error:
         SEEN.append(f"{url} {error.code} {error.reason} {error.headers.items()} {error.read()!r}")
@@ -72,16 +72,15 @@ def own() -> None:
     SEEN.append(json.dumps([dict(os.environ), sys.argv]))
     for each in Path("/proc/self/fd").iterdir():
         try:
-            path = os.readlink(each)
+            path = str(each.readlink())
         except OSError:
             continue
         SEEN.append(path)
         if path.startswith("/") and Path(path).is_file():
             SEEN.append(Path(path).read_bytes().decode("latin-1"))
-    for name in ("environ", "cmdline", "maps"):
-        SEEN.append(Path("/proc/self", name).read_bytes().decode("latin-1"))
-    for path in Path(os.environ["REMIT_MCP_CONFIG"]).parent.iterdir():
-        SEEN.append(path.read_text(encoding="utf-8"))
+    files = [Path("/proc/self", name) for name in ("environ", "cmdline", "maps")]
+    files += Path(os.environ["REMIT_MCP_CONFIG"]).parent.iterdir()
+    SEEN.extend(file.read_bytes().decode("latin-1") for file in files)
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ class Api(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
+    def do_GET(self) -> None:
         _, _, form, how = self.path.split("?")[0].split("/")
         text = told(form, dict(self.headers.items()))
         plain = text.replace("\n", " ")

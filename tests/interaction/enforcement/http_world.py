@@ -31,8 +31,10 @@ from remit.kernel.clock import SECOND, Instant, SystemClock
 from remit.keys.secret import Secret
 from remit.outbound.model import endpoint
 from remit.vault.client_tokens import ClientTokens
+from remit.vault.connections import Connections
 from remit.vault.injecting import Injector
 from remit.vault.model import SecretUnavailable
+from remit.vault.user_tokens import UserTokens
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -167,8 +169,14 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
         self.vault = Vault()
         port, listener = free_port()
         self.front = f"http://127.0.0.1:{port}"
+        lent = Connections(None, writer=self.writer, records=self.recorder, clock=self.clock)  # type: ignore[arg-type]
+        self.lent = lent  # by nobody
+        injector = Injector(
+            self.vault.lend, ClientTokens(self._post, self.clock), self.clock,
+            users=UserTokens(self._post, lent, self.clock), behind=lambda caller, _credential: caller.person,
+        )  # fmt: skip
         upstream = HttpUpstream(
-            self.outbound, Injector(self.vault.lend, ClientTokens(self._post, self.clock), self.clock), self.limits,
+            self.outbound, injector, self.limits,
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
         self.gateway = HttpGateway(
