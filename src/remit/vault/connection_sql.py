@@ -63,6 +63,7 @@ class SqlConnections:
 
 def _connection(row: Row[Any]) -> Connection:
     return Connection(
-        secret=SecretName(row.secret), person=OwnerName(row.person), state=ConnectionState(row.state), client=row.client,
-        scope=row.scope, version=row.version, sealed=bytes(row.sealed), connected=Instant(row.connected), changed=Instant(row.changed),
+        secret=SecretName(row.secret), person=OwnerName(row.person), state=ConnectionState(row.state),
+        client=row.client, scope=row.scope, version=row.version, sealed=bytes(row.sealed),
+        connected=Instant(row.connected), changed=Instant(row.changed),
     )  # fmt: skip

@@ -100,7 +100,13 @@ class Connections:
             return found if rows.claim(name, now=now, until=Instant(now + CLAIM)) else None
 
         found = self._writer.change(apply)
-        return None if found is None else Claimed(connection=found, refresh=self._open(found))
+        if found is None:
+            return None
+        try:
+            return Claimed(connection=found, refresh=self._open(found))
+        except SecretUnavailable:
+            self._released(name)
+            raise
 
     def refreshed(self, claimed: Claimed, refresh: Secret | None) -> None:
         """Keep the new refresh token, if one came, and give the claim back. Durable when it returns.
@@ -126,7 +132,7 @@ class Connections:
 
     def release(self, claimed: Claimed) -> None:
         """Give the claim back: nothing came of it."""
-        self._writer.change(lambda tx: SqlConnections(tx.connection).release(claimed.connection.name))
+        self._released(claimed.connection.name)
 
     def ended(self, claimed: Claimed) -> None:
         """The other system takes it no more: it stays, ended, until the person connects again."""
@@ -166,6 +172,9 @@ class Connections:
         opened: list[Secret | None] = []
         found = self._writer.change(apply)
         return found, opened[-1]
+
+    def _released(self, name: str) -> None:
+        self._writer.change(lambda tx: SqlConnections(tx.connection).release(name))
 
     def _keep(self, tx: Transaction, it: Connection, change: str, *, by: Actor) -> Connection:
         SqlConnections(tx.connection).put(it)

@@ -101,10 +101,9 @@ def read(status: int, body: bytes) -> Given:
     if access is None or str(said.get("token_type", "")).lower() != "bearer":
         raise SecretUnavailable("the server's credential could not be had", detail=f"token endpoint: HTTP {status}")
     seconds, scope = said.get("expires_in"), said.get("scope")
-    known = isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0
     return Given(
         access=access,
-        seconds=seconds if known else _UNTOLD,
+        seconds=seconds if type(seconds) is int and seconds > 0 else _UNTOLD,
         refresh=_token(said.get("refresh_token")),
         scope=scope if isinstance(scope, str) else "",
     )
