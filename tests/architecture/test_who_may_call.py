@@ -27,9 +27,10 @@ SERVICES = {
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
-    "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life", "server.policy_watch",
+    "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
+    "server.policy_watch",
     "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
-    "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status", "vault.connections",
+    "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
@@ -165,8 +166,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "outbound.fetch",
         "server.compose",
         "server.compose_commands",
+        "server.compose_connecting",
         "server.compose_governance",
-        "server.compose_http",
         "server.consenting",
         "server.life",
         "server.notifying",

@@ -20,12 +20,13 @@ from remit.keys.keyfile import KeyfileProvider
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
 from remit.people.change import Actor
+from remit.server.lending import Lending
 from remit.storage.database import Database
 from remit.storage.identity_schema import connections
 from remit.storage.model import Entry
 from remit.vault.authorization import lent_to
-from remit.vault.connection import ConnectionState, NotConnected
-from remit.vault.connections import CLAIM, Claimed, Connections
+from remit.vault.connection import Connection, ConnectionState, NotConnected
+from remit.vault.connections import CLAIM, Connections
 from remit.vault.model import SecretUnavailable
 from remit.vault.user_tokens import UserTokens
 
@@ -53,19 +54,21 @@ class Node:
 
     def __init__(self, database: Database, keys: KeyRing, clock: FixedClock) -> None:
         self.database, self.records, self.clock, self.keys = database, Entries(), clock, keys
-        self.lent = Connections(keys, writer=database.writer, records=self.records, clock=clock)  # type: ignore[arg-type]
+        connections = Connections(keys, records=self.records, clock=clock)
+        self.lent = Lending(connections=connections, writer=database.writer)
         database.feed.subscribe(keys.follow)
-        database.feed.subscribe(self.lent.follow)
+        database.feed.subscribe(connections.follow)
 
     def connect(self, person: str = "dana", refresh: str = "first") -> None:
         self.lent.connect(
             SecretName("mail"), OwnerName(person), Secret(refresh), client=lent_to(CREDENTIAL), scope="mail", by=DANA
         )
 
-    def claim(self, person: str = "dana") -> Claimed:
+    def claim(self, person: str = "dana") -> tuple[Connection, str]:
+        """What is claimed, and its refresh token."""
         found = self.lent.claim("mail", person)
         assert found is not None
-        return found
+        return found[0], found[1].text()
 
 
 @pytest.fixture
@@ -82,12 +85,12 @@ def node(any_database: Database, provider: KeyfileProvider) -> Node:
 def test_a_life(node: Node) -> None:
     node.connect()
     node.connect("lee", "hers")
-    claimed = node.claim()
-    assert claimed.refresh.text() == "first"
+    claimed, first = node.claim()
+    assert first == "first"
     node.lent.refreshed(claimed, Secret("second"))
-    assert node.claim("lee").refresh.text() == "hers"
-    again = node.claim()
-    assert again.refresh.text() == "second"
+    assert node.claim("lee")[1] == "hers"
+    again, second = node.claim()
+    assert second == "second"
     node.lent.ended(again)
     found = node.lent.find("mail", "dana")
     assert found is not None
@@ -95,7 +98,7 @@ def test_a_life(node: Node) -> None:
     with pytest.raises(NotFound):
         node.lent.claim("mail", "dana")
     node.connect(refresh="third")
-    assert node.claim().refresh.text() == "third"
+    assert node.claim()[1] == "third"
     assert [(each["name"], each["change"], each["by"]) for each in node.records.said] == [
         ("mail/dana", "connect", "dana"), ("mail/lee", "connect", "dana"), ("mail/dana", "refresh", "remit"),
         ("mail/dana", "end", "remit"), ("mail/dana", "connect", "dana"),
@@ -105,33 +108,33 @@ def test_a_life(node: Node) -> None:
 
 def test_one_refreshes_at_a_time_and_a_dead_one_does_not_block_for_ever(node: Node) -> None:
     node.connect()
-    first = node.claim()
+    first, _ = node.claim()
     assert node.lent.claim("mail", "dana") is None
     node.clock.at = NOON + CLAIM - 1
     assert node.lent.claim("mail", "dana") is None
     node.clock.at = NOON + CLAIM
-    node.lent.refreshed(node.claim(), Secret("second"))
+    node.lent.refreshed(node.claim()[0], Secret("second"))
     with pytest.raises(NotFound):  # who was slower than its claim brings an older token: nothing of it is used
         node.lent.refreshed(first, Secret("late"))
     node.lent.ended(first)  # and its word that it is over is not about the one that stands there
-    assert node.claim().refresh.text() == "second"
+    assert node.claim()[1] == "second"
 
 
 def test_what_is_disconnected_is_gone_with_its_key(node: Node) -> None:
     node.connect()
-    claimed, kept = node.claim(), node.lent.find("mail", "dana")
+    (claimed, _), kept = node.claim(), node.lent.find("mail", "dana")
     assert kept is not None
     found, refresh = node.lent.disconnect("mail", "dana", by=DANA)
     assert (found.name, refresh and refresh.text()) == ("mail/dana", "first")
-    assert node.lent.listing() == []
+    assert node.lent.connections.listing() == []
     with pytest.raises(NotFound):
         node.lent.refreshed(claimed, Secret("second"))
     with pytest.raises(NotFound):
         node.lent.disconnect("mail", "dana", by=DANA)
     with pytest.raises(SecretUnavailable):  # a row out of a backup
-        node.lent._open(kept)
+        node.lent.connections.open(kept)
     node.connect(refresh="anew")
-    assert node.claim().refresh.text() == "anew"
+    assert node.claim()[1] == "anew"
 
 
 def test_a_row_that_was_swapped_does_not_open(node: Node) -> None:
@@ -157,10 +160,10 @@ def test_another_node_uses_the_newest_and_waits_for_it(
     here.connect()
     second = opened(postgres_url)
     there = Node(second, second.reader.read(lambda c: KeyRing.open(c, provider)), clock)
-    claimed = here.claim()
+    claimed, _ = here.claim()
     assert there.lent.claim("mail", "dana") is None
     here.lent.refreshed(claimed, Secret("second"))
-    assert there.claim().refresh.text() == "second"
+    assert there.claim()[1] == "second"
 
 
 class Service:
@@ -212,7 +215,7 @@ def test_fifty_calls_refresh_once_and_what_fails_ends_nothing(node: Node) -> Non
             await tokens.get(CREDENTIAL, CLIENT, "dana")
         assert not isinstance(caught.value, NotConnected)
         assert (await tokens.get(CREDENTIAL, CLIENT, "dana")).value.text() == "access-3"
-        assert (service.asked, node.claim().refresh.text()) == (3, "refresh-3")
+        assert (service.asked, node.claim()[1]) == (3, "refresh-3")
 
     asyncio.run(scenario())
 

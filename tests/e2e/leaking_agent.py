@@ -36,8 +36,8 @@ async def tried(call: Any) -> None:
 
 
 async def everything_at(url: str) -> None:
-    async def hear(*said: object) -> None:
-        SEEN.append(repr(said))
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        SEEN.append(repr((progress, total, message)))
 
     async with (
         httpx2.AsyncClient(event_hooks={"response": [noted]}, timeout=60, trust_env=False) as http,

@@ -165,8 +165,8 @@ def _registered(
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
         *Secrets(
-            vault=ground.vault, connections=gate.connecting.connections, writer=writer, reader=reader, records=records,
-            clock=clock,
+            vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, reader=reader,
+            records=records, clock=clock,
         ).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock

@@ -9,6 +9,7 @@ from remit.outbound.model import OutboundFailed
 from remit.outbound.session import Outbound
 from remit.server.connecting import Connecting
 from remit.server.ground import Ground
+from remit.server.lending import Lending
 from remit.vault.connections import Connections
 from remit.vault.token_endpoint import Post
 from remit.vault.user_tokens import UserTokens
@@ -19,13 +20,13 @@ _MOST = 64 * 1024  # bytes of a token endpoint's answer
 def connecting(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.AbstractEventLoop]) -> Connecting:
     """The connections as they stand, which follow the feed from here on. `loop` is where `outbound` runs."""
     database, clock = ground.database, ground.clock
-    connections = Connections(ground.keys, writer=database.writer, records=ground.records, clock=clock)
+    connections = Connections(ground.keys, records=ground.records, clock=clock)
     database.feed.subscribe(connections.follow, connections.reload)
     database.reader.read(connections.reload)
-    sends = post(outbound)
+    sends, lending = post(outbound), Lending(connections=connections, writer=database.writer)
     return Connecting(
-        base=ground.base, view=ground.facts.view, servers=ground.servers, connections=connections,
-        users=UserTokens(sends, connections, clock), lend=ground.vault.lend, post=sends, loop=loop, clock=clock,
+        base=ground.base, view=ground.facts.view, servers=ground.servers, lending=lending,
+        users=UserTokens(sends, lending, clock), lend=ground.vault.lend, post=sends, loop=loop, clock=clock,
     )  # fmt: skip
 
 

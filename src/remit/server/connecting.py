@@ -22,10 +22,10 @@ from remit.logs import logger
 from remit.outbound.model import OutboundFailed
 from remit.people.change import Actor
 from remit.policy.view import View
+from remit.server.lending import Lending
 from remit.vault import acting, authorization, token_endpoint
 from remit.vault.authorization import Pending
 from remit.vault.connection import Connection
-from remit.vault.connections import Connections
 from remit.vault.token_endpoint import Client, Post
 from remit.vault.user_tokens import UserTokens
 
@@ -52,7 +52,7 @@ class Connecting:
     base: str
     view: Callable[[], View]
     servers: Callable[[], list[Server]]
-    connections: Connections
+    lending: Lending
     users: UserTokens
     lend: Callable[[str], tuple[Secret, int]]
     post: Post
@@ -134,7 +134,7 @@ class Connecting:
                 "the other system gave no refresh token",
                 try_="ask for the scope that it wants for one (offline_access)",
             )
-        return self.connections.connect(
+        return self.lending.connect(
             SecretName(secret), OwnerName(by.person), given.refresh, client=authorization.lent_to(credential),
             scope=given.scope or credential.scope, by=by,
         )  # fmt: skip
@@ -148,7 +148,7 @@ class Connecting:
         Raises:
             NotFound: It is not connected.
         """
-        found, refresh = self.connections.disconnect(secret, person, by=by)
+        found, refresh = self.lending.disconnect(secret, person, by=by)
         try:
             credential = self.credential(secret)
         except RemitError:

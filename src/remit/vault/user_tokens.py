@@ -11,10 +11,10 @@ from remit.kernel.errors import NotFound
 from remit.keys.secret import Secret
 from remit.vault import token_endpoint
 from remit.vault.authorization import lent_to
-from remit.vault.connection import ConnectionState, NotConnected
-from remit.vault.connections import Claimed, Connections
+from remit.vault.connection import Connection, ConnectionState, NotConnected
 from remit.vault.held_tokens import Held, HeldTokens
 from remit.vault.model import SecretUnavailable
+from remit.vault.ports import Lent
 from remit.vault.token_endpoint import Client, GrantRefused, Post
 
 _SECONDS: Final = 20.0  # for one refresh: shorter than a claim on it lasts
@@ -27,13 +27,13 @@ class UserTokens:
 
     Args:
         post: Sends a form to a token endpoint; status and body of the answer. Raises RemitError.
-        connections: What people lent.
+        lent: What people lent.
         clock: For the tokens' ends.
     """
 
-    def __init__(self, post: Post, connections: Connections, clock: Clock) -> None:
+    def __init__(self, post: Post, lent: Lent, clock: Clock) -> None:
         self._post = post
-        self._connections = connections
+        self._lent = lent
         self._clock = clock
         self._held: HeldTokens[Key] = HeldTokens(clock)
 
@@ -57,41 +57,46 @@ class UserTokens:
         return self._held.refused(key, held)
 
     def _key(self, credential: OauthUser, person: str) -> Key:
-        found = self._connections.find(credential.secret, person)
+        found = self._lent.find(credential.secret, person)
         if found is None or found.state is not ConnectionState.LIVE or found.client != lent_to(credential):
             raise NotConnected(person, credential.secret, ended=found is not None)
         return credential, person, found.connected
 
     async def _ask(self, credential: OauthUser, secret: Secret, person: str) -> Held:
-        claimed = await self._claimed(credential, person)
+        claimed, refresh = await self._claimed(credential, person)
         asked = self._clock.now()
-        form = {"grant_type": "refresh_token", "refresh_token": claimed.refresh.text()}
+        form = {"grant_type": "refresh_token", "refresh_token": refresh.text()}
         client = Client(client_id=credential.client_id, secret=secret)
         try:
             async with asyncio.timeout(_SECONDS):
                 given = await token_endpoint.ask(self._post, credential.token_url, client, form)
         except GrantRefused as error:
-            await asyncio.to_thread(self._connections.ended, claimed)
+            await asyncio.to_thread(self._lent.ended, claimed)
             raise NotConnected(person, credential.secret, ended=True) from error
         except (TimeoutError, SecretUnavailable) as error:
-            await asyncio.to_thread(self._connections.release, claimed)
+            await asyncio.to_thread(self._lent.release, claimed)
             if isinstance(error, SecretUnavailable):
                 raise
             raise SecretUnavailable("the server's credential could not be had in time", detail=person) from error
         try:
             # Before anything of this answer is used: the old refresh token may be worth nothing from now on.
-            await asyncio.to_thread(self._connections.refreshed, claimed, given.refresh)
+            await asyncio.to_thread(self._lent.refreshed, claimed, _other(given.refresh, refresh))
         except NotFound as error:
             raise NotConnected(person, credential.secret) from error
         return Held.of(given.access, asked=asked, seconds=given.seconds)
 
-    async def _claimed(self, credential: OauthUser, person: str) -> Claimed:
+    async def _claimed(self, credential: OauthUser, person: str) -> tuple[Connection, Secret]:
         for _ in range(_TRIES):
             try:
-                claimed = await asyncio.to_thread(self._connections.claim, credential.secret, person)
+                claimed = await asyncio.to_thread(self._lent.claim, credential.secret, person)
             except NotFound as error:
                 raise NotConnected(person, credential.secret) from error
             if claimed is not None:
                 return claimed
             await asyncio.sleep(_PAUSE)
         raise SecretUnavailable("the server's credential is being had elsewhere", detail=person)
+
+
+def _other(given: Secret | None, before: Secret) -> Secret | None:
+    """The refresh token that takes the place of the one before; None where that one stays (RFC 6749 section 6)."""
+    return None if given is None or given.text() == before.text() else given
