@@ -18,7 +18,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     home = Home(folder / "home")
     home.path.mkdir(mode=0o700)
     with standing(home, folder) as found:
-        found.ledger.touch()
         yield found
 
 

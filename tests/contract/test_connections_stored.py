@@ -215,9 +215,10 @@ def test_fifty_calls_refresh_once_and_what_fails_ends_nothing(node: Node) -> Non
             await tokens.get(CREDENTIAL, CLIENT, "dana")
         assert not isinstance(caught.value, NotConnected)
         assert (await tokens.get(CREDENTIAL, CLIENT, "dana")).value.text() == "access-3"
-        assert (service.asked, node.claim()[1]) == (3, "refresh-3")
+        assert service.asked == 3
 
     asyncio.run(scenario())
+    assert node.claim()[1] == "refresh-3"
 
 
 def test_a_token_ends_with_what_it_came_of(node: Node) -> None:

@@ -95,6 +95,7 @@ class Place:
 def standing(home: Home, tmp_path: Path) -> Iterator[Place]:
     """All of it; nobody has lent anything yet."""
     ledger = tmp_path / "ledger"
+    ledger.touch()
     command = [sys.executable, str(HERE / "account_server.py"), str(ledger)]
     with upstream(command, os.environ, tmp_path / "service.log") as url, home.up("--dev") as up:
         found = Place(home, up, tmp_path / "files", ledger, url.removesuffix("/mcp"))
