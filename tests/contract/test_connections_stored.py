@@ -243,10 +243,13 @@ def test_a_token_ends_with_what_it_came_of(node: Node) -> None:
             with pytest.raises(NotConnected, match="dana must connect their own account again"):
                 await tokens.get(CREDENTIAL, CLIENT, "dana")
         assert service.asked == 2
-        # (3) It was taken back while a token was held.
-        service.newest = "first"
-        await asyncio.to_thread(node.connect)
-        await tokens.get(CREDENTIAL, CLIENT, "dana")
+        # (3) It was lent anew, perhaps of another account, while a token of the old one was held.
+        for count in (3, 4):
+            service.newest = "first"
+            node.clock.at += SECOND
+            await asyncio.to_thread(node.connect)
+            assert (await tokens.get(CREDENTIAL, CLIENT, "dana")).value.text() == f"access-{count}"
+        # (4) It was taken back while a token was held.
         await asyncio.to_thread(node.lent.disconnect, "mail", "dana", by=DANA)
         with pytest.raises(NotConnected):
             await tokens.get(CREDENTIAL, CLIENT, "dana")

@@ -45,6 +45,13 @@ def test_only_invalid_grant_ends_it(status: int) -> None:
         read(status, b'{"error":"invalid_grant"}')
 
 
+@pytest.mark.parametrize("status", [200, 403, 500, 503])
+def test_what_stands_in_another_answer_ends_nothing(status: int) -> None:
+    with pytest.raises(SecretUnavailable) as caught:
+        read(status, b'{"error":"invalid_grant"}')
+    assert not isinstance(caught.value, GrantRefused)
+
+
 ANSWERS = st.one_of(st.binary(max_size=50), st.sampled_from([body(), b'{"error":"invalid_client"}', b'{"error":1}']))
 
 
