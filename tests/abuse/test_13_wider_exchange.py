@@ -8,6 +8,7 @@ import pytest
 from tests.abuse.delegation import Chain, claims, is_refused
 
 from remit.kernel.clock import MINUTE, SECOND
+from remit.keys import jose
 
 
 @pytest.fixture
@@ -41,6 +42,15 @@ def test_the_chain_is_said_and_ends(chain: Chain) -> None:
     assert said["act"]["act"]["sub"] == "aide"
     assert said["act"]["act"]["act"] == {"iss": chain.world.base, "sub": "helper", "sub_profile": "ai_agent"}
     is_refused(chain, chain.ask("fourth", token), "invalid_request", "delegation_too_deep")
+
+
+def test_the_person_behind_it_goes_along_and_nobody_can_name_another(chain: Chain) -> None:
+    """Who acts for an agent that acts for lee uses lee's account, not its owner's, and not one of its choice."""
+    token = chain.world.token()
+    assert "person" not in claims(chain, chain.acting("helper", token))
+    for_lee = jose.sign(claims(chain, token) | {"person": "lee"}, typ="at+jwt", key=chain.world.ring.token_keys.active)
+    acting = chain.acting("aide", chain.acting("helper", for_lee, person="dana"), person="dana")
+    assert claims(chain, acting)["person"] == "lee"
 
 
 def test_nobody_acts_for_itself_by_a_detour(chain: Chain) -> None:

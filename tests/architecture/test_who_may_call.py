@@ -28,7 +28,8 @@ SERVICES = {
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
-    "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life", "server.policy_watch",
+    "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
+    "server.policy_watch",
     "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
@@ -40,12 +41,13 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.keyfile",
         "keys.passphrase",
         "keys.service",
+        "vault.connections",
         "vault.injecting",
         "vault.model",
         "vault.service",
     },
-    # A secret as it is, for what puts it into a request to an API.
-    "lend": {"server.compose_http"},
+    # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
+    "lend": {"server.compose_connecting", "server.compose_http", "server.connecting"},
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
@@ -59,6 +61,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.service",
         "keys.signing",
         "requests.sealed",
+        "vault.connections",
         "vault.service",
     },
     "unseal_bytes": {"keys.keyfile", "keys.passphrase"},
@@ -72,10 +75,11 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.service",
         "requests.sealed",
         "server.simulating",
+        "vault.connections",
         "vault.service",
     },
     "load_data_key": {"audit.log"},
-    "ensure_data_key": {"agents.service", "vault.service"},
+    "ensure_data_key": {"agents.service", "vault.connections", "vault.service"},
     "derive": {
         "audit.service",
         "audit.source_offline",
@@ -163,8 +167,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "outbound.fetch",
         "server.compose",
         "server.compose_commands",
+        "server.compose_connecting",
         "server.compose_governance",
-        "server.compose_http",
         "server.consenting",
         "server.life",
         "server.notifying",

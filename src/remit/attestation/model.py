@@ -73,6 +73,7 @@ class Caller:
     run_ends: Instant = _NEVER  # when its run is over; a token that does not say it belongs to no run
     key: str = ""  # the kid of Remit's key that signed the token; empty if the agent came without one
     consent: str = ""  # the consent that it was had on, where a person gave one
+    person: str = ""  # who stands behind it: a person who consented, or another issuer's subject; "": nobody
     txn: str = ""  # the transaction that the token belongs to, kept when it is handed on
     delegation: str = ""  # under which it acts for others; empty: for itself
     links: tuple[Link, ...] = ()  # those for whom it acts: the first is whose access it is, each handed it to the next

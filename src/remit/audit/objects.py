@@ -106,6 +106,9 @@ OBJECTS: Mapping[str, tuple[Part, ...]] = {
     "declaration": (_part("declarations", "file", "part text"),),
     "policy_set": (_part("policy_sets", "version", "number digest files body state by created since"),),
     "secret": (_part("secrets", "secret", "version sealed changed"),),
+    "connection": (
+        _part("connections", "connection", "secret person state client scope version sealed connected changed"),
+    ),
     "opening": (_part("openings", "opening", "agent boundary by opened ends due body"),),
     "freeze": (_part("freezes", "id", "kind name reason by since ended ended_by"),),
     "operator_token": (_part("operators", "person", "token_hash role created expires"),),

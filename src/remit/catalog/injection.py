@@ -72,7 +72,26 @@ class OauthClient:
     scope: str = ""
 
 
-Credential = Injection | Variable | Basic | Query | Mtls | AwsSigV4 | OauthClient
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OauthUser:
+    """A bearer token of a person's own account, with a refresh token that the person gave (RFC 6749 section 4.1).
+
+    The secret is the client's. `issuer`: what `iss` of an authorization response must be (RFC 9207); empty: the server
+    sends none. `revoke_url`: where a refresh token is ended (RFC 7009); empty: nowhere. `otherwise`: whose account a
+    call without a person behind it uses: `owner`, the agent's; empty: none, it is denied.
+    """
+
+    secret: SecretName
+    authorize_url: str
+    token_url: str
+    client_id: str
+    scope: str = ""
+    issuer: str = ""
+    revoke_url: str = ""
+    otherwise: str = ""
+
+
+Credential = Injection | Variable | Basic | Query | Mtls | AwsSigV4 | OauthClient | OauthUser
 # Kinds as they are stored and written; a header, which was there first, has no kind.
 KINDS: Final[dict[str, type[Any]]] = {
     "env": Variable,
@@ -81,6 +100,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "mtls": Mtls,
     "aws_sigv4": AwsSigV4,
     "oauth_client": OauthClient,
+    "oauth_user": OauthUser,
 }
 _NAMES: Final = {of: kind for kind, of in KINDS.items()}
 

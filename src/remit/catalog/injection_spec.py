@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 from remit.catalog import command
-from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query, Variable
+from remit.catalog.injection import (
+    AwsSigV4,
+    Basic,
+    Credential,
+    Injection,
+    Mtls,
+    OauthClient,
+    OauthUser,
+    Query,
+    Variable,
+)
 from remit.catalog.url import check_url
 from remit.kernel.errors import Malformed
 from remit.kernel.names import SecretName
@@ -40,6 +51,10 @@ _OWN_HEADERS = frozenset(
         "transfer-encoding",
         "upgrade",
     }
+)
+# What an authorization request says (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
+_ASKED = frozenset(
+    {"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"}
 )
 _Make = Callable[[SecretName], Credential]
 
@@ -140,6 +155,32 @@ def _oauth_client(value: object) -> _Make:
     return lambda secret: OauthClient(secret=secret, token_url=url, client_id=client, scope=scope)
 
 
+def _oauth_user(value: object) -> _Make:
+    optional = {"scope": _scope, "issuer": check_url, "revoke_url": check_url, "otherwise": _otherwise}
+    fields = Fields(value, known={"authorize_url", "token_url", "client_id", *optional})
+    authorize, token = fields.take("authorize_url", _authorize_url), fields.take("token_url", check_url)
+    client = fields.take("client_id", _plain)
+    more = {name: fields.maybe(name, read, "") for name, read in optional.items()}
+    fields.finish()
+    return lambda secret: OauthUser(
+        secret=secret, authorize_url=authorize, token_url=token, client_id=client, **more
+    )  # fmt: skip
+
+
+def _authorize_url(value: object) -> str:
+    """An authorization endpoint, perhaps with a query of its own (RFC 6749 section 3.1)."""
+    url = check_url(value)
+    if own := sorted({name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)} & _ASKED):
+        raise Malformed(f"Remit says {own[0]} itself")
+    return url
+
+
+def _otherwise(value: object) -> str:
+    if value != "owner":
+        raise Malformed("a call without a person uses the account of the agent's owner (owner), or is denied")
+    return "owner"
+
+
 def _scope(value: object) -> str:
     if not isinstance(value, str) or not _SCOPE.match(value):
         raise Malformed("scopes are words, with a space between them")
@@ -152,4 +193,5 @@ _KINDS: Final[dict[str, Callable[[object], _Make]]] = {
     "query": _query,
     "aws_sigv4": _aws,
     "oauth_client": _oauth_client,
+    "oauth_user": _oauth_user,
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from remit.catalog.injection import Basic, Credential, Injection, Mtls, OauthClient, Query
+from remit.catalog.injection import Basic, Credential, Injection, Mtls, OauthClient, OauthUser, Query
 from remit.catalog.model import Proxied
 from remit.catalog.operation import CONNECT, MEDIA, PLACES
 from remit.kernel.errors import Malformed
@@ -29,7 +29,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
 _NOT_OURS = re.compile(
     r"(PATH|HOME|SHELL|ENV|IFS|USER|LOGNAME|TMPDIR|(LD|DYLD|REMIT|PYTHON|NODE|SSL|CURL|GIT)_.*|.*_PROXY)\Z"
 )
-_SURFACES: Final = (Injection, Basic, Query, OauthClient)
+_SURFACES: Final = (Injection, Basic, Query, OauthClient, OauthUser)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,3 +7,4 @@ from typing import Final
 PATH: Final = "/console"
 AUTHORIZE: Final = f"{PATH}/authorize"
 CONSENTS: Final = f"{PATH}/consents"
+CONNECTED: Final = f"{PATH}/connected"

@@ -15,7 +15,11 @@ from remit.enforcement.model import (
     RpcId,
 )
 from remit.kernel import canonical
+from remit.kernel.errors import RemitError
+from remit.policy import denial
 from remit.policy.denial import undecided
+from remit.policy.model import Denial
+from remit.vault.connection import NotConnected
 
 META_KEY: Final = "dev.remit/denial"
 WITHHELD: Final = "The server's answer was withheld: it carried a credential back"
@@ -29,6 +33,13 @@ UNKNOWN_SESSION: Final = "Session not found"
 
 # Methods about one named thing, which is what is said not to exist.
 NAMED_UNKNOWN: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
+
+
+def without_credential(error: RemitError) -> Denial:
+    """The denial of a call whose credential is not to be had. A person may have to lend it; else trying may help."""
+    if isinstance(error, NotConnected):
+        return denial.step_up_required(error.public, person=error.person, cause=error.code)
+    return denial.unavailable(step=11, cause=error.code)
 
 
 def error(id: RpcId, code: int, message: str, data: object = None) -> bytes:  # noqa: A002 - JSON-RPC's own name

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from remit.attestation.model import Caller
-from remit.catalog.injection import Basic, Credential, Injection, OauthClient
+from remit.catalog.injection import Basic, Credential, Injection, OauthClient, OauthUser
 from remit.catalog.model import Kind, Server
-from remit.enforcement import asgi, http_answers, http_target, parse
+from remit.enforcement import asgi, denials, http_answers, http_target, parse
 from remit.enforcement.door import Door
 from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_exchange import HttpExchange
@@ -29,7 +29,6 @@ from remit.enforcement.upstream import CredentialFrozen
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Malformed, RemitError, Unauthenticated
 from remit.kernel.names import ServerName
-from remit.policy.denial import unavailable
 from remit.policy.model import Answer, Code
 from remit.storage.model import ConsumeProof
 from remit.tokens.check import TokenInvalid
@@ -81,7 +80,7 @@ class EnvoyRelay:
             injected = await self._injected(x, admitted, sent)
         except RemitError as error:
             self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail=f"{error.code}: {error.public} {error.detail}")
-            told = self._pipeline.told_now(admitted, unavailable(step=11, cause=error.code))
+            told = self._pipeline.told_now(admitted, denials.without_credential(error))
             await x.whole(*http_answers.denied(told))
             return
         kept = {name.lower() for name in injected}
@@ -108,7 +107,7 @@ class EnvoyRelay:
             raise SecretUnavailable("Envoy does not put this credential into requests", detail=credential.secret)
         request = Outgoing(
             method=sent.method, host=x.headers.get("host", ""), path=http_target.written_path(sent.segments),
-            query=http_target.written_query(sent.query), headers={},
+            query=http_target.written_query(sent.query), headers={}, caller=sent.caller,
         )  # fmt: skip
         return (await self._injects.inject(credential, request)).headers
 
@@ -207,7 +206,7 @@ def _header(credential: Credential) -> str | None:
     match credential:
         case Injection():
             return credential.header
-        case Basic() | OauthClient():
+        case Basic() | OauthClient() | OauthUser():
             return "Authorization"
         case _:
             return None

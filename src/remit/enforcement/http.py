@@ -187,8 +187,9 @@ class HttpGateway:
             return None
         body, media = None if asked.json is None else canonical.encode(asked.json), asked.media
         sent = Sent(
-            method=asked.method, segments=asked.segments, query=asked.query, headers=headers, media=media, body=body
-        )
+            method=asked.method, segments=asked.segments, query=asked.query, headers=headers, media=media, body=body,
+            caller=x.caller,
+        )  # fmt: skip
         if not asked.streams:
             return sent
         return await self._with_body(x, asked, admitted, sent)

@@ -21,7 +21,7 @@ from remit.enforcement.upstream import SecretEchoed, UpstreamFailed
 from remit.kernel.errors import RemitError, TooLarge
 from remit.logs import logger
 from remit.outbound.model import Streamed
-from remit.policy.denial import not_granted, unavailable, undecided
+from remit.policy.denial import not_granted, undecided
 from remit.policy.model import Answer, Code, Denial
 
 log = logger(__name__)
@@ -132,8 +132,8 @@ class HttpRelay:
             status, body, headers = http_answers.denied(error.told or undecided())
             return Ending(Outcome.CUT, error.detail, status, body, headers, broken=True)
         except RemitError as error:
-            # The vault is locked or has no such secret: nothing was sent, and trying again may help.
-            told = self._pipeline.told_now(admitted, unavailable(step=11, cause=error.code))
+            # The vault is locked or has no such secret, or a person has to lend it first: nothing was sent.
+            told = self._pipeline.told_now(admitted, denials.without_credential(error))
             status, body, headers = http_answers.denied(told)
             return Ending(Outcome.NOT_SENT, f"{error.code}: {error.public} {error.detail}", status, body, headers)
         except Exception as error:

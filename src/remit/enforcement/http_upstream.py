@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
+from remit.attestation.model import Caller
 from remit.catalog.injection import AwsSigV4
 from remit.catalog.model import Server
 from remit.enforcement import http_target
@@ -45,6 +46,7 @@ class Sent:
     headers: Sequence[tuple[str, str]]
     media: str = ""
     body: bytes | Streamed | None = None
+    caller: Caller | None = None  # for a credential that depends on whom the call is for
 
 
 class HttpReply:
@@ -205,8 +207,9 @@ class HttpUpstream:
                 raise CredentialFrozen("the server's credential is frozen", detail=credential.secret)
             body = sent.body if isinstance(sent.body, bytes) else b""
             about = Outgoing(
-                method=sent.method, host=_host(server.url), path=path, query=query, headers=_joined(headers), body=body
-            )
+                method=sent.method, host=_host(server.url), path=path, query=query, headers=_joined(headers), body=body,
+                caller=sent.caller,
+            )  # fmt: skip
             injected = await self._injector.inject(credential, about)
             own = {name.lower() for name in injected.headers}
             headers = [pair for pair in headers if pair[0].lower() not in own] + list(injected.headers.items())

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Final
 
 from remit.attestation.model import Caller
-from remit.catalog.injection import Basic, Credential, Injection, OauthClient, Query
+from remit.catalog.injection import Basic, Credential, Injection, OauthClient, OauthUser, Query
 from remit.enforcement import http_target
 from remit.kernel.errors import Malformed
 
@@ -78,7 +78,7 @@ def _in_header(credential: Credential | None, headers: Sequence[tuple[bytes, byt
     match credential:
         case Injection():
             place = credential.header.lower().encode("ascii")
-        case Basic() | OauthClient():
+        case Basic() | OauthClient() | OauthUser():
             place = b"authorization"
         case _:
             return

@@ -119,6 +119,12 @@ def tool_definition_changed(*, cause: str) -> Denial:
     )
 
 
+def step_up_required(title: str, *, person: str, cause: str) -> Denial:
+    """The person behind the call has to do something first, which nobody can do for them. `person`: "" for nobody."""
+    step_up = (Remedy(kind="step_up", fields={"person": person}),) if person else ()
+    return Denial(code=Code.STEP_UP_REQUIRED, step=11, title=title, remedies=(*step_up, _STOP), cause=cause)
+
+
 def invalid_arguments(violations: tuple[Violation, ...], *, cause: str | None = None) -> Denial:
     """The arguments do not fit the pinned schema, or a number is not exact."""
     return Denial(

@@ -34,6 +34,7 @@ class Code(StrEnum):
     PURPOSE_CLOSED = "purpose_closed"
     APPROVAL_REQUIRED = "approval_required"
     APPROVAL_DENIED = "approval_denied"
+    STEP_UP_REQUIRED = "step_up_required"
     TOOL_DEFINITION_CHANGED = "tool_definition_changed"
     AGENT_SUSPENDED = "agent_suspended"
     REVOKED = "revoked"

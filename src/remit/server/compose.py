@@ -59,6 +59,7 @@ from remit.server.app import ERRORS, EVALUATION, ME_CAN, App
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
+from remit.server.compose_connecting import connecting
 from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_load import shedding, watch_loops
@@ -236,6 +237,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
         governance=governance,
         trusting=trusting,
         consenting=consenting,
+        connecting=connecting(ground, outbound, lambda: life.loop),
         watch=watch,
     )
 

@@ -35,6 +35,7 @@ from remit.server.http_activations import Activations
 from remit.server.http_apply import Applying
 from remit.server.http_approvals import ApprovalDoors
 from remit.server.http_breakglass import BreakGlassDoors
+from remit.server.http_connections import Connections
 from remit.server.http_consents import ConsentDoors
 from remit.server.http_console import ConsoleDoors
 from remit.server.http_coverage import CoverageDoors
@@ -84,7 +85,9 @@ def api(ground: Ground, gate: Gate) -> Router:
     )  # fmt: skip
     console = _console(ground, frozen, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
+    connections = Connections(connecting=gate.connecting, sessions=console.sessions, authority=authority)
     doors = [
+        *connections.doors(),
         *_registered(ground, gate, governance, accountable, authority),
         *frozen.doors(),
         *console.doors(),
@@ -111,6 +114,7 @@ def api(ground: Ground, gate: Gate) -> Router:
             *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
             *console.routes(),
             *consents.routes(),
+            *connections.routes(),
             *published.routes(doors),
             *http_ssf.routes(ground.keys.set_keys),
         ]
@@ -160,7 +164,10 @@ def _registered(
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
-        *Secrets(vault=ground.vault, writer=writer, reader=reader, records=records, clock=clock).doors(),
+        *Secrets(
+            vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, reader=reader,
+            records=records, clock=clock,
+        ).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
         ).doors(),

@@ -12,20 +12,17 @@ from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
 from remit.freezes.model import FreezeKind
-from remit.outbound.model import OutboundFailed
-from remit.outbound.session import Outbound
+from remit.server.compose_connecting import post
 from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.vault.client_tokens import ClientTokens
 from remit.vault.injecting import Injector
 
-_MOST = 64 * 1024  # bytes of a token endpoint's answer
-
 
 def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     """The gateway of HTTP servers."""
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
-    upstream = HttpUpstream(life.outbound, injector(ground, life.outbound), limits, frozen=_frozen(ground))
+    upstream = HttpUpstream(life.outbound, injector(ground, gate), limits, frozen=_frozen(ground))
     return HttpGateway(
         door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
@@ -41,7 +38,7 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
 
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
     door = Door(ground.base, gate.checker, ground.clock)
-    relay = EnvoyRelay(life.pipeline, injector(ground, life.outbound), frozen=_frozen(ground))
+    relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground))
     gateway = HttpGateway(door=door, pipeline=life.pipeline, relay=relay, servers=servers, limits=limits)
     return ExtAuthz(
         point=ground.gatekeeper.point, tokens=gate.checker, gateway=gateway, door=door, pipeline=life.pipeline,
@@ -53,19 +50,8 @@ def _frozen(ground: Ground) -> Callable[[str], bool]:
     return lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
 
 
-def injector(ground: Ground, outbound: Outbound) -> Injector:
+def injector(ground: Ground, gate: Gate) -> Injector:
     """What puts the vault's credentials into requests."""
-
-    async def post(url: str, headers: dict[str, str], form: bytes) -> tuple[int, bytes]:
-        response = await outbound.request("POST", url, headers=headers, data=form)
-        try:
-            body = bytearray()
-            while chunk := await response.some():
-                body += chunk
-                if len(body) > _MOST:
-                    raise OutboundFailed("the token endpoint's answer is too large", sent=True)
-        finally:
-            response.close()
-        return response.status, bytes(body)
-
-    return Injector(ground.vault.lend, ClientTokens(post, ground.clock), ground.clock)
+    tokens = ClientTokens(post(gate.life.outbound), ground.clock)
+    people = gate.connecting
+    return Injector(ground.vault.lend, tokens, ground.clock, users=people.users, behind=people.behind)

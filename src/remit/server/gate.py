@@ -11,6 +11,7 @@ from remit.enforcement.metrics import Metrics
 from remit.enforcement.points import Points
 from remit.freezes.containment import Acknowledgements
 from remit.policy.mandates import Mandates
+from remit.server.connecting import Connecting
 from remit.server.consenting import Consenting
 from remit.server.http_ready import Health
 from remit.server.later import Later
@@ -41,4 +42,5 @@ class Gate:
     governance: Later[Governance]
     trusting: Trusting
     consenting: Consenting
+    connecting: Connecting
     watch: PolicyWatch

@@ -13,6 +13,7 @@ from remit.people.change import Changed, record
 from remit.people.ports import Records
 from remit.server.door import Ask, Door, actor
 from remit.storage.ports import Reader, Transaction, Writer
+from remit.vault.connections import Connections
 from remit.vault.service import Vault
 
 _MAX = 64 * 1024
@@ -23,6 +24,7 @@ class Secrets:
     """Secrets over HTTP."""
 
     vault: Vault
+    connections: Connections
     writer: Writer
     reader: Reader
     records: Records
@@ -49,9 +51,18 @@ class Secrets:
         ]
 
     def list(self, _ask: Ask) -> dict[str, Any]:
-        """The names, versions and times of change."""
+        """The names, versions and times of change; and who lent an account of their own for which."""
         found = self.reader.read(self.vault.listing)
-        return {"secrets": [{"secret": s.name, "version": s.version, "changed": rfc3339(s.changed)} for s in found]}
+        lent: dict[str, list[dict[str, Any]]] = {}
+        for each in self.connections.listing():
+            said = {"person": each.person, "state": each.state.value, "scope": each.scope}
+            lent.setdefault(each.secret, []).append(said | {"connected": rfc3339(each.connected)})
+        return {
+            "secrets": [
+                {"secret": s.name, "version": s.version, "changed": rfc3339(s.changed), "people": lent.get(s.name, [])}
+                for s in found
+            ]
+        }
 
     def put(self, ask: Ask) -> dict[str, Any]:
         """Set or replace. The entry names the secret and its version, and nothing of its value."""

@@ -43,6 +43,7 @@ ELSEWHERE: Final = (
     ("post", "/oauth2/token", "Issue an access token to an agent (RFC 6749, RFC 9449)", "assertion"),
     ("get", "/oauth2/jwks", "The keys that verify access tokens (RFC 7517)", "anyone"),
     ("get", "/ssf/jwks", "The keys that verify security event tokens (RFC 7517, RFC 8417)", "anyone"),
+    ("get", "/v1/secrets/{name}/connected", "Where another system sends a person back (RFC 6749)", "anyone"),
     ("get", "/.well-known/oauth-authorization-server", "Metadata of the authorization server (RFC 8414)", "anyone"),
     ("get", "/.well-known/authzen-configuration", "What there is of the AuthZEN API", "anyone"),
     ("post", "/access/v1/evaluation", "Decide an agent's call, or what is asked of types of one's own", "asker"),

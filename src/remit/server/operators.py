@@ -89,6 +89,8 @@ _WORDS = {
     "refreshServer": "refresh a server",
     "setSecret": "set a secret",
     "listSecrets": "list secrets",
+    "connectSecret": "lend an account: use a person's own token",
+    "disconnectSecret": "take back an account that somebody else lent",
     "freeze": "freeze this",
     "unfreeze": "unfreeze this",
     "unfreezeOthers": "end a freeze that no owner of it set",
@@ -133,6 +135,8 @@ _WORDS = {
 _ADVICE = {
     "approveBoundary": "ask the owner; an owner's token is made with: remit operator token PERSON --role owner",
     "issueToken": "use the admin token",
+    "connectSecret": "remit operator token PERSON",
+    "disconnectSecret": "ask security or an operator",
     "answerDoubt": "ask security or an operator",
     "answerQuestion": "ask the owner; an owner's token is made with: remit operator token PERSON --role owner",
     "acknowledge": "a named manager does, with a token of role owner or reviewer",

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from remit.catalog.injection import OauthClient
+from remit.catalog.injection import OauthClient, OauthUser
 from remit.catalog.model import Kind, PinState, Server
 from remit.catalog.ports import Lister, Unreached
 from remit.outbound.model import Endpoint, OutboundRefused, endpoint
@@ -48,9 +48,7 @@ class Reach:
         with self._lock:
             servers = list(self.servers())
             registered = {endpoint(server.url) for server in servers if not server.command}
-            registered |= {
-                endpoint(each.credential.token_url) for each in servers if isinstance(each.credential, OauthClient)
-            }
+            registered |= {endpoint(url) for each in servers for url in _written_beside(each)}
             self.outbound.allow = frozenset(registered | set(self.written()) | set(+self._asked))
 
     def list_tools(self, server: Server) -> list[dict[str, Any]]:
@@ -78,3 +76,12 @@ class Reach:
         finally:
             self._asked[at] -= 1
             self.renew()
+
+
+def _written_beside(server: Server) -> Iterator[str]:
+    """The addresses of a credential's own authorization server, which Remit itself calls."""
+    credential = server.credential
+    if isinstance(credential, OauthClient | OauthUser):
+        yield credential.token_url
+    if isinstance(credential, OauthUser) and credential.revoke_url:
+        yield credential.revoke_url

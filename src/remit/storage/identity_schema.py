@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
 
 from remit.storage.tables import metadata
 
@@ -65,3 +65,24 @@ delegations = Table(  # one agent acts for another, within less than it has
 )
 Index("delegations_parent", delegations.c.parent)
 Index("delegations_child", delegations.c.child)
+# vault -----------------------------------------------------------------------------------
+connections = Table(  # a person's own account at another system, lent to the agents that act for that person
+    "connections",
+    metadata,
+    Column("connection", Text, primary_key=True),  # SECRET/PERSON
+    Column("secret", Text, nullable=False),  # the client's
+    Column("person", Text, nullable=False),
+    Column("state", Text, nullable=False),  # live, ended
+    Column("client", Text, nullable=False),  # digest of whose client it was lent to
+    Column("scope", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the refresh token
+    Column("connected", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+)
+connection_claims = Table(  # which of them some node refreshes at this moment, and until when it alone may
+    "connection_claims",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)

@@ -253,7 +253,7 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) ->
         raise ValueError("another issuer or subject")
     if any(not isinstance(claims[name], str) for name in _TEXT_CLAIMS):
         raise TypeError("a claim is not text")
-    if any(not isinstance(claims.get(name, ""), str) for name in ("txn", "consent")):
+    if any(not isinstance(claims.get(name, ""), str) for name in ("txn", "consent", "person")):
         raise TypeError("a claim is not text")
     if claims["scope"] != f"purpose:{claims['purpose']}":
         raise ValueError("scope and purpose differ")
@@ -277,6 +277,7 @@ def _read(claims: Mapping[str, Any], *, issuer: str, digest: bytes, key: str) ->
         key=key,
         txn=claims.get("txn", ""),
         consent=claims.get("consent", ""),
+        person=claims.get("person", ""),
         delegation=delegation,
         links=links,
     )

@@ -100,6 +100,7 @@ def claims(granted: Granted, *, issuer: str) -> dict[str, Any]:
         "cred": wish.credential,
         **({"txn": granted.txn} if granted.txn else {}),
         **_behalf(wish),
+        **({"person": wish.person} if wish.person else {}),
         **_acting(wish, issuer=issuer),
         **bound,
     }

@@ -130,6 +130,7 @@ class Wish:
     new_run: bool
     x5t: str | None = None  # the certificate it is bound to (RFC 8705), by its SHA-256
     behalf: Behalf | None = None  # for whom, where an issuer said so
+    person: str = ""  # who stands behind it: consented, or the exact pair of another issuer's word; "": nobody
     txn: str = ""  # the transaction that it goes on with; empty: a new one
     delegation: str = ""  # under which it acts for others
     links: tuple[Link, ...] = ()  # those for whom it acts, the first is whose access it is

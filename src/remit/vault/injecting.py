@@ -7,15 +7,29 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
-from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query, Variable
+from remit.attestation.model import Caller
+from remit.catalog.injection import (
+    AwsSigV4,
+    Basic,
+    Credential,
+    Injection,
+    Mtls,
+    OauthClient,
+    OauthUser,
+    Query,
+    Variable,
+)
 from remit.kernel.clock import Clock
 from remit.keys.secret import Secret
 from remit.vault import certificate, sigv4
 from remit.vault.client_tokens import ClientTokens
 from remit.vault.echo import Scanner, forms
+from remit.vault.held_tokens import Held
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Injected, Outgoing
+from remit.vault.user_tokens import UserTokens
 
+Behind = Callable[[Caller | None, OauthUser], str]  # whose account a call uses; raises NotConnected
 Open = Callable[[str], tuple[Secret, int]]  # a secret's name -> its value and version; raises SecretUnavailable
 
 
@@ -26,15 +40,21 @@ class Injector:
         open_: Opens a secret.
         tokens: Gets what an authorization server gives for one.
         clock: For what is signed with a time.
+        users: Gets what it gives for a person's own account.
+        behind: Whose account that is.
     """
 
-    def __init__(self, open_: Open, tokens: ClientTokens, clock: Clock) -> None:
+    def __init__(self, open_: Open, tokens: ClientTokens, clock: Clock, *, users: UserTokens, behind: Behind) -> None:
         self._open = open_
         self._tokens = tokens
         self._clock = clock
+        self._users = users
+        self._behind = behind
         self._certificates: dict[str, tuple[int, ssl.SSLContext]] = {}
 
-    async def inject(self, credential: Credential, request: Outgoing) -> Injected:
+    async def inject(  # noqa: PLR0911 - one for each kind
+        self, credential: Credential, request: Outgoing
+    ) -> Injected:
         """What `request` gets. What of the caller's is in its place must be left out by whoever sends it.
 
         Raises:
@@ -65,12 +85,15 @@ class Injector:
             case Variable():  # its document was not taken so
                 raise SecretUnavailable("the server's credential fits no request", detail=credential.secret)
             case OauthClient():
-                held = await self._tokens.get(credential, secret, version)
-                headers = {"Authorization": f"Bearer {held.value.text()}"}
-                return Injected(headers=headers, echo=_echo(secret.reveal(), held.value.reveal()), token=held)
+                return _bearer(secret, await self._tokens.get(credential, secret, version))
+            case OauthUser():
+                person = self._behind(request.caller, credential)
+                return _bearer(secret, await self._users.get(credential, secret, person), person=person)
 
     def refused(self, credential: Credential, used: Injected) -> bool:
         """The API did not take it (401): whether the same request with another token is worth a try."""
+        if isinstance(credential, OauthUser):
+            return self._users.refused(credential, used.person, used.token)
         if not isinstance(credential, OauthClient):
             return False
         _, version = self._open(credential.secret)
@@ -117,6 +140,11 @@ def _line(secret: Secret, name: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise SecretUnavailable("the server's credential fits no header", detail=name)
     return text
+
+
+def _bearer(secret: Secret, held: Held, *, person: str = "") -> Injected:
+    headers = {"Authorization": f"Bearer {held.value.text()}"}
+    return Injected(headers=headers, echo=_echo(secret.reveal(), held.value.reveal()), token=held, person=person)
 
 
 def _echo(*values: bytes) -> Scanner:

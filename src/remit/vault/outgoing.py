@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from remit.attestation.model import Caller
 from remit.vault.echo import Scanner
 
 
@@ -22,6 +23,7 @@ class Outgoing:
     query: str
     headers: Mapping[str, str]
     body: bytes = b""
+    caller: Caller | None = None  # who makes the call, where the credential depends on whom it is for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +38,4 @@ class Injected:
     query: str | None = None  # in the place of the request's own
     certificate: ssl.SSLContext | None = None
     token: object = None  # which token of the authorization server it is, where there is one
+    person: str = ""  # whose account it is

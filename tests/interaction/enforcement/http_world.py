@@ -25,9 +25,12 @@ from remit.enforcement.model import Limits
 from remit.kernel.clock import SECOND, Instant, SystemClock
 from remit.keys.secret import Secret
 from remit.outbound.model import endpoint
+from remit.server.lending import Lending
 from remit.vault.client_tokens import ClientTokens
+from remit.vault.connections import Connections
 from remit.vault.injecting import Injector
 from remit.vault.model import SecretUnavailable
+from remit.vault.user_tokens import UserTokens
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -162,8 +165,17 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
         self.vault = Vault()
         port, listener = free_port()
         self.front = f"http://127.0.0.1:{port}"
+        # By nobody: nothing is claimed, opened or changed.
+        lent = Lending(
+            connections=Connections(None, records=self.recorder, clock=self.clock),  # type: ignore[arg-type]
+            writer=self.writer,
+        )
+        injector = Injector(
+            self.vault.lend, ClientTokens(self._post, self.clock), self.clock,
+            users=UserTokens(self._post, lent, self.clock), behind=lambda _caller, _credential: "dana",
+        )  # fmt: skip
         upstream = HttpUpstream(
-            self.outbound, Injector(self.vault.lend, ClientTokens(self._post, self.clock), self.clock), self.limits,
+            self.outbound, injector, self.limits,
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
         self.gateway = HttpGateway(

@@ -295,10 +295,11 @@ CASES: dict[str, tuple[Code, Case]] = {
 }
 SPENT_FIRST = {"a rate", "a budget"}
 # Told differently on purpose, or by no door here (`test_evaluation.py`, RFC 9449); and what hangs on what a run has
-# done or on a chain of agents, which the kinds of callers here do not share: an enforcement point's calls have no run.
+# done or on a chain of agents, which the kinds of callers here do not share: an enforcement point's calls have no run;
+# and what a credential of an API asks for, which is met where it is put in (`test_http_injection.py`).
 ELSEWHERE = {
     Code.NOT_VISIBLE, Code.REPLAYED_PROOF, Code.FLOW_BLOCKED, Code.DELEGATION_TOO_DEEP, Code.SEQUENCE_REQUIRED,
-    Code.APPROVAL_DENIED,
+    Code.APPROVAL_DENIED, Code.STEP_UP_REQUIRED,
 }  # fmt: skip
 
 

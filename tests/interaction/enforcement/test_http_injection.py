@@ -225,6 +225,22 @@ def test_without_a_token_nothing_is_sent(said: bytes) -> None:
     run_http(scenario)
 
 
+def test_without_a_persons_account_nothing_is_sent_and_the_denial_says_whose() -> None:
+    async def scenario(world: HttpWorld) -> None:
+        user = {"authorize_url": "https://a.test", "token_url": "https://a.test", "client_id": "remit"}
+        api = await usual(world, {"oauth_user": user})
+        refused = await world.ask("GET", "/http/api/x")
+        said = refused.json()
+        assert (refused.status, said["code"], said["retryable"]) == (403, "step_up_required", False)
+        assert said["title"] == "dana must connect their own account"
+        assert said["remedies"] == [{"kind": "step_up", "person": "dana"}, {"kind": "stop"}]
+        assert refused.header("x-should-retry") == "false"
+        assert api.got == []
+        assert await world.outcomes() == ["not_sent"]
+
+    run_http(scenario)
+
+
 def test_a_certificate_is_no_header() -> None:
     async def scenario(world: HttpWorld) -> None:
         api = await usual(world, "bearer")

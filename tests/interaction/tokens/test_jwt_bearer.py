@@ -120,6 +120,7 @@ def test_a_person_s_assertion_gives_the_agent_a_token_of_its_own(federated: Fede
     )  # fmt: skip
     assert (claims["sub"], claims["client_id"], claims["aud"]) == ("invoice-bot", "invoice-bot", TOOLS)
     assert claims["obo"] == {"iss": IDP, "sub": "person-1"}
+    assert claims["person"] == f"{IDP}#person-1"  # nobody who is registered here
     (entry,) = world.entries("token")
     assert (entry["obo"], entry["grant"], entry["consent"]) == (f"{IDP}#person-1", GRANT, claims["consent"])
     assert world.check(answer.json()["access_token"])[0].agent == "invoice-bot"

@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.catalog import spec
+from remit.catalog.injection import OauthUser, from_json, to_json
 from remit.catalog.model import PinState, Tier
 from remit.catalog.observe import observe
 from remit.catalog.operation import Routes, fault, form
-from remit.kernel.names import split_action, tool_action, well_formed_action, well_formed_operation, well_formed_tool
+from remit.kernel.names import (
+    SecretName,
+    split_action,
+    tool_action,
+    well_formed_action,
+    well_formed_operation,
+    well_formed_tool,
+)
 from remit.people.document import SpecInvalid
 
 SEGMENTS = st.sampled_from(["a", "b", "{x}", "{y}", "c.d"])
@@ -222,6 +230,17 @@ def test_a_word_about_what_is_not_described_is_refused() -> None:
         server({"GET /petz": {"tier": "low"}}, openapi=OPENAPI)
 
 
+USER = {"authorize_url": "https://x/authorize?prompt=consent", "token_url": "https://x/token", "client_id": "a"}
+
+
+def test_an_account_of_a_persons_own_is_read_and_stored_as_it_is_written() -> None:
+    more = {"scope": "mail offline_access", "issuer": "https://x", "revoke_url": "https://x/end", "otherwise": "owner"}
+    for said in (USER, USER | more):
+        read = server({"GET /a": {}}, credential={"secret": "key", "inject": {"oauth_user": said}}).credential
+        assert read == OauthUser(secret=SecretName("key"), **said)
+        assert from_json(to_json(read)) == read
+
+
 @pytest.mark.parametrize(
     ("inject", "says"),
     [
@@ -231,6 +250,9 @@ def test_a_word_about_what_is_not_described_is_refused() -> None:
         ({"aws_sigv4": {"access_key_id": "A"}}, "missing"),
         ({"oauth_client": {"token_url": "ftp://x", "client_id": "a"}}, "http"),
         ({"oauth_client": {"token_url": "https://x", "client_id": "a", "scope": "a  b"}}, "words"),
+        ({"oauth_user": USER | {"authorize_url": "https://x?state=1"}}, "state"),
+        ({"oauth_user": USER | {"otherwise": "anybody"}}, "owner"),
+        ({"oauth_user": {"token_url": "https://x", "client_id": "a"}}, "missing"),
         ({"bearer": "x"}, "unknown key"),
         ("digest", "an object"),
     ],

@@ -59,7 +59,7 @@ class Consenting:
             form, attested=attested, jkt=jkt, standing=standing, base=self.base, now=now,
             certificate=asked.certificate,
         )  # fmt: skip
-        found = replace(found, run_cap=given.until, token_cap=given.until)
+        found = replace(found, run_cap=given.until, token_cap=given.until, person=given.person)
         if found.instance != found.credential:
             return found
         # (4) Without a key, each family is a running copy of its own: the client is the same on every machine.

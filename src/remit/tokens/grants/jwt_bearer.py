@@ -82,7 +82,8 @@ class JwtBearer:
             certificate=asked.certificate,
         )  # fmt: skip
         _agreed(wish.agent, found, wish.purpose.purpose)
-        return replace(wish, behalf=Behalf(found.issuer, found.subject, wish.agent.agent, wish.purpose.purpose))
+        behalf = Behalf(found.issuer, found.subject, wish.agent.agent, wish.purpose.purpose)
+        return replace(wish, behalf=behalf, person=behalf.person)
 
     def settle(self, tx: Transaction, asked: Asked, granted: Granted, *, now: Instant) -> Mapping[str, Any]:
         """The assertion is used, and the consent it stands for is kept; no refresh token (ID-JAG section 4.4.3)."""

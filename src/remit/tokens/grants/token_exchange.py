@@ -73,6 +73,7 @@ class TokenExchange:
             agent=sure.agent, purpose=purpose, instance=instance, credential=attested.credential, audience=where,
             jkt=jkt, x5t=x5t, new_run=wanted.new_run, txn=above.txn, delegation=_named(above, sure, instance, wanted),
             links=(*above.links, mine), run_cap=above.run_ends, token_cap=above.expires,
+            person=above.person,  # who acts for another acts for whoever stands behind that one
         )  # fmt: skip
 
     def settle(self, tx: Transaction, asked: Asked, granted: Granted, *, now: Instant) -> Mapping[str, Any]:  # noqa: ARG002 - the port
