@@ -342,13 +342,16 @@ class PolicyService:
     ) -> organisation.Organisation:
         """Read and strictly validate policy files against the catalog (or `servers`) and what is declared.
 
+        A policy that can never do anything is refused, unless it is in force as it stands.
+
         Raises:
             ConfigInvalid: One cannot be read or does not validate; names file and line.
         """
         view = self._facts.view()
         known = [record.server for record in view.servers.values()] if servers is None else servers
         declared = view.declared if declarations is None else self._facts.declarations.check(declarations)
-        return self._facts.organisations.check(files, known, declared.schema)
+        standing = frozenset(policy.text for policy in view.organisation.policies)
+        return self._facts.organisations.check(files, known, declared.schema, standing=standing)
 
     def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> list[str]:
         """Why the rules `after` may let through what `before` do not; empty if it is proved that they do not.
