@@ -80,6 +80,7 @@ def holds(first: Iterable[Term], second: Iterable[Term], groups: Groups) -> bool
     """Whether each of `second` is true or an error wherever all of `first` are true."""
     known = list(first)
     # Most that follow are there as they are: that is seen at once, and what any other says of them need not be asked.
+    known.reverse()  # what says something of a condition stands behind the scope
     return all(test in known or any(_follows(each, test, groups) for each in known) for test in second)
 
 

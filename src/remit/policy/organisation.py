@@ -20,7 +20,6 @@ from remit.policy.statements import Statement, statements
 
 HERE: Final = "in the policy that begins here: "  # the engine says what is wrong, and not in which line of a policy
 _NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
-_NO_NAMES: Final = frozenset[Uid]()
 PREFIX = "organisation "  # of ids in a slice: no policy of the organisation can pass for a boundary's permit
 _AT_ONCE: Final = 16  # policies that the engine reads in one call, which holds everything up for two milliseconds
 
@@ -149,7 +148,7 @@ def _read_file(
         annotations = cedar.get("annotations", {})
         name = annotations.get("id") or f"{file.removesuffix('.cedar')}:{number}"
         title, conditions = annotations.get("title"), cedar.get("conditions")
-        names = frozenset(looked_at(conditions)) if _names_entities(statement) else _NO_NAMES
+        names = frozenset(looked_at(conditions))
         yield Policy(name, title, file, line, statement, cedar, depth(conditions), names)
 
 
@@ -186,11 +185,6 @@ def _parts_are_whole(text: str, found: Sequence[Statement]) -> bool:
     swallow the one after.
     """
     return bool(found) and "\r" not in text
-
-
-def _names_entities(statement: str) -> bool:
-    """Whether a policy's conditions may name entities: each is written with two colons, and behind the scope."""
-    return "::" in statement.partition(")")[2]
 
 
 def _in_order(parsed: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
