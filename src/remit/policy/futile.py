@@ -140,18 +140,18 @@ def _ask(node: object, found: list[Path]) -> None:
 
 
 def _path(node: object) -> Path | None:
-    if not isinstance(node, Mapping):
+    if not isinstance(node, dict):
         return None
     if "Var" in node:
         return (str(node["Var"]),)
     access = node.get(".")
-    before = _path(access["left"]) if isinstance(access, Mapping) else None
+    before = _path(access["left"]) if isinstance(access, dict) else None
     return None if before is None or access is None else (*before, str(access["attr"]))
 
 
 def _constant(node: object) -> bool | None:
     """What an expression is, whatever the call; None if that depends on the call, or is not seen here."""
-    if not isinstance(node, Mapping):
+    if not isinstance(node, dict):
         return None
     if isinstance(node.get("Value"), bool):
         return bool(node["Value"])
