@@ -181,3 +181,12 @@ def test_nothing_hides_behind_a_carriage_return(build: Build, hidden: str, many:
     """Attack: to the engine a comment ends there, and to whoever splits the file it goes on."""
     with pytest.raises(ConfigInvalid, match=r"^a\.cedar"):
         organisation.read({"a.cedar": PIECES[0] * many + hidden + PIECES[1]}, build.engine)
+
+
+def test_a_stretch_does_not_end_where_only_the_engine_sees_a_comment(build: Build) -> None:
+    """Attack: as many policies are found in each stretch as there are, and in the file there is one fewer."""
+    turned = '// \r @a("\nx") forbid (principal, action, resource); // " ;'
+    assert build.engine.count(turned) == 1
+    organisation.read({"a.cedar": PIECES[0] * 15 + turned}, build.engine)
+    with pytest.raises(ConfigInvalid, match=r"^a\.cedar: the file cannot be split"):
+        organisation.read({"a.cedar": PIECES[0] * 15 + turned + PIECES[0]}, build.engine)

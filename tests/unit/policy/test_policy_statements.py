@@ -50,7 +50,7 @@ def test_comments_and_blanks_are_no_statement(lines: list[str]) -> None:
     assert not list(statements("".join(lines)))
 
 
-@pytest.mark.parametrize("behind", ["", "\n", "\n// the end; really", "// no more"])
+@pytest.mark.parametrize("behind", ["", "\n", "\n// the end; really", "// no more;"])
 def test_what_stands_behind_the_last_goes_with_it(behind: str) -> None:
     first, second = "permit (principal, action, resource);", "forbid (principal, action, resource);"
     text = f"// two\n{first}\n\n  // the other\n{second}{behind}"
