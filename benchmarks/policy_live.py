@@ -5,8 +5,9 @@ one, which is read, validated, compared with what is in force, stored, recorded 
 one call after the other over the durable writer. None of the 1,000 is proved to widen nothing, which takes longest,
 and so two people say so. What is told is the time from the files to the first decision under them, of it the time
 from the request that enforces, and the processor time of the thread that asks for all of it (what is validated and
-compared beside it has threads of its own) in units of what the engine takes to parse the same policies once. A pause is the longest time between two decisions that were committed, beside the same without any
-change. The interpreter is set up as a server sets it up.
+compared beside it has threads of its own) in units of what the engine takes to parse the same policies once. A pause
+is the longest time between two decisions that were committed, beside the same without any change.
+The interpreter is set up as a server sets it up.
 """
 
 from __future__ import annotations

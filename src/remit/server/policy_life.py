@@ -73,11 +73,13 @@ class PolicyLife:
             Conflict: It is what is in force.
         """
         self.checker.check_policies(files)
-        # Asked next, and in a hurry: by whoever enforces it. It is about what is in force now, or it is asked again.
-        self.checker.foresee(*self.reader.read(lambda connection: _rules(connection, load_all(connection), files)))
         sets = PolicySets(records=self.records)
         found = self.writer.change(lambda tx: sets.observe(tx, files, by=by, now=self.clock.now()))
-        return {**shown(found), "differs": differing(self.reader.read(load_all), files)}
+        standing, after = self.reader.read(lambda connection: _rules(connection, load_all(connection), files))
+        # Asked next, and in a hurry: by whoever enforces it. It is about what is in force now, or it is asked again.
+        # Not before the writer's turn, which decisions wait for and which would take longer beside it.
+        self.checker.foresee(standing, after)
+        return {**shown(found), "differs": differing(standing.policies, files)}
 
     def put_aside(self, *, by: Actor) -> dict[str, Any]:
         """Observe nothing any more.
