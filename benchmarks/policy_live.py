@@ -4,9 +4,10 @@ Each round hands over a set of 1,000 policies that was never seen before, each o
 one, which is read, validated, compared with what is in force, stored, recorded and swapped in, while callers decide
 one call after the other over the durable writer. None of the 1,000 is proved to widen nothing, which takes longest,
 and so two people say so. What is told is the time from the files to the first decision under them, of it the time
-from the request that enforces, and the processor time of all of it in units of what the engine takes to parse the same
-policies once. A pause is the longest time between two decisions that were committed, beside the same without any
-change. The interpreter is set up as a server sets it up.
+from the request that enforces, and the processor time of the thread that asks for all of it (what is validated and
+compared beside it has threads of its own) in units of what the engine takes to parse the same policies once. A pause
+is the longest time between two decisions that were committed, beside the same without any change.
+The interpreter is set up as a server sets it up.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def measure(bench: Bench, *, rounds: int, count: int, files: int) -> list[dict[s
     return [
         row(f"{new}: in force after", every.took, "s", floor=FLOOR_SECONDS, aim=AIM_SECONDS, less_is_better=True),
         row("  of it, from the request that enforces", every.enforcing, "s", less_is_better=True),
-        row("  processor time, beside parsing them once", every.spent, "x", less_is_better=True),
+        row("  processor time of who asks, beside parsing them once", every.spent, "x", less_is_better=True),
         row(pause, every.pauses, "ms", less_is_better=True),
         row(f"{more}: in force after", one.took, "s", less_is_better=True),
         row("  of it, from the request that enforces", one.enforcing, "s", less_is_better=True),

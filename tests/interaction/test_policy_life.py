@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ from remit.policy.sql import load_all
 from remit.server.door import Ask
 from remit.server.http_policies import Policies
 from remit.server.operators import Authority, Operator, Role
+from remit.server.plan_policies import surprises
 from remit.server.policy_life import PolicyLife
 from remit.server.policy_watch import PolicyWatch
 
@@ -159,7 +161,7 @@ def test_what_another_thread_asks_meanwhile_is_no_answer_here() -> None:
         __hash__ = None
 
         def __eq__(self, other: object) -> bool:
-            world.policy._widened = (None, [])
+            world.policy._foreseen._last = None
             return dict.__eq__(self, other) is True
 
     after = Rules({}, declared)
@@ -319,3 +321,36 @@ def test_which_decisions_would_flip_is_told_to_whoever_may_read_decisions() -> N
         assert told(role) == (*whole[:2], False)
     for role in (Role.OPERATOR, Role.SECURITY, Role.ADMIN):
         assert told(role) == whole
+
+
+@pytest.mark.parametrize("condition", ["context.input has amuont", "false"])
+def test_what_can_never_do_anything_stays_and_does_not_come(condition: str) -> None:
+    """Attack: a forbid that stops nothing. One that is in force since it was not seen holds nobody else's change up."""
+    world = LifeWorld()
+    idle = f'forbid (principal, action == Remit::Action::"payments/transfer", resource) when {{ {condition} }};'
+    with pytest.raises(ConfigInvalid, match=r"^idle\.cedar:1: "):
+        world.life.observe({"idle.cedar": idle}, by=ANN)
+    files = PolicyFiles(reader=world.rig.writer, records=world.rig.records)
+    world.rig.writer.change(lambda tx: files.put(tx, "idle.cedar", idle, by=ANN))
+    version = world.life.observe({"idle.cedar": idle, "lists.cedar": LISTS}, by=ANN)["version"]
+    assert world.life.enforce(version, by=ANN, counts=True)["change"] == "enforced"
+    view = world.facts.view()
+    told = surprises(view.organisation.policies, [each.server for each in view.servers.values()])
+    assert re.match(r"idle:1 \(line 1\): .*(amuont|never holds)", told["idle.cedar"])
+    gone = world.life.observe({"lists.cedar": LISTS}, by=ANN)["version"]
+    assert world.life.enforce(gone, by=ANN, counts=True)["waits"]  # nobody can tell that it stopped nothing
+    world.life.enforce(gone, by=BOB, counts=True)
+    with pytest.raises(ConfigInvalid, match=r"^idle\.cedar:1: "):
+        world.life.enforce(version, by=ANN, counts=True)
+
+
+def test_whoever_enforces_finds_the_answer_about_what_is_in_force_and_no_other() -> None:
+    """Attack: a set is observed beside policies that it only tightens, and enforced over others that it loosens."""
+    world = LifeWorld()
+    world.apply(base=SMALL)
+    version = world.life.observe({"base.cedar": FORBID}, by=ANN)["version"]
+    declared: dict[str, Any] = {}
+    assert not world.policy.widens(Rules({"base.cedar": SMALL}, declared), Rules({"base.cedar": FORBID}, declared))
+    world.apply(base=SMALL, more=LISTS)
+    assert world.life.enforce(version, by=ANN, counts=True)["waits"]
+    assert set(world.stored()) == {"base.cedar", "more.cedar"}

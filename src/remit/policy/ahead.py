@@ -7,12 +7,12 @@ after reading, by whoever says what is wrong with it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from remit.policy.organisation import statements
 from remit.policy.ports import Engine
+from remit.policy.statements import Statement
 
 
 class Ahead:
@@ -20,16 +20,20 @@ class Ahead:
 
     Args:
         engine: Validates.
-        files: Policy files, which need not be readable.
+        divided: The statements of policy files, which need not be readable.
         catalog: The schema of all that can be called.
         known: Statements that are known to fit it.
     """
 
     def __init__(
-        self, engine: Engine, files: Mapping[str, str], catalog: Mapping[str, Any], known: Collection[str]
+        self,
+        engine: Engine,
+        divided: Mapping[str, Sequence[Statement]],
+        catalog: Mapping[str, Any],
+        known: Collection[str],
     ) -> None:
         self._engine = engine
-        self._files = files
+        self._divided = divided
         self._catalog = catalog
         self._known = known
         self._thread = threading.Thread(target=self._validate, name="policies are validated", daemon=True)
@@ -47,7 +51,7 @@ class Ahead:
 
     def _validate(self) -> None:
         new = [
-            text for _, file in sorted(self._files.items()) for _, text in statements(file) if text not in self._known
+            each.text for _, found in sorted(self._divided.items()) for each in found if each.text not in self._known
         ]
         try:
             if new and not self._engine.faults("\n".join(new), self._engine.schema(self._catalog)):

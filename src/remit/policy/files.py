@@ -25,32 +25,32 @@ class PolicyFiles:
 
     def put(self, tx: Transaction, file: str, text: str, *, by: Actor) -> None:
         """Bring a file into force, within a change; nothing happens if it is in force as it is."""
-        rows = SqlPolicies(tx.connection)
-        before = rows.find(file)
-        if before == text:
-            return
-        rows.put(file, text)
-        self._record(tx, file, before, text, by=by)
+        self._put(tx, file, SqlPolicies(tx.connection).find(file), text, by=by)
 
     def remove(self, tx: Transaction, file: str, *, by: Actor) -> None:
         """Take a file out of force, within a change; nothing happens if there is none of that name."""
-        rows = SqlPolicies(tx.connection)
-        before = rows.find(file)
-        if before is None:
-            return
-        rows.remove(file)
-        self._record(tx, file, before, None, by=by)
+        self._put(tx, file, SqlPolicies(tx.connection).find(file), None, by=by)
 
     def become(self, tx: Transaction, files: Mapping[str, str], *, by: Actor) -> None:
         """Bring exactly these files into force, within a change."""
-        for file in sorted(SqlPolicies(tx.connection).all().keys() - files.keys()):
-            self.remove(tx, file, by=by)
-        for file in sorted(files):
-            self.put(tx, file, files[file], by=by)
+        before = SqlPolicies(tx.connection).all()
+        for file in [*sorted(before.keys() - files.keys()), *sorted(files)]:
+            self._put(tx, file, before.get(file), files.get(file), by=by)
 
     def settled(self, tx: Transaction, before: Mapping[str, str], *, by: Actor, now: Instant) -> str | None:
         """Keep what is in force now as a version, if it is not `before`; which version it is."""
         return PolicySets(records=self._records).came_into_force(tx, before, by=by, now=now)
+
+    def _put(self, tx: Transaction, file: str, before: str | None, after: str | None, *, by: Actor) -> None:
+        """Make what is in force as `before` be in force as `after`; None: it is not."""
+        if before == after:
+            return
+        rows = SqlPolicies(tx.connection)
+        if after is None:
+            rows.remove(file)
+        else:
+            rows.put(file, after)
+        self._record(tx, file, before, after, by=by)
 
     def _record(self, tx: Transaction, file: str, before: str | None, after: str | None, *, by: Actor) -> None:
         change = "create" if before is None else "remove" if after is None else "update"

@@ -79,7 +79,9 @@ def applies(one: Tested, other: Tested) -> bool:
 def holds(first: Iterable[Term], second: Iterable[Term], groups: Groups) -> bool:
     """Whether each of `second` is true or an error wherever all of `first` are true."""
     known = list(first)
-    return all(any(_follows(each, test, groups) for each in known) for test in second)
+    # Most that follow are there as they are: that is seen at once, and what any other says of them need not be asked.
+    known.reverse()  # what says something of a condition stands behind the scope
+    return all(test in known or any(_follows(each, test, groups) for each in known) for test in second)
 
 
 def ways(tests: Sequence[Term]) -> list[tuple[Term, ...]]:
@@ -249,7 +251,7 @@ def _follows(one: Term, other: Term, groups: Groups) -> bool:  # noqa: PLR0911 -
         return any(_follows(one, each, groups) for each in other[1:])
     if other[0] == "!":
         return _rules_out(one, other[1])
-    return _in_group(one, other, groups) or _atom(one, other)
+    return (other[0] == "in" and _in_group(one, other, groups)) or _atom(one, other)
 
 
 def _rules_out(one: Term, other: Term) -> bool:
@@ -266,8 +268,8 @@ def _rules_out(one: Term, other: Term) -> bool:
 
 
 def _in_group(one: Term, other: Term, groups: Groups) -> bool:
-    """Actions that are in what is named: by name, or by a group that each of them is in."""
-    if other[0] != "in" or one[0] not in {"==", "in"} or one[1] != other[1] or other[2][0] != "set":
+    """Actions that are in what `other`, an `in`, names: by name, or by a group that each of them is in."""
+    if one[0] not in {"==", "in"} or one[1] != other[1] or other[2][0] != "set":
         return False
     named = one[2][1] if one[2][0] == "set" else (one[2],)
     within = set(other[2][1])
@@ -284,6 +286,8 @@ def _in_group(one: Term, other: Term, groups: Groups) -> bool:
 
 def _atom(one: Term, other: Term) -> bool:  # noqa: PLR0911 - one for each kind of test
     """Whether one comparison of something with a literal follows from another comparison of the same."""
+    if one[1] != other[1] and one[0] != "contains" and other[0] != "contains":
+        return False  # of different things, as most are: seen before anything else is asked
     if one == other:
         return True
     if not _plain(one) or not _plain(other):

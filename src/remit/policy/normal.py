@@ -30,6 +30,7 @@ _METHODS: Final = {
     "greaterThanOrEqual": ">=",
 }
 ORDERS: Final = frozenset(_FLIPPED)
+_LITERALS: Final = frozenset({"Value", "decimal", "datetime"})
 _NUMBERS: Final = frozenset({"long", "datetime"})  # what `<` compares; decimals have methods
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?(Z|[+-][0-9]{4}))?\Z", re.ASCII
@@ -106,10 +107,10 @@ _TRUTHS: Final = frozenset({"&&", "||", "!", "==", *ORDERS, "in", "is", "has", "
 
 def term_of(node: Any) -> Term:  # noqa: ANN401, PLR0911 - any JSON value; one for each word
     """An expression of Cedar's JSON in normal form."""
-    if not isinstance(node, Mapping) or len(node) != 1:
+    if not isinstance(node, dict) or len(node) != 1:
         return ("raw", encode(node).decode())
     ((word, parts),) = node.items()
-    if (constant := _literal(word, parts)) is not None:
+    if word in _LITERALS and (constant := _literal(word, parts)) is not None:
         return constant
     if word == "Var":
         return ("var", parts)

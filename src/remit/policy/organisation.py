@@ -7,7 +7,6 @@ denial tells that name and the `@title`, never the text.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,13 +16,12 @@ from remit.kernel.errors import ConfigInvalid
 from remit.policy import futile, schema
 from remit.policy.declared.index import ANY, About, Index, Key, Uid, applies, depth, looked_at
 from remit.policy.ports import Engine
+from remit.policy.statements import Statement, statements
 
 HERE: Final = "in the policy that begins here: "  # the engine says what is wrong, and not in which line of a policy
 _NOTHING: Final[Mapping[str, Mapping[str, Any]]] = {}
 PREFIX = "organisation "  # of ids in a slice: no policy of the organisation can pass for a boundary's permit
-_AT_ONCE: Final = 32  # policies that the engine reads in one call, which holds everything up for a millisecond
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|//[^\n]*|;', re.DOTALL)
-_LEAD: Final = re.compile(r"(?:[^\S\n]*(?://[^\n]*)?\n)*")  # blank and comment lines, whole ones
+_AT_ONCE: Final = 16  # policies that the engine reads in one call, which holds everything up for two milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,12 @@ class Scope:
 
 
 def read(
-    files: Mapping[str, str], engine: Engine, *, serial: int = 0, known: Mapping[str, Mapping[str, Any]] = _NOTHING
+    files: Mapping[str, str],
+    engine: Engine,
+    *,
+    serial: int = 0,
+    known: Mapping[str, Mapping[str, Any]] = _NOTHING,
+    divided: Mapping[str, Sequence[Statement]] | None = None,
 ) -> Organisation:
     """Read policy files.
 
@@ -103,13 +106,15 @@ def read(
         engine: Reads Cedar.
         serial: What slices of it are kept under.
         known: What the engine made of statements that it read before, by their text.
+        divided: The `statements` of each file, where that is known.
 
     Raises:
         ConfigInvalid: One cannot be parsed, uses template slots, or repeats an `@id`; names file and line.
     """
     policies: list[Policy] = []
     for file, text in sorted(files.items()):
-        policies.extend(_read_file(file, text, engine, known))
+        found = list(statements(text)) if divided is None else divided[file]
+        policies.extend(_read_file(file, text, found, engine, known))
     _check_ids(policies)
     return Organisation(
         tuple(policies),
@@ -129,32 +134,57 @@ def unreadable(files: Mapping[str, str], *, fault: str, serial: int) -> Organisa
     return Organisation((), digest(files), serial, fault)
 
 
-def _read_file(file: str, text: str, engine: Engine, known: Mapping[str, Mapping[str, Any]]) -> Iterator[Policy]:
-    """The policies of one file. The engine takes a stretch of them at once: one by one takes four times as long."""
-    found = list(statements(text))
-    new = [each for each in found if each[1] not in known]
-    made: dict[str, Mapping[str, Any]] = {}
-    for at in range(0, len(new), _AT_ONCE):
-        part = new[at : at + _AT_ONCE]
-        made |= zip((statement for _, statement in part), _parsed(file, part, engine), strict=True)
-    for number, (line, statement) in enumerate(found, start=1):
+def _read_file(
+    file: str, text: str, found: Sequence[Statement], engine: Engine, known: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Policy]:
+    """The policies of one file."""
+    new = [each for each in found if each.text not in known]
+    if len(new) < len(found) or not _parts_are_whole(text, found):
+        _check_whole(file, text, len(found), engine)
+        text = ""
+    made = dict(_parsed(file, text, new, engine))
+    for number, (line, statement, _, _) in enumerate(found, start=1):
         cedar = made[statement] if statement in made else known[statement]
         annotations = cedar.get("annotations", {})
         name = annotations.get("id") or f"{file.removesuffix('.cedar')}:{number}"
         title, conditions = annotations.get("title"), cedar.get("conditions")
         names = frozenset(looked_at(conditions))
         yield Policy(name, title, file, line, statement, cedar, depth(conditions), names)
-    _check_whole(file, text, len(found), engine)
 
 
-def _parsed(file: str, part: Sequence[tuple[int, str]], engine: Engine) -> list[Mapping[str, Any]]:
-    """Each statement as Cedar's JSON; if they do not read together, one by one, to say which does not."""
+def _parsed(file: str, text: str, new: Sequence[Statement], engine: Engine) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each statement as Cedar's JSON. The engine takes a stretch of them at once: one by one takes twice as long.
+
+    With the `text` of a file of which all are new, each stretch is what stands there, comments and all: then the engine
+    has seen every byte of it, and as many policies as were found. Without it, whoever calls sees to that.
+    """
+    for at in range(0, len(new), _AT_ONCE):
+        part = new[at : at + _AT_ONCE]
+        stretch = text[part[0].start : part[-1].end] if text else "\n".join(each.text for each in part)
+        try:
+            parsed = _in_order(engine.read(stretch), len(part))
+        except ValueError:
+            parsed = [_one(file, each, engine) for each in part]  # to say which it is
+            if text:
+                _check_whole(file, text, len(new), engine)
+        yield from zip((each.text for each in part), parsed, strict=True)
+
+
+def _one(file: str, statement: Statement, engine: Engine) -> Mapping[str, Any]:
+    """One statement as Cedar's JSON."""
     try:
-        return _in_order(engine.read("\n".join(statement for _, statement in part)), len(part))
+        return _in_order(engine.read(statement.text), 1)[0]
     except ValueError as error:
-        if len(part) == 1:
-            raise _invalid(file, part[0][0], f"{HERE}{error}") from error
-    return [cedar for each in part for cedar in _parsed(file, [each], engine)]
+        raise _invalid(file, statement.line, f"{HERE}{error}") from error
+
+
+def _parts_are_whole(text: str, found: Sequence[Statement]) -> bool:
+    """Whether what the engine makes of all parts of a file is what it makes of the file.
+
+    Its comments end at a carriage return, and those here do not: what stands after one might be a policy to it, or
+    swallow the one after.
+    """
+    return bool(found) and "\r" not in text
 
 
 def _in_order(parsed: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
@@ -195,11 +225,29 @@ def _invalid(file: str, line: int | None, public: str) -> ConfigInvalid:
 
 
 def check(
-    organisation: Organisation, catalog: Mapping[str, Any], engine: Engine, *, known: Collection[str] = ()
-) -> None:
+    organisation: Organisation,
+    catalog: Mapping[str, Any],
+    engine: Engine,
+    *,
+    known: Collection[str] = (),
+    fit: Collection[str] = (),
+    standing: Collection[str] = (),
+) -> frozenset[str]:
     """Validate each policy strictly against the schema of the catalog; each by itself, so those `known` to fit fit.
 
-    What can never do anything is refused as well (`futile`).
+    What can never do anything is refused as well (`futile`), unless it stands already.
+
+    Args:
+        organisation: What is validated.
+        catalog: As `schema.for_catalog` makes it, with what is declared.
+        engine: Validates.
+        known: The texts of statements that fit, and may do something.
+        fit: The texts of statements that fit.
+        standing: The texts of those in force: none of these is made worse by being kept, and else whoever changes
+            something else would be refused for it.
+
+    Returns:
+        The texts of those in force that can never do anything.
 
     Raises:
         ConfigInvalid: One does not validate; names file and line.
@@ -207,14 +255,18 @@ def check(
     for policy in organisation.policies:
         _check_looks(policy)
     new = [policy for policy in organisation.policies if policy.text not in known]
-    if not new:
+    _check_fit([policy for policy in new if policy.text not in fit], catalog, engine)
+    return _check_do(new, catalog, standing) if new else frozenset()
+
+
+def _check_fit(policies: Sequence[Policy], catalog: Mapping[str, Any], engine: Engine) -> None:
+    """See that each policy validates."""
+    if not policies:
         return
     parsed = engine.schema(catalog)
-    if not engine.faults("\n".join(policy.text for policy in new), parsed):
-        for policy in new:
-            _check_does(policy, catalog)
+    if not engine.faults("\n".join(policy.text for policy in policies), parsed):
         return
-    for policy in new:  # to say which
+    for policy in policies:  # to say which
         if faults := engine.faults(policy.text, parsed):
             said = "; ".join(fault.removeprefix("for policy `policy0`, ") for fault in faults)
             raise _invalid(policy.file, policy.line, HERE + said)
@@ -234,13 +286,25 @@ def _check_looks(policy: Policy) -> None:
     raise _invalid(policy.file, policy.line, said + ": say in the policy's scope that it is about types of your own")
 
 
-def _check_does(policy: Policy, catalog: Mapping[str, Any]) -> None:
-    """See that a policy about agents' calls can do something: a forbid that never applies is worse than none."""
+def _check_do(policies: Iterable[Policy], catalog: Mapping[str, Any], standing: Collection[str]) -> frozenset[str]:
+    """See that each policy can do something: a forbid that never applies is worse than none."""
+    arguments, found = futile.Arguments(catalog), set[str]()
+    for policy in policies:
+        said = surprising(policy, arguments)
+        if said is None or not said[1]:
+            continue  # of a group of actions, one that joins it may have the argument
+        if policy.text not in standing:
+            raise _invalid(policy.file, policy.line, HERE + said[0])
+        found.add(policy.text)
+    return frozenset(found)
+
+
+def surprising(policy: Policy, arguments: futile.Arguments) -> tuple[str, bool] | None:
+    """Why a policy does nothing, or less than it says, in words, and whether it never will; None if nothing is seen."""
     if futile.never_holds(policy.cedar):
-        raise _invalid(policy.file, policy.line, f"{HERE}its condition never holds, so it does nothing")
-    asks = futile.unheard(policy.cedar, catalog) if about_calls(policy.cedar) else None
-    if asks is not None and asks.exact:
-        raise _invalid(policy.file, policy.line, HERE + asks.what)
+        return "its condition never holds, so it does nothing", True
+    asks = arguments.unheard(policy.cedar) if about_calls(policy.cedar) else None
+    return None if asks is None else (asks.what, asks.exact)
 
 
 def about_calls(cedar: Mapping[str, Any]) -> bool:
@@ -255,33 +319,6 @@ def _ours(constraint: object) -> bool:
     named = [constraint.get("entity"), *constraint.get("entities", ()), constraint.get("in", {}).get("entity")]
     kinds = [each["type"] for each in named if isinstance(each, dict)] or [constraint.get("entity_type")]
     return any(not isinstance(kind, str) or kind.startswith(f"{schema.NAMESPACE}::") for kind in kinds)
-
-
-def statements(text: str) -> Iterator[tuple[int, str]]:
-    """Split Cedar text at the semicolons that end policies: (line it starts on, text).
-
-    Semicolons in strings and in comments end nothing; Cedar has line comments only.
-    """
-    start, line = 0, 1
-    for token in _TOKEN.finditer(text):
-        if token[0] == ";":
-            yield _statement(text[start : token.end()], line)
-            line += text.count("\n", start, token.end())
-            start = token.end()
-    if _code(text[start:]):
-        yield _statement(text[start:], line)
-
-
-def _statement(text: str, line: int) -> tuple[int, str]:
-    """A statement without the blank and comment lines before it, and the line that it begins on."""
-    lead = _LEAD.match(text)
-    skipped = lead.end() if lead else 0
-    return line + text.count("\n", 0, skipped), text[skipped:]
-
-
-def _code(text: str) -> bool:
-    """Whether there is anything but blanks and comments."""
-    return any(line.strip() and not line.strip().startswith("//") for line in text.split("\n"))
 
 
 def scope(*, agent: str, owner: str, server: str, action: str, groups: Iterable[str]) -> Scope:

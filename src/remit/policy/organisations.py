@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -21,6 +21,7 @@ from remit.policy.ahead import Ahead
 from remit.policy.organisation import Organisation
 from remit.policy.ports import Engine
 from remit.policy.schema import for_catalog
+from remit.policy.statements import Statement, statements
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -39,8 +40,10 @@ class Organisations:
         self._fitting: tuple[str, frozenset[str]] = ("", frozenset())  # the last catalog, and statements that fit it
         self._lock = threading.Lock()  # held for a look only, never while something is read
 
-    def read(self, files: Mapping[str, str], *, serial: int = 0) -> Organisation:
-        """The policies of `files`.
+    def read(
+        self, files: Mapping[str, str], *, serial: int = 0, divided: Mapping[str, Sequence[Statement]] | None = None
+    ) -> Organisation:
+        """The policies of `files`; `divided` as in `organisation.read`.
 
         Raises:
             ConfigInvalid: As `organisation.read`. What cannot be read is not kept.
@@ -49,16 +52,23 @@ class Organisations:
         with self._lock:
             found = self._read.get(digest)
         if found is None:
-            found = organisation.read(files, self._engine, known=self._statements)
+            found = organisation.read(files, self._engine, known=self._statements, divided=divided)
             with self._lock:
                 self._statements = {policy.text: policy.cedar for policy in found.policies}
                 _keep(self._read, digest, found)
         return replace(found, serial=serial)
 
     def check(
-        self, files: Mapping[str, str], servers: Collection[Server], declared: Mapping[str, Any] = _NOTHING
+        self,
+        files: Mapping[str, str],
+        servers: Collection[Server],
+        declared: Mapping[str, Any] = _NOTHING,
+        *,
+        standing: Collection[str] = (),
     ) -> Organisation:
         """Read `files`, and validate them strictly against the catalog and the schema that was `declared`.
+
+        Statements that are `standing` may be such as can never do anything (`organisation.check`).
 
         Raises:
             ConfigInvalid: One cannot be read or does not validate; names file and line.
@@ -66,20 +76,22 @@ class Organisations:
         catalog = {**for_catalog(servers), **declared}
         shape, digest = hashlib.sha256(encode(catalog)).hexdigest(), organisation.digest(files)
         with self._lock:
-            valid, read, (fitting, statements) = (digest, shape) in self._valid, digest in self._read, self._fitting
+            valid, read, (fitting, texts) = (digest, shape) in self._valid, digest in self._read, self._fitting
         if valid:
             return self.read(files)
-        known = statements if fitting == shape else frozenset()
+        known, fit = texts if fitting == shape else frozenset[str](), frozenset[str]()
         if read:
             found = self.read(files)
         else:
-            with Ahead(self._engine, files, catalog, known) as ahead:
-                found = self.read(files)
-            known |= ahead.fitting
-        organisation.check(found, catalog, self._engine, known=known)
+            divided = {file: tuple(statements(text)) for file, text in files.items()}
+            with Ahead(self._engine, divided, catalog, known) as ahead:
+                found = self.read(files, divided=divided)
+            fit = ahead.fitting
+        idle = organisation.check(found, catalog, self._engine, known=known, fit=fit, standing=standing)
         with self._lock:
-            self._fitting = shape, frozenset(policy.text for policy in found.policies)
-            _keep(self._valid, (found.digest, shape), None)
+            self._fitting = shape, frozenset(policy.text for policy in found.policies) - idle
+            if not idle:  # it is valid for as long as that stands, and no longer
+                _keep(self._valid, (found.digest, shape), None)
         return found
 
 

@@ -22,6 +22,7 @@ from remit.policy.delegated import acting
 from remit.policy.denial import body, revoked
 from remit.policy.entitlement import key_of
 from remit.policy.facts import Facts
+from remit.policy.foreseen import Foreseen, Question
 from remit.policy.methods import target
 from remit.policy.model import Answer, Call, Code, Denial, Proposal
 from remit.policy.narrow import narrowed
@@ -71,7 +72,7 @@ class PolicyService:
         self._facts = facts
         self._engine = engine
         self._judge = Judge(engine)
-        self._widened: tuple[tuple[Rules, Rules, tuple[Server, ...]] | None, list[str]] = (None, [])
+        self._foreseen = Foreseen(self._compared)
         self._clock = clock
         self._mac = mac
         self._docs = docs
@@ -342,13 +343,16 @@ class PolicyService:
     ) -> organisation.Organisation:
         """Read and strictly validate policy files against the catalog (or `servers`) and what is declared.
 
+        A policy that can never do anything is refused, unless it is in force as it stands.
+
         Raises:
             ConfigInvalid: One cannot be read or does not validate; names file and line.
         """
         view = self._facts.view()
         known = [record.server for record in view.servers.values()] if servers is None else servers
         declared = view.declared if declarations is None else self._facts.declarations.check(declarations)
-        return self._facts.organisations.check(files, known, declared.schema)
+        standing = frozenset(policy.text for policy in view.organisation.policies)
+        return self._facts.organisations.check(files, known, declared.schema, standing=standing)
 
     def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> list[str]:
         """Why the rules `after` may let through what `before` do not; empty if it is proved that they do not.
@@ -358,19 +362,21 @@ class PolicyService:
         Raises:
             ConfigInvalid: `after` cannot be read.
         """
-        known = (
-            tuple(each.server for each in self._facts.view().servers.values()) if servers is None else tuple(servers)
-        )
-        key = before, after, known
-        known_for, reasons = self._widened  # read once: another thread may ask about other rules meanwhile
-        if known_for == key:
-            return list(reasons)  # it is asked before the writer's turn, and within it
-        found = comparing.widens(
-            before, after, self._engine, known,
+        return self._foreseen.reasons((before, after, self._servers(servers)))
+
+    def foresee(self, before: Rules, after: Rules) -> None:
+        """Have `widens` of these worked out beside all else; whoever asks for it then waits for that at most."""
+        self._foreseen.ahead((before, after, self._servers(None)))
+
+    def _servers(self, servers: Collection[Server] | None) -> tuple[Server, ...]:
+        return tuple(each.server for each in self._facts.view().servers.values()) if servers is None else tuple(servers)
+
+    def _compared(self, question: Question) -> list[str]:
+        before, after, servers = question
+        return comparing.widens(
+            before, after, self._engine, servers,
             read=self._facts.organisations.read, declared=self._facts.declarations.check(after.declarations).schema,
         )  # fmt: skip
-        self._widened = key, found
-        return list(found)
 
 
 def _tried(call: Call) -> ActivationKey:

@@ -23,6 +23,7 @@ from remit.policy.organisation import Organisation, Policy
 
 _ACTION: Final = ("var", "action")
 _PRINCIPAL: Final = ("var", "principal")
+ByPrincipal = dict[Term | None, list[Policy]]  # policies by the one principal that they name, if it is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Side:
     validated: Callable[[Policy], bool]
     groups: Groups
     _tested: dict[str, Tested] = field(default_factory=dict)
-    _by_action: dict[tuple[str, bool], dict[Term | None, list[Policy]]] | None = None  # and by the one principal named
+    _by_action: dict[tuple[str, bool], ByPrincipal] | None = None
+    _scopes: dict[tuple[tuple[str, ...], bool], list[ByPrincipal]] = field(default_factory=dict)
 
     def tested(self, policy: Policy) -> Tested:
         """A policy of this side, with its tests."""
@@ -78,15 +80,22 @@ class Side:
         Of two that each name one principal the other's says nothing of this one's: else a thousand policies, one for
         each agent, would be compared a million times.
         """
-        by_action, one = self._indexed(), _principal(asked)
-        names = {name for action in _actions(asked) for name in (action, *self.groups(action))}
-        keys = [("", forbids), *((name, forbids) for name in sorted(names))]
-        scopes = [by_action.get(key, {}) for key in keys]
-        several = [each.get(who, []) for each in scopes for who in ((None, one) if one is not None else each)]
+        scopes, one = self._about(_actions(asked), forbids=forbids), _principal(asked)
+        several = (each.get(who, ()) for each in scopes for who in ((None, one) if one is not None else each))
         found = {policy.id: policy for policies in several for policy in policies}
         return (self.tested(policy) for policy in found.values())
 
-    def _indexed(self) -> dict[tuple[str, bool], dict[Term | None, list[Policy]]]:
+    def _about(self, actions: tuple[str, ...], *, forbids: bool) -> list[ByPrincipal]:
+        """What may take in all of `actions`; worked out once for all that name these."""
+        found = self._scopes.get((actions, forbids))
+        if found is None:
+            by_action = self._indexed()
+            names = {name for action in actions for name in (action, *self.groups(action))}
+            keys = (("", forbids), *((name, forbids) for name in sorted(names)))
+            found = self._scopes[actions, forbids] = [by_action[key] for key in keys if key in by_action]
+        return found
+
+    def _indexed(self) -> dict[tuple[str, bool], ByPrincipal]:
         if self._by_action is None:
             self._by_action = {}
             for policy in self.policies:
@@ -210,10 +219,10 @@ def _principal(found: Iterable[Term]) -> Term | None:
     return next(named, None)
 
 
-def _actions(found: Iterable[Term]) -> list[str]:
+def _actions(found: Iterable[Term]) -> tuple[str, ...]:
     """The actions that tests are restricted to; empty if they are not."""
     for test in found:
         if test[0] in {"==", "in"} and test[1] == _ACTION:
             named = test[2][1] if test[2][0] == "set" else (test[2],)
-            return [str(each[2][1]) for each in named if each[:2] == ("lit", "entity")]
-    return []
+            return tuple(str(each[2][1]) for each in named if each[:2] == ("lit", "entity"))
+    return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
@@ -31,6 +31,14 @@ from remit.storage.ports import Reader, Transaction, Writer
 _TURNS: Final = (Kind.ALLOW_TO_DENY, Kind.DENY_TO_ALLOW)
 
 
+class Checker(PolicyChecker, Protocol):
+    """Validates policies, and says what will be asked when they are enforced before it is."""
+
+    def foresee(self, before: Rules, after: Rules) -> None:
+        """Have `widens` of these worked out beside all else."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLife:
     """What people do with policy sets.
@@ -45,7 +53,7 @@ class PolicyLife:
     records: Records
     clock: Clock
     files: PolicyFiles
-    checker: PolicyChecker
+    checker: Checker
     watch: PolicyWatch
 
     def history(self) -> list[dict[str, Any]]:
@@ -67,7 +75,11 @@ class PolicyLife:
         self.checker.check_policies(files)
         sets = PolicySets(records=self.records)
         found = self.writer.change(lambda tx: sets.observe(tx, files, by=by, now=self.clock.now()))
-        return {**shown(found), "differs": differing(self.reader.read(load_all), files)}
+        standing, after = self.reader.read(lambda connection: _rules(connection, load_all(connection), files))
+        # Asked next, and in a hurry: by whoever enforces it. It is about what is in force now, or it is asked again.
+        # Not before the writer's turn, which decisions wait for and which would take longer beside it.
+        self.checker.foresee(standing, after)
+        return {**shown(found), "differs": differing(standing.policies, files)}
 
     def put_aside(self, *, by: Actor) -> dict[str, Any]:
         """Observe nothing any more.

@@ -11,6 +11,7 @@ from remit.policy.ahead import Ahead
 from remit.policy.cedar import CedarEngine
 from remit.policy.organisations import Organisations
 from remit.policy.schema import for_catalog
+from remit.policy.statements import statements
 
 if TYPE_CHECKING:
     from tests.unit.policy.conftest import Build
@@ -36,7 +37,7 @@ BLIND = (
 def test_it_says_yes_to_all_that_is_new_or_to_nothing(
     build: Build, text: str, known: frozenset[str], fitting: set[str]
 ) -> None:
-    with Ahead(CedarEngine(), {"a.cedar": text}, for_catalog([build.server()]), known) as ahead:
+    with Ahead(CedarEngine(), {"a.cedar": list(statements(text))}, for_catalog([build.server()]), known) as ahead:
         pass
     assert ahead.fitting == fitting
 

@@ -4,6 +4,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remit.kernel.errors import ConfigInvalid
 from remit.policy import organisation
@@ -147,3 +149,43 @@ def test_a_forbid_that_would_never_stop_an_agent_is_refused(build: Build, scope:
         return
     with pytest.raises(ConfigInvalid, match="is not looked at when an agent's call is decided"):
         organisation.check(read, catalog, build.engine)
+
+
+PIECES = [
+    "permit (principal, action, resource);",
+    'forbid (principal, action, resource) when { context.run == "a; // b" };',
+    '@title("\\" ;")\nforbid (principal, action, resource) // not ; yet\n unless { context has now };',
+]
+BETWEEN = ["", "\n", " ", "// a comment;\n", '// "\n\n', "\r\n", "// ends \r"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(BETWEEN), st.sampled_from(PIECES)), max_size=40), st.sampled_from(BETWEEN))
+def test_a_file_read_in_stretches_is_each_of_its_policies(
+    build: Build, parts: list[tuple[str, str]], behind: str
+) -> None:
+    """However many the engine reads at once, and whatever stands between them."""
+    text = "".join(before + policy for before, policy in parts) + behind
+    if "\r" in text.replace("\r\n", "") and parts:
+        return  # of these, the test below
+    found = organisation.read({"a.cedar": text}, build.engine).policies
+    assert [policy.cedar for policy in found] == [
+        build.engine.read(policy)["staticPolicies"]["policy0"] for _, policy in parts
+    ]
+    known = {policy.text: policy.cedar for policy in found[::2]}
+    assert organisation.read({"a.cedar": text}, build.engine, known=known).policies == found
+
+
+@pytest.mark.parametrize("many", [1, 20])
+@pytest.mark.parametrize("hidden", ["// \r permit (principal, action, resource);\n", "// \r forbid (\n"])
+def test_nothing_hides_behind_a_carriage_return(build: Build, hidden: str, many: int) -> None:
+    """Attack: to the engine a comment ends there, and to whoever splits the file it goes on."""
+    with pytest.raises(ConfigInvalid, match=r"^a\.cedar"):
+        organisation.read({"a.cedar": PIECES[0] * many + hidden + PIECES[1]}, build.engine)
+
+
+def test_a_stretch_does_not_end_where_only_the_engine_sees_a_comment(build: Build) -> None:
+    """Attack: as many policies are found in each stretch as there are, and in the file there is one fewer."""
+    turned = '// \r @a("\nx") forbid (principal, action, resource); // " ;'
+    assert build.engine.count(turned) == 1
+    with pytest.raises(ConfigInvalid, match=r"^a\.cedar: the file cannot be split"):
+        organisation.read({"a.cedar": PIECES[0] * 15 + turned + PIECES[0]}, build.engine)

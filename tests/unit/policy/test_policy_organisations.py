@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.unit.policy.conftest import Build
 
 ONE = '@id("one")\nforbid (principal, action == Remit::Action::"payments/transfer", resource);\n'
+TYPO = ONE.replace('"one"', '"typo"').replace(");\n", ")\nwhen { context.input has amuont };\n")
+NEVER = ONE.replace('"one"', '"never"').replace(");\n", ")\nwhen { false };\n")
 TWO = '@id("two")\nforbid (principal, action == Remit::Action::"payments/list_invoices", resource);\n'
 
 
@@ -63,3 +65,36 @@ def test_what_cannot_be_read_is_not_kept(build: Build) -> None:
     for _ in range(2):
         with pytest.raises(ConfigInvalid):
             known.read({"a.cedar": "forbid (principal"})
+
+
+@pytest.mark.parametrize("idle", [TYPO, NEVER])
+def test_what_can_never_do_anything_is_refused_although_it_fits(build: Build, idle: str) -> None:
+    """Attack: it validates, beside the reading of it too, and would be in force and forbid nothing."""
+    known, servers = Organisations(CedarEngine()), [build.server()]
+    for _ in range(2):
+        with pytest.raises(ConfigInvalid, match=r"^a\.cedar:3: .*(amuont|never holds)"):
+            known.check({"a.cedar": ONE + idle}, servers)
+    known.check({"a.cedar": ONE}, servers)
+    with pytest.raises(ConfigInvalid, match=r"^b\.cedar:1: "):
+        known.check({"a.cedar": ONE, "b.cedar": idle}, servers)
+
+
+@pytest.mark.parametrize("idle", [TYPO, NEVER])
+def test_what_stands_already_is_no_reason_to_refuse_another(build: Build, idle: str) -> None:
+    known, servers = Organisations(CedarEngine()), [build.server()]
+    standing = {idle.strip()}
+    for _ in range(2):
+        found = known.check({"moved.cedar": TWO, "old.cedar": "\n" + idle}, servers, standing=standing)
+        assert len(found.policies) == 2
+    # It counts for as long as it stands, and for what it is.
+    for files in ({"moved.cedar": TWO, "old.cedar": "\n" + idle}, {"old.cedar": idle}):
+        with pytest.raises(ConfigInvalid, match=r"^old\.cedar:"):
+            known.check(files, servers)
+    with pytest.raises(ConfigInvalid, match=r"^a\.cedar:1: "):
+        known.check({"a.cedar": idle.replace("transfer", "list_invoices")}, servers, standing=standing)
+
+
+def test_what_stands_already_and_does_not_fit_is_refused(build: Build) -> None:
+    gone = ONE.replace("payments/transfer", "payments/gone")
+    with pytest.raises(ConfigInvalid, match=r"^a\.cedar:1: "):
+        Organisations(CedarEngine()).check({"a.cedar": gone}, [build.server()], standing={gone.strip()})

@@ -12,12 +12,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
+from remit.kernel.canonical import encode
+
 Uid = tuple[str, str]
 _PARTS: Final = ("principal", "resource", "action")
 Key = tuple[str, str, str]  # part, type, id
 _STEPS: Final = frozenset({".", "has", "getTag", "hasTag"})
 _COMPARES: Final = frozenset({"==", "!=", "in"})
 ANY: Final[Key] = ("", "", "")
+_NAMED: Final = b"__entity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,8 @@ def depth(conditions: object) -> int:
 def looked_at(conditions: object) -> set[Uid]:
     """The entities that a policy's conditions name and look at. One that is only compared with is not looked at."""
     found = set[Uid]()
-    _look(conditions, found)
+    if _NAMED in encode(conditions):  # most name none, which is seen in a tenth of the time
+        _look(conditions, found)
     return found
 
 
