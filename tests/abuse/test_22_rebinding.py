@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
-import pytest
 from tests.abuse.shop import message, shop, transfer
 
 Play = Callable[[Any], None]
@@ -21,11 +21,10 @@ DOORS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("headers", "status"), FAR_AWAY)
-def test_every_door_refuses_it(play: Play, headers: dict[str, str], status: int) -> None:
+def test_every_door_refuses_it(play: Play) -> None:
     async def scenario(world: Any) -> None:
         watch = await shop(world)
-        for method, path in DOORS:
+        for (headers, status), (method, path) in product(FAR_AWAY, DOORS):
             over_http = path.startswith("/http/")
             body = {"amount": 1} if over_http else message(transfer())
             sent = world.headers() | {"Accept": "text/event-stream, application/json"} | headers
@@ -36,7 +35,7 @@ def test_every_door_refuses_it(play: Play, headers: dict[str, str], status: int)
                 asking = client.request(method, url, headers=sent, **content)
                 await watch.refused(
                     asking, status, code, kind="refused", reason="host_or_origin", error="forbidden",
-                    door="http" if over_http else "mcp", agent=None,
+                    door="http" if over_http else "mcp", agent=None, what=(headers, path),
                 )  # fmt: skip
 
     play(scenario)

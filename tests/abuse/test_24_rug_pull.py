@@ -44,7 +44,7 @@ def test_a_changed_tool_is_closed_until_a_person_looked(play: Play, what: str) -
         entry = {"kind": "decision", "decision": "deny", "code": "tool_definition_changed", "action": "shop/pay"}
         refused = await watch.refused(world.modern("shop", "tools/call", PAY), 200, "tool_definition_changed", **entry)
         told = refused.json()["result"]["structuredContent"]
-        assert [each["kind"] for each in told["remedies"]] == ["wait"]
+        assert told["remedies"][0]["kind"] == "wait"
         assert "ssh" not in refused.text, "what the server says now is for people"
         (review,) = waiting(world.source.all_servers["shop"])
         assert (review.tool, review.state.value) == ("pay", "changed")

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from tests.abuse.shop import message, raw_transfer, shop, transfer
 
 Play = Callable[[Any], None]
@@ -41,12 +40,13 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "code"), ARGUMENTS.items())
-def test_over_mcp(play: Play, arguments: str, code: str) -> None:
+def test_over_mcp(play: Play) -> None:
     async def scenario(world: Any) -> None:
         watch = await shop(world)
-        entry = {"kind": "decision", "decision": "deny", "code": code, "action": "payments/transfer", "agent": "bot"}
-        await watch.refused(world.post("payments", raw_transfer(arguments)), 200, code, **entry)
+        entry = {"kind": "decision", "decision": "deny", "action": "payments/transfer", "agent": "bot"}
+        for arguments, code in ARGUMENTS.items():
+            asked = world.post("payments", raw_transfer(arguments))
+            await watch.refused(asked, 200, code, what=arguments, code=code, **entry)
         await watch.passes(world.post("payments", message(transfer())))
 
     play(scenario)
@@ -59,15 +59,17 @@ ORDERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "code"), ORDERS.items())
-def test_over_http(play: Play, body: bytes, code: str) -> None:
+def test_over_http(play: Play) -> None:
     async def scenario(world: Any) -> None:
         watch = await shop(world)
-        entry = {"kind": "decision", "decision": "deny", "code": code, "action": "api:POST /orders", "agent": "bot"}
-        refused = await watch.refused(world.ask("POST", "/http/api/orders", body=body), 403, code, **entry)
-        assert refused.header("content-type") == "application/problem+json"
-        assert refused.header("x-should-retry") == "false"
-        assert {each["kind"] for each in refused.json()["remedies"]} <= {"change_arguments", "request_access", "stop"}
+        entry = {"kind": "decision", "decision": "deny", "action": "api:POST /orders", "agent": "bot"}
+        for body, code in ORDERS.items():
+            asked = world.ask("POST", "/http/api/orders", body=body)
+            refused = await watch.refused(asked, 403, code, what=body, code=code, **entry)
+            assert refused.header("content-type") == "application/problem+json"
+            assert refused.header("x-should-retry") == "false"
+            kinds = {each["kind"] for each in refused.json()["remedies"]}
+            assert kinds <= {"change_arguments", "request_access", "stop"}
         await watch.passes(world.ask("POST", "/http/api/orders", body=json.dumps({"amount": 50}).encode()))
 
     play(scenario)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.abuse.paying import Paying, paying, shown
 
-from remit.sdk.auth import TokenRefused
+from remit.sdk.grant import NotAuthorized
 from remit.sdk.token import token
 
 
@@ -56,7 +56,7 @@ def test_a_person_who_may_not_is_recorded_too(bot: Paying) -> None:
 
 def test_no_token_for_another_purpose(bot: Paying) -> None:
     before = bot.entries()
-    with pytest.raises(TokenRefused, match="invalid_scope"):
+    with pytest.raises(NotAuthorized, match="invalid_scope"):
         token("invoice-bot", str(bot.key), "pay-anything", url=bot.edge.url, server="payments")
     (entry,) = bot.since(before)
     assert (entry["kind"], entry["door"], entry["error"]) == ("refused", "token", "invalid_scope")

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from tests.abuse.shop import shop
 
 Play = Callable[[Any], None]
@@ -19,12 +18,13 @@ AMBIGUOUS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", AMBIGUOUS)
-def test_a_path_of_two_readings(play: Play, path: str) -> None:
+def test_a_path_of_two_readings(play: Play) -> None:
     async def scenario(world: Any) -> None:
         watch = await shop(world)
         entry = {"kind": "refused", "reason": "malformed", "server": "api", "agent": "bot"}
-        await watch.refused(world.ask("GET", "/http/api" + path), 400, "malformed", **entry)
+        for path in AMBIGUOUS:
+            await watch.refused(world.ask("GET", "/http/api" + path), 400, "malformed", what=path, **entry)
+        await watch.passes(world.ask("GET", "/http/api/orders/1"))
 
     play(scenario)
 
@@ -32,51 +32,54 @@ def test_a_path_of_two_readings(play: Play, path: str) -> None:
 ELSEWHERE = ["/Orders/1", "/orders/1/", "/orders", "/", "", "/orders/1/lines", "/order", "/orders%31"]
 
 
-@pytest.mark.parametrize("path", ELSEWHERE)
-def test_a_path_that_is_no_operation(play: Play, path: str) -> None:
+def test_a_path_that_is_no_operation(play: Play) -> None:
     async def scenario(world: Any) -> None:
         watch = await shop(world)
-        asked = world.ask("GET", "/http/api" + path)
-        await watch.refused(asked, 404, "not_found", agent="bot", server="api")
+        for path in ELSEWHERE:
+            asked = world.ask("GET", "/http/api" + path)
+            await watch.refused(asked, 404, "not_found", what=path, agent="bot", server="api")
 
     play(scenario)
 
 
-@pytest.mark.parametrize("verb", ["HEAD", "OPTIONS", "TRACE", "PROPFIND", "PATCH", "PUT", "DELETE"])
-def test_a_verb_that_is_no_operation(play: Play, verb: str) -> None:
+def test_a_verb_that_is_no_operation(play: Play) -> None:
     """OpenBao GHSA-xp3c-3jw3-4vcr: another verb for the same passed where the usual one was denied."""
 
     async def scenario(world: Any) -> None:
         watch = await shop(world)
-        asked = world.ask(verb, "/http/api/orders/1", body=b"{}" if verb in {"PATCH", "PUT"} else None)
-        await watch.refused(asked, 404, "" if verb == "HEAD" else "not_found", agent="bot", server="api")
+        for verb in ("HEAD", "OPTIONS", "TRACE", "PROPFIND", "PATCH", "PUT", "DELETE"):
+            asked = world.ask(verb, "/http/api/orders/1", body=b"{}" if verb in {"PATCH", "PUT"} else None)
+            code = "" if verb == "HEAD" else "not_found"
+            await watch.refused(asked, 404, code, what=verb, agent="bot", server="api")
 
     play(scenario)
 
 
-@pytest.mark.parametrize("verb", ["LIST", "get", "Get", "G\tET"])
-def test_a_verb_that_http_has_not_is_not_read_at_all(play: Play, verb: str) -> None:
+def test_a_verb_that_http_has_not_is_not_read_at_all(play: Play) -> None:
     async def scenario(world: Any) -> None:
         watch = await shop(world)
-        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
         token = world.headers()["Authorization"]
-        writer.write(f"{verb} /http/api/orders/1 HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode())
-        assert (await reader.readline()).split()[1] == b"400"
-        writer.close()
+        for verb in ("LIST", "get", "Get", "G\tET"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+            head = f"{verb} /http/api/orders/1 HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n"
+            writer.write(head.encode())
+            assert (await reader.readline()).split()[1] == b"400", verb
+            writer.close()
         assert (watch.seen[1], world.writer.entries) == ([], [])
 
     play(scenario)
 
 
-@pytest.mark.parametrize(
-    "header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"]
-)
-def test_another_method_or_path_in_a_header_does_not_reach_the_server(play: Play, header: str) -> None:
+HEADERS = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL")
+
+
+def test_another_method_or_path_in_a_header_does_not_reach_the_server(play: Play) -> None:
     async def scenario(world: Any) -> None:
         watch = await shop(world)
-        value = "/orders/2" if "URL" in header else "DELETE"
-        await watch.passes(world.ask("GET", "/http/api/orders/1", headers=[(header, value)]))
-        (got,) = watch.seen[1]
-        assert (got.method, got.target, got.values(header.lower())) == ("GET", "/orders/1", [])
+        for header in HEADERS:
+            value = "/orders/2" if "URL" in header else "DELETE"
+            await watch.passes(world.ask("GET", "/http/api/orders/1", headers=[(header, value)]))
+            got = watch.seen[1][-1]
+            assert (got.method, got.target, got.values(header.lower())) == ("GET", "/orders/1", [])
 
     play(scenario)

@@ -41,18 +41,21 @@ class Watch:
         self._world = world
         self.seen = (world.seen, *seen)
 
-    async def refused(self, asking: Awaitable[Any], status: int, code: str, **entry: Any) -> Any:
+    async def refused(
+        self, asking: Awaitable[Any], status: int, code: str, /, *, what: object = "", **entry: Any
+    ) -> Any:
         """See that something is told `status` and `code`, that no server sees anything of it, and that it leaves
-        exactly one entry, with these members. Returns the answer.
+        exactly one entry, with these members. `what`: said where it is not so. Returns the answer.
         """
+        await self._settled()  # what came of earlier calls is no part of this
         entries, seen = len(self._world.writer.entries), self._count()
         answer = await asking
         await self._settled()
-        assert told(answer) == (status, code)
-        assert self._count() == seen, "a server saw something of it"
+        assert told(answer) == (status, code), what
+        assert self._count() == seen, ("a server saw something of it", what)
         found = self._since(entries)
-        assert len(found) == 1, found
-        assert {name: found[0].get(name) for name in entry} == entry, found
+        assert len(found) == 1, (what, found)
+        assert {name: found[0].get(name) for name in entry} == entry, (what, found)
         return answer
 
     async def passes(self, asking: Awaitable[Any], *, outcome: str = "ok") -> Any:
@@ -60,6 +63,7 @@ class Watch:
 
         Without it whatever is refused beside it could be refused for any reason.
         """
+        await self._settled()
         entries, seen = len(self._world.writer.entries), self._count()
         answer = await asking
         await self._settled()

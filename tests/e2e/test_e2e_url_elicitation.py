@@ -61,7 +61,8 @@ class Asked:
         """The newest call of the tool and what came of it, in the log's order."""
         found = self.home.remit("audit", "tail", "-n", "40", "--json").json["entries"]
         rows = list(reversed(found))
-        calls = [at for at, row in enumerate(rows) if row.get("action") == f"asking/{tool}"]
+        made = [(row["kind"], row.get("action")) for row in rows]
+        calls = [at for at, each in enumerate(made) if each == ("decision", f"asking/{tool}")]
         return rows[calls[-1] :]
 
     def answered(self) -> list[str]:
