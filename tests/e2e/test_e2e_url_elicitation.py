@@ -38,6 +38,7 @@ class Asked:
     peer: Peer
     ledger: Path
     sent: list[str] = field(default_factory=list)  # where the user was sent
+    before: set[str] = field(default_factory=set)  # the entries that there were before the last call
 
     async def elicited(self, _context: Any, params: Any) -> types.ElicitResult:
         self.sent.append(params.url)
@@ -55,15 +56,17 @@ class Asked:
                     return error
 
         self.sent.clear()
+        self.before = {row["id"] for row in self._entries()}
         return asyncio.run(main())
 
-    def recorded(self, tool: str) -> list[dict[str, Any]]:
-        """The newest call of the tool and what came of it, in the log's order."""
-        found = self.home.remit("audit", "tail", "-n", "40", "--json").json["entries"]
-        rows = list(reversed(found))
-        made = [(row["kind"], row.get("action")) for row in rows]
-        calls = [at for at, each in enumerate(made) if each == ("decision", f"asking/{tool}")]
-        return rows[calls[-1] :]
+    def _entries(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.home.remit("audit", "tail", "-n", "60", "--json").json["entries"]
+        return found
+
+    def questions(self) -> list[tuple[str, str]]:
+        """The decisions on what the server asked since the call began: yes or no, and with which code."""
+        rows = [row for row in self._entries() if row["id"] not in self.before and row["kind"] == "decision"]
+        return [(row["decision"], row.get("code", "")) for row in rows if row["action"] == GRANT["action"]]
 
     def answered(self) -> list[str]:
         return self.ledger.read_text("utf-8").splitlines() if self.ledger.exists() else []
@@ -77,21 +80,15 @@ def asked(home: Home, tmp_path: Path) -> Iterator[Asked]:
         yield Asked(home, behind(home, up, tmp_path / "files", "asking", url, [*TOOLS, GRANT]), ledger)
 
 
-def questions(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The decisions on what the server asked: yes or no, and with which code."""
-    about = [row for row in rows if row.get("action") == GRANT["action"] and row["kind"] == "decision"]
-    return [(row["decision"], row.get("code", "")) for row in about]
-
-
 def test_at_a_listed_host_the_user_is_asked_and_the_answer_carried_back(asked: Asked) -> None:
     for tool in ("ask", "require"):
         done = asked.call(tool, GOOD)
         assert (asked.sent, done.is_error, done.content[0].text) == ([GOOD], False, "accept")
-        assert questions(asked.recorded(tool)) == [("allow", "")]
+        assert asked.questions() == [("allow", "")]
     assert asked.answered() == ["accept", "accept"]
     needed = asked.call("need", GOOD)
     assert (needed.code, needed.data["elicitations"][0]["url"]) == (types.URL_ELICITATION_REQUIRED, GOOD)
-    assert questions(asked.recorded("need")) == [("allow", "")]
+    assert asked.questions() == [("allow", "")]
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -99,12 +96,11 @@ def test_elsewhere_nobody_is_sent_and_that_is_one_entry(asked: Asked, tool: str)
     for url in ELSEWHERE:
         done = asked.call(tool, url)
         assert asked.sent == [], url
-        assert questions(asked.recorded(tool)) == [("deny", "constraint_violated")], url
+        assert asked.questions() == [("deny", "constraint_violated")], url
         if tool == "ask":  # the server is told that there is no such method, and the tool makes an error of that
-            assert done.is_error
-            assert "Method not found" in done.content[0].text
+            assert "Method not found" in str(done)
         else:  # the agent is told what was denied, and never the URL
             denial = done.structured_content
             assert (done.is_error, denial["code"], denial["action"]) == (True, "constraint_violated", GRANT["action"])
-            assert "evil.test" not in str(done.content)
+            assert url not in str(done.content)
     assert asked.answered() == []
