@@ -57,7 +57,8 @@ class StdioUpstream:
         secrets: For what looks for a command's secret in what it says.
         limits: Sizes and times.
         frozen: Whether a freeze covers a secret.
-        tell: Told, in a thread, of a listing that is not as pinned: the server's name, its definitions, `whole` as in the catalog.
+        tell: Told, in a thread, of a listing that is not as pinned: the server's name, its definitions, and `whole`, as
+            `catalog/observe` takes it.
     """
 
     def __init__(
