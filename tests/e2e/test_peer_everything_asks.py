@@ -151,4 +151,4 @@ def test_without_a_grant_its_tools_for_that_are_not_there(
         found = asyncio.run(play(peer))
         assert [failed for failed, _ in found] == [True, True]
         # And that one agent is not offered them takes them from no other: nothing waits for a person.
-        assert home.remit("server", "review", "everything", "--json").json["waiting"] == []
+        assert home.remit("server", "review", "everything", "--json").json["changes"] == []

@@ -218,7 +218,12 @@ def test_a_path_that_envoy_would_forward_otherwise_than_it_was_read_is_refused()
 
 BODIES: dict[str, tuple[bytes | None, list[tuple[str, str]], int, str]] = {
     "not sent along": (None, [], 400, "malformed"),
-    "a part of it": (b'{"amount": 1', [("x-envoy-auth-partial-body", "true")], 400, "malformed"),
+    "a part of it, that reads as a whole": (
+        b'{"amount": 1}',
+        [("x-envoy-auth-partial-body", "true")],
+        400,
+        "malformed",
+    ),
     "a key twice": (b'{"amount": 1, "amount": 100}', [], 400, "malformed"),
     "no JSON": (b"amount=1", [], 400, "malformed"),
     "too large": (b'{"amount": 1}' + b" " * 4096, [], 413, "too_large"),
