@@ -95,13 +95,16 @@ class Peer:
     keys: Path
 
     @contextlib.asynccontextmanager
-    async def client(self, mode: str, *, direct: bool) -> AsyncIterator[Client]:
-        """The official client, at the server itself or, with DPoP-bound tokens, at the gateway."""
+    async def client(self, mode: str, *, direct: bool, **declared: Any) -> AsyncIterator[Client]:
+        """The official client, at the server itself or, with DPoP-bound tokens, at the gateway.
+
+        `declared`: what it answers servers with (`sampling_callback`, ...), and so says that it can.
+        """
         auth = None if direct else AgentAuth(self.gateway, "bot", self.keys / "bot", "work")
         url = self.direct if direct else f"{self.gateway}/mcp/{self.name}"
         async with (
             httpx2.AsyncClient(auth=auth, timeout=PATIENCE, trust_env=False) as http,
-            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+            Client(streamable_http_client(url, http_client=http), mode=mode, **declared) as client,
         ):
             yield client
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.e2e.running import PATIENCE, Home, Up, _wait_for, free_port, waited
+from tests.e2e.test_e2e_enforcement_points import Edge, revoke
 
 from remit.sdk import keyfile
 from remit.sdk.grant import Grant, Token
@@ -126,6 +127,23 @@ def test_without_a_good_token_and_proof_it_is_401_and_says_where_tokens_are_had(
         made = grant.proof("POST", server.url + "/transfers", elsewhere)
         answer = server.post(authorization=f"DPoP {elsewhere.access_token}", dpop=made)
         assert "another resource" in answer.json()["title"]
+        assert len(server.served()) == 1
+
+
+def test_what_remit_revoked_is_no_token_here_either(home: Home, served: Up, ready: Path) -> None:
+    """RFC 6750 section 3.1: 401, with where a new one is had; a 403 would say that asking for another helps nothing."""
+    with running(home, served, ready, "plain") as server:
+        assert server.post().status_code == 201
+        edge = Edge(served.ready["api"], "")
+        assert revoke(edge, keyfile.load(ready), server.held.access_token) == 200
+        seen = {row["id"] for row in home.remit("audit", "tail", "-n", "100", "--json").json["entries"]}
+        gone = server.post()
+        assert (gone.status_code, gone.json()["error"]) == (401, "invalid_token")
+        assert 'error="invalid_token"' in gone.headers["www-authenticate"]
+        assert "resource_metadata=" in gone.headers["www-authenticate"]
+        rows = home.remit("audit", "tail", "-n", "100", "--json").json["entries"]
+        (entry,) = [row for row in rows if row["id"] not in seen and row["kind"] in {"decision", "refused"}]
+        assert (entry["kind"], entry["decision"], entry["code"]) == ("decision", "deny", "not_visible")
         assert len(server.served()) == 1
 
 

@@ -44,8 +44,14 @@ class Observation:
     findings: tuple[Finding, ...]
 
 
-def observe(server: Server, definitions: Sequence[Any]) -> Observation:
-    """Compare a full listing with the pins.
+def observe(server: Server, definitions: Sequence[Any], *, whole: bool = True) -> Observation:
+    """Compare a listing with the pins.
+
+    Args:
+        server: The server as it stands.
+        definitions: What it lists.
+        whole: Whether that is all it has. A server may list more to a client that can do more; then a tool that is
+            not in this list stays as it is, and is not gone.
 
     Raises:
         TooLarge: More tools than any server has.
@@ -54,7 +60,8 @@ def observe(server: Server, definitions: Sequence[Any]) -> Observation:
         raise TooLarge(f"the server {server.server} lists more than {_MAX_TOOLS} tools")
     first = server.set_pin == "" and bool(definitions)
     listed = _listed(server, definitions)
-    tools = {name: _gone(tool) for name, tool in server.tools.items() if name not in listed and tool.pin}
+    absent = {name: tool for name, tool in server.tools.items() if name not in listed}
+    tools = {name: _gone(tool) for name, tool in absent.items() if tool.pin} if whole else absent
     for name, seen in listed.items():
         tools[name] = _seen(server, name, seen, trust=first and server.review == "pin-on-first-use")
     after = replace(server, tools=dict(sorted(tools.items())))

@@ -61,9 +61,15 @@ class CatalogService:
         self._record(tx, before, None, "remove", by=by)
 
     def observe(
-        self, name: str, definitions: Sequence[Any], *, known: Server | None = None, by: Actor | None = None
+        self,
+        name: str,
+        definitions: Sequence[Any],
+        *,
+        known: Server | None = None,
+        by: Actor | None = None,
+        whole: bool = True,
     ) -> Server:
-        """Compare a full listing with the pins and keep what is new about it.
+        """Compare a listing, of all that the server has if it is `whole`, with the pins; keep what is new about it.
 
         Give the server of the current view as `known`: then a listing that says nothing new, which
         is every usual one, costs no transaction. Without `by` it is Remit that looks, and what a server says anew too
@@ -72,17 +78,17 @@ class CatalogService:
         Raises:
             NotFound: There is no such server.
         """
-        if known is not None and observe(known, definitions).server == known:
+        if known is not None and observe(known, definitions, whole=whole).server == known:
             return known
         alone = by is None or by == _SELF
         if alone and self._listings.full(name, self._clock.now()):
             standing = known or self.server(name)
-            if waits(standing, observe(standing, definitions).server):
+            if waits(standing, observe(standing, definitions, whole=whole).server):
                 return self._put_off(standing)
 
         def apply(tx: Transaction) -> Server:
             before = _found(tx.connection, name)
-            observed = observe(before, definitions)
+            observed = observe(before, definitions, whole=whole)
             if observed.server != before:
                 SqlServers(tx.connection).put(observed.server)
                 self._record(tx, before, observed.server, "observe", by=by or _SELF)

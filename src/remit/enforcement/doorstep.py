@@ -1,4 +1,4 @@
-"""Who shows no good token at a server's door: recorded before it is answered."""
+"""Who shows no good token at a server's door, or comes by another name than it has: recorded before it is answered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from remit.enforcement.ports import Records
 from remit.kernel.clock import Clock
 from remit.kernel.errors import RemitError
 from remit.logs import logger
-from remit.storage.model import Work
+from remit.storage.model import Entry, Work
 from remit.storage.ports import Writer
 from remit.tokens.check import TokenInvalid
 from remit.tokens.refusals import BadTokens
@@ -32,7 +32,19 @@ class Doorstep:
             EnforcementUnavailable: It could not be recorded.
         """
         self._metrics.refused.labels(error.error or "no_token").inc()
-        entry = self._bad_tokens.entry(error, now=self._clock.now(), door="mcp", server=server)
+        await self._record(self._bad_tokens.entry(error, now=self._clock.now(), door="mcp", server=server))
+
+    async def misplaced(self, *, door: str) -> None:
+        """Count and record a request whose Host or Origin is not this deployment's: a web page had it made.
+
+        Raises:
+            EnforcementUnavailable: It could not be recorded.
+        """
+        self._metrics.refused.labels("host_or_origin").inc()
+        said = {"door": door, "error": "forbidden", "reason": "host_or_origin"}
+        await self._record(self._bad_tokens.stranger(now=self._clock.now(), **said))
+
+    async def _record(self, entry: Entry | None) -> None:
         if entry is None:
             return
         try:

@@ -70,9 +70,7 @@ class HttpGateway:
         """Answer one HTTP request for `/http/NAME/...`."""
         headers, _ = parse.header_map(scope["headers"])
         if (status := self._door.misplaced(headers)) is not None:
-            self._pipeline.metrics.refused.labels("host_or_origin").inc()
-            said = http_answers.problem(status, "forbidden", "Host or Origin is not this server's")
-            await asgi.answer(send, *said)
+            await self._refusals.misplaced(send, status)
             return
         raw: bytes = scope["raw_path"]
         match = _PATH.match(raw)

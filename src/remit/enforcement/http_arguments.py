@@ -71,7 +71,7 @@ def typed(text: str, schema: object) -> Any:  # noqa: ANN401 - text, a number, t
     kind = _kind(schema)
     if kind in ("integer", "number") and _NUMBER.match(text):
         value = parse(text)
-        # One that is exact and would be written otherwise (-0E0) is not what would be sent.
+        # One that is exact and would be written otherwise is not what would be sent.
         return text if exact(value) and str(value) != text else value
     if kind == "boolean":
         return _TRUTH.get(text, text)

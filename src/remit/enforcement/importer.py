@@ -11,7 +11,7 @@ from typing import Any, Final
 from remit.catalog.model import Server
 from remit.catalog.ports import Unreached
 from remit.enforcement import era
-from remit.enforcement.listing import CLIENT, ListRefused, all_tools, envelope, request
+from remit.enforcement.listing import CLIENT, DECLARED, ListRefused, all_tools, envelope, request
 from remit.enforcement.model import METHOD_NOT_FOUND
 from remit.enforcement.ports import Upstream
 from remit.enforcement.server_messages import ServerMessage, result_object
@@ -118,7 +118,7 @@ class _Handshake:
 
     async def tools(self) -> list[dict[str, Any]]:
         """Open a session, list, end it."""
-        hello = {"protocolVersion": era.HANDSHAKE[-1], "capabilities": {}, "clientInfo": CLIENT}
+        hello = {"protocolVersion": era.HANDSHAKE[-1], "capabilities": DECLARED, "clientInfo": CLIENT}
         answer = await self._ask("initialize", hello)
         if answer.result is None:
             raise ListRefused(answer)

@@ -29,6 +29,10 @@ class Listed:
 
 _TOOLS: Final = Listed(METHOD, "tools", "name")
 CLIENT: Final = {"name": "remit", "version": "1"}
+# A server may have tools for clients that can be asked something only: said so that those are listed, and can be pinned
+# and granted. Whatever it then asks of Remit itself is refused. Roots are left out: servers ask for them at once, and
+# some take them for their whole configuration.
+DECLARED: Final[dict[str, Any]] = {"sampling": {}, "elicitation": {"form": {}, "url": {}}}
 Ask = Callable[[str, dict[str, Any]], Awaitable[ServerMessage]]
 _counter = itertools.count(1)
 
@@ -42,11 +46,11 @@ class ListRefused(Malformed):
 
 
 def envelope() -> dict[str, Any]:
-    """What a request of the modern era carries; Remit can do nothing a server could ask for."""
+    """What a request of the modern era carries; see `DECLARED`."""
     return {
         "io.modelcontextprotocol/protocolVersion": era.MODERN[-1],
         "io.modelcontextprotocol/clientInfo": CLIENT,
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": DECLARED,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from remit.catalog.model import PinState, Server, Tool
@@ -21,9 +22,18 @@ def nothing_more(_action: ActionName) -> Mapping[str, Any]:
     return {}
 
 
-def differs(server: Server, definitions: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a server's list says anything new: then the catalog must hear of it before anything is shown."""
-    return observe(server, definitions).server != server
+def differs(server: Server, definitions: Sequence[Mapping[str, Any]], *, whole: bool) -> bool:
+    """Whether a server's list says anything new: then the catalog must hear of it before anything is shown.
+
+    `whole`: as in `catalog/observe`.
+    """
+    return observe(server, definitions, whole=whole).server != server
+
+
+def listed(server: Server, definitions: Sequence[Mapping[str, Any]]) -> Server:
+    """The server with no tools but those in this list: what it has for this client."""
+    names = {each.get("name") for each in definitions}
+    return replace(server, tools={name: tool for name, tool in server.tools.items() if name in names})
 
 
 def shown(

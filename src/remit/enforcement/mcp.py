@@ -88,8 +88,7 @@ class Gateway:
         path: str = scope["path"]
         headers, repeated = parse.header_map(scope["headers"])
         if (status := self._door.misplaced(headers)) is not None:
-            self._pipeline.metrics.refused.labels("host_or_origin").inc()
-            await asgi.answer(send, status, denials.bad_request("Host or Origin is not this server's"))
+            await self._refusals.misplaced(send, status)
             return
         if path.startswith(metadata.WELL_KNOWN):
             await self._metadata(scope["method"], path.removeprefix(metadata.WELL_KNOWN), send)

@@ -19,6 +19,7 @@ from remit.attestation.model import Caller
 from remit.enforcement import authzen, authzen_self
 from remit.enforcement.model import Admitted, EnforcementUnavailable, Outcome, Point
 from remit.enforcement.pipeline import Pipeline
+from remit.enforcement.presented import TokenUseless
 from remit.enforcement.questions import Questions
 from remit.kernel.clock import MINUTE, Clock, Instant
 from remit.kernel.errors import Conflict, InDoubt, Malformed, NotFound
@@ -39,10 +40,14 @@ class ProofUsed(Exception):
 
 
 class Evaluated(msgspec.Struct, frozen=True):
-    """A committed answer: the decision's id, and the body that says it."""
+    """A committed answer: the decision's id, and the body that says it.
+
+    `token`: what is wrong with the agent's token that was shown, a code of RFC 6750 section 3.1; empty if nothing is.
+    """
 
     decision: str
     body: Mapping[str, Any]
+    token: str = ""
 
 
 class Points:
@@ -89,7 +94,10 @@ class Points:
         own_types = self._questions.own_types
         if not self._questions.about_agents(asked):
             return Evaluated(decision, await own_types.evaluate(decision, asked, point))
-        call = self._questions.call(decision, asked, point)
+        try:
+            call = self._questions.call(decision, asked, point)
+        except TokenUseless:
+            return Evaluated(decision, await own_types.unknown(decision, asked, point), "invalid_token")
         if call is None:
             return Evaluated(decision, await own_types.unknown(decision, asked, point))
         return await self._answered(call, asked)

@@ -387,6 +387,6 @@ class Mandates(Protocol):
 class Catalog(Protocol):
     """Where definitions that a server showed are compared with their pins and kept. Blocks: for a thread."""
 
-    def observe(self, name: str, definitions: Sequence[Any]) -> object:
-        """Take note of a server's whole list of tools."""
+    def observe(self, name: str, definitions: Sequence[Any], *, whole: bool) -> object:
+        """Take note of a server's list of tools, of all that it has if it is `whole`."""
         ...

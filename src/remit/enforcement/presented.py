@@ -19,6 +19,10 @@ from remit.kernel.errors import Malformed
 TOKEN: Final = "access_token"  # noqa: S105 - the name of a member of the context
 
 
+class TokenUseless(Exception):
+    """The token that was shown is good for nothing at this server: revoked, expired, for another, or none."""
+
+
 class Presented(Protocol):
     """What a good token says (`tokens/check`)."""
 
@@ -55,15 +59,16 @@ class Shown:
     base: str
     clock: Clock
 
-    def caller(self, asked: authzen.Question, point: Point) -> Caller | None:
-        """Who calls, by the token in the context; None if that is good for nothing at this server.
+    def caller(self, asked: authzen.Question, point: Point) -> Caller:
+        """Who calls, by the token in the context.
 
         Raises:
+            TokenUseless: It is good for nothing at this server.
             Malformed: It is no text, or of another agent or purpose than the question.
         """
         found = self.tokens.read(authzen.a_text(asked.sent.context, TOKEN), now=self.clock.now())
         if found is None or names(self.base, asked.resource[1]).isdisjoint(found.audience):
-            return None
+            raise TokenUseless
         if asked.subject[1] != found.caller.agent or asked.purpose not in (None, found.caller.purpose):
             raise Malformed("the token is of another agent or purpose than the question")
         return through(found.caller, point)

@@ -38,9 +38,10 @@ class Questions:
         return authzen.own(asked) or coaz.spoken(asked)
 
     def call(self, decision: DecisionId, asked: authzen.Question, point: Point) -> Call | None:
-        """The agent's call that a question is about; None if there can be none, or the token shown is good for none.
+        """The agent's call that a question is about; None if there can be none.
 
         Raises:
+            TokenUseless: A token was shown, and is good for no call here.
             Malformed: The request contradicts itself.
         """
         if not coaz.spoken(asked):
@@ -59,7 +60,5 @@ class Questions:
     def _shown(self, decision: DecisionId, asked: authzen.Question, point: Point) -> Call | None:
         """The call of whom a token names, as the agent would make it here."""
         caller = self.shown.caller(asked, point)
-        if caller is None:
-            return None
         call = authzen.call(asked, id=decision, point=point, purposes=(caller.purpose,))
         return None if call is None else replace(call, caller=caller)

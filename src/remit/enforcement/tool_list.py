@@ -49,13 +49,16 @@ class ToolList:
 
         params = {"_meta": envelope()} if x.modern else {}
         definitions = await all_tools(ask, params, self._relay.upstream.limits)
-        if lists.differs(server, definitions):
+        # In a session of the handshake era a server was told what this agent can do, and may list accordingly.
+        whole = x.modern
+        if lists.differs(server, definitions, whole=whole):
             # Before anything is shown: what changed is hidden from this very answer on.
-            await asyncio.to_thread(self._catalog.observe, server.server, definitions)
+            await asyncio.to_thread(self._catalog.observe, server.server, definitions, whole=whole)
         view = self._decider.view()
         now = view.server(server.server)
         if now is None:
             return Finished(denials.result(x.id, lists.answer([], modern=x.modern)), Outcome.OK)
+        now = lists.listed(now, definitions)
 
         def narrow(action: ActionName, schema: Mapping[str, Any]) -> Mapping[str, Any]:
             return self._decider.narrowed(view, x.caller, action, schema, now=admitted.evaluated_at)

@@ -2,8 +2,9 @@
 
 Reading: duplicate keys, NaN, Infinity, non-UTF-8, trailing text and absurd depth are
 refused, because two parsers that disagree are a way around a decision. A number with a
-fraction or exponent is read as `Decimal`, digit for digit; an integer as `int`. That there
-was an exponent can be seen: the Decimal has no digits after the point, or at least seven.
+fraction or exponent is read as `Decimal`, digit for digit; an integer as `int`, and `-0`, which
+no `int` is, as the Decimal of that text. That there was an exponent can be seen: every other Decimal has no digits
+after the point, or at least seven.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ def _integer(literal: str) -> int | Decimal:
 def _fraction(literal: str) -> Decimal:
     value = Decimal(literal)
     if "e" in literal or "E" in literal:
-        # `Decimal("1E-2")` is the same as `Decimal("0.01")`: zeros keep it visible that this one had an exponent.
+        # `Decimal("1E-2")` is the same as `Decimal("0.01")`, and `Decimal("-0E0")` as that of `-0`, which is exact:
+        # zeros keep it visible that this one had an exponent.
         sign, digits, exponent = value.as_tuple()
-        if isinstance(exponent, int) and -_MARK < exponent < 0:
+        if isinstance(exponent, int) and (-_MARK < exponent < 0 or (value.is_zero() and sign and not exponent)):
             return Decimal((sign, digits + (0,) * (exponent + _MARK), -_MARK))
     return value
 

@@ -11,6 +11,7 @@ from remit.sdk import strict_json
 from remit.sdk.denial import Denial, read_body
 
 DECISION: Final = "Remit-Decision"
+TOKEN: Final = "Remit-Token"  # noqa: S105 - a header: what is wrong with the token that the question carried
 _OK: Final = 200
 _ID: Final = re.compile(r"dec_[0-9A-Za-z]{1,64}\Z")
 # What an allow may ask of who asked. What is not known here cannot be kept, so it is no allow (XACML 3.0 section 7.2).
@@ -26,6 +27,7 @@ class Decision:
     denial: Denial | None = None
     decision_id: str | None = None  # under which it is recorded; None: there is no decision
     obligations: Mapping[str, Any] = field(default_factory=dict)  # e.g. `approval`: the person's yes that it used
+    bad_token: bool = False  # denied because the agent's token that was shown is good for nothing there any more
 
     def __post_init__(self) -> None:
         if self.allowed is not (self.denial is None) or (self.allowed and self.decision_id is None):
@@ -71,12 +73,14 @@ def answered(action: str, status: int, headers: Mapping[str, str], body: bytes) 
     """
     try:
         said = strict_json.an_object(body)
-        return _decision(action, headers.get(DECISION, ""), said) if status == _OK else _none(action, status, said)
+        if status != _OK:
+            return _none(action, status, said)
+        return _decision(action, headers.get(DECISION, ""), said, bad_token=bool(headers.get(TOKEN)))
     except strict_json.NotJson:
         return unavailable(action, f"the answer was not understood (HTTP status {status})")
 
 
-def _decision(action: str, found: str, said: Mapping[str, Any]) -> Decision:
+def _decision(action: str, found: str, said: Mapping[str, Any], *, bad_token: bool) -> Decision:
     """Raises NotJson for what is no answer."""
     verdict, context = said.get("decision"), said.get("context", {})
     if not _ID.match(found) or type(verdict) is not bool or not isinstance(context, dict):
@@ -88,7 +92,7 @@ def _decision(action: str, found: str, said: Mapping[str, Any]) -> Decision:
     denial = read_body({**context, "decision_id": found})
     if denial is None:
         raise strict_json.NotJson("no denial")
-    return Decision(allowed=False, action=action, denial=denial, decision_id=found)
+    return Decision(allowed=False, action=action, denial=denial, decision_id=found, bad_token=bad_token)
 
 
 def _none(action: str, status: int, said: Mapping[str, Any]) -> Decision:

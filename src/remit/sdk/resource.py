@@ -84,10 +84,16 @@ class Resource:
         """Remit's recorded answer to one call, and the identity that names it.
 
         What only Remit knows of the token is part of it: that it was revoked, its run has ended, its copy is frozen.
+
+        Raises:
+            TokenInvalid: 401: Remit does not take the token any more (RFC 6750 section 3.1); that is recorded there.
         """
         context = {"purpose": identity.purpose, "arguments": dict(arguments), "access_token": token}
         asked = Question(("agent", identity.agent), action, ("server", self.server), context)
         decision = await self.asking.ask(asked)
+        if decision.bad_token:
+            scheme = "Bearer" if identity.jkt is None else "DPoP"
+            raise TokenInvalid("invalid_token", "the token was revoked, or has expired", scheme)
         return replace(identity, decision_id=decision.decision_id), decision
 
     def _fresh(self, presented: object) -> bool:

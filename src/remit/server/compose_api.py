@@ -66,9 +66,11 @@ from remit.server.http_whoami import WhoamiDoors
 from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
 from remit.server.policy_life import PolicyLife
+from remit.server.refused_doors import RefusedDoors
 from remit.server.stops import Stops
 from remit.server.stored import StoredFacts
 from remit.storage.ports import Reader
+from remit.tokens.refusals import Refusals
 
 _SPREAD = 1.0  # seconds that a freeze waits for the other nodes to confirm it, before it says who has not
 
@@ -107,7 +109,10 @@ def api(ground: Ground, gate: Gate) -> Router:
         *_administered(ground, gate, governance),
     ]
     settings = ground.settings
-    porch = Porch(keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev)
+    porch = Porch(
+        keeper=ground.keeper, authority=authority, body_limit=settings.body_limit, dev=settings.dev,
+        noted=RefusedDoors(Refusals(ground.database.writer, ground.records), ground.clock).note,
+    )  # fmt: skip
     return Router(
         [
             *(porch.route(door) for door in doors),

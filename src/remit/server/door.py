@@ -18,7 +18,15 @@ from starlette.routing import Route
 
 from remit.freezes.threads import in_stops_thread
 from remit.kernel.canonical import encode, parse
-from remit.kernel.errors import Forbidden, Malformed, RemitError, TooLarge, UnsupportedMediaType
+from remit.kernel.errors import (
+    Forbidden,
+    Malformed,
+    RemitError,
+    StorageUnavailable,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from remit.logs import logger
 from remit.people.change import Actor
 from remit.server import problem
@@ -74,14 +82,23 @@ class Door:
     stops: bool = False  # stops something, or lets it go on: waits behind nothing else
 
 
+def unnoted(_door: str, _error: RemitError, _person: str) -> None:
+    """Keep no record of who was refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Porch:
-    """What all doors share."""
+    """What all doors share.
+
+    `noted`: records, before it is answered, that a door was refused to a person, or to whoever shows what is no
+    operator's token (an agent that would widen its own access); raises StorageUnavailable. Blocks.
+    """
 
     keeper: Doorkeeper
     authority: Authority
     body_limit: int
     dev: bool
+    noted: Callable[[str, RemitError, str], None] = unnoted
 
     def route(self, door: Door) -> Route:
         """`door` as a route that goes through the steps."""
@@ -91,7 +108,7 @@ class Porch:
                 response = await self._serve(door, request)
             except RemitError as error:
                 _tell(door, error)
-                response = problem.of(error)
+                response = problem.of(await self._recorded(door, request, error))
             if self.dev:
                 acting = request.headers.get("remit-act-as", "")
                 response.headers["Remit-Dev"] = "acting as another" if acting else "on"
@@ -108,6 +125,21 @@ class Porch:
         operator = self._operator(request)
         ask = Ask(operator=operator, path=request.path_params, query=_query(request), body=body)
         return await (in_stops_thread if door.stops else run_in_threadpool)(self._answer, door, ask)
+
+    async def _recorded(self, door: Door, request: Request, error: RemitError) -> RemitError:
+        """What to answer instead of `error` once it is recorded; itself, but where it cannot be."""
+        shown = "authorization" in request.headers  # who shows nothing learns where tokens are had
+        if not isinstance(error, Forbidden) and not (shown and isinstance(error, Unauthenticated)):
+            return error
+        try:
+            person = self.keeper.operator(authorization=request.headers.get("authorization"), act_as=None).person
+        except RemitError:
+            person = ""
+        try:
+            await run_in_threadpool(self.noted, f"{door.method} {door.path}", error, person)
+        except StorageUnavailable as failed:
+            return failed
+        return error
 
     def _operator(self, request: Request) -> Operator:
         return self.keeper.operator(

@@ -69,24 +69,25 @@ class Evaluation:
         body = await body_of(receive, declared=_one(headers, b"content-length"), limit=self.body_limit)
         point = self.keeper.known(shown)  # the body may have come long after the headers
         # (3) A decision that is durable, or an outcome that is.
-        found, decisions = await self._served(scope["path"], parse(body), point)
-        return encode(found), ((b"remit-decision", decisions.encode("ascii")),) if decisions else ()
+        found, decisions, token = await self._served(scope["path"], parse(body), point)
+        said = ((b"remit-decision", decisions), (b"remit-token", token))
+        return encode(found), tuple((name, value.encode("ascii")) for name, value in said if value)
 
-    async def _served(self, path: str, body: object, point: Point) -> tuple[Mapping[str, Any], str]:
-        """The answer's body, and the ids of the decisions in it."""
+    async def _served(self, path: str, body: object, point: Point) -> tuple[Mapping[str, Any], str, str]:
+        """The answer's body, the ids of the decisions in it, and what is wrong with the token that was shown."""
         if path == EVALUATION:
             one = await self.points.evaluate(authzen.question(body), point)
-            return one.body, one.decision
+            return one.body, one.decision, one.token
         if path == EVALUATIONS:
             asked = authzen_batch.batch(body)
             if isinstance(asked, authzen_batch.Batch):
-                return await self.batches.evaluate(asked, point)
+                return *await self.batches.evaluate(asked, point), ""
             one = await self.points.evaluate(asked, point)
-            return one.body, one.decision
+            return one.body, one.decision, one.token
         if path.startswith(SEARCH):
             gap = authzen_search.Gap(path.removeprefix(SEARCH))
-            return await self.searching.search(authzen_search.search(gap, body), point), ""
-        return await self._report(point, checked(body, _OUTCOME_FIELDS)), ""
+            return await self.searching.search(authzen_search.search(gap, body), point), "", ""
+        return await self._report(point, checked(body, _OUTCOME_FIELDS)), "", ""
 
     async def _report(self, point: Point, body: Mapping[str, Any]) -> Mapping[str, Any]:
         await self.points.report(point, body["decision"], body["outcome"])

@@ -124,15 +124,20 @@ class BadTokens:
         """
         if not error.error:
             return None
+        reason = (error.detail or error.description)[:_LONGEST]
+        fields = {**said, "error": error.error, "reason": reason} | ({"token": error.token} if error.token else {})
+        return self._entry(fields, error.agent, asks=error.error == _NONCE, now=now)
+
+    def stranger(self, *, now: Instant, **said: str) -> Entry | None:
+        """The same of what is refused before any token is looked at."""
+        return self._entry(said, _STRANGERS, asks=False, now=now)
+
+    def _entry(self, fields: Mapping[str, Any], agent: str, *, asks: bool, now: Instant) -> Entry | None:
         with self._lock:
-            suppressed = self._budget(error.agent, asks=error.error == _NONCE).take(now)
+            suppressed = self._budget(agent, asks=asks).take(now)
         if suppressed is None:
             return None
-        reason = (error.detail or error.description)[:_LONGEST]
-        fields: dict[str, Any] = {**said, "error": error.error, "reason": reason}
-        fields |= {"token": error.token} if error.token else {}
-        fields |= {"suppressed": suppressed} if suppressed else {}
-        return self._records.entry("refused", fields)
+        return self._records.entry("refused", {**fields, "suppressed": suppressed} if suppressed else dict(fields))
 
     def _budget(self, agent: str, *, asks: bool) -> Budget:
         if not agent:

@@ -331,9 +331,9 @@ class World:
         self.stack.push_async_callback(self.relay.drain)
 
     # the registry ------------------------------------------------------------------------
-    def observe(self, name: str, definitions: Any) -> None:
+    def observe(self, name: str, definitions: Any, *, whole: bool = True) -> None:
         """Implements remit.enforcement.ports.Catalog."""
-        self.source.all_servers[name] = observe(self.source.all_servers[name], definitions).server
+        self.source.all_servers[name] = observe(self.source.all_servers[name], definitions, whole=whole).server
         self.change(f"server:{name}")
 
     def change(self, *topics: str) -> None:

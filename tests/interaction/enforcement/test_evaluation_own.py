@@ -186,18 +186,23 @@ def test_a_token_that_is_shown_on_counts_as_at_the_gateway(play: Play) -> None:
         def shown(token: object, **changed: Any) -> dict[str, Any]:
             return {**ASKED, "context": {**ASKED["context"], "access_token": token}} | changed
 
-        assert (await asking.ask(shown("t.t.t"))).json() == {"decision": True}
+        good = await asking.ask(shown("t.t.t"))
+        assert good.json() == {"decision": True}
+        assert "remit-token" not in good.headers
         (entry,) = world.entries("decision")
         assert (entry["pep"], entry["instance"], entry["run"]) == ("edge", "one", "run_1")
         assert entry["pep_instance"] == "e" * 43
         assert "t.t.t" not in json.dumps(entry)
         for token in ("gone.g.g", "else.e.e"):  # revoked or expired; for another resource
-            assert (await asking.ask(shown(token))).json()["context"]["code"] == "not_granted"
+            useless = await asking.ask(shown(token))
+            assert useless.json()["context"]["code"] == "not_granted"
+            assert useless.headers["remit-token"] == "invalid_token", "who stands before a server answers 401"
         for wrong in (shown(7), shown("t.t.t", subject={"type": "agent", "id": "other-bot"})):
             assert (await asking.ask(wrong)).status_code == 400
         for kind, name in ((FreezeKind.INSTANCE, "one"), (FreezeKind.INSTANCE, "e" * 43)):
             world.freeze(kind, name)
-            assert (await asking.ask(shown("t.t.t"))).json()["context"]["code"] == "revoked"
+            frozen = await asking.ask(shown("t.t.t"))
+            assert (frozen.json()["context"]["code"], frozen.headers.get("remit-token")) == ("revoked", None)
             world.unfreeze()
         ended = replace(caller, run_ends=world.clock.now(), instance=InstanceId("one"))
         asking.tokens.good["t.t.t"] = Held(ended)

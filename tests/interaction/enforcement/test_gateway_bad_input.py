@@ -51,7 +51,7 @@ def transfer(amount: str) -> bytes:
 
 @pytest.mark.requirement("gateway:exact-numbers")
 @pytest.mark.parametrize(
-    "literal", ["1e2", "1E-2", "0.00001", "1" * 19, "0." + "1" * 18, "1e999999999", "-1e-999999999", "1.0e0"]
+    "literal", ["1e2", "1E-2", "0.00001", "1" * 19, "0." + "1" * 18, "1e999999999", "-1e-999999999", "1.0e0", "-0E0"]
 )
 def test_a_number_that_is_not_exact_is_refused_with_its_path(play: Play, literal: str) -> None:
     async def scenario(world: World) -> None:

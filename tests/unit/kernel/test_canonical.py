@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remit.kernel.canonical import canonical, encode, parse
 from remit.kernel.errors import Malformed
+from remit.policy.arguments import exact
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
@@ -86,6 +87,16 @@ def test_that_a_number_had_an_exponent_stays_visible(literal: str) -> None:
     assert read == Decimal(literal)
     exponent = read.as_tuple().exponent
     assert exponent >= 0 or exponent <= -7, "a number without an exponent could look like this"
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?[eE][+-]?[0-9]{1,2}", fullmatch=True))
+@example("-0E0")
+@example("-0e+0")
+@example("-0.0E1")
+def test_no_number_with_an_exponent_is_read_as_one_without(literal: str) -> None:
+    read = parse(literal)
+    assert read == Decimal(literal)
+    assert not exact(read)
 
 
 @pytest.mark.requirement("json:canonical")

@@ -78,6 +78,11 @@ def test_a_denial_is_read_and_an_allow_names_its_decision() -> None:
     denied = answered("a/b", 200, ID, json.dumps({"decision": False, "context": DENIAL}).encode())
     assert denied.denial is not None
     assert (denied.denial.code, denied.denial.decision_id) == ("not_granted", ID["Remit-Decision"])
+    assert not denied.bad_token
+    useless = answered(
+        "a/b", 200, ID | {"Remit-Token": "invalid_token"}, json.dumps({"decision": False, "context": DENIAL}).encode()
+    )
+    assert (useless.allowed, useless.bad_token) == (False, True)
     allowed = answered("a/b", 200, ID, YES)
     assert (allowed.allowed, allowed.decision_id, allowed.denial) == (True, ID["Remit-Decision"], None)
     with pytest.raises(ValueError, match="an allow has an id"):

@@ -57,7 +57,8 @@ class StdioUpstream:
         secrets: For what looks for a command's secret in what it says.
         limits: Sizes and times.
         frozen: Whether a freeze covers a secret.
-        tell: Told, in a thread, of a listing that is not as pinned: the server's name, its definitions.
+        tell: Told, in a thread, of a listing that is not as pinned: the server's name, its definitions, and `whole`, as
+            `catalog/observe` takes it.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class StdioUpstream:
         limits: Limits,
         *,
         frozen: Callable[[str], bool] = lambda _: False,
-        tell: Callable[[str, Sequence[Mapping[str, Any]]], object],
+        tell: Callable[..., object],
     ) -> None:
         self._children = children
         self._secrets = secrets
@@ -205,20 +206,23 @@ class StdioUpstream:
                 child.conversation.changed = False
                 child.definitions, child.judged = await self._listed(child, params), None
             if child.judged is not server:
-                if differs(server, child.definitions):
-                    self._told_of(server, child.definitions)
+                whole = bool(
+                    params
+                )  # in the handshake era it was told what this agent can do, and may list accordingly
+                if differs(server, child.definitions, whole=whole):
+                    self._told_of(server, child.definitions, whole=whole)
                 tools = observe(server, child.definitions).server.tools
                 child.approved = frozenset(name for name, tool in tools.items() if tool.state is PinState.APPROVED)
                 child.judged = server
         if call.tool not in child.approved:
             raise UpstreamFailed(_CHANGED, sent=False, detail=f"{call.tool} is not listed as it was approved")
 
-    def _told_of(self, server: Server, definitions: Sequence[Mapping[str, Any]]) -> None:
+    def _told_of(self, server: Server, definitions: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
         """Have the catalog hear of it; not waited for, because it would cut this very call as one that was sent."""
 
         async def tell() -> None:
             try:
-                await asyncio.to_thread(self._tell, server.server, definitions)
+                await asyncio.to_thread(self._tell, server.server, definitions, whole=whole)
             except RemitError as error:
                 log.warning("a command's new tools were not kept", server=server.server, detail=error.public)
 
