@@ -170,12 +170,12 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
             connections=Connections(None, records=self.recorder, clock=self.clock),  # type: ignore[arg-type]
             writer=self.writer,
         )
-        injector = Injector(
+        self.injector = Injector(
             self.vault.lend, ClientTokens(self._post, self.clock), self.clock,
             users=UserTokens(self._post, lent, self.clock), behind=lambda _caller, _credential: "dana",
         )  # fmt: skip
         upstream = HttpUpstream(
-            self.outbound, injector, self.limits,
+            self.outbound, self.injector, self.limits,
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
         self.gateway = HttpGateway(

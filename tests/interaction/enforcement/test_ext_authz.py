@@ -26,8 +26,6 @@ from remit.enforcement.http import HttpGateway
 from remit.enforcement.model import Limits, Point
 from remit.freezes.model import FreezeKind
 from remit.kernel.errors import Unauthenticated
-from remit.vault.client_tokens import ClientTokens
-from remit.vault.injecting import Injector
 
 POINT, PUBLIC = "pep_token-of-envoy", "http://api.example.test:10000"
 OPERATIONS: dict[str, Any] = {
@@ -58,7 +56,7 @@ class EnvoyWorld(HttpWorld):  # type: ignore[misc] # found at run time
         await super().begin()
         door, servers = Door(self.base, self.tokens, self.clock), lambda name: self.facts.view().server(name)
         relay = EnvoyRelay(
-            self.pipeline, Injector(self.vault.lend, ClientTokens(self._post, self.clock), self.clock),
+            self.pipeline, self.injector,
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
         gateway = HttpGateway(door=door, pipeline=self.pipeline, relay=relay, servers=servers, limits=self.limits)
