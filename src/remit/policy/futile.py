@@ -1,7 +1,7 @@
-"""What a policy can never do: its condition never holds, or it asks for an argument that no call has (pure).
+"""What a policy can never do: its condition never holds, or it asks for something that no call has (pure).
 
 Cedar finds neither. `has` of a name that is nowhere is false and no error, so a typo behind it turns a
-forbid into nothing, in silence: `context.input has amuont && ...`.
+forbid into nothing, in silence: `context.input has amuont && ...`, `principal has verison && ...`.
 """
 
 from __future__ import annotations
@@ -13,26 +13,30 @@ from typing import Any, Final
 from remit.policy import schema
 
 Path = tuple[str, ...]
-Attributes = Mapping[str, Any]  # of a record, as Cedar's JSON schema has them
+Kind = Mapping[str, Any]  # a type, as Cedar's JSON schema has it
 _INPUT: Final = ("context", "input")
+_NOTHING: Final[Kind] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """Arguments that no action of a policy's scope has.
+    """What no action of a policy's scope has.
 
     Attributes:
-        names: Each as it is written, from `context.input` on: `amount`, `payee.iban`; in order.
-        exact: The scope names actions alone, and no group that others may join.
+        names: Arguments, each as it is written, from `context.input` on: `amount`, `payee.iban`; in order.
+        exact: What is missing stays missing: no other action may join the scope and have it.
+        others: What else of a call is not there, as it is written: `principal.verison`; in order.
     """
 
     names: tuple[str, ...]
     exact: bool
+    others: tuple[str, ...] = ()
 
     @property
     def what(self) -> str:
         """In words."""
-        return f"no action of its scope has the argument {', '.join(self.names)}"
+        said = [f"no action of its scope has the argument {', '.join(self.names)}"] if self.names else []
+        return "; ".join([*said, *([f"no call of an agent has {', '.join(self.others)}"] if self.others else [])])
 
 
 def never_holds(cedar: Mapping[str, Any]) -> bool:
@@ -43,27 +47,30 @@ def never_holds(cedar: Mapping[str, Any]) -> bool:
 
 
 def unheard(cedar: Mapping[str, Any], catalog: Mapping[str, Any]) -> Unheard | None:
-    """The arguments that a policy reads or asks `has` for, and that no action of its scope has.
+    """What a policy reads or asks `has` for, and what no action of its scope has.
 
     Args:
         cedar: The policy, as Cedar's JSON.
         catalog: What is known, as `schema.for_catalog` makes it.
 
     Returns:
-        None if there are none, or if the scope names what is not known here: then nothing can be said.
+        None if there is nothing, or if the scope names what is not known here: then nothing can be said.
     """
-    actions: Mapping[str, Any] = catalog.get(schema.NAMESPACE, {}).get("actions", {})
+    own = catalog.get(schema.NAMESPACE, {})
+    actions: Mapping[str, Any] = own.get("actions", {})
     named = _named(cedar["action"])
     if named is None or any(name not in actions for name in named):
         return None
-    exact = bool(named) and all("appliesTo" in actions[name] for name in named)
-    calls = {name: action for name, action in actions.items() if "appliesTo" in action}
-    inputs = [_input(action) for name, action in calls.items() if _within(name, action, named)]
-    if not inputs:
+    calls = [action for name, action in actions.items() if "appliesTo" in action and _within(name, action, named)]
+    if not calls:
         return None
-    paths = [_missing(path, inputs) for path in _asked(cedar.get("conditions", ()))]
-    found = dict.fromkeys(".".join(path) for path in paths if path)
-    return Unheard(tuple(found), exact) if found else None
+    entities: Mapping[str, Kind] = own["entityTypes"]
+    paths = [_missing(path, calls, entities) for path in _asked(cedar.get("conditions", ()))]
+    names = dict.fromkeys(".".join(path[len(_INPUT) :]) for path in paths if path[: len(_INPUT)] == _INPUT)
+    others = dict.fromkeys(".".join(path) for path in paths if path and path[: len(_INPUT)] != _INPUT)
+    # Who calls, and all of a call but its arguments, is the same whatever action joins a group.
+    exact = bool(named) and (bool(others) or all("appliesTo" in actions[name] for name in named))
+    return Unheard(tuple(names), exact, tuple(others)) if names or others else None
 
 
 def _named(constraint: Mapping[str, Any]) -> list[str] | None:
@@ -76,28 +83,30 @@ def _within(name: str, action: Mapping[str, Any], named: list[str]) -> bool:
     return not named or name in named or any(group["id"] in named for group in action["memberOf"])
 
 
-def _input(action: Mapping[str, Any]) -> Attributes:
-    found: Attributes = action["appliesTo"]["context"]["attributes"]["input"]["attributes"]
-    return found
-
-
-def _missing(path: Path, inputs: list[Attributes]) -> Path:
-    """The shortest part of a path that none of the inputs has; empty if one of them has all of it."""
-    furthest = max(_depth(path, each) for each in inputs)
+def _missing(path: Path, calls: list[Kind], entities: Mapping[str, Kind]) -> Path:
+    """The shortest part of a path that none of the calls has; empty if one of them has all of it."""
+    furthest = max(_depth(path, each["appliesTo"], entities) for each in calls)
     return path[: furthest + 1] if furthest < len(path) else ()
 
 
-def _depth(path: Path, attributes: Attributes) -> int:
+def _depth(path: Path, call: Kind, entities: Mapping[str, Kind]) -> int:
     """How many names of a path are there."""
-    for at, name in enumerate(path):
+    root, *names = path
+    if root == "context":
+        kind: Kind = call["context"]
+    else:  # an agent's call is of one kind of principal, and on one kind of resource
+        kind = {"type": "Entity", "name": call[f"{root}Types"][0]}
+    for at, name in enumerate(names, start=1):
+        record = entities.get(kind["name"], _NOTHING).get("shape", _NOTHING) if kind["type"] == "Entity" else kind
+        attributes = record.get("attributes", _NOTHING)
         if name not in attributes:
             return at
-        attributes = attributes[name].get("attributes", {})
+        kind = attributes[name]
     return len(path)
 
 
 def _asked(node: object) -> Iterator[Path]:
-    """The paths from `context.input` on that are read or asked for anywhere in a condition, as they stand."""
+    """The paths of a call that are read or asked for anywhere in a condition, as they stand."""
     if isinstance(node, list):
         for each in node:
             yield from _asked(each)
@@ -106,8 +115,8 @@ def _asked(node: object) -> Iterator[Path]:
     for key, value in node.items():
         if key in {".", "has"} and isinstance(value, Mapping):
             path = _path(node if key == "." else {".": value})
-            if path is not None and path[:2] == _INPUT and len(path) > len(_INPUT):
-                yield path[len(_INPUT) :]
+            if path is not None and path[0] in {"principal", "resource", "context"}:
+                yield path
         if key != "Value":
             yield from _asked(value)
 
@@ -131,10 +140,17 @@ def _constant(node: object) -> bool | None:
     if "!" in node:
         inner = _constant(node["!"]["arg"])
         return None if inner is None else not inner
+    if "if-then-else" in node:
+        return _chosen(*(_constant(node["if-then-else"][each]) for each in ("if", "then", "else")))
     for operator, decisive in (("&&", False), ("||", True)):
         if operator in node:
             sides = [_constant(node[operator][side]) for side in ("left", "right")]
-            if decisive in sides:
-                return decisive
-            return None if None in sides else not decisive
+            return decisive if decisive in sides else None if None in sides else not decisive
     return None
+
+
+def _chosen(condition: bool | None, yes: bool | None, no: bool | None) -> bool | None:  # noqa: FBT001 - three of a kind
+    """What `if condition then yes else no` is."""
+    if condition is None:
+        return yes if yes is no else None
+    return yes if condition else no
