@@ -85,8 +85,12 @@ def _within(name: str, action: Mapping[str, Any], named: list[str]) -> bool:
 
 def _missing(path: Path, calls: list[Kind], entities: Mapping[str, Kind]) -> Path:
     """The shortest part of a path that none of the calls has; empty if one of them has all of it."""
-    furthest = max(_depth(path, each["appliesTo"], entities) for each in calls)
-    return path[: furthest + 1] if furthest < len(path) else ()
+    furthest = 0
+    for each in calls if path[: len(_INPUT)] == _INPUT else calls[:1]:  # but for their arguments, all calls are alike
+        furthest = max(furthest, _depth(path, each["appliesTo"], entities))
+        if furthest == len(path):
+            return ()
+    return path[: furthest + 1]
 
 
 def _depth(path: Path, call: Kind, entities: Mapping[str, Kind]) -> int:
