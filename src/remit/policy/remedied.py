@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from itertools import islice
+from shlex import quote
 from typing import Any, Final, Protocol
 
 from remit.access.activation import Activation, ActivationState, Usage
@@ -308,5 +309,5 @@ def _started(call: Call, view: View, _denial: Denial, now: Instant) -> Iterator[
     with_it.load(agent, lambda: [*(each for each in known.of(agent) if each.key != key), begun])
     yield Way(
         what="once its owner starts it", who="owner", call=call, view=replace(view, activations=with_it), now=now,
-        needs=f"remit activation start {agent} {call.action} --purpose {call.caller.purpose}",
+        needs=f"remit activation start {agent} {quote(call.action)} --purpose {call.caller.purpose}",
     )  # fmt: skip
