@@ -327,7 +327,7 @@ class PolicyService:
         call = trial_call(view, agent, purpose, action, said, caller=None, now=now)
         if not self.ready(call):
             self.prepare(agent)
-        return standing(call, view, decide(call, view, now=now))
+        return standing(call, view, self._settled(call, view, now=now))
 
     def anew(self, call: Call) -> tuple[Proposal, list[Tried], View]:
         """A recorded call decided anew, effects dropped; if it is denied, what would have it let through."""
