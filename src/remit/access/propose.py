@@ -14,7 +14,7 @@ from remit.access.model import Boundary, BoundaryState
 from remit.access.widen import restricted, widenings
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, NotFound
-from remit.kernel.names import ActionName, OwnerName
+from remit.kernel.names import ActionName, OwnerName, split_action
 from remit.people.document import Problem, SpecInvalid
 
 
@@ -113,7 +113,7 @@ def approve(history: History, find: FindServer, *, by: OwnerName, now: Instant) 
         )
     if expansion.unreviewed:
         action = expansion.unreviewed[0]
-        raise Conflict(f"{action} waits for review", try_=f"remit server review {action.partition('/')[0]} --approve")
+        raise Conflict(f"{action} waits for review", try_=f"remit server review {split_action(action)[0]} --approve")
     if expansion.problems:
         raise Conflict(f"{name} no longer fits the catalog: {expansion.problems[0]}")
     if candidate.draft.not_after <= now:

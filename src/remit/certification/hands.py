@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Any
 
 from remit.access.activation import Activation, ActivationKey, ActivationState, Kept, Under
@@ -168,7 +169,7 @@ class Hands:
         if found.state in {ActivationState.SUSPENDED, ActivationState.REVOKED} and not waits:
             raise Conflict(
                 f"{key.action} of {key.agent} is {found.state.value}, and keeping does not start it",
-                try_=f"remit activation start {key.agent} {key.action}",
+                try_=f"remit activation start {key.agent} {quote(key.action)}",
             )
         rows.put(
             kept, expected=before.serial if before else 0, due=due_at(facts_of(kept, setting), setting, vouched=until)

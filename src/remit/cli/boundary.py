@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from remit.cli import checkpoints
@@ -88,5 +89,5 @@ def approve(name: Name, json: Json = False, as_: As = None) -> int:
     else:
         data_text(f"approved: {answer['boundary']} version {answer['version']}, {len(answer['rules'])} actions")
         action = answer["rules"][0]["action"] if answer["rules"] else "ACTION"
-        talk(f"  try      remit can {answer['agent']} {action} --purpose {answer['purpose']}")
+        talk(f"  try      remit can {answer['agent']} {quote(action)} --purpose {answer['purpose']}")
     return Exit.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from remit.cli.output import data_text, facts, talk
@@ -69,9 +70,9 @@ def told_remedy(remedy: Mapping[str, Any], *, agent: str, code: str) -> str:
     kind = str(remedy.get("kind"))
     if (code, kind) == ("activation_lapsed", "request_access"):
         purpose = f" --purpose {remedy['purpose']}" if remedy.get("purpose") else ""
-        return f"as its owner: remit activation start {agent} {remedy.get('action')}{purpose}"
+        return f"as its owner: remit activation start {agent} {quote(str(remedy.get('action')))}{purpose}"
     if (code, kind) == ("approval_required", "request_access"):
-        return f"a person lets it pass once: remit approval ask {agent} {remedy.get('action')} --arg K=V"
+        return f"a person lets it pass once: remit approval ask {agent} {quote(str(remedy.get('action')))} --arg K=V"
     rest = {name: value for name, value in remedy.items() if name != "kind"}
     said = ", ".join(f"{name} {value}" for name, value in rest.items() if value not in (None, {}, []))
     return _REMEDIES.get(kind, kind) + (f": {said}" if said else "")

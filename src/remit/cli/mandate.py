@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -68,7 +69,7 @@ def _show(found: Mapping[str, Any]) -> None:
     for each in found["policies"]:
         when = "sometimes" if each["conditional"] else "always"
         data_text(f"policy {each['id']} {when} {each['effect']}s {', '.join(each['actions'])}: {each['title'] or '-'}")
-    talk(f"  try      remit can {found['sub']} {found['actions'][0]['action']} --purpose {purpose['purpose']}")
+    talk(f"  try      remit can {found['sub']} {quote(found['actions'][0]['action'])} --purpose {purpose['purpose']}")
 
 
 def _state(action: Mapping[str, Any]) -> str:

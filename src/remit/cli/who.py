@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -96,7 +97,7 @@ def show(found: Mapping[str, Any], *, denied: bool) -> None:
         else "1 agent has no boundary that names it"
     )
     if not denied and not rows:
-        talk(f"  try      remit who --can {found['action']} --denied")
+        talk(f"  try      remit who --can {quote(found['action'])} --denied")
 
 
 def _row(row: Mapping[str, Any], *, denied: bool) -> list[object]:

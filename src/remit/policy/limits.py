@@ -112,19 +112,19 @@ def exhausted(reserve: Reserve, call: Call, *, now: Instant, used: int | None) -
         used: What the counter is known to hold; None if that is not known.
     """
     wait = max(1, -(-(reserve.expires - now) // SECOND))
-    kind, per, *_ = reserve.key.split(" ", 4)
+    kind = reserve.key.partition(" ")[0]
     if kind == "quota":
         return quota_used(most=reserve.limit, retry_after=wait)
-    if kind == VOLUME:
-        return volume_used(most=reserve.limit, per=per, retry_after=wait)
     if kind == RUN_KIND:
         return run_used(call, reserve.limit)
+    per, argument = _said(reserve.key, call.action)
+    if kind == VOLUME:
+        return volume_used(most=reserve.limit, per=per, retry_after=wait)
     if kind == "rate":
         return rate_limited(count=reserve.limit, per=per, retry_after=wait)
     left = None if used is None else max(0, reserve.limit - used)
     if left is not None and left >= reserve.amount:
         left = None  # what this node knows is older than what the writer found
-    argument = reserve.key.split(" ", 4)[4]
     return budget_exhausted(
         Budgeted(
             argument=argument,
@@ -137,6 +137,16 @@ def exhausted(reserve: Reserve, call: Call, *, now: Instant, used: int | None) -
         call,
         retry_after=wait,
     )
+
+
+def _said(key: str, action: str) -> tuple[str, str]:
+    """The unit and the argument that a key of `limits_of`'s speaks of; the argument is empty where calls are counted.
+
+    What stands before the action has no spaces: through whose hands it came (`delegated`), the unit and the boundary.
+    An operation of an API has one, and so may an argument.
+    """
+    before, _, argument = f"{key} ".partition(f" {action} ")
+    return before.split(" ")[-2], argument.removesuffix(" ")
 
 
 def denial_for(effect: Effect, call: Call, proposal: Proposal, now: Instant, *, used: int | None = None) -> Denial:

@@ -19,6 +19,7 @@ from remit.policy.ports import Engine
 
 _PLACE: Final = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?: (?P<what>.*)\Z", re.DOTALL)
 _GROUP: Final = re.compile(r"(server|tier):")
+_CALL: Final = "principal has name, version and owner; resource name; context input, purpose, run, instance and now"
 _OURS: Final = f"{schema.NAMESPACE}::"
 
 
@@ -163,16 +164,17 @@ def _never(policy: Policy, known: Known, said: _Saying) -> Iterator[Finding]:
 
 
 def _unheard(policy: Policy, checked: _Checked, said: _Saying) -> Iterator[Finding]:
-    """Arguments that no call has. `has` asks for them without an error, and a forbid behind it forbids nothing."""
+    """What no call has. `has` asks for it without an error, and a forbid behind it forbids nothing."""
     asks = futile.unheard(policy.cedar, checked.catalog) if organisation.about_calls(policy.cedar) else None
     if asks is None or (checked.covers(policy) and checked.faults(policy)):
         return  # what is read without `has` is said already
-    try_ = "what the tools take: remit server show NAME"
+    rule = "no_such_argument" if asks.names else "no_such_attribute"
+    try_ = "what the tools take: remit server show NAME" if asks.names else _CALL
     if asks.exact:
-        yield said.error("no_such_argument", asks.what, "apply refuses it", try_)
+        yield said.error(rule, asks.what, "apply refuses it", try_)
     else:
         because = "what it asks for is never there, unless another tool has it"
-        yield said.warning("no_such_argument", asks.what, because, try_)
+        yield said.warning(rule, asks.what, because, try_)
 
 
 def _misses(policy: Policy, known: Known) -> Iterator[str]:

@@ -288,9 +288,9 @@ def _check_looks(policy: Policy) -> None:
 
 def _check_do(policies: Iterable[Policy], catalog: Mapping[str, Any], standing: Collection[str]) -> frozenset[str]:
     """See that each policy can do something: a forbid that never applies is worse than none."""
-    arguments, found = futile.Arguments(catalog), set[str]()
+    calls, found = futile.Calls(catalog), set[str]()
     for policy in policies:
-        said = surprising(policy, arguments)
+        said = surprising(policy, calls)
         if said is None or not said[1]:
             continue  # of a group of actions, one that joins it may have the argument
         if policy.text not in standing:
@@ -299,11 +299,11 @@ def _check_do(policies: Iterable[Policy], catalog: Mapping[str, Any], standing: 
     return frozenset(found)
 
 
-def surprising(policy: Policy, arguments: futile.Arguments) -> tuple[str, bool] | None:
+def surprising(policy: Policy, calls: futile.Calls) -> tuple[str, bool] | None:
     """Why a policy does nothing, or less than it says, in words, and whether it never will; None if nothing is seen."""
     if futile.never_holds(policy.cedar):
         return "its condition never holds, so it does nothing", True
-    asks = arguments.unheard(policy.cedar) if about_calls(policy.cedar) else None
+    asks = calls.unheard(policy.cedar) if about_calls(policy.cedar) else None
     return None if asks is None else (asks.what, asks.exact)
 
 

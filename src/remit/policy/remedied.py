@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import Any, Final
+from shlex import quote
+from typing import Any, Final, Protocol
 
 from remit.access.activation import Activation, ActivationState, Usage
 from remit.access.model import Boundary, BoundaryState, Rule
@@ -55,17 +56,25 @@ class Tried:
     proposal: Proposal
 
 
-def tried(call: Call, view: View, denial: Denial, *, now: Instant) -> list[Tried]:
+class Decided(Protocol):
+    """What decides a call anew: `decide`, or what also asks what the call's run has done and read."""
+
+    def __call__(self, call: Call, view: View, *, now: Instant) -> Proposal:
+        """A proposal, whose effects are dropped."""
+        ...
+
+
+def tried(call: Call, view: View, denial: Denial, *, now: Instant, decided: Decided = decide) -> list[Tried]:
     """Every way that can be tried, in order; those that are allowed come first."""
-    found = [_decided(way) for way in _ways(call, view, denial, now)]
+
+    def of(way: Way) -> Tried:
+        return Tried(way=way, proposal=decided(way.call, way.view, now=way.now))
+
+    found = [of(way) for way in _ways(call, view, denial, now)]
     # What an agent changes may meet the next refusal, which says what to change as well.
-    further = [_decided(way) for each in found if each.way.who == "agent" for way in _further(each)]
+    further = [of(way) for each in found if each.way.who == "agent" for way in _further(each)]
     found += [each for each in further if each.proposal.answer.allowed]
     return sorted(found, key=lambda each: not each.proposal.answer.allowed)
-
-
-def _decided(way: Way) -> Tried:
-    return Tried(way=way, proposal=decide(way.call, way.view, now=way.now))
 
 
 def _further(each: Tried) -> Iterator[Way]:
@@ -300,5 +309,5 @@ def _started(call: Call, view: View, _denial: Denial, now: Instant) -> Iterator[
     with_it.load(agent, lambda: [*(each for each in known.of(agent) if each.key != key), begun])
     yield Way(
         what="once its owner starts it", who="owner", call=call, view=replace(view, activations=with_it), now=now,
-        needs=f"remit activation start {agent} {call.action} --purpose {call.caller.purpose}",
+        needs=f"remit activation start {agent} {quote(call.action)} --purpose {call.caller.purpose}",
     )  # fmt: skip

@@ -258,11 +258,15 @@ class PolicyService:
         """What the answer to `call` would be on `view`, with nothing recorded. Reads the database: worker threads."""
         if not self.ready(call):
             self.prepare(call.caller.principal)
+        return self._settled(call, view, now=now).answer
+
+    def _settled(self, call: Call, view: View, *, now: Instant) -> Proposal:
+        """What is proposed of `call` once it is known what its run has done and read: the writer says so of a call."""
         proposal = decide(call, view, now=now)
         while unmet := self._facts.unmet(proposal.effects) - call.otherwise:
             call = replace(call, otherwise=call.otherwise | unmet)
             proposal = decide(call, view, now=now)
-        return proposal.answer
+        return proposal
 
     def judge(self, asked: Asked, view: View, *, instance: str) -> Judgement:
         """What the organisation's policies say about a question of its own types. No boundary is asked.
@@ -324,16 +328,17 @@ class PolicyService:
         call = trial_call(view, agent, purpose, action, said, caller=None, now=now)
         if not self.ready(call):
             self.prepare(agent)
-        return standing(call, view, decide(call, view, now=now))
+        return standing(call, view, self._settled(call, view, now=now))
 
     def anew(self, call: Call) -> tuple[Proposal, list[Tried], View]:
         """A recorded call decided anew, effects dropped; if it is denied, what would have it let through."""
         view, now = self._facts.view(), self._clock.now()
         if call.caller.agent in view.agents and not self.ready(call):
             self.prepare(call.caller.agent)
-        proposal = decide(call, view, now=now)
+        proposal = self._settled(call, view, now=now)
         denial = proposal.answer.denial
-        return proposal, [] if denial is None else tried(call, view, denial, now=now), view
+        ways = [] if denial is None else tried(call, view, denial, now=now, decided=self._settled)
+        return proposal, ways, view
 
     def check_policies(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from shlex import quote
 from typing import Any, Final
 
 from remit.agents.sql import SqlAgents
@@ -261,7 +262,7 @@ class RequestService:
         if by.person not in self.may(replace(request, approvers=ANYBODY)):
             raise Conflict(
                 f"{request.action} has to be started first, by who answers for {request.principal}",
-                try_=f"remit activation start {request.principal} {request.action}",
+                try_=f"remit activation start {request.principal} {quote(request.action)}",
             )
 
     def _tried(self, call: Call, view: Any) -> Answer:  # noqa: ANN401 - the decider's own

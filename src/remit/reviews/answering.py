@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Final
 
 from remit.catalog.model import Tier
@@ -147,7 +148,7 @@ class Answering:
                 key = min(subject.started)
                 raise Conflict(
                     f"{key.action} is {subject.started[key].state.value}, and keeping does not start it",
-                    try_=f"remit activation start {key.agent} {key.action} --purpose {key.purpose}",
+                    try_=f"remit activation start {key.agent} {quote(key.action)} --purpose {key.purpose}",
                 )
         if said is Said.NARROW and not subjects.of(question).narrowing():
             raise Conflict(

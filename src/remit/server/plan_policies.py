@@ -10,7 +10,7 @@ from remit.catalog.model import Server
 from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
 from remit.policy.declared.model import Declaration, Part
-from remit.policy.futile import Arguments
+from remit.policy.futile import Calls
 from remit.policy.organisation import Policy, surprising
 from remit.policy.rules import Rules, Texts
 from remit.policy.schema import for_catalog
@@ -80,7 +80,7 @@ class Saying:
 
 def surprises(policies: Iterable[Policy], servers: Iterable[Server]) -> dict[str, str]:
     """By file, what is in force all the same and may not be what was meant."""
-    arguments, found = Arguments(for_catalog(servers)), dict[str, str]()
+    calls, found = Calls(for_catalog(servers)), dict[str, str]()
     for each in policies:
         if (why := surprising(each, arguments)) is not None:
             said = f"{each.id} (line {each.line}): {why[0]}"

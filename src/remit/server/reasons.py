@@ -51,8 +51,7 @@ def recorded_call(found: Recorded) -> Call | None:
     if _why_not(found) or not isinstance(payload, dict):
         return None
     action = str(header["action"])
-    server = str(header["server"])
-    rest = action.removeprefix(server)
+    _, name, is_tool = split_action(action)
     caller = Caller(
         agent=AgentName(header["agent"]), instance=InstanceId(header.get("instance") or ""), credential="",
         purpose=PurposeName(header.get("purpose") or ""), run=RunId(header.get("run") or ""), token="",
@@ -62,9 +61,9 @@ def recorded_call(found: Recorded) -> Call | None:
     return Call(
         id=DecisionId(""),
         caller=caller,
-        server=ServerName(server),
+        server=ServerName(header["server"]),
         action=ActionName(action),
-        tool=ToolName(rest[1:]) if rest.startswith("/") else None,
+        tool=ToolName(name) if is_tool else None,
         arguments=None if said is None else parse(said),
         hypothetical=True,
     )

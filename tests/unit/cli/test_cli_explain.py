@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
 
-from remit.cli.explain import show_answer, show_decision
+from remit.cli.explain import show_answer, show_decision, told_remedy
 
 ASK = {"kind": "request_access", "action": "payments/transfer", "purpose": "pay-invoices"}
 START = "remit activation start invoice-bot payments/transfer --purpose pay-invoices"
@@ -30,6 +31,15 @@ def test_can_and_why_tell_what_helps(code: str, said: str, capsys: pytest.Captur
     assert f"  try      {said}\n" in capsys.readouterr().err
     show_decision({"decision": False, "agent": "invoice-bot", "action": "payments/transfer", "denial": denial})
     assert f"  allowed  if: {said}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", ["activation_lapsed", "approval_required"])
+def test_what_is_told_can_be_typed_whatever_the_action_is_called(code: str) -> None:
+    """The name of an operation has a space, and may have what a shell takes for something else."""
+    operation = "billing:POST /v1/invoices/{id}"
+    told = told_remedy({"kind": "request_access", "action": operation}, agent="invoice-bot", code=code)
+    words = shlex.split(told.partition(": ")[2])
+    assert words[3:5] == ["invoice-bot", operation]
 
 
 def test_a_lapse_that_a_new_token_ends_needs_no_owner(capsys: pytest.CaptureFixture[str]) -> None:

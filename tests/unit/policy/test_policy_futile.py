@@ -120,9 +120,66 @@ def test_of_a_wider_scope_lint_warns_and_it_is_taken(build: Build) -> None:
     assert lint({"a.cedar": text}, build.engine, Known()) == []
 
 
+TYPOS = [
+    "principal.verison", "principal.owner.nmae", "context.inptu", "context.purpose.classes", "resource.url",
+    "principal.name.first", "context.now.year",
+]  # fmt: skip
+THERE = [
+    "principal.version", "principal.owner.name", "context.input", "context.purpose.data_classes", "resource.name",
+    "context.run", "context.instance", "context.now", "context.input.amount", "context.input.payee.iban",
+]  # fmt: skip
+
+
+def has(path: str) -> str:
+    before, _, name = path.rpartition(".")
+    return f"{before} has {name}"
+
+
+@given(st.lists(st.sampled_from(TYPOS + THERE), min_size=1, max_size=4), st.sampled_from(["&&", "||"]))
+def test_what_no_call_has_is_named_and_nothing_else(build: Build, asked: list[str], word: str) -> None:
+    found = unheard(build, EXACT, f" {word} ".join(map(has, asked)))
+    wrong = tuple(dict.fromkeys(path for path in asked if path in TYPOS))
+    assert (found.others if found else ()) == wrong
+    assert found is None or (found.exact and not found.names)
+
+
+@pytest.mark.parametrize(
+    ("scope", "exact"),
+    [
+        (EXACT, True),
+        ('action in Remit::Action::"server:payments"', True),  # whatever joins it, an agent calls
+        ('action in Remit::Action::"tier:low"', True),
+        ("action", False),  # it may be about types of the organisation's own
+    ],
+)
+def test_who_calls_is_known_of_each_action_of_a_group(build: Build, scope: str, *, exact: bool) -> None:
+    found = unheard(build, scope, "principal has verison && !(principal has version)")
+    assert found == futile.Unheard((), exact, ("principal.verison",))
+
+
+def test_a_typo_about_the_caller_is_refused_and_an_error_of_lint(build: Build) -> None:
+    scope = 'action in Remit::Action::"tier:critical"'
+    text = f'@id("old") @title("No") forbid (principal, {scope}, resource) '
+    text += 'when { principal has verison && principal.verison == "1" };'
+    catalog, known = for_catalog([build.server()]), Known(servers=(build.server(),))
+    assert not build.engine.faults(text, build.engine.schema(catalog))
+    with pytest.raises(ConfigInvalid, match=r"^a\.cedar:1: .*no call of an agent has principal\.verison"):
+        organisation.check(organisation.read({"a.cedar": text}, build.engine), catalog, build.engine)
+    (finding,) = lint({"a.cedar": text}, build.engine, known)
+    assert (finding.rule, finding.severity) == ("no_such_attribute", Severity.ERROR)
+    wide = text.replace(scope, "action")
+    organisation.check(organisation.read({"a.cedar": wide}, build.engine), catalog, build.engine)
+    found = [(each.rule, each.severity) for each in lint({"a.cedar": wide}, build.engine, known)]
+    assert ("no_such_attribute", Severity.WARNING) in found
+    assert lint({"a.cedar": text.replace("verison", "version")}, build.engine, known) == []
+
+
 CONSTANT = st.recursive(
     st.booleans().map(lambda it: (str(it).lower(), it)),
     lambda inner: st.one_of(
+        st.tuples(inner, inner, inner).map(
+            lambda it: (f"if {it[0][0]} then {it[1][0]} else {it[2][0]}", it[1][1] if it[0][1] else it[2][1])
+        ),
         inner.map(lambda it: (f"!({it[0]})", not it[1])),
         st.tuples(inner, inner).map(lambda two: (f"({two[0][0]}) && ({two[1][0]})", two[0][1] and two[1][1])),
         st.tuples(inner, inner).map(lambda two: (f"({two[0][0]}) || ({two[1][0]})", two[0][1] or two[1][1])),

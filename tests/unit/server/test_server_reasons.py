@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.unit.policy.conftest import Build
 from tests.unit.policy.test_policy_service import service
 
 from remit.audit.log import Recorded
+from remit.catalog.model import Kind
 from remit.kernel.canonical import encode
 from remit.server.reasons import path, reasons
 
@@ -56,6 +58,23 @@ def test_an_allow_names_its_boundary_then_and_now() -> None:
     found = reasons(recorded(view, arguments, **said), service(build, view))
     assert (found["boundary_now"], found["now"]["decision"], found["would"]) == (3, True, [])
     assert {each["said"] for each in found["path"]} == {"passed"}
+
+
+def test_an_operation_of_an_api_is_tried_as_the_call_that_it_was() -> None:
+    """It has a slash and a colon in its name: taken for a method of MCP, it would be said to be refused now."""
+    build = Build()
+    operation = "payments:POST /transfers"
+    server = replace(build.server(build.tool("POST /transfers", schema=build.schema)), kind=Kind.HTTP)
+    boundary = build.boundary(build.rule(operation, build.bound("amount", max="500.00"), first_use="auto"))
+    view = build.view(boundary, servers=[server], purposes=[build.purpose("pay-invoices", operation)])
+    arguments = {"arguments": encode({"amount": 5, "currency": "EUR"}).decode(), "named": []}
+    said = {"decision": "allow", "boundary": "invoice-bot-payments", "boundary_version": 3, "policy": None}
+    found = reasons(recorded(view, arguments, action=operation, **said), service(build, view))
+    assert (found["now"]["decision"], found["would"]) == (True, [])
+    more = {"arguments": encode({"amount": 900, "currency": "EUR"}).decode(), "named": []}
+    about = {"code": "constraint_violated", "policy": None, "step": 8}
+    refused = reasons(recorded(view, more, action=operation, **about), service(build, view))
+    assert (refused["now"]["code"], refused["would"][0]["if"]) == ("constraint_violated", "with amount=500.00")
 
 
 @pytest.mark.parametrize(("payload", "more"), [("erased", {}), ({"arguments": "{}"}, {"acts_for": ["another"]})])
