@@ -82,7 +82,7 @@ def surprises(policies: Iterable[Policy], servers: Iterable[Server]) -> dict[str
     """By file, what is in force all the same and may not be what was meant."""
     calls, found = Calls(for_catalog(servers)), dict[str, str]()
     for each in policies:
-        if (why := surprising(each, arguments)) is not None:
+        if (why := surprising(each, calls)) is not None:
             said = f"{each.id} (line {each.line}): {why[0]}"
             found[each.file] = f"{found[each.file]}; {said}" if each.file in found else said
     return found
