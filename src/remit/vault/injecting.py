@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import quote
 
 from remit.catalog.injection import AwsSigV4, Basic, Credential, Injection, Mtls, OauthClient, Query, Variable
@@ -12,7 +12,8 @@ from remit.kernel.clock import Clock
 from remit.keys.secret import Secret
 from remit.vault import certificate, sigv4
 from remit.vault.client_tokens import ClientTokens
-from remit.vault.echo import Scanner, forms
+from remit.vault.echo import Scanner
+from remit.vault.lately import Lately
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Injected, Outgoing
 
@@ -33,6 +34,7 @@ class Injector:
         self._tokens = tokens
         self._clock = clock
         self._certificates: dict[str, tuple[int, ssl.SSLContext]] = {}
+        self._lately = Lately()
 
     async def inject(self, credential: Credential, request: Outgoing) -> Injected:
         """What `request` gets. What of the caller's is in its place must be left out by whoever sends it.
@@ -44,15 +46,15 @@ class Injector:
         match credential:
             case Injection():
                 value = credential.format.replace("{}", _line(secret, credential.secret))
-                return Injected(headers={credential.header: value}, echo=_echo(secret.reveal()))
+                return Injected(headers={credential.header: value}, echo=self._lately.scanner(secret.reveal()))
             case Basic():
                 pair = f"{credential.user}:{_line(secret, credential.secret)}".encode()
                 value = f"Basic {b64encode(pair).decode()}"
-                return Injected(headers={"Authorization": value}, echo=_echo(secret.reveal()))
+                return Injected(headers={"Authorization": value}, echo=self._lately.scanner(secret.reveal()))
             case Query():
                 added = f"{quote(credential.name, safe='')}={quote(_line(secret, credential.secret), safe='')}"
                 query = f"{request.query}&{added}" if request.query else added
-                return Injected(query=query, echo=_echo(secret.reveal()))
+                return Injected(query=query, echo=self._lately.scanner(secret.reveal()))
             case Mtls():
                 return Injected(certificate=self._certificate(credential, secret, version), echo=Scanner(()))
             case AwsSigV4():
@@ -61,13 +63,14 @@ class Injector:
                     service=credential.service, now=self._clock.now(),
                 )  # fmt: skip
                 signature = headers["Authorization"].rpartition("=")[2]
-                return Injected(headers=headers, echo=_echo(secret.reveal(), signature.encode()))
+                return Injected(headers=headers, echo=self._lately.scanner(secret.reveal(), once=signature.encode()))
             case Variable():  # its document was not taken so
                 raise SecretUnavailable("the server's credential fits no request", detail=credential.secret)
             case OauthClient():
                 held = await self._tokens.get(credential, secret, version)
                 headers = {"Authorization": f"Bearer {held.value.text()}"}
-                return Injected(headers=headers, echo=_echo(secret.reveal(), held.value.reveal()), token=held)
+                echo = self._lately.scanner(secret.reveal(), held.value.reveal())
+                return Injected(headers=headers, echo=echo, token=held)
 
     def refused(self, credential: Credential, used: Injected) -> bool:
         """The API did not take it (401): whether the same request with another token is worth a try."""
@@ -117,8 +120,3 @@ def _line(secret: Secret, name: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise SecretUnavailable("the server's credential fits no header", detail=name)
     return text
-
-
-def _echo(*values: bytes) -> Scanner:
-    needles: Iterable[bytes] = (form for value in values for form in forms(value))
-    return Scanner(set(needles))
