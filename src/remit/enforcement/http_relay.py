@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from remit.enforcement import denials, http_answers, http_headers, http_target
 from remit.enforcement.asgi import Gone, Watch
@@ -32,8 +33,7 @@ _SERVER_ERRORS: Final = 500
 _GATEWAY: Final = 502
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a call ended: what is recorded, and what its agent is told if it was told nothing yet.
 
     `broken`: what went out already is not the whole answer, and must not look like one. `last`: a stream's last event.
@@ -43,7 +43,7 @@ class Ending:
     detail: str = ""
     status: int = 0
     body: bytes = b""
-    headers: Headers = field(default_factory=list)
+    headers: Headers = []  # a new one for each
     broken: bool = False
     last: bytes = b""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
 from remit.vault.echo import Scanner, Sought, forms
@@ -33,14 +34,15 @@ class Lately:
         return Scanner((*sought.needles, *forms(once)) if once else sought)
 
     def _sought(self, values: tuple[bytes, ...]) -> Sought:
-        found = self._made.get(values)
+        of = tuple(sha256(value).digest() for value in values)  # a secret is no key of anything
+        found = self._made.get(of)
         if found is not None:
             return found
         found = Sought(form for value in values for form in forms(value))
         if len(self._made) < _MOST and (later := self._later()) is not None:
             if not self._made:
                 later(_SECONDS, self._forget)
-            self._made[values] = found
+            self._made[of] = found
         return found
 
     def _forget(self) -> None:
