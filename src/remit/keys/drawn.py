@@ -28,7 +28,7 @@ def drawn(size: int) -> bytes:
 
 def _forget() -> None:
     """In a copy of this process: what both have must be given out by neither twice."""
-    global _lock, _rest  # noqa: PLW0603 - as above; the lock may have been held while the process was copied
+    global _lock, _rest  # the lock may have been held while the process was copied
     _lock, _rest = threading.Lock(), b""
 
 

@@ -38,9 +38,10 @@ class SealingKey(bytes):
 
 def bind(*place: str | int) -> bytes:
     """The additional data for a place: table, row, version and whatever else must not change."""
-    if all(type(part) is str or (type(part) is int and 0 <= part < _SMALL) for part in place):
-        return _encode(["remit/v1", *place])  # such values have one form, and need no further looking at
-    return canonical(["remit/v1", *place])
+    for part in place:
+        if type(part) is not str and not (type(part) is int and 0 <= part < _SMALL):
+            return canonical(["remit/v1", *place])
+    return _encode(["remit/v1", *place])  # such values have one form, and need no further looking at
 
 
 def seal(key: bytes, plaintext: bytes, *, aad: tuple[str | int, ...]) -> bytes:
