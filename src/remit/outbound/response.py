@@ -63,6 +63,8 @@ class Response:
             OutboundFailed: The connection broke, or was silent.
         """
         try:
+            if self.content.is_eof():  # most bodies come with their head, and nothing is to be waited for
+                return self.content.read_nowait()
             return await self.content.read()
         except _BROKEN as error:
             self.close()
