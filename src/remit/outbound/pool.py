@@ -41,7 +41,6 @@ class _Route(NamedTuple):
     host: str
     dialled: _Dialled  # what a connector is asked for; nothing of a single request is in it
     back: Callable[[Connection], None]  # where a connection goes whose answer was read
-    named: bool  # by a name, which the resolver judges; an address in the URL does not pass there
 
 
 class _Dialled(ClientRequest):
@@ -115,8 +114,7 @@ class Pool:
     ) -> Response:  # fmt: skip
         """As `Outbound.request`."""
         route = self._route(url, certificate)
-        if not route.named:
-            self._resolver.rule.check(route.asked.host, route.asked)
+        self._refuse_literal(route.asked)
         connected = False
         try:
             request = written(method, route.path if target is None else target, route.host, headers, data)
@@ -140,14 +138,18 @@ class Pool:
     async def dial(self, url: str, *, patience: Patience) -> Dialled:
         """As `Outbound.dial`."""
         _, asked = parsed_target(url)
-        if not _named(asked):
-            self._resolver.rule.check(asked.host, asked)
+        self._refuse_literal(asked)
         return await dialled(self._resolver, asked, seconds=patience.dial)
 
     async def close(self) -> None:
         """Close all connections."""
         self._idle.close()
         await self._connector.close()
+
+    def _refuse_literal(self, asked: Endpoint) -> None:
+        """An address written in the URL does not pass the resolver, so it is judged here, before the dial."""
+        if not _named(asked.host):
+            self._resolver.rule.check(asked.host, asked)
 
     def _route(self, url: str, certificate: ssl.SSLContext | None) -> _Route:
         found = self._routes.get((url, certificate))
@@ -158,17 +160,18 @@ class Pool:
             dialled = _Dialled("POST", parsed, loop=asyncio.get_running_loop(), ssl=shown)
             dialled.asked = asked
             back = partial(self._idle.keep, dialled)
-            found = _Route(asked, parsed.raw_path_qs, dialled.headers["Host"], dialled, back, _named(asked))
+            found = _Route(asked, parsed.raw_path_qs, dialled.headers["Host"], dialled, back)
             if len(self._routes) >= _ROUTES:
                 self._routes.clear()
             self._routes[url, certificate] = found
         return found
 
 
-def _named(asked: Endpoint) -> bool:
-    """Whether its host is a name, and no address: one in the URL passes no resolver, and is judged before each dial."""
+@lru_cache(maxsize=1024)  # to find out that a name is no address takes an exception
+def _named(host: str) -> bool:
+    """Whether it is a name, which the resolver judges, and no address."""
     try:
-        reach(asked.host)
+        reach(host)
     except ValueError:
         return True
     return False

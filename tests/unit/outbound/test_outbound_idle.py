@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -47,6 +48,7 @@ async def going() -> AsyncIterator[tuple[Peer, Outbound, Idle]]:
         yield here, out, out._pool._idle
     finally:
         await out.close()
+        await until(lambda: here.ended == len(here.connections))  # all of them, with the pool
         server.close()
 
 
@@ -74,7 +76,6 @@ def test_one_after_the_other_share_a_connection_and_those_at_once_do_not() -> No
             assert (len(here.connections), len(waiting)) == (1, 1)
             await asyncio.gather(*(ask(here, out) for _ in range(4)))
             assert (len(here.connections), len(waiting)) == (4, 4)
-        await until(lambda: here.ended == 4)  # closed with the pool
         assert len(waiting) == 0
 
     run(scenario)
@@ -109,7 +110,7 @@ def test_a_connection_that_its_server_ended_is_not_taken() -> None:
 def test_one_that_waited_too_long_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with going() as (here, out, _):
-            late = idle.monotonic() + 4.5
+            late = time.monotonic() + 4.5
             monkeypatch.setattr(idle, "monotonic", lambda: late)
             assert await ask(here, out) == b"ok"
             assert len(here.connections) == 2
@@ -123,7 +124,7 @@ def test_one_that_nobody_takes_is_closed(monkeypatch: pytest.MonkeyPatch) -> Non
         async with going() as (here, out, waiting):
             waiting._sweep()
             assert (len(waiting), here.ended) == (1, 0)
-            late = idle.monotonic() + 4.5
+            late = time.monotonic() + 4.5
             monkeypatch.setattr(idle, "monotonic", lambda: late)
             waiting._sweep()
             assert (len(waiting), waiting._timer) == (0, None)
