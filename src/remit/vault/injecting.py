@@ -46,15 +46,15 @@ class Injector:
         match credential:
             case Injection():
                 value = credential.format.replace("{}", _line(secret, credential.secret))
-                return Injected(headers={credential.header: value}, echo=self._lately.scanner(secret.reveal()))
+                return Injected(headers={credential.header: value}, echo=self._lately.looking_for(secret.reveal()))
             case Basic():
                 pair = f"{credential.user}:{_line(secret, credential.secret)}".encode()
                 value = f"Basic {b64encode(pair).decode()}"
-                return Injected(headers={"Authorization": value}, echo=self._lately.scanner(secret.reveal()))
+                return Injected(headers={"Authorization": value}, echo=self._lately.looking_for(secret.reveal()))
             case Query():
                 added = f"{quote(credential.name, safe='')}={quote(_line(secret, credential.secret), safe='')}"
                 query = f"{request.query}&{added}" if request.query else added
-                return Injected(query=query, echo=self._lately.scanner(secret.reveal()))
+                return Injected(query=query, echo=self._lately.looking_for(secret.reveal()))
             case Mtls():
                 return Injected(certificate=self._certificate(credential, secret, version), echo=Scanner(()))
             case AwsSigV4():
@@ -63,13 +63,13 @@ class Injector:
                     service=credential.service, now=self._clock.now(),
                 )  # fmt: skip
                 signature = headers["Authorization"].rpartition("=")[2]
-                return Injected(headers=headers, echo=self._lately.scanner(secret.reveal(), once=signature.encode()))
+                return Injected(headers=headers, echo=self._lately.looking_for(secret.reveal(), once=signature.encode()))
             case Variable():  # its document was not taken so
                 raise SecretUnavailable("the server's credential fits no request", detail=credential.secret)
             case OauthClient():
                 held = await self._tokens.get(credential, secret, version)
                 headers = {"Authorization": f"Bearer {held.value.text()}"}
-                echo = self._lately.scanner(secret.reveal(), held.value.reveal())
+                echo = self._lately.looking_for(secret.reveal(), held.value.reveal())
                 return Injected(headers=headers, echo=echo, token=held)
 
     def refused(self, credential: Credential, used: Injected) -> bool:

@@ -28,7 +28,7 @@ class Lately:
     def __len__(self) -> int:
         return len(self._made)
 
-    def scanner(self, *values: bytes, once: bytes = b"") -> Scanner:
+    def looking_for(self, *values: bytes, once: bytes = b"") -> Scanner:
         """What looks through one response for `values`, and for what is of this one call (`once`: a signature)."""
         sought = self._sought(values)
         return Scanner((*sought.needles, *forms(once)) if once else sought)

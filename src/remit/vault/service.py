@@ -97,7 +97,7 @@ class Vault:
         if injection is not None:
             if injection.secret not in self._sealed:
                 return Scanner(())
-            return self._lately.scanner(self._open(injection.secret).reveal())
+            return self._lately.looking_for(self._open(injection.secret).reveal())
         return Scanner({form for name in self._sealed for form in forms(self._open(name).reveal())})
 
     def echoes(self, chunk: bytes) -> bool:

@@ -28,20 +28,20 @@ class Timers:
 def test_it_is_made_once_within_a_second_and_forgotten_after_it() -> None:
     timers = Timers()
     lately = Lately(timers.later)
-    first, second, third = (lately.scanner(value) for value in (SECRET, SECRET, OTHER))
+    first, second, third = (lately.looking_for(value) for value in (SECRET, SECRET, OTHER))
     assert first._sought is second._sought
     assert first._sought is not third._sought
     assert (len(lately), [seconds for seconds, _ in timers.set]) == (2, [1.0])
     timers.set.pop()[1]()
     assert len(lately) == 0
-    assert lately.scanner(SECRET)._sought is not first._sought
+    assert lately.looking_for(SECRET)._sought is not first._sought
     assert len(timers.set) == 1
 
 
 def test_what_a_scanner_saw_is_its_own() -> None:
     timers = Timers()
     lately = Lately(timers.later)
-    first, second = lately.scanner(SECRET), lately.scanner(SECRET)
+    first, second = lately.looking_for(SECRET), lately.looking_for(SECRET)
     assert first.feed(SECRET[:10]) is False
     assert second.feed(SECRET[10:]) is False
     assert first.feed(SECRET[10:]) is True
@@ -51,24 +51,24 @@ def test_what_a_scanner_saw_is_its_own() -> None:
 def test_several_values_and_what_is_of_one_call_are_looked_for() -> None:
     lately = Lately(Timers().later)
     for sent in (SECRET, OTHER, b"signature-of-one-call"):
-        assert lately.scanner(SECRET, OTHER, once=b"signature-of-one-call").feed(b"x" + sent + b"y")
-    assert not lately.scanner(SECRET, OTHER).feed(b"signature-of-one-call")
+        assert lately.looking_for(SECRET, OTHER, once=b"signature-of-one-call").feed(b"x" + sent + b"y")
+    assert not lately.looking_for(SECRET, OTHER).feed(b"signature-of-one-call")
     assert len(lately) == 1  # what is of one call is not kept
 
 
 def test_a_value_is_the_key_of_nothing() -> None:
     lately = Lately(Timers().later)
-    lately.scanner(SECRET)
+    lately.looking_for(SECRET)
     assert all(SECRET not in key for key in lately._made)
 
 
 def test_without_a_loop_nothing_is_kept_and_with_one_it_is_for_a_second() -> None:
     lately = Lately()
-    lately.scanner(SECRET)
+    lately.looking_for(SECRET)
     assert len(lately) == 0
 
     async def within() -> list[int]:
-        lately.scanner(SECRET)
+        lately.looking_for(SECRET)
         kept, made = len(lately), asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(1.0, made.set_result, None)  # after the one that forgets
         await made
