@@ -63,7 +63,8 @@ class Injector:
                     service=credential.service, now=self._clock.now(),
                 )  # fmt: skip
                 signature = headers["Authorization"].rpartition("=")[2]
-                return Injected(headers=headers, echo=self._lately.looking_for(secret.reveal(), once=signature.encode()))
+                echo = self._lately.looking_for(secret.reveal(), once=signature.encode())
+                return Injected(headers=headers, echo=echo)
             case Variable():  # its document was not taken so
                 raise SecretUnavailable("the server's credential fits no request", detail=credential.secret)
             case OauthClient():
