@@ -70,9 +70,14 @@ class Sequencer:
             Conflict: Another sequencer was faster; the next run continues from there.
             StorageUnavailable: Nothing was changed.
         """
-        waiting = _bounded(self._reader.read(lambda connection: SqlLog(connection).waiting(_MOST_BUNDLES)))
+        return self._once()[0]
+
+    def _once(self) -> tuple[int, bool]:
+        """The same; and whether more waited than one run takes."""
+        found = self._reader.read(lambda connection: SqlLog(connection).waiting(_MOST_BUNDLES))
+        waiting = _bounded(found)
         if not waiting:
-            return 0
+            return 0, False
         tree = self._tree or self._reader.read(self._load)
         self._tree = None  # until this run is committed
         before = tree.size
@@ -81,7 +86,7 @@ class Sequencer:
         changed = [*tree.take_full(), *tree.partial()]
         self._writer.change(lambda tx: self._commit(tx, firsts, changed, note, before))
         self._tree = tree
-        return tree.size - before
+        return tree.size - before, len(found) == _MOST_BUNDLES or len(waiting) < len(found)
 
     def _commit(
         self, tx: Transaction, firsts: Sequence[tuple[int, int]], changed: Sequence[Tile], note: str, before: int
@@ -115,7 +120,9 @@ class Sequencer:
 
     def _drain(self) -> None:
         try:
-            while self.run_once():
+            # What came since it looked has time until the next look: under load something always has, and it would
+            # sign without a pause, each time for a few entries.
+            while self._once()[1]:
                 self.failure = None
             self.failure = None
         except Conflict as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from remit.audit.ports import Keys
 from remit.audit.stored import place
 from remit.kernel.clock import Clock
 from remit.kernel.names import new_id
+from remit.keys.drawn import drawn
 from remit.keys.seal import seal
 from remit.storage.model import Entry
 
@@ -71,7 +71,7 @@ class Recorder:
             payload=payload,
             payload_key=about,
             seal=lambda plaintext, entry_id: seal(key, plaintext, aad=place(entry_id)),
-            salt=os.urandom(SALT),
+            salt=drawn(SALT),
         )
 
     def mac(self, value: bytes) -> str:

@@ -17,6 +17,7 @@ from remit.policy.arguments import exact
 
 # RFC 8259 section 6: what JSON would read as this number, written exactly so.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?\Z")
+_SHORT: Final = 15
 _TRUTH: Final = {"true": True, "false": False}
 _NAMELESS: Final = ""  # of a body that is no object: no schema lists it
 
@@ -70,6 +71,8 @@ def typed(text: str, schema: object) -> Any:  # noqa: ANN401 - text, a number, t
     """A text as its schema's type reads it; as it is where it does not."""
     kind = _kind(schema)
     if kind in ("integer", "number") and _NUMBER.match(text):
+        if len(text) <= _SHORT and text.isdigit():
+            return int(text)  # exact, and the literal that it is written as: most are
         value = parse(text)
         # One that is exact and would be written otherwise is not what would be sent.
         return text if exact(value) and str(value) != text else value
@@ -96,7 +99,7 @@ def _of_query(operation: Operation, name: str, values: Sequence[str]) -> Any:  #
 
 def _kind(schema: object) -> str | None:
     """The one type that a schema names, null apart."""
-    said = schema.get("type") if isinstance(schema, Mapping) else None
+    said = schema.get("type") if type(schema) is dict or isinstance(schema, Mapping) else None
     if isinstance(said, (list, tuple)):
         rest = [each for each in said if each != "null"]
         said = rest[0] if len(rest) == 1 else None

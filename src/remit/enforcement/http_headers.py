@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Final
 
 from remit.kernel.errors import Malformed
@@ -144,6 +145,10 @@ _OURS: Final = (
     (b"content-security-policy", b"sandbox; default-src 'none'"),
 )
 
+_CONNECTION: Final = "connection"
+_NONE: Final[frozenset[str]] = frozenset()
+_LONGEST: Final = 64  # of a name whose judgement is kept: the same few come all the time, and long ones fill memory
+
 Raw = Iterable[tuple[bytes, bytes]]
 
 
@@ -157,39 +162,65 @@ def upstream(raw: Raw, *, clashes: Collection[str] = ()) -> list[tuple[str, str]
     Raises:
         Malformed: A header that is not well formed, or that says what no decision covers.
     """
-    pairs = list(raw)
-    nominated = _nominated(value for name, value in pairs if name.lower() == b"connection")
+    pairs = [(_asked(name), value) for name, value in raw]
+    nominated = _nominated([value for (key, _), value in pairs if key == _CONNECTION])
     found = []
-    for name, value in pairs:
-        if not _NAME.match(name):
-            continue
-        key, text = name.decode("ascii").lower(), value.decode("latin-1").strip(" \t")
-        if key in _REQUEST or key in nominated or key in clashes or key.startswith(_REQUEST_BEGINS):
+    for (key, name), value in pairs:
+        if not name or key in nominated or key in clashes:
             continue
         if key in _UNDECIDED or key.startswith(_UNDECIDED_BEGINS):
             raise Malformed(f"the header {key} says what cannot be decided here")
+        text = value.decode("latin-1").strip(" \t")
         if not _VALUE.match(text):
             raise Malformed("a header holds a control character")
-        found.append((name.decode("ascii"), text))
+        found.append((name, text))
     return found
+
+
+def _asked(name: bytes) -> tuple[str, str]:
+    """The name in lower case, and as it goes upstream; empty if it does not."""
+    return _judged_request(name) if len(name) <= _LONGEST else _judged_request.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _judged_request(name: bytes) -> tuple[str, str]:
+    if not _NAME.match(name):
+        return "", ""
+    text = name.decode("ascii")
+    key = text.lower()
+    return key, "" if key in _REQUEST or key.startswith(_REQUEST_BEGINS) else text
 
 
 def back(raw: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     """An answer's headers that go back to the caller, with those of Remit's own."""
-    pairs = list(raw)
-    nominated = _nominated(value.encode("latin-1", "replace") for name, value in pairs if name.lower() == "connection")
+    pairs = [(_told(name), value) for name, value in raw]
+    nominated = _nominated([value.encode("latin-1", "replace") for (key, _), value in pairs if key == _CONNECTION])
     found = []
-    for name, value in pairs:
-        key = name.lower()
-        if key in _RESPONSE or key in nominated or key.startswith(_RESPONSE_BEGINS):
+    for (key, name), value in pairs:
+        if not name or key in nominated:
             continue
         try:
-            found.append((key.encode("ascii"), value.encode("utf-8", "surrogateescape")))
+            found.append((name, value.encode("utf-8", "surrogateescape")))
         except UnicodeEncodeError:
             continue
     return [*found, *_OURS]
 
 
-def _nominated(values: Iterable[bytes]) -> frozenset[str]:
+def _told(name: str) -> tuple[str, bytes]:
+    """The same of an answer's header."""
+    return _judged_response(name) if len(name) <= _LONGEST else _judged_response.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _judged_response(name: str) -> tuple[str, bytes]:
+    key = name.lower()
+    if not key.isascii() or key in _RESPONSE or key.startswith(_RESPONSE_BEGINS):
+        return key, b""
+    return key, key.encode("ascii")
+
+
+def _nominated(values: Collection[bytes]) -> frozenset[str]:
     """What `Connection` names is for this hop alone (RFC 9110 section 7.6.1)."""
+    if not values:
+        return _NONE
     return frozenset(token.strip().lower() for value in values for token in value.decode("latin-1").split(","))

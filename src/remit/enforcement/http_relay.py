@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from remit.enforcement import denials, http_answers, http_headers, http_target
 from remit.enforcement.asgi import Gone, Watch
@@ -32,8 +33,7 @@ _SERVER_ERRORS: Final = 500
 _GATEWAY: Final = 502
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a call ended: what is recorded, and what its agent is told if it was told nothing yet.
 
     `broken`: what went out already is not the whole answer, and must not look like one. `last`: a stream's last event.
@@ -43,7 +43,7 @@ class Ending:
     detail: str = ""
     status: int = 0
     body: bytes = b""
-    headers: Headers = field(default_factory=list)
+    headers: Headers = []  # a new one for each
     broken: bool = False
     last: bytes = b""
 
@@ -160,7 +160,8 @@ class HttpRelay:
         body = await reply.read()
         if (ended := await self._counted(admitted, len(body))) is not None:
             return ended
-        return Ending(_outcome(reply.status), f"HTTP {reply.status}", reply.status, body, headers)
+        outcome, detail = _outcome(reply.status)
+        return Ending(outcome, detail, reply.status, body, headers)
 
     async def _streamed(self, x: HttpExchange, admitted: Admitted, reply: HttpReply, headers: Headers) -> Ending:
         whole = WholeEvents(self._upstream.limits.event) if x.events else None
@@ -176,7 +177,7 @@ class HttpRelay:
                 await x.part(passed)
         if not x.started:
             await x.begin(reply.status, headers)
-        return Ending(_outcome(reply.status), f"HTTP {reply.status}")
+        return Ending(*_outcome(reply.status))
 
     async def _counted(self, admitted: Admitted, size: int) -> Ending | None:
         """Count what is about to pass; how the call ends if it may not. What its server did is done: it was cut."""
@@ -239,11 +240,14 @@ def _problem(outcome: Outcome, detail: str, public: str, *, retry: bool = False)
     return Ending(outcome, detail, status, body, headers, broken=True)
 
 
-def _outcome(status: int) -> Outcome:
-    """What an HTTP status says of a call: a client error is the server's no, and of its own errors nobody knows."""
+def _outcome(status: int) -> tuple[Outcome, str]:
+    """What an HTTP status says of a call: a client error is the server's no, and of its own errors nobody knows.
+
+    The log gets no line of a call that ended as most do: its record says so, and a line is a system call and more.
+    """
     if status < _ERRORS:
-        return Outcome.OK
-    return Outcome.ERROR if status < _SERVER_ERRORS else Outcome.OUTCOME_UNKNOWN
+        return Outcome.OK, ""
+    return (Outcome.ERROR if status < _SERVER_ERRORS else Outcome.OUTCOME_UNKNOWN), f"HTTP {status}"
 
 
 def _cause(x: HttpExchange) -> str:

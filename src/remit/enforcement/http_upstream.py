@@ -7,9 +7,10 @@ has then done nothing, and one with a new token follows.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
 
 from remit.attestation.model import Caller
 from remit.catalog.injection import AwsSigV4
@@ -36,8 +37,7 @@ _EMPTY: Final = frozenset({204, 304})
 _PLAIN: Final = frozenset({"", "identity", "chunked"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it was decided. A body is whole or comes; `media` is its type, empty where there is none."""
 
     method: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ def server_in(path: str) -> str | None:
     return (match[1] or match[2]) if match else None
 
 
+@lru_cache(maxsize=1024)  # asked at every call, of the same few servers
 def resources(base: str, server: str) -> frozenset[str]:
     """The audiences a token may have for `server`: the deployment, or any of the server's URLs; it is of one kind."""
     return frozenset({base, f"{base}/mcp/{server}", f"{base}/servers/{server}/mcp", f"{base}/http/{server}"})

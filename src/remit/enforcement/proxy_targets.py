@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from remit.catalog.model import Kind, Proxied, Server
 from remit.catalog.url import endpoint
@@ -73,5 +74,10 @@ class Targets:
 
 
 def _path(server: Server) -> bytes:
-    path = server.url.partition("://")[2].partition("/")[2].rstrip("/")
+    return _path_of(server.url)
+
+
+@lru_cache(maxsize=1024)  # the same few at every request
+def _path_of(url: str) -> bytes:
+    path = url.partition("://")[2].partition("/")[2].rstrip("/")
     return f"/{path}".encode("ascii") if path else b""

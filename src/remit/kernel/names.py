@@ -39,6 +39,8 @@ _PATTERN = re.compile(r"[^\x00-\x20\x7f/]+ /[^\x00-\x20\x7f]*\Z")
 _MAX_ACTION = 512
 _counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
 _lock = threading.Lock()
+_noise: list[int] = []  # drawn ahead: asking the system for each lets another thread take the interpreter
+_AHEAD = 256
 
 
 def check_name(text: object, *, what: str) -> str:
@@ -133,8 +135,10 @@ def new_id(prefix: str) -> str:
     with _lock:
         count = next(_counter) & 0xFFFFFF
         millis = time.time_ns() // 1_000_000
+        if not _noise:
+            _draw()
+        noise = _noise.pop()
     # Twice 60 bits and the 10 in front: Python's small integers are quicker to shift than large ones.
-    noise = int.from_bytes(os.urandom(7), "big")
     front, low = (millis << 20) | (count >> 4), ((count & 15) << 56) | noise
     middle, p = front & _SIXTY, _PAIRS
     return (
@@ -144,3 +148,11 @@ def new_id(prefix: str) -> str:
         f"{p[low >> 50]}{p[low >> 40 & 1023]}{p[low >> 30 & 1023]}"
         f"{p[low >> 20 & 1023]}{p[low >> 10 & 1023]}{p[low & 1023]}"
     )
+
+
+def _draw() -> None:
+    drawn = os.urandom(7 * _AHEAD)
+    _noise.extend(int.from_bytes(drawn[at : at + 7], "big") for at in range(0, len(drawn), 7))
+
+
+os.register_at_fork(after_in_child=_noise.clear)  # else a copy of this process would draw the same

@@ -6,7 +6,7 @@ the canonical JSON of `["remit/v1", table, row, version, ...]`.
 
 from __future__ import annotations
 
-import os
+from functools import cached_property
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import IntegrityFailed
+from remit.keys.drawn import drawn
 
 KEY_BYTES = 32
 _FORMAT = b"\x01"  # the first byte of every sealed value, so that a later format can be told apart
@@ -23,11 +24,24 @@ _TAG = 16
 _encode = msgspec.json.Encoder().encode
 
 
+class SealingKey(bytes):
+    """A key that seals many values, with its cipher set up once: half of what it takes to seal a short one.
+
+    The two live and go together, so that an erased key leaves nothing behind.
+    """
+
+    @cached_property
+    def cipher(self) -> AESGCM:
+        """AES-256-GCM under this key. Any thread."""
+        return AESGCM(self)
+
+
 def bind(*place: str | int) -> bytes:
     """The additional data for a place: table, row, version and whatever else must not change."""
-    if all(type(part) is str or (type(part) is int and 0 <= part < _SMALL) for part in place):
-        return _encode(["remit/v1", *place])  # such values have one form, and need no further looking at
-    return canonical(["remit/v1", *place])
+    for part in place:
+        if type(part) is not str and not (type(part) is int and 0 <= part < _SMALL):
+            return canonical(["remit/v1", *place])
+    return _encode(["remit/v1", *place])  # such values have one form, and need no further looking at
 
 
 def seal(key: bytes, plaintext: bytes, *, aad: tuple[str | int, ...]) -> bytes:
@@ -49,8 +63,8 @@ def unseal(key: bytes, sealed: bytes, *, aad: tuple[str | int, ...]) -> bytes:
 
 def seal_bytes(key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """The same with additional data that is bytes already."""
-    nonce = os.urandom(_NONCE)
-    return _FORMAT + nonce + AESGCM(key).encrypt(nonce, plaintext, aad)
+    nonce = drawn(_NONCE)
+    return _FORMAT + nonce + _cipher(key).encrypt(nonce, plaintext, aad)
 
 
 def unseal_bytes(key: bytes, sealed: bytes, aad: bytes) -> bytes:
@@ -62,6 +76,10 @@ def unseal_bytes(key: bytes, sealed: bytes, aad: bytes) -> bytes:
     if len(sealed) < 1 + _NONCE + _TAG or sealed[:1] != _FORMAT:
         raise IntegrityFailed("a sealed value is damaged", detail="not a sealed value of a known format")
     try:
-        return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], aad)
+        return _cipher(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], aad)
     except InvalidTag as error:
         raise IntegrityFailed("a sealed value does not open", detail=f"place {aad!r}") from error
+
+
+def _cipher(key: bytes) -> AESGCM:
+    return key.cipher if isinstance(key, SealingKey) else AESGCM(key)

@@ -24,7 +24,7 @@ from remit.keys.jwk import ED25519, ES256
 from remit.keys.model import log_key
 from remit.keys.ports import Provider
 from remit.keys.rotation import LOG, TOKEN, KeyRecord, KeyState
-from remit.keys.seal import KEY_BYTES, bind, seal, unseal
+from remit.keys.seal import KEY_BYTES, SealingKey, bind, seal, unseal
 from remit.keys.secret import Secret
 from remit.keys.signing import SigningKeys, log_signer, new_signing_key, set_keys, token_keys
 from remit.keys.sql import SqlKeys, WrappedKey
@@ -119,7 +119,7 @@ class KeyRing:
             self._change.forget()
         for _, version, wrapped in rows.data_keys(owner):
             return self._open_data_key(owner, version, wrapped)
-        version, key = rows.newest_version(owner) + 1, os.urandom(KEY_BYTES)
+        version, key = rows.newest_version(owner) + 1, SealingKey(os.urandom(KEY_BYTES))
         rows.put_data_key(
             owner, version, seal(self._wrapping, key, aad=("data_keys", owner, version)), now=self._clock.now()
         )
@@ -217,7 +217,7 @@ class KeyRing:
             self._data_keys[owner] = self._open_data_key(owner, version, wrapped)
 
     def _open_data_key(self, owner: str, version: int, wrapped: bytes) -> bytes:
-        return unseal(self._wrapping, wrapped, aad=("data_keys", owner, version))
+        return SealingKey(unseal(self._wrapping, wrapped, aad=("data_keys", owner, version)))
 
 
 class _Change(threading.local):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import aiohttp
@@ -15,6 +17,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from remit.outbound.dial import Dialled, dialled
+from remit.outbound.idle import MOST, Idle
 from remit.outbound.judge import reach
 from remit.outbound.model import Endpoint, OutboundFailed, OutboundRefused, Patience, Streamed
 from remit.outbound.model import target as parsed_target
@@ -36,7 +39,14 @@ class _Route(NamedTuple):
     asked: Endpoint
     path: str
     host: str
-    dialled: ClientRequest  # what a connector is asked for; nothing of a single request is in it
+    dialled: _Dialled  # what a connector is asked for; nothing of a single request is in it
+    back: Callable[[Connection], None]  # where a connection goes whose answer was read
+
+
+class _Dialled(ClientRequest):
+    """What a connector is asked for, with the host and port that it is."""
+
+    asked: Endpoint
 
 
 class _JudgingConnector(aiohttp.TCPConnector):
@@ -49,7 +59,7 @@ class _JudgingConnector(aiohttp.TCPConnector):
     def __init__(self, resolver: PinnedResolver) -> None:
         super().__init__(
             resolver=resolver,
-            limit=_CONNECTIONS,
+            limit=_CONNECTIONS + MOST,  # for it, those that wait are in use
             keepalive_timeout=_KEEPALIVE,
             ttl_dns_cache=_DNS_SECONDS,
         )
@@ -57,13 +67,16 @@ class _JudgingConnector(aiohttp.TCPConnector):
 
     async def connect(
         self,
-        req: ClientRequest,
+        req: _Dialled,  # type: ignore[override]  # the pool asks with nothing else
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
     ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
+        return self.judged(await super().connect(req, traces, timeout), req.asked)
+
+    def judged(self, connection: Connection, asked: Endpoint) -> Connection:
+        """`connection`, closed and refused if what is at its other end may not be called now."""
         try:
-            self._judge(connection, Endpoint(str(req.url.raw_host).lower(), int(req.url.port or 0)))
+            self._judge(connection, asked)
         except BaseException:
             connection.close()
             raise
@@ -83,6 +96,7 @@ class Pool:
     def __init__(self, rule: Rule) -> None:
         self._resolver = PinnedResolver(rule)
         self._connector = _JudgingConnector(self._resolver)
+        self._idle = Idle(_KEEPALIVE)
         self._routes: dict[tuple[str, ssl.SSLContext | None], _Route] = {}
 
     @property
@@ -101,15 +115,18 @@ class Pool:
         """As `Outbound.request`."""
         route = self._route(url, certificate)
         self._refuse_literal(route.asked)
-        dial = aiohttp.ClientTimeout(total=None, connect=patience.dial, sock_connect=patience.dial)
         connected = False
         try:
             request = written(method, route.path if target is None else target, route.host, headers, data)
-            connection = await self._connector.connect(route.dialled, [], dial)
+            connection = self._idle.take(route.dialled)
+            if connection is None:
+                connection = await self._connector.connect(route.dialled, [], _timeout(patience.dial))
+            else:
+                self._connector.judged(connection, route.asked)
             connected = True
             try:
                 body = data if isinstance(data, Streamed) else None
-                return await exchange(connection, request, method, silence=patience.silence, body=body)
+                return await exchange(connection, request, method, silence=patience.silence, body=body, back=route.back)
             except BaseException:
                 connection.close()
                 raise
@@ -126,15 +143,13 @@ class Pool:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._idle.close()
         await self._connector.close()
 
     def _refuse_literal(self, asked: Endpoint) -> None:
         """An address written in the URL does not pass the resolver, so it is judged here, before the dial."""
-        try:
-            reach(asked.host)
-        except ValueError:
-            return  # a name: the resolver judges what it stands for
-        self._resolver.rule.check(asked.host, asked)
+        if not _named(asked.host):
+            self._resolver.rule.check(asked.host, asked)
 
     def _route(self, url: str, certificate: ssl.SSLContext | None) -> _Route:
         found = self._routes.get((url, certificate))
@@ -142,12 +157,29 @@ class Pool:
             parsed, asked = parsed_target(url)
             # What a connection shows of itself is part of what it is pooled by.
             shown = True if certificate is None else certificate
-            dialled = ClientRequest("POST", parsed, loop=asyncio.get_running_loop(), ssl=shown)
-            found = _Route(asked, parsed.raw_path_qs, dialled.headers["Host"], dialled)
+            dialled = _Dialled("POST", parsed, loop=asyncio.get_running_loop(), ssl=shown)
+            dialled.asked = asked
+            back = partial(self._idle.keep, dialled)
+            found = _Route(asked, parsed.raw_path_qs, dialled.headers["Host"], dialled, back)
             if len(self._routes) >= _ROUTES:
                 self._routes.clear()
             self._routes[url, certificate] = found
         return found
+
+
+@lru_cache(maxsize=1024)  # to find out that a name is no address takes an exception
+def _named(host: str) -> bool:
+    """Whether it is a name, which the resolver judges, and no address."""
+    try:
+        reach(host)
+    except ValueError:
+        return True
+    return False
+
+
+@lru_cache(maxsize=64)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=seconds, sock_connect=seconds)
 
 
 def _failed(error: Exception, asked: Endpoint, *, connected: bool) -> OutboundFailed:

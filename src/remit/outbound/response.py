@@ -8,7 +8,7 @@ was a good part of what a call through the gateway cost.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -36,12 +36,14 @@ _BROKEN: Final = (aiohttp.ClientError, OSError, TimeoutError)
 class Response:
     """A server's answer, its body unread. Release it once the body was read, close it if it was not."""
 
-    __slots__ = ("_connection", "content", "headers", "status")
+    __slots__ = ("_back", "_connection", "content", "headers", "status")
 
     def __init__(
-        self, connection: Connection, status: int, headers: CIMultiDictProxy[str], content: aiohttp.StreamReader
-    ) -> None:
+        self, connection: Connection, status: int, headers: CIMultiDictProxy[str], content: aiohttp.StreamReader,
+        back: Callable[[Connection], None] = Connection.release,
+    ) -> None:  # fmt: skip
         self._connection: Connection | None = connection
+        self._back = back
         self.status = status
         self.headers = headers
         self.content = content
@@ -61,6 +63,8 @@ class Response:
             OutboundFailed: The connection broke, or was silent.
         """
         try:
+            if self.content.is_eof():  # most bodies come with their head, and nothing is to be waited for
+                return self.content.read_nowait()
             return await self.content.read()
         except _BROKEN as error:
             self.close()
@@ -84,7 +88,7 @@ class Response:
         """Let the connection go: back to the pool if the whole answer was read, else closed."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.release()
+            self._back(connection)
 
     def close(self) -> None:
         """Close the connection, unless the whole answer was read and it went back to the pool already."""
@@ -133,8 +137,9 @@ def _field(name: str) -> str:
 
 
 async def exchange(
-    connection: Connection, request: bytes, method: str, *, silence: float | None, body: Streamed | None = None
-) -> Response:
+    connection: Connection, request: bytes, method: str, *, silence: float | None, body: Streamed | None = None,
+    back: Callable[[Connection], None] = Connection.release,
+) -> Response:  # fmt: skip
     """Write `request` and read the head of its answer; the connection is the response's from then on.
 
     Args:
@@ -142,6 +147,7 @@ async def exchange(
         request: As `written` made it.
         method: The request's method: an answer to HEAD has no body.
         silence: Seconds until a server that says nothing is given up.
+        back: What becomes of the connection once the whole answer was read.
         body: What is sent behind `request`, as it comes. A server that answers before its end is sent no more.
 
     Raises:
@@ -165,7 +171,7 @@ async def exchange(
     while True:
         message, content = await (protocol.read() if upload is None else upload.read())
         if message.code not in _INTERIM or message.code == _SWITCHING:
-            return Response(connection, message.code, message.headers, content)
+            return Response(connection, message.code, message.headers, content, back)
 
 
 def _broke_off(error: Exception) -> OutboundFailed:

@@ -33,8 +33,9 @@ class Rule:
         if how_far is Reach.PRIVATE and asked not in self.allow:
             raise OutboundRefused("a private address that no operator wrote is not called", detail=f"{asked} {address}")
         # A call to Remit itself would be a call past the gateway, or one that never ends.
-        if any(own.port == asked.port and _listens(own.host, address) for own in self.refuse):
-            raise OutboundRefused("Remit does not call itself", detail=f"{asked} {address}")
+        for own in self.refuse:
+            if own.port == asked.port and _listens(own.host, address):
+                raise OutboundRefused("Remit does not call itself", detail=f"{asked} {address}")
 
 
 def _listens(own: str, address: str) -> bool:

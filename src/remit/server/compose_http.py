@@ -47,7 +47,8 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
 
 
 def _frozen(ground: Ground) -> Callable[[str], bool]:
-    return lambda secret: (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
+    kind = FreezeKind.CREDENTIAL.value  # looked up once, and not at each call
+    return lambda secret: (kind, secret) in ground.facts.view().freezes
 
 
 def injector(ground: Ground, gate: Gate) -> Injector:

@@ -7,6 +7,7 @@ looked at or a task made.
 from __future__ import annotations
 
 import asyncio
+import re
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ from remit.server.shedding import Shedding, written
 from remit.server.wire import Joined
 from remit.tokens.certificate import SHOWN, Shown
 
+_PLAIN = re.compile(rb"/[A-Za-z0-9._~/-]*\Z")  # it reads the same whoever takes it apart
 _SKIPPED: Final = 1 << 16  # bytes of a refused request's body that are read past; more is not waited for
 _DIGITS: Final = 20  # of a length; it is long before that too long
 _LOOKED_AT: Final = 64  # connections, for one that is idle
@@ -66,10 +68,9 @@ class Protocol(HttpToolsProtocol):
         """Its headers are read: it gets a place, or its refusal."""
         # What comes while an answer is due waits its turn, and is looked at then (`App`): answers keep their order.
         if self._shedding is not None and (self.cycle is None or self.cycle.response_complete):
-            url = httptools.parse_url(self.url)
-            path = unquote(url.path.decode("ascii"))
+            path, query = _asked(self.url)
             shown = next((value for name, value in self.headers if name == b"authorization"), None)
-            place = self._shedding.enter(path, url.query or b"", shown)
+            place = self._shedding.enter(path, query, shown)
             if place is False or (self._spare and place is not True):
                 if isinstance(place, Ticket):
                     place.leave()
@@ -113,3 +114,12 @@ class Protocol(HttpToolsProtocol):
         if len(self.connections) > self.most + _RESERVE:
             self.transport.close()
         self._spare = True
+
+
+def _asked(url: bytes) -> tuple[str, bytes]:
+    """The path, decoded, and the query of a request's target."""
+    path, _, query = url.partition(b"?")
+    if _PLAIN.match(path) and b"#" not in query:
+        return path.decode("ascii"), query
+    parsed = httptools.parse_url(url)
+    return unquote(parsed.path.decode("ascii")), parsed.query or b""

@@ -183,12 +183,14 @@ class TokenChecker:
 
     def _ended(self, caller: Caller) -> bool:
         """Whether the token was revoked, its run ended before its time (`tokens/ending`), or its key is distrusted."""
-        # What was handed on ends with the token and the run that handed it on (RFC 7009 section 2.1).
-        handed = ((link.token, link.run) for link in caller.links)
-        if caller.consent and self._revoked(caller.consent):
+        revoked = self._revoked
+        if revoked(caller.token) or revoked(caller.run) or (caller.consent and revoked(caller.consent)):
             return True
-        revoked = any(self._revoked(name) for pair in ((caller.token, caller.run), *handed) for name in pair)
-        return revoked or (caller.key != "" and self._keys.distrusts(caller.key))
+        # What was handed on ends with the token and the run that handed it on (RFC 7009 section 2.1).
+        for link in caller.links:
+            if revoked(link.token) or revoked(link.run):
+                return True
+        return caller.key != "" and self._keys.distrusts(caller.key)
 
     def _verified(self, token: str, scheme: str) -> Presented:
         digest = hashlib.sha256(token.encode("ascii")).digest()

@@ -25,13 +25,13 @@ def forms(value: bytes) -> frozenset[bytes]:
     if len(value) < SHORTEST:
         return frozenset()
     text = value.decode("utf-8", "replace")
-    digits, percent = value.hex(), "%" + value.hex("%")
+    digits, percent, written = value.hex(), "%" + value.hex("%"), json.dumps(text)[1:-1]
     found = {
         value,
         digits.encode(),
         digits.upper().encode(),
-        json.dumps(text)[1:-1].encode(),
-        json.dumps(text)[1:-1].replace("/", "\\/").encode(),
+        written.encode(),
+        written.replace("/", "\\/").encode(),
         quote(text, safe="").encode(),
         percent.encode(),
         percent.upper().encode(),
@@ -76,15 +76,37 @@ def unescaped(text: bytes) -> str:
     return text.replace(b"\\U", b"U").decode("raw_unicode_escape", "replace").replace("\\", "")
 
 
+class Sought:
+    """What is looked for, put together once and then for any number of responses. Do not log it.
+
+    Args:
+        needles: The byte strings that give a secret away, as of `forms`.
+    """
+
+    __slots__ = ("_plain", "keep", "needles")
+
+    def __init__(self, needles: Iterable[bytes]) -> None:
+        self.needles = tuple(set(needles))
+        self.keep = max(map(len, self.needles), default=1) - 1
+        self._plain: tuple[str, ...] = ()
+
+    def plain(self) -> tuple[str, ...]:
+        """The same as they read once JSON's escapes are undone; made when there is something to undo."""
+        if not self._plain:
+            self._plain = tuple({needle.decode("latin-1").replace("\\", "") for needle in self.needles})
+        return self._plain
+
+
 class Scanner:
     """Looks through one response, chunk by chunk, also across the borders of chunks."""
 
-    __slots__ = ("_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_tail")
+    __slots__ = ("_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_sought", "_tail")
 
-    def __init__(self, needles: Iterable[bytes]) -> None:
-        self._needles = tuple(needles)
-        self._plain: tuple[str, ...] = ()  # made once there is something to undo
-        self._keep = max(map(len, self._needles), default=1) - 1
+    def __init__(self, sought: Sought | Iterable[bytes]) -> None:
+        self._sought = sought if isinstance(sought, Sought) else Sought(sought)
+        self._needles = self._sought.needles
+        self._keep = self._sought.keep
+        self._plain: tuple[str, ...] = ()
         self._tail = b""
         self._plain_tail = ""
         self._open = b""  # an escape that a chunk ended in
@@ -95,7 +117,7 @@ class Scanner:
         if self._found or not self._needles:
             return self._found
         if not self._plain and b"\\" in chunk:
-            self._plain = tuple({needle.decode("latin-1").replace("\\", "") for needle in self._needles})
+            self._plain = self._sought.plain()
             self._plain_tail = unescaped(self._tail)
         self._found = self._as_it_is(chunk) or (bool(self._plain) and self._as_it_reads(chunk))
         return self._found
@@ -105,9 +127,12 @@ class Scanner:
         return max((_begun(self._tail, needle) for needle in self._needles), default=0)
 
     def _as_it_is(self, chunk: bytes) -> bool:
-        text = self._tail + chunk
+        text = self._tail + chunk if self._tail else chunk
         self._tail = text[-self._keep :] if self._keep else b""
-        return any(needle in text for needle in self._needles)
+        for needle in self._needles:  # noqa: SIM110 - a generator is most of what looking through a short answer costs
+            if needle in text:
+                return True
+        return False
 
     def _as_it_reads(self, chunk: bytes) -> bool:
         chunk = self._open + chunk

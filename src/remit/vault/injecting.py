@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import quote
 
 from remit.attestation.model import Caller
@@ -23,8 +23,9 @@ from remit.kernel.clock import Clock
 from remit.keys.secret import Secret
 from remit.vault import certificate, sigv4
 from remit.vault.client_tokens import ClientTokens
-from remit.vault.echo import Scanner, forms
+from remit.vault.echo import Scanner
 from remit.vault.held_tokens import Held
+from remit.vault.lately import Lately
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Injected, Outgoing
 from remit.vault.user_tokens import UserTokens
@@ -51,6 +52,7 @@ class Injector:
         self._users = users
         self._behind = behind
         self._certificates: dict[str, tuple[int, ssl.SSLContext]] = {}
+        self._lately = Lately()
 
     async def inject(  # noqa: PLR0911 - one for each kind
         self, credential: Credential, request: Outgoing
@@ -64,15 +66,15 @@ class Injector:
         match credential:
             case Injection():
                 value = credential.format.replace("{}", _line(secret, credential.secret))
-                return Injected(headers={credential.header: value}, echo=_echo(secret.reveal()))
+                return Injected(headers={credential.header: value}, echo=self._lately.looking_for(secret.reveal()))
             case Basic():
                 pair = f"{credential.user}:{_line(secret, credential.secret)}".encode()
                 value = f"Basic {b64encode(pair).decode()}"
-                return Injected(headers={"Authorization": value}, echo=_echo(secret.reveal()))
+                return Injected(headers={"Authorization": value}, echo=self._lately.looking_for(secret.reveal()))
             case Query():
                 added = f"{quote(credential.name, safe='')}={quote(_line(secret, credential.secret), safe='')}"
                 query = f"{request.query}&{added}" if request.query else added
-                return Injected(query=query, echo=_echo(secret.reveal()))
+                return Injected(query=query, echo=self._lately.looking_for(secret.reveal()))
             case Mtls():
                 return Injected(certificate=self._certificate(credential, secret, version), echo=Scanner(()))
             case AwsSigV4():
@@ -81,14 +83,20 @@ class Injector:
                     service=credential.service, now=self._clock.now(),
                 )  # fmt: skip
                 signature = headers["Authorization"].rpartition("=")[2]
-                return Injected(headers=headers, echo=_echo(secret.reveal(), signature.encode()))
+                echo = self._lately.looking_for(secret.reveal(), once=signature.encode())
+                return Injected(headers=headers, echo=echo)
             case Variable():  # its document was not taken so
                 raise SecretUnavailable("the server's credential fits no request", detail=credential.secret)
             case OauthClient():
-                return _bearer(secret, await self._tokens.get(credential, secret, version))
+                return self._bearer(secret, await self._tokens.get(credential, secret, version))
             case OauthUser():
                 person = self._behind(request.caller, credential)
-                return _bearer(secret, await self._users.get(credential, secret, person), person=person)
+                return self._bearer(secret, await self._users.get(credential, secret, person), person=person)
+
+    def _bearer(self, secret: Secret, held: Held, *, person: str = "") -> Injected:
+        headers = {"Authorization": f"Bearer {held.value.text()}"}
+        echo = self._lately.looking_for(secret.reveal(), held.value.reveal())
+        return Injected(headers=headers, echo=echo, token=held, person=person)
 
     def refused(self, credential: Credential, used: Injected) -> bool:
         """The API did not take it (401): whether the same request with another token is worth a try."""
@@ -140,13 +148,3 @@ def _line(secret: Secret, name: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise SecretUnavailable("the server's credential fits no header", detail=name)
     return text
-
-
-def _bearer(secret: Secret, held: Held, *, person: str = "") -> Injected:
-    headers = {"Authorization": f"Bearer {held.value.text()}"}
-    return Injected(headers=headers, echo=_echo(secret.reveal(), held.value.reveal()), token=held, person=person)
-
-
-def _echo(*values: bytes) -> Scanner:
-    needles: Iterable[bytes] = (form for value in values for form in forms(value))
-    return Scanner(set(needles))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from remit.attestation.model import Caller
 from remit.vault.echo import Scanner
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A request that is about to leave.
 
     `path` and `query` are encoded as they go over the wire, `query` without its `?`. `body` is whole.
@@ -26,15 +26,14 @@ class Outgoing:
     caller: Caller | None = None  # who makes the call, where the credential depends on whom it is for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Injected:
+class Injected(msgspec.Struct, frozen=True, kw_only=True):
     """What goes with the request. Do not log it, do not keep it.
 
     `echo` looks for what was added in whatever comes back.
     """
 
     echo: Scanner
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}  # a new one for each
     query: str | None = None  # in the place of the request's own
     certificate: ssl.SSLContext | None = None
     token: object = None  # which token of the authorization server it is, where there is one

@@ -15,6 +15,7 @@ from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
 from remit.storage.ports import Transaction
 from remit.vault.echo import Scanner, forms
+from remit.vault.lately import Lately
 from remit.vault.model import SealedSecret, SecretUnavailable, check_value, owner, place
 from remit.vault.sql import SqlSecrets
 
@@ -28,6 +29,7 @@ class Vault:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
         self._sealed: Mapping[str, SealedSecret] = {}
+        self._lately = Lately()
 
     def put(self, tx: Transaction, name: SecretName, value: Secret, *, now: Instant) -> int:
         """Set or replace a secret within `tx`; returns its new version. The caller records the change.
@@ -92,8 +94,11 @@ class Vault:
 
         Secrets that are missing are not looked for: they were not sent.
         """
-        names = list(self._sealed) if injection is None else [injection.secret]
-        return Scanner({form for name in names if name in self._sealed for form in forms(self._open(name).reveal())})
+        if injection is not None:
+            if injection.secret not in self._sealed:
+                return Scanner(())
+            return self._lately.looking_for(self._open(injection.secret).reveal())
+        return Scanner({form for name in self._sealed for form in forms(self._open(name).reveal())})
 
     def echoes(self, chunk: bytes) -> bool:
         """Whether `chunk` by itself carries any secret."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from remit.catalog.model import PinState, Tier, Tool
 from remit.catalog.operation import PLACES, Operation, operation
 from remit.enforcement.http_arguments import arguments, typed
+from remit.kernel.canonical import parse
 from remit.kernel.names import ToolName
-from remit.policy.arguments import compiled, violations
+from remit.policy.arguments import compiled, exact, violations
 
 NUMBERS = st.from_regex(r"-?[0-9]{0,4}(\.[0-9]{0,3})?([eE][0-9])?", fullmatch=True)
 
@@ -32,6 +33,13 @@ def test_a_number_that_is_read_is_written_as_it_was(text: str) -> None:
         assert value == text
     elif not violations({"n": value}, compiled({"type": "object"})):  # an inexact one goes nowhere
         assert str(value) == text
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,20})", fullmatch=True), st.sampled_from(["integer", "number"]))
+def test_a_whole_number_is_what_json_reads(text: str, kind: str) -> None:
+    value = parse(text)
+    expected = text if exact(value) and str(value) != text else value
+    assert (typed(text, {"type": kind}), type(typed(text, {"type": kind}))) == (expected, type(expected))
 
 
 @given(st.text(max_size=5))

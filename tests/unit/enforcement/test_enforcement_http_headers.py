@@ -54,3 +54,28 @@ def test_what_would_make_another_call_of_it_is_refused(name: str) -> None:
 def test_what_is_said_for_another_origin_does_not_come_back(name: str) -> None:
     names = {each for each, _ in http_headers.back([(name, "1"), ("ETag", "2")])}
     assert names == {b"etag", b"x-content-type-options", b"content-security-policy"}
+
+
+def test_of_long_names_no_judgement_is_kept() -> None:
+    """A caller that makes names up must not fill the memory with them."""
+    long = b"x-" + b"n" * 200
+    before = http_headers._judged_request.cache_info().currsize, http_headers._judged_response.cache_info().currsize
+    assert http_headers.upstream([(long, b"1")]) == [(long.decode(), "1")]
+    assert (long, b"1") in http_headers.back([(long.decode(), "1")])
+    after = http_headers._judged_request.cache_info().currsize, http_headers._judged_response.cache_info().currsize
+    assert before == after
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["Connection", "X-One", "X-Two", "Via", "Å"]), st.text("x-onetw, ", max_size=12)),
+        max_size=5,
+    )
+)
+def test_what_connection_names_stays_here_both_ways(pairs: list[tuple[str, str]]) -> None:
+    named = {part.strip().lower() for name, value in pairs if name == "Connection" for part in value.split(",")}
+    kept = [(name, value) for name, value in pairs if name.startswith("X-") and name.lower() not in named]
+    sent = [(name.encode("latin-1"), value.encode()) for name, value in pairs]
+    assert http_headers.upstream(sent) == [(name, value.strip(" ")) for name, value in kept]
+    own = len(http_headers._OURS)
+    assert http_headers.back(pairs)[:-own] == [(name.lower().encode(), value.encode()) for name, value in kept]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote
+from collections.abc import Callable
+from urllib.parse import parse_qsl, quote, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remit.enforcement import http_target
@@ -80,3 +81,42 @@ def test_a_path_that_is_very_long_is_refused() -> None:
         http_target.path(b"/" + b"a" * 9000)
     with pytest.raises(Malformed, match="segments"):
         http_target.path(b"/a" * 200)
+
+
+# Short texts of few characters: what is almost plain must come up often.
+PLAIN = (st.text("/.a", max_size=8) | st.text("&=.+a", max_size=8) | st.text("/.~-_aZ09?&=%+;", max_size=20)).map(
+    str.encode
+)
+
+
+def _said(read: Callable[[bytes], object], raw: bytes) -> object:
+    try:
+        return read(raw)
+    except Malformed as error:
+        return error.public
+
+
+@given(PLAIN | RAW)
+@example(b"/..")
+@example(b"/a/../b")
+@example(b"/.")
+@example(b"/a//b")
+@example(b"a+b=c")
+@example(b"a=b=c")
+@example(b"a")
+def test_what_needs_no_looking_reads_as_if_it_were_looked_at(raw: bytes) -> None:
+    assert _said(http_target.path, raw) == _said(http_target._path_read, raw)
+    assert _said(http_target.query, raw) == _said(http_target._query_read, raw)
+
+
+@pytest.mark.parametrize("count", [127, 128, 129])
+def test_a_plain_path_has_a_bound_too(count: int) -> None:
+    for raw in (b"/a" * count, b"/a" * count + b"/"):
+        assert _said(http_target.path, raw) == _said(http_target._path_read, raw)
+    query = b"&".join([b"a=1"] * (count + 872))
+    assert _said(http_target.query, query) == _said(http_target._query_read, query)
+
+
+@given(st.text(max_size=8), st.sampled_from(["", "!$&'()*+,=:@"]))
+def test_what_is_not_encoded_would_not_be(part: str, safe: str) -> None:
+    assert http_target._written(part, safe) == quote(part, safe=safe)

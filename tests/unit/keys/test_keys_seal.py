@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.kernel.errors import IntegrityFailed
-from remit.keys.seal import bind, seal, unseal
+from remit.keys.seal import SealingKey, bind, seal, unseal
 
 KEY = b"k" * 32
 PLACE = ("payloads", "dec_1", 1)
@@ -54,3 +54,12 @@ def test_the_error_shows_nothing_of_the_value() -> None:
     with pytest.raises(IntegrityFailed) as refusal:
         unseal(b"x" * 32, seal(KEY, b"canary", aad=PLACE), aad=PLACE)
     assert "canary" not in str(refusal.value) + refusal.value.detail
+
+
+@given(st.binary(max_size=60), places)
+def test_a_key_that_keeps_its_cipher_seals_and_opens_as_its_bytes_do(plaintext: bytes, place: tuple[str, ...]) -> None:
+    kept = SealingKey(KEY)
+    assert unseal(KEY, seal(kept, plaintext, aad=place), aad=place) == plaintext
+    assert unseal(kept, seal(KEY, plaintext, aad=place), aad=place) == plaintext
+    assert kept == KEY
+    assert kept.cipher is kept.cipher

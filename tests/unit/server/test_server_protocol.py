@@ -6,13 +6,18 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from tests.prompt_server import PromptServer
 
 from remit.enforcement.place import Place
+from remit.server import protocol
 from remit.server.app import App
 from remit.server.protocol import Protocol
 from remit.server.shedding import Shedding
@@ -171,3 +176,12 @@ def test_where_none_is_idle_one_more_is_served_what_is_never_refused(monkeypatch
         say.close()
 
     played(talk)
+
+
+@given(st.text("/.~-_aZ09?&=%#:@", max_size=24).map(lambda rest: f"/{rest}".encode()))
+def test_a_plain_target_is_taken_apart_as_any_other(url: bytes) -> None:
+    try:
+        parsed = httptools.parse_url(url)
+    except httptools.HttpParserInvalidURLError:
+        return
+    assert protocol._asked(url) == (unquote(parsed.path.decode("ascii")), parsed.query or b"")
