@@ -210,6 +210,12 @@ async def measure(found: Running, *, seconds: float, admin: str, pid: int) -> li
     return [
         row("goodput at 5x, of capacity", [100 * seen.answers / seconds / most], "%", floor=_FLOOR, aim=_AIM),
         row("  until a refusal is there, p99", [1000 * p99], "ms", floor=20.0, aim=10.0, less_is_better=True),
+        row(
+            "  until a refusal is there, median",
+            [1000 * statistics.median(seen.refused or [0.0])],
+            "ms",
+            less_is_better=True,
+        ),
         row("  until a freeze is answered", [1000 * frozen], "ms", less_is_better=True),
         row("  from then to the first denial", [1000 * effect], "ms", less_is_better=True),
         row("  memory, at the end against the middle", [grown], "%", floor=10.0, aim=1.0, less_is_better=True),

@@ -54,8 +54,7 @@ def expand(draft: Draft, find: FindServer, *, keep: Collection[ActionName] = ())
             continue
         found = [(action, tool) for action, tool in _named(clause, server) if _listed(tool, action, keep)]
         if (server.tools or clause.of_methods) and not found:
-            what = "method" if clause.of_methods else "tool"
-            problems.append(Problem(f"allow.{at}.action", f"the server {name} has no {what} for {clause.pattern}"))
+            problems.append(Problem(f"allow.{at}.action", f"the server {name} has no {_what(clause, server)}"))
         for action, tool in found:
             other = taken.setdefault(action, at)
             if other == at:
@@ -110,6 +109,13 @@ def _steps(draft: Draft, find: FindServer) -> Iterator[Problem]:
         for which, action in enumerate(clause.conditions.forbidden_after):
             if _tool(action, find) is None:
                 yield Problem(f"allow.{at}.sequence.forbidden_after.{which}", f"there is no {action}")
+
+
+def _what(clause: Clause, server: Server) -> str:
+    """What there is none of."""
+    if server.kind is Kind.HTTP:
+        return f"operation for {clause.pattern}: all that read are {server.server}:GET /*"
+    return f"{'method' if clause.of_methods else 'tool'} for {clause.pattern}"
 
 
 def _earlier(draft: Draft) -> set[ServerName]:

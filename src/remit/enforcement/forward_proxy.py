@@ -7,6 +7,7 @@ asks for, and whether this agent may see that: if not, no packet leaves; (4) a t
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -69,6 +70,7 @@ class ForwardProxy:
     handed_over: Callable[[], int] = lambda: 0
     bounds: Bounds = field(default_factory=Bounds)
     fronts: set[Front] = field(default_factory=set)
+    tunnels: Counter[str] = field(default_factory=Counter)  # that are open, by agent
 
     def accept(self) -> Front:
         """A protocol for a new connection."""
@@ -100,19 +102,33 @@ class ForwardProxy:
         caller, proof = self.door.caller(headers, method="CONNECT", where=where)
         servers = self.targets.at(where, secure=True)
         if servers and servers[0].proxy is Proxied.TUNNEL:
-            await self.tunnel.carry(
-                Asked(
-                    where=where, server=servers[0], caller=caller, proof=proof, early=early, say=front.say,
-                    streams=front.streams,
-                )
+            asked = Asked(
+                where=where, server=servers[0], caller=caller, proof=proof, early=early, say=front.say,
+                streams=front.streams,
             )  # fmt: skip
-            return None
+            return await self._carried(asked)
         if (said := await self._nowhere(servers, where, caller, proof)) is not None:
             return said
         if early:
             return proxy_answers.malformed("Nothing is said before the connection is established")
         found = Connection(where=where, servers=servers, caller=caller, proof=proof)
         await self.intercept.begin(front.handed_over(), found)
+        return None
+
+    async def _carried(self, asked: Asked) -> proxy_answers.Said | None:
+        """Carry a tunnel to its end, if its agent has not its share of them.
+
+        Attack: one agent opens as many as there may be, lets them idle, and nobody else comes through.
+        """
+        agent = asked.caller.agent
+        if self.tunnels[agent] >= self.bounds.connections // 2:
+            return proxy_answers.busy()
+        self.tunnels[agent] += 1
+        try:
+            await self.tunnel.carry(asked)
+        finally:
+            self.tunnels[agent] -= 1
+            self.tunnels += Counter()  # what is none is forgotten
         return None
 
     async def _nowhere(

@@ -25,6 +25,8 @@ _PLAIN = re.compile(rb"/[A-Za-z0-9._~/-]*\Z")  # it reads the same whoever takes
 _SKIPPED: Final = 1 << 16  # bytes of a refused request's body that are read past; more is not waited for
 _DIGITS: Final = 20  # of a length; it is long before that too long
 _LOOKED_AT: Final = 64  # connections, for one that is idle
+# RFC 9112 section 6.1: what was coded by more than its chunks cannot be read, and is not to be taken for what it says.
+_UNKNOWN_CODING: Final = b"HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _RESERVE: Final = 64  # connections beyond the bound, for what is never refused
 
 
@@ -66,6 +68,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its headers are read: it gets a place, or its refusal."""
+        if not self.url.startswith(b"/"):
+            self._rename()
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            self._refusing = True
+            self.transport.write(_UNKNOWN_CODING)
+            self.transport.close()
+            return
         # What comes while an answer is due waits its turn, and is looked at then (`App`): answers keep their order.
         if self._shedding is not None and (self.cycle is None or self.cycle.response_complete):
             path, query = _asked(self.url)
@@ -92,6 +101,17 @@ class Protocol(HttpToolsProtocol):
             self._arriving = None
         if not self._refusing:
             super().on_message_complete()
+
+    def _rename(self) -> None:
+        """A target that is a whole URL says whose it is, whatever `Host` says (RFC 9112 section 3.2.2).
+
+        Attack: a page that was rebound to this address, or a proxy on the way, with a `Host` that the door lets in.
+        """
+        parsed = httptools.parse_url(self.url)
+        if parsed.host is not None:
+            port = b"" if parsed.port is None else b":%d" % parsed.port
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers.append((b"host", parsed.host + port))
 
     def _refuse(self, path: str) -> None:
         self._refusing = True

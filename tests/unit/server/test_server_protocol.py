@@ -185,3 +185,29 @@ def test_a_plain_target_is_taken_apart_as_any_other(url: bytes) -> None:
     except httptools.HttpParserInvalidURLError:
         return
     assert protocol._asked(url) == (unquote(parsed.path.decode("ascii")), parsed.query or b"")
+
+
+@pytest.mark.parametrize(
+    ("authority", "status"), [("127.0.0.1:{}", 200), ("evil.example", 421), ("evil.example:{}", 421)]
+)
+@pytest.mark.parametrize("host", ["127.0.0.1:{}", "evil.example"])
+def test_a_target_that_is_a_whole_url_says_whose_it_is(authority: str, status: int, host: str) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
+        url, name = f"http://{authority.format(world.port)}/x?a=1", host.format(world.port)
+        writer.write(f"GET {url} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+        assert (await answer(reader))[0] == status
+        assert world.came == (["/x"] if status == 200 else [])
+
+    played(talk)
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "GZIP,chunked", "chunked, chunked", "x"])
+def test_a_body_in_a_coding_that_cannot_be_read_is_refused(coding: str) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
+        writer.write(world.head("/mcp/x", f"Transfer-Encoding: {coding}") + b"2\r\nab\r\n0\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith((b"HTTP/1.1 501 ", b"HTTP/1.1 400 "))  # 400: the parser's own no
+        await reader.read()  # to the end of the connection
+        assert world.came == []
+
+    played(talk)
