@@ -44,7 +44,7 @@ _FILES = {
         "credential: {{secret: bench-key, inject: bearer}}\n"
     ),
     "agents/{agent}": (
-        "agent: {agent}\nowner: dana\nversion: '1'\npurposes: [bench]\nmax_instances: 9\n"
+        "agent: {agent}\nowner: dana\nversion: '1'\npurposes: [bench]\nmax_instances: 99\n"
         "sender_constraint: {constraint}\nnot_after: 2099-01-01\nmax_run: 8h\n"
         "attest: [{{private_key_jwt: {{jwk_file: {agent}.pub.jwk}}}}]\n"
     ),
