@@ -213,6 +213,16 @@ def waited(look: Callable[[], T | None]) -> T:
     return found
 
 
+def wait_until_signed(home: Home) -> None:
+    """Until a checkpoint covers all that is in the log; the server looks twice a second."""
+    waited(lambda: "the rest" in _steps(home, "ok"))
+
+
+def _steps(home: Home, status: str) -> set[str]:
+    told = home.remit("audit", "verify", "--json").json
+    return {step["name"] for step in told["steps"] if step["status"] == status}
+
+
 def ok(done: Done, code: int = 0) -> Done:
     """See that a command ended so."""
     assert done.code == code, (done.out, done.err)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.running import BOUNDARY, SERVER, Home, Up, free_port, tree
+from tests.e2e.running import BOUNDARY, SERVER, Home, Up, free_port, tree, wait_until_signed
 
 PAYMENT = '{"to": "Acme", "amount": 100, "currency": "EUR"}'
 
@@ -309,6 +309,7 @@ def test_every_command_prints_one_json_object(home: Home, served: Up, files: Pat
 
 def test_the_log_verifies_and_says_where_it_does_not(home: Home, served: Up, files: Path, tmp_path: Path) -> None:
     approved(home, files)
+    wait_until_signed(home)
     first = home.remit("audit", "verify", "--json").json
     assert first["ok"]
     again = home.remit("audit", "verify", "--json").json
@@ -360,7 +361,7 @@ def test_a_rolled_back_log_is_found_by_the_kept_checkpoint(home: Home, files: Pa
     before = {path.name: path.read_bytes() for path in home.data.glob("remit.db*") if not path.name.endswith("lock")}
     with home.up("--dev") as up:
         approved(home, files)
-        _wait_for_checkpoint(home)
+        wait_until_signed(home)
         assert home.remit("audit", "verify").code == 0
         up.end()
     for path in home.data.glob("remit.db*"):
@@ -369,13 +370,6 @@ def test_a_rolled_back_log_is_found_by_the_kept_checkpoint(home: Home, files: Pa
         (home.data / name).write_bytes(content)
     rolled = home.remit("audit", "verify", "--data", str(home.data), "--json")
     assert rolled.code == 8, rolled.out
-
-
-def _wait_for_checkpoint(home: Home) -> None:
-    for _ in range(100):
-        if home.remit("audit", "checkpoint").code == 0:
-            return
-    raise AssertionError("no checkpoint")
 
 
 def test_a_server_that_is_killed_is_unreachable(home: Home, served: Up) -> None:

@@ -139,10 +139,13 @@ def _read_file(
 ) -> Iterator[Policy]:
     """The policies of one file."""
     new = [each for each in found if each.text not in known]
-    if len(new) < len(found) or not _parts_are_whole(text, found):
+    divides = _parts_are_whole(text, found)
+    if not divides:
         _check_whole(file, text, len(found), engine)
-        text = ""
-    made = dict(_parsed(file, text, new, engine))
+    whole = divides and len(new) == len(found)
+    made = dict(_parsed(file, text if whole else "", new, engine))
+    if divides and not whole:  # after the parts, which know their lines
+        _check_whole(file, text, len(found), engine)
     for number, (line, statement, _, _) in enumerate(found, start=1):
         cedar = made[statement] if statement in made else known[statement]
         annotations = cedar.get("annotations", {})

@@ -68,7 +68,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its headers are read: it gets a place, or its refusal."""
-        if not self.url.startswith(b"/"):
+        if not self.url.startswith(b"/") and isinstance(self.app, App):  # the forward proxy compares the two itself
             self._rename()
         if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
             self._refusing = True
