@@ -66,8 +66,8 @@ HOW = {
     "with 16 calls in flight; plain tokens; rounds take turns in changing order.",
     "overload": "Three processes: an MCP server, `remit up`, and a client with 1,024 connections and one call in "
     "flight on each. The capacity is what 48 connections that call as soon as they are answered get; then five times "
-    "that rate is sent for two minutes by eight agents, leaving out what no connection is free for, and in the middle one "
-    "agent is frozen. Goodput counts results; no result may come for a call that the frozen agent sent after that.",
+    "that rate is sent for two minutes by eight agents, leaving out what no connection is free for, and in the middle "
+    "one agent is frozen. Goodput counts results; no result may come for a call that the frozen agent sent after that.",
     "agentdojo": "One process, no model: user tasks and injections are read from PyPI `agentdojo` 0.1.35. In each of "
     "101 seeded halves `remit rightsize` learns a boundary for each purpose from half of the tasks; the others are "
     "judged call by call, each with every injection. A pair is blocked if any call that the injection needs is "
