@@ -13,7 +13,8 @@ import unicodedata
 from typing import Final
 from urllib.parse import unquote
 
-_DECODINGS: Final = 4  # more than readers in a row undo; what could still be decoded then is taken for a step
+# More than readers in a row undo, and one that changes nothing; what could still be decoded then is taken for a step.
+_DECODINGS: Final = 5
 _UNREAD: Final = frozenset({"Cc", "Cf"})  # tabs and line ends, zero-width characters: parsers drop them
 _ENDS = re.compile(r"[/\\?#;]")  # `;` begins a parameter for some servers: `/..;/`
 _STEP: Final = ".."
@@ -24,12 +25,19 @@ def climbs(text: str) -> bool:
     if text.isascii() and text.isprintable() and "%" not in text and _STEP not in text:
         return False
     for _ in range(_DECODINGS):
-        decoded = unquote(text, errors="replace")
-        if decoded == text:
+        read = _read(text)
+        if read == text:
             break
-        text = decoded
+        text = read
     else:
         return True
-    # Compatibility forms too: U+2025 and U+FF0E are dots for who normalises.
-    text = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) not in _UNREAD)
     return any(part.strip() == _STEP for part in _ENDS.split(text))
+
+
+def _read(text: str) -> str:
+    """What one reader makes of it. It drops what it does not read first: `%2` and `e` with a tab between are a dot.
+
+    Compatibility forms too: U+2025 and U+FF0E are dots for who normalises, and U+FF05 is a percent sign.
+    """
+    seen = "".join(char for char in text if unicodedata.category(char) not in _UNREAD)
+    return unquote(unicodedata.normalize("NFKC", seen), errors="replace")

@@ -69,7 +69,7 @@ class _Node:
     """What may follow a path's beginning."""
 
     texts: dict[str, _Node] = field(default_factory=dict)
-    read: set[str] = field(default_factory=set)  # the same texts, as the most careless server reads them
+    read: dict[str, list[_Node]] = field(default_factory=dict)  # the same, by how the most careless server reads them
     any: _Node | None = None
     ends: dict[str, Operation] = field(default_factory=dict)  # by method
 
@@ -116,14 +116,29 @@ class Routes:
         if found is None:
             return None
         end, values = found
+        if values and self._is_closer_to_another(end, method, segments):
+            return None
         return end, dict(zip(end.parameters, values, strict=True))
+
+    def _is_closer_to_another(self, found: Operation, method: str, segments: Sequence[str]) -> bool:
+        """Whether a careless server takes a value of `found`'s parameters for the text of another operation.
+
+        Attack: `/admin/Keys` is `/{kind}/{id}` where only `/admin/keys` is declared beside it, and Express answers as
+        that; so is `/users/export/` where `/users/{id}/` is.
+        """
+        paths = [segments, segments[:-1]] if segments and not segments[-1] else [segments]
+        others = (_careless(self._root, method, path, 0) for path in paths)
+        return any(other is not None and _has_text_for(other, found) for other in others)
 
     def _add(self, added: Operation) -> None:
         node = self._root
         for segment in added.segments:
             if parameter(segment) is None:
-                node.read.add(_read(segment))
-                node = node.texts.setdefault(segment, _Node())
+                known = node.texts.get(segment)
+                if known is None:
+                    known = node.texts[segment] = _Node()
+                    node.read.setdefault(_read(segment), []).append(known)
+                node = known
             else:
                 node.any = node = node.any or _Node()
         node.ends.setdefault(added.method, added)
@@ -172,7 +187,26 @@ def _walk(
         return found
     if node.any is None or not segment:  # an empty segment is no value
         return None
-    if below is None and _read(segment) in node.read:
-        # Many servers' routes ignore case (Express, ASP.NET): `/users/Export` is `/users/export` there, and no user.
+    if below is None and not {_read(segment), _read(segment.rpartition(".")[0])}.isdisjoint(node.read):
+        # Many servers' routes ignore case (Express, ASP.NET): `/users/Export` is `/users/export` there, and no user;
+        # some take an extension for a format (Rails): `/users/export.json` is that too.
         return None
     return _walk(node.any, method, segments, at + 1, [*values, segment])
+
+
+def _careless(node: _Node, method: str, segments: Sequence[str], at: int) -> Operation | None:
+    """The first end that fits for who compares texts carelessly: the very text, then others, then values."""
+    if at == len(segments):
+        return node.ends.get(method)
+    exact = node.texts.get(segments[at])
+    alike = [each for each in node.read.get(_read(segments[at]), ()) if each is not exact]
+    for below in [*([] if exact is None else [exact]), *alike, *([node.any] if node.any and segments[at] else [])]:
+        if (found := _careless(below, method, segments, at + 1)) is not None:
+            return found
+    return None
+
+
+def _has_text_for(other: Operation, found: Operation) -> bool:
+    """Whether `other` has a text in the place of one of `found`'s parameters."""
+    pairs = zip(other.segments, found.segments, strict=False)
+    return any(parameter(theirs) is None and parameter(ours) is not None for theirs, ours in pairs)

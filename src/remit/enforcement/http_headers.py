@@ -50,6 +50,14 @@ _REQUEST: Final = _HOP | {
     "x-auth-user",
     "x-webauth-user",
     "x-userinfo",
+    "sudo",
+    "as-user",
+    "es-security-runas-user",
+    "api-username",
+    "x-redmine-switch-user",
+    "x-switch-user",
+    "mscrmcallerid",
+    "x-scope-orgid",
     "host",
     "content-length",
     "content-type",  # of the body that was decided, set anew
@@ -89,6 +97,8 @@ _REQUEST_BEGINS: Final = (
     # As whom proxies and platforms say that a request comes: oauth2-proxy, Kong, Pomerium, Tailscale, Cloudflare,
     # Google's IAP, Azure's App Service, AWS's load balancer.
     "x-remote-",
+    "impersonate-",
+    "dropbox-api-select-",
     "x-authenticated-",
     "x-auth-request-",
     "x-consumer-",
@@ -102,9 +112,15 @@ _REQUEST_BEGINS: Final = (
 )
 # Which object, operation or rights a call is about, beside what its path says: `PUT /{bucket}/{key}` with a copy source
 # reads any object that Remit's key may. Left out, the call would be another one, so it is refused.
-_UNDECIDED: Final = frozenset({"x-amz-target", "x-amz-acl", "x-goog-acl", "stripe-account", "destination"})
-_UNDECIDED_BEGINS: Final = (
-    "x-amz-copy-source", "x-ms-copy-source", "x-goog-copy-source", "x-amz-grant-", "x-amz-bypass-",
+_UNDECIDED: Final = frozenset({
+    "x-goog-acl", "stripe-account", "destination", "x-copy-from", "x-symlink-target", "x-ms-rename-source",
+    "x-ms-file-rename-source", "x-ms-acl", "x-ms-blob-public-access", "x-vault-namespace",
+})  # fmt: skip
+_UNDECIDED_BEGINS: Final = ("x-amz-", "x-ms-copy-source", "x-goog-copy-source")
+# Of `x-amz-`, which is signed with the call: what says nothing but of the body, and what every SDK sends of itself.
+_OF_THE_BODY: Final = (
+    "x-amz-meta-", "x-amz-checksum-", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-user-agent",
+    "x-amz-sdk-", "x-amz-trailer", "x-amz-decoded-content-length",
 )  # fmt: skip
 _RESPONSE: Final = _HOP | {
     "set-cookie",
@@ -166,10 +182,10 @@ def upstream(raw: Raw, *, clashes: Collection[str] = ()) -> list[tuple[str, str]
     nominated = _nominated([value for (key, _), value in pairs if key == _CONNECTION])
     found = []
     for (key, name), value in pairs:
+        if name and (key in _UNDECIDED or (key.startswith(_UNDECIDED_BEGINS) and not key.startswith(_OF_THE_BODY))):
+            raise Malformed(f"the header {key} says what cannot be decided here")
         if not name or key in nominated or key in clashes:
             continue
-        if key in _UNDECIDED or key.startswith(_UNDECIDED_BEGINS):
-            raise Malformed(f"the header {key} says what cannot be decided here")
         text = value.decode("latin-1").strip(" \t")
         if not _VALUE.match(text):
             raise Malformed("a header holds a control character")

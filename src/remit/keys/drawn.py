@@ -1,7 +1,8 @@
-"""Random bytes for nonces and salts, drawn from the system many at a time.
+"""Random bytes for salts and single-use numbers, drawn from the system many at a time.
 
-Asking the system lets go of the interpreter, and another thread takes it: with five such calls in a decision, the event
-loop waited for the writer five times. Not for keys: those are drawn when they are made, and lie nowhere before.
+Asking the system lets go of the interpreter, and another thread takes it: with several such calls in a decision, the
+event loop waited for the writer as often. Not for keys, and not for what they are used with: a machine that is copied
+while it runs would give both copies the same.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ the canonical JSON of `["remit/v1", table, row, version, ...]`.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 
 import msgspec
@@ -14,7 +15,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import IntegrityFailed
-from remit.keys.drawn import drawn
 
 KEY_BYTES = 32
 _FORMAT = b"\x01"  # the first byte of every sealed value, so that a later format can be told apart
@@ -63,7 +63,7 @@ def unseal(key: bytes, sealed: bytes, *, aad: tuple[str | int, ...]) -> bytes:
 
 def seal_bytes(key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """The same with additional data that is bytes already."""
-    nonce = drawn(_NONCE)
+    nonce = os.urandom(_NONCE)  # of the system itself: a machine that is copied while it runs gives no nonce twice
     return _FORMAT + nonce + _cipher(key).encrypt(nonce, plaintext, aad)
 
 

@@ -72,7 +72,8 @@ class Protocol(HttpToolsProtocol):
             self._rename()
         if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
             self._refusing = True
-            self.transport.write(_UNKNOWN_CODING)
+            if self.cycle is None or self.cycle.response_complete:  # no answer goes before one that is due
+                self.transport.write(_UNKNOWN_CODING)
             self.transport.close()
             return
         # What comes while an answer is due waits its turn, and is looked at then (`App`): answers keep their order.
@@ -111,7 +112,8 @@ class Protocol(HttpToolsProtocol):
         if parsed.host is not None:
             port = b"" if parsed.port is None else b":%d" % parsed.port
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
-            self.headers.append((b"host", parsed.host + port))
+            host = b"[%b]" % parsed.host if b":" in parsed.host else parsed.host
+            self.headers.append((b"host", host + port))
 
     def _refuse(self, path: str) -> None:
         self._refusing = True

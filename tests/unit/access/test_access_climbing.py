@@ -37,6 +37,7 @@ def test_a_text_without_dots_climbs_nowhere(text: str) -> None:
         "../private", "a/../../private", "..", "%2e%2e/private", "%2E./private", "%252e%252e/private", "..%2fprivate",
         "..\\private", ".\t./private", ".\n./private", "\u2025/private", "\uff0e\uff0e/private", ".\u200b./private",
         "..;/private", "..?x", "..#x", " .. /private", "%25252525252e",
+        "%2\te%2\te/private", ".%\n2e/private", "%\u200b2e./private", "\uff052e\uff052e/private", "%252\te%2e/private",
     ],
 )  # fmt: skip
 def test_ways_to_write_a_step_up(rest: str) -> None:

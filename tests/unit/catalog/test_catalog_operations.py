@@ -64,6 +64,27 @@ def test_a_value_that_reads_like_a_text_beside_it_is_no_value(like: str) -> None
         assert found[0].name == name
 
 
+@pytest.mark.parametrize(
+    ("declared", "path"),
+    [
+        (["/{kind}/{id}", "/admin/keys"], ["admin", "Keys"]),
+        (["/{kind}/{id}", "/admin/keys"], ["Admin", "keys"]),
+        (["/users/{id}/{part}", "/users/export/all"], ["users", "export", "All"]),
+        (["/users/{id}", "/users/export"], ["users", "export.json"]),
+        (["/users/{id}/", "/users/export"], ["users", "export", ""]),
+    ],
+)
+def test_no_value_stands_for_a_text_further_on(declared: list[str], path: list[str]) -> None:
+    routes = Routes(server({f"GET {each}": {} for each in declared}).tools.values())
+    assert routes.find("GET", path) is None
+    other = [*path[:-1], "else"] if path[-1] else [*path[:-2], "else", ""]
+    if path[0] == "Admin":
+        other = ["Others", "keys"]
+    found = routes.find("GET", other)
+    assert found is not None
+    assert found[0].name == f"GET {declared[0]}"
+
+
 @given(st.text(max_size=30))
 def test_a_name_is_of_a_tool_or_of_an_operation_and_never_of_both(name: str) -> None:
     assert not (well_formed_tool(name) and well_formed_operation(name))

@@ -42,7 +42,8 @@ def test_a_header_that_would_end_its_line_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["X-Amz-Target", "x-amz-copy-source", "X-Amz-Copy-Source-Range", "X-AMZ-ACL", "X-Amz-Grant-Read", "Stripe-Account",
+    ["X-Amz-Target", "X-Amz-Rename-Source", "x-amz-tagging", "X-Copy-From", "x-ms-rename-source",
+     "x-amz-copy-source", "X-Amz-Copy-Source-Range", "X-AMZ-ACL", "X-Amz-Grant-Read", "Stripe-Account",
      "x-ms-copy-source", "X-Goog-Copy-Source"],
 )  # fmt: skip
 def test_what_would_make_another_call_of_it_is_refused(name: str) -> None:

@@ -201,6 +201,18 @@ def test_a_target_that_is_a_whole_url_says_whose_it_is(authority: str, status: i
     played(talk)
 
 
+def test_it_goes_before_no_answer_that_is_due() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
+        world.go.clear()
+        writer.write(world.head("/mcp/slow", "Content-Length: 0"))
+        await until(lambda: world.came == ["/mcp/slow"])
+        writer.write(world.head("/mcp/x", "Transfer-Encoding: gzip, chunked"))
+        assert await reader.read() == b""
+        assert world.came == ["/mcp/slow"]
+
+    played(talk)
+
+
 @pytest.mark.parametrize("coding", ["gzip, chunked", "GZIP,chunked", "chunked, chunked", "x"])
 def test_a_body_in_a_coding_that_cannot_be_read_is_refused(coding: str) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, world: World) -> None:
