@@ -23,7 +23,7 @@ def refused(bot: Paying, state: str, **changed: Any) -> None:
     denial = bot.agent.denied(**changed)
     assert (denial["code"], denial["state"]) == ("approval_required", state), changed
     assert bot.paid() == paid
-    (entry,) = bot.since(before)
+    (entry,) = (each for each in bot.since(before) if each["kind"] in {"decision", "outcome", "refused"})
     assert (entry["kind"], entry["decision"], entry["code"]) == ("decision", "deny", "approval_required")
     assert entry["id"] == denial["decision_id"]
 

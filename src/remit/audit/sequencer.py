@@ -70,14 +70,9 @@ class Sequencer:
             Conflict: Another sequencer was faster; the next run continues from there.
             StorageUnavailable: Nothing was changed.
         """
-        return self._once()[0]
-
-    def _once(self) -> tuple[int, bool]:
-        """The same; and whether more waited than one run takes."""
-        found = self._reader.read(lambda connection: SqlLog(connection).waiting(_MOST_BUNDLES))
-        waiting = _bounded(found)
+        waiting = _bounded(self._reader.read(lambda connection: SqlLog(connection).waiting(_MOST_BUNDLES)))
         if not waiting:
-            return 0, False
+            return 0
         tree = self._tree or self._reader.read(self._load)
         self._tree = None  # until this run is committed
         before = tree.size
@@ -86,7 +81,7 @@ class Sequencer:
         changed = [*tree.take_full(), *tree.partial()]
         self._writer.change(lambda tx: self._commit(tx, firsts, changed, note, before))
         self._tree = tree
-        return tree.size - before, len(found) == _MOST_BUNDLES or len(waiting) < len(found)
+        return tree.size - before
 
     def _commit(
         self, tx: Transaction, firsts: Sequence[tuple[int, int]], changed: Sequence[Tile], note: str, before: int
@@ -120,9 +115,7 @@ class Sequencer:
 
     def _drain(self) -> None:
         try:
-            # What came since it looked has time until the next look: under load something always has, and it would
-            # sign without a pause, each time for a few entries.
-            while self._once()[1]:
+            while self.run_once():
                 self.failure = None
             self.failure = None
         except Conflict as error:

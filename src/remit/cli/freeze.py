@@ -25,11 +25,16 @@ _CALLS_SHOWN = 20
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
+    # An instance is named by a thumbprint, and one in 64 of those begins with a dash.
+    named: dict[str, Any] = {"ignore_unknown_options": True}
     app.command(
         "freeze",
+        context_settings=named,
         epilog=examples('remit freeze invoice-bot --reason "acting strangely"', "remit freeze tool payments/transfer"),
     )(freeze)
-    app.command("unfreeze", epilog=examples("remit unfreeze invoice-bot", "remit unfreeze all"))(unfreeze)
+    app.command(
+        "unfreeze", context_settings=named, epilog=examples("remit unfreeze invoice-bot", "remit unfreeze all")
+    )(unfreeze)
 
 
 def _target(words: list[str]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -170,30 +170,3 @@ def test_neither_topics_nor_epoch_move(ledger: Ledger) -> None:
     before = ledger.database.epoch
     ledger.grow(3)
     assert (ledger.database.epoch, heard) == (before, [])
-
-
-def test_what_comes_while_it_signs_waits_for_the_next_look(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under load something always has come: signing until nothing waits would be signing without a pause."""
-    ledger.sequence()
-    before, commit, runs = len(checkpoints(ledger)), ledger.sequencer._commit, []
-
-    def committed(tx: Transaction, *rest: Any) -> None:
-        commit(tx, *rest)
-        runs.append(1)
-        if len(runs) < 5:
-            tx.record(ledger.change(f"meanwhile {len(runs)}"))
-
-    monkeypatch.setattr(ledger.sequencer, "_commit", committed)
-    ledger.record(ledger.change("first"))
-    ledger.sequencer._drain()
-    assert (len(runs), len(checkpoints(ledger)) - before) == (1, 1)
-    ledger.sequencer._drain()
-    assert len(runs) == 2
-
-
-def test_what_was_too_much_for_one_run_is_signed_at_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "_MOST_BUNDLES", 2)
-    for number in range(5):
-        ledger.record(ledger.change(str(number)))
-    ledger.sequencer._drain()
-    assert all(first is not None for _, first in firsts(ledger))

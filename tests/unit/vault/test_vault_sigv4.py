@@ -46,9 +46,11 @@ def test_the_published_signatures(said: dict[str, Any], signature: str) -> None:
     assert sign(**said).rpartition("=")[2] == signature
 
 
-@given(st.binary(max_size=20), st.binary(max_size=20))
+# HMAC fills a short key up with zeros (RFC 2104 section 2), and no secret of the vault holds one.
+@given(st.binary(max_size=20).filter(lambda each: b"\0" not in each), st.binary(max_size=20))
 def test_another_body_or_secret_has_another_signature(one: bytes, other: bytes) -> None:
     assert (sign(body=one) == sign(body=other)) == (one == other)
+    other = other.replace(b"\0", b"1")
     assert (sign(secret=b"a" + one) == sign(secret=b"a" + other)) == (one == other)
 
 
