@@ -220,8 +220,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
-    life.more += [trusting.run, consenting.run, notifying(ground, own=_own(ground.base, listener)).run, watch.run]
-    life.more.append(children.run)
+    notified = notifying(ground, own=_own(ground.base, listener))
+    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,

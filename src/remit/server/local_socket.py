@@ -96,10 +96,12 @@ class LocalSocket:
         except (ValueError, OSError) as error:  # ValueError: a line over the limit
             _log.info("a local process was cut off", uid=peer.uid, pid=peer.pid, error=str(error))
         finally:
-            if not self._closing:
-                await asyncio.to_thread(self._gone, instances, peer)
-            writer.close()  # only now: `remit run` waits for it, and what it did is then recorded
-            del self._open[writer]
+            try:
+                if not self._closing:
+                    await asyncio.to_thread(self._gone, instances, peer)
+            finally:
+                writer.close()  # only now: `remit run` waits for it, and what it did is then recorded
+                del self._open[writer]
 
     async def _answer(self, line: bytes, peer: Process, instances: set[tuple[AgentName, InstanceId]]) -> dict[str, Any]:
         try:
