@@ -45,9 +45,10 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.injecting",
         "vault.model",
         "vault.service",
+        "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {"server.compose_connecting", "server.compose_http", "server.connecting"},
+    "lend": {"server.compose_connecting", "server.compose_http", "server.connecting", "vault.service"},
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
@@ -79,7 +80,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.service",
     },
     "load_data_key": {"audit.log"},
-    "ensure_data_key": {"agents.service", "vault.connections", "vault.service"},
+    "ensure_data_key": {"agents.service", "vault.connections", "vault.versions"},
     "derive": {
         "audit.service",
         "audit.source_offline",

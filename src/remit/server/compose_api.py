@@ -170,8 +170,8 @@ def _registered(
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
         *Secrets(
-            vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, reader=reader,
-            records=records, clock=clock,
+            vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, records=records,
+            clock=clock,
         ).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock

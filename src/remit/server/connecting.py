@@ -26,6 +26,7 @@ from remit.server.lending import Lending
 from remit.vault import acting, authorization, token_endpoint
 from remit.vault.authorization import Pending
 from remit.vault.connection import Connection
+from remit.vault.service import Lent
 from remit.vault.token_endpoint import Client, Post
 from remit.vault.user_tokens import UserTokens
 
@@ -54,7 +55,7 @@ class Connecting:
     servers: Callable[[], list[Server]]
     lending: Lending
     users: UserTokens
-    lend: Callable[[str], tuple[Secret, int]]
+    lend: Callable[[str], Lent]
     post: Post
     loop: Callable[[], asyncio.AbstractEventLoop]
     clock: Clock
@@ -127,7 +128,7 @@ class Connecting:
             "code_verifier": pending.verifier,
         }  # fmt: skip
         credential = pending.credential
-        client = Client(client_id=credential.client_id, secret=self.lend(secret)[0])
+        client = Client(client_id=credential.client_id, secret=self.lend(secret).value)
         given = self._wait(token_endpoint.ask(self.post, credential.token_url, client, form))
         if given.refresh is None:
             raise Malformed(
@@ -163,7 +164,7 @@ class Connecting:
 
     async def _revoked(self, credential: OauthUser, refresh: Secret) -> bool:
         """RFC 7009 section 2.1."""
-        client = Client(client_id=credential.client_id, secret=self.lend(credential.secret)[0])
+        client = Client(client_id=credential.client_id, secret=self.lend(credential.secret).value)
         status, _ = await self.post(credential.revoke_url, client.headers(), token_endpoint.revocation(refresh))
         return status == _OK
 

@@ -12,7 +12,7 @@ from remit.keys.secret import Secret
 from remit.people.change import Changed, record
 from remit.people.ports import Records
 from remit.server.door import Ask, Door, actor
-from remit.storage.ports import Reader, Transaction, Writer
+from remit.storage.ports import Transaction, Writer
 from remit.vault.connections import Connections
 from remit.vault.service import Vault
 
@@ -26,7 +26,6 @@ class Secrets:
     vault: Vault
     connections: Connections
     writer: Writer
-    reader: Reader
     records: Records
     clock: Clock
 
@@ -52,15 +51,19 @@ class Secrets:
 
     def list(self, _ask: Ask) -> dict[str, Any]:
         """The names, versions and times of change; and who lent an account of their own for which."""
-        found = self.reader.read(self.vault.listing)
         lent: dict[str, list[dict[str, Any]]] = {}
         for each in self.connections.listing():
             said = {"person": each.person, "state": each.state.value, "scope": each.scope}
             lent.setdefault(each.secret, []).append(said | {"connected": rfc3339(each.connected)})
         return {
             "secrets": [
-                {"secret": s.name, "version": s.version, "changed": rfc3339(s.changed), "people": lent.get(s.name, [])}
-                for s in found
+                {
+                    "secret": s.secret,
+                    "version": s.active,
+                    "changed": rfc3339(s.changed),
+                    "people": lent.get(s.secret, []),
+                }
+                for s in self.vault.listing()
             ]
         }
 

@@ -165,7 +165,7 @@ runs = Table(  # tokens
 )
 Index("runs_open", runs.c.agent, runs.c.instance, runs.c.purpose)
 
-# catalog, vault --------------------------------------------------------------------------
+# catalog ---------------------------------------------------------------------------------
 servers = Table(
     "servers",
     metadata,
@@ -184,14 +184,6 @@ tools = Table(
     Column("seen", Text),
     Column("state", Text, nullable=False),
     ForeignKeyConstraint(["server"], ["servers.server"]),
-)
-secrets = Table(
-    "secrets",
-    metadata,
-    Column("secret", Text, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    Column("changed", BigInteger, nullable=False),
 )
 
 # access, policy, freezes -----------------------------------------------------------------

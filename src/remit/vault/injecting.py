@@ -28,10 +28,11 @@ from remit.vault.held_tokens import Held
 from remit.vault.lately import Lately
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Injected, Outgoing
+from remit.vault.service import Lent
 from remit.vault.user_tokens import UserTokens
 
 Behind = Callable[[Caller | None, OauthUser], str]  # whose account a call uses; raises NotConnected
-Open = Callable[[str], tuple[Secret, int]]  # a secret's name -> its value and version; raises SecretUnavailable
+Open = Callable[[str], Lent]  # a secret's name -> what is lent of it; raises SecretUnavailable
 
 
 class Injector:
@@ -62,13 +63,13 @@ class Injector:
         Raises:
             SecretUnavailable: The secret is missing, does not open, or does not fit its place.
         """
-        secret, version = self._open(credential.secret)
+        secret, version, attributes = self._open(credential.secret)
         match credential:
             case Injection():
                 value = credential.format.replace("{}", _line(secret, credential.secret))
                 return Injected(headers={credential.header: value}, echo=self._lately.looking_for(secret.reveal()))
             case Basic():
-                pair = f"{credential.user}:{_line(secret, credential.secret)}".encode()
+                pair = f"{attributes.get('user', credential.user)}:{_line(secret, credential.secret)}".encode()
                 value = f"Basic {b64encode(pair).decode()}"
                 return Injected(headers={"Authorization": value}, echo=self._lately.looking_for(secret.reveal()))
             case Query():
@@ -78,8 +79,9 @@ class Injector:
             case Mtls():
                 return Injected(certificate=self._certificate(credential, secret, version), echo=Scanner(()))
             case AwsSigV4():
+                key = attributes.get("access_key_id", credential.access_key_id)
                 headers = sigv4.signed(
-                    request, secret.reveal(), access_key_id=credential.access_key_id, region=credential.region,
+                    request, secret.reveal(), access_key_id=key, region=credential.region,
                     service=credential.service, now=self._clock.now(),
                 )  # fmt: skip
                 signature = headers["Authorization"].rpartition("=")[2]
@@ -104,8 +106,7 @@ class Injector:
             return self._users.refused(credential, used.person, used.token)
         if not isinstance(credential, OauthClient):
             return False
-        _, version = self._open(credential.secret)
-        return self._tokens.refused(credential, version, used.token)
+        return self._tokens.refused(credential, self._open(credential.secret).version, used.token)
 
     def _certificate(self, credential: Mtls, secret: Secret, version: int) -> ssl.SSLContext:
         known = self._certificates.get(credential.secret)

@@ -1,15 +1,29 @@
-"""Secrets as the vault keeps them: a name, a version, sealed bytes; never the value."""
+"""Secrets as the vault keeps them: a name, its versions, sealed bytes; never the value.
+
+A version comes, serves and goes:
+
+    pending     made, and sealed here before anybody outside knew it; no call uses it
+    active      calls use it; a secret has one at most
+    draining    replaced; calls that have it in hand end with it, and no new call takes it
+    revoked     worth nothing any more; its bytes and the key that sealed them are erased
+    failed      never came into use: it did not work, or could not be made; erased
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
 
+from remit.kernel.canonical import canonical
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed, RemitError
 from remit.kernel.names import SecretName
 from remit.keys.secret import Secret
 from remit.vault.certificate import BEGINS, check_pem
 
+MAX_ATTRIBUTE = 256
 MAX_VALUE = 8192  # a header line; most servers take no longer one
 SHORTEST = 8  # a shorter value stands in ordinary text by chance, so nothing could look for it in answers
 
@@ -20,24 +34,76 @@ class SecretUnavailable(RemitError):
     code = "enforcement_unavailable"
 
 
+class VersionState(StrEnum):
+    """Where a version of a secret is in its life."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    DRAINING = "draining"
+    REVOKED = "revoked"
+    FAILED = "failed"
+
+
+HELD: Final = (VersionState.PENDING, VersionState.ACTIVE, VersionState.DRAINING)
+"""The states in which a value is still there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedSecret:
-    """One secret as it stands in the database and in memory."""
+class Material:
+    """What opens something at another system: the secret, and what of it is no secret (user, access key id)."""
 
-    name: SecretName
+    value: Secret
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a secret as it stands in the database and in memory. `key`: the owner of its data key."""
+
+    secret: SecretName
     version: int
-    sealed: bytes
-    changed: Instant
+    state: VersionState
+    sealed: bytes | None
+    key: str
+    attributes: Mapping[str, str]
+    made: Instant
+    since: Instant
+    exposed: Instant | None = None
+    exposure: str = ""
 
 
-def owner(name: str) -> str:
-    """The owner of a secret's data key, which is also its topic on the feed."""
+def topic(name: str) -> str:
+    """What the feed says when anything of a secret changed."""
     return f"secret:{name}"
 
 
-def place(name: str, version: int) -> tuple[str | int, ...]:
-    """Where a sealed value belongs: an older version put back in its row does not open as the newer one."""
-    return ("secrets", name, version)
+def key_owner(name: str, version: int) -> str:
+    """The owner of a version's data key: each has its own, which is erased with it (crypto-shredding)."""
+    return f"secret:{name}@{version}"
+
+
+def place(name: str, version: int, attributes: Mapping[str, str]) -> tuple[str | int, ...]:
+    """Where a sealed value belongs: it opens in no other row, and not beside another user's name."""
+    said = attributes_text(attributes)
+    return ("secrets", name, version, said) if said else ("secrets", name, version)
+
+
+def attributes_text(attributes: Mapping[str, str]) -> str:
+    """Attributes in their one form; empty if there are none."""
+    return canonical(dict(attributes)).decode() if attributes else ""
+
+
+def check_attributes(attributes: Mapping[str, str]) -> None:
+    """Refuse what would write more than its own place: a header's further line, the password in a user's name.
+
+    Raises:
+        Malformed: One is no short line of printable ASCII, or a user's name has a colon (RFC 7617 section 2).
+    """
+    for name, value in attributes.items():
+        if not (0 < len(value) <= MAX_ATTRIBUTE and value.isascii() and value.isprintable()):
+            raise Malformed("an attribute of a secret is a short line of printable ASCII", detail=name[:80])
+        if name == "user" and ":" in value:
+            raise Malformed("a user's name has no colon", detail=name)
 
 
 def check_value(value: Secret) -> None:

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from remit.catalog.injection import Credential, Injection, Variable
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed, NotFound
-from remit.kernel.names import SecretName, check_name
-from remit.keys.seal import seal, unseal
+from remit.kernel.names import SecretName
+from remit.keys.seal import unseal
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
 from remit.storage.ports import Transaction
+from remit.vault.document import SecretDocument
+from remit.vault.document_json import document
 from remit.vault.echo import Scanner, forms
 from remit.vault.lately import Lately
-from remit.vault.model import SealedSecret, SecretUnavailable, check_value, owner, place
+from remit.vault.model import Material, SecretUnavailable, Version, VersionState, place
 from remit.vault.sql import SqlSecrets
+from remit.vault.versions import Versions
+
+
+class Lent(NamedTuple):
+    """A secret for one use. Do not log it, do not keep it."""
+
+    value: Secret
+    version: int
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A secret as this node has it, sealed. `active`: the version that calls use, 0 if none."""
+
+    secret: SecretName
+    active: int
+    changed: Instant
+    document: SecretDocument | None
+    held: Mapping[int, Version]
 
 
 class Vault:
@@ -28,36 +52,49 @@ class Vault:
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
-        self._sealed: Mapping[str, SealedSecret] = {}
+        self._known: Mapping[str, Known] = {}
         self._lately = Lately()
+        self.versions = Versions(keys)
 
     def put(self, tx: Transaction, name: SecretName, value: Secret, *, now: Instant) -> int:
         """Set or replace a secret within `tx`; returns its new version. The caller records the change.
 
+        What stood there before is erased: whoever sets a value by hand has changed it at the other system already.
+
         Raises:
             Malformed: The name is ill-formed, or the value cannot be a header's.
         """
-        check_name(name, what="a secret's name")
-        check_value(value)
-        key = self._keys.ensure_data_key(tx, owner(name))
-        rows = SqlSecrets(tx.connection)
-        version = rows.version(name) + 1
-        sealed = seal(key, value.reveal(), aad=place(name, version))
-        rows.put(SealedSecret(name=name, version=version, sealed=sealed, changed=now))
-        tx.touch(owner(name))
-        return version
+        made = self.versions.begin(tx, name, Material(value=value), now=now)
+        before = self.versions.promote(tx, made, now=now)
+        if before is not None:
+            self.versions.end(tx, before, VersionState.REVOKED, now=now)
+        return made.version
 
     def names(self, connection: Connection) -> list[SecretName]:
-        """The names of all secrets."""
-        return [secret.name for secret in self.listing(connection)]
+        """The names of all secrets, as they stand in the database."""
+        return list(SqlSecrets(connection).documents())
 
-    def listing(self, connection: Connection) -> list[SealedSecret]:
-        """All secrets, sealed: their names, versions and when they changed."""
-        return SqlSecrets(connection).all()
+    def listing(self) -> list[Known]:
+        """All secrets, sealed."""
+        return [self._known[name] for name in sorted(self._known)]
+
+    def find(self, name: str) -> Known | None:
+        """One secret, sealed."""
+        return self._known.get(name)
 
     def reload(self, connection: Connection) -> None:
         """Read all secrets anew, sealed."""
-        self._sealed = {secret.name: secret for secret in SqlSecrets(connection).all()}
+        rows = SqlSecrets(connection)
+        held: dict[str, dict[int, Version]] = {}
+        for each in rows.held():
+            held.setdefault(each.secret, {})[each.version] = each
+        self._known = {
+            name: Known(
+                secret=name, active=version, changed=changed, held=held.get(name, {}),
+                document=None if body is None else document(body),
+            )
+            for name, (version, changed, body) in rows.documents().items()
+        }  # fmt: skip
 
     def follow(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:  # noqa: ARG002 - Feed's shape
         """What to subscribe to the feed: reload when a secret changed."""
@@ -81,43 +118,67 @@ class Vault:
         return injection.env, self._formatted(injection)
 
     def _formatted(self, injection: Injection | Variable) -> str:
-        value = self._open(injection.secret).text()
+        lent = self.lend(injection.secret)
+        value = lent.value.text()
         if not (value.isascii() and value.isprintable()):  # a certificate: its line breaks would end the header
             raise SecretUnavailable("the server's credential fits no header", detail=injection.secret)
         # Replaced, not formatted: `{0.__class__}` in a format must stay text.
         if injection.format.count("{}") != 1:
             raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
-        return injection.format.replace("{}", value)
+        before, _, behind = injection.format.partition("{}")  # apart, so that no value is taken for a place
+        return f"{_filled(before, lent.attributes)}{value}{_filled(behind, lent.attributes)}"
 
     def scanner(self, injection: Credential | None = None) -> Scanner:
         """Looks for the injected secret in one response; without an injection, for every secret there is.
 
-        Secrets that are missing are not looked for: they were not sent.
+        Every version that is held is looked for: a call that began before a rotation had the one before. Secrets that
+        are missing are not looked for: they were not sent.
         """
         if injection is not None:
-            if injection.secret not in self._sealed:
-                return Scanner(())
-            return self._lately.looking_for(self._open(injection.secret).reveal())
-        return Scanner({form for name in self._sealed for form in forms(self._open(name).reveal())})
+            values = list(self._values(injection.secret))
+            return self._lately.looking_for(*values) if values else Scanner(())
+        return Scanner({form for name in self._known for value in self._values(name) for form in forms(value)})
 
     def echoes(self, chunk: bytes) -> bool:
         """Whether `chunk` by itself carries any secret."""
         return self.scanner().feed(chunk)
 
-    def lend(self, name: str) -> tuple[Secret, int]:
-        """A secret and its version, for what puts it into an outgoing request and nobody else.
+    def lend(self, name: str) -> Lent:
+        """The secret that calls use now, for what puts it into an outgoing request and nobody else.
 
         Raises:
-            SecretUnavailable: It is missing or does not open.
+            SecretUnavailable: It is missing, was exposed and is not replaced yet, or does not open.
         """
-        secret = self._open(name)
-        return secret, self._sealed[name].version
-
-    def _open(self, name: str) -> Secret:
-        held = self._sealed.get(name)
-        if held is None:
+        known = self._known.get(name)
+        found = None if known is None else known.held.get(known.active)
+        if found is None:
             raise SecretUnavailable("the server's credential is not set", detail=name, try_=f"remit secret set {name}")
+        if found.exposed is not None:
+            raise SecretUnavailable(
+                "the server's credential was exposed", detail=name, try_=f"remit secret show {name}"
+            )
+        return Lent(self.open(found), found.version, found.attributes)
+
+    def open(self, it: Version) -> Secret:
+        """The value of a version that is held.
+
+        Raises:
+            SecretUnavailable: It does not open, or was erased.
+        """
         try:
-            return Secret(unseal(self._keys.data_key(owner(name)), held.sealed, aad=place(name, held.version)))
+            at = place(it.secret, it.version, it.attributes)
+            return Secret(unseal(self._keys.data_key(it.key), it.sealed or b"", aad=at))
         except (IntegrityFailed, NotFound) as error:
-            raise SecretUnavailable("the server's credential does not open", detail=name) from error
+            raise SecretUnavailable("the server's credential does not open", detail=it.secret) from error
+
+    def _values(self, name: str) -> Iterator[bytes]:
+        known = self._known.get(name)
+        for each in () if known is None else known.held.values():
+            yield self.open(each).reveal()
+
+
+def _filled(text: str, attributes: Mapping[str, str]) -> str:
+    """A format with `{user}` and the like replaced."""
+    for name, value in attributes.items():
+        text = text.replace("{" + name + "}", value)
+    return text

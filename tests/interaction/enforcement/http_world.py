@@ -30,6 +30,7 @@ from remit.vault.client_tokens import ClientTokens
 from remit.vault.connections import Connections
 from remit.vault.injecting import Injector
 from remit.vault.model import SecretUnavailable
+from remit.vault.service import Lent
 from remit.vault.user_tokens import UserTokens
 
 Pairs = Sequence[tuple[str, str]]
@@ -151,10 +152,10 @@ class Vault:
     secrets: dict[str, bytes] = field(default_factory=lambda: {"key": SECRET.encode()})
     version: int = 1
 
-    def lend(self, name: str) -> tuple[Secret, int]:
+    def lend(self, name: str) -> Lent:
         if name not in self.secrets:
             raise SecretUnavailable("the server's credential is not set", detail=name)
-        return Secret(self.secrets[name]), self.version
+        return Lent(Secret(self.secrets[name]), self.version, {})
 
 
 class HttpWorld(World):  # type: ignore[misc] # found at run time

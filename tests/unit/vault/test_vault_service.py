@@ -14,9 +14,9 @@ from remit.kernel.names import SecretName
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
+from remit.storage.credential_schema import secret_versions
 from remit.storage.every_table import metadata
 from remit.storage.model import Entry
-from remit.storage.schema import secrets
 from remit.vault.model import SecretUnavailable
 from remit.vault.service import Vault
 
@@ -79,13 +79,13 @@ def test_a_replaced_value_is_the_next_version(vault: Vault, keys: KeyRing, conne
     _put(vault, keys, connection, "the-first")
     assert _put(vault, keys, connection, "the-second") == 2
     assert vault.header(BEARER)[1] == "Bearer the-second"
-    assert [(s.version, s.changed) for s in vault.listing(connection)] == [(2, NOW)]
+    assert [(s.active, s.changed) for s in vault.listing()] == [(2, NOW)]
 
 
 def test_a_change_says_what_it_touched(vault: Vault, connection: Connection) -> None:
     change = Change(connection)
     vault.put(change, NAME, Secret("canary-value"), now=NOW)
-    assert set(change.touched) == {"secret:payments-key"}
+    assert set(change.touched) == {"secret:payments-key", "secret:payments-key@1"}
 
 
 def test_a_vault_that_starts_reads_what_is_there(vault: Vault, keys: KeyRing, connection: Connection) -> None:
@@ -104,8 +104,8 @@ def test_a_missing_secret_is_unavailable(vault: Vault) -> None:
 
 def test_an_erased_data_key_makes_the_secret_unavailable(vault: Vault, keys: KeyRing, connection: Connection) -> None:
     _put(vault, keys, connection)
-    keys.erase_data_key(Change(connection), f"secret:{NAME}")
-    keys.follow(2, (f"secret:{NAME}",), connection)
+    keys.erase_data_key(Change(connection), f"secret:{NAME}@1")
+    keys.follow(2, (f"secret:{NAME}@1",), connection)
     with pytest.raises(SecretUnavailable, match="does not open"):
         vault.header(BEARER)
 
@@ -114,15 +114,18 @@ def test_an_erased_data_key_makes_the_secret_unavailable(vault: Vault, keys: Key
 def test_a_sealed_value_opens_only_in_its_row_and_version(
     vault: Vault, keys: KeyRing, connection: Connection, tampering: str
 ) -> None:
+    def row(name: str) -> Any:
+        return (secret_versions.c.secret == name) & (secret_versions.c.state == "active")
+
     def sealed(name: str) -> Any:
-        return connection.execute(select(secrets.c.sealed).where(secrets.c.secret == name)).scalar_one()
+        return connection.execute(select(secret_versions.c.sealed).where(row(name))).scalar_one()
 
     _put(vault, keys, connection, "first-value")
     old = sealed(NAME)
     _put(vault, keys, connection, "second-value")
     _put(vault, keys, connection, "other-value", name="other")
     changed = {"rollback": old, "swap": sealed("other"), "damage": sealed(NAME)[:-1] + b"\0"}[tampering]
-    connection.execute(update(secrets).where(secrets.c.secret == NAME).values(sealed=changed))
+    connection.execute(update(secret_versions).where(row(NAME)).values(sealed=changed))
     vault.reload(connection)
     with pytest.raises(SecretUnavailable):
         vault.header(BEARER)
@@ -148,7 +151,7 @@ def test_a_sealed_value_opens_only_in_its_row_and_version(
 def test_a_value_that_cannot_be_a_header_is_refused(vault: Vault, connection: Connection, value: str | bytes) -> None:
     with pytest.raises(Malformed) as refusal:
         vault.put(Change(connection), NAME, Secret(value), now=NOW)
-    assert connection.execute(select(secrets)).first() is None
+    assert connection.execute(select(secret_versions)).first() is None
     if value:
         assert str(value) not in f"{refusal.value} {refusal.value.detail}"
 
@@ -181,8 +184,8 @@ def test_a_value_that_looks_like_a_format_stays_text(vault: Vault, keys: KeyRing
 
 def test_the_value_stands_nowhere_in_clear(vault: Vault, keys: KeyRing, connection: Connection) -> None:
     _put(vault, keys, connection)
-    stored = repr(connection.execute(select(secrets)).all())
-    assert "canary-value" not in stored + repr(vars(vault)) + repr(vault._sealed)
+    stored = repr(connection.execute(select(secret_versions)).all())
+    assert "canary-value" not in stored + repr(vars(vault)) + repr(vault.listing())
 
 
 def test_echoes_are_found_and_ordinary_answers_are_not(vault: Vault, keys: KeyRing, connection: Connection) -> None:

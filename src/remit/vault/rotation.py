@@ -1,0 +1,120 @@
+"""How a secret is changed without a dropped call: the steps, and what follows what. Pure.
+
+    create     the new credential exists at the provider; where Remit chooses its value, that was sealed here before
+    verify     it is tried as a call would use it
+    promote    calls use it from here on; the old one drains
+    drain      calls that have the old one in hand end
+    revoke     the old one is taken away at the provider
+    confirm    and is seen to be gone, by reading again
+    done
+
+    undo       a new credential that does not work is taken away again; the old one has served all the time
+    undone
+
+The old credential is never taken away before the new one was seen to work. Every step may be done twice: who was
+killed between the provider's yes and Remit's record does it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from remit.kernel.clock import MINUTE, SECOND, Instant, Micros
+from remit.kernel.names import SecretName
+from remit.vault.document import Cause
+
+INCIDENT: Final = Micros(15 * MINUTE)
+"""A credential that should be gone and is not, for that long, is an incident."""
+_FIRST, _LONGEST = SECOND, 60 * SECOND
+
+
+class Step(StrEnum):
+    """What is to be done next, or how it ended."""
+
+    CREATE = "create"
+    VERIFY = "verify"
+    PROMOTE = "promote"
+    DRAIN = "drain"
+    REVOKE = "revoke"
+    CONFIRM = "confirm"
+    DONE = "done"
+    UNDO = "undo"
+    UNDONE = "undone"
+
+
+class Outcome(StrEnum):
+    """What came of a step."""
+
+    OK = "ok"
+    REFUSED = "refused"  # the provider, or what the credential is for, says no
+    UNCLEAR = "unclear"  # no answer, or none that can be understood: it is done again
+    STILL_THERE = "still_there"  # what should be gone is not
+
+
+ENDED: Final = (Step.DONE, Step.UNDONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """One change of one secret. `old` is 0 where there was no version before."""
+
+    rotation: str
+    secret: SecretName
+    cause: Cause
+    by: str
+    new: int
+    old: int
+    step: Step
+    started: Instant
+    since: Instant  # when it came to this step
+    drained: Micros  # for how long the old one drains
+    attempts: int = 0  # of this step
+    said: str = ""  # what the last attempt came to, for people; never a value
+    incident: Instant | None = None
+
+
+_AFTER: Final = {
+    (Step.CREATE, Outcome.OK): Step.VERIFY,
+    (Step.CREATE, Outcome.REFUSED): Step.UNDO,
+    (Step.VERIFY, Outcome.OK): Step.PROMOTE,
+    (Step.VERIFY, Outcome.REFUSED): Step.UNDO,
+    (Step.PROMOTE, Outcome.OK): Step.DRAIN,
+    (Step.DRAIN, Outcome.OK): Step.REVOKE,
+    (Step.REVOKE, Outcome.OK): Step.CONFIRM,
+    (Step.CONFIRM, Outcome.OK): Step.DONE,
+    (Step.CONFIRM, Outcome.STILL_THERE): Step.REVOKE,
+    (Step.UNDO, Outcome.OK): Step.UNDONE,
+}
+
+
+def after(it: Rotation, outcome: Outcome, *, now: Instant, said: str = "") -> Rotation:
+    """`it` after a step came to `outcome`. What is not in the table leaves it where it is, to be done again.
+
+    Raises:
+        ValueError: It is over.
+    """
+    if it.step in ENDED:
+        raise ValueError(f"this rotation is {it.step}")
+    step = _AFTER.get((it.step, outcome), it.step)
+    if step is Step.REVOKE and it.step is Step.DRAIN and it.old == 0:
+        step = Step.DONE  # there is nothing to take away
+    if step is not it.step and not (it.step is Step.CONFIRM and step is Step.REVOKE):
+        return replace(it, step=step, since=Instant(max(now, it.since)), attempts=0, said=said)
+    return replace(it, step=step, attempts=it.attempts + 1, said=said)
+
+
+def due(it: Rotation, *, now: Instant) -> Instant:
+    """When its step is to be done next: when the drain is over; else after a pause that doubles, up to a minute."""
+    if it.step is Step.DRAIN:
+        return Instant(max(now, it.since + it.drained))
+    if it.attempts == 0:
+        return now
+    return Instant(now + min(_FIRST << min(it.attempts - 1, 6), _LONGEST))
+
+
+def overdue(it: Rotation, *, now: Instant) -> bool:
+    """Whether people must hear of it: what should be gone has not been for 15 minutes, and they were not told yet."""
+    late = it.step in {Step.REVOKE, Step.CONFIRM, Step.UNDO} and now - it.since >= INCIDENT
+    return late and it.incident is None

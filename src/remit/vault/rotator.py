@@ -1,0 +1,104 @@
+"""What changes one kind of credential at its provider. One file each in `vault/rotators/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from remit.kernel.clock import Instant
+from remit.kernel.errors import RemitError
+from remit.kernel.names import SecretName
+from remit.vault.model import Material
+
+
+class Refused(RemitError):
+    """The provider, or what the credential is for, said no: trying again would come to the same."""
+
+    code = "enforcement_unavailable"
+
+
+class Unclear(RemitError):
+    """No answer, or none that can be understood: whether it was done is not known. It is done again."""
+
+    code = "enforcement_unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One rotation as its rotator sees it.
+
+    Args:
+        rotation: Its id, the same at every attempt: what a provider can be told to know it again by.
+        secret: What is rotated.
+        version: Of the new credential.
+        settings: The rotator's own, as the secret's document has them.
+        admin: Opens another secret, for what a rotator signs in with. Raises SecretUnavailable.
+        started: When it began, before the provider was asked for anything.
+        current: What calls use now; None if nothing yet.
+        known: The attributes of every version whose value is held: what stands at the provider beside these, is of
+            this rotation's kind and was made since `started` is left over from an attempt that was not recorded.
+    """
+
+    rotation: str
+    secret: SecretName
+    version: int
+    settings: Mapping[str, Any]
+    admin: Admin
+    started: Instant
+    current: Material | None
+    known: tuple[Mapping[str, str], ...]
+
+
+class Admin(Protocol):
+    """Opens a secret by name."""
+
+    def __call__(self, name: str) -> Material:
+        """Raises SecretUnavailable."""
+        ...
+
+
+class Rotator(Protocol):
+    """Every method may be called again with the same plan, after any of them, and comes to the same.
+
+    Nothing that any of them raises or returns for people carries a value. All give up by themselves within 10 s.
+    """
+
+    def propose(self, plan: Plan) -> Material | None:
+        """The new credential, where Remit chooses it; None where the provider does. Asks nobody.
+
+        What is returned is sealed and durable before `create` is called with it.
+        """
+        ...
+
+    async def create(self, plan: Plan, proposed: Material | None) -> Material:
+        """Make it at the provider. Raises Refused, Unclear."""
+        ...
+
+    async def verify(self, plan: Plan, new: Material) -> None:
+        """Use it as a call would. Raises Refused: it does not work; Unclear."""
+        ...
+
+    async def revoke(self, plan: Plan, old: Material) -> None:
+        """Take one away, which may be gone already. Raises Refused, Unclear."""
+        ...
+
+    async def gone(self, plan: Plan, old: Material) -> bool:
+        """Whether it is, read anew from the provider. Raises Refused, Unclear."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A provider's answer over HTTP: the body is whole, at most 64 KiB."""
+
+    status: int
+    body: bytes
+
+
+class Send(Protocol):
+    """Sends one request to a provider, by the rules of what may be reached (`outbound`); follows no redirect."""
+
+    async def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
+        """Raises Unclear."""
+        ...
