@@ -105,7 +105,12 @@ OBJECTS: Mapping[str, tuple[Part, ...]] = {
     "policy": (_part("policies", "file", "text"),),
     "declaration": (_part("declarations", "file", "part text"),),
     "policy_set": (_part("policy_sets", "version", "number digest files body state by created since"),),
-    "secret": (_part("secrets", "secret", "version sealed changed"),),
+    "secret": (
+        _part("secrets", "secret", "version sealed changed body"),
+        _part("secret_versions", "secret", "version state sealed key attributes made since exposed exposure"),
+    ),
+    "rotation": (_part("rotations", "rotation", "secret body started ended open"),),
+    "lease": (_part("leases", "lease", "secret agent instance state body ended"),),
     "connection": (
         _part("connections", "connection", "secret person state client scope version sealed connected changed"),
     ),

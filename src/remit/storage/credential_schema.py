@@ -10,7 +10,8 @@ secrets = Table(
     "secrets",
     metadata,
     Column("secret", Text, primary_key=True),
-    Column("version", Integer, nullable=False),  # that calls use; 0: none yet
+    Column("version", Integer, nullable=False),  # that calls use; 0: none
+    Column("sealed", LargeBinary),  # of a version that was set before there were versions and is used yet; else NULL
     Column("changed", BigInteger, nullable=False),
     Column("body", Text),  # its document; NULL if none was applied
 )

@@ -1,4 +1,8 @@
-"""The tables `secrets` and `secret_versions`."""
+"""The tables `secrets` and `secret_versions`.
+
+A value that was set before there were versions stands in `secrets.sealed`, and reads as the version that is active: the
+log says what stands in that row. It gets a row of its own when it is first changed.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, Select, insert, select, update
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
 from remit.kernel.names import SecretName
 from remit.storage.credential_schema import secret_versions, secrets
-from remit.vault.model import HELD, Version, VersionState, attributes_text
-
-_KEYED = (secret_versions.c.secret, secret_versions.c.version)
+from remit.vault.model import HELD, Version, VersionState, attributes_text, topic
 
 
 class SqlSecrets:
@@ -33,23 +35,20 @@ class SqlSecrets:
 
     def held(self) -> list[Version]:
         """Every version whose value is still there, by secret and version."""
-        query = select(secret_versions).where(secret_versions.c.state.in_(HELD)).order_by(*_KEYED)
-        return [_version(row) for row in self._connection.execute(query).mappings()]
+        return [each for each in self.every() if each.state in HELD]
 
     def versions(self, name: str) -> list[Version]:
         """Every version there is or was of a secret, oldest first."""
-        query = select(secret_versions).where(secret_versions.c.secret == name).order_by(secret_versions.c.version)
-        return [_version(row) for row in self._connection.execute(query).mappings()]
+        query = select(secret_versions).where(secret_versions.c.secret == name)
+        return self._with_older(query, select(secrets).where(secrets.c.secret == name))
 
     def every(self) -> list[Version]:
         """Every version there is or was, by secret and version."""
-        return [_version(row) for row in self._connection.execute(select(secret_versions).order_by(*_KEYED)).mappings()]
+        return self._with_older(select(secret_versions), select(secrets))
 
     def version(self, name: str, version: int) -> Version | None:
         """One version."""
-        query = select(secret_versions).where(secret_versions.c.secret == name, secret_versions.c.version == version)
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else _version(row)
+        return next((each for each in self.versions(name) if each.version == version), None)
 
     def active(self, name: str) -> int | None:
         """The version that calls use, 0 if none; None if there is no such secret."""
@@ -58,8 +57,7 @@ class SqlSecrets:
 
     def newest(self, name: str) -> int:
         """The highest version there ever was; 0 if none."""
-        query = select(func.max(secret_versions.c.version)).where(secret_versions.c.secret == name)
-        return self._connection.execute(query).scalar_one() or 0
+        return max((each.version for each in self.versions(name)), default=0)
 
     def put(self, name: str, *, version: int, now: Instant) -> None:
         """Say which version calls use; with 0, that there is such a secret."""
@@ -79,11 +77,30 @@ class SqlSecrets:
 
     def move(self, before: Version, after: Version) -> bool:
         """Replace a version if it is still in the state it was in; whether it was."""
+        if before.key == topic(before.secret) and self._older(before):
+            self.add(before)
         row = (secret_versions.c.secret == before.secret) & (secret_versions.c.version == before.version)
         moved = (
             update(secret_versions).where(row, secret_versions.c.state == before.state.value).values(**_values(after))
         )
         return self._connection.execute(moved).rowcount == 1
+
+    def _older(self, it: Version) -> bool:
+        """Whether it stands where values stood before there were versions; from here on it does not."""
+        row = (secrets.c.secret == it.secret) & (secrets.c.version == it.version) & secrets.c.sealed.is_not(None)
+        return self._connection.execute(update(secrets).where(row).values(sealed=None)).rowcount == 1
+
+    def _with_older(self, versions: Select[Any], names: Select[Any]) -> list[Version]:
+        found = [_version(row) for row in self._connection.execute(versions).mappings()]
+        older = self._connection.execute(names.where(secrets.c.sealed.is_not(None)))
+        return sorted([*found, *map(_of_before, older)], key=lambda each: (each.secret, each.version))
+
+
+def _of_before(row: Row[Any]) -> Version:
+    return Version(
+        secret=SecretName(row.secret), version=row.version, state=VersionState.ACTIVE, sealed=bytes(row.sealed),
+        key=topic(row.secret), attributes={}, made=Instant(row.changed), since=Instant(row.changed),
+    )  # fmt: skip
 
 
 def _values(it: Version) -> dict[str, Any]:

@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, select, update
+from sqlalchemy import Connection, create_engine, insert, select, update
 from sqlalchemy.pool import StaticPool
 
 from remit.catalog.injection import Injection
 from remit.kernel.clock import FixedClock, Instant
-from remit.kernel.errors import Malformed
+from remit.kernel.errors import Malformed, NotFound
 from remit.kernel.names import SecretName
 from remit.keys.keyfile import KeyfileProvider
+from remit.keys.seal import seal
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
-from remit.storage.credential_schema import secret_versions
+from remit.storage.credential_schema import secret_versions, secrets
 from remit.storage.every_table import metadata
 from remit.storage.model import Entry
 from remit.vault.model import SecretUnavailable
@@ -86,6 +87,22 @@ def test_a_change_says_what_it_touched(vault: Vault, connection: Connection) -> 
     change = Change(connection)
     vault.put(change, NAME, Secret("canary-value"), now=NOW)
     assert set(change.touched) == {"secret:payments-key", "secret:payments-key@1"}
+
+
+def test_a_value_from_before_there_were_versions_is_used_until_it_is_replaced(
+    vault: Vault, keys: KeyRing, connection: Connection
+) -> None:
+    change = Change(connection)
+    sealed = seal(keys.ensure_data_key(change, f"secret:{NAME}"), b"canary-value", aad=("secrets", NAME, 3))
+    connection.execute(insert(secrets).values(secret=NAME, version=3, sealed=sealed, changed=NOW))
+    for subscriber in (keys.follow, vault.follow):
+        subscriber(1, tuple(change.touched), connection)
+    assert vault.header(BEARER)[1] == "Bearer canary-value"
+    assert _put(vault, keys, connection, "another-value") == 4
+    assert vault.header(BEARER)[1] == "Bearer another-value"
+    assert connection.execute(select(secrets.c.sealed)).scalar_one() is None
+    with pytest.raises(NotFound):
+        keys.data_key(f"secret:{NAME}")
 
 
 def test_a_vault_that_starts_reads_what_is_there(vault: Vault, keys: KeyRing, connection: Connection) -> None:

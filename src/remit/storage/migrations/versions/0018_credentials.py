@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import op
 
 from remit.storage.migrations.columns import column
@@ -27,15 +28,12 @@ _INDEXES = {
 
 
 def upgrade() -> None:
-    """Create the tables; each secret's value becomes its version that is active."""
+    """Create the tables. What is sealed stays where it is until it is replaced: the log says what stands there."""
     for name, said in _TABLES.items():
         op.create_table(name, *map(column, said.split(", ")))
     for name, (table, columns) in _INDEXES.items():
         op.create_index(name, table, columns)
     op.create_index("rotations_open", "rotations", ["open"], unique=True)
-    op.execute(
-        "INSERT INTO secret_versions (secret, version, state, sealed, key, attributes, made, since) "
-        "SELECT secret, version, 'active', sealed, 'secret:' || secret, '', changed, changed FROM secrets"
-    )
-    op.drop_column("secrets", "sealed")
     op.add_column("secrets", column("body text?"))
+    with op.batch_alter_table("secrets") as secrets:
+        secrets.alter_column("sealed", existing_type=sa.LargeBinary(), nullable=True)
