@@ -21,6 +21,9 @@ from typing import Any
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
+from starlette.types import ASGIApp
+
+from remit.demo.api_keys import ApiKeys
 
 READ = ToolAnnotations(read_only_hint=True)
 WRITE = ToolAnnotations(read_only_hint=False, destructive_hint=False)
@@ -123,12 +126,15 @@ def main() -> None:
     parser.add_argument("which", choices=["crm", "payments"])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--ledger", type=Path, required=True)
+    parser.add_argument("--key-sha256", help="of the key that opens it; without it, anything does")
     options = parser.parse_args()
     ledger = Ledger(options.ledger)
     server = crm(ledger) if options.which == "crm" else payments(ledger)
     listener = socket.create_server(("127.0.0.1", options.port))
     print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
-    app = server.streamable_http_app(json_response=True)
+    app: ASGIApp = server.streamable_http_app(json_response=True)
+    if options.key_sha256:
+        app = ApiKeys(app, options.key_sha256)
     uvicorn.Server(uvicorn.Config(app, access_log=False)).run(sockets=[listener])  # stdout is for the port alone
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from remit.demo import estate
+from remit.demo.api_keys import hashed
 from remit.demo.processes import Processes, Worker, clean_environ, python
 from remit.kernel.errors import Conflict
 from remit.server.settings import data_directory, keyfile_path
@@ -147,6 +148,8 @@ class Stage:
         """The CRM and the payments server."""
         for name in ("crm", "payments"):
             command = python("remit.demo.servers", name, "--ledger", str(self.home / f"{name}.jsonl"))
+            if name == "payments":
+                command += ["--key-sha256", hashed(self.secret)]
             worker: Worker = self.processes.start(name, command, environ=self.environ, talk=True)
             self.ports[name] = worker.hear()["port"]
             self.upstream[name] = worker.process
