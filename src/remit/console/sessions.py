@@ -11,7 +11,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.kernel.clock import HOUR, MINUTE, Instant
@@ -28,6 +28,7 @@ class Session:
     operator: Any
     csrf: str
     ends: Instant
+    notes: list[str] = field(default_factory=list)  # what was done, until it is shown
 
 
 class Sessions:

@@ -28,6 +28,7 @@ from remit.server.apply import Applier
 from remit.server.compose_governance import Governance, key_changes
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
+from remit.server.console_desk import DoorDesk
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -85,7 +86,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
         writer=writer, records=records, clock=clock,
     )  # fmt: skip
-    console = _console(ground, frozen, accountable, authority)
+    console = _console(ground, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
     connections = Connections(connecting=gate.connecting, sessions=console.sessions, authority=authority)
     doors = [
@@ -117,7 +118,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         [
             *(porch.route(door) for door in doors),
             *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
-            *console.routes(),
+            *console.routes(DoorDesk(doors, authority, porch.noted)),
             *consents.routes(),
             *connections.routes(),
             *published.routes(doors),
@@ -135,11 +136,10 @@ def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
     return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD))
 
 
-def _console(ground: Ground, freezes: Freezes, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+def _console(ground: Ground, accountable: Accountable, authority: Authority) -> ConsoleDoors:
     return ConsoleDoors(
         base=ground.base, dev=ground.settings.dev, sessions=Sessions(ground.clock.now), view=ground.facts.view,
-        policy=ground.policy, coverage=ground.coverage, reader=ground.database.reader, clock=ground.clock,
-        accountable=accountable, authority=authority, freezes=freezes,
+        reader=ground.database.reader, clock=ground.clock, accountable=accountable, authority=authority,
     )  # fmt: skip
 
 

@@ -147,17 +147,7 @@ class Porch:
         )
 
     def _answer(self, door: Door, ask: Ask) -> Response:
-        # (3) May this operator do this, to something of these owners?
-        action = door.action if isinstance(door.action, str) else door.action(ask)
-        owners = door.owners(ask) if door.owners else ()
-        try:
-            self.authority.require(ask.operator, action, owners=owners)
-        except Forbidden as error:
-            if door.otherwise is None or not (told := door.otherwise(ask)):
-                raise
-            raise Forbidden(error.public, detail=error.detail, try_=told) from error
-        # (4) One call of a service; what it changes is durable, and in this node's view, when it returns.
-        found = door.handle(ask)
+        found = passed(door, ask, self.authority)
         return found if isinstance(found, Response) else Response(encode(found), door.status, media_type=_JSON)
 
     async def _body(self, door: Door, request: Request) -> Any:  # noqa: ANN401 - any JSON value
@@ -171,6 +161,26 @@ class Porch:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise UnsupportedMediaType("this call takes application/json")
         return checked(parse(body), door.fields)
+
+
+def passed(door: Door, ask: Ask, authority: Authority) -> Mapping[str, Any] | Response:
+    """What a door answers to who may ask. Blocks.
+
+    Raises:
+        Forbidden: They may not.
+        RemitError: Whatever the service says.
+    """
+    # (3) May this operator do this, to something of these owners?
+    action = door.action if isinstance(door.action, str) else door.action(ask)
+    owners = door.owners(ask) if door.owners else ()
+    try:
+        authority.require(ask.operator, action, owners=owners)
+    except Forbidden as error:
+        if door.otherwise is None or not (told := door.otherwise(ask)):
+            raise
+        raise Forbidden(error.public, detail=error.detail, try_=told) from error
+    # (4) One call of a service; what it changes is durable, and in this node's view, when it returns.
+    return door.handle(ask)
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:

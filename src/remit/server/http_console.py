@@ -8,20 +8,19 @@ from typing import Any
 
 from starlette.routing import Route
 
-from remit.certification.usage.coverage import CoverageClock
 from remit.console import http
+from remit.console.desk import Desk
+from remit.console.pages import PAGES
 from remit.console.paths import PATH
 from remit.console.sessions import LINK_LIFETIME, Sessions
+from remit.console.site import Site
 from remit.kernel.clock import SECOND, Clock
-from remit.policy.service import PolicyService
 from remit.policy.view import View
+from remit.server import problem
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door
-from remit.server.http_freezes import Freezes
 from remit.server.operators import Authority, Operator
 from remit.storage.ports import Reader
-
-_REASON = "from the console"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +31,10 @@ class ConsoleDoors:
     dev: bool
     sessions: Sessions
     view: Callable[[], View]
-    policy: PolicyService
-    coverage: CoverageClock
     reader: Reader
     clock: Clock
     accountable: Accountable
     authority: Authority
-    freezes: Freezes
 
     def doors(self) -> list[Door]:
         """The door of the API."""
@@ -54,21 +50,16 @@ class ConsoleDoors:
         secret = self.sessions.link(ask.operator)
         return {"url": f"{self.base}{PATH}?login={secret}", "valid_seconds": LINK_LIFETIME // SECOND}
 
-    def routes(self) -> list[Route]:
-        """The pages."""
+    def routes(self, desk: Desk) -> list[Route]:
+        """The pages, which ask `desk`."""
         console = http.Console(
-            sessions=self.sessions, view=self.view, prepare=self.policy.prepare, covered=self.coverage.covered,
-            reader=self.reader, clock=self.clock, authorize=self._authorize, freeze=self._freeze,
-            unfreeze=self._unfreeze, dev=self.dev, secure=self.base.startswith("https:"),
+            sessions=self.sessions, reader=self.reader, authorize=self._authorize, secure=self.base.startswith("https:")
+        )
+        site = Site(
+            pages=PAGES, sessions=self.sessions, desk=desk, view=self.view, clock=self.clock,
+            status=problem.status_of, sign_in=console.sign_in, dev=self.dev, secure=console.secure,
         )  # fmt: skip
-        return console.routes()
+        return [*console.routes(), *site.routes()]
 
     def _authorize(self, operator: Operator, action: str, agent: str) -> None:
         self.authority.require(operator, action, owners=self.accountable.for_agent(agent) if agent else ())
-
-    def _freeze(self, agent: str, operator: Operator) -> None:
-        body = {"kind": "agent", "name": agent, "reason": _REASON}
-        self.freezes.freeze(Ask(operator=operator, path={}, body=body))
-
-    def _unfreeze(self, agent: str, operator: Operator) -> None:
-        self.freezes.unfreeze(Ask(operator=operator, path={"kind": "agent", "name": agent}))

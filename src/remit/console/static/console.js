@@ -1,65 +1,85 @@
-// Follows the log and keeps the rows of agents fresh. Text only: nothing that a server or an agent said becomes HTML.
+// What the console's pages do by themselves: keys, filters, copying, confirming. Text only: nothing that a server or an
+// agent said becomes HTML here. Plots and live pages have files of their own.
 "use strict";
 
-const log = document.getElementById("log");
-if (log) {
-  const link = document.getElementById("link");
-  const pause = document.getElementById("pause");
-  const empty = document.getElementById("empty");
-  const most = 100;
-  let paused = false;
-  let held = [];
+const typing = (at) => at instanceof HTMLElement && at.closest("input, textarea, select, dialog[open]") !== null;
+const rows = () => [...document.querySelectorAll("table.rows tbody tr")];
+let at = -1;
+let leading = false;
 
-  const cell = (text, name) => {
-    const made = document.createElement("td");
-    made.textContent = text;
-    if (name) made.className = name;
-    return made;
-  };
+const move = (by) => {
+  const all = rows();
+  if (!all.length) return;
+  all[at]?.classList.remove("at");
+  at = Math.max(0, Math.min(all.length - 1, at + by));
+  const row = all[at];
+  row.classList.add("at");
+  row.scrollIntoView({ block: "nearest" });
+  const first = row.querySelector("a, button");
+  if (first) first.focus({ preventScroll: true });
+};
 
-  const add = (entry) => {
-    empty.hidden = true;
-    const row = document.createElement("tr");
-    const answer = entry.kind === "decision" ? (entry.good ? "✓ allowed" : "✗ " + entry.word) : entry.kind + ": " + entry.word;
-    row.append(
-      cell(entry.time.slice(11, 19)),
-      cell(entry.agent),
-      cell(entry.action),
-      cell(answer, entry.kind === "decision" ? (entry.good ? "good" : "bad") : "quiet"),
-      cell(entry.kind === "decision" ? "remit why " + entry.id : entry.kind === "verdict" ? "remit certify replay " + entry.id : entry.id, "quiet"),
-    );
-    log.prepend(row);
-    while (log.rows.length > most) log.deleteRow(-1);
-  };
+const said = (text) => {
+  const note = document.createElement("p");
+  note.className = "note";
+  note.setAttribute("role", "status");
+  note.textContent = text;
+  document.querySelector("main h1")?.after(note);
+  setTimeout(() => note.remove(), 3000);
+};
 
-  const stream = new EventSource("/console/live");
-  stream.onopen = () => { link.textContent = "live"; };
-  stream.onerror = () => { link.textContent = "reconnecting"; };
-  stream.addEventListener("unavailable", () => { link.textContent = "the database does not answer"; });
-  stream.onmessage = (event) => {
-    const entry = JSON.parse(event.data);
-    if (paused) held.push(entry); else add(entry);
-    if (held.length > most) held = held.slice(-most);
-  };
-  pause.addEventListener("click", () => {
-    paused = !paused;
-    pause.setAttribute("aria-pressed", String(paused));
-    pause.textContent = paused ? "Go on" : "Pause";
-    if (!paused) { held.forEach(add); held = []; }
+const copy = async (text) => {
+  try {
+    await navigator.clipboard.writeText(text);
+    said("Copied: " + text);
+  } catch {
+    said("This browser lets nothing be copied from here.");
+  }
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (leading) {
+    leading = false;
+    const link = document.querySelector(`.side a[data-key="${CSS.escape(event.key)}"]`);
+    if (link) { event.preventDefault(); link.click(); }
+    return;
+  }
+  const does = {
+    j: () => move(1),
+    k: () => move(-1),
+    g: () => { leading = true; setTimeout(() => { leading = false; }, 1500); },
+    "/": () => document.querySelector(".filter input")?.focus(),
+    "?": () => document.getElementById("keys")?.showModal(),
+    y: () => { const code = rows()[at]?.querySelector("code"); if (code) copy(code.textContent); },
+  }[event.key];
+  if (does) { event.preventDefault(); does(); }
+});
+
+document.getElementById("help")?.addEventListener("click", () => document.getElementById("keys").showModal());
+
+document.addEventListener("click", (event) => {
+  const code = event.target instanceof Element && event.target.closest("code.copy");
+  if (code) copy(code.textContent);
+});
+
+document.addEventListener("submit", (event) => {
+  const ask = event.target.dataset.confirm;
+  if (ask && !confirm(ask)) event.preventDefault();
+});
+
+// A filter applies while it is typed, once the typing rests.
+for (const input of document.querySelectorAll(".filter input[type=search]")) {
+  let rest = 0;
+  const began = input.value;
+  input.addEventListener("input", () => {
+    clearTimeout(rest);
+    rest = setTimeout(() => { if (input.value !== began) { sessionStorage.setItem("focus", input.id); input.form.requestSubmit(); } }, 400);
   });
-
-  const refresh = async () => {
-    const answer = await fetch("/console/agents", { credentials: "same-origin" });
-    if (answer.status === 401) { location.reload(); return; }
-    if (!answer.ok) return;
-    for (const each of (await answer.json()).agents) {
-      const row = document.querySelector(`tr[data-agent="${CSS.escape(each.agent)}"]`);
-      if (!row) { location.reload(); return; }
-      for (const reach of ["direct", "latent", "person"]) row.querySelector("." + reach).textContent = each[reach].count;
-      const frozen = row.querySelector("button").textContent === "Unfreeze";
-      if (frozen !== each.frozen) { location.reload(); return; }
-      if (!each.frozen) row.querySelector(".state").textContent = each.state;
-    }
-  };
-  setInterval(() => { refresh().catch(() => { link.textContent = "reconnecting"; }); }, 2000);
+}
+const focused = sessionStorage.getItem("focus");
+if (focused) {
+  sessionStorage.removeItem("focus");
+  const input = document.getElementById(focused);
+  if (input) { input.focus(); input.setSelectionRange(input.value.length, input.value.length); }
 }

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Fetch the console's scripts from npm, and write down exactly what was taken.
+
+    scripts/vendor.py            fetch, write the files and their lock
+    scripts/vendor.py --check    fetch, and exit 9 if anything differs from what is committed
+
+npm checks what it downloads against the registry's SHA-512 and runs no script of a package. Who uses Remit needs
+neither: the files are part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+STATIC = Path(__file__).parents[1] / "src" / "remit" / "console" / "static"
+DIST, LOCK = STATIC / "dist", STATIC / "vendor.lock.json"
+# package, version -> files in it
+PACKAGES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("htmx.org", "4.0.1"): ("dist/htmx.min.js", "dist/ext/hx-csp.min.js", "dist/ext/hx-sse.min.js"),
+    ("uplot", "1.6.32"): ("dist/uPlot.iife.min.js", "dist/uPlot.min.css"),
+    ("graphology", "0.26.0"): ("dist/graphology.umd.min.js",),
+    ("sigma", "3.0.3"): ("dist/sigma.min.js",),
+}
+DIFFERS = 9
+
+
+def fetched(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """The files by name, and what the lock says of each package."""
+    wanted = [f"{name}@{version}" for name, version in PACKAGES]
+    (folder / "package.json").write_text("{}", encoding="utf-8")
+    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact", *wanted]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own list
+    resolved = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    files: dict[str, bytes] = {}
+    lock = []
+    for (name, version), paths in PACKAGES.items():
+        said, about = resolved[f"node_modules/{name}"], json.loads(_read(folder, name, "package.json"))
+        if said["version"] != version:
+            raise SystemExit(f"{name} {said['version']} came, not {version}")
+        taken = {Path(path).name: _read(folder, name, path) for path in paths}
+        files |= taken
+        lock.append(
+            {
+                "name": name,
+                "version": version,
+                "licence": about["license"],
+                "integrity": said["integrity"],
+                "files": {each: hashlib.sha512(body).hexdigest() for each, body in taken.items()},
+            }
+        )
+    return files, lock
+
+
+def _read(folder: Path, package: str, path: str) -> bytes:
+    return (folder / "node_modules" / package / path).read_bytes()
+
+
+def main() -> int:
+    """Fetch, and write or compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 9 if anything differs")
+    check = parser.parse_args().check
+    with tempfile.TemporaryDirectory() as place:
+        files, lock = fetched(Path(place))
+    text = json.dumps(lock, indent=2) + "\n"
+    if not check:
+        shutil.rmtree(DIST, ignore_errors=True)
+        DIST.mkdir(parents=True)
+        for name, body in files.items():
+            (DIST / name).write_bytes(body)
+        LOCK.write_text(text, encoding="utf-8")
+    have = {path.name: path.read_bytes() for path in DIST.iterdir()} if DIST.exists() else {}
+    differs = sorted(name for name in {*have, *files} if have.get(name) != files.get(name))
+    if LOCK.read_text(encoding="utf-8") != text:
+        differs.append(LOCK.name)
+    for name in differs:
+        print(f"differs: {name}", file=sys.stderr)
+    print(f"{len(files)} files, {sum(map(len, files.values()))} bytes")
+    return DIFFERS if differs else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,46 @@
+"""What a page of the console is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from remit.console.desk import Look
+from remit.console.tables import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """What a page shows. The first of its tables is the one whose state stands in the URL without a prefix.
+
+    `values` go to the template as they are; `data` as JSON to the page's script, for plots and graphs.
+    """
+
+    title: str
+    tables: Sequence[Table] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Something that a page's form does. `carry` changes it and says what was done, in one sentence.
+
+    `grave`: freeze-everything, keys, policies: who signed in long ago signs in again first (step-up).
+    """
+
+    name: str
+    carry: Callable[[Look, Mapping[str, str]], str]
+    grave: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page below `/console`. `path` is a Starlette path without the root; `slug` the section that it is in."""
+
+    path: str
+    slug: str
+    template: str
+    fill: Callable[[Look], Filled]
+    acts: Sequence[Act] = ()

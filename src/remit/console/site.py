@@ -1,0 +1,168 @@
+"""Serves the console's pages: who is signed in, what the page shows, what its forms do.
+
+One shape for all of them: a page is filled on a worker thread by asking the API as the person signed in; its tables are
+there as CSV and JSON under the same address; what it changes comes as a form with the session's own word (CSRF), and
+leads back to the page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from remit.console import csp
+from remit.console import page as words
+from remit.console.desk import Desk, Look
+from remit.console.frame import Frame, render
+from remit.console.http import COOKIE, html, problem, read_form
+from remit.console.pages.model import Act, Filled, Page
+from remit.console.paths import PATH
+from remit.console.sessions import Session, Sessions, matches
+from remit.console.tables import Table, csv_text, shown
+from remit.kernel.clock import Clock
+from remit.kernel.errors import RemitError
+from remit.policy.view import View
+
+THEME: Final = "remit_theme"
+_THEMES: Final = frozenset({"light", "dark"})
+_YEAR: Final = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The pages. `status` says which HTTP status an error's code has; `sign_in` uses up a link's secret."""
+
+    pages: Sequence[Page]
+    sessions: Sessions
+    desk: Desk
+    view: Callable[[], View]
+    clock: Clock
+    status: Callable[[str], int]
+    sign_in: Callable[[str], Response]
+    dev: bool
+    secure: bool
+
+    def routes(self) -> list[Route]:
+        """Their routes."""
+        found = [Route(f"{PATH}/theme", self.theme, methods=["POST"])]
+        for each in self.pages:
+            found.append(Route(f"{PATH}{each.path}", self._shows(each), methods=["GET"]))
+            if each.acts:
+                found.append(Route(f"{PATH}{each.path}", self._acts(each), methods=["POST"]))
+        return found
+
+    def _shows(self, of: Page) -> Callable[[Request], object]:
+        async def endpoint(request: Request) -> Response:
+            if of.path == "" and (secret := request.query_params.get("login")) is not None:
+                return self.sign_in(secret)
+            session = self.sessions.find(request.cookies.get(COOKIE))
+            if session is None:
+                return html(words.signed_out(), 401)
+            return await run_in_threadpool(self._page, of, request, session)
+
+        return endpoint
+
+    def _page(self, of: Page, request: Request, session: Session) -> Response:
+        frame = self._frame(of, request, session)
+        look, query = self._look(request, session), dict(request.query_params)
+        try:
+            filled = of.fill(look)
+        except RemitError as error:
+            return self._refused(frame, error)
+        wanted = query.get("format", "")
+        if wanted in {"csv", "json"}:
+            return _taken(filled, query.get("table", ""), wanted)
+        tables = [
+            shown(table, query, prefix="" if at == 0 else f"{table.name}.") for at, table in enumerate(filled.tables)
+        ]
+        body = render(
+            of.template, _titled(frame, filled.title), tables=tables, query=query, data=filled.data, **filled.values
+        )
+        return Response(body, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
+
+    def _acts(self, of: Page) -> Callable[[Request], object]:
+        acts: Mapping[str, Act] = {each.name: each for each in of.acts}
+
+        async def endpoint(request: Request) -> Response:
+            form = await read_form(request)
+            session = self.sessions.find(request.cookies.get(COOKIE))
+            if session is None:
+                return problem(401, "sign in again")
+            if not matches(session, form.get("csrf")):
+                return problem(403, "this form is not from this page")
+            act = acts.get(form.get("act", ""))
+            if act is None:
+                return problem(404, "there is nothing here")
+            try:
+                said = await run_in_threadpool(act.carry, self._look(request, session), form)
+            except RemitError as error:
+                return self._refused(self._frame(of, request, session), error)
+            session.notes.append(said)
+            query = request.scope["query_string"].decode("latin-1")
+            return RedirectResponse(request.url.path + (f"?{query}" if query else ""), 303, headers=csp.PLAIN)
+
+        return endpoint
+
+    async def theme(self, request: Request) -> Response:
+        """POST /console/theme: light or dark, kept in a cookie that says nothing else."""
+        form = await read_form(request)
+        session = self.sessions.find(request.cookies.get(COOKIE))
+        if session is None or not matches(session, form.get("csrf")):
+            return problem(403, "this form is not from this page")
+        answer = RedirectResponse(_back(request), 303, headers=csp.PLAIN)
+        if form.get("theme") in _THEMES:
+            answer.set_cookie(
+                THEME, form["theme"], max_age=_YEAR, path=PATH, secure=self.secure, httponly=True, samesite="strict"
+            )
+        return answer
+
+    def _look(self, request: Request, session: Session) -> Look:
+        return Look(
+            session=session, desk=self.desk, view=self.view(), now=self.clock.now(),
+            path={name: str(value) for name, value in request.path_params.items()}, query=dict(request.query_params),
+        )  # fmt: skip
+
+    def _frame(self, of: Page, request: Request, session: Session) -> Frame:
+        notes, theme = tuple(session.notes), request.cookies.get(THEME, "")
+        session.notes.clear()
+        return Frame(
+            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=self.clock.now(), slug=of.slug,
+            title="", theme=theme if theme in _THEMES else "", dev=self.dev, notes=notes,
+        )  # fmt: skip
+
+    def _refused(self, frame: Frame, error: RemitError) -> Response:
+        body = render(
+            "refused.html", _titled(frame, "Not done"), said=error.public, detail=error.detail, try_=error.try_,
+            code=error.code,
+        )  # fmt: skip
+        status = self.status(error.code)
+        return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
+
+
+def _titled(frame: Frame, title: str) -> Frame:
+    return replace(frame, title=title)
+
+
+def _taken(filled: Filled, name: str, wanted: str) -> Response:
+    """A table of the page, whole, as a file."""
+    table: Table | None = next((each for each in filled.tables if each.name == name or not name), None)
+    if table is None:
+        return problem(404, "there is nothing here")
+    if wanted == "csv":
+        said = {"Content-Disposition": f'attachment; filename="{table.name}.csv"', **csp.PLAIN}
+        return Response(csv_text(table), headers=said, media_type="text/csv; charset=utf-8")
+    return Response(json.dumps({table.name: list(table.rows)}), headers=csp.PLAIN, media_type="application/json")
+
+
+def _back(request: Request) -> str:
+    """Where the form was, if that is one of these pages."""
+    path = request.headers.get("referer", "").partition("://")[2].partition("/")[2].partition("?")
+    inside = f"/{path[0]}"
+    return inside + (f"?{path[2]}" if path[2] else "") if inside.startswith(PATH) else PATH
