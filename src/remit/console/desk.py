@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from remit.console.sessions import Session
 from remit.kernel.clock import Instant
+from remit.kernel.errors import Forbidden
 from remit.policy.view import View
 
 
@@ -25,11 +26,12 @@ class Desk(Protocol):
         *,
         query: Mapping[str, str] = ...,
         body: object = None,
+        aside: bool = False,
     ) -> Mapping[str, Any]:
-        """The answer of that door.
+        """The answer of that door. `aside`: it was not this person who asked for it, but a page with more on it.
 
         Raises:
-            Forbidden: This person may not; that is recorded.
+            Forbidden: This person may not; that is recorded, but for what a page asks aside.
             RemitError: Whatever the door says.
         """
         ...
@@ -49,6 +51,13 @@ class Look:
     def get(self, path: str, **query: str) -> Mapping[str, Any]:
         """What the API answers to GET `path`. Raises RemitError."""
         return self.desk.ask(self.session.operator, "GET", path, query=query)
+
+    def maybe(self, path: str, **query: str) -> Mapping[str, Any] | None:
+        """As `get`, for a part of a page; None where this person may not see it. Raises RemitError."""
+        try:
+            return self.desk.ask(self.session.operator, "GET", path, query=query, aside=True)
+        except Forbidden:
+            return None
 
     def act(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
         """Change something. Raises RemitError."""

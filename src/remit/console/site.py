@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,7 +25,9 @@ from remit.console.http import COOKIE, html, problem, read_form
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
 from remit.console.sessions import Session, Sessions, matches
+from remit.console.stopping import STOPS
 from remit.console.tables import Table, csv_text, shown
+from remit.freezes.threads import in_stops_thread
 from remit.kernel.clock import Clock
 from remit.kernel.errors import RemitError
 from remit.policy.view import View
@@ -52,6 +54,7 @@ class Site:
     def routes(self) -> list[Route]:
         """Their routes."""
         found = [Route(f"{PATH}/theme", self.theme, methods=["POST"])]
+        found += [Route(f"{PATH}/{each.name}", self._stops(each), methods=["POST"]) for each in STOPS]
         for each in self.pages:
             found.append(Route(f"{PATH}{each.path}", self._shows(each), methods=["GET"]))
             if each.acts:
@@ -70,7 +73,7 @@ class Site:
         return endpoint
 
     def _page(self, of: Page, request: Request, session: Session) -> Response:
-        frame = self._frame(of, request, session)
+        frame = self._frame(of.slug, request, session)
         look, query = self._look(request, session), dict(request.query_params)
         try:
             filled = of.fill(look)
@@ -92,23 +95,36 @@ class Site:
 
         async def endpoint(request: Request) -> Response:
             form = await read_form(request)
-            session = self.sessions.find(request.cookies.get(COOKIE))
-            if session is None:
-                return problem(401, "sign in again")
-            if not matches(session, form.get("csrf")):
-                return problem(403, "this form is not from this page")
-            act = acts.get(form.get("act", ""))
-            if act is None:
-                return problem(404, "there is nothing here")
-            try:
-                said = await run_in_threadpool(act.carry, self._look(request, session), form)
-            except RemitError as error:
-                return self._refused(self._frame(of, request, session), error)
-            session.notes.append(said)
             query = request.scope["query_string"].decode("latin-1")
-            return RedirectResponse(request.url.path + (f"?{query}" if query else ""), 303, headers=csp.PLAIN)
+            to = request.url.path + (f"?{query}" if query else "")
+            return await self._done(request, form, acts.get(form.get("act", "")), to, run_in_threadpool)
 
         return endpoint
+
+    def _stops(self, act: Act) -> Callable[[Request], object]:
+        """What stops something has a path of its own, which is never shed, and waits behind nothing else."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._done(request, await read_form(request), act, _back(request), in_stops_thread)
+
+        return endpoint
+
+    async def _done(
+        self, request: Request, form: Mapping[str, str], act: Act | None, to: str, thread: Callable[..., Any]
+    ) -> Response:
+        """Do what a form asks for, once it is known to be from here, and lead back to the page."""
+        session = self.sessions.find(request.cookies.get(COOKIE))
+        if session is None:
+            return problem(401, "sign in again")
+        if not matches(session, form.get("csrf")):
+            return problem(403, "this form is not from this page")
+        if act is None:
+            return problem(404, "there is nothing here")
+        try:
+            session.notes.append(await thread(act.carry, self._look(request, session), form))
+        except RemitError as error:
+            return self._refused(self._frame("", request, session), error)
+        return RedirectResponse(to, 303, headers=csp.PLAIN)
 
     async def theme(self, request: Request) -> Response:
         """POST /console/theme: light or dark, kept in a cookie that says nothing else."""
@@ -129,11 +145,11 @@ class Site:
             path={name: str(value) for name, value in request.path_params.items()}, query=dict(request.query_params),
         )  # fmt: skip
 
-    def _frame(self, of: Page, request: Request, session: Session) -> Frame:
+    def _frame(self, slug: str, request: Request, session: Session) -> Frame:
         notes, theme = tuple(session.notes), request.cookies.get(THEME, "")
         session.notes.clear()
         return Frame(
-            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=self.clock.now(), slug=of.slug,
+            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=self.clock.now(), slug=slug,
             title="", theme=theme if theme in _THEMES else "", dev=self.dev, notes=notes,
         )  # fmt: skip
 

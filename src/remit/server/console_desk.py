@@ -38,12 +38,13 @@ class DoorDesk:
         *,
         query: Mapping[str, str] | None = None,
         body: object = None,
+        aside: bool = False,
     ) -> Mapping[str, Any]:
         """The answer of one door.
 
         Raises:
             NotFound: There is no such door.
-            Forbidden: This person may not; that is recorded.
+            Forbidden: This person may not; that is recorded, but for what a page asks aside.
             RemitError: Whatever the door says.
         """
         door, params = self._door(method, path)
@@ -52,7 +53,8 @@ class DoorDesk:
         try:
             found = passed(door, ask, self._authority)
         except Forbidden as error:
-            self._noted(f"{door.method} {door.path}", error, operator.person)
+            if not aside:
+                self._noted(f"{door.method} {door.path}", error, operator.person)
             raise
         return json.loads(bytes(found.body)) if isinstance(found, Response) else found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from remit.console.desk import Look
-from remit.console.pages.agents import FREEZES
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
@@ -55,11 +54,12 @@ def fill(look: Look) -> Filled:
     name = look.path["name"]
     agent = look.get(f"/v1/agents/{name}")
     activations = look.get("/v1/activations", agent=name)
+    verdicts = list(look.get("/v1/verdicts", agent=name)["verdicts"])
     frozen = look.view.freezes.get(("agent", name))
     tables = (
         Table(
             name="access", title="Access", columns=_ACCESS, rows=list(activations["activations"]), sort="action",
-            empty="It may do nothing yet: no boundary of it was approved.", command=f"remit boundary list --agent {name}",
+            empty="It may do nothing yet: no boundary of it was approved.", command="remit boundary list",
         ),
         Table(
             name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=list(agent["boundaries"]),
@@ -70,7 +70,7 @@ def fill(look: Look) -> Filled:
             rows=list(look.get(f"/v1/agents/{name}/signals")["signals"]), empty="Nothing is known against it.",
         ),
         Table(
-            name="verdicts", title="Verdicts", columns=_VERDICTS, rows=list(look.get("/v1/verdicts", agent=name)["verdicts"]),
+            name="verdicts", title="Verdicts", columns=_VERDICTS, rows=verdicts,
             sort="-time", empty="Nothing was decided about its access yet.",
         ),
     )  # fmt: skip
@@ -92,4 +92,4 @@ def creep(series: list[dict[str, Any]]) -> dict[str, list[Any]]:
     }
 
 
-PAGE = Page(path="/agents/{name}", slug="agents", template="agent.html", fill=fill, acts=FREEZES)
+PAGE = Page(path="/agents/{name}", slug="agents", template="agent.html", fill=fill)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from remit.console.desk import Look
-from remit.console.pages.model import Act, Filled, Page
+from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 from remit.kernel.clock import rfc3339
@@ -51,23 +50,4 @@ def _row(record: AgentRecord, frozen: set[str]) -> dict[str, Any]:
     }
 
 
-def freeze(look: Look, form: Mapping[str, str]) -> str:
-    """Stop it: nothing it asks passes any more, what runs is cut."""
-    name, reason = form.get("name", ""), form.get("reason", "") or "from the console"
-    said = look.act("POST", "/v1/freezes", {"kind": form.get("kind", "agent"), "name": name, "reason": reason})
-    cut = said.get("cut_count", len(said.get("cut", ())))
-    contained = (
-        "every enforcement point has confirmed" if said.get("contained") else "not every point has confirmed yet"
-    )
-    return f"{name or 'Everything'} is frozen: {cut} running calls were cut, {contained}."
-
-
-def unfreeze(look: Look, form: Mapping[str, str]) -> str:
-    """Let it go on."""
-    kind, name = form.get("kind", "agent"), form.get("name", "")
-    said = look.act("DELETE", f"/v1/freezes/{kind}/{name}")
-    return f"{name} waits for a second person." if said.get("waits") else f"{name} is not frozen any more."
-
-
-FREEZES = (Act(name="freeze", carry=freeze), Act(name="unfreeze", carry=unfreeze))
-PAGE = Page(path="/agents", slug="agents", template="agents.html", fill=fill, acts=FREEZES)
+PAGE = Page(path="/agents", slug="agents", template="agents.html", fill=fill)

@@ -32,7 +32,7 @@ def fill(look: Look) -> Filled:
         title="Reviews",
         tables=(
             Table(name="questions", title="Open questions", columns=_COLUMNS, rows=questions,
-                  empty="Nobody is asked anything: what can be decided from use, was.", command="remit review list --all"),
+                  empty="Nobody is asked anything.", command="remit review list --all"),
             Table(name="quality", title="How people reviewed in 90 days", columns=_QUALITY, rows=quality,
                   empty="Nobody has answered anything in 90 days."),
         ),

@@ -34,7 +34,7 @@ def fill(look: Look) -> Filled:
     servers = [
         {**{name: row.get(name) for name in ("server", "kind", "mode", "tools", "waiting")},
          "url": row.get("url") or " ".join(row.get("command") or ()),
-         "secret": (row.get("credential") or {}).get("secret")}
+         "secret": row.get("credential")}
         for row in look.get("/v1/servers")["servers"]
     ]  # fmt: skip
     trusts = [{name: row.get(name) for name in ("trust", "kind", "issuer")} for row in look.get("/v1/trusts")["trusts"]]

@@ -1,0 +1,30 @@
+"""The one button that really stops, and the one that lets go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from remit.console.desk import Look
+from remit.console.pages.model import Act
+
+
+def freeze(look: Look, form: Mapping[str, str]) -> str:
+    """Stop it: nothing it asks passes any more, what runs is cut."""
+    name, reason = form.get("name", ""), form.get("reason", "") or "from the console"
+    said = look.act("POST", "/v1/freezes", {"kind": form.get("kind", "agent"), "name": name, "reason": reason})
+    cut = said.get("cut_count", len(said.get("cut", ())))
+    contained = (
+        "every enforcement point has confirmed" if said.get("contained") else "not every point has confirmed yet"
+    )
+    return f"{name or 'Everything'} is frozen: {cut} running calls were cut, {contained}."
+
+
+def unfreeze(look: Look, form: Mapping[str, str]) -> str:
+    """Let it go on."""
+    kind, name = form.get("kind", "agent"), form.get("name", "")
+    said = look.act("DELETE", f"/v1/freezes/{kind}/{name}")
+    return f"{name} waits for a second person." if said.get("waits") else f"{name} is not frozen any more."
+
+
+STOPS: Final = (Act(name="freeze", carry=freeze), Act(name="unfreeze", carry=unfreeze))
