@@ -13,7 +13,7 @@ import pytest
 from tests.e2e import chromium
 from tests.e2e.running import Home, Up
 
-from remit.console.pages import PAGES
+from remit.console.pages.every import PAGES
 
 
 class Browser:

@@ -73,15 +73,15 @@ class Site:
         return endpoint
 
     def _page(self, of: Page, request: Request, session: Session) -> Response:
-        frame = self._frame(of.slug, request, session)
         look, query = self._look(request, session), dict(request.query_params)
         try:
             filled = of.fill(look)
         except RemitError as error:
-            return self._refused(frame, error)
+            return self._refused(self._frame(of.slug, request, session), error)
         wanted = query.get("format", "")
         if wanted in {"csv", "json"}:
             return _taken(filled, query.get("table", ""), wanted)
+        frame = self._frame(of.slug, request, session)
         tables = [
             shown(table, query, prefix="" if at == 0 else f"{table.name}.") for at, table in enumerate(filled.tables)
         ]

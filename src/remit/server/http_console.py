@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from remit.console import http
 from remit.console.desk import Desk
-from remit.console.pages import PAGES
+from remit.console.pages.every import PAGES
 from remit.console.paths import PATH
 from remit.console.sessions import LINK_LIFETIME, Sessions
 from remit.console.site import Site

@@ -1,0 +1,26 @@
+"""All pages of the console."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from remit.console.pages import (
+    agent,
+    agents,
+    credentials,
+    live,
+    log,
+    overview,
+    policies,
+    requests,
+    reviews,
+    runs,
+    servers,
+    settings,
+)
+from remit.console.pages.model import Page
+
+PAGES: Final[tuple[Page, ...]] = (
+    overview.PAGE, agents.PAGE, agent.PAGE, live.PAGE, reviews.PAGE, policies.PAGE, policies.BOUNDARY, requests.PAGE,
+    servers.PAGE, servers.SERVER, credentials.PAGE, log.PAGE, log.ENTRY, runs.PAGE, settings.PAGE,
+)  # fmt: skip
