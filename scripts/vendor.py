@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 STATIC = Path(__file__).parents[1] / "src" / "remit" / "console" / "static"
-DIST, LOCK = STATIC / "dist", STATIC / "vendor.lock.json"
+VENDORED, LOCK = STATIC / "vendored", STATIC / "vendor.lock.json"
 # package, version -> files in it
 PACKAGES: dict[tuple[str, str], tuple[str, ...]] = {
     ("htmx.org", "4.0.1"): ("dist/htmx.min.js", "dist/ext/hx-csp.min.js", "dist/ext/hx-sse.min.js"),
@@ -37,7 +37,7 @@ def fetched(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     wanted = [f"{name}@{version}" for name, version in PACKAGES]
     (folder / "package.json").write_text("{}", encoding="utf-8")
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact", *wanted]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own list
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     resolved = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     files: dict[str, bytes] = {}
     lock = []
@@ -72,12 +72,12 @@ def main() -> int:
         files, lock = fetched(Path(place))
     text = json.dumps(lock, indent=2) + "\n"
     if not check:
-        shutil.rmtree(DIST, ignore_errors=True)
-        DIST.mkdir(parents=True)
+        shutil.rmtree(VENDORED, ignore_errors=True)
+        VENDORED.mkdir(parents=True)
         for name, body in files.items():
-            (DIST / name).write_bytes(body)
+            (VENDORED / name).write_bytes(body)
         LOCK.write_text(text, encoding="utf-8")
-    have = {path.name: path.read_bytes() for path in DIST.iterdir()} if DIST.exists() else {}
+    have = {path.name: path.read_bytes() for path in VENDORED.iterdir()} if VENDORED.exists() else {}
     differs = sorted(name for name in {*have, *files} if have.get(name) != files.get(name))
     if LOCK.read_text(encoding="utf-8") != text:
         differs.append(LOCK.name)

@@ -123,7 +123,7 @@ def assets() -> Mapping[str, bytes]:
     """The files by the names that pages know them by."""
     static = files("remit.console") / "static"
     found = {each.name: each.read_bytes() for each in static.iterdir() if each.name.rpartition(".")[2] in _MEDIA}
-    return found | {f"dist/{each.name}": each.read_bytes() for each in (static / "dist").iterdir()}
+    return found | {f"vendored/{each.name}": each.read_bytes() for each in (static / "vendored").iterdir()}
 
 
 async def read_form(request: Request, *, most: int = _LONGEST_FORM) -> dict[str, str]:
