@@ -35,9 +35,10 @@ _MISDIRECTED: Final = 421
 
 
 class HttpProtocol(Protocol):
-    """A server's side of HTTP/1.1 on one transport, which calls the ASGI application `app`."""
+    """A server's side of HTTP/1.1 on one transport, which calls the ASGI application `app`, and `ended` at its end."""
 
     app: Any
+    ended: Callable[[], None] | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """It begins."""
@@ -103,8 +104,10 @@ class Intercept:
     clock: Clock
     seconds: float = field(default=_HANDSHAKE_SECONDS)
 
-    async def begin(self, transport: asyncio.Transport, found: Connection) -> None:
+    async def begin(self, transport: asyncio.Transport, found: Connection, *, ended: Callable[[], None]) -> bool:
         """End the TLS of a client that was told to begin. Its connection is the HTTP protocol's from then on.
+
+        False if it went away meanwhile; if not, `ended` is called at the connection's end.
 
         Raises:
             OSError: The handshake failed: the client does not believe our authority, or asked for another host.
@@ -116,15 +119,16 @@ class Intercept:
         # What is read before a protocol is set would be lost, so something holds it.
         tls = await loop.start_tls(transport, holding, context, server_side=True, ssl_handshake_timeout=self.seconds)
         if tls is None or holding.lost is not None:
-            return
+            return False
         protocol = self.protocol()
-        protocol.app = Inside(self, found)
+        protocol.app, protocol.ended = Inside(self, found), ended
         tls.set_protocol(protocol)  # type: ignore[arg-type]  # it is one in all that is called
         protocol.connection_made(tls)
         # A request that comes after the token's end could only be told so: a client connects anew by itself.
         protocol.ends_in(min(max(0, found.caller.expires - self.clock.now()), DAY) / SECOND)
         for data in holding.came:
             protocol.data_received(data)
+        return True
 
     async def answer(
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send, found: Connection, *, path: bytes,
