@@ -294,7 +294,7 @@ class Front(asyncio.Protocol):
         protocol.app = plain = Plain(self._proxy)
         protocol.ended = plain.ended
         transport = self.handed_over()
-        transport.set_protocol(protocol)
+        transport.set_protocol(protocol)  # type: ignore[arg-type]  # it is one in all that is called
         protocol.connection_made(transport)
         protocol.data_received(self._octets)
         self._proxy.fronts.discard(self)

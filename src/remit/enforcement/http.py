@@ -8,15 +8,16 @@ intercepts) begins with (2): `serve`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
+from remit.access.model import Rule
 from remit.attestation.model import Caller
 from remit.catalog.model import Kind, Server
 from remit.catalog.operation import Routes
-from remit.enforcement import asgi, http_answers, http_headers, http_request, parse
+from remit.enforcement import asgi, http_answers, http_bodies, http_headers, http_request, parse
 from remit.enforcement.door import Door
 from remit.enforcement.http_exchange import HttpExchange
 from remit.enforcement.http_forwarding import Forwards
@@ -27,7 +28,7 @@ from remit.enforcement.model import Admitted, EnforcementUnavailable, Limits, Ou
 from remit.enforcement.pipeline import Pipeline
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMediaType
-from remit.kernel.names import DecisionId, ServerName, new_id, tool_action
+from remit.kernel.names import ActionName, DecisionId, ServerName, new_id, tool_action
 from remit.logs import logger
 from remit.policy.model import Call
 from remit.storage.model import ConsumeProof
@@ -41,7 +42,7 @@ PREFIX: Final = "/http/"
 _PATH = re.compile(rb"/http/([a-z0-9-]{1,63})(/.*)?\Z", re.DOTALL)
 _NOTHING: Final = Routes(())
 _JSON: Final = "application/json"
-_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+Rules = Callable[[Caller, ActionName], Sequence[Rule]]
 
 
 class HttpGateway:
@@ -52,17 +53,19 @@ class HttpGateway:
         pipeline: Decides and records.
         relay: Forwards.
         servers: A registered server by its name, as the newest view has it.
+        rules: The rules of a caller's boundaries in force for an action.
         limits: Sizes and times.
     """
 
     def __init__(
         self, *, door: Door, pipeline: Pipeline, relay: Forwards, servers: Callable[[str], Server | None],
-        limits: Limits,
+        rules: Rules, limits: Limits,
     ) -> None:  # fmt: skip
         self._door = door
         self._pipeline = pipeline
         self._relay = relay
         self._servers = servers
+        self._rules = rules
         self._limits = limits
         self._refusals = HttpRefusals(door=door, pipeline=pipeline)
         self._routes: dict[str, tuple[Server, Routes]] = {}
@@ -176,7 +179,7 @@ class HttpGateway:
         self, x: HttpExchange, asked: Asked, admitted: Admitted, headers: list[tuple[str, str]]
     ) -> Sent | None:
         """The request as it is forwarded; None if it is not, which was answered and recorded."""
-        fault = _fault(asked, admitted.server, x.known)
+        fault = _fault(asked, admitted.server, x.known) or self._unread(x, asked, admitted)
         if fault is not None:
             status, code, said = fault
             self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail=said)
@@ -192,6 +195,22 @@ class HttpGateway:
         if not asked.streams:
             return sent
         return await self._with_body(x, asked, admitted, sent)
+
+    def _unread(self, x: HttpExchange, asked: Asked, admitted: Admitted) -> tuple[int, str, str] | None:
+        """Why a body that nobody here reads is not forwarded, as of `_fault`."""
+        if not asked.streams or asked.operation is None:
+            return None
+        content_type = x.headers["content-type"]
+        # (5) A form has fields too; many servers take them before those of the query (PHP, Rails).
+        if asked.query and http_bodies.is_form(content_type):
+            return http_answers.MALFORMED, "malformed", "beside a form the query must be empty"
+        # (6) Where a boundary is about arguments, they do not come where nobody looks.
+        rules = self._rules(x.caller, admitted.call.action)
+        ended = not rules and admitted.answer.boundary is not None  # the boundary that let it through, meanwhile
+        if ended or http_bodies.unread(content_type, asked.operation.media, rules):
+            said = f"the boundary is about arguments, and a body of type {asked.media} may hold some"
+            return http_answers.UNSUPPORTED, "unsupported_media_type", said
+        return None
 
     async def _with_body(self, x: HttpExchange, asked: Asked, admitted: Admitted, sent: Sent) -> Sent | None:
         """The request with a body that is no JSON: as it comes, or whole where the credential signs it."""
@@ -231,9 +250,6 @@ def _fault(asked: Asked, server: Server | None, known: Server | None) -> tuple[i
     if asked.streams and not http_request.takes(asked.operation, asked.media):
         said = f"the operation takes no body of type {asked.media}"
         return http_answers.UNSUPPORTED, "unsupported_media_type", said
-    # (5) A form, which nobody reads, has fields too; many servers take them before those of the query (PHP, Rails).
-    if asked.query and asked.media in _FORMS:
-        return http_answers.MALFORMED, "malformed", "beside a form the query must be empty"
     return None
 
 

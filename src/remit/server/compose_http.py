@@ -7,7 +7,7 @@ from collections.abc import Callable
 from remit.catalog.model import Server
 from remit.enforcement.door import Door
 from remit.enforcement.ext_authz import EnvoyRelay, ExtAuthz
-from remit.enforcement.http import HttpGateway
+from remit.enforcement.http import HttpGateway, Rules
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
@@ -26,7 +26,7 @@ def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     return HttpGateway(
         door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
-        servers=lambda name: ground.facts.view().server(name), limits=limits,
+        servers=lambda name: ground.facts.view().server(name), rules=_rules(ground), limits=limits,
     )  # fmt: skip
 
 
@@ -39,11 +39,17 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
     door = Door(ground.base, gate.checker, ground.clock)
     relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground))
-    gateway = HttpGateway(door=door, pipeline=life.pipeline, relay=relay, servers=servers, limits=limits)
+    gateway = HttpGateway(
+        door=door, pipeline=life.pipeline, relay=relay, servers=servers, rules=_rules(ground), limits=limits
+    )
     return ExtAuthz(
         point=ground.gatekeeper.point, tokens=gate.checker, gateway=gateway, door=door, pipeline=life.pipeline,
         servers=servers, clock=ground.clock,
     )  # fmt: skip
+
+
+def _rules(ground: Ground) -> Rules:
+    return lambda caller, action: ground.policy.rules(ground.facts.view(), caller, action, now=ground.clock.now())
 
 
 def _frozen(ground: Ground) -> Callable[[str], bool]:

@@ -181,10 +181,14 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
         self.gateway = HttpGateway(
             door=Door(self.front, self.tokens, self.clock), pipeline=self.pipeline,
             relay=HttpRelay(self.pipeline, upstream, self.streams),
-            servers=lambda name: self.facts.view().server(name), limits=self.limits,
+            servers=lambda name: self.facts.view().server(name), rules=self.rules, limits=self.limits,
         )  # fmt: skip
         self.port = port
         await self.stack.enter_async_context(serving(self.gateway, listener))
+
+    def rules(self, caller: Any, action: Any) -> Any:
+        """The rules of a caller's boundaries in force for an action."""
+        return self.policy.rules(self.facts.view(), caller, action, now=self.clock.now())
 
     async def _post(self, url: str, headers: dict[str, str], form: bytes) -> tuple[int, bytes]:
         response = await self.outbound.request("POST", url, headers=headers, data=form)

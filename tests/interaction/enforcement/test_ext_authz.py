@@ -59,7 +59,9 @@ class EnvoyWorld(HttpWorld):  # type: ignore[misc] # found at run time
             self.pipeline, self.injector,
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
-        gateway = HttpGateway(door=door, pipeline=self.pipeline, relay=relay, servers=servers, limits=self.limits)
+        gateway = HttpGateway(
+            door=door, pipeline=self.pipeline, relay=relay, servers=servers, rules=self.rules, limits=self.limits
+        )
         asked = ExtAuthz(
             point=point, tokens=self.tokens, gateway=gateway, door=door, pipeline=self.pipeline, servers=servers,
             clock=self.clock,
