@@ -200,6 +200,8 @@ PATHS = [
     "/orders/%37", "/%6frders/7", "/orders/./7", "/orders/../orders/7", "/orders//7", "//orders/7", "/orders/7%2f8",
     "/orders/7;a=b", "/orders/7%00", "/orders/%252e", "/orders/7%5c..", "/orders/%c0%af", "/orders/%ef%bc%8f7",
     "/orders/%2E%2E/7", "/orders/%e4%f6",
+    "/orders/%c0%ae%c0%ae/1", "/orders/%C0%AE", "/orders/%e0%80%ae", "/orders/%c0%af1", "/orders/%e0%80%af",
+    "/orders/%c1%9c", "/orders/%f0%80%80%ae", "/orders/%c0%80",
 ]  # fmt: skip
 
 
