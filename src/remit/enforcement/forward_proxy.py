@@ -177,7 +177,7 @@ class ForwardProxy:
             self.pipeline.metrics.refused.labels("too_many").inc()
             return proxy_answers.too_many()
         try:
-            await self.pipeline.doorstep.turn_away(error, server="")
+            await self.pipeline.doorstep.turn_away(error, server="", door="proxy")
         except EnforcementUnavailable:
             return http_answers.denied(undecided())
         return proxy_answers.unauthenticated(error, nonce=self.nonce())

@@ -90,7 +90,7 @@ class HttpGateway:
                 certificate=None if shown is None else shown.certificate,
             )  # fmt: skip
         except TokenInvalid as error:
-            await self._refusals.unauthenticated(send, error, resource, name)
+            await self._refusals.unauthenticated(send, error, resource, name, door="http")
             return
         x = HttpExchange(
             send=send, receive=receive, method=scope["method"], raw=scope["headers"], headers=headers,
@@ -101,7 +101,7 @@ class HttpGateway:
 
     async def serve(  # noqa: PLR0913 - ASGI's three, and what the front knows
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send, *, server: Server, caller: Caller,
-        proof: ConsumeProof | None, path: bytes, here: str,
+        proof: ConsumeProof | None, path: bytes, here: str, door: str,
     ) -> None:  # fmt: skip
         """Answer one request whose caller is known.
 
@@ -114,12 +114,13 @@ class HttpGateway:
             proof: What the decision uses up; None where there is nothing of the kind.
             path: The path below the server's own URL, encoded as it came, beginning with `/`.
             here: The URL under which the agent reaches `server.url`, without a trailing slash: redirects to it pass.
+            door: At which door it came in, for the log.
         """
         headers, _ = parse.header_map(scope["headers"])
         x = HttpExchange(
             send=send, receive=receive, method=scope["method"], raw=scope["headers"], headers=headers,
             query=scope["query_string"], caller=caller, proof=proof, server=server.server, here=here,
-            challenged=PREFIX + server.server, known=server,
+            challenged=PREFIX + server.server, known=server, door=door,
         )  # fmt: skip
         await self._answered(x, path)
 
@@ -138,7 +139,7 @@ class HttpGateway:
         except EnforcementUnavailable as error:
             await refusals.unavailable(x, error)
         except TokenInvalid as error:
-            await refusals.unauthenticated(x.send, error, x.challenged, x.server)
+            await refusals.unauthenticated(x.send, error, x.challenged, x.server, door=x.door)
         except asgi.Gone:
             x.gone = True  # nobody is there to be answered, but its proof was seen
             await refusals.refused(x, "gone", http_answers.MALFORMED, "")

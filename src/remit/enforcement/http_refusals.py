@@ -67,10 +67,12 @@ class HttpRefusals:
         said = http_answers.problem(status, "forbidden", "Host or Origin is not this server's")
         await asgi.answer(send, *said)
 
-    async def unauthenticated(self, send: asgi.Send, error: TokenInvalid, resource: str, server: str) -> None:
+    async def unauthenticated(
+        self, send: asgi.Send, error: TokenInvalid, resource: str, server: str, *, door: str
+    ) -> None:
         """Answer who showed no token or proof, or no good one, once that is recorded."""
         try:
-            await self._pipeline.doorstep.turn_away(error, server=server)
+            await self._pipeline.doorstep.turn_away(error, server=server, door=door)
         except EnforcementUnavailable:
             await asgi.answer(send, *http_answers.denied(undecided()))
             return

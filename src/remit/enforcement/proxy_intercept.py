@@ -151,7 +151,7 @@ class Intercept:
         proof, found.proof = found.proof, None
         await self.gateway.serve(
             scope, receive, send, server=server, caller=found.caller, proof=proof, path=rest,
-            here=proxy_targets.here(server, found.where),
+            here=proxy_targets.here(server, found.where), door="proxy",
         )  # fmt: skip
 
     async def refuse(self, send: asgi.Send, found: Connection, reason: str, said: proxy_answers.Said) -> None:

@@ -67,7 +67,7 @@ class Refusals:
     async def unauthenticated(self, send: asgi.Send, error: TokenInvalid, path: str, server: str) -> None:
         """Answer who showed no token or proof, or no good one, once that is recorded."""
         try:
-            await self._pipeline.doorstep.turn_away(error, server=server)
+            await self._pipeline.doorstep.turn_away(error, server=server, door="mcp")
         except EnforcementUnavailable:
             await asgi.answer(send, 200, denials.unavailable(None), asgi.JSON)
             return

@@ -156,14 +156,14 @@ UNKNOWN = "invalid_token"
 @pytest.mark.parametrize(
     ("shown", "status", "code", "entry"),
     [
-        ([("Authorization", "Bearer nonsense")], 401, UNKNOWN, {"kind": "refused", "error": UNKNOWN, "server": "api"}),
+        ([("Authorization", "Bearer nonsense")], 401, UNKNOWN, {"error": UNKNOWN, "server": "api"}),
         ([("remit-point", "another")], 403, "forbidden", None),
         ([("remit-point", "")], 403, "forbidden", None),
         ([("remit-public-url", "")], 400, "malformed", None),
         ([("remit-public-url", "http://api.example.test/")], 400, "malformed", None),
         ([("remit-public-url", "http://me@api.example.test")], 400, "malformed", None),
         ([("remit-public-url", "javascript:x")], 400, "malformed", None),
-        ([("Authorization", bearer("bot", "work", "i1"))] * 2, 401, UNKNOWN, {"kind": "refused", "error": UNKNOWN}),
+        ([("Authorization", bearer("bot", "work", "i1"))] * 2, 401, UNKNOWN, {"error": UNKNOWN}),
         ([("remit-point", POINT)] * 2, 403, "forbidden", None),
         ([("remit-public-url", PUBLIC)] * 2, 400, "malformed", None),
     ],
@@ -173,7 +173,9 @@ def test_who_shows_something_odd_is_let_nowhere(
 ) -> None:
     async def scenario(world: EnvoyWorld, watch: Watch) -> None:
         if entry is not None:
-            found = await watch.refused(world.envoy(shown=shown), status, code, **entry)
+            found = await watch.refused(
+                world.envoy(shown=shown), status, code, kind="refused", door="ext_authz", **entry
+            )
             assert "resource_metadata=" in (found.header("www-authenticate") or "")
             return
         # What Envoy's own configuration says is wrong is no agent's doing: answered, and nobody's entry.

@@ -102,6 +102,8 @@ def test_without_a_good_token_it_says_which_it_takes() -> None:
             raw = await world.connect(api.at, head=head, token=False)
             status, said = await raw.head()
             assert status == (400 if "!" in head else 407), head
+            if status == 407 and head.startswith("Proxy"):
+                assert [each["door"] for each in world.entries("refused")][-1] == "proxy"
             assert status == 400 or {"Basic", "Bearer", "DPoP"} <= set(said.replace("proxy-authenticate: ", "").split())
         assert world.entries("decision") == []
 
