@@ -73,8 +73,8 @@ class HttpGateway:
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP request for `/http/NAME/...`."""
         headers, _ = parse.header_map(scope["headers"])
-        if (status := self._door.misplaced(headers)) is not None:
-            await self._refusals.misplaced(send, status)
+        if self._door.misplaced(headers):
+            await self._refusals.misplaced(send)
             return
         raw: bytes = scope["raw_path"]
         match = _PATH.match(raw)

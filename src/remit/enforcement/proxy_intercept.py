@@ -31,7 +31,6 @@ log = logger(__name__)
 
 TARGET: Final = "remit.target"  # in a scope: the request's target as it came, in bytes
 _HANDSHAKE_SECONDS: Final = 10.0
-_MISDIRECTED: Final = 421
 
 
 class HttpProtocol(Protocol):
@@ -185,8 +184,7 @@ class Inside:
             await refuse(send, found, "malformed", proxy_answers.malformed(error.public))
             return
         if not found.where.named_by(host, default=443):
-            said = http_answers.problem(_MISDIRECTED, "misdirected", "Host is not what was connected to")
-            await refuse(send, found, "egress_blocked", said)
+            await refuse(send, found, "egress_blocked", http_answers.blocked())
             return
         # (2) A target that names a host of its own is no request to an origin (RFC 9112 section 3.2.1).
         if not target.startswith(b"/"):

@@ -113,8 +113,8 @@ def test_no_host_but_the_one_connected_to_is_asked_in_it() -> None:
     async def scenario(world: ProxyWorld) -> None:
         api = await usual(world)
         for line, host, status in (
-            ("GET /repos/a/b", "evil.test", 421),
-            ("GET /repos/a/b", f"localhost:{api.port + 1}", 421),
+            ("GET /repos/a/b", "evil.test", 403),
+            ("GET /repos/a/b", f"localhost:{api.port + 1}", 403),
             ("GET https://evil.test/repos/a/b", api.at, 400),
             ("GET //evil.test/repos/a/b", api.at, 400),
             ("GET /repos/a/..%2fb", api.at, 400),
@@ -125,6 +125,7 @@ def test_no_host_but_the_one_connected_to_is_asked_in_it() -> None:
             await raw.tls("localhost", world.authority.pem)
             answer = await raw.ask(f"{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 %d " % status), (line, host, answer)
+            assert (b'"code":"egress_blocked"' in answer) is (status == 403)
         assert api.api.got == []
         assert len(world.entries("refused")) == 6
 
