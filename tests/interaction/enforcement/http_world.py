@@ -163,6 +163,7 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
     async def begin(self) -> None:
         await super().begin()
         self.vault = Vault()
+        self.served: dict[str, Api] = {}  # by the name it is registered under
         port, listener = free_port()
         self.front = f"http://127.0.0.1:{port}"
         # By nobody: nothing is claimed, opened or changed.
@@ -200,7 +201,7 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
     async def api(self, name: str = "api", base: str = "", **document: Any) -> Api:
         """Serve an API and register it as the server `name`, by the rest of its document."""
         port, listener = free_port()
-        api = Api()
+        api = self.served[name] = Api()
         await self.stack.enter_async_context(serving(api, listener))
         self.register(name, f"http://127.0.0.1:{port}{base}", **document)
         return api
