@@ -97,6 +97,17 @@ def test_a_connection_that_ended_is_a_place_again(kind: str) -> None:
     run_proxied(scenario, bounds=Bounds(connections=2))
 
 
+@KINDS
+def test_connections_that_are_an_agents_leave_room_for_those_that_come(kind: str) -> None:
+    async def scenario(world: ProxyWorld) -> None:
+        held = Held(world, kind)
+        await held.registered()
+        for agent in ("bot", "bot", "bot", "other", "third"):
+            assert (await held.open(agent))[0] == 200
+
+    run_proxied(scenario, bounds=Bounds(connections=8, heads=2))
+
+
 def test_what_fails_before_it_is_carried_holds_nothing() -> None:
     async def scenario(world: ProxyWorld) -> None:
         held = Held(world, "intercept")
