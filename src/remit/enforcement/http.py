@@ -13,7 +13,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from remit.access.model import Rule
 from remit.attestation.model import Caller
 from remit.catalog.model import Kind, Server
 from remit.catalog.operation import Routes
@@ -31,6 +30,7 @@ from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMedi
 from remit.kernel.names import ActionName, DecisionId, ServerName, new_id, tool_action
 from remit.logs import logger
 from remit.policy.model import Call
+from remit.policy.view import Grant
 from remit.storage.model import ConsumeProof
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenInvalid
@@ -42,7 +42,7 @@ PREFIX: Final = "/http/"
 _PATH = re.compile(rb"/http/([a-z0-9-]{1,63})(/.*)?\Z", re.DOTALL)
 _NOTHING: Final = Routes(())
 _JSON: Final = "application/json"
-Rules = Callable[[Caller, ActionName], Sequence[Rule]]
+Grants = Callable[[Caller, ActionName], Sequence[Grant]]
 
 
 class HttpGateway:
@@ -53,19 +53,19 @@ class HttpGateway:
         pipeline: Decides and records.
         relay: Forwards.
         servers: A registered server by its name, as the newest view has it.
-        rules: The rules of a caller's boundaries in force for an action.
+        grants: The rules of a caller's boundaries in force for an action.
         limits: Sizes and times.
     """
 
     def __init__(
         self, *, door: Door, pipeline: Pipeline, relay: Forwards, servers: Callable[[str], Server | None],
-        rules: Rules, limits: Limits,
+        grants: Grants, limits: Limits,
     ) -> None:  # fmt: skip
         self._door = door
         self._pipeline = pipeline
         self._relay = relay
         self._servers = servers
-        self._rules = rules
+        self._grants = grants
         self._limits = limits
         self._refusals = HttpRefusals(door=door, pipeline=pipeline)
         self._routes: dict[str, tuple[Server, Routes]] = {}
@@ -206,9 +206,9 @@ class HttpGateway:
         if asked.query and http_bodies.is_form(content_type):
             return http_answers.MALFORMED, "malformed", "beside a form the query must be empty"
         # (6) Where a boundary is about arguments, they do not come where nobody looks.
-        rules = self._rules(x.caller, admitted.call.action)
-        ended = not rules and admitted.answer.boundary is not None  # the boundary that let it through, meanwhile
-        if ended or http_bodies.unread(content_type, asked.operation.media, rules):
+        grants = self._grants(x.caller, admitted.call.action)
+        ended = not grants and admitted.answer.boundary is not None  # the boundary that let it through, meanwhile
+        if ended or http_bodies.unread(content_type, asked.operation.media, grants):
             said = f"the boundary is about arguments, and a body of type {asked.media} may hold some"
             return http_answers.UNSUPPORTED, "unsupported_media_type", said
         return None

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from remit.access.model import Rule
+from remit.policy.view import Grant
 
 # RFC 9110 section 5.6.6, but for a value that is not quoted: boundaries often have `=` or `/` in them all the same.
 _VALUE: Final = r'(?:[!#-+\--:<-\[\]-~]++|"[\t !#-\[\]-~]*+")'
@@ -47,13 +47,16 @@ def opaque(media: str) -> bool:
     return media.partition("/")[0] in _OPAQUE_KINDS or media in _OPAQUE
 
 
-def constrains(rule: Rule) -> bool:
-    """Whether a rule's allow depends on an argument's value: a bound, a budget, a threshold, an earlier step."""
+def constrains(grant: Grant) -> bool:
+    """Whether an argument's value decides something: a bound, a budget, a threshold, an earlier step or a later one."""
+    rule, noted = grant.rule, grant.noted
     earlier = () if rule.conditions is None else rule.conditions.requires_before
-    return bool(rule.when or rule.budget or rule.approval_above or any(step.same for step in earlier))
+    if rule.when or rule.budget or rule.approval_above or any(step.same for step in earlier):
+        return True
+    return noted is not None and any(noted.results)
 
 
-def unread(content_type: str, declared: Collection[str], rules: Iterable[Rule]) -> bool:
+def unread(content_type: str, declared: Collection[str], grants: Iterable[Grant]) -> bool:
     """Whether a body may hold what these rules are about, so that it cannot pass unread.
 
     A type of which nobody knows how servers read it passes only where the operation declares that very one.
@@ -61,9 +64,9 @@ def unread(content_type: str, declared: Collection[str], rules: Iterable[Rule]) 
     Args:
         content_type: As it was sent, and is forwarded.
         declared: The media types of the operation, and patterns such as `text/*`; the body's is among them.
-        rules: Those by which the call may have been allowed.
+        grants: Those by which the call may have been allowed.
     """
-    if not any(map(constrains, rules)):
+    if not any(map(constrains, grants)):
         return False
     media = _media(content_type.lower())
     return has_fields(content_type) or not (opaque(media) or media in declared)

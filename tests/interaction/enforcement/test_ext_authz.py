@@ -60,7 +60,7 @@ class EnvoyWorld(HttpWorld):  # type: ignore[misc] # found at run time
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
         gateway = HttpGateway(
-            door=door, pipeline=self.pipeline, relay=relay, servers=servers, rules=self.rules, limits=self.limits
+            door=door, pipeline=self.pipeline, relay=relay, servers=servers, grants=self.grants, limits=self.limits
         )
         asked = ExtAuthz(
             point=point, tokens=self.tokens, gateway=gateway, door=door, pipeline=self.pipeline, servers=servers,

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remit.access.conditions import Conditions, Step
-from remit.access.model import Bound, Budget, Rate, Rule
+from remit.access.model import Bound, Boundary, BoundaryState, Budget, Rate, Rule
 from remit.enforcement.http_bodies import constrains, has_fields, is_form, opaque, unread, well_formed
-from remit.kernel.names import ActionName
+from remit.kernel.clock import Instant
+from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
+from remit.policy.sequence import Noted
+from remit.policy.view import Grant
 
 ACTION = ActionName("api:PUT /files/{name}")
-BOUNDED = Rule(action=ACTION, when=(Bound(argument="name", prefix="a"),))
+BOUNDARY = Boundary(
+    boundary=BoundaryName("b"), version=1, agent=AgentName("bot"), purpose=PurposeName("work"), rules={},
+    not_after=Instant(1), state=BoundaryState.ACTIVE, approved_by=None, approved_at=None,
+)  # fmt: skip
+
+
+def granted(noted: Noted | None = None, **parts: Any) -> Grant:
+    return Grant(BOUNDARY, Rule(action=ACTION, **parts), noted=noted)
+
+
+BOUNDED = granted(when=(Bound(argument="name", prefix="a"),))
 CONSTRAINING = [
     BOUNDED,
-    Rule(action=ACTION, budget=Budget(argument="amount", max=Decimal(1), per="day")),
-    Rule(action=ACTION, approval_above=(("amount", Decimal(1)),)),
-    Rule(action=ACTION, conditions=Conditions(requires_before=(Step(action=ACTION, same=(("id", "id"),)),))),
+    granted(budget=Budget(argument="amount", max=Decimal(1), per="day")),
+    granted(approval_above=(("amount", Decimal(1)),)),
+    granted(conditions=Conditions(requires_before=(Step(action=ACTION, same=(("id", "id"),)),))),
+    granted(Noted(results=((), ("id",)))),  # another rule asks that this came to ok for the same `id`
 ]
 OTHER = [
-    Rule(action=ACTION), Rule(action=ACTION, rate=Rate(count=1, per="day")),
-    Rule(action=ACTION, conditions=Conditions(requires_before=(Step(action=ACTION),), per_run=1)),
+    granted(), granted(rate=Rate(count=1, per="day")), granted(Noted(admission=True, results=((),))),
+    granted(conditions=Conditions(requires_before=(Step(action=ACTION),), per_run=1)),
 ]  # fmt: skip
 FORMS = [
     "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/mixed; boundary=x",
@@ -41,7 +56,7 @@ MEDIA = st.tuples(st.sampled_from(["text", "application", "multipart", "image", 
 
 @pytest.mark.parametrize("content_type", STRUCTURED)
 @pytest.mark.parametrize("rule", CONSTRAINING)
-def test_what_some_server_takes_apart_does_not_pass_whatever_is_declared(content_type: str, rule: Rule) -> None:
+def test_what_some_server_takes_apart_does_not_pass_whatever_is_declared(content_type: str, rule: Grant) -> None:
     assert has_fields(content_type)
     media = content_type.partition(";")[0].lower()
     for declared in ([media], ["*/*"], ["multipart/*", media]):
@@ -68,7 +83,7 @@ def test_what_nobody_knows_passes_only_by_its_own_name(media: str) -> None:
 
 @given(MEDIA, st.lists(st.sampled_from(["*/*", "text/*", "application/*"])), st.sampled_from(CONSTRAINING))
 @example("application/x", ["*/*"], BOUNDED)
-def test_beside_a_bound_a_pattern_lets_nothing_through_but_bytes(media: str, declared: list[str], rule: Rule) -> None:
+def test_beside_a_bound_a_pattern_lets_nothing_through_but_bytes(media: str, declared: list[str], rule: Grant) -> None:
     assert opaque(media.lower()) or unread(media, declared, [rule])
 
 
