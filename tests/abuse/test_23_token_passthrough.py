@@ -20,10 +20,10 @@ def test_what_the_server_takes_is_no_token_here(play: Play, shown: str) -> None:
         watch = await shop(world)
         entry = {"kind": "refused", "error": "invalid_token", "agent": None}
         asked = world.post("payments", message(transfer()), Authorization=shown)
-        answer = await watch.refused(asked, 401, "invalid_token", server="payments", **entry)
+        answer = await watch.refused(asked, 401, "invalid_token", server="payments", door="mcp", **entry)
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
         over_http = world.ask("GET", "/http/api/orders/1", token=False, headers=[("Authorization", shown)])
-        refused = await watch.refused(over_http, 401, "invalid_token", server="api", **entry)
+        refused = await watch.refused(over_http, 401, "invalid_token", server="api", door="http", **entry)
         assert 'error="invalid_token"' in (refused.header("www-authenticate") or "")
 
     play(scenario)

@@ -15,6 +15,8 @@ AMBIGUOUS = [
     "/orders/1%2f..", "/orders/1%5c..", "/orders/1;v=1", "/orders/1%3bv", "/orders/%252e%252e", "/orders/1%00",
     "/orders/1%0d%0aX:%20y", "/orders/%c0%af", "/orders/%ff", "/orders/%ef%bc%8f1", "/orders/%zz", "/orders/1?a=1;b=2",
     "/orders/1/.", "/orders/\\1",
+    "/orders/%c0%ae%c0%ae/1", "/orders/%C0%AE", "/orders/%e0%80%ae", "/orders/%c0%af1", "/orders/%e0%80%af",
+    "/orders/%c1%9c", "/orders/%f0%80%80%ae", "/orders/%c0%80", "/orders/1?a=%c0%ae", "/orders/1?%c0%ae=1",
 ]  # fmt: skip
 
 

@@ -12,20 +12,26 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from gateway_world import rule  # type: ignore[import-not-found] # found by conftest
+from tests.abuse.three_questions import Watch
 from tests.e2e import test_e2e_http as api
 from tests.e2e.peers import upstream
 from tests.e2e.running import PATIENCE, Home, Up
 
+from remit.access.model import Rate
+from remit.agents.model import AgentState
 from remit.audit.log import Log
 from remit.audit.service import Recorder
 from remit.enforcement.congestion import Bounds
 from remit.enforcement.lanes import Lane
+from remit.enforcement.repeats import Repeats
 from remit.kernel.clock import Micros
 from remit.sdk.auth import AgentAuth
 from remit.server.shed_record import ShedRecord
@@ -82,12 +88,46 @@ def test_a_loop_is_limited_then_suspended_and_its_owner_told(behind: api.Behind)
     assert answers[3 : 3 + LOOP] == [(429, "rate_limited")] * LOOP
     assert answers[-1][0] in {401, 403}, answers[-1]
     assert len(behind.got()) == 3, "the API saw what was let through"
+    # Each denial is an entry, and exactly one.
+    entries = told(behind, "/v1/decisions?kind=decision&agent=bot&limit=1000")["entries"]
+    found = Counter((each["decision"], each.get("code")) for each in entries)
+    assert found["allow", None] == 3
+    assert found["deny", "rate_limited"] == sum(status == 429 for status, _ in answers)
+    suspended = found["deny", "agent_suspended"]
+    assert sum(found.values()) - suspended == sum(status in {200, 429} for status, _ in answers)
     assert told(behind, "/v1/agents/bot")["state"] == "suspended"
     notices = behind.remit("notices", "--json")
     assert '"loop"' in notices
     signals = json.dumps(told(behind, "/v1/agents/bot/signals"))
     assert "anomaly" in signals
     assert "loop: billing:GET /invoices/{id}" in signals
+
+
+def test_each_refusal_of_a_loop_is_one_entry_and_no_call(play: Callable[[Any], None]) -> None:
+    async def scenario(world: Any) -> None:
+        api = await world.api(operations={"GET /orders/{id}": {"tier": "low"}})
+        world.agent("bot", rule("api:GET /orders/{id}", rate=Rate(count=1, per="day")))
+        repeats, caught = Repeats(LOOP), list[str]()
+
+        def saw(call: Any, answer: Any, _view: Any, at: Any) -> None:
+            if repeats.saw(call, answer, at):
+                caught.append(call.caller.agent)
+
+        world.pipeline.aside = saw
+        watch = Watch(world, api.got)
+        await watch.passes(world.ask("GET", "/http/api/orders/1"))
+        entry = {"kind": "decision", "decision": "deny", "agent": "bot", "action": "api:GET /orders/{id}"}
+        for number in range(LOOP):
+            assert caught == [], number
+            asked = world.ask("GET", "/http/api/orders/1")
+            refused = await watch.refused(asked, 429, "rate_limited", code="rate_limited", **entry)
+            assert int(refused.header("retry-after")) > 0
+        assert caught == ["bot"]
+        world.agent("bot", rule("api:GET /orders/{id}"), state=AgentState.SUSPENDED)
+        asked = world.ask("GET", "/http/api/orders/1")
+        await watch.refused(asked, 403, "agent_suspended", code="agent_suspended", **entry)
+
+    play(scenario)
 
 
 def test_what_one_connection_asks_ahead_waits_in_one_place(behind: api.Behind) -> None:

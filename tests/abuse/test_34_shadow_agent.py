@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from tests.abuse.shop import message, shop, transfer
 from tests.e2e.desks import Desk, standing
-from tests.e2e.running import Home
+from tests.e2e.running import PATIENCE, Home
 
 
 @pytest.fixture
@@ -24,6 +26,44 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_who_is_not_registered_gets_nothing_through_remit(desk: Desk) -> None:
     done = desk.home.remit("mcp", "stdio", "--agent", "stranger", "--server", "files", stdin="")
     assert (done.code, done.out) == (5, "")
+    assert not desk.ledger.exists(), "nothing was started, and nothing called"
+    told = refusals(desk)
+    assert [(each["door"], each["error"]) for each in told] == [("token", "invalid_client")], told
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_workload_that_nobody_registered_is_told_nothing_and_leaves_one_entry(
+    play: Callable[[Any], None],
+    over_http: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Also with a token that is good: of an agent that is gone, or was never there."""
+
+    async def scenario(world: Any) -> None:
+        watch = await shop(world)
+
+        def ask(agent: str) -> Any:
+            if over_http:
+                return world.ask("GET", "/http/api/orders/1", agent=agent)
+            return world.post("payments", message(transfer()), agent=agent)
+
+        status, code = (404, "not_found") if over_http else (200, "-32602")
+        for agent in ("stranger", "other"):  # who is there, and may not, is told the same
+            entry = {"kind": "decision", "decision": "deny", "agent": agent, "code": "not_visible"}
+            await watch.refused(ask(agent), status, code, what=agent, **entry)
+        await watch.passes(ask("bot"))
+
+    play(scenario)
+
+
+def refusals(desk: Desk) -> Any:
+    """The entries of what was refused."""
+    token = Path(desk.up.ready["admin_token_file"]).read_text(encoding="utf-8").strip()
+    answer = httpx2.get(
+        desk.up.ready["api"] + "/v1/decisions?kind=refused&limit=1000", headers={"Authorization": f"Bearer {token}"},
+        timeout=PATIENCE, trust_env=False,
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    return answer.json()["entries"]
 
 
 def test_uses_without_a_decision_are_found_when_the_servers_log_is_imported(desk: Desk, tmp_path: Path) -> None:

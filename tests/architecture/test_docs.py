@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Answers of HTTP itself, and what is never told under its name.
-NO_PAGE = {"method_not_allowed", "misdirected", "not_implemented", "unexpected", Code.NOT_VISIBLE, Code.REPLAYED_PROOF}
+NO_PAGE = {"method_not_allowed", "not_implemented", "unexpected", Code.NOT_VISIBLE, Code.REPLAYED_PROOF}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -50,9 +50,7 @@ def test_its_check_is_a_command_there_is_and_shows_what_that_prints(code: str) -
             assert rest[0] in command.commands, (noun, rest[0])
 
 
-@pytest.mark.parametrize(
-    "code", sorted(set(STATUS) - {"method_not_allowed", "misdirected", "not_implemented", "unexpected"})
-)
+@pytest.mark.parametrize("code", sorted(set(STATUS) - {"method_not_allowed", "not_implemented", "unexpected"}))
 def test_an_errors_page_says_its_status_and_exit_code(code: str) -> None:
     said = parts(code)[PARTS[0]]
     assert f"HTTP {STATUS[code]}." in said
@@ -67,7 +65,6 @@ def test_every_exit_code_is_told_with_the_codes_that_lead_to_it(exit_code: Exit)
         assert (f"`{code}`" in rows[str(exit_code.value)]) == (for_denial(code) is exit_code)
     for code in STATUS.keys() - {
         "method_not_allowed",
-        "misdirected",
         "not_implemented",
         "unexpected",
         "session_unknown",

@@ -29,8 +29,8 @@ class Door:
         self._tokens = tokens
         self._clock = clock
 
-    def misplaced(self, headers: Mapping[str, str]) -> int | None:
-        """The status that refuses a request which a web page was led to make (DNS rebinding); None if it is not one."""
+    def misplaced(self, headers: Mapping[str, str]) -> bool:
+        """Whether a web page was led to make a request (DNS rebinding)."""
         return self.place.misplaced(headers.get("host"), headers.get("origin"))
 
     def caller(

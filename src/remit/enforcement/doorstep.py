@@ -25,14 +25,19 @@ class Doorstep:
         self._clock = clock
         self._metrics = metrics
 
-    async def turn_away(self, error: TokenInvalid, *, server: str) -> None:
+    async def turn_away(self, error: TokenInvalid, *, server: str, door: str) -> None:
         """Count one, and record it.
+
+        Args:
+            error: What is wrong with it.
+            server: Which server was asked for; empty where that is not known.
+            door: At which door: `mcp`, `http`, `proxy`, `ext_authz`.
 
         Raises:
             EnforcementUnavailable: It could not be recorded.
         """
         self._metrics.refused.labels(error.error or "no_token").inc()
-        await self._record(self._bad_tokens.entry(error, now=self._clock.now(), door="mcp", server=server))
+        await self._record(self._bad_tokens.entry(error, now=self._clock.now(), door=door, server=server))
 
     async def misplaced(self, *, door: str) -> None:
         """Count and record a request whose Host or Origin is not this deployment's: a web page had it made.

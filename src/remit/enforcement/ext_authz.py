@@ -40,6 +40,7 @@ _PATH = re.compile(rb"/ext_authz/([a-z0-9-]{1,63})(/[^\x00-\x20\x7f-\xff]*)\Z")
 _PUBLIC_URL = re.compile(r"https?://[^/?#@\s]+\Z")
 # What Envoy's configuration says in headers of its own; nothing of a client's by these names is sent here.
 POINT, PUBLIC_URL, INJECTS = "remit-point", "remit-public-url", "remit-injects"
+_DOOR: Final = "ext_authz"
 _PARTIAL: Final = "x-envoy-auth-partial-body"
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _REMOVE: Final = "x-envoy-auth-headers-to-remove"
@@ -160,7 +161,7 @@ class ExtAuthz:
                 url=public + path.decode("ascii"), audiences=names(self._base, name), now=self._clock.now(),
             )  # fmt: skip
         except TokenInvalid as error:
-            await self._refusals.unauthenticated(send, error, f"/http/{name}", name)
+            await self._refusals.unauthenticated(send, error, f"/http/{name}", name, door=_DOOR)
             return
         await self._decided(scope, receive, send, headers, name, path, through(caller, point), proof)
 
@@ -173,7 +174,7 @@ class ExtAuthz:
         x = HttpExchange(
             send=send, receive=receive, method=scope["method"], raw=scope["headers"], headers=headers,
             query=scope["query_string"], caller=caller, proof=proof, server=ServerName(name), here="",
-            challenged=f"/http/{name}", known=known,
+            challenged=f"/http/{name}", known=known, door=_DOOR,
         )  # fmt: skip
         # (3) What goes on is the bytes that came: those must have one reading, and all of them must be here.
         if fault := _fault(scope["method"], path, headers):
@@ -183,7 +184,7 @@ class ExtAuthz:
         else:
             # (4) The operation, the arguments and the durable decision.
             await self._gateway.serve(
-                scope, receive, send, server=known, caller=caller, proof=proof, path=path, here=""
+                scope, receive, send, server=known, caller=caller, proof=proof, path=path, here="", door=_DOOR
             )
 
 

@@ -7,19 +7,20 @@ asks for, and whether this agent may see that: if not, no packet leaves; (4) a t
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from remit.attestation.model import Caller
 from remit.catalog.model import Proxied, Server
-from remit.enforcement import asgi, http_answers, proxy_answers, proxy_head
+from remit.enforcement import http_answers, proxy_answers, proxy_head
 from remit.enforcement.model import EnforcementUnavailable
 from remit.enforcement.pipeline import Pipeline
 from remit.enforcement.proxy_door import ProxyDoor
 from remit.enforcement.proxy_head import Destination
-from remit.enforcement.proxy_intercept import TARGET, Connection, HttpProtocol, Intercept
+from remit.enforcement.proxy_intercept import Connection, HttpProtocol, Intercept
+from remit.enforcement.proxy_places import FULL, Places
+from remit.enforcement.proxy_plain import Plain
 from remit.enforcement.proxy_targets import Targets
 from remit.enforcement.proxy_tunnel import Asked, Ends, Tunnel
 from remit.kernel.errors import Malformed
@@ -37,9 +38,14 @@ _BUFFER: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much one proxy takes at once; times are seconds."""
+    """How much one proxy takes at once; times are seconds.
+
+    `connections` are those of agents, each of which has its share; `heads` those of which it is not known yet whose
+    they are.
+    """
 
     connections: int = 1024
+    heads: int = 256
     head: float = 10.0
 
 
@@ -70,11 +76,23 @@ class ForwardProxy:
     handed_over: Callable[[], int] = lambda: 0
     bounds: Bounds = field(default_factory=Bounds)
     fronts: set[Front] = field(default_factory=set)
-    tunnels: Counter[str] = field(default_factory=Counter)  # that are open, by agent
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = Places(self.bounds.connections)
 
     def accept(self) -> Front:
         """A protocol for a new connection."""
         return Front(self)
+
+    def crowded(self) -> bool:
+        """Whether more have come than are looked at, of whom it is not known yet who they are."""
+        unknown = len(self.fronts) + self.handed_over() - self.places.taken
+        if unknown <= self.bounds.heads:
+            return False
+        self.places.refused[FULL] += 1  # which is recorded in sum: an entry for each would be the very load
+        self.pipeline.metrics.refused.labels("overloaded").inc()
+        return True
 
     async def close(self) -> None:
         """End every connection that is not HTTP's, tunnels among them."""
@@ -91,7 +109,7 @@ class ForwardProxy:
         except Malformed as error:
             said = proxy_answers.malformed(error.public)
         except TokenInvalid as error:
-            said = await self._unauthenticated(error, front.peer)
+            said = await self.unauthenticated(error, front.peer)
         except EnforcementUnavailable as error:
             said = http_answers.denied(error.told or undecided())
         if said is not None:
@@ -101,37 +119,47 @@ class ForwardProxy:
         where, headers = proxy_head.connect(head)
         caller, proof = self.door.caller(headers, method="CONNECT", where=where)
         servers = self.targets.at(where, secure=True)
+        place = self.places.take(caller.agent)
+        if place is None:
+            return await self.shared_out(servers, where, caller, proof)
         if servers and servers[0].proxy is Proxied.TUNNEL:
             asked = Asked(
                 where=where, server=servers[0], caller=caller, proof=proof, early=early, say=front.say,
                 streams=front.streams,
             )  # fmt: skip
-            return await self._carried(asked)
-        if (said := await self._nowhere(servers, where, caller, proof)) is not None:
-            return said
-        if early:
-            return proxy_answers.malformed("Nothing is said before the connection is established")
-        found = Connection(where=where, servers=servers, caller=caller, proof=proof)
-        await self.intercept.begin(front.handed_over(), found)
-        return None
-
-    async def _carried(self, asked: Asked) -> proxy_answers.Said | None:
-        """Carry a tunnel to its end, if its agent has not its share of them.
-
-        Attack: one agent opens as many as there may be, lets them idle, and nobody else comes through.
-        """
-        agent = asked.caller.agent
-        if self.tunnels[agent] >= self.bounds.connections // 2:
-            return proxy_answers.busy()
-        self.tunnels[agent] += 1
+            try:
+                await self.tunnel.carry(asked)
+            finally:
+                place.leave()
+            return None
         try:
-            await self.tunnel.carry(asked)
+            if (said := await self.nowhere(servers, where, caller, proof)) is not None:
+                return said
+            if early:
+                return proxy_answers.malformed("Nothing is said before the connection is established")
+            found = Connection(where=where, servers=servers, caller=caller, proof=proof)
+            if await self.intercept.begin(front.handed_over(), found, ended=place.leave):
+                place = None  # it ends with the connection
         finally:
-            self.tunnels[agent] -= 1
-            self.tunnels += Counter()  # what is none is forgotten
+            if place is not None:
+                place.leave()
         return None
 
-    async def _nowhere(
+    async def shared_out(
+        self, servers: tuple[Server, ...], where: Destination, caller: Caller, proof: ConsumeProof | None
+    ) -> proxy_answers.Said:
+        """The answer to an agent that has its share of connections, once recorded.
+
+        Attack: agents open as many as there may be, let them idle, and nobody else comes through.
+        """
+        if (said := await self.nowhere(servers, where, caller, proof)) is not None:
+            return said  # first, for the other answer would tell that something is there
+        name, host = servers[0].server, where.authority
+        if not await self.pipeline.refuse(caller, proof, server=name, reason="overloaded", host=host):
+            raise TokenInvalid("invalid_dpop_proof", "the proof was used before", "DPoP")
+        return proxy_answers.busy()
+
+    async def nowhere(
         self, servers: tuple[Server, ...], where: Destination, caller: Caller, proof: ConsumeProof | None
     ) -> proxy_answers.Said | None:
         """The answer, once recorded, if nothing is there that this caller may see; None if something is."""
@@ -143,44 +171,16 @@ class ForwardProxy:
             raise TokenInvalid("invalid_dpop_proof", "the proof was used before", "DPoP")
         return proxy_answers.blocked()
 
-    async def _unauthenticated(self, error: TokenInvalid, peer: str) -> proxy_answers.Said:
+    async def unauthenticated(self, error: TokenInvalid, peer: str) -> proxy_answers.Said:
+        """The answer to who showed no token, or no good one, once recorded; `peer` may not be wrong too often."""
         if error.error and self.door.wrong_once_more(peer):
             self.pipeline.metrics.refused.labels("too_many").inc()
             return proxy_answers.too_many()
         try:
-            await self.pipeline.doorstep.turn_away(error, server="")
+            await self.pipeline.doorstep.turn_away(error, server="", door="proxy")
         except EnforcementUnavailable:
             return http_answers.denied(undecided())
         return proxy_answers.unauthenticated(error, nonce=self.nonce())
-
-    async def plain(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        """Answer one request whose target is a whole URL (RFC 9112 section 3.2.2): an ASGI application."""
-        if scope["type"] != "http":
-            return
-        try:
-            said = await self._plainly(scope, receive, send)
-        except Malformed as error:
-            said = proxy_answers.malformed(error.public)
-        except TokenInvalid as error:
-            said = await self._unauthenticated(error, (scope.get("client") or ("",))[0])
-        except EnforcementUnavailable as error:
-            said = http_answers.denied(error.told or undecided())
-        if said is not None:
-            await asgi.answer(send, said[0], said[1], [*said[2], (b"connection", b"close")])
-
-    async def _plainly(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> proxy_answers.Said | None:
-        where, path, query = proxy_head.absolute(scope[TARGET])
-        headers = proxy_head.once(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
-        if not where.named_by(host, default=80):
-            raise Malformed("Host is not what the target names")
-        caller, proof = self.door.caller(headers, method=scope["method"], where=where, path=path.decode("latin-1"))
-        servers = self.targets.at(where, secure=False)
-        if (said := await self._nowhere(servers, where, caller, proof)) is not None:
-            return said
-        found = Connection(where=where, servers=servers, caller=caller, proof=proof)
-        await self.intercept.answer(scope, receive, send, found, path=path, query=query, secure=False)
-        return None
 
 
 class Front(asyncio.Protocol):
@@ -200,7 +200,7 @@ class Front(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # TCP transports are
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._proxy.fronts.add(self)
-        if len(self._proxy.fronts) + self._proxy.handed_over() > self._proxy.bounds.connections:
+        if self._proxy.crowded():
             self.say(proxy_answers.busy())
             return
         # A head that comes byte by byte would hold a connection for as long as its sender likes.
@@ -290,10 +290,11 @@ class Front(asyncio.Protocol):
         """Not CONNECT: the connection is the HTTP protocol's, whose requests name whole URLs."""
         self._stop_timer()
         self._over = True
-        protocol: Any = self._proxy.protocol()
-        protocol.app = self._proxy.plain
+        protocol = self._proxy.protocol()
+        protocol.app = plain = Plain(self._proxy)
+        protocol.ended = plain.ended
         transport = self.handed_over()
-        transport.set_protocol(protocol)
+        transport.set_protocol(protocol)  # type: ignore[arg-type]  # it is one in all that is called
         protocol.connection_made(transport)
         protocol.data_received(self._octets)
         self._proxy.fronts.discard(self)

@@ -8,7 +8,7 @@ intercepts) begins with (2): `serve`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from remit.attestation.model import Caller
 from remit.catalog.model import Kind, Server
 from remit.catalog.operation import Routes
-from remit.enforcement import asgi, http_answers, http_headers, http_request, parse
+from remit.enforcement import asgi, http_answers, http_bodies, http_headers, http_request, parse
 from remit.enforcement.door import Door
 from remit.enforcement.http_exchange import HttpExchange
 from remit.enforcement.http_forwarding import Forwards
@@ -27,9 +27,10 @@ from remit.enforcement.model import Admitted, EnforcementUnavailable, Limits, Ou
 from remit.enforcement.pipeline import Pipeline
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMediaType
-from remit.kernel.names import DecisionId, ServerName, new_id, tool_action
+from remit.kernel.names import ActionName, DecisionId, ServerName, new_id, tool_action
 from remit.logs import logger
 from remit.policy.model import Call
+from remit.policy.view import Grant
 from remit.storage.model import ConsumeProof
 from remit.tokens.certificate import of_connection
 from remit.tokens.check import TokenInvalid
@@ -41,7 +42,7 @@ PREFIX: Final = "/http/"
 _PATH = re.compile(rb"/http/([a-z0-9-]{1,63})(/.*)?\Z", re.DOTALL)
 _NOTHING: Final = Routes(())
 _JSON: Final = "application/json"
-_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+Grants = Callable[[Caller, ActionName], Sequence[Grant]]
 
 
 class HttpGateway:
@@ -52,17 +53,19 @@ class HttpGateway:
         pipeline: Decides and records.
         relay: Forwards.
         servers: A registered server by its name, as the newest view has it.
+        grants: The rules of a caller's boundaries in force for an action.
         limits: Sizes and times.
     """
 
     def __init__(
         self, *, door: Door, pipeline: Pipeline, relay: Forwards, servers: Callable[[str], Server | None],
-        limits: Limits,
+        grants: Grants, limits: Limits,
     ) -> None:  # fmt: skip
         self._door = door
         self._pipeline = pipeline
         self._relay = relay
         self._servers = servers
+        self._grants = grants
         self._limits = limits
         self._refusals = HttpRefusals(door=door, pipeline=pipeline)
         self._routes: dict[str, tuple[Server, Routes]] = {}
@@ -70,8 +73,8 @@ class HttpGateway:
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP request for `/http/NAME/...`."""
         headers, _ = parse.header_map(scope["headers"])
-        if (status := self._door.misplaced(headers)) is not None:
-            await self._refusals.misplaced(send, status)
+        if self._door.misplaced(headers):
+            await self._refusals.misplaced(send)
             return
         raw: bytes = scope["raw_path"]
         match = _PATH.match(raw)
@@ -87,7 +90,7 @@ class HttpGateway:
                 certificate=None if shown is None else shown.certificate,
             )  # fmt: skip
         except TokenInvalid as error:
-            await self._refusals.unauthenticated(send, error, resource, name)
+            await self._refusals.unauthenticated(send, error, resource, name, door="http")
             return
         x = HttpExchange(
             send=send, receive=receive, method=scope["method"], raw=scope["headers"], headers=headers,
@@ -98,7 +101,7 @@ class HttpGateway:
 
     async def serve(  # noqa: PLR0913 - ASGI's three, and what the front knows
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send, *, server: Server, caller: Caller,
-        proof: ConsumeProof | None, path: bytes, here: str,
+        proof: ConsumeProof | None, path: bytes, here: str, door: str,
     ) -> None:  # fmt: skip
         """Answer one request whose caller is known.
 
@@ -111,12 +114,13 @@ class HttpGateway:
             proof: What the decision uses up; None where there is nothing of the kind.
             path: The path below the server's own URL, encoded as it came, beginning with `/`.
             here: The URL under which the agent reaches `server.url`, without a trailing slash: redirects to it pass.
+            door: At which door it came in, for the log.
         """
         headers, _ = parse.header_map(scope["headers"])
         x = HttpExchange(
             send=send, receive=receive, method=scope["method"], raw=scope["headers"], headers=headers,
             query=scope["query_string"], caller=caller, proof=proof, server=server.server, here=here,
-            challenged=PREFIX + server.server, known=server,
+            challenged=PREFIX + server.server, known=server, door=door,
         )  # fmt: skip
         await self._answered(x, path)
 
@@ -135,7 +139,7 @@ class HttpGateway:
         except EnforcementUnavailable as error:
             await refusals.unavailable(x, error)
         except TokenInvalid as error:
-            await refusals.unauthenticated(x.send, error, x.challenged, x.server)
+            await refusals.unauthenticated(x.send, error, x.challenged, x.server, door=x.door)
         except asgi.Gone:
             x.gone = True  # nobody is there to be answered, but its proof was seen
             await refusals.refused(x, "gone", http_answers.MALFORMED, "")
@@ -176,7 +180,7 @@ class HttpGateway:
         self, x: HttpExchange, asked: Asked, admitted: Admitted, headers: list[tuple[str, str]]
     ) -> Sent | None:
         """The request as it is forwarded; None if it is not, which was answered and recorded."""
-        fault = _fault(asked, admitted.server, x.known)
+        fault = _fault(asked, admitted.server, x.known) or self._unread(x, asked, admitted)
         if fault is not None:
             status, code, said = fault
             self._pipeline.outcome(admitted, Outcome.NOT_SENT, detail=said)
@@ -192,6 +196,22 @@ class HttpGateway:
         if not asked.streams:
             return sent
         return await self._with_body(x, asked, admitted, sent)
+
+    def _unread(self, x: HttpExchange, asked: Asked, admitted: Admitted) -> tuple[int, str, str] | None:
+        """Why a body that nobody here reads is not forwarded, as of `_fault`."""
+        if not asked.streams or asked.operation is None:
+            return None
+        content_type = x.headers["content-type"]
+        # (5) A form has fields too; many servers take them before those of the query (PHP, Rails).
+        if asked.query and http_bodies.is_form(content_type):
+            return http_answers.MALFORMED, "malformed", "beside a form the query must be empty"
+        # (6) Where a boundary is about arguments, they do not come where nobody looks.
+        grants = self._grants(x.caller, admitted.call.action)
+        ended = not grants and admitted.answer.boundary is not None  # the boundary that let it through, meanwhile
+        if ended or http_bodies.unread(content_type, asked.operation.media, grants):
+            said = f"the boundary is about arguments, and a body of type {asked.media} may hold some"
+            return http_answers.UNSUPPORTED, "unsupported_media_type", said
+        return None
 
     async def _with_body(self, x: HttpExchange, asked: Asked, admitted: Admitted, sent: Sent) -> Sent | None:
         """The request with a body that is no JSON: as it comes, or whole where the credential signs it."""
@@ -231,9 +251,6 @@ def _fault(asked: Asked, server: Server | None, known: Server | None) -> tuple[i
     if asked.streams and not http_request.takes(asked.operation, asked.media):
         said = f"the operation takes no body of type {asked.media}"
         return http_answers.UNSUPPORTED, "unsupported_media_type", said
-    # (5) A form, which nobody reads, has fields too; many servers take them before those of the query (PHP, Rails).
-    if asked.query and asked.media in _FORMS:
-        return http_answers.MALFORMED, "malformed", "beside a form the query must be empty"
     return None
 
 

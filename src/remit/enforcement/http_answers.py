@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from remit.enforcement.http_events import DENIAL
 from remit.kernel import canonical
 
 Headers = list[tuple[bytes, bytes]]
@@ -75,4 +76,4 @@ def blocked() -> tuple[int, bytes, Headers]:
 
 def last_event(told: Mapping[str, Any]) -> bytes:
     """A denial as the last event of a stream that it ends."""
-    return b"event: remit-denial\ndata: " + canonical.encode(dict(told)) + b"\n\n"
+    return b"event: " + DENIAL + b"\ndata: " + canonical.encode(dict(told)) + b"\n\n"

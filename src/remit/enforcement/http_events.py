@@ -1,14 +1,27 @@
 """Whole events of an event stream (pure): what ends in the middle of one is not passed on.
 
-A stream that is cut gets a last event of Remit's own, which must not run into half of another.
+A stream that is cut gets a last event of Remit's own, which must not run into half of another, and which nobody else
+may say: an API's event of that type comes under another name. Attack: an API, or who wrote what it sends on, ends its
+stream with a denial whose remedies lead the agent where they like.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Final
 
 from remit.kernel.errors import TooLarge
 
+MEDIA: Final = "text/event-stream"
+DENIAL: Final = b"remit-denial"  # the type of Remit's own event
+OTHERS: Final = b"other-denial"  # that of an API's event which had the same; as long, for a length may be announced
+_DENIAL = re.compile(re.escape(DENIAL), re.IGNORECASE)
+# A line of the field `event`, for careful readers (HTML section 9.2.5: a line ends in CR, LF or both) and for others:
+# those that part lines as Unicode does, and do not mind white space or a BOM before a name.
+_TYPE = re.compile(
+    rb"(?:\A|[\n\r\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9])(?:[ \t]|\xef\xbb\xbf)*event[^\n\r]*", re.IGNORECASE
+)
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 
@@ -39,3 +52,15 @@ class WholeEvents:
         if len(self._rest) > self._most:
             raise TooLarge("an event is too large")
         return text[:end]
+
+
+def is_stream(content_types: Iterable[str]) -> bool:
+    """Whether some reader takes a body with these values of Content-Type for an event stream."""
+    return any(MEDIA in value.lower() for value in content_types)
+
+
+def others(text: bytes) -> bytes:
+    """Whole events as they go on: none is of the type of Remit's own. As long as `text`, and the same again."""
+    if _DENIAL.search(text) is None:
+        return text
+    return _TYPE.sub(lambda line: _DENIAL.sub(OTHERS, line[0]), text)

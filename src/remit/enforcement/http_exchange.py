@@ -34,6 +34,7 @@ class HttpExchange:
     server: ServerName
     here: str  # the path under which the server is reached, for redirects
     challenged: str  # the path that a 401 names, of the resource
+    door: str = "http"  # at which it came in, for the log: also `proxy`, `ext_authz`
     known: Server | None = None  # as the newest view has it when the request came
     decided: bool = False  # its question went to the pipeline, which uses its proof and records what comes of it
     running: Running | None = None

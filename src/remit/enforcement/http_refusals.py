@@ -57,20 +57,22 @@ class HttpRefusals:
         """Answer what could not be decided or recorded."""
         await x.whole(*http_answers.denied(error.told or undecided()))
 
-    async def misplaced(self, send: asgi.Send, status: int) -> None:
+    async def misplaced(self, send: asgi.Send) -> None:
         """Answer what a web page had a browser ask (DNS rebinding), once that is recorded."""
         try:
             await self._pipeline.doorstep.misplaced(door="http")
         except EnforcementUnavailable:
             await asgi.answer(send, *http_answers.denied(undecided()))
             return
-        said = http_answers.problem(status, "forbidden", "Host or Origin is not this server's")
+        said = http_answers.problem(403, "forbidden", "Host or Origin is not this server's")
         await asgi.answer(send, *said)
 
-    async def unauthenticated(self, send: asgi.Send, error: TokenInvalid, resource: str, server: str) -> None:
+    async def unauthenticated(
+        self, send: asgi.Send, error: TokenInvalid, resource: str, server: str, *, door: str
+    ) -> None:
         """Answer who showed no token or proof, or no good one, once that is recorded."""
         try:
-            await self._pipeline.doorstep.turn_away(error, server=server)
+            await self._pipeline.doorstep.turn_away(error, server=server, door=door)
         except EnforcementUnavailable:
             await asgi.answer(send, *http_answers.denied(undecided()))
             return

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from remit.enforcement import denials, http_answers, http_headers, http_target
+from remit.enforcement import denials, http_answers, http_events, http_headers, http_target
 from remit.enforcement.asgi import Gone, Watch
 from remit.enforcement.http_answers import Headers
 from remit.enforcement.http_events import WholeEvents
@@ -27,7 +27,6 @@ from remit.policy.model import Answer, Code, Denial
 
 log = logger(__name__)
 
-_EVENTS: Final = "text/event-stream"
 _ERRORS: Final = 400
 _SERVER_ERRORS: Final = 500
 _GATEWAY: Final = 502
@@ -148,20 +147,20 @@ class HttpRelay:
             x.answering()
             reply.check()
             headers = _headers(x, reply, admitted.server.url)
+            x.events = http_events.is_stream(value for name, value in reply.headers if name.lower() == "content-type")
             if not reply.streams:
-                return await self._whole(admitted, reply, headers)
-            x.events = reply.media == _EVENTS
+                return await self._whole(x, admitted, reply, headers)
             if isinstance(sent.body, Streamed):
                 with _watching(x):
                     return await self._streamed(x, admitted, reply, headers)
             return await self._streamed(x, admitted, reply, headers)
 
-    async def _whole(self, admitted: Admitted, reply: HttpReply, headers: Headers) -> Ending:
+    async def _whole(self, x: HttpExchange, admitted: Admitted, reply: HttpReply, headers: Headers) -> Ending:
         body = await reply.read()
         if (ended := await self._counted(admitted, len(body))) is not None:
             return ended
         outcome, detail = _outcome(reply.status)
-        return Ending(outcome, detail, reply.status, body, headers)
+        return Ending(outcome, detail, reply.status, http_events.others(body) if x.events else body, headers)
 
     async def _streamed(self, x: HttpExchange, admitted: Admitted, reply: HttpReply, headers: Headers) -> Ending:
         whole = WholeEvents(self._upstream.limits.event) if x.events else None
@@ -172,7 +171,7 @@ class HttpRelay:
                 return ended
             if not x.started:  # what is wrong with its beginning can still be said
                 await x.begin(reply.status, headers)
-            passed = chunk if whole is None else whole.feed(chunk)
+            passed = chunk if whole is None else http_events.others(whole.feed(chunk))
             if passed:
                 await x.part(passed)
         if not x.started:

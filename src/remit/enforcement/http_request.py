@@ -18,6 +18,7 @@ from remit.catalog.operation_spec import is_json
 from remit.enforcement import http_target
 from remit.enforcement.asgi import BODY_SECONDS, Gone, Receive, body_of
 from remit.enforcement.http_arguments import Arguments, arguments
+from remit.enforcement.http_bodies import well_formed
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed, TooLarge, UnsupportedMediaType
 from remit.kernel.names import ToolName, well_formed_operation
@@ -134,12 +135,14 @@ def _framed(headers: Mapping[str, str], limit: int) -> tuple[str, int | None]:
         raise TooLarge("the body is over the limit")
     if headers.get("content-encoding", _IDENTITY).lower() != _IDENTITY:
         raise UnsupportedMediaType("a body is sent as it is, without a Content-Encoding")
-    media, _, rest = headers.get("content-type", "").partition(";")
+    media, mark, rest = headers.get("content-type", "").partition(";")
     media = media.strip().lower()
     if not _MEDIA.match(media):
         raise UnsupportedMediaType("Content-Type must name one media type")
     if is_json(media) and _charset(rest) not in {"", "utf-8", "utf8"}:
         raise UnsupportedMediaType("JSON is in UTF-8 (RFC 8259 section 8.1)")
+    if not is_json(media) and not well_formed(mark + rest):  # they go on as they came: a form's boundary is one
+        raise UnsupportedMediaType("Content-Type has a parameter that is not well formed")
     return media, None if declared is None else int(declared)
 
 

@@ -6,7 +6,7 @@ has then done nothing, and one with a new token follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
@@ -87,6 +87,8 @@ class HttpReply:
             TooLarge: It announces more than may pass.
             UpstreamFailed: Its body is encoded, so that nobody could look through it.
         """
+        if self._echo.named(name.encode("utf-8", "surrogateescape") for name, _ in self.headers):
+            raise SecretEchoed
         # The line's end stands behind the last one too, so that no body goes on with it.
         head = "\n".join([*(part for pair in self.headers for part in pair), ""])
         self.look(head.encode("utf-8", "surrogateescape"))
@@ -253,6 +255,9 @@ class _Nothing:
     """A scanner of no secrets."""
 
     def feed(self, chunk: bytes) -> bool:  # noqa: ARG002 - the port's
+        return False
+
+    def named(self, names: Iterable[bytes]) -> bool:  # noqa: ARG002 - the port's
         return False
 
     def held(self) -> int:

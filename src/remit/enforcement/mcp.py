@@ -87,8 +87,8 @@ class Gateway:
         """Answer one HTTP request."""
         path: str = scope["path"]
         headers, repeated = parse.header_map(scope["headers"])
-        if (status := self._door.misplaced(headers)) is not None:
-            await self._refusals.misplaced(send, status)
+        if self._door.misplaced(headers):
+            await self._refusals.misplaced(send)
             return
         if path.startswith(metadata.WELL_KNOWN):
             await self._metadata(scope["method"], path.removeprefix(metadata.WELL_KNOWN), send)

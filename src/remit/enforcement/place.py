@@ -8,8 +8,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-MISDIRECTED: Final = 421
-FORBIDDEN: Final = 403
 
 
 class Place:
@@ -28,8 +26,8 @@ class Place:
         self._hosts = frozenset(own)
         self._origins = frozenset({base, *(f"{parts.scheme}://{host}" for host in own)})
 
-    def misplaced(self, host: str | None, origin: str | None, *, at: tuple[str, int] | None = None) -> int | None:
-        """The status that refuses a request which a web page was led to make (DNS rebinding); None if it is not one.
+    def misplaced(self, host: str | None, origin: str | None, *, at: tuple[str, int] | None = None) -> bool:
+        """Whether a web page was led to make a request (DNS rebinding). It is refused as 403 `forbidden`.
 
         Args:
             host: The request's `Host`.
@@ -42,10 +40,8 @@ class Place:
         if not here and at is not None:
             here = named in _names_of(*at)
         if not here:
-            return MISDIRECTED
-        if origin is None or origin in self._origins or (at is not None and origin == f"http://{named}"):
-            return None
-        return FORBIDDEN
+            return True
+        return not (origin is None or origin in self._origins or (at is not None and origin == f"http://{named}"))
 
 
 def _names_of(address: str, port: int) -> frozenset[str]:

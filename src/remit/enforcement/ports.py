@@ -239,6 +239,10 @@ class Scanner(Protocol):
         """Whether it has been seen, in this chunk or before."""
         ...
 
+    def named(self, names: Iterable[bytes]) -> bool:
+        """Whether it has been seen, in these names of headers in whatever case, or before."""
+        ...
+
     def held(self) -> int:
         """How many of the last bytes fed may be its beginning."""
         ...

@@ -31,13 +31,13 @@ log = logger(__name__)
 
 TARGET: Final = "remit.target"  # in a scope: the request's target as it came, in bytes
 _HANDSHAKE_SECONDS: Final = 10.0
-_MISDIRECTED: Final = 421
 
 
 class HttpProtocol(Protocol):
-    """A server's side of HTTP/1.1 on one transport, which calls the ASGI application `app`."""
+    """A server's side of HTTP/1.1 on one transport, which calls the ASGI application `app`, and `ended` at its end."""
 
     app: Any
+    ended: Callable[[], None] | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """It begins."""
@@ -103,8 +103,10 @@ class Intercept:
     clock: Clock
     seconds: float = field(default=_HANDSHAKE_SECONDS)
 
-    async def begin(self, transport: asyncio.Transport, found: Connection) -> None:
+    async def begin(self, transport: asyncio.Transport, found: Connection, *, ended: Callable[[], None]) -> bool:
         """End the TLS of a client that was told to begin. Its connection is the HTTP protocol's from then on.
+
+        False if it went away meanwhile; if not, `ended` is called at the connection's end.
 
         Raises:
             OSError: The handshake failed: the client does not believe our authority, or asked for another host.
@@ -116,15 +118,16 @@ class Intercept:
         # What is read before a protocol is set would be lost, so something holds it.
         tls = await loop.start_tls(transport, holding, context, server_side=True, ssl_handshake_timeout=self.seconds)
         if tls is None or holding.lost is not None:
-            return
+            return False
         protocol = self.protocol()
-        protocol.app = Inside(self, found)
+        protocol.app, protocol.ended = Inside(self, found), ended
         tls.set_protocol(protocol)  # type: ignore[arg-type]  # it is one in all that is called
         protocol.connection_made(tls)
         # A request that comes after the token's end could only be told so: a client connects anew by itself.
         protocol.ends_in(min(max(0, found.caller.expires - self.clock.now()), DAY) / SECOND)
         for data in holding.came:
             protocol.data_received(data)
+        return True
 
     async def answer(
         self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send, found: Connection, *, path: bytes,
@@ -147,7 +150,7 @@ class Intercept:
         proof, found.proof = found.proof, None
         await self.gateway.serve(
             scope, receive, send, server=server, caller=found.caller, proof=proof, path=rest,
-            here=proxy_targets.here(server, found.where),
+            here=proxy_targets.here(server, found.where), door="proxy",
         )  # fmt: skip
 
     async def refuse(self, send: asgi.Send, found: Connection, reason: str, said: proxy_answers.Said) -> None:
@@ -181,8 +184,7 @@ class Inside:
             await refuse(send, found, "malformed", proxy_answers.malformed(error.public))
             return
         if not found.where.named_by(host, default=443):
-            said = http_answers.problem(_MISDIRECTED, "misdirected", "Host is not what was connected to")
-            await refuse(send, found, "egress_blocked", said)
+            await refuse(send, found, "egress_blocked", http_answers.blocked())
             return
         # (2) A target that names a host of its own is no request to an origin (RFC 9112 section 3.2.1).
         if not target.startswith(b"/"):

@@ -55,19 +55,19 @@ class Refusals:
         else:
             await self._replayed(x, path)
 
-    async def misplaced(self, send: asgi.Send, status: int) -> None:
+    async def misplaced(self, send: asgi.Send) -> None:
         """Answer what a web page had a browser ask (DNS rebinding), once that is recorded."""
         try:
             await self._pipeline.doorstep.misplaced(door="mcp")
         except EnforcementUnavailable:
             await asgi.answer(send, 200, denials.unavailable(None), asgi.JSON)
             return
-        await asgi.answer(send, status, denials.bad_request("Host or Origin is not this server's"))
+        await asgi.answer(send, 403, denials.bad_request("Host or Origin is not this server's"))
 
     async def unauthenticated(self, send: asgi.Send, error: TokenInvalid, path: str, server: str) -> None:
         """Answer who showed no token or proof, or no good one, once that is recorded."""
         try:
-            await self._pipeline.doorstep.turn_away(error, server=server)
+            await self._pipeline.doorstep.turn_away(error, server=server, door="mcp")
         except EnforcementUnavailable:
             await asgi.answer(send, 200, denials.unavailable(None), asgi.JSON)
             return

@@ -146,7 +146,7 @@ class Relay:
         found = {name: value.decode("latin-1") for name, value in request.headers}
         origin = found.get(b"origin")
         if found.get(b"host") not in self._hosts:
-            return 421, "Host is not this URL's"
+            return 403, "Host is not this URL's"
         if origin is not None and origin.removeprefix("http://") not in self._hosts:
             return 403, "Origin is not this URL's"
         # (3) The path: of an MCP server, or who the run is. Anything else, OAuth discovery too, is not here.

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from remit.enforcement import asgi
 from remit.enforcement.lanes import Ticket
 from remit.enforcement.parse import header_map
-from remit.enforcement.place import MISDIRECTED, Place
+from remit.enforcement.place import Place
 from remit.server import problem
 from remit.server.proxies import TrustedProxies
 from remit.server.shedding import RETRY_AFTER, Shedding, refusal
@@ -84,9 +84,8 @@ class App:
             if path.startswith(_GATEWAYS):  # they ask the same themselves, and answer in their own shape
                 await self._gateway(path)(scope, receive, send)
                 return
-            if (status := self._misplaced(scope)) is not None:
-                code = "misdirected" if status == MISDIRECTED else "forbidden"
-                await problem.answer(code, _ELSEWHERE, try_=_CALLED_BY)(scope, receive, send)
+            if self._misplaced(scope):
+                await problem.answer("forbidden", _ELSEWHERE, try_=_CALLED_BY)(scope, receive, send)
                 return
             if path == ME_CAN:
                 await self.me_can(scope, receive, send)
@@ -107,7 +106,7 @@ class App:
             return self.ext_authz
         return self.http if path.startswith(_HTTP) else self.gateway
 
-    def _misplaced(self, scope: Scope) -> int | None:
+    def _misplaced(self, scope: Scope) -> bool:
         shown, _ = header_map([each for each in scope["headers"] if each[0].lower() in _NAMED])
         at = scope.get("server")
         return self.place.misplaced(

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from remit.catalog.model import Server
 from remit.enforcement.door import Door
 from remit.enforcement.ext_authz import EnvoyRelay, ExtAuthz
-from remit.enforcement.http import HttpGateway
+from remit.enforcement.http import Grants, HttpGateway
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
 from remit.freezes.model import FreezeKind
+from remit.policy.visible import live
 from remit.server.compose_connecting import post
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -26,7 +27,7 @@ def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     return HttpGateway(
         door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
-        servers=lambda name: ground.facts.view().server(name), limits=limits,
+        servers=lambda name: ground.facts.view().server(name), grants=_grants(ground), limits=limits,
     )  # fmt: skip
 
 
@@ -39,11 +40,17 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
     door = Door(ground.base, gate.checker, ground.clock)
     relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground))
-    gateway = HttpGateway(door=door, pipeline=life.pipeline, relay=relay, servers=servers, limits=limits)
+    gateway = HttpGateway(
+        door=door, pipeline=life.pipeline, relay=relay, servers=servers, grants=_grants(ground), limits=limits
+    )
     return ExtAuthz(
         point=ground.gatekeeper.point, tokens=gate.checker, gateway=gateway, door=door, pipeline=life.pipeline,
         servers=servers, clock=ground.clock,
     )  # fmt: skip
+
+
+def _grants(ground: Ground) -> Grants:
+    return lambda caller, action: live(ground.facts.view(), caller, action, now=ground.clock.now())
 
 
 def _frozen(ground: Ground) -> Callable[[str], bool]:

@@ -23,6 +23,7 @@ from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.local_proxy import LocalProxy
 from remit.server.proxy import ProxyServer
+from remit.server.shed_record import ShedRecord
 from remit.tokens.nonce import NonceUse
 
 
@@ -59,6 +60,8 @@ def forward_proxy(ground: Ground, gate: Gate, gateway: HttpGateway) -> ProxyServ
         tunnel=Tunnel(pipeline=pipeline, streams=life.streams, dialer=life.outbound), intercept=intercept,
         visible=visible, protocol=serving.protocol, nonce=nonce, handed_over=serving.handed_over,
     )  # fmt: skip
+    crowds = ShedRecord(lanes=(serving.proxy.places,), writer=ground.database.writer, records=ground.records)
+    life.more.append(crowds.run)
     serving.local = LocalProxy(
         url=lambda: serving.url, ca=signer.pem, placeholders=placeholders, view=ground.facts.view
     )

@@ -27,7 +27,6 @@ STATUS: Final[Mapping[str, int]] = {
     "overloaded": 503,
     # An error of HTTP itself, which has no code of its own in Remit.
     "method_not_allowed": 405,
-    "misdirected": 421,
     "not_implemented": 501,
     "unexpected": 500,
 }

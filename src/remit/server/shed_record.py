@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from remit.audit.service import Recorder
-from remit.enforcement.lanes import Lane
 from remit.kernel.errors import RemitError
 from remit.logs import logger
 from remit.storage.model import Work
@@ -23,11 +22,25 @@ def risen(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]
     return {name: count - before.get(name, 0) for name, count in after.items() if count > before.get(name, 0)}
 
 
+class Sheds(Protocol):
+    """What refuses for load, and counts."""
+
+    @property
+    def name(self) -> str:
+        """In the log."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How many it refused since the start, by reason."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class ShedRecord:
     """Belongs to the event loop."""
 
-    lanes: Sequence[Lane]
+    lanes: Sequence[Sheds]
     writer: Writer
     records: Recorder
     _said: dict[str, int] = field(default_factory=dict)

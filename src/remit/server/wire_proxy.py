@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from remit.enforcement.proxy_answers import H2_GOAWAY, H2_PREFACE
@@ -16,6 +17,7 @@ _HEAD_BYTES: Final = 64 * 1024
 class ProxyProtocol(Protocol):
     """uvicorn's, with what it leaves to the server before it."""
 
+    ended: Callable[[], None] | None = None
     _timer: asyncio.TimerHandle | None = None
     _end: asyncio.TimerHandle | None = None
     _size = 0
@@ -32,6 +34,8 @@ class ProxyProtocol(Protocol):
         if self._end is not None:
             self._end.cancel()
         super().connection_lost(exc)
+        if self.ended is not None:
+            self.ended()
 
     def ends_in(self, seconds: float) -> None:
         """Serve what is under way in `seconds` to its end, and nothing more."""

@@ -3,6 +3,11 @@
 Every form is looked for twice: in the bytes as they come, and in what JSON's escapes stand
 for, however deep one JSON text stands inside another. Best effort: it stops a server that
 echoes request headers, not one that wants to smuggle.
+
+In the names of headers, and only there, case does not count: HTTP's do not (RFC 9110 section 5.1), so most servers and
+proxies write them in lower case, and Remit does. A secret that came that way is guessed in no time, and often works as
+it is. In values and bodies nobody folds case unasked, while every chunk of every answer would have to be folded to
+look for it.
 """
 
 from __future__ import annotations
@@ -83,12 +88,19 @@ class Sought:
         needles: The byte strings that give a secret away, as of `forms`.
     """
 
-    __slots__ = ("_plain", "keep", "needles")
+    __slots__ = ("_folded", "_plain", "keep", "needles")
 
     def __init__(self, needles: Iterable[bytes]) -> None:
         self.needles = tuple(set(needles))
         self.keep = max(map(len, self.needles), default=1) - 1
         self._plain: tuple[str, ...] = ()
+        self._folded: tuple[bytes, ...] = ()
+
+    def folded(self) -> tuple[bytes, ...]:
+        """The same in lower case (ASCII alone: a header's name has no other letters); made when a name is looked at."""
+        if not self._folded:
+            self._folded = tuple({needle.lower() for needle in self.needles})
+        return self._folded
 
     def plain(self) -> tuple[str, ...]:
         """The same as they read once JSON's escapes are undone; made when there is something to undo."""
@@ -120,6 +132,13 @@ class Scanner:
             self._plain = self._sought.plain()
             self._plain_tail = unescaped(self._tail)
         self._found = self._as_it_is(chunk) or (bool(self._plain) and self._as_it_reads(chunk))
+        return self._found
+
+    def named(self, names: Iterable[bytes]) -> bool:
+        """Whether one of these names of headers gives a secret away, in whatever case, or one has been seen before."""
+        if not self._found and self._needles:
+            text = b"\n".join(names).lower()
+            self._found = any(needle in text for needle in self._sought.folded())
         return self._found
 
     def held(self) -> int:

@@ -25,6 +25,7 @@ from remit.enforcement.model import Limits
 from remit.kernel.clock import SECOND, Instant, SystemClock
 from remit.keys.secret import Secret
 from remit.outbound.model import endpoint
+from remit.policy.visible import live
 from remit.server.lending import Lending
 from remit.vault.client_tokens import ClientTokens
 from remit.vault.connections import Connections
@@ -164,6 +165,7 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
     async def begin(self) -> None:
         await super().begin()
         self.vault = Vault()
+        self.served: dict[str, Api] = {}  # by the name it is registered under
         port, listener = free_port()
         self.front = f"http://127.0.0.1:{port}"
         # By nobody: nothing is claimed, opened or changed.
@@ -182,10 +184,14 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
         self.gateway = HttpGateway(
             door=Door(self.front, self.tokens, self.clock), pipeline=self.pipeline,
             relay=HttpRelay(self.pipeline, upstream, self.streams),
-            servers=lambda name: self.facts.view().server(name), limits=self.limits,
+            servers=lambda name: self.facts.view().server(name), grants=self.grants, limits=self.limits,
         )  # fmt: skip
         self.port = port
         await self.stack.enter_async_context(serving(self.gateway, listener))
+
+    def grants(self, caller: Any, action: Any) -> Any:
+        """The rules of a caller's boundaries in force for an action."""
+        return live(self.facts.view(), caller, action, now=self.clock.now())
 
     async def _post(self, url: str, headers: dict[str, str], form: bytes) -> tuple[int, bytes]:
         response = await self.outbound.request("POST", url, headers=headers, data=form)
@@ -197,7 +203,7 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
     async def api(self, name: str = "api", base: str = "", **document: Any) -> Api:
         """Serve an API and register it as the server `name`, by the rest of its document."""
         port, listener = free_port()
-        api = Api()
+        api = self.served[name] = Api()
         await self.stack.enter_async_context(serving(api, listener))
         self.register(name, f"http://127.0.0.1:{port}{base}", **document)
         return api

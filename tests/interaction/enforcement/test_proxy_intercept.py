@@ -9,9 +9,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from gateway_world import SECRET, rule, until  # type: ignore[import-not-found] # beside
-from http_world import Streaming, fixed  # type: ignore[import-not-found] # beside
-from proxy_world import AUTHORITY, ProxyWorld, run_proxied  # type: ignore[import-not-found] # beside
+from gateway_world import SECRET, rule, token_of, until  # type: ignore[import-not-found] # beside
+from http_world import Answer, Streaming, fixed  # type: ignore[import-not-found] # beside
+from proxy_world import AUTHORITY, ProxyWorld, basic, run_proxied  # type: ignore[import-not-found] # beside
+from tests.abuse.three_questions import Watch
 
 from remit.freezes.model import FreezeKind
 from remit.outbound.resolve import PinnedResolver
@@ -112,8 +113,8 @@ def test_no_host_but_the_one_connected_to_is_asked_in_it() -> None:
     async def scenario(world: ProxyWorld) -> None:
         api = await usual(world)
         for line, host, status in (
-            ("GET /repos/a/b", "evil.test", 421),
-            ("GET /repos/a/b", f"localhost:{api.port + 1}", 421),
+            ("GET /repos/a/b", "evil.test", 403),
+            ("GET /repos/a/b", f"localhost:{api.port + 1}", 403),
             ("GET https://evil.test/repos/a/b", api.at, 400),
             ("GET //evil.test/repos/a/b", api.at, 400),
             ("GET /repos/a/..%2fb", api.at, 400),
@@ -124,8 +125,40 @@ def test_no_host_but_the_one_connected_to_is_asked_in_it() -> None:
             await raw.tls("localhost", world.authority.pem)
             answer = await raw.ask(f"{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 %d " % status), (line, host, answer)
+            assert (b'"code":"egress_blocked"' in answer) is (status == 403)
         assert api.api.got == []
         assert len(world.entries("refused")) == 6
+
+    run_proxied(scenario)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_path_of_two_readings_is_refused_in_it_too(plain: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    async def scenario(world: ProxyWorld) -> None:
+        if plain:
+            api = await world.api(operations=OPERATIONS, proxy="intercept")
+            at = world.source.all_servers["api"].url.removeprefix("http://")
+        else:
+            secure = await world.secure(operations=OPERATIONS, proxy="intercept")
+            api, at = secure.api, secure.at
+        world.agent("bot", rule(READ))
+
+        async def ask(path: str) -> Answer:
+            raw = await (world.bare() if plain else world.connect(at))
+            if not plain:
+                await raw.head()
+                await raw.tls("localhost", world.authority.pem)
+            shown = f"Proxy-Authorization: {basic('bot', token_of('bot', 'i1'))}\r\n" if plain else ""
+            target = f"http://{at}{path}" if plain else path
+            said = await raw.ask(f"GET {target} HTTP/1.1\r\nHost: {at}\r\n{shown}Connection: close\r\n\r\n")
+            head, _, body = said.partition(b"\r\n\r\n")
+            return Answer(int(head.split()[1]), [], body)
+
+        watch = Watch(world, api.got)
+        for step in ("%c0%ae%c0%ae", "%C0%AE", "%c0%af", "%e0%80%ae", "%e0%80%af", "%f0%80%80%ae", "%c0%80", "..%2f"):
+            for path in (f"/repos/a/{step}", f"/repos/{step}/b"):
+                await watch.refused(ask(path), 400, "malformed", what=path, kind="refused", reason="malformed")
+        await watch.passes(ask("/repos/a/b"))
 
     run_proxied(scenario)
 

@@ -12,7 +12,6 @@ from gateway_world import rule, until  # type: ignore[import-not-found] # beside
 from http_world import Streaming, fixed  # type: ignore[import-not-found] # beside
 from proxy_world import AUTHORITY, ProxyWorld, run_proxied  # type: ignore[import-not-found] # beside
 
-from remit.enforcement.forward_proxy import Bounds
 from remit.freezes.model import FreezeKind
 from remit.outbound.resolve import PinnedResolver
 
@@ -190,20 +189,3 @@ def test_a_volume_is_counted_and_ends_it() -> None:
         assert await world.outcomes() == ["cut"]
 
     run_proxied(scenario)
-
-
-def test_one_agent_has_half_of_the_tunnels_at_most() -> None:
-    async def scenario(world: ProxyWorld) -> None:
-        api = await usual(world)
-        world.agent("other", rule(CONNECT))
-        held = [await world.connect(api.at) for _ in range(2)]
-        assert [(await each.head())[0] for each in held] == [200, 200]
-        third = await world.connect(api.at)
-        assert (await third.head())[0] == 503
-        assert json.loads(await third.rest())["code"] == "overloaded"
-        assert (await (await world.connect(api.at, agent="other")).head())[0] == 200
-        held[0].writer.close()
-        await until(lambda: world.proxy.tunnels["bot"] == 1)
-        assert (await (await world.connect(api.at)).head())[0] == 200
-
-    run_proxied(scenario, bounds=Bounds(connections=4))

@@ -69,7 +69,7 @@ def test_every_path_is_for_this_servers_own_name(path: str, method: str) -> None
 
     for wrong in ([(b"host", b"evil.test")], [], [HERE, (b"host", b"evil.test")]):
         status, body, inner = answer(*wrong)
-        assert (status, body["code"], inner.paths) == (421, "misdirected", [])
+        assert (status, body["code"], inner.paths) == (403, "forbidden", [])
     status, body, inner = answer(HERE, (b"origin", b"http://evil.test"))
     assert (status, body["code"], inner.paths) == (403, "forbidden", [])
     assert answer(HERE)[2].paths == [path]
@@ -79,6 +79,6 @@ def test_every_path_is_for_this_servers_own_name(path: str, method: str) -> None
 def test_a_probe_may_call_by_the_address_it_reached() -> None:
     probe = (b"host", b"10.0.0.5:8470")
     assert ask("/readyz", probe, server=("10.0.0.5", 8470))[0] == 200
-    assert ask("/readyz", probe, server=("127.0.0.1", 8470))[0] == 421
-    assert ask("/readyz", probe, server=("/run/remit.sock", None))[0] == 421
-    assert ask("/readyz", probe, server=None)[0] == 421
+    assert ask("/readyz", probe, server=("127.0.0.1", 8470))[0] == 403
+    assert ask("/readyz", probe, server=("/run/remit.sock", None))[0] == 403
+    assert ask("/readyz", probe, server=None)[0] == 403

@@ -1,4 +1,5 @@
 import json
+import random
 from base64 import b32encode, b64encode, urlsafe_b64encode
 from urllib.parse import quote_plus
 
@@ -128,3 +129,37 @@ def test_of_a_secret_in_pieces_nothing_has_gone_on(secret: str, pieces: list[str
     whole = "".join(pieces).encode()
     at = whole.find(secret.encode())
     assert len(passed) <= (len(whole) if at < 0 else at)
+
+
+VISIBLE = st.characters(min_codepoint=33, max_codepoint=126)
+NAMES = st.lists(st.text("abcXYZ-019", max_size=12).map(str.encode), max_size=4)
+
+
+@given(st.text(VISIBLE, min_size=8, max_size=40), st.randoms(use_true_random=False), NAMES, NAMES)
+def test_in_a_headers_name_a_secret_is_found_in_any_case(
+    value: str, chance: random.Random, before: list[bytes], after: list[bytes]
+) -> None:
+    """As it is and in every form: a server may lower the case of a name, or write it as names look."""
+    for form in sorted(forms(value.encode())):
+        mixed = bytes(chance.choice((each, each.swapcase()))[0] for each in (form[n : n + 1] for n in range(len(form))))
+        for sent in (form.lower(), form.upper(), form.title(), mixed):
+            assert Scanner(forms(value.encode())).named([*before, b"x-" + sent + b"-1", *after])
+
+
+@given(NAMES)
+def test_ordinary_names_are_let_through_and_are_no_part_of_what_follows(names: list[bytes]) -> None:
+    scanner = Scanner(forms(SECRET))
+    assert not scanner.named(names)
+    assert not scanner.feed(SECRET[4:])
+    assert not Scanner(forms(SECRET)).named([SECRET[:6], SECRET[6:]])  # of two names each has a part
+
+
+def test_in_a_value_or_a_body_case_counts() -> None:
+    assert not Scanner(forms(SECRET)).feed(SECRET.swapcase())
+
+
+def test_what_was_seen_in_a_name_stays_seen() -> None:
+    scanner = Scanner(forms(SECRET))
+    assert scanner.named([SECRET.lower()])
+    assert scanner.feed(b"x")
+    assert scanner.named([b"x"])
