@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from remit.console.desk import Look
+from remit.console.graph import graph
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
@@ -78,7 +79,12 @@ def fill(look: Look) -> Filled:
         "agent": agent, "privilege": activations["privilege"], "frozen": None if frozen is None else frozen.by,
         "series": list(look.get("/v1/posture/series", agent=name, days="90")["series"]),
     }  # fmt: skip
-    return Filled(title=name, tables=tables, values=values, data={"creep": creep(values["series"])})
+    return Filled(
+        title=name,
+        tables=tables,
+        values=values,
+        data={"creep": creep(values["series"]), "graph": graph(name, activations["activations"])},
+    )
 
 
 def creep(series: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -1,0 +1,27 @@
+// Draws the access graph that the page's data has. The table below it says the same.
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const place = document.getElementById("graph");
+if (place && data.graph && window.Sigma && window.graphology) {
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const ink = { agent: "--link", purpose: "--c", boundary: "--d", action: "--a", server: "--b" };
+  const graph = new window.graphology.Graph();
+  for (const each of data.graph.nodes) {
+    graph.addNode(each.key, { x: each.x, y: each.y, label: each.label, size: each.kind === "agent" ? 9 : 6, color: colour(ink[each.kind]) });
+  }
+  for (const each of data.graph.edges) {
+    graph.addEdge(each.source, each.target, { size: 1.5, readings: each.readings, color: colour("--dim") });
+  }
+  let reading = "configured";
+  const shown = (edge) => graph.getEdgeAttribute(edge, "readings").includes(reading);
+  const drawn = new window.Sigma(graph, place, {
+    labelColor: { color: colour("--ink") }, labelFont: "system-ui, sans-serif", labelSize: 12, labelRenderedSizeThreshold: 0,
+    labelDensity: 2, stagePadding: 60, minCameraRatio: 0.3, maxCameraRatio: 3, allowInvalidContainer: true,
+    edgeReducer: (edge, at) => (shown(edge) ? at : { ...at, hidden: true }),
+    nodeReducer: (node, at) => (graph.edges(node).some(shown) ? at : { ...at, color: colour("--line"), label: "" }),
+  });
+  for (const input of document.querySelectorAll("input[name=reading]")) {
+    input.addEventListener("change", () => { reading = input.value; drawn.refresh(); });
+  }
+}
