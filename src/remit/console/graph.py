@@ -33,8 +33,9 @@ def graph(agent: str, activations: Iterable[Mapping[str, Any]]) -> dict[str, lis
         readings = readings_of(each)
         action = str(each["action"])
         path = [
-            node("agent", agent), node("purpose", str(each["purpose"])), node("boundary", str(each["boundary"] or "none")),
-            node("action", action), node("server", str(split_action(action)[0])),
+            node("agent", agent), node("purpose", str(each["purpose"])),
+            node("boundary", str(each["boundary"] or "none")), node("action", action),
+            node("server", str(split_action(action)[0])),
         ]  # fmt: skip
         for source, target in pairwise(path):
             edge(source, target, readings)
@@ -57,7 +58,7 @@ def _placed(names: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
         of = sorted(key for key, (its, _) in names.items() if its == kind)
         for at, key in enumerate(of):
             y = 0.0 if len(of) == 1 else 1 - 2 * at / (len(of) - 1)
-            placed.append({"key": key, "kind": kind, "label": names[key][1], "x": layer, "y": y})
+            placed.append({"key": key, "kind": kind, "label": names[key][1], "x": 1.6 * layer, "y": y})
     return placed
 
 

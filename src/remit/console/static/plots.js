@@ -22,7 +22,7 @@ if (source && window.uPlot) {
     const options = {
       width: place.clientWidth, height: place.clientHeight - 40, legend: { live: true },
       axes: [{ ...axis }, { ...axis, size: 46 }],
-      scales: { x: { range: (_, low, high) => high > low ? [low, high] : [low - 45 * 86400, low + 86400] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+      scales: { x: { range: x.length > 1 ? [x[0], x[x.length - 1]] : [(x[0] ?? 0) - 89 * 86400, (x[0] ?? 0) + 86400] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
       series: [{}, ...series.map(([label, , ink]) => ({ label, stroke: colour(ink), width: 2, points: { show: x.length < 3 } }))],
     };
     const plot = new window.uPlot(options, [x, ...series.map(([, values]) => values)], place);
