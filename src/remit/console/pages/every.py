@@ -21,6 +21,21 @@ from remit.console.pages import (
 from remit.console.pages.model import Page
 
 PAGES: Final[tuple[Page, ...]] = (
-    overview.PAGE, agents.PAGE, agent.PAGE, live.PAGE, reviews.PAGE, policies.PAGE, policies.BOUNDARY, requests.PAGE,
-    servers.PAGE, servers.SERVER, credentials.PAGE, log.PAGE, log.ENTRY, runs.PAGE, settings.PAGE,
-)  # fmt: skip
+    overview.PAGE,
+    agents.PAGE,
+    agent.PAGE,
+    live.PAGE,
+    reviews.PAGE,
+    reviews.QUESTION,
+    policies.PAGE,
+    policies.BOUNDARY,
+    requests.PAGE,
+    requests.REQUEST,
+    servers.PAGE,
+    servers.SERVER,
+    credentials.PAGE,
+    log.PAGE,
+    log.ENTRY,
+    runs.PAGE,
+    settings.PAGE,
+)
