@@ -23,7 +23,7 @@ JSONS = [
 ]  # fmt: skip
 TOMLS = [
     "", "# mine\n", 'model = "x"', 'model = "x"\n\n\n',
-    '[mcp_servers.one]\ncommand = "x"\n[mcp_servers.one.env]\nA = "1"\n\n# of two\n[mcp_servers.two]\nurl = "u"\n\n[z]\na = 1\n',
+    '[mcp_servers.one]\ncommand = "x"\n[mcp_servers.one.env]\nA = "1"\n\n# two\n[mcp_servers.two]\nurl = "u"\n\n[z]\n',
 ]  # fmt: skip
 TEXTS = st.sampled_from([(Format.JSON, each) for each in [None, *JSONS]] + [(Format.TOML, each) for each in TOMLS])
 STEPS = st.lists(
@@ -40,7 +40,8 @@ def key(format_: Format) -> str:
 
 
 def put(text: str | None, format_: Format, name: str, value: dict[str, Any]) -> str:
-    return (toml_text if format_ is Format.TOML else json_text).put(text or "", key(format_), name, value)
+    rules: Any = toml_text if format_ is Format.TOML else json_text
+    return str(rules.put(text or "", key(format_), name, value))
 
 
 def played(format_: Format, text: str | None, steps: list[tuple[str, str]]) -> tuple[str, list[str]]:
