@@ -19,6 +19,7 @@ import httpx2
 import jsonschema_rs
 
 from remit.sdk import jws
+from remit.sdk.climbing import KEYWORDS
 from remit.sdk.grant import base_url
 
 TYPE: Final = "remit-mandate+jwt"
@@ -131,9 +132,13 @@ def fetch(url: str | None, auth: httpx2.Auth) -> Mandate:
 
 def _misfits(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     schema, others = action["input_schema"], action.get("alternatives", ())
-    said = [error.message for error in jsonschema_rs.validator_for(closed(schema), offline=True).iter_errors(arguments)]
-    fits = not others or any(jsonschema_rs.is_valid(closed(each), arguments, offline=True) for each in others)
+    said = [error.message for error in _validator(schema).iter_errors(arguments)]
+    fits = not others or any(_validator(each).is_valid(arguments) for each in others)
     return said or ([] if fits else ["the arguments fit none of the alternatives"])
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the library's, which has no common type
+    return jsonschema_rs.validator_for(closed(schema), keywords=KEYWORDS, offline=True)
 
 
 def _over(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
