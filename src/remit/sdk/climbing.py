@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from jsonschema_rs import KeywordValidator
 
 # More than readers in a row undo, and one that changes nothing; what could still be decoded then is taken for a step.
 _DECODINGS: Final = 5
@@ -37,7 +40,7 @@ class NoStepUp:
             raise ValueError(f"{instance!r} has a step up (..), so it is inside no prefix")
 
 
-KEYWORDS: Final = {"x-remit-no-step-up": NoStepUp}
+KEYWORDS: Final[dict[str, type[KeywordValidator]]] = {"x-remit-no-step-up": NoStepUp}
 
 
 def climbs(text: str) -> bool:
