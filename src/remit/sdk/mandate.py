@@ -19,7 +19,9 @@ import httpx2
 import jsonschema_rs
 
 from remit.sdk import jws
+from remit.sdk.arguments import NotTellable
 from remit.sdk.climbing import KEYWORDS
+from remit.sdk.exact import as_sent, inexact
 from remit.sdk.grant import base_url
 
 TYPE: Final = "remit-mandate+jwt"
@@ -64,7 +66,7 @@ class Mandate:
 
         Args:
             action: `server/tool`.
-            arguments: The call's arguments; numbers as int or Decimal.
+            arguments: The call's arguments; numbers as int or Decimal. They are looked at as they would be sent.
             now: Seconds since the epoch; None reads the clock.
         """
         if (time.time() if now is None else now) >= self.expires:
@@ -78,7 +80,7 @@ class Mandate:
             return [f"every call is refused: {found['refused']}"]
         if not found["usable"] and found["starts"] not in ("by_itself", "attest"):
             return [f"the entitlement is {found['state']} and waits for: {found['starts']}"]
-        return _misfits(found, arguments) or _over(found, arguments)
+        return _against_arguments(found, arguments)
 
 
 def verify(token: str, jwks: Mapping[str, Any], *, issuer: str, now: float | None = None) -> Mandate:
@@ -128,6 +130,16 @@ def fetch(url: str | None, auth: httpx2.Auth) -> Mandate:
     if answer.status_code != _OK:
         raise MandateInvalid(f"HTTP status {answer.status_code}")
     return verify(answer.text, keys.json(), issuer=base)
+
+
+def _against_arguments(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    try:
+        sent = as_sent(arguments)
+    except NotTellable as error:
+        return [str(error)]
+    limits = "no exponent, at most 4 digits after the point, at most 18 digits"
+    unread = [f"{path} is no exact number: {limits}" for path in inexact(sent)]
+    return unread or _misfits(action, sent) or _over(action, sent)
 
 
 def _misfits(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import unicodedata
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -43,14 +44,15 @@ def test_what_somebody_else_said_is_one_line_without_a_long_blank(text: str) -> 
 
 @given(SAID)
 def test_no_command_prints_more_lines_than_it_means_to(text: str) -> None:
-    for told, most in (
+    tellings: list[tuple[Callable[[], None], int]] = [
         (lambda: output.data_text(f"held: {output.foreign(text)}"), 1),
         (lambda: output.data_text(text), 1),
         (lambda: output.facts({"why": text, "by": [text, text]}), 2),
         (lambda: output.table(("tool", "state"), [[text, "new"]]), 2),
-    ):
+    ]
+    for tell, most in tellings:
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            told()
+            tell()
         assert len(out.getvalue().splitlines()) <= most
 
 
