@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from remit.enforcement.listing import ListRefused, toolless, unknown
 from remit.enforcement.server_messages import Kind, ServerMessage
 
-CAPABILITIES = st.dictionaries(st.sampled_from(["tools", "resources", "prompts", "logging"]), st.just({}))
+CAPABILITIES: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["tools", "resources", "prompts", "logging"]), st.just({})
+)
 
 
 @given(CAPABILITIES)
