@@ -11,7 +11,7 @@ import typer
 from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
-from remit.cli.output import data_json, data_lines, data_text, nothing, table, talk
+from remit.cli.output import data_block, data_json, data_lines, data_text, nothing, table, talk
 from remit.cli.wire import connect
 from remit.kernel.errors import ConfigInvalid, Malformed
 
@@ -96,7 +96,7 @@ def checkpoint(json: Json = False, as_: As = None) -> int:
     if json:
         data_json({"checkpoint": note})
     else:
-        data_text(note.rstrip("\n"))
+        data_block(note.rstrip("\n"))
     return Exit.OK
 
 
