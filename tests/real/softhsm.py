@@ -18,6 +18,7 @@ import pytest
 PACKAGES: Final = ("softhsm2", "libsofthsm2")
 # Read when tests are collected: while one runs, the variable names a folder of the test's own.
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "remit-peers"
+PIN: Final = "pin-of-the-test"
 _PATIENCE: Final = 60
 
 
@@ -40,6 +41,15 @@ class SoftHsm:
         command += ["--module", self.module]
         environ = {**os.environ, **self.environ}
         subprocess.run(command, env=environ, check=True, capture_output=True, timeout=_PATIENCE)
+
+
+def in_process(folder: Path) -> SoftHsm:
+    """SoftHSM with an empty token `remit`, which this process can load from now on: it looks for its tokens once."""
+    pytest.importorskip("pkcs11", reason="python-pkcs11 is missing: PKCS#11 was NOT tested")
+    found = softhsm(folder)
+    found.token("remit", pin=PIN)
+    os.environ.update(found.environ)
+    return found
 
 
 def softhsm(folder: Path) -> SoftHsm:

@@ -104,6 +104,10 @@ class InDoubt(StorageUnavailable):
     """The database failed while it committed: the work may be recorded, and may be not."""
 
 
+class KeysUnavailable(StorageUnavailable):
+    """What opens the database does not answer, for now: a sealed or silent service, a token that is not there."""
+
+
 class IntegrityFailed(RemitError):
     """A log, seal or page is damaged; says which."""
 
