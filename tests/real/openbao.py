@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -37,10 +38,11 @@ _PATIENCE: Final = 60
 class OpenBao:
     """A server that runs, unsealed when it starts."""
 
-    address: str  # http://127.0.0.1:PORT
+    address: str  # http://127.0.0.1:PORT, or https
     token: str  # the root token
     unseal_key: str
     process: subprocess.Popen[str]
+    ca_file: Path | None = None  # who signed its certificate, if it has one
 
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str | None = None
@@ -52,7 +54,9 @@ class OpenBao:
             data=None if body is None else json.dumps(body).encode(),
             headers={"X-Vault-Token": self.token if token is None else token},
         )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        trusted = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        handler = urllib.request.HTTPSHandler(context=trusted)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), handler)
         try:
             with opener.open(request, timeout=_PATIENCE) as answer:
                 status, text = answer.status, answer.read()
@@ -126,8 +130,11 @@ def binary() -> str:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[OpenBao]:
-    """A server of its own on a free loopback port; it keeps nothing and ends with the block, or with this process."""
+def running(folder: Path, *, tls: bool = False) -> Iterator[OpenBao]:
+    """A server of its own on a free loopback port; it keeps nothing and ends with the block, or with this process.
+
+    With `tls` it has a certificate for 127.0.0.1 of an authority of its own.
+    """
     bao, token = binary(), secrets.token_hex(16)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -136,6 +143,7 @@ def running(folder: Path) -> Iterator[OpenBao]:
         "setpriv", "--pdeathsig", "KILL",  # a test run that is killed takes it along
         bao, "server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={token}",
         f"-dev-listen-address=127.0.0.1:{port}", "-log-level=error",
+        *(["-dev-tls", f"-dev-tls-cert-dir={folder}"] if tls else []),
     ]  # fmt: skip
     environ = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder)}  # nothing of the developer's own
     with (folder / "openbao.log").open("w+", encoding="utf-8") as log:
@@ -144,7 +152,8 @@ def running(folder: Path) -> Iterator[OpenBao]:
         )  # fmt: skip
         try:
             key = _unseal_key(folder / "openbao.log", process)
-            server = OpenBao(f"http://127.0.0.1:{port}", token, key, process)
+            ca_file = folder / "vault-ca.pem" if tls else None
+            server = OpenBao(f"{'https' if tls else 'http'}://127.0.0.1:{port}", token, key, process, ca_file)
             server._until_active()
             yield server
         finally:

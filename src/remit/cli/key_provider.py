@@ -51,4 +51,5 @@ def key_provider(file: Path | None, *others: object) -> TokenKey | TransitKey | 
     except SpecInvalid as error:
         first = error.problems[0]
         line = documents[0].lines.get(first.field, documents[0].line)
-        raise ConfigInvalid(f"{file}:{line}: {first}", detail=error.detail) from error
+        more = error.detail if len(error.problems) > 1 else ""
+        raise ConfigInvalid(f"{file}:{line}: {first}", detail=more) from error

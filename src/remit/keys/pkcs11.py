@@ -76,7 +76,7 @@ class Pkcs11Provider:
         """
         with self._key(make=False) as key:
             key.see_that_it_stays()
-        return f"PKCS#11 token {self._at.token}, key {self._at.key}"
+        return f"token {self._at.token}, key {self._at.key}"
 
     @property
     def _where(self) -> str:

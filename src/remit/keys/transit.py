@@ -69,7 +69,7 @@ class TransitProvider:
         """
         with self._asking() as asking:
             asking.see_key(make=False)
-        return f"transit key {self._at.mount}/{self._at.key} at {self._at.address}"
+        return f"key {self._at.mount}/{self._at.key} at {self._at.address}"
 
     def _holder(self, asking: _Asking) -> envelope.Holder:
         where = f"{self._at.mount}/{self._at.key}"

@@ -47,5 +47,5 @@ def memory(found: Standing) -> Check:
     if found.dumpable or found.core:
         detail = "debuggers and core files see every secret"
         return health.warn(_MEMORY, detail, "start without --unsafe-dumpable")
-    locked = "locked" if found.locked else "may be swapped out: no LimitMEMLOCK=infinity"
+    locked = "kept out of swap" if found.locked else "not kept out of swap (LimitMEMLOCK=infinity does that)"
     return health.ok(_MEMORY, f"no core file, no debugger; {locked}")
