@@ -37,8 +37,8 @@ class SoftHsm:
 
     def token(self, label: str, *, pin: str) -> None:
         """Make a token, with nothing on it."""
-        command = [self.program, "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "so-" + pin]
-        command += ["--module", self.module]
+        command = [str(self.program), "--module", str(self.module), "--init-token", "--free", "--label", label]
+        command += ["--pin", pin, "--so-pin", "so-" + pin]
         environ = {**os.environ, **self.environ}
         subprocess.run(command, env=environ, check=True, capture_output=True, timeout=_PATIENCE)
 

@@ -105,7 +105,7 @@ class InDoubt(StorageUnavailable):
 
 
 class KeysUnavailable(StorageUnavailable):
-    """What opens the database does not answer, for now: a sealed or silent service, a token that is not there."""
+    """What opens the database does not answer now, and may later: a service that is sealed, a token that is away."""
 
 
 class IntegrityFailed(RemitError):
