@@ -35,7 +35,7 @@ CANARY = "c4nary-of-the-test"
 def crashing(home: Home, *words: str) -> Iterator[subprocess.Popen[str]]:
     """A server that could leave a core file of any size in the home, as far as limits go."""
     command = [*AS_A_USER, "prlimit", "--core=unlimited", REMIT, "up", "--listen", "127.0.0.1:0", "--json", *words]
-    environ = home.environ | {"CANARY": CANARY}
+    environ = home.environ | {"VAULT_TOKEN": CANARY}
     with (home.path / "err").open("w") as said:
         process = subprocess.Popen(command, env=environ, cwd=home.path, stdout=subprocess.PIPE, stderr=said, text=True)
         try:
@@ -101,6 +101,9 @@ def test_nobody_of_its_user_reads_its_memory_or_environment(home: Home) -> None:
         (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
         assert line.split()[4:6] == ["0", "0"]
         doctor = home.remit("doctor", "--json").json["checks"]
+        (held,) = [check for check in doctor if check["check"] == "environment"]
+        assert (held["status"], held["detail"]) == ("warn", "holds VAULT_TOKEN")
+        assert CANARY not in str(doctor)
         (memory,) = [check for check in doctor if check["check"] == "memory"]
         assert (memory["status"], memory["detail"].partition(";")[0]) == ("ok", "no core file, no debugger")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -104,7 +105,7 @@ class Doctor:
 
     def _keys(self) -> list[Check]:
         opens = key_health.provider(self.settings, self.keys, lambda: self.database.reader.read(wrapped_root))
-        return [opens, key_health.memory(standing())]
+        return [opens, key_health.memory(standing()), *key_health.environment(os.environ)]
 
     def _state(self) -> Check:
         found = self.database.reader.read(self.states.check)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from remit.kernel.errors import KeysUnavailable, RemitError
@@ -14,6 +14,8 @@ from remit.server.key_provider import PASSPHRASE, kind_of, provider_of
 from remit.server.settings import Settings
 
 _MEMORY: Final = "memory"
+# Variables that hold a secret itself: whoever starts this process, and a crash reporter, have them. Files are for that.
+_SECRETS: Final = ("BAO_TOKEN", "PGPASSWORD", "REMIT_TOKEN", "VAULT_TOKEN")
 
 
 def provider(settings: Settings, keys: KeyRing, stored: Callable[[], WrappedRoot]) -> Check:
@@ -38,6 +40,14 @@ def provider(settings: Settings, keys: KeyRing, stored: Callable[[], WrappedRoot
         return health.warn(kind, detail, error.try_)
     except RemitError as error:
         return health.fail(kind, f"{error.public}; the next start will refuse", error.try_)
+
+
+def environment(names: Collection[str]) -> list[Check]:
+    """A warning if a variable of one of these names is a secret; else nothing."""
+    held = [name for name in _SECRETS if name in names]
+    if not held:
+        return []
+    return [health.warn("environment", f"holds {', '.join(held)}", "start it without: secrets come from files")]
 
 
 def memory(found: Standing) -> Check:
