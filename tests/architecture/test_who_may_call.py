@@ -65,8 +65,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.connections",
         "vault.service",
     },
-    "unseal_bytes": {"keys.keyfile", "keys.passphrase"},
-    "unwrap": {"keys.offline", "keys.service"},
+    "unseal_bytes": {"keys.envelope", "keys.keyfile", "keys.passphrase"},
+    "unwrap": {"keys.offline", "keys.pkcs11", "keys.service", "keys.transit"},
     "AESGCM": {"keys.seal"},
     # The keys under which payloads and secrets are sealed.
     "data_key": {
@@ -165,6 +165,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "ClientSession": set(),  # it follows redirects, keeps cookies and reads the environment
     "TCPConnector": {"outbound.pool"},
     "Outbound": {
+        "keys.transit_wire",  # before there is a server, or a loop
         "outbound.fetch",
         "server.compose",
         "server.compose_commands",
@@ -192,6 +193,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "storage.postgres",
         "storage.sqlite",
     },
+    # What the kernel is told of this process's memory.
+    "harden": {"server.rewrap", "server.run"},
     # Processes are started by the demo, by `remit run`, for servers that are commands. Code is made of text by nobody.
     "Popen": {"demo.processes", "demo.stage", "runner.child"},
     "create_subprocess_exec": {"enforcement.stdio.process"},  # servers that are commands

@@ -1,6 +1,6 @@
 """The key ring: every key of the deployment, opened once with the provider and held in memory.
 
-provider (keyfile, passphrase)
+provider (keyfile, passphrase, PKCS#11 token, transit key)
   wraps the root key (`meta.root_key`)
     derives (HKDF) the wrapping key, and keys for other uses by label
       seals the data keys (per agent, per secret, for operators) and the signing keys
@@ -12,7 +12,7 @@ import base64
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -88,12 +88,8 @@ class KeyRing:
             KeyfileWrong: The provider's key is not the one that made them.
             IntegrityFailed: A key is missing or damaged.
         """
-        rows = SqlKeys(connection)
-        deployment, wrapped = rows.meta(_DEPLOYMENT), rows.meta(_ROOT)
-        if deployment is None or wrapped is None:
-            raise IntegrityFailed("the database has no root key")
-        root = Secret(provider.unwrap(_decoded(wrapped), aad=_root_place(deployment)))
-        ring = cls(deployment, root, rows.signing_keys(), clock or SystemClock())
+        wrapped, rows = wrapped_root(connection), SqlKeys(connection)
+        ring = cls(wrapped.deployment, wrapped.opened(provider), rows.signing_keys(), clock or SystemClock())
         ring._reload(rows.data_keys())
         return ring
 
@@ -178,6 +174,17 @@ class KeyRing:
             raise IntegrityFailed("the root key does not open again")
         SqlKeys(tx.connection).rewrap_root(base64.b64encode(wrapped).decode("ascii"))
 
+    def check(self, wrapped: WrappedRoot, provider: Provider) -> None:
+        """See that `provider` opens the root key that the database has now, as a start would. May take seconds.
+
+        Raises:
+            KeyfileWrong: It does not.
+            IntegrityFailed: It opens another root key than the one in memory.
+            RemitError: It cannot be asked.
+        """
+        if wrapped.opened(provider) != self._root:
+            raise IntegrityFailed("the database's root key is another one than at the start")
+
     def reload(self, connection: Connection) -> None:
         """Read every key anew: what changed elsewhere is not known."""
         self._change.forget()
@@ -218,6 +225,30 @@ class KeyRing:
 
     def _open_data_key(self, owner: str, version: int, wrapped: bytes) -> bytes:
         return SealingKey(unseal(self._wrapping, wrapped, aad=("data_keys", owner, version)))
+
+
+class WrappedRoot(NamedTuple):
+    """The root key as the database has it."""
+
+    deployment: str
+    wrapped: bytes
+
+    def opened(self, provider: Provider) -> Secret:
+        """The root key. Raises KeyfileWrong, and whatever `provider` raises."""
+        return Secret(provider.unwrap(self.wrapped, aad=_root_place(self.deployment)))
+
+
+def wrapped_root(connection: Connection) -> WrappedRoot:
+    """Read the root key, unopened.
+
+    Raises:
+        IntegrityFailed: There is none, or it is damaged.
+    """
+    rows = SqlKeys(connection)
+    deployment, wrapped = rows.meta(_DEPLOYMENT), rows.meta(_ROOT)
+    if deployment is None or wrapped is None:
+        raise IntegrityFailed("the database has no root key")
+    return WrappedRoot(deployment, _decoded(wrapped))
 
 
 class _Change(threading.local):

@@ -236,7 +236,7 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
         *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
         *Doctor(
-            settings=ground.settings, database=database, clock=clock, agents=governance.agents,
+            settings=ground.settings, database=database, keys=ground.keys, clock=clock, agents=governance.agents,
             access=governance.access, catalog=gate.catalog, refresher=life.refresher,
             log_failure=lambda: life.sequencer.failure, states=ground.states, sources=governance.sources,
         ).doors(),
