@@ -119,7 +119,9 @@ def test_what_is_stored_of_it_in_clear_is_its_public_half(monkeypatch: pytest.Mo
     monkeypatch.setattr(signing, "generate_set_key", lambda: next(made))
     jwk = signing.prepared("set")
     assert jwk == JWK, "no kid is taken for an option"
-    row = signing.new_signing_key(bytes(32), use="set", algorithm="RS256", state=KeyState.PENDING, now=NOW, jwk=jwk)
+    row = signing.new_signing_key(
+        bytes(32), generation=1, use="set", algorithm="RS256", state=KeyState.PENDING, now=NOW, jwk=jwk
+    )
     for private in ("d", "p", "q", "dp", "dq", "qi"):
         assert JWK[private] not in row.public
         assert not re.search(f'"{private}"', row.public)
