@@ -12,6 +12,7 @@ from remit.cli.exits import Exit
 from remit.cli.options import As, Json
 from remit.cli.output import data_json, data_text, table, talk
 from remit.cli.wire import Api, connect
+from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
 
 _POLL: Final = 0.5  # seconds between two questions
@@ -33,7 +34,7 @@ def rekey(
         raise Malformed("--status and --wait are two questions", try_="name one of them")
     api = connect(as_)
     if not (status or wait):
-        return _begun(api.post("/v1/keys/root/rekey", {}), json=json)
+        return _begun(parse(api.raw("POST", "/v1/keys/root/rekey")[1]), json=json)
     found = _waited(api) if wait else api.get("/v1/keys/root")
     if json:
         data_json(found)
