@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, insert, select, text, update
 
 from remit.kernel.clock import Instant
 from remit.keys import generations
@@ -70,11 +70,14 @@ class SqlRoots:
 
     def rewrap(self, generation: int, wrapped: bytes) -> None:
         """Put a root key's new wrapping in the place of the old one."""
-        self._connection.execute(update(roots).where(roots.c.generation == generation).values(wrapped=wrapped))
+        row = roots.c.generation == generation
+        self._blank(row)
+        self._connection.execute(update(roots).where(row).values(wrapped=wrapped))
 
     def retire(self, before: int, *, now: Instant) -> int:
         """Wipe the wrapping of every generation before that one; how many that were."""
         older = (roots.c.generation < before) & roots.c.retired.is_(None)
+        self._blank(older)
         return self._connection.execute(update(roots).where(older).values(wrapped=None, retired=now)).rowcount
 
     def older_data_keys(self, newest: int, most: int) -> list[WrappedDataKey]:
@@ -139,6 +142,12 @@ class SqlRoots:
                 put = update(signing_keys).where(*row).values(wrapped=key.wrapped, generation=generation)
                 changed += self._connection.execute(put).rowcount
         return changed
+
+    def _blank(self, rows: ColumnElement[bool]) -> None:
+        """Write zeros over wrappings. SQLite puts what is as long in the same place; what is not stays beside it."""
+        if self._lite:
+            zeros = func.zeroblob(func.length(roots.c.wrapped))
+            self._connection.execute(update(roots).where(rows, roots.c.wrapped.is_not(None)).values(wrapped=zeros))
 
     def _some(self, older: str, newest: int, most: int) -> list[WrappedDataKey]:
         if self._lite:

@@ -34,6 +34,12 @@ def test_two_places_are_one_only_if_they_are_the_same(
     assert (bound(*one) == bound(*other)) == (one == other)
 
 
+@given(PLACES, GENERATIONS)
+def test_another_generation_is_another_place(one: tuple[str, tuple[object, ...]], generation: int) -> None:
+    kind, of = one
+    assert (bound(kind, of) == bound(kind, (*of[:-1], generation))) == (of[-1] == generation)
+
+
 @given(GENERATIONS)
 def test_a_row_says_its_generation(generation: int) -> None:
     assert generations.read(generations.stored(generation)) == generation

@@ -12,9 +12,13 @@ from sqlalchemy import select, update
 from tests.unit.keys.rekey_world import NOW, Cabinet, Change, Node, World
 
 from remit.kernel.errors import Conflict, IntegrityFailed, KeyfileWrong, NotFound
+from remit.keys.generations import data_key_place
 from remit.keys.rekey import progress
 from remit.keys.rotation import TOKEN, KeyState
+from remit.keys.seal import seal
 from remit.keys.service import DERIVED, KeyRing
+from remit.keys.signing import new_signing_key
+from remit.keys.sql import SqlKeys, WrappedDataKey
 from remit.storage.schema import data_keys, roots, signing_keys
 
 NODES = st.sampled_from([0, 1])
@@ -112,7 +116,7 @@ class Rekeys(RuleBasedStateMachine):
     def is_rewrapped_while_all_are_stopped(self, other: int) -> None:
         provider = Cabinet(other)
         ring = KeyRing.open(self.world.connection, self.world.provider)
-        self.world.change(self.node(0), lambda tx: ring.rewrap(tx, provider))
+        ring.rewrap(Change(self.world.connection), provider)
         self.world.provider = provider
         for node in self.world.nodes:
             node.provider = provider
@@ -148,7 +152,9 @@ class Rekeys(RuleBasedStateMachine):
     def a_node_has_what_it_was_told(self) -> None:
         for node in self.world.nodes:
             if not node.untold:
-                assert node.ring.roots.live == tuple(self.world.live())
+                live = self.world.live()
+                assert node.ring.roots.live == tuple(live)
+                assert (node.ring.roots.first() is None) == (1 not in live), "what is retired is forgotten"
                 assert {owner: node.ring.data_key(owner) for owner in self.keys} == self.keys
 
     def teardown(self) -> None:
@@ -156,7 +162,7 @@ class Rekeys(RuleBasedStateMachine):
             self.world.close()
 
 
-Rekeys.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Rekeys.TestCase.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)
 TestRekeys = Rekeys.TestCase
 
 
@@ -273,10 +279,25 @@ def test_what_was_erased_while_its_batch_was_made_stays_erased(world: World) -> 
     assert world.nodes[0].ring.erased(world.connection, "agent:a")
 
 
-def test_it_does_not_end_while_one_key_is_left(world: World) -> None:
-    node = begun(world)
+@pytest.mark.parametrize("kind", ["data", "signing"])
+def test_it_does_not_end_while_one_key_is_left(world: World, kind: str) -> None:
+    node, rows = begun(world, most=99), SqlKeys(world.connection)
+    old = node.ring.roots.reading(world.connection)(1)
+    assert progress(world.connection).left == 0
+    if kind == "data":
+        sealed = seal(old, bytes(32), aad=data_key_place("agent:c", 1, 1))
+        rows.put_data_key(WrappedDataKey("agent:c", 1, 1, sealed), now=NOW)
+    else:
+        state = KeyState.VERIFY_ONLY
+        rows.put_signing_key(
+            new_signing_key(old, generation=1, use=TOKEN, algorithm="ES256", state=state, now=NOW)
+        )  # fmt: skip
+    assert progress(world.connection).left == 1
     assert world.change(node, lambda tx: node.rekey.end(tx, now=NOW)) is None
     assert world.live() == [1, 2]
+    batch = node.rekey.batch(world.connection)
+    assert world.change(node, lambda tx: node.rekey.store(tx, batch)) == 1
+    assert world.change(node, lambda tx: node.rekey.end(tx, now=NOW)) == 2
 
 
 def test_a_second_one_waits_for_the_first(world: World) -> None:

@@ -35,4 +35,6 @@ def upgrade() -> None:
         raise IntegrityFailed("the database's root key is damaged") from error
     created = bind.execute(_CREATED).scalar_one() or 0
     bind.execute(sa.insert(roots).values(generation=1, wrapped=sealed_root, created=created))
+    # Zeros first: SQLite writes what is as long over what was there, and only forgets what is deleted.
+    bind.execute(sa.update(_META).where(named).values(value="0" * len(wrapped)))
     bind.execute(sa.delete(_META).where(named))
