@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from sqlalchemy import insert
 from tests.e2e.running import PATIENCE, Home, upstream
 from tests.fault import estate
@@ -107,7 +108,10 @@ def until_less(server: Server, left: int) -> int:
     return int(now)
 
 
-def test_a_rekey_outlives_its_server(home: Home, tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_a_rekey_outlives_its_server(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir(mode=0o700)
     chance, files = random.Random(), tmp_path / "estate"
     ledgers = [tmp_path / name for name in ("payments.jsonl", "crm.jsonl")]
     with upstream("payments", ledgers[0]) as payments, upstream("crm", ledgers[1]) as crm, Server(home) as server:
@@ -132,7 +136,8 @@ def test_a_rekey_outlives_its_server(home: Home, tmp_path: Path) -> None:
                 calls += calling.answers
                 assert server.end(signal.SIGKILL) == -signal.SIGKILL
                 server.start()
-                assert status(server)["left"] <= left
+                found = status(server)
+                assert (found["under_way"], 0 < found["left"] <= left) == (True, True), found
             with Calling(helper) as calling:
                 waited = server.remit("key", "rekey", "--wait", "--json")
             calls += calling.answers
