@@ -84,7 +84,9 @@ def _some(tx: Transaction, ring: KeyRing, numbers: range) -> None:
     tx.connection.execute(insert(data_keys), rows)
 
 
-async def caller(http: aiohttp.ClientSession, url: str, headers: dict[str, str], seen: Seen, end: asyncio.Event) -> None:
+async def caller(
+    http: aiohttp.ClientSession, url: str, headers: dict[str, str], seen: Seen, end: asyncio.Event
+) -> None:
     """Ask one question after the other until the end."""
     number = 0
     while not end.is_set():

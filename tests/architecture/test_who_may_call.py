@@ -74,6 +74,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "audit.log",
         "audit.service",
         "audit.source_offline",
+        "keys.offline",  # what other keys are derived from
         "keys.service",
         "requests.sealed",
         "server.simulating",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.keys import generations
-from remit.keys.generations import FIRST, data_key_place, root_place, signing_key_place
+from remit.keys.generations import FIRST, Place, data_key_place, root_place, signing_key_place
 from remit.keys.seal import bind
 
 GENERATIONS = st.integers(1, 5)
@@ -20,11 +23,11 @@ PLACES = st.one_of(
 )
 
 
-def bound(kind: str, of: tuple[object, ...]) -> bytes:
+def bound(kind: str, of: Any) -> bytes:
     if kind == "root":
-        return root_place(*of)  # type: ignore[arg-type]
-    place = data_key_place if kind == "data" else signing_key_place
-    return bind(*place(*of))  # type: ignore[operator]
+        return root_place(*of)
+    place: Callable[..., Place] = data_key_place if kind == "data" else signing_key_place
+    return bind(*place(*of))
 
 
 @given(PLACES, PLACES)

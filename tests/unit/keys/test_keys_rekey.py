@@ -92,7 +92,7 @@ class Rekeys(RuleBasedStateMachine):
         node = self.node(number)
         if node.made is not None:
             before = self.world.everything()
-            changed = self.world.change(node, lambda tx: node.rekey.store(tx, node.made))  # type: ignore[arg-type]
+            changed = self.world.change(node, lambda tx: node.rekey.store(tx, node.made))
             assert 0 <= changed <= len(node.made.keys)
             assert self.world.everything() == before
 

@@ -23,8 +23,7 @@ def upgrade() -> None:
     )
     for table in ("data_keys", "signing_keys"):
         op.add_column(table, column("generation int?"))
-    sealed = sa.text("wrapped IS NOT NULL")
-    op.create_index("data_keys_generation", "data_keys", ["generation"], sqlite_where=sealed, postgresql_where=sealed)
+    op.create_index("data_keys_generation", "data_keys", ["generation"], sqlite_where=sa.text("wrapped IS NOT NULL"))
     bind, named = op.get_bind(), _META.c.key == "root_key"
     wrapped = bind.execute(sa.select(_META.c.value).where(named)).scalar_one_or_none()
     if wrapped is None:
