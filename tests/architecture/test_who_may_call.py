@@ -27,10 +27,10 @@ SERVICES = {
     "requests.service", "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service",
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
-    "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
+    "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
-    "server.policy_watch",
-    "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
+    "server.policy_watch", "server.rekeying",
+    "server.rewrap", "server.runaway", "server.seconding", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
@@ -40,7 +40,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.derive",
         "keys.keyfile",
         "keys.passphrase",
-        "keys.service",
+        "keys.roots",
+        "keys.service",  # what other keys are derived from, to be kept under a new root
         "vault.connections",
         "vault.injecting",
         "vault.model",
@@ -59,6 +60,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "enforcement.search_tokens",  # a page's token of its own making, under a key for nothing else
         "enforcement.states",
         "keys.offline",
+        "keys.rekey",
         "keys.service",
         "keys.signing",
         "requests.sealed",
@@ -66,13 +68,14 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.service",
     },
     "unseal_bytes": {"keys.envelope", "keys.keyfile", "keys.passphrase"},
-    "unwrap": {"keys.offline", "keys.pkcs11", "keys.service", "keys.transit"},
+    "unwrap": {"keys.offline", "keys.pkcs11", "keys.roots", "keys.transit"},
     "AESGCM": {"keys.seal"},
     # The keys under which payloads and secrets are sealed.
     "data_key": {
         "audit.log",
         "audit.service",
         "audit.source_offline",
+        "keys.offline",  # what other keys are derived from
         "keys.service",
         "requests.sealed",
         "server.simulating",
@@ -88,6 +91,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.derive",
         "keys.offline",
         "keys.passphrase",  # Argon2id's own method
+        "keys.roots",
         "keys.service",
         "server.compose",  # what binds a denial to its call
         "server.compose_governance",

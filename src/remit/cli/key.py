@@ -13,6 +13,7 @@ from remit.cli.key_provider import KeyProvider
 from remit.cli.key_provider import key_provider as read_key_provider
 from remit.cli.options import As, Json, examples, group
 from remit.cli.output import data_json, data_text, table, talk
+from remit.cli.rekey import rekey
 from remit.cli.wire import connect, segment
 from remit.kernel.errors import Malformed
 from remit.server import settings as defaults
@@ -68,6 +69,9 @@ def retire(
     """Retire a key before its time: what it signed dies. Takes two people, as rotating does."""
     answer = connect(as_).delete(f"/v1/keys/{segment(kid)}")
     return _told(answer, again="remit key retire, with another person's token", json=json)
+
+
+app.command("rekey", epilog=examples("remit key rekey --as dana", "remit key rekey --wait"))(rekey)
 
 
 @app.command(

@@ -25,7 +25,7 @@ from remit.policy.files import PolicyFiles
 from remit.server import compose_proxy, http_ssf, nodes, published, rest
 from remit.server.accountable import Accountable
 from remit.server.apply import Applier
-from remit.server.compose_governance import Governance, key_changes
+from remit.server.compose_governance import Governance, key_changes, rekeying
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
 from remit.server.door import Door, Porch
@@ -52,6 +52,7 @@ from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_proxy import ProxyDoors
 from remit.server.http_registry import Registry
+from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
 from remit.server.http_secrets import Secrets
@@ -229,6 +230,7 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
             base=ground.base, writer=writer, records=records, known=trusting.trusts, keys=trusting.keys, clock=clock
         ).doors(),
         *KeyDoors(ring=ground.keys, changes=key_changes(ground)).doors(),
+        *RekeyDoors(rekeying=rekeying(ground)).doors(),
         *WhoamiDoors(
             whoami=whoami(ground),
             checker=gate.checker, accountable=Accountable(database.reader), clock=clock,

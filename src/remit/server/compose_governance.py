@@ -33,6 +33,7 @@ from remit.connectors.system_http import HttpSystems
 from remit.connectors.told import Events
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import EPOCH, Instant, parse_date_end
+from remit.keys.rekey import Rekey
 from remit.keys.rotating import Rotating
 from remit.keys.rotation import ROTATING
 from remit.outbound.session import Outbound
@@ -47,6 +48,7 @@ from remit.server.compose_requests import request_service, telling
 from remit.server.ground import Ground
 from remit.server.key_changes import KeyChanges
 from remit.server.nodes import Nodes
+from remit.server.rekeying import Rekeying
 from remit.storage.ports import Transaction
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
@@ -161,6 +163,7 @@ def _ticks(
         "approvals": lambda _stop: requests.tick(),
         "withdrawals": withdrawing.tick,
         "keys": key_changes(ground).tick,
+        "root": rekeying(ground).tick,
         "reviews": lambda stop: reviews.tick(ground.clock.now(), stop),
     }
 
@@ -169,6 +172,15 @@ def key_changes(ground: Ground) -> KeyChanges:
     """What rotates signing keys, by people and by time."""
     families = {use: Rotating(ground.keys, ground.settings.key_schedule, use) for use in ROTATING}
     return KeyChanges(families=families, writer=ground.database.writer, records=ground.records, clock=ground.clock)
+
+
+def rekeying(ground: Ground) -> Rekeying:
+    """What puts another root key in place of the one there is."""
+    database = ground.database
+    return Rekeying(
+        rekey=Rekey(ground.keys), writer=database.writer, reader=database.reader, records=ground.records,
+        clock=ground.clock,
+    )  # fmt: skip
 
 
 def _certifying(

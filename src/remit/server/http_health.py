@@ -24,7 +24,7 @@ from remit.kernel.canonical import encode
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.keys.hardening import standing
-from remit.keys.service import KeyRing, wrapped_root
+from remit.keys.service import KeyRing, stored_roots
 from remit.server import health, key_health
 from remit.server.door import Ask, Door
 from remit.server.health import Check
@@ -104,7 +104,7 @@ class Doctor:
         return found
 
     def _keys(self) -> list[Check]:
-        opens = key_health.provider(self.settings, self.keys, lambda: self.database.reader.read(wrapped_root))
+        opens = key_health.provider(self.settings, self.keys, lambda: self.database.reader.read(stored_roots))
         return [opens, key_health.memory(standing()), *key_health.environment(os.environ)]
 
     def _state(self) -> Check:

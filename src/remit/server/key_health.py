@@ -7,7 +7,8 @@ from typing import Final
 
 from remit.kernel.errors import KeysUnavailable, RemitError
 from remit.keys.hardening import Standing
-from remit.keys.service import KeyRing, WrappedRoot
+from remit.keys.roots_sql import StoredRoot
+from remit.keys.service import KeyRing
 from remit.server import health
 from remit.server.health import Check
 from remit.server.key_provider import PASSPHRASE, kind_of, provider_of
@@ -18,7 +19,7 @@ _MEMORY: Final = "memory"
 _SECRETS: Final = ("BAO_TOKEN", "PGPASSWORD", "REMIT_TOKEN", "VAULT_TOKEN")
 
 
-def provider(settings: Settings, keys: KeyRing, stored: Callable[[], WrappedRoot]) -> Check:
+def provider(settings: Settings, keys: KeyRing, stored: Callable[[], Collection[StoredRoot]]) -> Check:
     """Whether what the settings name still opens the database. Asks it, and may take seconds.
 
     A provider that does not answer stops nothing here: the keys are in memory. The next start would wait for it.
@@ -26,7 +27,7 @@ def provider(settings: Settings, keys: KeyRing, stored: Callable[[], WrappedRoot
     Args:
         settings: What this process was started with.
         keys: What it opened then.
-        stored: Reads the root key as it is now, and holds no connection while the provider is asked.
+        stored: Reads the root keys as they are now, and holds no connection while the provider is asked.
     """
     kind = kind_of(settings)
     if settings.passphrase_fd is not None:

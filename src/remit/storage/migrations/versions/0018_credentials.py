@@ -8,7 +8,7 @@ from alembic import op
 from remit.storage.migrations.columns import column
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 
 _VERSIONS = (
     "secret* text, version* int, state text, sealed bytes?, key text, attributes text, made bigint, since bigint"
