@@ -52,8 +52,8 @@ def test_a_document_comes_changes_and_goes(rig: Rig, tree: Tree) -> None:
     assert stored(rig) == SecretDocument(
         secret=NAME, owner=OwnerName("dana"), allow=(Allowed(host=HERE, place="header:Authorization", path="/mcp"),),
         rotate=Rotate(
-            rotator="http", settings={"url": "http://127.0.0.1:9000/keys"}, every=Micros(30 * DAY), drain=Micros(MINUTE),
-            on=(Cause.EXPOSURE,),
+            rotator="http", settings={"url": "http://127.0.0.1:9000/keys"}, every=Micros(30 * DAY),
+            drain=Micros(MINUTE), on=(Cause.EXPOSURE,),
         ),
     )  # fmt: skip
     assert rig.apply(tree)[f"secret/{NAME}"]["change"] == "unchanged"
