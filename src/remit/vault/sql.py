@@ -33,6 +33,11 @@ class SqlSecrets:
             for row in self._connection.execute(query)
         }
 
+    def document(self, name: str) -> Mapping[str, Any] | None:
+        """One secret's document as it is stored; None if there is none."""
+        body = self._connection.execute(select(secrets.c.body).where(secrets.c.secret == name)).scalar_one_or_none()
+        return None if not body else _decoded(body)
+
     def held(self) -> list[Version]:
         """Every version whose value is still there, by secret and version."""
         return [each for each in self.every() if each.state in HELD]
@@ -70,6 +75,11 @@ class SqlSecrets:
     def put_document(self, name: str, body: str | None) -> None:
         """The secret's document."""
         self._connection.execute(update(secrets).where(secrets.c.secret == name).values(body=body))
+
+    def first_set(self, name: str, by: str) -> None:
+        """Say who gave it a value; who did so first stays."""
+        here = (secrets.c.secret == name) & secrets.c.setter.is_(None)
+        self._connection.execute(update(secrets).where(here).values(setter=by))
 
     def add(self, it: Version) -> None:
         """Insert a version."""
