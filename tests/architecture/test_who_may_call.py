@@ -48,7 +48,13 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {"server.compose_connecting", "server.compose_http", "server.compose_rotating", "server.connecting", "vault.service"},
+    "lend": {
+        "server.compose_connecting",
+        "server.compose_http",
+        "server.compose_rotating",
+        "server.connecting",
+        "vault.service",
+    },
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {

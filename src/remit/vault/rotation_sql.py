@@ -31,8 +31,13 @@ class SqlRotations:
 
     def find(self, rotation: str) -> Rotation | None:
         """One of them."""
+        found = self.stored(rotation)
+        return None if found is None else found.rotation
+
+    def stored(self, rotation: str) -> Stored | None:
+        """One of them, and when it ended."""
         found = self._connection.execute(select(rotations).where(rotations.c.rotation == rotation)).mappings().first()
-        return None if found is None else _stored(found).rotation
+        return None if found is None else _stored(found)
 
     def under_way(self, secret: str) -> Rotation | None:
         """The one of a secret that goes on."""

@@ -1,4 +1,4 @@
-"""A provider of keys in memory that fails as it is told to, and the engine that changes its keys over the real steps."""
+"""A provider of keys in memory that fails as it is told to, and the engine that changes keys over the real steps."""
 
 from __future__ import annotations
 
@@ -126,27 +126,27 @@ class Wire:
         if headers.get("Authorization", "").removeprefix("Bearer ") not in self.keys():
             return Answered(401, b"{}")
         name = unquote(path.removeprefix("/keys").removeprefix("/"))
-        match method:
-            case "GET" if not name:
-                listed = [{"id": each, "label": label} for each, (_, label) in self.live.items()]
-                return Answered(200, json.dumps({"keys": listed}).encode())
-            case "GET":
-                return Answered(200 if name in self.live else 404, b"{}")
-            case "POST":
-                self.made += 1
-                made = (f"k{self.made}", f"key-number-{self.made:04}", json.loads(body)["label"])
-                self.live[made[0]] = made[1:]
-                return Answered(201, json.dumps({"id": made[0], "key": made[1]}).encode())
-            case "PUT":
-                said = json.loads(body)
-                self.live[name] = (said["key"], said["label"])
-                return Answered(201, b"{}")
-            case _:
-                if name not in self.live:
-                    return Answered(404, b"{}")
-                self.before_delete(self.live[name][0])
-                del self.live[name]
-                return Answered(204, b"")
+        if method == "GET" and not name:
+            listed = [{"id": each, "label": label} for each, (_, label) in self.live.items()]
+            return Answered(200, json.dumps({"keys": listed}).encode())
+        if method in {"POST", "PUT"}:
+            return self._made(name, json.loads(body))
+        return self._about(method, name)
+
+    def _made(self, name: str, said: dict[str, str]) -> Answered:
+        if not name:
+            self.made += 1
+            name, said = f"k{self.made}", said | {"key": f"key-number-{self.made:04}"}
+        self.live[name] = (said["key"], said["label"])
+        return Answered(201, json.dumps({"id": name, "key": said["key"]}).encode())
+
+    def _about(self, method: str, name: str) -> Answered:
+        if name not in self.live:
+            return Answered(404, b"{}")
+        if method == "DELETE":
+            self.before_delete(self.live[name][0])
+            del self.live[name]
+        return Answered(200, b"{}")
 
 
 class Entries:

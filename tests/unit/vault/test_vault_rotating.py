@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from tests.unit.vault.rotation_world import CHOSEN, FIRST, NAME, PROPOSED, World
 
-from remit.vault.document import Cause
 from remit.vault.rotation import Step
 
 
