@@ -41,7 +41,7 @@ class RotationDoors:
                 action="listSecrets", handle=self.list,
             ),
             Door(
-                method="GET", path="/v1/rotations/{id}", summary="One rotation: its step, and what its provider said last",
+                method="GET", path="/v1/rotations/{id}", summary="One rotation: its step, and what was said last",
                 action="listSecrets", handle=self.show,
             ),
         ]  # fmt: skip
