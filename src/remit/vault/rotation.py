@@ -106,6 +106,8 @@ def after(it: Rotation, outcome: Outcome, *, now: Instant, said: str = "") -> Ro
         step = Step.UNDO
     if step is Step.REVOKE and it.step is Step.DRAIN and it.old == 0:
         step = Step.DONE  # there is nothing to take away
+    if (it.step, step) == (Step.REVOKE, Step.CONFIRM):
+        return replace(it, step=step, said=said)  # one undertaking: a provider that only says yes is found out as well
     if step is not it.step and not (it.step is Step.CONFIRM and step is Step.REVOKE):
         return replace(it, step=step, since=Instant(max(now, it.since)), attempts=0, said=said)
     return replace(it, step=step, attempts=it.attempts + 1, said=said)

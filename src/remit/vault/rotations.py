@@ -25,7 +25,7 @@ from remit.storage.due import Claim, Due
 from remit.storage.ports import Transaction
 from remit.vault.document import Cause, Rotate
 from remit.vault.document_json import document
-from remit.vault.model import Material, Version, VersionState, topic
+from remit.vault.model import RESERVED, Material, Version, VersionState, topic
 from remit.vault.rotation import (
     ENDED,
     Outcome,
@@ -152,7 +152,7 @@ class Rotations:
         before = self._own(tx, held)
         if before is None or before.new:
             return None
-        now, reserve = self.clock.now(), proposed or Material(value=Secret(secrets.token_urlsafe(32)))
+        now, reserve = self.clock.now(), proposed or _stand_in(before)
         if SqlSecrets(tx.connection).newest(before.secret) + 1 != held.next_version:
             self.later(tx, held, now)  # another value was set meanwhile, and what was proposed may name its version
             return None
@@ -289,6 +289,11 @@ def _held(tx: Transaction, claim: Claim, it: Rotation, *, node: str) -> Held:
         claim=claim, node=node, rotation=it, rotate=_rotate(rows, it.secret), active=rows.active(it.secret) or 0,
         versions=versions, next_version=rows.newest(it.secret) + 1,
     )  # fmt: skip
+
+
+def _stand_in(it: Rotation) -> Material:
+    """What opens nothing, until the provider has chosen; its attributes say that it was never seen there."""
+    return Material(value=Secret(secrets.token_urlsafe(32)), attributes={RESERVED: it.rotation})
 
 
 def _pending(tx: Transaction, it: Rotation) -> Version | None:

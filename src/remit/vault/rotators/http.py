@@ -117,7 +117,7 @@ class Http:
     async def _asked(
         self, plan: Plan, how: HttpSettings, asked: Request, about: Material | None, *, what: str, signed: bool
     ) -> Answered:
-        return await self._sent(plan, how, asked, _known(about), what=what, signed=signed)
+        return await self._sent(plan, how, asked, _known(how, about), what=what, signed=signed)
 
     async def _sent(
         self, plan: Plan, how: HttpSettings, asked: Request, values: Mapping[str, str], *, what: str, signed: bool
@@ -164,10 +164,10 @@ def signature(plan: Plan, how: HttpSettings) -> dict[str, str]:
     return {signs.header: signs.format.replace("{}", value)}
 
 
-def _known(about: Material | None) -> dict[str, str]:
+def _known(how: HttpSettings, about: Material | None) -> dict[str, str]:
     if about is None:
         return {}
-    return {**about.attributes, VALUE: about.value.text()}
+    return {**(about.attributes or how.by_hand), VALUE: about.value.text()}
 
 
 def _taken(plan: Plan, how: HttpSettings, it: Material) -> bool:
@@ -175,7 +175,9 @@ def _taken(plan: Plan, how: HttpSettings, it: Material) -> bool:
     if plan.current is None:
         return False
     try:
-        mine, theirs = (filled(how.revoke, {ROTATION: plan.rotation, **_known(each)}) for each in (it, plan.current))
+        mine, theirs = (
+            filled(how.revoke, {ROTATION: plan.rotation, **_known(how, each)}) for each in (it, plan.current)
+        )
     except Missing:
         return False
     return mine == theirs

@@ -14,7 +14,19 @@ _MAX_LENGTH, _LEAST = 512, 16
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _FEWEST: Final = 10  # different characters of an alphabet
 _KEYS: Final = frozenset(
-    {"admin", "sign", "create", "verify", "revoke", "confirm", "leftovers", "propose", "value_at", "attributes_at"}
+    {
+        "admin",
+        "sign",
+        "create",
+        "verify",
+        "revoke",
+        "confirm",
+        "leftovers",
+        "propose",
+        "value_at",
+        "attributes_at",
+        "by_hand",
+    }
 )
 _GONE, _UNUSABLE = (401, 403, 404, 410), (401, 403)
 
@@ -55,7 +67,7 @@ class Leftovers:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
     """All of it. `value_at`: empty where Remit proposes. `confirm`: None: the verifying request is made with the old
-    one. `gone`: the answers that say it is gone.
+    one. `gone`: the answers that say it is gone. `by_hand`: what is known of a value that a person set.
     """
 
     signs: Signs
@@ -68,6 +80,7 @@ class HttpSettings:
     value_at: str | None
     attributes_at: Mapping[str, str]
     leftovers: Leftovers | None
+    by_hand: Mapping[str, str]
 
 
 def settings(said: Mapping[str, Any]) -> HttpSettings:
@@ -99,6 +112,7 @@ def settings(said: Mapping[str, Any]) -> HttpSettings:
         value_at=None if propose else pointer(said["value_at"], what="value_at"),
         attributes_at=attributes_at,
         leftovers=None if said.get("leftovers") is None else _leftovers(said["leftovers"], attributes_at),
+        by_hand=_texts(said.get("by_hand", {}), what="by_hand"),
     )
 
 
@@ -139,9 +153,8 @@ def _propose(said: object) -> Propose:
     fits = isinstance(alphabet, str) and all(0x21 <= ord(each) <= 0x7E for each in alphabet)  # noqa: PLR2004 - visible ASCII
     if not fits or len(set(alphabet)) != len(alphabet) or len(alphabet) < _FEWEST:
         raise Malformed(f"propose: alphabet has {_FEWEST} different visible characters at least")
-    if not isinstance(attributes, Mapping) or not all(isinstance(each, str) for each in attributes.values()):
-        raise Malformed("propose: attributes are a table of texts")
-    return Propose(length=length, alphabet=alphabet, attributes=dict(attributes))
+    known = _texts(attributes, what="propose: attributes")
+    return Propose(length=length, alphabet=alphabet, attributes=known)
 
 
 def _leftovers(said: object, attributes_at: Mapping[str, str]) -> Leftovers:
@@ -165,3 +178,9 @@ def _pointers(said: object, *, what: str) -> dict[str, str]:
     if not isinstance(said, Mapping):
         raise Malformed(f"{what} is a table of JSON pointers")
     return {str(name): pointer(each, what=what) for name, each in said.items()}
+
+
+def _texts(said: object, *, what: str) -> dict[str, str]:
+    if not isinstance(said, Mapping) or not all(isinstance(each, str) for each in said.values()):
+        raise Malformed(f"{what}: a table of texts")
+    return {str(name): text for name, text in said.items()}
