@@ -31,6 +31,7 @@ SERVICES = {
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
     "server.policy_watch", "server.rekeying",
     "server.rewrap", "server.runaway", "server.seconding", "server.state", "storage.database", "tokens.authorizing",
+    "server.rotating",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
@@ -49,7 +50,13 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {"server.compose_connecting", "server.compose_http", "server.connecting", "vault.service"},
+    "lend": {
+        "server.compose_connecting",
+        "server.compose_http",
+        "server.compose_rotating",
+        "server.connecting",
+        "vault.service",
+    },
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
@@ -175,9 +182,11 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.compose_commands",
         "server.compose_connecting",
         "server.compose_governance",
+        "server.compose_rotating",
         "server.consenting",
         "server.life",
         "server.notifying",
+        "server.to_providers",
         "server.trusting",
     },
     "HTTPConnection": {"cli.wire"},

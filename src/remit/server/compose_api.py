@@ -28,6 +28,7 @@ from remit.server.apply import Applier
 from remit.server.compose_governance import Governance, key_changes, rekeying
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
+from remit.server.compose_rotating import rotations
 from remit.server.compose_secrets import Both, secret_owners, secrets
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
@@ -56,6 +57,7 @@ from remit.server.http_registry import Registry
 from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
+from remit.server.http_rotations import RotationDoors
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
 from remit.server.http_simulate import Simulating
@@ -173,6 +175,7 @@ def _registered(
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
         *secrets(ground, gate, Log(reader, ground.keys)).doors(),
+        *RotationDoors(vault=ground.vault, rotations=rotations(ground), writer=writer, reader=reader).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
         ).doors(),

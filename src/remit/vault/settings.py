@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from remit.kernel.errors import Malformed
 from remit.kernel.names import check_name
 from remit.people.document import Problem
+from remit.vault.rotators import http, oauth_client
 
 Check = Callable[[Mapping[str, Any]], Iterator[Problem]]
 """What is wrong with settings: `field` is the path within them."""
@@ -26,8 +27,8 @@ def anything(_settings: Mapping[str, Any]) -> Iterator[Problem]:
 
 ROTATORS: Final[dict[str, Check]] = {
     "aws": anything,
-    "http": anything,
-    "oauth_client": anything,
+    "http": http.problems,
+    "oauth_client": oauth_client.problems,
     "openbao": anything,
     "postgres": anything,
 }
@@ -42,6 +43,7 @@ _VALUES: Final = re.compile(
     r"client_?secret|api_?key|private_?key|credentials?)\Z",
     re.IGNORECASE,
 )
+_PLACE: Final = re.compile(r"\{[a-z][a-z0-9_]*\}\Z")  # what a rotator fills in is no value
 _PEM: Final = "-----BEGIN "
 _DEEP: Final = 8
 
@@ -72,7 +74,7 @@ def _values(said: object, at: str, deep: int) -> Iterator[Problem]:
     elif isinstance(said, dict):
         for key, value in said.items():
             path = f"{at}.{key}" if at else str(key)
-            if isinstance(value, str) and _VALUES.match(str(key)):
+            if isinstance(value, str) and _VALUES.match(str(key)) and not _PLACE.match(value):
                 yield Problem(path, "no value stands here: keep it as a secret, and name that as admin")
             else:
                 yield from _values(value, path, deep - 1)
