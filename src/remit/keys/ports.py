@@ -11,7 +11,7 @@ class Provider(Protocol):
     Asked when a database is opened or wrapped anew, when a root key is made, and for its health; else a server that
     runs needs it no more. May block for seconds: never called on the event loop. Any of these may raise RemitError
     where it cannot be had: KeyfileMissing, KeyfileUnsafe, KeyfileWrong and ConfigInvalid until somebody changes
-    something, KeysUnavailable for now.
+    something, KeysUnavailable while it does not answer.
     """
 
     def wrap(self, plaintext: bytes, *, aad: bytes) -> bytes:
