@@ -57,6 +57,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.connecting",
         "vault.service",
     },
+    "lend": {"server.connecting", "vault.service"},
+    "lend_for": {"server.compose_connecting", "server.compose_http", "vault.service"},
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {

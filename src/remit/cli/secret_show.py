@@ -73,7 +73,7 @@ def history(
     elif not answer["entries"]:
         data_text("nothing that the log still reaches")
     else:
-        rows = [[each["time"], each["change"], each["by"], _about(each), each["entry"]] for each in answer["entries"]]
+        rows = [[each["time"], each["change"], _by(each), _about(each), each["entry"]] for each in answer["entries"]]
         table(("time", "change", "by", "about", "entry"), rows)
     return Exit.OK
 
@@ -100,10 +100,14 @@ def _under_way(said: Mapping[str, str] | None) -> str:
     return "" if said is None else f"{said['step']}, for {said['cause']}, since {said['started']}"
 
 
+def _by(said: Mapping[str, str]) -> str:
+    return f"{said['as']} (with the token of {said['by']})" if "as" in said else said["by"]
+
+
 def _about(said: Mapping[str, Any]) -> str:
     numbers = said.get("versions") or ([said["version"]] if "version" in said else [])
     parts = [f"version {', '.join(map(str, numbers))}"] if numbers else []
-    return "; ".join([*parts, *(str(said[key]) for key in ("state", "rotation") if key in said)])
+    return "; ".join([*parts, *(str(said[key]) for key in ("rotation",) if key in said)])
 
 
 def _cell(value: object) -> object:

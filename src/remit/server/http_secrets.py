@@ -35,7 +35,7 @@ _MAX: Final = 64 * 1024
 _MOST_ATTRIBUTES: Final = 20
 _ATTRIBUTE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _ENTRIES, _MOST_ENTRIES = 100, 1000
-_TOLD: Final = ("version", "versions", "state", "rotation", "first")  # of an entry, what of it is about the secret
+_TOLD: Final = ("version", "versions", "rotation")  # of an entry, what of it is about the secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
