@@ -60,6 +60,7 @@ from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
 from remit.server.compose_connecting import connecting
+from remit.server.compose_exposure import credited, watch_secrets
 from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_load import shedding, watch_loops
@@ -183,7 +184,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
     writer, feed, policy = database.writer, database.feed, ground.policy
     limits = Limits(request=settings.body_limit)
-    health, metrics, calls = Health(database), Metrics(), OpenCalls()
+    health, metrics, calls, said = Health(database), Metrics(), OpenCalls(), credited(ground)
 
     # The way out, and the catalog that says where it may lead.
     outbound = Outbound(refuse=_own(ground.base, listener))
@@ -192,7 +193,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
     checker = token_checker(ground)
-    pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
+    pipeline = Pipeline(decider=policy, records=said, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
@@ -221,7 +222,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     notified = notifying(ground, own=_own(ground.base, listener))
-    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run]
+    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, *watch_secrets(ground, life)]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,

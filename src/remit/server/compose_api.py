@@ -25,6 +25,7 @@ from remit.policy.files import PolicyFiles
 from remit.server import compose_proxy, http_ssf, nodes, published, rest
 from remit.server.accountable import Accountable
 from remit.server.apply import Applier
+from remit.server.compose_exposure import exposure_doors
 from remit.server.compose_governance import Governance, key_changes
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
@@ -169,6 +170,7 @@ def _registered(
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
+        *exposure_doors(ground, agents),
         *Secrets(
             vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, records=records,
             clock=clock,

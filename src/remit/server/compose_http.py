@@ -22,7 +22,9 @@ from remit.vault.injecting import Injector
 def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     """The gateway of HTTP servers."""
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
-    upstream = HttpUpstream(life.outbound, injector(ground, gate), limits, frozen=_frozen(ground))
+    upstream = HttpUpstream(
+        life.outbound, injector(ground, gate), limits, frozen=_frozen(ground), made=ground.vault.uses.made
+    )
     return HttpGateway(
         door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
@@ -38,7 +40,7 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
 
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
     door = Door(ground.base, gate.checker, ground.clock)
-    relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground))
+    relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground), made=ground.vault.uses.made)
     gateway = HttpGateway(door=door, pipeline=life.pipeline, relay=relay, servers=servers, limits=limits)
     return ExtAuthz(
         point=ground.gatekeeper.point, tokens=gate.checker, gateway=gateway, door=door, pipeline=life.pipeline,
@@ -55,4 +57,5 @@ def injector(ground: Ground, gate: Gate) -> Injector:
     """What puts the vault's credentials into requests."""
     tokens = ClientTokens(post(gate.life.outbound), ground.clock)
     people = gate.connecting
-    return Injector(ground.vault.lend, tokens, ground.clock, users=people.users, behind=people.behind)
+    vault = ground.vault
+    return Injector(vault.lend, tokens, ground.clock, users=people.users, behind=people.behind, seen=vault.came_back)
