@@ -74,7 +74,7 @@ class Noticed(NamedTuple):
     since: Instant
 
 
-_ABOUT_SECRET: Final = "remit: secret "
+_ABOUT_SECRET: Final = "remit: secret "  # noqa: S105 - words
 
 
 def secret_at(secret: str, server: str) -> str:

@@ -39,7 +39,7 @@ from remit.cli import (
     registry,
     review,
     rightsize,
-    secret,
+    secret_exposure,
     server,
     simulate,
     system,
@@ -110,7 +110,7 @@ app.add_typer(boundary.app, name="boundary")
 app.add_typer(approval.app, name="approval")
 app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
-app.add_typer(secret.app, name="secret")
+app.add_typer(secret_exposure.app, name="secret")
 app.add_typer(registry.purposes, name="purpose")
 app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")

@@ -204,7 +204,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     gateway = Gateway(
-        door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
+        door=GatewayDoor(ground.base, checker, clock, ground.vault.carries), pipeline=pipeline, relay=relay,
         tools=ToolList(relay, policy, catalog),
         entries=Entries(relay, policy, OwnResources(relay, mandates)), clock=clock, limits=limits,
     )  # fmt: skip

@@ -26,7 +26,9 @@ def watch_secrets(ground: Ground, life: Life) -> list[Callable[[], Coroutine[Any
     """What comes back is looked into from here on; what is to run all the time for that, and for counting uses."""
     exposing = Exposing(vault=ground.vault, writer=ground.database.writer, records=ground.records, clock=ground.clock)
     keeping = KeepingUses(vault=ground.vault, exposing=exposing, writer=ground.database.writer)
-    ground.vault.seen = exposing.came_back
+    ground.vault.sent = exposing.was_sent
+    if not ground.settings.unsafe_keep_echoed:
+        ground.vault.seen = exposing.came_back
     life.kept.append(keeping.write_within)
     return [keeping.run]
 

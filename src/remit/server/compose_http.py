@@ -26,7 +26,7 @@ def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
         life.outbound, injector(ground, gate), limits, frozen=_frozen(ground), made=ground.vault.uses.made
     )
     return HttpGateway(
-        door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
+        door=Door(ground.base, gate.checker, ground.clock, ground.vault.carries), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
         servers=lambda name: ground.facts.view().server(name), limits=limits,
     )  # fmt: skip
@@ -39,7 +39,7 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
         return ground.facts.view().server(name)
 
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
-    door = Door(ground.base, gate.checker, ground.clock)
+    door = Door(ground.base, gate.checker, ground.clock, ground.vault.carries)
     relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground), made=ground.vault.uses.made)
     gateway = HttpGateway(door=door, pipeline=life.pipeline, relay=relay, servers=servers, limits=limits)
     return ExtAuthz(

@@ -29,11 +29,11 @@ MOST_REASON: Final = 300
 _WAITING: Final = 100  # what came back and was not looked at yet; the same one comes again
 _log = logger("remit.vault")
 
-Rotates = Callable[[Transaction, SecretName, Actor], object]
+Rotates = Callable[[Transaction, SecretName, Cause, Actor], object]
 """Asks for a rotation of a secret that has a rotator, because it was exposed; within the change."""
 
 
-def by_hand(_tx: Transaction, _name: SecretName, _by: Actor) -> None:
+def by_hand(_tx: Transaction, _name: SecretName, _cause: Cause, _by: Actor) -> None:
     """Nothing changes it but people."""
 
 
@@ -97,7 +97,7 @@ class Exposing:
         changed = Changed(what="secret", name=name, change="exposed", before=None, after=None, more=said)
         record(tx, self.records, changed, by=by)
         if used and rotates:
-            self.rotate(tx, SecretName(name), by)
+            self.rotate(tx, SecretName(name), Cause.EXPOSURE, by)
         return Exposed(version=after, news=True, used=used, rotates=rotates)
 
     def secret_in(self, about: str) -> str:
@@ -111,6 +111,10 @@ class Exposing:
             self._came.put_nowait((name, form, why))
         except queue.Full:
             _log.warning("more came back than could be looked into", secret=name)
+
+    def was_sent(self, name: str, form: bytes) -> None:
+        """An agent sent it, from wherever it has it."""
+        self.came_back(name, form, SENT)
 
     @property
     def waits(self) -> bool:

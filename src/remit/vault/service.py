@@ -22,6 +22,7 @@ from remit.vault.document_json import document
 from remit.vault.echo import Scanner, forms, gives_away
 from remit.vault.lately import Lately
 from remit.vault.model import Material, SecretUnavailable, Version, VersionState, place
+from remit.vault.recognise import Recognise
 from remit.vault.sql import SqlSecrets
 from remit.vault.uses import Uses
 from remit.vault.versions import Versions
@@ -74,6 +75,8 @@ class Vault:
         self.versions = Versions(keys)
         self.uses = Uses()
         self.seen: Seen = unseen
+        self.sent: Seen = unseen
+        self._recognise = Recognise()
 
     def put(self, tx: Transaction, name: SecretName, value: Secret, *, now: Instant) -> int:
         """Set or replace a secret within `tx`; returns its new version. The caller records the change.
@@ -114,6 +117,7 @@ class Vault:
             )
             for name, (version, changed, body) in rows.documents().items()
         }  # fmt: skip
+        self._recognise.renew((each for one in self._known.values() for each in one.held.values()), self._value)
 
     def follow(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:  # noqa: ARG002 - Feed's shape
         """What to subscribe to the feed: reload when a secret changed."""
@@ -164,6 +168,16 @@ class Vault:
     def came_back(self, name: str, form: bytes) -> None:
         """What was found in an answer, in a call that used the secret `name`; any secret, if that is empty."""
         self.seen(name, form)
+
+    def carries(self, text: bytes) -> bool:
+        """Whether what an agent sends has any secret in it; whoever marks secrets is told (`vault/recognise.py`)."""
+        found = self._recognise.find(text, self._value)
+        for each, form in found:
+            self.sent(each.secret, form)
+        return bool(found)
+
+    def _value(self, it: Version) -> bytes:
+        return self.open(it).reveal()
 
     def given_away(self, name: str, form: bytes) -> list[Version]:
         """The held versions, of one secret or of all, whose value `form` gives away."""
