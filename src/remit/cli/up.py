@@ -158,7 +158,8 @@ def up(
         callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
         proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
         host=host, port=port, database=database, public_url=_public(url), dev=dev, accept_state=accept_state,
-        unsafe_keep_echoed=unsafe_keep_echoed, body_limit=max_body, refresh_every=parse_duration(refresh), loop_denials=loop_denials,
+        unsafe_keep_echoed=unsafe_keep_echoed,
+        body_limit=max_body, refresh_every=parse_duration(refresh), loop_denials=loop_denials,
     )  # fmt: skip
     return _serve(settings, as_json=json)
 

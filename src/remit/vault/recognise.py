@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets as randomness
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
@@ -72,7 +73,8 @@ class Recognise:
             value = open_(it)
         except SecretUnavailable:
             return frozenset()
-        longest = (max(_RUN.findall(form), key=len, default=b"") for form in forms(value))
+        whole = {b64encode(value), urlsafe_b64encode(value)}  # alone, with the bits that others would share
+        longest = (max(_RUN.findall(form), key=len, default=b"") for form in forms(value) | whole)
         return frozenset((len(run), self._digest(run)) for run in longest if len(run) >= SHORTEST)
 
     def _digest(self, run: bytes) -> bytes:
