@@ -123,7 +123,7 @@ class CredentialUses:
                 low = max(middle + 1, rows[0].bundle)
             else:
                 high = middle
-        return max(low - 1, 0)
+        return low
 
     def _upwards(self, number: int) -> Iterator[Bundle]:
         while True:
