@@ -20,6 +20,7 @@ NOBODY: frozenset[str] = frozenset()
 SERVICES = {
     "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service",
     "certification.breakglass", "certification.doubting", "certification.grouping", "certification.hands",
+    "certification.noticing.credentials",
     "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",
     "certification.service", "certification.usage.importing", "certification.usage.listening",
     "certification.usage.shadowing", "certification.usage.sources", "certification.withdrawal.withdrawing",
@@ -30,6 +31,7 @@ SERVICES = {
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
     "server.policy_watch",
+    "server.exposing", "server.keeping_uses",
     "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip

@@ -33,7 +33,8 @@ LISTED = [
     ("secret", "list"), ("secret", "posture"), ("secret", "exposure", "bearer-key"), ("owner", "list"), ("doctor",),
     ("purpose", "list"), ("audit", "tail"), ("freeze",), ("coverage",), ("posture",), ("withdrawal", "list"),
     ("notices",), ("system", "list"), ("trust", "list"), ("key", "list"), ("operator", "list"), ("pep", "list"),
-    ("consent", "list"), ("review", "list"), ("approval", "list"), ("policy", "list"), ("mandate", "bot", "--purpose", "canary"),
+    ("consent", "list"), ("review", "list"), ("approval", "list"), ("policy", "list"),
+    ("mandate", "bot", "--purpose", "canary"), ("posture", "secrets"),
 ]  # fmt: skip
 
 
@@ -157,8 +158,8 @@ def test_a_canary_is_in_no_byte_that_comes_out(place: Place, tmp_path: Path, who
         asked = {"forms": FORMS, "mcp": ["REMIT_MCP_MCP", "REMIT_MCP_ENV"], "proxied": place.proxied, "remit": REMIT}
         agent = [sys.executable, str(HERE / "leaking_agent.py"), json.dumps(asked)]
         done = subprocess.run(
-            [REMIT, "run", "--agent", "bot", "--proxy", "--", *agent], env=place.home.environ, capture_output=True,
-            check=False, timeout=600,
+            [REMIT, "run", "--agent", "bot", "--purpose", "work", "--proxy", "--", *agent], env=place.home.environ,
+            capture_output=True, check=False, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         seen["run"] = done.stdout + done.stderr

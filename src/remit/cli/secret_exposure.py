@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from remit.cli import posture as privilege
 from remit.cli import secret
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples
@@ -110,6 +111,7 @@ def _cell(value: object) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+@privilege.app.command("secrets", epilog=examples("remit posture secrets", "remit posture secrets --json"))
 @app.command("posture", epilog=examples("remit secret posture", "remit secret posture --json"))
 def posture(json: Json = False, as_: As = None) -> int:
     """Show how secrets are kept: the longest-lived first, who uses them, what should be looked at."""

@@ -10,11 +10,11 @@ from remit.audit.credential_uses import CredentialUses
 from remit.certification.noticing.credentials import Credentials
 from remit.enforcement.credited import Credited
 from remit.server.door import Door
+from remit.server.exposing import Exposing
 from remit.server.ground import Ground
 from remit.server.http_exposure import ExposureDoors
 from remit.server.keeping_uses import KeepingUses
 from remit.server.life import Life
-from remit.vault.exposing import Exposing
 
 
 def credited(ground: Ground) -> Credited:

@@ -45,11 +45,11 @@ from remit.server.certifying import Certifying
 from remit.server.changed import Changed
 from remit.server.compose_exposure import credentials, exposing
 from remit.server.compose_requests import request_service, telling
+from remit.server.exposing import Exposing
 from remit.server.ground import Ground
 from remit.server.key_changes import KeyChanges
 from remit.server.nodes import Nodes
 from remit.storage.ports import Transaction
-from remit.vault.exposing import Exposing
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
 Tick = Callable[[Callable[[], bool]], object]

@@ -10,9 +10,9 @@ from remit.audit.credential_uses import Called, CredentialUses, Sought
 from remit.kernel.clock import SECOND, Clock, rfc3339
 from remit.kernel.errors import Malformed, NotFound
 from remit.server.door import Ask, Door, actor
+from remit.server.exposing import Exposing
 from remit.storage.ports import Reader
 from remit.vault import posture
-from remit.vault.exposing import Exposing
 from remit.vault.model import HELD, Version
 from remit.vault.posture import Finding, Kept
 from remit.vault.service import Vault

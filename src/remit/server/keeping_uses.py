@@ -8,8 +8,8 @@ from typing import Final
 
 from remit.kernel.errors import RemitError
 from remit.logs import logger
+from remit.server.exposing import Exposing
 from remit.storage.ports import Transaction, Writer
-from remit.vault.exposing import Exposing
 from remit.vault.service import Vault
 from remit.vault.uses import SqlUses
 

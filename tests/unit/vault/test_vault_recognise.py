@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -37,7 +38,7 @@ def knowing(*values: str) -> Recognise:
     return found
 
 
-HOWS = {
+HOWS: dict[str, Callable[[str], str]] = {
     "raw": lambda text: text,
     "json": lambda text: json.dumps(text)[1:-1],
     "base64": lambda text: b64encode(text.encode()).decode(),
