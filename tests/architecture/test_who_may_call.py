@@ -20,6 +20,7 @@ NOBODY: frozenset[str] = frozenset()
 SERVICES = {
     "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service",
     "certification.breakglass", "certification.doubting", "certification.grouping", "certification.hands",
+    "certification.noticing.credentials",
     "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",
     "certification.service", "certification.usage.importing", "certification.usage.listening",
     "certification.usage.shadowing", "certification.usage.sources", "certification.withdrawal.withdrawing",
@@ -32,6 +33,7 @@ SERVICES = {
     "server.policy_watch", "server.rekeying",
     "server.rewrap", "server.runaway", "server.seconding", "server.state", "storage.database", "tokens.authorizing",
     "server.rotating",
+    "server.exposing", "server.keeping_uses",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
@@ -50,14 +52,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {
-        "server.compose_connecting",
-        "server.compose_http",
-        "server.compose_rotating",
-        "server.connecting",
-        "vault.service",
-    },
-    "lend": {"server.connecting", "vault.service"},
+    "lend": {"server.compose_rotating", "server.connecting", "vault.service"},
     "lend_for": {"server.compose_connecting", "server.compose_http", "vault.service"},
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.

@@ -40,6 +40,7 @@ from remit.cli import (
     review,
     rightsize,
     secret,
+    secret_exposure,
     secret_rotate,
     secret_show,
     server,
@@ -114,7 +115,7 @@ app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
 secret_show.add(secret.app)
 secret_rotate.add(secret.app)
-app.add_typer(secret.app, name="secret")
+app.add_typer(secret_exposure.app, name="secret")
 app.add_typer(registry.purposes, name="purpose")
 app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")

@@ -101,6 +101,9 @@ _UnsafeDumpable = Annotated[
     bool,
     typer.Option("--unsafe-dumpable", help="Let debuggers attach and crashes leave core files: secrets stand in both."),
 ]
+_KeepEchoed = Annotated[
+    bool, typer.Option("--unsafe-keep-echoed", help="Go on with a credential that its server sent back.")
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")]
 
 
@@ -138,6 +141,7 @@ def up(
     callback_host: _CallbackHost = None,
     proxy: _Proxy = None,
     unsafe_dumpable: _UnsafeDumpable = False,
+    unsafe_keep_echoed: _KeepEchoed = False,
     json: _Json = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
@@ -164,6 +168,7 @@ def up(
         callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
         proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
         host=host, port=port, database=database, public_url=_public(url), dev=dev, accept_state=accept_state,
+        unsafe_keep_echoed=unsafe_keep_echoed,
         body_limit=max_body, refresh_every=parse_duration(refresh), loop_denials=loop_denials,
     )  # fmt: skip
     return _serve(settings, as_json=json)

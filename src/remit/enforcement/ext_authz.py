@@ -16,6 +16,7 @@ from remit.attestation.model import Caller
 from remit.catalog.injection import Basic, Credential, Injection, OauthClient, OauthUser
 from remit.catalog.model import Kind, Server
 from remit.enforcement import asgi, denials, http_answers, http_target, parse
+from remit.enforcement.credited import Made, untold
 from remit.enforcement.door import Door
 from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_exchange import HttpExchange
@@ -62,12 +63,16 @@ class EnvoyRelay:
         pipeline: Records.
         injects: Makes the header.
         frozen: Whether a freeze covers the credential that is a secret of that name.
+        made: Told with which version of a secret a call leaves.
     """
 
-    def __init__(self, pipeline: Pipeline, injects: Injects, *, frozen: Callable[[str], bool]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, injects: Injects, *, frozen: Callable[[str], bool], made: Made = untold
+    ) -> None:
         self._pipeline = pipeline
         self._injects = injects
         self._frozen = frozen
+        self._made = made
 
     def refuse(self, admitted: Admitted, answer: Answer) -> tuple[int, bytes, http_answers.Headers]:
         """A denial as at the gateway."""
@@ -112,7 +117,9 @@ class EnvoyRelay:
             query=http_target.written_query(sent.query), headers={}, caller=sent.caller,
             to=whereabouts(server.url)[0],
         )  # fmt: skip
-        return (await self._injects.inject(credential, request)).headers
+        injected = await self._injects.inject(credential, request)
+        self._made(admitted.call.id, admitted.call.caller.agent, credential.secret, injected.version)
+        return injected.headers
 
 
 class ExtAuthz:

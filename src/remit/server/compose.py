@@ -60,11 +60,12 @@ from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
 from remit.server.compose_connecting import connecting
+from remit.server.compose_exposure import credited
 from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_load import shedding, watch_loops
 from remit.server.compose_requests import access_requests, notifying, request_service
-from remit.server.compose_rotating import rotating
+from remit.server.compose_rotating import secrets
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation
 from remit.server.gate import Gate
@@ -184,7 +185,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
     writer, feed, policy = database.writer, database.feed, ground.policy
     limits = Limits(request=settings.body_limit)
-    health, metrics, calls = Health(database), Metrics(), OpenCalls()
+    health, metrics, calls, said = Health(database), Metrics(), OpenCalls(), credited(ground)
 
     # The way out, and the catalog that says where it may lead.
     outbound = Outbound(refuse=_own(ground.base, listener))
@@ -193,7 +194,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
     checker = token_checker(ground)
-    pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
+    pipeline = Pipeline(decider=policy, records=said, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
@@ -204,7 +205,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     gateway = Gateway(
-        door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
+        door=GatewayDoor(ground.base, checker, clock, ground.vault.carries), pipeline=pipeline, relay=relay,
         tools=ToolList(relay, policy, catalog),
         entries=Entries(relay, policy, OwnResources(relay, mandates)), clock=clock, limits=limits,
     )  # fmt: skip
@@ -222,7 +223,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     notified = notifying(ground, own=_own(ground.base, listener))
-    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, rotating(ground, outbound).run]
+    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, *secrets(ground, life, outbound)]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,

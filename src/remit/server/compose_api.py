@@ -25,6 +25,7 @@ from remit.policy.files import PolicyFiles
 from remit.server import compose_proxy, http_ssf, nodes, published, rest
 from remit.server.accountable import Accountable
 from remit.server.apply import Applier
+from remit.server.compose_exposure import exposure_doors
 from remit.server.compose_governance import Governance, key_changes, rekeying
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
@@ -174,6 +175,7 @@ def _registered(
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
+        *exposure_doors(ground, agents),
         *secrets(ground, gate, Log(reader, ground.keys)).doors(),
         *RotationDoors(vault=ground.vault, rotations=rotations(ground), writer=writer, reader=reader).doors(),
         *Applying(

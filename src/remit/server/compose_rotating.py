@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import Instant
 from remit.outbound.session import Outbound
 from remit.server import nodes
+from remit.server.compose_exposure import watch_secrets
 from remit.server.compose_requests import telling
 from remit.server.ground import Ground
+from remit.server.life import Life
 from remit.server.rotating import Rotating
 from remit.server.to_providers import ToProviders
 from remit.vault.model import Material
@@ -23,6 +26,11 @@ from remit.vault.rotators.oauth_client import OauthClient
 def rotators(send: Send) -> Mapping[str, Rotator]:
     """Every rotator, by the name that documents use."""
     return {"http": Http(send), "oauth_client": OauthClient(send)}
+
+
+def secrets(ground: Ground, life: Life, outbound: Outbound) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """All that runs all the time for secrets: what changes them, what counts their use and looks at what comes back."""
+    return [rotating(ground, outbound).run, *watch_secrets(ground, life)]
 
 
 def rotations(ground: Ground) -> Rotations:

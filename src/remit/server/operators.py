@@ -91,6 +91,7 @@ _WORDS = {
     "listSecrets": "list secrets",
     "removeSecret": "remove a secret",
     "rotateSecret": "rotate this secret",
+    "exposeSecret": "say that a secret is known elsewhere",
     "connectSecret": "lend an account: use a person's own token",
     "disconnectSecret": "take back an account that somebody else lent",
     "freeze": "freeze this",

@@ -39,3 +39,4 @@ class Injected(msgspec.Struct, frozen=True, kw_only=True):
     certificate: ssl.SSLContext | None = None
     token: object = None  # which token of the authorization server it is, where there is one
     person: str = ""  # whose account it is
+    version: int = 0  # of the secret

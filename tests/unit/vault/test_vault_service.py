@@ -73,7 +73,7 @@ def _put(vault: Vault, keys: KeyRing, connection: Connection, value: str = "cana
 
 def test_what_was_put_is_injected(vault: Vault, keys: KeyRing, connection: Connection) -> None:
     assert _put(vault, keys, connection) == 1
-    assert vault.header(BEARER, URL) == ("Authorization", "Bearer canary-value")
+    assert vault.header(BEARER, URL) == ("Authorization", "Bearer canary-value", 1)
     assert vault.names(connection) == [NAME]
 
 
