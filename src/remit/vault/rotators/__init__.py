@@ -1,0 +1,1 @@
+"""What changes a credential at its provider: one file for each kind."""
