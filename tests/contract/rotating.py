@@ -75,18 +75,15 @@ class Bench(ABC):
 
 
 class Sending:
-    """Implements `Send` over the one way out."""
-
-    def __init__(self) -> None:
-        self.outbound = Outbound()
+    """Implements `Send` over the one way out, which it opens for each request: tests have many event loops."""
 
     async def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
-        self.outbound.allow = self.outbound.allow | {endpoint(url)}
-        got = bytearray()
+        outbound = Outbound(allow={endpoint(url)})
         try:
-            response = await self.outbound.request(
+            response = await outbound.request(
                 method, url, headers=headers, data=body, patience=Patience(dial=3, silence=9)
             )
+            got = bytearray()
             try:
                 while chunk := await response.some():
                     got += chunk
@@ -96,6 +93,8 @@ class Sending:
                 response.close()
         except (OutboundError, OSError, ValueError) as error:
             raise Unclear("the provider could not be asked", detail=repr(error)[:200]) from error
+        finally:
+            await outbound.close()
         return Answered(status=response.status, body=bytes(got))
 
 

@@ -8,12 +8,14 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from tests.contract.rotating import Bench, answering, nobody
+from tests.contract.rotator_aws import AwsBench
+from tests.contract.rotator_openbao import OpenBaoBench
 from tests.contract.rotator_postgres import PostgresBench
-from tests.real import postgres
+from tests.real import moto, postgres
 
 from remit.vault.echo import forms
 from remit.vault.model import Material, check_attributes, check_value
@@ -26,9 +28,26 @@ def postgres_with_passwords() -> Iterator[postgres.Postgres]:
         yield server
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[moto.Moto]:
+    with moto.running(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+_BENCHES: Final[Mapping[str, tuple[Callable[[Any], Bench], str]]] = {
+    "postgres": (PostgresBench, "postgres_with_passwords"),
+    "openbao": (OpenBaoBench, "openbao"),
+    "aws": (AwsBench, "aws"),
+}
+_LONG: Final = [pytest.mark.slow, pytest.mark.timeout(900)]  # their servers come from PyPI
+
+
+@pytest.fixture(
+    params=["postgres", pytest.param("openbao", marks=_LONG), pytest.param("aws", marks=_LONG)],
+)
 def bench(request: pytest.FixtureRequest) -> Bench:
-    return PostgresBench(request.getfixturevalue("postgres_with_passwords"))
+    make, server = _BENCHES[request.param]
+    return make(request.getfixturevalue(server))
 
 
 def _made(rotator: Rotator, plan: Plan) -> Material:

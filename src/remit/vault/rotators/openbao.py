@@ -115,8 +115,9 @@ class OpenBaoSecretId:
             raise Refused("calls use this secret id")
         async with within(self._seconds), self._admin(plan) as admin:
             answer = await admin.ask("secret-id/destroy", {"secret_id": old.value.text()})
-        if problem := failed(answer, "destroying the secret id"):
-            raise problem
+        if answer.status != HTTPStatus.NO_CONTENT:
+            problem = failed(answer, "destroying the secret id")
+            raise problem or Unclear("destroying the secret id: no answer that could be understood")
 
     async def gone(self, plan: Plan, old: Material) -> bool:
         """Whether it cannot be looked up, and does not log in. Raises Refused, Unclear."""
