@@ -1,1 +1,1 @@
-"""What changes a credential at its provider: one file for each kind."""
+"""One file for each kind of credential that Remit changes at its provider."""
