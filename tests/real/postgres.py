@@ -27,7 +27,7 @@ from psycopg import sql
 HOST: Final = "127.0.0.1"
 ADMIN: Final = "remit_admin"
 _HBA: Final = f"local all postgres trust\nhost all all {HOST}/32 scram-sha-256\n"
-_LOGGED: Final = ("-c", "log_statement=all", "-c", "fsync=off", "-c", "max_connections=200")
+_LOGGED: Final = ("-c", "log_statement=all", "-c", "fsync=off", "-c", "max_connections=250")
 
 
 @dataclass(frozen=True)
