@@ -133,31 +133,31 @@ class Caller:
 
 
 async def measure(found: Running, *, seconds: int) -> list[dict[str, Any]]:
-    began = rotated(found)
+    began = versions(found)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=1.0)) as http:
         caller = Caller(http, found)
         start = time.perf_counter()
         await caller.paced(seconds)
         took = time.perf_counter() - start
-    ended = rotated(found)
-    print(dict(caller.came), dict(caller.users), caller.said[:3], file=sys.stderr)
-    count = sum(caller.came.values())
+    ended = versions(found)
+    print(dict(caller.came), dict(caller.users), dict(ended), caller.said[:3], file=sys.stderr)
+    count, done = sum(caller.came.values()), ended["revoked"] - began["revoked"]
     return [
         row("calls that PostgreSQL did not let in", [caller.came["401"]], "", floor=0, less_is_better=True, digits=0),
         row("calls without a 200", [count - caller.came["200"]], "", floor=0, less_is_better=True, digits=0),
         row("  calls", [count], "", digits=0),
         row("  calls/s", [count / took], "/s"),
-        row("  rotations done meanwhile", [ended["done"] - began["done"]], "", digits=0),
-        row("  seconds to a rotation", [took / max(1, ended["done"] - began["done"])], "s", less_is_better=True),
-        row("  rotations that came to nothing", [ended["undone"]], "", floor=0, less_is_better=True, digits=0),
+        row("  rotations done meanwhile", [done], "", digits=0),
+        row("  seconds to a rotation", [took / max(1, done)], "s", less_is_better=True),
+        row("  rotations that came to nothing", [ended["failed"]], "", floor=0, less_is_better=True, digits=0),
         row("  p99 of a call", [percentile(caller.times, 99)], "ms", less_is_better=True),
     ]
 
 
-def rotated(found: Running) -> Counter[str]:
-    """How many rotations ended how, so far."""
-    listed = json.loads(found.command("secret", "rotations", SECRET, "--json"))["rotations"]
-    return Counter(each["step"] for each in listed)
+def versions(found: Running) -> Counter[str]:
+    """How many versions the secret has had so far, by their state."""
+    listed = json.loads(found.command("secret", "versions", SECRET, "--json"))["versions"]
+    return Counter(each["state"] for each in listed)
 
 
 def main() -> int:
