@@ -140,7 +140,6 @@ async def measure(found: Running, *, seconds: int) -> list[dict[str, Any]]:
         await caller.paced(seconds)
         took = time.perf_counter() - start
     ended = versions(found)
-    print(dict(caller.came), dict(caller.users), dict(ended), caller.said[:3], file=sys.stderr)
     count, done = sum(caller.came.values()), ended["revoked"] - began["revoked"]
     return [
         row("calls that PostgreSQL did not let in", [caller.came["401"]], "", floor=0, less_is_better=True, digits=0),

@@ -26,11 +26,14 @@ def over_tls(port: int, leaf: bytes, folder: Path) -> Iterator[int]:
         context.load_cert_chain(file)
         context.set_alpn_protocols(["postgresql"])
 
+        threads: list[threading.Thread] = []
+
         def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     client, _ = listener.accept()
-                    threading.Thread(target=_one, args=(client, port, context), daemon=True).start()
+                    threads.append(threading.Thread(target=_one, args=(client, port, context), daemon=True))
+                    threads[-1].start()
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -38,7 +41,8 @@ def over_tls(port: int, leaf: bytes, folder: Path) -> Iterator[int]:
             yield own
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            for each in (thread, *threads):
+                each.join(10)
 
 
 def _one(client: socket.socket, port: int, context: ssl.SSLContext) -> None:
