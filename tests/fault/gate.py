@@ -21,6 +21,8 @@ class Gate:
     _hold: tuple[int, str] = (0, "")
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: list[socket.socket] = field(default_factory=list)
+    _all: list[socket.socket] = field(default_factory=list)
+    _threads: list[threading.Thread] = field(default_factory=list)
 
     def arm(self, number: int, when: str) -> None:
         """Hold the `number`th thing that is asked from now on: `before` it gets there, or the answer, `after`."""
@@ -37,6 +39,14 @@ class Gate:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
+    def end(self) -> None:
+        """Close everything."""
+        self.let_go()
+        for thread in self._threads:
+            thread.join(10)
+        for each in self._all:
+            each.close()
+
     def serve(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -44,9 +54,11 @@ class Gate:
                 server = socket.create_connection(("127.0.0.1", self.target))
                 with self._lock:
                     self._open += [client, server]
+                    self._all += [client, server]
                 answers = threading.Event()  # set once its answers are held
                 for work, one, other in ((self._to, client, server), (self._from, server, client)):
-                    threading.Thread(target=work, args=(one, other, answers), daemon=True).start()
+                    self._threads.append(threading.Thread(target=work, args=(one, other, answers), daemon=True))
+                    self._threads[-1].start()
 
     def _to(self, client: socket.socket, server: socket.socket, answers: threading.Event) -> None:
         with contextlib.suppress(OSError):
@@ -92,5 +104,5 @@ def gate(target: int, *marks: bytes) -> Iterator[Gate]:
             yield made
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            made.let_go()
             thread.join(10)
+            made.end()
