@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
+from remit.kernel.clock import Micros
 from remit.kernel.names import OwnerName, SecretName
 from remit.outbound.model import Endpoint
 from remit.server.to_providers import ToProviders, written
-from remit.vault.document import Dynamic, Micros, Rotate, SecretDocument
+from remit.vault.document import Dynamic, Rotate, SecretDocument
 from remit.vault.rotator import Unclear
 
 SETTINGS = {"create": {"url": "https://Keys.test/{id}"}, "more": ["http://127.0.0.1:8200/x", 7, "http://"], "n": None}
 
 
-def document(settings: dict[str, object]) -> SecretDocument:
+def document(settings: Mapping[str, object]) -> SecretDocument:
     rotate = Rotate(rotator="http", settings=settings)
     return SecretDocument(secret=SecretName("s"), owner=OwnerName("dana"), rotate=rotate)
 
