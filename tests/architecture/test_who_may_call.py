@@ -29,7 +29,7 @@ SERVICES = {
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
-    "server.policy_watch", "server.rotating",
+    "server.policy_watch", "server.http_rotations", "server.rotating",
     "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip

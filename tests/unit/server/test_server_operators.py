@@ -5,8 +5,8 @@ from remit.server.operators import Authority, Operator, Role
 
 ACTIONS = {
     "read", "doctor", "apply", "plan", "ask", "setAgentState", "approveBoundary", "approveServer", "refreshServer",
-    "setSecret", "listSecrets", "rotateSecret", "freeze", "unfreeze", "freezeAll", "unfreezeAll", "readDecisions", "readAudit",
-    "issueToken", "listTokens", "revokeToken", "unfreezeOthers", "resumeOthers",
+    "setSecret", "listSecrets", "rotateSecret", "freeze", "unfreeze", "freezeAll", "unfreezeAll",
+    "readDecisions", "readAudit", "issueToken", "listTokens", "revokeToken", "unfreezeOthers", "resumeOthers",
 }  # fmt: skip
 READS = {"read", "doctor"}
 # What each role may do to something that others own: the table that people can read.
