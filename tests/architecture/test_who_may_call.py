@@ -34,7 +34,7 @@ SERVICES = {
     "server.rewrap", "server.runaway", "server.seconding", "server.state", "storage.database", "tokens.authorizing",
     "server.rotating",
     "server.exposing", "server.keeping_uses",
-    "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
+    "server.http_rotations", "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
@@ -48,6 +48,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.connections",
         "vault.injecting",
         "vault.model",
+        "vault.rotators.aws_query",
+        "vault.rotators.postgres",
         "vault.service",
         "vault.versions",
     },

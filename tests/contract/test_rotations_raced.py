@@ -99,7 +99,7 @@ def nodes(postgres_url: str, opened: Callable[[Path | str], Database], tmp_path:
     return one, two, wire
 
 
-@pytest.mark.parametrize("rounds", [30, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [30, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 def test_each_rotation_has_one_winner(
     nodes: tuple[Node, Node, Wire], rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from remit.outbound.session import Outbound
 from remit.server import nodes
 from remit.server.compose_exposure import watch_secrets
 from remit.server.compose_requests import telling
+from remit.server.compose_rotators import of_providers
 from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.rotating import Rotating
@@ -24,7 +25,7 @@ from remit.vault.rotators.oauth_client import OauthClient
 
 
 def rotators(send: Send) -> Mapping[str, Rotator]:
-    """Every rotator, by the name that documents use."""
+    """Those of any HTTP interface, by the name that documents use."""
     return {"http": Http(send), "oauth_client": OauthClient(send)}
 
 
@@ -54,8 +55,9 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
         lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse
     )
     made = Rotating(
-        vault=vault, rotations=rotations(ground), rotators=rotators(send), admin=admin, writer=database.writer,
-        reader=database.reader, clock=ground.clock, node=lambda: database.node or "only",
+        vault=vault, rotations=rotations(ground), admin=admin, writer=database.writer,
+        rotators={**rotators(send), **of_providers(send, ground.clock, own=outbound.refuse)}, reader=database.reader,
+        clock=ground.clock, node=lambda: database.node or "only",
         epoch=lambda: database.epoch, close=send.close, frozen=frozen,
         applied=lambda epoch: nodes.applied(database.peers.others(), epoch=epoch, now=time.monotonic()),
     )  # fmt: skip

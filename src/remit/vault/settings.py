@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from remit.kernel.errors import Malformed
 from remit.kernel.names import check_name
 from remit.people.document import Problem
-from remit.vault.rotators import http, oauth_client
+from remit.vault.rotators import aws, http, oauth_client, openbao, postgres
 
 Check = Callable[[Mapping[str, Any]], Iterator[Problem]]
 """What is wrong with settings: `field` is the path within them."""
@@ -26,11 +26,11 @@ def anything(_settings: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 ROTATORS: Final[dict[str, Check]] = {
-    "aws": anything,
+    "aws": aws.problems,
     "http": http.problems,
     "oauth_client": oauth_client.problems,
-    "openbao": anything,
-    "postgres": anything,
+    "openbao": openbao.problems,
+    "postgres": postgres.problems,
 }
 """What changes a secret, by the name that stands under `rotate`."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,6 +20,7 @@ from remit.keys.secret import Secret
 from remit.vault.document import Cause
 from remit.vault.rotation import ENDED
 
+pytestmark = pytest.mark.timeout(900)  # all of its examples take minutes
 TROUBLES = st.lists(st.sampled_from(list(Trouble)), max_size=4)
 KILLS = st.lists(st.sampled_from([Trouble.NONE, Trouble.KILLED_BEFORE, Trouble.KILLED_AFTER]), max_size=4)
 
