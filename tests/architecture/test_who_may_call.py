@@ -48,13 +48,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {
-        "server.compose_connecting",
-        "server.compose_http",
-        "server.compose_rotating",
-        "server.connecting",
-        "vault.service",
-    },
+    "lend": {"server.compose_rotating", "server.connecting", "vault.service"},
+    "lend_for": {"server.compose_connecting", "server.compose_http", "vault.service"},
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
