@@ -17,11 +17,12 @@ from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.rotating import Rotating
 from remit.server.to_providers import ToProviders
-from remit.vault.model import Material
+from remit.vault.model import Material, SecretUnavailable
 from remit.vault.rotations import Rotations
 from remit.vault.rotator import Rotator, Send
 from remit.vault.rotators.http import Http
 from remit.vault.rotators.oauth_client import OauthClient
+from remit.vault.spec import ROTATION
 
 
 def rotators(send: Send) -> Mapping[str, Rotator]:
@@ -44,6 +45,10 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
     database, vault = ground.database, ground.vault
 
     def admin(name: str) -> Material:
+        known = vault.find(name)
+        allow = () if known is None or known.document is None else known.document.allow
+        if allow and not any(each.place in {"", ROTATION} for each in allow):
+            raise SecretUnavailable("its document does not let a rotator sign in with this secret", detail=name)
         lent = vault.lend(name)
         return Material(value=lent.value, attributes=lent.attributes)
 

@@ -8,6 +8,7 @@ from remit.audit.log import Log
 from remit.kernel.names import OwnerName
 from remit.people.change import Actor
 from remit.people.ports import Suspender
+from remit.server.compose_rotating import rotations
 from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.server.http_secrets import Secrets
@@ -28,9 +29,9 @@ class Both:
         self.second.owner_gone(tx, owner, successor, by=by)
 
 
-def secret_owners(_ground: Ground) -> SecretOwners:
+def secret_owners(ground: Ground) -> SecretOwners:
     """Who is told that another person answers for a secret, or nobody does."""
-    return SecretOwners()
+    return SecretOwners(rotations(ground).ask)
 
 
 def secrets(ground: Ground, gate: Gate, log: Log) -> Secrets:

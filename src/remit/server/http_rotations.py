@@ -34,15 +34,15 @@ class RotationDoors:
         return [
             Door(
                 method="POST", path="/v1/secrets/{name}/rotate", summary="Change a secret at its provider, now",
-                action="rotateSecret", handle=self.rotate, owners=self._owners, body="json", status=202,
+                action="rotateSecret", handle=self.rotate, owners=self._of_name, body="json", status=202,
             ),
             Door(
                 method="GET", path="/v1/rotations", summary="The newest rotations (?secret=NAME, ?limit=N)",
-                action="listSecrets", handle=self.list,
+                action="listSecrets", handle=self.list, owners=self._of_listed,
             ),
             Door(
                 method="GET", path="/v1/rotations/{id}", summary="One rotation: its step, and what was said last",
-                action="listSecrets", handle=self.show,
+                action="listSecrets", handle=self.show, owners=self._of_shown,
             ),
         ]  # fmt: skip
 
@@ -77,8 +77,18 @@ class RotationDoors:
             raise NotFound("there is no such rotation", try_="remit secret rotations")
         return shown(found)
 
-    def _owners(self, ask: Ask) -> Collection[str]:
-        found = self.vault.find(ask.path["name"])
+    def _of_name(self, ask: Ask) -> Collection[str]:
+        return self._owner(ask.path["name"])
+
+    def _of_listed(self, ask: Ask) -> Collection[str]:
+        return self._owner(ask.query.get("secret", ""))
+
+    def _of_shown(self, ask: Ask) -> Collection[str]:
+        found = self.reader.read(lambda connection: SqlRotations(connection).find(ask.path["id"]))
+        return () if found is None else self._owner(found.secret)
+
+    def _owner(self, name: str) -> Collection[str]:
+        found = self.vault.find(name)
         return () if found is None or found.document is None else (found.document.owner,)
 
 
