@@ -29,7 +29,7 @@ from remit.server.compose_exposure import exposure_doors
 from remit.server.compose_governance import Governance, key_changes, rekeying
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
-from remit.server.compose_rotating import rotations
+from remit.server.compose_rotations import rotations
 from remit.server.compose_secrets import Both, secret_owners, secrets
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate

@@ -9,6 +9,7 @@ from remit.agents.service import AgentService
 from remit.audit.credential_uses import CredentialUses
 from remit.certification.noticing.credentials import Credentials
 from remit.enforcement.credited import Credited
+from remit.server.compose_rotations import rotations
 from remit.server.door import Door
 from remit.server.exposing import Exposing
 from remit.server.ground import Ground
@@ -24,11 +25,11 @@ def credited(ground: Ground) -> Credited:
 
 def watch_secrets(ground: Ground, life: Life) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """What comes back is looked into from here on; what is to run all the time for that, and for counting uses."""
-    exposing = Exposing(vault=ground.vault, writer=ground.database.writer, records=ground.records, clock=ground.clock)
-    keeping = KeepingUses(vault=ground.vault, exposing=exposing, writer=ground.database.writer)
-    ground.vault.sent = exposing.was_sent
+    marks = exposing(ground)
+    keeping = KeepingUses(vault=ground.vault, exposing=marks, writer=ground.database.writer)
+    ground.vault.sent = marks.was_sent
     if not ground.settings.unsafe_keep_echoed:
-        ground.vault.seen = exposing.came_back
+        ground.vault.seen = marks.came_back
     life.kept.append(keeping.write_within)
     return [keeping.run]
 
@@ -41,11 +42,12 @@ def credentials(ground: Ground, agents: AgentService) -> Credentials:
     )  # fmt: skip
 
 
-def exposing(ground: Ground, after: Callable[[], object]) -> Exposing:
-    """What people mark with."""
+def exposing(ground: Ground, after: Callable[[], object] = lambda: None) -> Exposing:
+    """What marks secrets, and has them changed."""
     return Exposing(
-        vault=ground.vault, writer=ground.database.writer, records=ground.records, clock=ground.clock, after=after
-    )
+        vault=ground.vault, writer=ground.database.writer, records=ground.records, clock=ground.clock,
+        rotate=rotations(ground).ask, after=after,
+    )  # fmt: skip
 
 
 def exposure_doors(ground: Ground, agents: AgentService) -> list[Door]:

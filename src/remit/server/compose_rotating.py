@@ -11,14 +11,13 @@ from remit.kernel.clock import Instant
 from remit.outbound.session import Outbound
 from remit.server import nodes
 from remit.server.compose_exposure import watch_secrets
-from remit.server.compose_requests import telling
+from remit.server.compose_rotations import rotations
 from remit.server.compose_rotators import of_providers
 from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.rotating import Rotating
 from remit.server.to_providers import ToProviders
 from remit.vault.model import Material, SecretUnavailable
-from remit.vault.rotations import Rotations
 from remit.vault.rotator import Rotator, Send
 from remit.vault.rotators.http import Http
 from remit.vault.rotators.oauth_client import OauthClient
@@ -33,11 +32,6 @@ def rotators(send: Send) -> Mapping[str, Rotator]:
 def secrets(ground: Ground, life: Life, outbound: Outbound) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """All that runs all the time for secrets: what changes them, what counts their use and looks at what comes back."""
     return [rotating(ground, outbound).run, *watch_secrets(ground, life)]
-
-
-def rotations(ground: Ground) -> Rotations:
-    """Their changes of state: for what asks for one."""
-    return Rotations(versions=ground.vault.versions, records=ground.records, clock=ground.clock, pager=telling(ground))
 
 
 def rotating(ground: Ground, outbound: Outbound) -> Rotating:

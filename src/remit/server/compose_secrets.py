@@ -8,7 +8,7 @@ from remit.audit.log import Log
 from remit.kernel.names import OwnerName
 from remit.people.change import Actor
 from remit.people.ports import Suspender
-from remit.server.compose_rotating import rotations
+from remit.server.compose_rotations import rotations
 from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.server.http_secrets import Secrets
