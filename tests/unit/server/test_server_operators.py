@@ -5,7 +5,8 @@ from remit.server.operators import Authority, Operator, Role
 
 ACTIONS = {
     "read", "doctor", "apply", "plan", "ask", "setAgentState", "approveBoundary", "approveServer", "refreshServer",
-    "setSecret", "listSecrets", "removeSecret", "freeze", "unfreeze", "freezeAll", "unfreezeAll", "readDecisions", "readAudit",
+    "setSecret", "listSecrets", "removeSecret", "freeze", "unfreeze", "freezeAll", "unfreezeAll",
+    "readDecisions", "readAudit",
     "issueToken", "listTokens", "revokeToken", "unfreezeOthers", "resumeOthers",
 }  # fmt: skip
 READS = {"read", "doctor"}
@@ -21,7 +22,10 @@ MAY = {
     Role.AUDITOR: READS | {"readDecisions", "readAudit", "listSecrets", "listTokens"},
     Role.ADMIN: ACTIONS - {"approveBoundary"},
 }
-OF_OWN = {"listSecrets", "apply", "ask", "setAgentState", "freeze", "unfreeze", "readDecisions", "approveBoundary", "revokeToken"}
+OF_OWN = {
+    "apply", "ask", "setAgentState", "freeze", "unfreeze", "readDecisions", "approveBoundary", "revokeToken",
+    "listSecrets",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
