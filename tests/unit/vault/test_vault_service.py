@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, create_engine, insert, select, update
 from sqlalchemy.pool import StaticPool
 
-from remit.catalog.injection import Injection
+from remit.catalog.injection import Injection, Variable
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import Malformed, NotFound
-from remit.kernel.names import SecretName
+from remit.kernel.names import OwnerName, SecretName
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.seal import seal
 from remit.keys.secret import Secret
@@ -18,6 +18,8 @@ from remit.keys.service import KeyRing
 from remit.storage.credential_schema import secret_versions, secrets
 from remit.storage.every_table import metadata
 from remit.storage.model import Entry
+from remit.vault.document import Allowed, SecretDocument
+from remit.vault.document_json import text
 from remit.vault.model import SecretUnavailable
 from remit.vault.service import Vault
 
@@ -220,3 +222,19 @@ def test_echoes_are_found_and_ordinary_answers_are_not(vault: Vault, keys: KeyRi
 def test_nothing_is_looked_for_where_nothing_was_sent(vault: Vault) -> None:
     assert not vault.scanner(BEARER).feed(b"canary-value")
     assert not vault.echoes(b"")
+
+
+def test_a_confined_secret_enters_no_other_place(vault: Vault, keys: KeyRing, connection: Connection) -> None:
+    _put(vault, keys, connection)
+    places = (Allowed(host="127.0.0.1:9101", place="header:authorization", path="/mcp"), Allowed(place="env:KEY"))
+    said = SecretDocument(secret=NAME, owner=OwnerName("dana"), allow=places)
+    connection.execute(update(secrets).values(body=text(said)))
+    vault.reload(connection)
+    assert vault.header(BEARER, URL)[1] == "Bearer canary-value"
+    assert vault.variable(Variable(secret=NAME, env="KEY", format="{}")) == ("KEY", "canary-value")
+    for url in ("http://127.0.0.1:9102/mcp", "http://127.0.0.1:9101/other", "http://127.0.0.1:9101/mcp/../x"):
+        with pytest.raises(SecretUnavailable, match="may not go there"):
+            vault.header(BEARER, url)
+    with pytest.raises(SecretUnavailable) as caught:
+        vault.variable(Variable(secret=NAME, env="OTHER", format="{}"))
+    assert caught.value.detail == "payments-key: env:OTHER"
