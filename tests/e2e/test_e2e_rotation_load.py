@@ -67,4 +67,3 @@ def test_no_call_is_refused_while_a_key_is_rotated(home: Home, tmp_path: Path) -
     used = {each["name"] for each in log if each["what"] == "used"}
     assert len(used) == ROTATIONS + 1
     never_without_one(log, "k0")
-    (tmp_path / "answers").write_text(str(answers), encoding="utf-8")
