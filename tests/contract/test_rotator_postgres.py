@@ -14,6 +14,7 @@ import pytest
 from tests.authority import OwnAuthority
 from tests.contract.postgres_tls import over_tls
 from tests.contract.rotator_postgres import PostgresBench
+from tests.fault.gate import gate
 from tests.real import postgres
 
 from remit.keys.secret import Secret
@@ -93,6 +94,22 @@ def test_a_statement_that_takes_too_long_is_cut(bench: PostgresBench) -> None:
     with pytest.raises(Unclear):
         asyncio.run(bench.rotator(seconds=2.5).verify(plan, new))
     assert time.monotonic() - began < 30  # not when it would have ended
+
+
+def test_a_commit_that_is_not_answered_is_unclear_and_done_again(bench: PostgresBench) -> None:
+    old = bench.first()
+    with gate(bench.server.port, b"COMMIT") as before:
+        plan = bench.plan(old, settings=bench.at(before.port))
+        proposed = bench.rotator().propose(plan)
+        for when in ("before", "after"):
+            before.arm(1, when)
+            with pytest.raises(Unclear):
+                asyncio.run(bench.rotator(seconds=2.5).create(plan, proposed))
+            assert before.held.is_set()
+            assert bench.works(old)
+            before.let_go()
+        made = asyncio.run(bench.rotator().create(plan, proposed))
+    assert bench.works(made)
 
 
 def test_a_server_that_stands_still_is_unclear(bench: PostgresBench) -> None:

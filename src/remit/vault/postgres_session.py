@@ -85,7 +85,7 @@ def visit(
     """
     connection = _signed_in(server, login, addresses, end)
     try:
-        with connection, _cut(connection, end):
+        with _cut(connection, end), connection:  # in this order: a commit can stand still as well
             return work(connection)
     except _driver().Error as error:
         state = error.sqlstate

@@ -11,7 +11,7 @@ from remit.vault.rotator import Answered, Refused, Unclear
 
 SECONDS: Final = 9.0  # for all that one step asks
 _OK: Final = range(200, 300)
-_BUSY: Final = frozenset({408, 425, 429})
+_BUSY: Final = frozenset({408, 412, 425, 429})  # 412: a Vault that has not caught up with its own writes
 _NO: Final = range(400, 500)
 
 
