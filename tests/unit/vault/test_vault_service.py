@@ -231,7 +231,7 @@ def test_a_confined_secret_enters_no_other_place(vault: Vault, keys: KeyRing, co
     connection.execute(update(secrets).values(body=text(said)))
     vault.reload(connection)
     assert vault.header(BEARER, URL)[1] == "Bearer canary-value"
-    assert vault.variable(Variable(secret=NAME, env="KEY", format="{}")) == ("KEY", "canary-value")
+    assert vault.variable(Variable(secret=NAME, env="KEY", format="{}"))[:2] == ("KEY", "canary-value")
     for url in ("http://127.0.0.1:9102/mcp", "http://127.0.0.1:9101/other", "http://127.0.0.1:9101/mcp/../x"):
         with pytest.raises(SecretUnavailable, match="may not go there"):
             vault.header(BEARER, url)
