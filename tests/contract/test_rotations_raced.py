@@ -71,14 +71,14 @@ class Node:
     def ask(self) -> None:
         self.database.writer.change(lambda tx: self.engine.rotations.ask(tx, NAME, Cause.ASKED, DANA))
 
-    def listing(self) -> list[Stored]:
-        return self.database.reader.read(lambda connection: SqlRotations(connection).listing(most=5000))
+    def listing(self, most: int = 5000) -> list[Stored]:
+        return self.database.reader.read(lambda connection: SqlRotations(connection).listing(most=most))
 
     def round(self, start: threading.Barrier) -> None:
         """Ask with the other one, and take what is due until nothing is under way."""
         start.wait()
         self.ask()
-        while any(each.ended is None for each in self.listing()[:2]):
+        while any(each.ended is None for each in self.listing(2)):
             asyncio.run(self.engine.tick())
 
 
