@@ -22,6 +22,7 @@ from remit.vault.document import Allowed, SecretDocument
 from remit.vault.document_json import text
 from remit.vault.model import SecretUnavailable
 from remit.vault.service import Vault
+from remit.vault.versions import KEPT
 
 NOW = Instant(1_800_000_000_000_000)
 NAME = SecretName("payments-key")
@@ -238,3 +239,16 @@ def test_a_confined_secret_enters_no_other_place(vault: Vault, keys: KeyRing, co
     with pytest.raises(SecretUnavailable) as caught:
         vault.variable(Variable(secret=NAME, env="OTHER", format="{}"))
     assert caught.value.detail == "payments-key: env:OTHER"
+
+
+def test_old_versions_are_forgotten_and_their_numbers_are_not(
+    vault: Vault, keys: KeyRing, connection: Connection
+) -> None:
+    for at in range(KEPT + 5):
+        assert _put(vault, keys, connection, f"value-number-{at}") == at + 1
+        if at == 1:
+            change = Change(connection)
+            vault.versions.expose(change, vault.versions.find(change, NAME, 2), "it was in a ticket", now=NOW)
+    listed = [row.version for row in connection.execute(select(secret_versions)).all()]
+    assert sorted(listed) == [2, *range(5, KEPT + 6)]
+    assert vault.header(BEARER, URL)[1] == f"Bearer value-number-{KEPT + 4}"
