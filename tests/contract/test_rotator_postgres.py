@@ -64,6 +64,15 @@ def test_sessions_of_an_exposed_role_end(bench: PostgresBench, cause: Cause, *, 
         assert asyncio.run(bench.rotator().gone(plan, old))
 
 
+def test_an_exposed_role_with_a_session_is_not_gone(bench: PostgresBench) -> None:
+    old = bench.first()
+    new = _made(bench, old)
+    with closing(bench.server.sign_in(old.attributes["user"], old.value.text())):
+        asyncio.run(bench.rotator().revoke(bench.plan(new, old), old))
+        assert asyncio.run(bench.rotator().gone(bench.plan(new, old), old))
+        assert not asyncio.run(bench.rotator().gone(bench.plan(new, old, cause=Cause.EXPOSURE), old))
+
+
 def test_a_role_that_can_log_in_with_another_password_is_not_gone(bench: PostgresBench) -> None:
     old = bench.first()
     new = _made(bench, old)
@@ -103,8 +112,10 @@ def test_a_commit_that_is_not_answered_is_unclear_and_done_again(bench: Postgres
         proposed = bench.rotator().propose(plan)
         for when in ("before", "after"):
             before.arm(1, when)
-            with pytest.raises(Unclear):
+            with pytest.raises(Unclear) as caught:
                 asyncio.run(bench.rotator(seconds=2.5).create(plan, proposed))
+            assert proposed.value.text() not in caught.value.public + caught.value.detail
+            assert bench.server.password not in caught.value.public + caught.value.detail
             assert before.held.is_set()
             assert bench.works(old)
             before.let_go()
