@@ -20,6 +20,7 @@ NOBODY: frozenset[str] = frozenset()
 SERVICES = {
     "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service",
     "certification.breakglass", "certification.doubting", "certification.grouping", "certification.hands",
+    "certification.noticing.credentials",
     "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",
     "certification.service", "certification.usage.importing", "certification.usage.listening",
     "certification.usage.shadowing", "certification.usage.sources", "certification.withdrawal.withdrawing",
@@ -27,11 +28,13 @@ SERVICES = {
     "requests.service", "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service",
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
-    "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
+    "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
-    "server.policy_watch",
-    "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
-    "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
+    "server.policy_watch", "server.rekeying",
+    "server.rewrap", "server.runaway", "server.seconding", "server.state", "storage.database", "tokens.authorizing",
+    "server.rotating",
+    "server.exposing", "server.keeping_uses",
+    "server.http_rotations", "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
@@ -40,15 +43,19 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.derive",
         "keys.keyfile",
         "keys.passphrase",
-        "keys.service",
+        "keys.roots",
+        "keys.service",  # what other keys are derived from, to be kept under a new root
         "vault.connections",
         "vault.injecting",
         "vault.model",
+        "vault.rotators.aws_query",
+        "vault.rotators.postgres",
         "vault.service",
         "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {"server.compose_connecting", "server.compose_http", "server.connecting", "vault.service"},
+    "lend": {"server.compose_rotating", "server.connecting", "vault.service"},
+    "lend_for": {"server.compose_connecting", "server.compose_http", "vault.service"},
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
@@ -59,20 +66,22 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "enforcement.search_tokens",  # a page's token of its own making, under a key for nothing else
         "enforcement.states",
         "keys.offline",
+        "keys.rekey",
         "keys.service",
         "keys.signing",
         "requests.sealed",
         "vault.connections",
         "vault.service",
     },
-    "unseal_bytes": {"keys.keyfile", "keys.passphrase"},
-    "unwrap": {"keys.offline", "keys.service"},
+    "unseal_bytes": {"keys.envelope", "keys.keyfile", "keys.passphrase"},
+    "unwrap": {"keys.offline", "keys.pkcs11", "keys.roots", "keys.transit"},
     "AESGCM": {"keys.seal"},
     # The keys under which payloads and secrets are sealed.
     "data_key": {
         "audit.log",
         "audit.service",
         "audit.source_offline",
+        "keys.offline",  # what other keys are derived from
         "keys.service",
         "requests.sealed",
         "server.simulating",
@@ -88,6 +97,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.derive",
         "keys.offline",
         "keys.passphrase",  # Argon2id's own method
+        "keys.roots",
         "keys.service",
         "server.compose",  # what binds a denial to its call
         "server.compose_governance",
@@ -165,14 +175,17 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "ClientSession": set(),  # it follows redirects, keeps cookies and reads the environment
     "TCPConnector": {"outbound.pool"},
     "Outbound": {
+        "keys.transit_wire",  # before there is a server, or a loop
         "outbound.fetch",
         "server.compose",
         "server.compose_commands",
         "server.compose_connecting",
         "server.compose_governance",
+        "server.compose_rotating",
         "server.consenting",
         "server.life",
         "server.notifying",
+        "server.to_providers",
         "server.trusting",
     },
     "HTTPConnection": {"cli.wire"},
@@ -192,6 +205,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "storage.postgres",
         "storage.sqlite",
     },
+    # What the kernel is told of this process's memory.
+    "harden": {"server.rewrap", "server.run"},
     # Processes are started by the demo, by `remit run`, for servers that are commands. Code is made of text by nobody.
     "Popen": {"demo.processes", "demo.stage", "runner.child"},
     "create_subprocess_exec": {"enforcement.stdio.process"},  # servers that are commands

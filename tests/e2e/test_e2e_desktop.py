@@ -171,12 +171,22 @@ def test_a_clients_file_gets_an_entry_and_loses_it_again(home: Home, client: str
     assert done.code == 0, done.err
     assert path.read_text(encoding="utf-8") == before
     assert Path(f"{path}.remit-backup").read_text(encoding="utf-8") == before
+    # Nor is what is replaced on demand lost, nor does it take an older backup's place.
+    assert home.remit(*words).code == 0
+    done = home.remit("mcp", "install", client, "--agent", "desk", "--server", "mine", "--replace", "--json")
+    assert "tok-secret-1" not in path.read_text(encoding="utf-8")
+    assert Path(done.json["backup"]).read_text(encoding="utf-8") == after
+    assert done.json["backup"] == f"{path}.remit-backup.3"
+    gone = home.remit("mcp", "uninstall", client, "--json").json
+    assert (gone["exact"], gone["lost"], path.read_text(encoding="utf-8")) == (True, [], before)
 
 
 def test_a_host_without_any_is_covered(home: Home) -> None:
     assert home.remit("discover", "--json").code == 0
     home.remit("mcp", "install", "cursor", "--agent", "desk", "--server", "files")
     assert home.remit("discover").code == 0
+    assert home.remit("mcp", "uninstall", "cursor").code == 0
+    assert not (home.path / ".cursor" / "mcp.json").exists()
 
 
 def test_the_shim_holds_nothing_that_its_client_could_read(desk: Desk) -> None:

@@ -110,7 +110,7 @@ def test_no_path_answers_to_another_name_or_a_foreign_page(served: Up) -> None:
 
 
 def test_a_public_url_is_a_name_and_the_machine_itself_still_reaches_it(home: Home) -> None:
-    with home.up("--url", "https://remit.example.test") as up:
+    with home.up("--url", "https://remit.example.test", "--unsafe-dumpable") as up:  # its descriptors are looked at
         assert up.ready["api"] == "https://remit.example.test"
         port = listening_port(up)
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:

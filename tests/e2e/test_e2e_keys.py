@@ -95,3 +95,29 @@ def test_two_people_rotate(served: Up, home: Home) -> None:
     log = home.remit("key", "rotate", "log", "--as", "dana")
     assert (log.code, "every checkpoint so far" in log.err) == (2, True)
     assert served.process.poll() is None
+
+
+def test_two_people_replace_the_root_key(home: Home, phrase: Path) -> None:
+    with home.up("--dev"):
+        before = kids(home)
+        idle = home.remit("key", "rekey", "--wait", "--json")
+        assert (idle.code, idle.json["under_way"], len(idle.json["roots"])) == (0, False, 1)
+        first = home.remit("key", "rekey", "--as", "dana")
+        assert (first.code, "a second person" in first.out) == (11, True), first
+        second = home.remit("key", "rekey", "--as", "lee", "--json")
+        assert (second.code, second.json["keys"][0]["generation"]) == (0, 2), second
+        done = home.remit("key", "rekey", "--wait")
+        assert done.code == 0, done.err
+        assert [line.split()[:2] for line in done.out.splitlines()[1:3]] == [["2", "live"], ["1", "retired"]]
+        assert home.remit("key", "rekey", "--status", "--wait").code == 2
+        assert kids(home) == before
+    # What opens the database opens it as before, and can be changed as before.
+    done = home.remit("key", "rewrap", "--to-passphrase-file", str(phrase))
+    assert done.code == 0, done.err
+    with home.up("--passphrase-file", str(phrase)):
+        assert kids(home) == before
+        assert home.remit("doctor").code == 0
+        verified = home.remit("audit", "verify")
+        assert verified.code == 0, verified.out
+    offline = home.remit("audit", "verify", "--data", str(home.data), "--passphrase-file", str(phrase))
+    assert offline.code == 0, offline.out

@@ -100,7 +100,7 @@ def place(home: Home, tmp_path: Path) -> Iterator[Place]:
         proxied = tls.replace("http://127.0.0.1", "https://localhost")
         _write(files, mcp=url["mcp-key"], command=server("stdio", "env-key"), api=api, proxied=proxied)
         (files / "servers" / "ca.pem").write_text(authority.pem, encoding="utf-8")
-        up = stack.enter_context(home.up("--dev", "--proxy", "127.0.0.1:0"))
+        up = stack.enter_context(home.up("--dev", "--proxy", "127.0.0.1:0", "--unsafe-keep-echoed"))
         for name, secret in SECRETS.items():
             ok(home.remit("secret", "set", name, stdin=secret))
         ok(home.remit("agent", "keygen", "bot", "--out", str(files / "agents" / "bot")))

@@ -104,7 +104,8 @@ def once(database: str) -> None:
     with psycopg.connect(database) as sql:
         uses = Counter(use for (use,) in sql.execute("SELECT use FROM signing_keys"))
         assert uses - Counter({"set": 1}) == {"log": 1, "token": 1}  # the third is made a moment after the start
-        assert sql.execute("SELECT count(*) FROM data_keys").fetchone() == (1,)
+        assert sql.execute("SELECT owner FROM data_keys ORDER BY owner").fetchall() == [("derived",), ("operators",)]
+        assert sql.execute("SELECT count(*) FROM roots").fetchone() == (1,)
         roles = Counter(role for (role,) in sql.execute("SELECT role FROM operators"))
         assert roles == {"admin": NODES}  # a token in each data directory, good at all of them
         assert sql.execute("SELECT count(*) FROM nodes WHERE ended IS NULL").fetchone() == (NODES,)

@@ -170,13 +170,16 @@ def test_what_others_noticed_is_theirs_to_end(world: CallingWorld, by: Actor, ab
     assert world.noticed() == theirs
 
 
+_unasked: Any = None  # no credential_exposed, so nothing is asked of what marks secrets
+
+
 @pytest.mark.parametrize("about", ["remit", "remit: payments/list_payees"])
 def test_nobody_says_it_as_remit_says_it(world: CallingWorld, about: str) -> None:
     with pytest.raises(Malformed, match="Remit itself noticed"):
         world.rig.agents.signal(BOT, "keep_alive", about=about, by=DANA)
     body = f'{{"signal": "keep_alive", "about": "{about}"}}'
     event: Any = dataclasses.make_dataclass("Event", ["agent", "source", "body"])(BOT, "siem", body)
-    world.rig.writer.change(lambda tx: compose_governance._noticed(world.rig.agents, tx, event))
+    world.rig.writer.change(lambda tx: compose_governance._noticed(world.rig.agents, _unasked, tx, event))
     assert world.noticed() == {(Signal.KEEP_ALIVE, f"siem: {about}")}
     assert world.daily() == 0, "a source's word stays a source's"
 

@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 from remit.access.activation import Activation, ActivationKey
 from remit.access.judge import TOXIC
-from remit.agents.signals import Noticed, Signal, risk_of
+from remit.agents.signals import Noticed, Signal, risk_of, server_of
 from remit.kernel.clock import Instant
+from remit.kernel.names import split_action
 
 
 class Against(NamedTuple):
@@ -16,6 +17,7 @@ class Against(NamedTuple):
 
     other_risk: int | None = None
     exposed: bool = False
+    secret_exposed: bool = False
     critical: bool = False
     weighed: Mapping[str, Instant] = {}  # what a person can weigh, and since when it is so
 
@@ -27,10 +29,12 @@ def against_of(activation: Activation, noticed: Iterable[Noticed], *, risk: int)
     """What is known against an activation, given what is noticed of its agent and the risk that this comes to."""
     noticed = tuple(noticed)
     kinds = {each.signal for each in noticed}
-    exposed = Signal.CREDENTIAL_EXPOSED in kinds
+    servers = {each.about: server_of(each) for each in noticed if each.signal is Signal.CREDENTIAL_EXPOSED}
+    exposed = None in servers.values()
     return Against(
         other_risk=_other_risk(noticed, risk) if exposed else None,
         exposed=exposed,
+        secret_exposed=split_action(activation.key.action)[0] in servers.values(),
         critical=Signal.CRITICAL in kinds,
         weighed=weighed(activation.key, noticed),
     )

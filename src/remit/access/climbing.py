@@ -18,6 +18,12 @@ _DECODINGS: Final = 5
 _UNREAD: Final = frozenset({"Cc", "Cf"})  # tabs and line ends, zero-width characters: parsers drop them
 _ENDS = re.compile(r"[/\\?#;]")  # `;` begins a parameter for some servers: `/..;/`
 _STEP: Final = ".."
+# ASCII in more octets than it needs, which RFC 3629 section 3 forbids and old servers read: `%c0%ae` is a dot,
+# `%c0%af` a slash. And `%u002e`, as IIS reads it.
+_LONGER: Final = re.compile(
+    r"%c([01])%([89ab][0-9a-f])|%e0%8([01])%([89ab][0-9a-f])|%f0%80%8([01])%([89ab][0-9a-f])", re.IGNORECASE
+)
+_WIDE: Final = re.compile(r"%u([0-9a-f]{4})", re.IGNORECASE)
 
 
 def climbs(text: str) -> bool:
@@ -40,4 +46,10 @@ def _read(text: str) -> str:
     Compatibility forms too: U+2025 and U+FF0E are dots for who normalises, and U+FF05 is a percent sign.
     """
     seen = "".join(char for char in text if unicodedata.category(char) not in _UNREAD)
-    return unquote(unicodedata.normalize("NFKC", seen), errors="replace")
+    seen = _LONGER.sub(_shorter, unicodedata.normalize("NFKC", seen))
+    return unquote(_WIDE.sub(lambda said: chr(int(said[1], 16)), seen), errors="replace")
+
+
+def _shorter(said: re.Match[str]) -> str:
+    high, low = next((said[at], said[at + 1]) for at in (1, 3, 5) if said[at] is not None)
+    return f"%{int(high) << 6 | int(low, 16) & 0x3F:02x}"

@@ -20,10 +20,11 @@ ENGINE: Final = 5  # raised with every change of these rules: a verdict is repla
 AT_RISK, CALM = SHIPPED.at_risk, SHIPPED.calm
 # Reasons that end by themselves: what is so for one of them is judged again as what it was before (`under`).
 EXPOSED, TOXIC, SEVERED = "credential_exposed", "toxic_combination", "what_it_needs_is_suspended"
+SECRET_EXPOSED: Final = "secret_exposed"  # noqa: S105 - a reason
 CRITICAL: Final = "critical_signal"
 DOUBT, TOO_LONG = "doubt", "at_risk_too_long"
 NEEDED: Final = "needed"
-PASSING: Final = frozenset({EXPOSED, TOXIC, SEVERED})
+PASSING: Final = frozenset({EXPOSED, SECRET_EXPOSED, TOXIC, SEVERED})
 _STATE = ActivationState
 _SERIOUS = frozenset({Tier.CRITICAL, Tier.HIGH})
 _ASKED: Final = frozenset({_STATE.SUSPENDED, _STATE.NEEDS_HUMAN})
@@ -55,6 +56,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     calm: int = 2**62  # for how long the risk has been low
     other_risk: int | None = None  # where a credential is exposed: the risk without that
     exposed: bool = False  # a credential of the agent is known to others, and was not rotated yet
+    secret_exposed: bool = False  # its server's credential is known to others, and was not rotated yet
     critical: bool = False  # a detector is sure that the agent is not itself
     against: tuple[str, ...] = ()  # what a person can weigh: `toxic_combination NAME`, or a kind of doubt
     vouched: tuple[str, ...] = ()  # of these, what a person looked at and said keep, while that holds
@@ -92,6 +94,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             said["unsure_for"] = self.unsure_for
         if self.other_risk is not None:
             said["other_risk"] = self.other_risk
+        if self.secret_exposed:
+            said["secret_exposed"] = True
         return said
 
 
@@ -193,6 +197,8 @@ def _passing(base: Facts) -> str:
     """
     if base.exposed:
         return EXPOSED
+    if base.secret_exposed:
+        return SECRET_EXPOSED
     if base.tier is Tier.CRITICAL and _toxic(base):
         return TOXIC
     return SEVERED if base.severed else ""

@@ -12,9 +12,9 @@ from remit.kernel.clock import Instant
 class Signal(StrEnum):
     """Kinds of notice. Each is on until whoever raised it, or a person, says that it is over.
 
-    Remit itself raises toxic_combination, keep_alive, denied_often, instance_conflict and
-    breakglass_unreviewed. Detectors and people may
-    raise these too: `own` tells apart what is whose.
+    Remit itself raises toxic_combination, keep_alive, denied_often, instance_conflict,
+    breakglass_unreviewed and credential_posture, and credential_exposed about a server's secret. Detectors and
+    people may raise these too: `own` tells apart what is whose.
     """
 
     CREDENTIAL_EXPOSED = "credential_exposed"  # a key or secret of the agent is known to others
@@ -29,6 +29,7 @@ class Signal(StrEnum):
     OWNER_ON_LEAVE = "owner_on_leave"
     UNAPPROVED_VERSION = "unapproved_version"  # its model, prompt or tools changed and nobody said yes
     BREAKGLASS_UNREVIEWED = "breakglass_unreviewed"  # an emergency opening was not looked at in time
+    CREDENTIAL_POSTURE = "credential_posture"  # `about` a secret of a server that it uses: overdue for a rotation
 
 
 # Published in docs/certification.md. What is noticed adds up, to at most 1,000,000.
@@ -45,6 +46,7 @@ RISKS: Final[Mapping[Signal, int]] = {
     Signal.OWNER_ON_LEAVE: 100_000,
     Signal.UNAPPROVED_VERSION: 400_000,
     Signal.BREAKGLASS_UNREVIEWED: 250_000,
+    Signal.CREDENTIAL_POSTURE: 50_000,
 }
 MOST: Final = 1_000_000
 
@@ -72,9 +74,24 @@ class Noticed(NamedTuple):
     since: Instant
 
 
+_ABOUT_SECRET: Final = "remit: secret "  # noqa: S105 - words
+
+
+def secret_at(secret: str, server: str) -> str:
+    """What a credential_exposed is about that concerns only what its agent does at one server: that one's secret."""
+    return own("secret", secret, "at", server)
+
+
+def server_of(noticed: Noticed) -> str | None:
+    """The server whose secret it is about (`secret_at`); None if it is about the agent."""
+    return noticed.about.rpartition(" at ")[2] if noticed.about.startswith(_ABOUT_SECRET) else None
+
+
 def risk_of(noticed: Iterable[Noticed], said: int = 0) -> int:
     """How risky an agent is, in millionths: the sum over the kinds that are on, or a person's word if that is higher.
 
-    One kind counts once, however often it was noticed: ten alarms of one detector are one alarm.
+    One kind counts once, however often it was noticed: ten alarms of one detector are one alarm. That a server's secret
+    is exposed says nothing against those who never had it: what they do there is suspended, and no more.
     """
-    return max(said, min(MOST, sum(RISKS[kind] for kind in {each.signal for each in noticed})))
+    kinds = {each.signal for each in noticed if each.signal is not Signal.CREDENTIAL_EXPOSED or server_of(each) is None}
+    return max(said, min(MOST, sum(RISKS[kind] for kind in kinds)))

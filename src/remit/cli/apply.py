@@ -118,8 +118,13 @@ def _show_waiting(waiting: list[dict[str, Any]]) -> None:
         talk(f"the policies wait for a second person: {', '.join(row['name'] for row in policies)}", style="yellow")
         talk("  because  they would let through what is stopped now; nothing of the policies changed yet")
         talk("  try      remit apply DIR of the same policies within an hour, with another person's token")
+    secrets = [row["name"] for row in waiting if row["kind"] == "secret"]
+    if secrets:
+        talk(f"secrets wait for a second person: {', '.join(secrets)}", style="yellow")
+        talk("  because  they could go further than before; until then their documents stay as they were")
+        talk("  try      remit apply DIR of the same files within an hour, with another person's token")
     for row in waiting:
-        if row["kind"] in {*_RULES, "server"}:
+        if row["kind"] in {*_RULES, "server", "secret"}:
             continue
         if row.get("state") == "waiting_for_catalog":
             talk(f"{row['name']} waits until the tools of its servers are known", style="yellow")

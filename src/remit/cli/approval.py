@@ -147,15 +147,10 @@ def _shown(found: Any, *, json: bool) -> int:  # noqa: ANN401 - any JSON value
     if json:
         data_json(found)
         return Exit.OK
-    facts({name: _line(found[name]) for name in _SHOWN if found.get(name) not in (None, "", [])})
+    facts({name: found[name] for name in _SHOWN if found.get(name) not in (None, "", [])})
     if found["state"] == "pending":
         talk(f"  try      remit approval approve {found['request']}, or deny")
     return Exit.OK
-
-
-def _line(value: object) -> object:
-    """On one line: what an agent writes must not look like another line of what a person decides about."""
-    return "\\n".join(value.splitlines()) if isinstance(value, str) else value
 
 
 def _waited(api: Api, answer: Any, wait: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -10,8 +10,9 @@ import typer
 
 from remit.cli import checkpoints
 from remit.cli.exits import Exit
+from remit.cli.key_provider import KeyProvider
 from remit.cli.options import As, Json, examples, group
-from remit.cli.output import data_json, data_lines, data_text, nothing, table, talk
+from remit.cli.output import data_block, data_json, data_lines, data_text, nothing, table, talk
 from remit.cli.wire import connect
 from remit.kernel.errors import ConfigInvalid, Malformed
 
@@ -35,6 +36,7 @@ def verify(
     passphrase_file: Annotated[
         Path | None, typer.Option("--passphrase-file", metavar="FILE", help="The same, if a passphrase opens it.")
     ] = None,
+    key_provider: KeyProvider = None,
     json: Json = False,
     as_: As = None,
 ) -> int:
@@ -46,11 +48,12 @@ def verify(
 
     if data is not None and export is not None:
         raise Malformed("--data and --export are two ways of reading the log", try_="name one of them")
-    if (keyfile is not None or passphrase_file is not None) and data is None:
+    if data is None and any(each is not None for each in (keyfile, passphrase_file, key_provider)):
         raise Malformed(
-            "--keyfile and --passphrase-file go with --data", try_="remit audit verify --data DIR --keyfile FILE"
+            "--keyfile, --passphrase-file and --key-provider go with --data",
+            try_="remit audit verify --data DIR --keyfile FILE",
         )
-    provider = sources.provider(keyfile, passphrase_file)
+    provider = sources.provider(keyfile, passphrase_file, key_provider)
     report = sources.verified(data=data, export=export, provider=provider, as_=as_)
     if json:
         data_json(report.as_json())
@@ -96,7 +99,7 @@ def checkpoint(json: Json = False, as_: As = None) -> int:
     if json:
         data_json({"checkpoint": note})
     else:
-        data_text(note.rstrip("\n"))
+        data_block(note.rstrip("\n"))
     return Exit.OK
 
 

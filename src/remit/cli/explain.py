@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
-from remit.cli.output import data_text, facts, talk
+from remit.cli.output import data_text, facts, foreign, talk
 
 _STEPS = {
     1: "the view is fresh",
@@ -61,7 +61,7 @@ def told_violation(violation: Mapping[str, Any]) -> str:
     if limit is not None:
         said += f" is {limit} {unit}".rstrip()
     if actual is not None:
-        said += f", asked was {actual}"
+        said += f", asked was {foreign(actual)}"
     return said
 
 

@@ -9,12 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from remit.cli.exits import Exit
+from remit.cli.key_provider import KeyProvider
+from remit.cli.key_provider import key_provider as read_key_provider
 from remit.cli.options import As, Json, examples, group
 from remit.cli.output import data_json, data_text, table, talk
+from remit.cli.rekey import rekey
 from remit.cli.wire import connect, segment
 from remit.kernel.errors import Malformed
 from remit.server import settings as defaults
 
+_OPENS = {
+    "keyfile": "a keyfile", "passphrase": "a passphrase", "pkcs11": "a PKCS#11 token", "transit": "a transit key"
+}  # fmt: skip
 app = group("Keys: what tokens are signed with, and what opens the database.")
 
 
@@ -65,11 +71,14 @@ def retire(
     return _told(answer, again="remit key retire, with another person's token", json=json)
 
 
+app.command("rekey", epilog=examples("remit key rekey --as dana", "remit key rekey --wait"))(rekey)
+
+
 @app.command(
     "rewrap",
     epilog=examples(
         "remit key rewrap --to-passphrase-file ./passphrase",
-        "remit key rewrap --passphrase-file ./passphrase --to-keyfile ./keyfile",
+        "remit key rewrap --key-provider ./hsm.yaml --to-keyfile ./keyfile",
     ),
 )
 def rewrap(
@@ -83,36 +92,44 @@ def rewrap(
     passphrase_file: Annotated[
         Path | None, typer.Option("--passphrase-file", metavar="FILE", help="What opens it now; - is standard input.")
     ] = None,
+    key_provider: KeyProvider = None,
     to_keyfile: Annotated[
         Path | None, typer.Option("--to-keyfile", metavar="FILE", help="Made if it is not there.")
     ] = None,
     to_passphrase_file: Annotated[Path | None, typer.Option("--to-passphrase-file", metavar="FILE")] = None,
+    to_key_provider: Annotated[
+        Path | None, typer.Option("--to-key-provider", metavar="FILE", help="A PKCS#11 token, or a transit key.")
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Let another keyfile or passphrase open a database. Its server must be stopped; nothing else in it changes."""
+    """Let something else open a database. Its server must be stopped; nothing else in it changes."""
     from remit.server import rewrap as work  # noqa: PLC0415 - the server is loaded when it is needed
+    from remit.server.key_provider import kind_of  # noqa: PLC0415 - likewise
 
-    if (to_keyfile is None) == (to_passphrase_file is None):
-        raise Malformed("what is to open it is --to-keyfile or --to-passphrase-file", try_="name one of them")
-    kind, to = (work.KEYFILE, to_keyfile) if to_keyfile else (work.PASSPHRASE, to_passphrase_file)
+    named = [each for each in (to_keyfile, to_passphrase_file, to_key_provider) if each is not None]
+    if len(named) != 1:
+        raise Malformed(
+            "what is to open it is --to-keyfile, --to-passphrase-file or --to-key-provider", try_="name one of them"
+        )
+    chosen = read_key_provider(key_provider, keyfile, passphrase_file)
     file, descriptor = defaults.passphrase(passphrase_file, None)
-    work.rewrap(
-        defaults.Settings(
-            data=(data or defaults.data_directory(os.environ)).absolute(),
-            keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(),
-            database=database,
-            passphrase_file=file,
-            passphrase_fd=descriptor,
-        ),
-        kind=kind,
-        to=(to or Path()).absolute(),
-    )
+    where = (data or defaults.data_directory(os.environ)).absolute()
+    now = defaults.Settings(
+        data=where, keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(), database=database,
+        passphrase_file=file, passphrase_fd=descriptor, key_provider=chosen,
+    )  # fmt: skip
+    to = defaults.Settings(
+        data=where, keyfile=named[0].absolute(), database=database, key_provider=read_key_provider(to_key_provider),
+        passphrase_file=None if to_passphrase_file is None else to_passphrase_file.absolute(),
+    )  # fmt: skip
+    work.rewrap(now, to=to)
     if json:
-        data_json({"opened_by": kind, "file": str(to)})
+        data_json({"opened_by": kind_of(to), "file": str(named[0])})
     else:
-        data_text(f"from now on a {kind} opens it: {to}")
+        option = "key-provider" if to_key_provider else "passphrase-file" if to_passphrase_file else "keyfile"
+        data_text(f"from now on {_OPENS[kind_of(to)]} opens it: {named[0]}")
         talk("  because  older copies of the database still open with what opened them before")
-        talk(f"  try      remit up --{'passphrase-file' if kind == work.PASSPHRASE else 'keyfile'} {to}")
+        talk(f"  try      remit up --{option} {named[0]}")
     return Exit.OK
 
 

@@ -40,6 +40,9 @@ from remit.cli import (
     review,
     rightsize,
     secret,
+    secret_exposure,
+    secret_rotate,
+    secret_show,
     server,
     simulate,
     system,
@@ -110,7 +113,9 @@ app.add_typer(boundary.app, name="boundary")
 app.add_typer(approval.app, name="approval")
 app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
-app.add_typer(secret.app, name="secret")
+secret_show.add(secret.app)
+secret_rotate.add(secret.app)
+app.add_typer(secret_exposure.app, name="secret")
 app.add_typer(registry.purposes, name="purpose")
 app.add_typer(registry.owners, name="owner")
 app.add_typer(audit.app, name="audit")

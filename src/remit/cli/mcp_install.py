@@ -19,6 +19,7 @@ from remit.kernel.names import check_name
 
 if TYPE_CHECKING:
     from remit.runner.configured.model import Place
+    from remit.runner.configured.undoing import Undone
 
 _LONGEST_NAME = 100
 Client = Annotated[str, typer.Argument(metavar="CLIENT", help="claude-code, codex, gemini, cursor or vscode.")]
@@ -58,7 +59,8 @@ def install(
     """Have a desktop agent reach its MCP servers through Remit.
 
     Adds entries to the client's own configuration file that run `remit mcp stdio`. The rest of the
-    file stays as it is, comments too; a copy of it as it was is kept beside it. Doing it twice changes nothing.
+    file stays as it is, comments too; a copy of it as it was before each change is kept beside it. Doing it twice
+    changes nothing.
     """
     from remit.runner.configured import editing  # noqa: PLC0415 - loaded for this command only
 
@@ -83,7 +85,7 @@ def install(
         read, text = editing.installed(place, name or each, entry, replace=replace, text=after)
         before, after = (read if after is None else before), text
     names = [name or each for each in dict.fromkeys(server)]
-    return _finish(place, before, after or "", names=names, dry_run=dry_run, json=json, done="installed")
+    return _finish(place, before, after, names=names, dry_run=dry_run, json=json, done="installed", more={})
 
 
 def uninstall(
@@ -94,12 +96,34 @@ def uninstall(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
-    """Take out of a client's configuration what `remit mcp install` put in, and nothing else."""
+    """Take out of a client's configuration what `remit mcp install` put in, and nothing else.
+
+    What was replaced is put back. A file that nothing else changed meanwhile is then what it was, byte for byte.
+    """
     from remit.runner.configured import editing  # noqa: PLC0415 - loaded for this command only
 
     place = _place(client, project=project)
-    before, after, gone = editing.uninstalled(place, list(name or ()))
-    return _finish(place, before, after, names=gone, dry_run=dry_run, json=json, done="uninstalled")
+    undone = editing.uninstalled(place, list(name or ()))
+    code = _finish(
+        place, undone.before, undone.after, names=list(undone.gone), dry_run=dry_run, json=json, done="uninstalled",
+        more={"exact": undone.exact, "lost": list(undone.lost)},
+    )  # fmt: skip
+    if not json:
+        _explain(place, undone)
+    return code
+
+
+def _explain(place: Place, undone: Undone) -> None:
+    """Why a file is not what it was, if it is not."""
+    from remit.runner.configured import saving  # noqa: PLC0415 - as above
+
+    kept = f"before each change: {saving.pattern(place)}" if saving.backups(place) else "there is no backup"
+    if undone.gone and not undone.exact:
+        talk(f"not to the byte what it was before Remit: something else changed it since, and that stays ({kept})")
+    for each in undone.lost:
+        talk(f"{each}, which Remit's entry replaced, could not be put back: it stands in a backup ({kept})")
+    if undone.gone and undone.after is None:
+        talk("there was no such file before Remit, so there is none now")
 
 
 def _check_entry(name: str) -> None:
@@ -131,20 +155,21 @@ def _self() -> str:
 
 
 def _finish(
-    place: Place, before: str | None, after: str, *, names: list[str], dry_run: bool, json: bool, done: str
-) -> int:
-    from remit.runner.configured import editing  # noqa: PLC0415 - as above
+    place: Place, before: str | None, after: str | None, *,
+    names: list[str], dry_run: bool, json: bool, done: str, more: dict[str, Any],
+) -> int:  # fmt: skip
+    from remit.runner.configured import saving  # noqa: PLC0415 - as above
 
-    differs = after != (before or "")
-    backup = editing.save(place, before, after) if differs and not dry_run else None
+    differs = after != before
+    backup = saving.save(place, before, after) if differs and not dry_run else None
     said: dict[str, Any] = {
         "client": place.client, "file": str(place.path), "entries": names, "changed": differs and not dry_run,
-        "differs": differs, "backup": None if backup is None else str(backup),
+        "differs": differs, "backup": None if backup is None else str(backup), **more,
     }  # fmt: skip
     if json:
-        data_json(said | ({"diff": _diff(place.path, before or "", after)} if dry_run else {}))
+        data_json(said | ({"diff": _diff(place.path, before or "", after or "")} if dry_run else {}))
     elif dry_run:
-        for line in _diff(place.path, before or "", after):
+        for line in _diff(place.path, before or "", after or ""):
             data_text(line)
         talk("nothing was changed" if differs else "nothing would change")
     elif not differs:
@@ -152,7 +177,7 @@ def _finish(
     else:
         data_text(f"{done}: {', '.join(names)} in {place.path}")
         if backup is not None:
-            talk(f"as it was before Remit: {backup}")
+            talk(f"as it was before this change: {backup}")
         talk(f"  try      restart {place.client}, then: remit discover")
     return Exit.OK
 

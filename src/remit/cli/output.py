@@ -1,7 +1,8 @@
 """What commands print: data on stdout, talk on stderr, colour only on a terminal.
 
 Names and texts come from servers and agents that may be hostile, so nothing reaches the
-terminal with control or direction-changing characters in it (terminal escape injection).
+terminal with control or direction-changing characters in it (terminal escape injection), and
+nothing that they say can begin a line of its own, or be pushed to where one would begin.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import sys
 import threading
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -19,15 +21,46 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-# C0 and C1 controls, and the Unicode characters that reorder or hide what stands beside them.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# Controls (a tab and a line's end have a meaning here), what reorders or hides what stands beside it, other ways to
+# end a line (U+2028, U+2029), tags, private use, and what no encoding has or nobody has assigned yet.
+_UNSAFE = frozenset({"Cc", "Cf", "Cn", "Cs", "Co", "Zl", "Zp"})
+_DRAWN_AS_NOTHING = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_BLANKS = re.compile(r" {3,}")
+_BASIC = 0xFFFF  # the last character that four digits say
 _PIPE_WIDTH = 240
 _PATIENCE = 1.0  # seconds of silence before a person is told what is waited for
 
 
 def plain(value: object) -> str:
-    """`value` as text that is safe to print on a terminal."""
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(value))
+    """`value` as text that is safe to print on a terminal; it may have several lines."""
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(char) if _unsafe(char) and char not in "\t\n" else char for char in text)
+
+
+def foreign(value: object) -> str:
+    """What somebody else said (a server, an agent) as one line, in which nothing stands for another line of ours.
+
+    Ends of lines and tabs are written out, blanks of every kind are one kind, and more than two of them are counted:
+    enough of them push what comes next to where a terminal begins a line.
+    """
+    text = "".join(" " if unicodedata.category(char) == "Zs" else char for char in str(value))
+    text = "".join(_escaped(char) if _unsafe(char) else char for char in text)
+    return _BLANKS.sub(lambda blanks: f" \u27e8{len(blanks[0])} blanks\u27e9 ", text)
+
+
+def _unsafe(char: str) -> bool:
+    return unicodedata.category(char) in _UNSAFE or char in _DRAWN_AS_NOTHING
+
+
+def _escaped(char: str) -> str:
+    known = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char)
+    return known or (f"\\u{ord(char):04x}" if ord(char) <= _BASIC else f"\\U{ord(char):08x}")
+
+
+def _line(text: str) -> str:
+    return plain(text).replace("\n", "\\n")
 
 
 def _console(*, stderr: bool) -> Console:
@@ -86,13 +119,18 @@ def data_lines(lines: Iterable[str]) -> None:
 
 
 def data_text(text: str, *, style: str | None = None) -> None:
-    """Print one line of data on stdout."""
-    _console(stderr=False).print(plain(text), style=style)
+    """Print one line of data on stdout. A foreign part of it goes through `foreign` first."""
+    _console(stderr=False).print(_line(text), style=style)
+
+
+def data_block(text: str) -> None:
+    """Print data that has several lines, as it is but safe, on stdout."""
+    _console(stderr=False).print(plain(text))
 
 
 def talk(text: str, *, style: str | None = None) -> None:
-    """Print one line of talk on stderr."""
-    _console(stderr=True).print(plain(text), style=style)
+    """Print one line of talk on stderr. A foreign part of it goes through `foreign` first."""
+    _console(stderr=True).print(_line(text), style=style)
 
 
 @contextmanager
@@ -125,8 +163,8 @@ def _cell(value: object) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, (list, tuple)):
-        return plain(", ".join(str(member) for member in value)) or "-"
-    return plain(value)
+        return foreign(", ".join(str(member) for member in value)) or "-"
+    return foreign(value)
 
 
 def facts(values: Mapping[str, object]) -> None:
@@ -145,8 +183,8 @@ def nothing(what: str, *, next_: str) -> None:
 def complain(what: str, *, because: str = "", try_: str = "") -> None:
     """Print an error in its three parts on stderr."""
     talk(f"✗ {what}", style="bold red")
-    if because:
-        talk(f"  because  {because}")
+    for at, line in enumerate(because.split("\n") if because else ()):
+        talk(line if at else f"  because  {line}")
     if try_:
         talk(f"  try      {try_}")
 

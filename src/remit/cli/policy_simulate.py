@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from remit.cli.exits import Exit
+from remit.cli.key_provider import KeyProvider
 from remit.cli.options import As, Json, examples
 from remit.kernel.errors import Malformed
 
@@ -46,7 +47,8 @@ def add(policy: typer.Typer) -> None:
 def simulate(
     directory: Tree = None, *, prune: Prune = False, lapse: Lapse = None, since: Since = None, until: Until = None,
     agent: Agent = None, base: Base = None, fail_on: FailOn = None, at_least: AtLeast = 1, data: Data = None,
-    keyfile: Keyfile = None, passphrase_file: Passphrase = None, processes: Processes = None, json: Json = False,
+    keyfile: Keyfile = None, passphrase_file: Passphrase = None,
+    key_provider: KeyProvider = None, processes: Processes = None, json: Json = False,
     as_: As = None,
 ) -> int:  # fmt: skip
     """Decide the recorded calls again: as it was, which must give what was recorded, and as DIR would have it.
@@ -58,15 +60,15 @@ def simulate(
     """
     if fail_on not in {None, _WIDEN}:
         raise Malformed("what can be failed on is: widen")
-    if data is None and (keyfile or passphrase_file or processes):
-        raise Malformed("--keyfile, --passphrase-file and --processes go with --data")
+    if data is None and (keyfile or passphrase_file or key_provider or processes):
+        raise Malformed("--keyfile, --passphrase-file, --key-provider and --processes go with --data")
     asked = _asked(directory, lapse or (), prune=prune)
     from remit.cli import simulations  # noqa: PLC0415 - the engine is loaded when it is asked for
 
     if data is None:
         found = simulations.live(asked, since=since, until=until, agent=agent, base=base, as_=as_)
     else:
-        opens = simulations.Opens(keyfile, passphrase_file)
+        opens = simulations.Opens(keyfile, passphrase_file, key_provider)
         count = processes or len(os.sched_getaffinity(0))
         found = simulations.offline(
             data, opens, asked, since=since, until=until, agent=agent, base=base, processes=count

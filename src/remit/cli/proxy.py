@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
-from remit.cli.output import data_json, data_text
+from remit.cli.output import data_block, data_json
 from remit.cli.wire import connect
 
 app = group("The forward proxy, for agents that know nothing of Remit.")
@@ -25,5 +25,5 @@ def ca(json: Json = False, as_: As = None) -> int:
     if json:
         data_json(answer)
     else:
-        data_text(answer["pem"].rstrip("\n"))
+        data_block(answer["pem"].rstrip("\n"))
     return Exit.OK

@@ -9,7 +9,7 @@ import typer
 
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
-from remit.cli.output import data_json, data_text, facts, nothing, table, talk
+from remit.cli.output import data_json, data_text, facts, foreign, nothing, table, talk
 from remit.cli.wire import connect, segment
 from remit.kernel.errors import Malformed
 
@@ -69,7 +69,7 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
         data_text("")
     data_text(f"recommended: {answer['recommendation']} ({answer['reason']})", style="bold")
     for each in answer["answers"]:
-        data_text(f"  {each['at']}  {each['by']} said {each['said']} ({each['state']}) {each['note']}")
+        data_text(f"  {each['at']}  {each['by']} said {each['said']} ({each['state']}) {foreign(each['note'])}")
     if answer["state"] == "open":
         talk(f"  try      {_next(answer)}")
     return Exit.OK

@@ -9,7 +9,7 @@ import typer
 
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
-from remit.cli.output import complain, data_json, data_text, facts, nothing, table, talk
+from remit.cli.output import complain, data_json, data_text, facts, foreign, nothing, table, talk
 from remit.cli.wire import connect, segment
 
 app = group("MCP servers and their pinned tools.")
@@ -88,27 +88,22 @@ def review(
 
 
 def _change(row: dict[str, Any]) -> None:
-    data_text(f"{row['tool']}  {row['state']}", style="bold")
+    data_text(f"{foreign(row['tool'])}  {row['state']}", style="bold")
     if row.get("renamed_from"):
-        data_text(f"  renamed: {row['renamed_from']} is gone, and has the same schemas", style="yellow")
+        data_text(f"  renamed: {foreign(row['renamed_from'])} is gone, and has the same schemas", style="yellow")
     for other in row.get("shadows", ()):
-        data_text(f"  shadows: {other} has this name, or one that looks like it", style="yellow")
+        data_text(f"  shadows: {foreign(other)} has this name, or one that looks like it", style="yellow")
     for reason in row.get("held", ()):
-        data_text(f"  held: {reason}", style="yellow")
+        data_text(f"  held: {foreign(reason)}", style="yellow")
     for line in row.get("changes", ()):
-        data_text(f"  {_quoted(line)}")
+        data_text(f"  {foreign(line)}")
     if row.get("changes"):
         return
     for part, (before, after) in row.get("parts", {}).items():
         if before is not None:
-            data_text(f"  - {part}: {_quoted(before)}", style="red")
+            data_text(f"  - {foreign(part)}: {foreign(before)}", style="red")
         if after is not None:
-            data_text(f"  + {part}: {_quoted(after)}", style="green")
-
-
-def _quoted(said: object) -> str:
-    """What a server says, each line of it marked: else it could write lines that look like ours."""
-    return str(said).replace("\n", "\n    | ")
+            data_text(f"  + {foreign(part)}: {foreign(after)}", style="green")
 
 
 @app.command("refresh", epilog=examples("remit server refresh payments", "remit server refresh payments --json"))
@@ -121,5 +116,7 @@ def refresh(name: Name, json: Json = False, as_: As = None) -> int:
         data_text(f"{name}: {answer['tools']} tools, {answer['waiting']} waiting for review")
     if answer["reached"]:
         return Exit.OK
-    complain(f"{name} did not answer", because=answer["detail"], try_=f"start it, then: remit server refresh {name}")
+    complain(
+        f"{name} did not answer", because=foreign(answer["detail"]), try_=f"start it, then: remit server refresh {name}"
+    )
     return Exit.UNREACHABLE

@@ -35,10 +35,11 @@ class Opens:
 
     keyfile: Path | None
     passphrase_file: Path | None
+    key_provider: Path | None = None
 
     def __call__(self) -> Provider | None:
-        """The provider; None if there is neither file."""
-        return provider(self.keyfile, self.passphrase_file)
+        """The provider; None if there is no such file."""
+        return provider(self.keyfile, self.passphrase_file, self.key_provider)
 
 
 def live(

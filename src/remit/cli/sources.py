@@ -12,20 +12,25 @@ from remit.audit.source_live import Get, LiveSource
 from remit.audit.source_offline import open_offline
 from remit.audit.verify import verify
 from remit.cli import checkpoints
+from remit.cli.key_provider import key_provider as read_key_provider
 from remit.cli.wire import Api, Refused, connect
 from remit.kernel.errors import Malformed, NotFound, RemitError
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.passphrase import PassphraseProvider
 from remit.keys.ports import Provider
+from remit.server.key_provider import made
 
 
-def provider(keyfile: Path | None, passphrase_file: Path | None) -> Provider | None:
-    """What opens a data directory, from one of two files; None without either.
+def provider(keyfile: Path | None, passphrase_file: Path | None, key_provider: Path | None = None) -> Provider | None:
+    """What opens a data directory, from one of these files; None without any.
 
     Raises:
-        Malformed: Both.
-        KeyfileMissing, KeyfileUnsafe, KeyfileWrong: It cannot be read.
+        Malformed: More than one.
+        ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong: It cannot be read.
     """
+    held = read_key_provider(key_provider, keyfile, passphrase_file)
+    if held is not None:
+        return made(held)
     if keyfile is not None and passphrase_file is not None:
         raise Malformed("a keyfile or a passphrase opens it, not both", try_="name one of them")
     if passphrase_file is not None:

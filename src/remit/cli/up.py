@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from remit.catalog.url import check_url
+from remit.cli.key_provider import KeyProvider
+from remit.cli.key_provider import key_provider as read_key_provider
 from remit.cli.options import examples
 from remit.kernel.clock import parse_duration
 from remit.kernel.errors import Malformed
@@ -95,6 +97,13 @@ _Proxy = Annotated[
     str | None,
     typer.Option("--proxy", metavar="HOST:PORT", help="Be a forward proxy there, too; on this machine. [off]"),
 ]
+_UnsafeDumpable = Annotated[
+    bool,
+    typer.Option("--unsafe-dumpable", help="Let debuggers attach and crashes leave core files: secrets stand in both."),
+]
+_KeepEchoed = Annotated[
+    bool, typer.Option("--unsafe-keep-echoed", help="Go on with a credential that its server sent back.")
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")]
 
 
@@ -111,6 +120,7 @@ def up(
     keyfile: _Keyfile = None,
     passphrase_file: _PassphraseFile = None,
     passphrase_fd: _PassphraseFd = None,
+    key_provider: KeyProvider = None,
     url: _Url = None,
     dev: _Dev = False,
     accept_state: _AcceptState = False,
@@ -130,6 +140,8 @@ def up(
     mail_from: _MailFrom = "remit@localhost",
     callback_host: _CallbackHost = None,
     proxy: _Proxy = None,
+    unsafe_dumpable: _UnsafeDumpable = False,
+    unsafe_keep_echoed: _KeepEchoed = False,
     json: _Json = False,
 ) -> int:
     """Start a server. It says what to type next when it is ready; SIGTERM or Ctrl-C ends it cleanly."""
@@ -140,6 +152,8 @@ def up(
         keyfile=(keyfile or defaults.keyfile_path(os.environ)).absolute(),
         passphrase_file=file,
         passphrase_fd=descriptor,
+        key_provider=read_key_provider(key_provider, keyfile, passphrase_file, passphrase_fd),
+        dumpable=unsafe_dumpable,
         key_schedule=Schedule(every=parse_duration(rotate_keys)),
         dpop_nonce=defaults.nonce_use(dpop_nonce),
         tls_certificate=None if tls_cert is None else tls_cert.absolute(),
@@ -154,6 +168,7 @@ def up(
         callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
         proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
         host=host, port=port, database=database, public_url=_public(url), dev=dev, accept_state=accept_state,
+        unsafe_keep_echoed=unsafe_keep_echoed,
         body_limit=max_body, refresh_every=parse_duration(refresh), loop_denials=loop_denials,
     )  # fmt: skip
     return _serve(settings, as_json=json)

@@ -1,7 +1,7 @@
 """What stands before the demo's payments server: its API keys, and the way to change them.
 
     GET    /keys       the ids of the keys that open it
-    POST   /keys       {"key": "..."}: one more; asked again with the same key it is the same one
+    PUT    /keys/ID    {"key": "..."}: one more, or the same one again
     GET    /keys/ID    200, or 404 once it is gone
     DELETE /keys/ID    it opens nothing any more
 
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+FIRST = "key-1"
 _LONGEST = 4096
 
 
@@ -30,8 +31,7 @@ class ApiKeys:
 
     def __init__(self, app: ASGIApp, first: str) -> None:
         self._app = app
-        self._keys = {"key-1": first}
-        self._made = 1
+        self._keys = {FIRST: first}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it through, answer for its keys, or refuse it."""
@@ -55,8 +55,8 @@ class ApiKeys:
         match request.method, name:
             case "GET", "":
                 return JSONResponse({"keys": list(self._keys)})
-            case "POST", "":
-                return await self._added(request)
+            case "PUT", _ if name:
+                return await self._added(request, name)
             case "GET", _ if name in self._keys:
                 return JSONResponse({"id": name})
             case "DELETE", _ if name in self._keys:
@@ -65,17 +65,14 @@ class ApiKeys:
             case _:
                 return JSONResponse({"error": "there is nothing here"}, 404)
 
-    async def _added(self, request: Request) -> Response:
+    async def _added(self, request: Request, name: str) -> Response:
         said = await request.json() if int(request.headers.get("content-length", "0")) <= _LONGEST else {}
         key = said.get("key") if isinstance(said, dict) else None
         if not isinstance(key, str) or not key:
             return JSONResponse({"error": "a key is a text"}, 400)
-        known = next((name for name, value in self._keys.items() if value == hashed(key)), None)
-        if known is None:
-            self._made += 1
-            known = f"key-{self._made}"
-            self._keys[known] = hashed(key)
-        return JSONResponse({"id": known}, 201)
+        if self._keys.setdefault(name, hashed(key)) != hashed(key):
+            return JSONResponse({"error": "there is another key of this id"}, 409)
+        return JSONResponse({"id": name}, 201)
 
 
 def hashed(key: str) -> str:

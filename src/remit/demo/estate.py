@@ -36,6 +36,23 @@ SERVERS = """\
   review: pin-on-first-use
 """
 
+PAYMENTS_KEY = """\
+secret: payments-key
+owner: dana
+allow:
+  - {{host: "127.0.0.1:{payments}", place: "header:Authorization", path: /mcp}}
+rotate:
+  every: 30d
+  drain: 1s
+  http:
+    propose: {{length: 40, attributes: {{id: "{{rotation}}"}}}}
+    create: {{method: PUT, url: "http://127.0.0.1:{payments}/keys/{{id}}", body: {{key: "{{value}}"}}}}
+    verify: {{url: "http://127.0.0.1:{payments}/keys", headers: {{Authorization: "Bearer {{value}}"}}}}
+    revoke: {{method: DELETE, url: "http://127.0.0.1:{payments}/keys/{{id}}"}}
+    confirm: {{url: "http://127.0.0.1:{payments}/keys/{{id}}"}}
+    by_hand: {{id: key-1}}
+"""
+
 AGENT = """\
 agent: {name}
 owner: dana
@@ -101,11 +118,12 @@ def write(directory: Path, *, payments: int, crm: int, ttl: str) -> None:
 
     `ttl`: how long the one write on the CRM lasts without use, such as `20s`.
     """
-    for folder in ("purposes", "servers", "agents", "boundaries", "policies"):
+    for folder in ("purposes", "servers", "secrets", "agents", "boundaries", "policies"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
     (directory / "owners.yaml").write_text(OWNERS, encoding="utf-8")
     (directory / "purposes" / "purposes.yaml").write_text(PURPOSES, encoding="utf-8")
     (directory / "servers" / "servers.yaml").write_text(SERVERS.format(payments=payments, crm=crm), encoding="utf-8")
+    (directory / "secrets" / "payments-key.yaml").write_text(PAYMENTS_KEY.format(payments=payments), encoding="utf-8")
     (directory / "boundaries" / "boundaries.yaml").write_text(BOUNDARIES.replace("TTL", ttl), encoding="utf-8")
     (directory / "policies" / "payments.cedar").write_text(POLICY, encoding="utf-8")
     for name, _, purpose, constraint in AGENTS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import secrets
 import shutil
@@ -101,6 +102,15 @@ class Stage:
     def expected_authorization(self) -> str:
         """SHA-256 of the header that payments must see: the sealed key, and never an agent's token."""
         return hashlib.sha256(f"Bearer {self.secret}".encode()).hexdigest()
+
+    def opens(self, key: str) -> bool:
+        """Whether payments opens for this key, asked straight and not through Remit."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["payments"], timeout=10)
+        try:
+            connection.request("GET", "/keys", headers={"Authorization": f"Bearer {key}"})
+            return connection.getresponse().status == http.HTTPStatus.OK
+        finally:
+            connection.close()
 
     def remit(self, *arguments: str, exits: int = 0, stdin: str | None = None) -> str:
         """Run one `remit` command as a process of its own; return its stdout.

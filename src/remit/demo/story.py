@@ -16,7 +16,7 @@ from typing import Any
 
 from remit.demo.estate import COMBINATION
 from remit.demo.processes import until
-from remit.demo.stage import NotSeenError, Stage, opened
+from remit.demo.stage import REMIT, NotSeenError, Stage, opened
 from remit.storage.bundle import pack, unpack
 
 Evidence = Iterator[str]
@@ -90,6 +90,28 @@ class Story:
         see(len(lines) == 2, f"exactly two arrived, not {len(lines)}")  # noqa: PLR2004 - what the budget fits
         yield "3 x 400 against 800 left today: ok, ok, budget_exhausted"
         yield "upstream ledger: +2 lines"
+
+    def rotate(self) -> Evidence:
+        """The key of payments is changed while an agent works: no call fails, and the old key opens nothing."""
+        stage, bot = self.stage, self.stage.agents["invoice-bot"]
+        see(stage.opens(stage.secret), "payments opens for the key that was sealed")
+        before = len(stage.ledger("payments"))
+        done = stage.processes.start(
+            "rotate", [REMIT, "secret", "rotate", "payments-key", "--wait"], environ=stage.environ
+        )
+        while done.poll() is None:
+            bot.tell(tool="list_invoices", arguments={})
+            heard = bot.hear()
+            see(heard["result"] == "ok", f"it reads meanwhile: {heard}")
+        see(done.returncode == 0, "the rotation is done")
+        bot.tell(tool="list_invoices", arguments={})
+        see(bot.hear()["result"] == "ok", "it reads with the new key")
+        lines = stage.ledger("payments")[before:]
+        keys = list(dict.fromkeys(line["authorization"] for line in lines))
+        see(len(keys) == 2, f"payments saw two keys: {len(keys)}")  # noqa: PLR2004 - old, new
+        see(not stage.opens(stage.secret), "the old key opens nothing any more")
+        yield f"remit secret rotate payments-key: {len(lines)} calls meanwhile, none refused"
+        yield "upstream ledger: two keys, one after the other; asked straight, payments answers 401 to the old one"
 
     def rug_pull(self) -> Evidence:
         """A server changes a tool's definition: the tool is gone until a person has looked."""
@@ -233,8 +255,8 @@ def change_one_byte(stage: Stage, entry: str) -> int:
 
 
 STEPS = (
-    Story.start, Story.read, Story.bound, Story.budget, Story.lapse, Story.risk, Story.question, Story.rug_pull,
-    Story.freeze, Story.why, Story.verify, Story.tamper,
+    Story.start, Story.read, Story.bound, Story.budget, Story.lapse, Story.risk, Story.question, Story.rotate,
+    Story.rug_pull, Story.freeze, Story.why, Story.verify, Story.tamper,
 )  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from remit.attestation.model import Caller
 from remit.enforcement import lanes, metadata
+from remit.enforcement.model import SecretSent
 from remit.enforcement.place import Place
 from remit.enforcement.ports import Tokens
 from remit.kernel.clock import Clock
@@ -20,14 +21,19 @@ class Door:
         base: This deployment's own URL, without a trailing slash; tokens and proofs are made for it.
         tokens: Says who makes a request.
         clock: Where `now` comes from.
+        carries: Whether a text has a secret in it that agents must not have.
         hosts: Further values of `Host` that mean this deployment.
     """
 
-    def __init__(self, base: str, tokens: Tokens, clock: Clock, *, hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self, base: str, tokens: Tokens, clock: Clock, carries: Callable[[bytes], bool] = lambda _: False, *,
+        hosts: Collection[str] = (),
+    ) -> None:  # fmt: skip
         self.base = base
         self.place = Place(base, hosts=hosts)
         self._tokens = tokens
         self._clock = clock
+        self._carries = carries
 
     def misplaced(self, headers: Mapping[str, str]) -> bool:
         """Whether a web page was led to make a request (DNS rebinding)."""
@@ -60,6 +66,15 @@ class Door:
             TokenInvalid: 401, see `challenge`.
         """
         self._tokens.still(caller, proof, now=self._clock.now())
+
+    def clean(self, said: bytes) -> None:
+        """See that what an agent sends has no secret in it, which it would have from somewhere.
+
+        Raises:
+            SecretSent: It has.
+        """
+        if self._carries(said):
+            raise SecretSent
 
     def challenge(self, error: TokenInvalid, path: str) -> list[tuple[bytes, bytes]]:
         """The headers of a 401."""

@@ -16,6 +16,7 @@ from remit.attestation.model import Caller
 from remit.catalog.injection import Basic, Credential, Injection, OauthClient, OauthUser
 from remit.catalog.model import Kind, Server
 from remit.enforcement import asgi, denials, http_answers, http_target, parse
+from remit.enforcement.credited import Made, untold
 from remit.enforcement.door import Door
 from remit.enforcement.http import HttpGateway
 from remit.enforcement.http_exchange import HttpExchange
@@ -32,6 +33,7 @@ from remit.kernel.names import ServerName
 from remit.policy.model import Answer, Code
 from remit.storage.model import ConsumeProof
 from remit.tokens.check import TokenInvalid
+from remit.vault.allowed import whereabouts
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Outgoing
 
@@ -61,12 +63,16 @@ class EnvoyRelay:
         pipeline: Records.
         injects: Makes the header.
         frozen: Whether a freeze covers the credential that is a secret of that name.
+        made: Told with which version of a secret a call leaves.
     """
 
-    def __init__(self, pipeline: Pipeline, injects: Injects, *, frozen: Callable[[str], bool]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, injects: Injects, *, frozen: Callable[[str], bool], made: Made = untold
+    ) -> None:
         self._pipeline = pipeline
         self._injects = injects
         self._frozen = frozen
+        self._made = made
 
     def refuse(self, admitted: Admitted, answer: Answer) -> tuple[int, bytes, http_answers.Headers]:
         """A denial as at the gateway."""
@@ -96,8 +102,8 @@ class EnvoyRelay:
 
     async def _injected(self, x: HttpExchange, admitted: Admitted, sent: Sent) -> Mapping[str, str]:
         """The headers that carry the server's credential. Raises SecretUnavailable or CredentialFrozen."""
-        credential = None if admitted.server is None else admitted.server.credential
-        if credential is None:
+        server = admitted.server
+        if server is None or (credential := server.credential) is None:
             return {}
         if self._frozen(credential.secret):
             raise CredentialFrozen("the server's credential is frozen", detail=credential.secret)
@@ -109,8 +115,11 @@ class EnvoyRelay:
         request = Outgoing(
             method=sent.method, host=x.headers.get("host", ""), path=http_target.written_path(sent.segments),
             query=http_target.written_query(sent.query), headers={}, caller=sent.caller,
+            to=whereabouts(server.url)[0],
         )  # fmt: skip
-        return (await self._injects.inject(credential, request)).headers
+        injected = await self._injects.inject(credential, request)
+        self._made(admitted.call.id, admitted.call.caller.agent, credential.secret, injected.version)
+        return injected.headers
 
 
 class ExtAuthz:

@@ -23,7 +23,7 @@ from remit.enforcement.http_forwarding import Forwards
 from remit.enforcement.http_refusals import HttpRefusals
 from remit.enforcement.http_request import Asked
 from remit.enforcement.http_upstream import Sent
-from remit.enforcement.model import Admitted, EnforcementUnavailable, Limits, Outcome
+from remit.enforcement.model import Admitted, BadMessage, EnforcementUnavailable, Limits, Outcome
 from remit.enforcement.pipeline import Pipeline
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed, RemitError, TooLarge, UnsupportedMediaType
@@ -135,7 +135,8 @@ class HttpGateway:
             await refusals.refused(x, "too_large", http_answers.TOO_LARGE, error.public)
         except Malformed as error:
             x.extra.append((b"connection", b"close"))
-            await refusals.refused(x, "malformed", http_answers.MALFORMED, error.public)
+            reason = error.reason if isinstance(error, BadMessage) else "malformed"
+            await refusals.refused(x, reason, http_answers.MALFORMED, error.public)
         except EnforcementUnavailable as error:
             await refusals.unavailable(x, error)
         except TokenInvalid as error:
@@ -158,6 +159,7 @@ class HttpGateway:
         # The body may have come long after its headers: what was shown there must hold to this moment.
         self._door.still(x.caller, x.proof)
         headers = http_headers.upstream(x.raw, clashes=clashes(None if x.known is None else x.known.credential))
+        self._door.clean(_sent_bytes(path, x.query, headers, asked.json))
         if asked.name is None:
             await self._refusals.hidden(x)
             return
@@ -233,6 +235,12 @@ class HttpGateway:
         if known is None or known[0] is not server:
             known = self._routes[server.server] = (server, Routes(server.tools.values()))
         return known[1]
+
+
+def _sent_bytes(path: bytes, query: bytes, headers: list[tuple[str, str]], json: object) -> bytes:
+    """All that an agent says and that is read before it goes on; a body that passes as it comes is not."""
+    said = [path, query, *(value.encode("utf-8", "surrogateescape") for _, value in headers)]
+    return b"\n".join([*said, b"" if json is None else canonical.encode(json)])
 
 
 def _fault(asked: Asked, server: Server | None, known: Server | None) -> tuple[int, str, str] | None:

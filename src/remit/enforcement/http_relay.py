@@ -143,7 +143,7 @@ class HttpRelay:
     async def _carried(self, x: HttpExchange, admitted: Admitted, sent: Sent) -> Ending:
         if admitted.server is None:
             raise UpstreamFailed(denials.UNREACHABLE, sent=False, detail="no such server any more")
-        async with await self._upstream.send(admitted.server, sent, leaves=x.leaves) as reply:
+        async with await self._upstream.send(admitted.server, sent, leaves=x.leaves, call=admitted.call) as reply:
             x.answering()
             reply.check()
             headers = _headers(x, reply, admitted.server.url)

@@ -16,6 +16,7 @@ from remit.attestation.model import Caller
 from remit.catalog.injection import AwsSigV4
 from remit.catalog.model import Server
 from remit.enforcement import http_target
+from remit.enforcement.credited import Made, untold
 from remit.enforcement.denials import NO_ANSWER, UNREACHABLE, UNSURE
 from remit.enforcement.model import Limits
 from remit.enforcement.ports import HttpDialer, Injects, Scanner
@@ -24,6 +25,8 @@ from remit.kernel.errors import RemitError, TooLarge
 from remit.outbound import trust
 from remit.outbound.model import OutboundFailed, OutboundRefused, Patience, Streamed
 from remit.outbound.model import target as parsed
+from remit.policy.model import Call
+from remit.vault.allowed import whereabouts
 from remit.vault.outgoing import Injected, Outgoing
 
 if TYPE_CHECKING:
@@ -168,34 +171,43 @@ class HttpUpstream:
         injector: Puts credentials in.
         limits: Sizes and times.
         frozen: Whether a freeze covers a secret.
+        made: Told with which version of a secret a call leaves.
     """
 
     def __init__(
-        self, dialer: HttpDialer, injector: Injects, limits: Limits, *, frozen: Callable[[str], bool] = lambda _: False
-    ) -> None:
+        self, dialer: HttpDialer, injector: Injects, limits: Limits, *, frozen: Callable[[str], bool] = lambda _: False,
+        made: Made = untold,
+    ) -> None:  # fmt: skip
         self._dialer = dialer
         self._injector = injector
         self._frozen = frozen
+        self._made = made
         self.limits = limits
         self._patience = Patience(silence=max(limits.headers_after, limits.silence))
 
-    async def send(self, server: Server, sent: Sent, *, leaves: Callable[[], None]) -> HttpReply:
+    async def send(
+        self, server: Server, sent: Sent, *, leaves: Callable[[], None], call: Call | None = None
+    ) -> HttpReply:
         """Send one request with the server's credential. `leaves` is told just before anything does.
+
+        `call` is the admitted one that it belongs to.
 
         Raises:
             RemitError: The credential is missing, frozen or not to be had; nothing was sent.
             UpstreamFailed: No answer.
         """
-        injected, reply = await self._once(server, sent, leaves)
+        injected, reply = await self._once(server, sent, leaves, call)
         credential = server.credential
         again = not isinstance(sent.body, Streamed) and reply.status == _UNAUTHORIZED and credential is not None
         if again and credential is not None and injected is not None and self._injector.refused(credential, injected):
             async with reply:
                 pass
-            _, reply = await self._once(server, sent, leaves)
+            _, reply = await self._once(server, sent, leaves, call)
         return reply
 
-    async def _once(self, server: Server, sent: Sent, leaves: Callable[[], None]) -> tuple[Injected | None, HttpReply]:
+    async def _once(
+        self, server: Server, sent: Sent, leaves: Callable[[], None], call: Call | None
+    ) -> tuple[Injected | None, HttpReply]:
         credential = server.credential
         segments = http_target.below(server.url, sent.segments)
         path = http_target.written_path(segments, strict=isinstance(credential, AwsSigV4))
@@ -209,13 +221,15 @@ class HttpUpstream:
                 raise CredentialFrozen("the server's credential is frozen", detail=credential.secret)
             body = sent.body if isinstance(sent.body, bytes) else b""
             about = Outgoing(
-                method=sent.method, host=_host(server.url), path=path, query=query, headers=_joined(headers), body=body,
-                caller=sent.caller,
+                method=sent.method, host=_host(server.url), to=whereabouts(server.url)[0], path=path, query=query,
+                headers=_joined(headers), body=body, caller=sent.caller,
             )  # fmt: skip
             injected = await self._injector.inject(credential, about)
             own = {name.lower() for name in injected.headers}
             headers = [pair for pair in headers if pair[0].lower() not in own] + list(injected.headers.items())
             query = query if injected.query is None else injected.query
+            if call is not None:
+                self._made(call.id, call.caller.agent, credential.secret, injected.version)
         leaves()
         response = await self._asked(server, sent, headers, f"{path}?{query}" if query else path, injected)
         echo = _NOTHING if injected is None else injected.echo

@@ -11,7 +11,7 @@ from typing import Any, Final
 from remit.catalog.model import Server
 from remit.catalog.ports import Unreached
 from remit.enforcement import era
-from remit.enforcement.listing import CLIENT, DECLARED, ListRefused, all_tools, envelope, request
+from remit.enforcement.listing import CLIENT, DECLARED, ListRefused, all_tools, envelope, request, toolless, unknown
 from remit.enforcement.model import METHOD_NOT_FOUND
 from remit.enforcement.ports import Upstream
 from remit.enforcement.server_messages import ServerMessage, result_object
@@ -95,7 +95,16 @@ class Importer:
         return await second(server)
 
     async def _by_modern(self, server: Server) -> list[dict[str, Any]]:
-        return await all_tools(lambda m, p: self._modern(server, m, p), {"_meta": envelope()}, self._upstream.limits)
+        params = {"_meta": envelope()}
+        try:
+            return await all_tools(lambda m, p: self._modern(server, m, p), params, self._upstream.limits)
+        except ListRefused as refused:
+            if not unknown(refused):
+                raise
+            greeting = await self._modern(server, "server/discover", params)
+            if toolless(greeting.result):
+                return []
+            raise
 
     async def _by_handshake(self, server: Server) -> list[dict[str, Any]]:
         return await _Handshake(self._upstream, server).tools()
@@ -129,6 +138,10 @@ class _Handshake:
         try:
             await self._tell({"jsonrpc": "2.0", "method": "notifications/initialized"})
             return await all_tools(self._ask, {}, self._upstream.limits)
+        except ListRefused as refused:
+            if unknown(refused) and toolless(answer.result):
+                return []
+            raise
         finally:
             await self._end()
 

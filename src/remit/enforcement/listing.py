@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from remit.enforcement import era
 from remit.enforcement.denials import NO_ANSWER
-from remit.enforcement.model import Limits
-from remit.enforcement.server_messages import ServerMessage, result_object
+from remit.enforcement.model import METHOD_NOT_FOUND, Limits
+from remit.enforcement.server_messages import ServerMessage, error_code, result_object
 from remit.enforcement.upstream import UpstreamFailed
 from remit.kernel import canonical
 from remit.kernel.errors import Malformed
@@ -93,6 +93,24 @@ async def every(ask: Ask, listed: Listed, params: Mapping[str, Any], limits: Lim
             return found
         seen.add(cursor)
     raise UpstreamFailed(NO_ANSWER, sent=True, detail="a list without an end", answered=True)
+
+
+def unknown(refused: ListRefused) -> bool:
+    """Whether a server says that it does not know the list's method."""
+    return error_code(refused.answer) == METHOD_NOT_FOUND
+
+
+def toolless(greeting: bytes | None) -> bool:
+    """Whether a server's greeting (the result of `initialize` or `server/discover`) declares no tools.
+
+    A server that has some must declare them (MCP, server/tools, "Capabilities"). So one that does not, and knows no
+    `tools/list` either, has none: resources or prompts only. One that declares them and lists none is broken.
+    """
+    try:
+        declared = result_object(greeting or b"").get("capabilities")
+    except Malformed:
+        return False
+    return isinstance(declared, dict) and declared.get("tools") is None
 
 
 def _page(answer: ServerMessage, listed: Listed) -> tuple[list[dict[str, Any]], str | None]:

@@ -130,7 +130,7 @@ class Gateway:
                 await self._refusals.refused(x, path, "method_not_allowed", body, 405)
         except BadMessage as fault:
             body = denials.refused_message(fault)
-            await self._refusals.refused(x, path, "malformed", body, fault.status, error=str(fault.rpc))
+            await self._refusals.refused(x, path, fault.reason, body, fault.status, error=str(fault.rpc))
         except TooLarge as error:
             await self._refusals.refused(x, path, "too_large", denials.bad_request(error.public), 413)
         except EnforcementUnavailable as error:
@@ -243,6 +243,7 @@ class Gateway:
             raise BadMessage(INVALID_REQUEST, "The body did not come in time", status=408) from error
         # It may have come long after its headers: what was shown there must hold to this moment.
         self._door.still(x.caller, x.proof)
+        self._door.clean(body)
         return body
 
     def _join(self, x: Exchange) -> None:

@@ -76,12 +76,23 @@ class Message:
 class BadMessage(Malformed):
     """A message refused before anything was decided, with the JSON-RPC error and HTTP status that say so."""
 
+    reason = "malformed"  # as the entry says it
+
     def __init__(self, rpc: int, public: str, *, status: int = 400, id: RpcId = None, data: object = None) -> None:  # noqa: A002 - JSON-RPC's own name
         super().__init__(public)
         self.rpc = rpc
         self.status = status
         self.id = id
         self.data = data
+
+
+class SecretSent(BadMessage):
+    """An agent sent a secret that only Remit should know: it goes nowhere, and is replaced."""
+
+    reason = "secret_sent"
+
+    def __init__(self) -> None:
+        super().__init__(INVALID_REQUEST, "The request carries a credential that agents must not have; it is replaced")
 
 
 class Admitted(msgspec.Struct, frozen=True):

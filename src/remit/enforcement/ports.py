@@ -251,12 +251,12 @@ class Scanner(Protocol):
 class Secrets(Protocol):
     """Upstream credentials at the moment of use."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
-        """The header that carries the credential. Raises a RemitError if the secret is missing."""
+    def header(self, injection: Injection, url: str) -> tuple[str, str, int]:
+        """The header that carries the credential to a URL, and its version. Raises a RemitError if it may not."""
         ...
 
-    def variable(self, injection: Variable) -> tuple[str, str]:
-        """The variable that carries the credential. Raises a RemitError if the secret is missing."""
+    def variable(self, injection: Variable) -> tuple[str, str, int]:
+        """The variable that carries the credential, and its version. Raises a RemitError if the secret is missing."""
         ...
 
     def scanner(self, injection: Credential | None = None) -> Scanner:

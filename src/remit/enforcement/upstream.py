@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from remit.catalog.injection import Injection
 from remit.catalog.model import Server
 from remit.enforcement import era
+from remit.enforcement.credited import Made, untold
 from remit.enforcement.denials import NO_ANSWER, UNREACHABLE, UNSURE, WITHHELD
 from remit.enforcement.events import Event, EventReader
 from remit.enforcement.model import Limits, RpcId
@@ -151,14 +152,17 @@ class HttpUpstream:
         limits: Sizes and times.
         frozen: Whether a freeze covers a secret. An agent's call ends at its decision; this holds what
             Remit itself sends (imports, farewells) to the same.
+        made: Told with which version of a secret a call leaves.
     """
 
     def __init__(
-        self, dialer: Dialer, secrets: Secrets, limits: Limits, *, frozen: Callable[[str], bool] = lambda _: False
-    ) -> None:
+        self, dialer: Dialer, secrets: Secrets, limits: Limits, *, frozen: Callable[[str], bool] = lambda _: False,
+        made: Made = untold,
+    ) -> None:  # fmt: skip
         self._dialer = dialer
         self._secrets = secrets
         self._frozen = frozen
+        self._made = made
         self.limits = limits
         self._patience = Patience(silence=max(limits.headers_after, limits.silence))
 
@@ -169,7 +173,7 @@ class HttpUpstream:
         headers: Mapping[str, str],
         data: bytes | None = None,
         method: str = "POST",
-        call: Call | None = None,  # noqa: ARG002 - the port's: this server is one for all agents
+        call: Call | None = None,
     ) -> HttpReply:
         """Send one request with the server's credential.
 
@@ -184,8 +188,10 @@ class HttpUpstream:
                 raise CredentialFrozen("the server's credential is frozen", detail=server.credential.secret)
             if not isinstance(server.credential, Injection):  # its document was not taken so
                 raise UpstreamFailed(UNREACHABLE, sent=False, detail="the credential of an MCP server is a header's")
-            name, value = self._secrets.header(server.credential)
+            name, value, version = self._secrets.header(server.credential, server.url)
             out[name] = value
+            if call is not None:
+                self._made(call.id, call.caller.agent, server.credential.secret, version)
             scanner = self._secrets.scanner(server.credential)
         if data is not None:
             out["Content-Type"] = "application/json"

@@ -104,6 +104,10 @@ class InDoubt(StorageUnavailable):
     """The database failed while it committed: the work may be recorded, and may be not."""
 
 
+class KeysUnavailable(StorageUnavailable):
+    """What opens the database does not answer now, and may later: a service that is sealed, a token that is away."""
+
+
 class IntegrityFailed(RemitError):
     """A log, seal or page is damaged; says which."""
 

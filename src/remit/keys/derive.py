@@ -1,4 +1,4 @@
-"""Keys derived from the root key, each for one use."""
+"""Keys derived from another, each for one use."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The authority of the forward proxy, and the certificates that it shows in a server's place.
 
-Its key is derived from the root key, as others are that nothing outside may ever be signed with: it stands in no
-table, every node has the same, and it is gone with the keyfile. Its certificate is the same bytes each time.
+Its key is derived, as others are that nothing outside may ever be signed with: it stands in no table, every node has
+the same, no re-key changes it, and it is gone with the keyfile. Its certificate is the same bytes each time.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ import secrets
 from pathlib import Path
 
 from remit.kernel.errors import Conflict, IntegrityFailed, KeyfileWrong
+from remit.keys.formats import KEYFILE_FORMAT, advice
 from remit.keys.owned_file import open_folder, read_owned
-from remit.keys.passphrase import PASSPHRASE_FORMAT
 from remit.keys.seal import KEY_BYTES, seal_bytes, unseal_bytes
 from remit.keys.secret import Secret
 
@@ -26,8 +26,9 @@ _WHAT = "keyfile"
 class KeyfileProvider:
     """Wraps the root key under the keyfile's key."""
 
-    def __init__(self, key: Secret) -> None:
+    def __init__(self, key: Secret, *, where: str = "a keyfile") -> None:
         self._key = key
+        self._where = where
 
     @classmethod
     def create(cls, path: Path) -> KeyfileProvider:
@@ -46,7 +47,7 @@ class KeyfileProvider:
             _write(folder, path, key.hex().encode() + b"\n")
         finally:
             os.close(folder)
-        return cls(Secret(key))
+        return cls(Secret(key), where=str(path))
 
     @classmethod
     def load(cls, path: Path) -> KeyfileProvider:
@@ -57,7 +58,7 @@ class KeyfileProvider:
             KeyfileUnsafe: Others can read it or could have replaced it.
             KeyfileWrong: It does not hold 32 bytes.
         """
-        return cls(Secret(_decode(read_owned(path, what=_WHAT, most=_MAX_TEXT))))
+        return cls(Secret(_decode(read_owned(path, what=_WHAT, most=_MAX_TEXT))), where=str(path))
 
     def wrap(self, plaintext: bytes, *, aad: bytes) -> bytes:
         """Seal `plaintext` under the keyfile's key."""
@@ -72,10 +73,14 @@ class KeyfileProvider:
         try:
             return unseal_bytes(self._key.reveal(), wrapped, aad)
         except IntegrityFailed as error:
-            advice = "start with the keyfile made with this database"
-            if wrapped[:1] == PASSPHRASE_FORMAT:
-                advice = "a passphrase opens it: --passphrase-file FILE"
-            raise KeyfileWrong("the keyfile does not open this database", try_=advice) from error
+            mine = "start with the keyfile made with this database"
+            raise KeyfileWrong(
+                "the keyfile does not open this database", try_=advice(wrapped, mine=KEYFILE_FORMAT, otherwise=mine)
+            ) from error
+
+    def health(self) -> str:
+        """Where it was read."""
+        return self._where
 
 
 def _decode(text: bytes) -> bytes:

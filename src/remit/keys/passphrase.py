@@ -15,11 +15,11 @@ from typing import Final
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from remit.kernel.errors import IntegrityFailed, KeyfileUnsafe, KeyfileWrong
+from remit.keys.formats import PASSPHRASE_FORMAT, advice
 from remit.keys.owned_file import read_owned
 from remit.keys.seal import KEY_BYTES, seal_bytes, unseal_bytes
 from remit.keys.secret import Secret
 
-PASSPHRASE_FORMAT: Final = b"\x02"
 # RFC 9106 section 4, the second recommended option (64 MiB): the first takes 2 GiB, which not every server has.
 PASSES: Final = 3
 LANES: Final = 4
@@ -37,8 +37,9 @@ _WHAT: Final = "passphrase file"
 class PassphraseProvider:
     """Wraps the root key under a key made of the passphrase."""
 
-    def __init__(self, passphrase: Secret) -> None:
+    def __init__(self, passphrase: Secret, *, where: str = "a passphrase") -> None:
         self._passphrase = passphrase
+        self._where = where
 
     @classmethod
     def load(cls, path: Path) -> PassphraseProvider:
@@ -49,7 +50,7 @@ class PassphraseProvider:
             KeyfileUnsafe: Others can read it or could have replaced it.
             KeyfileWrong: It is empty, or over 1024 bytes.
         """
-        return cls(_passphrase(read_owned(path, what=_WHAT, most=_MAX_TEXT + 1)))
+        return cls(_passphrase(read_owned(path, what=_WHAT, most=_MAX_TEXT + 1)), where=str(path))
 
     @classmethod
     def read(cls, descriptor: int) -> PassphraseProvider:
@@ -89,7 +90,7 @@ class PassphraseProvider:
         if wrapped[:1] != PASSPHRASE_FORMAT or len(wrapped) <= _HEADER:
             raise KeyfileWrong(
                 "this database is not opened by a passphrase",
-                try_="start without --passphrase-file: a keyfile opens it",
+                try_=advice(wrapped, mine=PASSPHRASE_FORMAT, otherwise="start with what it was wrapped with last"),
             )
         header = wrapped[:_HEADER]
         try:
@@ -99,6 +100,10 @@ class PassphraseProvider:
                 "the passphrase does not open this database",
                 try_="start with the passphrase that it was wrapped with last",
             ) from error
+
+    def health(self) -> str:
+        """Where it was read."""
+        return self._where
 
     def _key(self, header: bytes) -> bytes:
         passes, lanes, memory = header[1], header[2], int.from_bytes(header[3:7], "big")

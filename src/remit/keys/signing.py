@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
+from remit.keys.generations import Place, signing_key_place
 from remit.keys.jwk import SigningKey, generate, private_key
 from remit.keys.model import SetKeys, TokenKeys
 from remit.keys.rotation import LOG, SET, TOKEN, KeyRecord, KeyState
@@ -16,6 +17,8 @@ from remit.keys.set_key import SetKey, generate_set_key, public_half, set_key
 from remit.keys.sql import WrappedKey
 
 Opened = tuple[KeyRecord, SigningKey | SetKey]
+Wrapping = Callable[[int], bytes]
+"""What a root key of a generation seals with."""
 
 
 def prepared(use: str) -> dict[str, str] | None:
@@ -32,12 +35,20 @@ def prepared(use: str) -> dict[str, str] | None:
 
 
 def new_signing_key(
-    wrapping: bytes, *, use: str, algorithm: str, state: KeyState, now: Instant, jwk: Mapping[str, Any] | None = None
+    wrapping: bytes,
+    *,
+    generation: int,
+    use: str,
+    algorithm: str,
+    state: KeyState,
+    now: Instant,
+    jwk: Mapping[str, Any] | None = None,
 ) -> WrappedKey:
     """A new key, to be stored.
 
     Args:
         wrapping: What seals it.
+        generation: Of the root key that this is of.
         use: What it signs.
         algorithm: What it is for.
         state: The state it comes in.
@@ -53,20 +64,23 @@ def new_signing_key(
             jwk = generate(algorithm)
     shown = public_half(jwk) if use == SET else {name: value for name, value in jwk.items() if name != "d"}
     public = canonical(shown).decode("utf-8")
-    sealed = seal(wrapping, canonical(dict(jwk)), aad=_place(jwk["kid"], use, algorithm, public))
+    sealed = seal(wrapping, canonical(dict(jwk)), aad=signing_key_place(jwk["kid"], use, algorithm, public, generation))
     record = KeyRecord(kid=jwk["kid"], use=use, algorithm=algorithm, state=state, created=now, since=now)
-    return WrappedKey(record, public, sealed)
+    return WrappedKey(record, public, sealed, generation)
 
 
 class SigningKeys:
     """Opens stored keys, each once: a key that was opened stays open for as long as its row stays the same."""
 
-    def __init__(self, wrapping: bytes) -> None:
-        self._wrapping = wrapping
+    def __init__(self) -> None:
         self._opened: dict[bytes, SigningKey | SetKey] = {}
 
-    def open(self, rows: Iterable[WrappedKey]) -> list[Opened]:
+    def open(self, rows: Iterable[WrappedKey], wrapping: Wrapping) -> list[Opened]:
         """The keys that are not retired.
+
+        Args:
+            rows: The keys as they are stored.
+            wrapping: What seals those of a generation; asked only for what was not opened before.
 
         Raises:
             IntegrityFailed: One is damaged, or stands in another row than its own.
@@ -76,9 +90,11 @@ class SigningKeys:
         for row in rows:
             if row.record.state is KeyState.RETIRED:
                 continue
-            place = _place(row.record.kid, row.record.use, row.record.algorithm, row.public)
+            place = place_of(row)
             known = canonical(list(place)) + row.wrapped
-            key = self._opened.get(known) or _read(row.record.use, unseal(self._wrapping, row.wrapped, aad=place))
+            key = self._opened.get(known) or _read(
+                row.record.use, unseal(wrapping(row.generation), row.wrapped, aad=place)
+            )
             opened[known] = key
             found.append((row.record, key))
         self._opened = opened  # what is retired is forgotten
@@ -125,8 +141,11 @@ def _is_option(kid: str) -> bool:
     return kid.startswith("-")
 
 
-def _place(kid: str, use: str, algorithm: str, public: str) -> tuple[str | int, ...]:
-    return ("signing_keys", kid, 1, use, algorithm, public)
+def place_of(row: WrappedKey, generation: int | None = None) -> Place:
+    """The place of a stored key under its root key, or under one of another generation."""
+    record = row.record
+    at = row.generation if generation is None else generation
+    return signing_key_place(record.kid, record.use, record.algorithm, row.public, at)
 
 
 def _active(opened: Iterable[tuple[KeyRecord, SigningKey]], use: str) -> SigningKey:

@@ -1,13 +1,15 @@
-"""The key tables: `data_keys`, `signing_keys`, and the rows `deployment` and `root_key` of `meta`."""
+"""The key tables: `data_keys`, `signing_keys`, and the row `deployment` of `meta`. `roots` has `roots_sql`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
+from remit.keys import generations
 from remit.keys.rotation import USES, KeyRecord, KeyState
 from remit.storage.schema import data_keys, meta, signing_keys
 
@@ -19,6 +21,16 @@ class WrappedKey:
     record: KeyRecord
     public: str  # public JWK
     wrapped: bytes  # the private JWK, sealed; empty once it is retired
+    generation: int  # of the root key that seals it
+
+
+class WrappedDataKey(NamedTuple):
+    """A row of `data_keys` that was not erased."""
+
+    owner: str
+    version: int
+    generation: int  # of the root key that seals it
+    wrapped: bytes
 
 
 class SqlKeys:
@@ -35,27 +47,30 @@ class SqlKeys:
         """Insert `key`; an existing one is an error of the database."""
         self._connection.execute(insert(meta).values(key=key, value=value))
 
-    def data_keys(self, owner: str | None = None) -> list[tuple[str, int, bytes]]:
-        """(owner, version, wrapped) of each owner's newest version, erased ones left out; of one owner, or all."""
+    def data_keys(self, owner: str | None = None) -> list[WrappedDataKey]:
+        """Each owner's newest version, erased ones left out; of one owner, or all."""
         newest = select(data_keys.c.owner, func.max(data_keys.c.version).label("version")).group_by(data_keys.c.owner)
         if owner is not None:
             newest = newest.where(data_keys.c.owner == owner)
         top = newest.subquery()
         query = (
-            select(data_keys.c.owner, data_keys.c.version, data_keys.c.wrapped)
+            select(data_keys.c.owner, data_keys.c.version, data_keys.c.generation, data_keys.c.wrapped)
             .join(top, (data_keys.c.owner == top.c.owner) & (data_keys.c.version == top.c.version))
             .where(data_keys.c.wrapped.is_not(None))
         )
-        return [(row.owner, row.version, bytes(row.wrapped)) for row in self._connection.execute(query)]
+        found = self._connection.execute(query)
+        return [WrappedDataKey(owner, version, generations.read(at), bytes(key)) for owner, version, at, key in found]
 
     def newest_version(self, owner: str) -> int:
         """The newest version of an owner's data key, erased or not; 0 if there was none."""
         query = select(func.max(data_keys.c.version)).where(data_keys.c.owner == owner)
         return self._connection.execute(query).scalar_one() or 0
 
-    def put_data_key(self, owner: str, version: int, wrapped: bytes, *, now: Instant) -> None:
+    def put_data_key(self, key: WrappedDataKey, *, now: Instant) -> None:
         """Insert a data key."""
-        self._connection.execute(insert(data_keys).values(owner=owner, version=version, wrapped=wrapped, created=now))
+        row = {"owner": key.owner, "version": key.version, "wrapped": key.wrapped}
+        at = generations.stored(key.generation)
+        self._connection.execute(insert(data_keys).values(**row, generation=at, created=now))
 
     def erase_data_keys(self, owner: str) -> None:
         """Erase all versions of an owner's data key; the rows stay, to say that there was one."""
@@ -77,7 +92,7 @@ class SqlKeys:
         known = signing_keys.c.use.in_(USES)
         query = select(signing_keys).where(known).order_by(signing_keys.c.created, signing_keys.c.kid)
         found = self._connection.execute(query).mappings()
-        return [WrappedKey(_record(row), row["public"], bytes(row["wrapped"])) for row in found]
+        return [signing_key(row) for row in found]
 
     def put_signing_key(self, key: WrappedKey) -> None:
         """Insert a signing key."""
@@ -93,6 +108,7 @@ class SqlKeys:
                 created=record.created,
                 since=record.since,
                 distrusted=record.distrusted,
+                generation=generations.stored(key.generation),
             )
         )
 
@@ -109,9 +125,14 @@ class SqlKeys:
         )
         return self._connection.execute(moved).rowcount == 1
 
-    def rewrap_root(self, wrapped: str) -> None:
-        """Put the root key's new wrapping in the place of the old one."""
-        self._connection.execute(update(meta).where(meta.c.key == "root_key").values(value=wrapped))
+
+def signing_key(row: RowMapping) -> WrappedKey:
+    """A row of `signing_keys`.
+
+    Raises:
+        IntegrityFailed: It is in a state that there is not.
+    """
+    return WrappedKey(_record(row), row["public"], bytes(row["wrapped"]), generations.read(row["generation"]))
 
 
 def _record(row: RowMapping) -> KeyRecord:

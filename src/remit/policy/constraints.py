@@ -100,8 +100,10 @@ def _against(bound: Bound, value: object, *, unit: str | None) -> list[Violation
             found.append(wrong("min", plain(bound.min), unit))
     if bound.in_ is not None and not _within(value, bound.in_):
         found.append(wrong("in", tuple(plain(option) for option in bound.in_)))
-    if bound.prefix is not None and not (isinstance(value, str) and begins(value, bound.prefix)):
+    if bound.prefix is not None and not (isinstance(value, str) and value.startswith(bound.prefix)):
         found.append(wrong("prefix", bound.prefix))
+    elif bound.prefix is not None and isinstance(value, str) and not begins(value, bound.prefix):
+        found.append(wrong("no_step_up", bound.prefix))  # it begins right: what has to go is the step
     if bound.max_length is not None and not (isinstance(value, str) and len(value) <= bound.max_length):
         found.append(wrong("max_length", bound.max_length))
     return found or [wrong("bound", "")]

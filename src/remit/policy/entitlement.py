@@ -128,6 +128,7 @@ def facts_of(activation: Activation, setting: Setting) -> Facts:
         held=over >= 0 and setting.opened is not None and setting.opened < now - over,
         other_risk=against.other_risk,
         exposed=against.exposed,
+        secret_exposed=against.secret_exposed,
         critical=against.critical,
         against=tuple(sorted(against.weighed)),
         vouched=vouched_of(activation, against.weighed) if now < activation.vouched else (),

@@ -50,7 +50,7 @@ class Violation:
     """One thing wrong with the arguments, as RFC 6901 path, with what would have been right."""
 
     path: str
-    constraint: str  # "max", "min", "in", "prefix", "max_length", "required", "exact", or a JSON Schema keyword
+    constraint: str  # "max", "min", "in", "prefix", "no_step_up", "max_length", "required", "exact", or a schema's word
     limit: str | int | tuple[str, ...] | None = None
     actual: str | None = None
     unit: str | None = None

@@ -5,6 +5,9 @@ refused to learn it. Only what a property says is changed: several model APIs an
 tool, or refuse the whole list, when its schema has `anyOf`, `allOf`, `not` or `if` at the root.
 So where several rules differ in more than one argument, the schema is the widest that lists
 each argument apart: it admits all that one of them admits, and `alternatives` has the rest.
+
+That a text with a step up is inside no prefix (`access/climbing`) no keyword of JSON Schema says: a pattern cannot
+decode. A keyword of our own says it to the SDK's offline check, and the description to the model.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ _NOTHING: Final[dict[str, Any]] = {"not": {}}
 _COMPOSED: Final = ("$ref", "$dynamicRef", "anyOf", "oneOf", "allOf", "not", "if", "const", "prefixItems")
 _ANNOTATIONS: Final = ("title", "description")
 _HEADER: Final = "x-mcp-header"
+NO_STEP_UP: Final = "x-remit-no-step-up"
+_SAID: Final = "A step up (.., however it is written) is refused."
 _SYNTAX: Final = frozenset("^$\\.*+?()[]{}|/")
 _SAFE: Final = 2**53
 
@@ -101,9 +106,14 @@ def _property(schema: Any, rooms: Sequence[Room]) -> Any:  # noqa: ANN401 - any 
     if not isinstance(schema, dict):
         return schema if schema is False else _any(rooms)
     found = _usual(_without_null(schema), lambda value: any(room.holds(value) for room in rooms))
-    if len(rooms) > 1:
-        return _beside(found, _any(rooms))
-    return _narrow(found, rooms[0])
+    found = _beside(found, _any(rooms)) if len(rooms) > 1 else _narrow(found, rooms[0])
+    return _told(found) if any(room.prefix is not None and room.options is None for room in rooms) else found
+
+
+def _told(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` with what a model would else learn from a refusal only."""
+    before = schema.get("description")
+    return {**schema, "description": f"{before.rstrip()} {_SAID}" if isinstance(before, str) and before else _SAID}
 
 
 def _without_null(schema: Schema) -> dict[str, Any]:
@@ -172,10 +182,10 @@ def _texted(schema: dict[str, Any], room: Room) -> dict[str, Any] | None:
         if not number(known):
             return None
         schema["maxLength"] = min(room.length, known)
-    if room.prefix:
+    if room.prefix is not None:
         if "pattern" in schema:
             return None
-        schema["pattern"] = _starting(room.prefix)
+        schema |= _inside(room.prefix)
     return schema
 
 
@@ -249,8 +259,12 @@ def fragment(room: Room) -> dict[str, Any]:
         return {"type": "number"} | {key: plain_number(each) for key, each in limits.items() if each is not None}
     if not room.text:
         return {"not": {"type": "null"}}
-    pattern = {"pattern": _starting(room.prefix)} if room.prefix else {}
+    pattern = {} if room.prefix is None else _inside(room.prefix)
     return {"type": "string", **pattern, **({} if room.length is None else {"maxLength": room.length})}
+
+
+def _inside(prefix: str) -> dict[str, Any]:
+    return {**({"pattern": _starting(prefix)} if prefix else {}), NO_STEP_UP: True}
 
 
 def _any(rooms: Sequence[Room]) -> dict[str, Any]:

@@ -143,8 +143,9 @@ def _fitting(name: str, said: Mapping[str, Any], key: str, call: Call, view: Vie
     if isinstance(said.get("in"), list) and said["in"]:
         now = (call.arguments or {}).get(name)
         return [said["in"][0]] if isinstance(now, list) else said["in"][0]
-    if isinstance(said.get("prefix"), str):
-        return said["prefix"]
+    beginning = said.get("prefix", said.get("no_step_up"))
+    if isinstance(beginning, str):
+        return beginning
     length = said.get("max_length")
     value = (call.arguments or {}).get(name)
     if isinstance(length, int) and isinstance(value, str):

@@ -99,7 +99,7 @@ def implies(one: Room, other: Room) -> bool:
         and (other.high is None or (one.high is not None and one.high <= other.high))
         and (other.low is None or (one.low is not None and one.low >= other.low))
         and (other.length is None or (one.length is not None and one.length <= other.length))
-        and (one.prefix or "").startswith(other.prefix or "")
+        and (other.prefix is None or (one.prefix is not None and one.prefix.startswith(other.prefix)))
     )
 
 

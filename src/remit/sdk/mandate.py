@@ -19,6 +19,9 @@ import httpx2
 import jsonschema_rs
 
 from remit.sdk import jws
+from remit.sdk.arguments import NotTellable
+from remit.sdk.climbing import KEYWORDS
+from remit.sdk.exact import as_sent, inexact
 from remit.sdk.grant import base_url
 
 TYPE: Final = "remit-mandate+jwt"
@@ -63,7 +66,7 @@ class Mandate:
 
         Args:
             action: `server/tool`.
-            arguments: The call's arguments; numbers as int or Decimal.
+            arguments: The call's arguments; numbers as int or Decimal. They are looked at as they would be sent.
             now: Seconds since the epoch; None reads the clock.
         """
         if (time.time() if now is None else now) >= self.expires:
@@ -77,7 +80,7 @@ class Mandate:
             return [f"every call is refused: {found['refused']}"]
         if not found["usable"] and found["starts"] not in ("by_itself", "attest"):
             return [f"the entitlement is {found['state']} and waits for: {found['starts']}"]
-        return _misfits(found, arguments) or _over(found, arguments)
+        return _against_arguments(found, arguments)
 
 
 def verify(token: str, jwks: Mapping[str, Any], *, issuer: str, now: float | None = None) -> Mandate:
@@ -129,11 +132,25 @@ def fetch(url: str | None, auth: httpx2.Auth) -> Mandate:
     return verify(answer.text, keys.json(), issuer=base)
 
 
+def _against_arguments(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    try:
+        sent = as_sent(arguments)
+    except NotTellable as error:
+        return [str(error)]
+    limits = "no exponent, at most 4 digits after the point, at most 18 digits"
+    unread = [f"{path} is no exact number: {limits}" for path in inexact(sent)]
+    return unread or _misfits(action, sent) or _over(action, sent)
+
+
 def _misfits(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     schema, others = action["input_schema"], action.get("alternatives", ())
-    said = [error.message for error in jsonschema_rs.validator_for(closed(schema), offline=True).iter_errors(arguments)]
-    fits = not others or any(jsonschema_rs.is_valid(closed(each), arguments, offline=True) for each in others)
+    said = [error.message for error in _validator(schema).iter_errors(arguments)]
+    fits = not others or any(_validator(each).is_valid(arguments) for each in others)
     return said or ([] if fits else ["the arguments fit none of the alternatives"])
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the library's, which has no common type
+    return jsonschema_rs.validator_for(closed(schema), keywords=KEYWORDS, offline=True)
 
 
 def _over(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:

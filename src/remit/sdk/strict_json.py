@@ -1,4 +1,8 @@
-"""JSON read and written without loss: one meaning for a text, digit for digit (RFC 8259, RFC 7493)."""
+"""JSON read and written without loss: one meaning for a text, digit for digit (RFC 8259, RFC 7493).
+
+A number is read as Remit reads it, so that what Remit refuses in a text is still refused when it is asked about what
+was read of it: that a literal had an exponent stays visible, and so does the sign of `-0`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any, Final, Never
 import msgspec
 
 _MAX_DEPTH: Final = 64
+_MARK: Final = 7  # digits after the point of a number whose literal had an exponent: more than an exact number has
 _wire = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -57,6 +62,24 @@ def _constant(name: str) -> Never:
     raise NotJson(f"{name} is not JSON")
 
 
+def _integer(literal: str) -> int | Decimal:
+    return Decimal(literal) if literal == "-0" else int(literal)
+
+
+def _fraction(literal: str) -> Decimal:
+    """A number with a point or an exponent.
+
+    `Decimal("1E-2")` would be that of `0.01`, and be written so; `Decimal("1E0")` would be written as an integer. Zeros
+    behind the point tell them apart, also after they were written.
+    """
+    value = Decimal(literal)
+    if "e" in literal or "E" in literal:
+        sign, digits, exponent = value.as_tuple()
+        if isinstance(exponent, int) and -_MARK < exponent <= 0:
+            return Decimal((sign, digits + (0,) * (exponent + _MARK), -_MARK))
+    return value
+
+
 def _deeper(value: object, levels: int) -> bool:
     if not isinstance(value, (dict, list)):
         return False
@@ -64,4 +87,6 @@ def _deeper(value: object, levels: int) -> bool:
     return levels == 0 or any(_deeper(each, levels - 1) for each in inside)
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_fraction, parse_int=_integer, parse_constant=_constant
+)

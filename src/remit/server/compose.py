@@ -60,10 +60,13 @@ from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
 from remit.server.compose_connecting import connecting
+from remit.server.compose_exposure import credited
 from remit.server.compose_http import ext_authz, http_gateway
-from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
+from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status
 from remit.server.compose_load import shedding, watch_loops
+from remit.server.compose_me import mandate_of, me, whoami_of
 from remit.server.compose_requests import access_requests, notifying, request_service
+from remit.server.compose_rotating import secrets
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation
 from remit.server.gate import Gate
@@ -73,10 +76,7 @@ from remit.server.http_ready import Health
 from remit.server.later import Later, answered_by
 from remit.server.life import Life, Remit
 from remit.server.local_socket import LocalSocket
-from remit.server.me import Me
 from remit.server.me_can import MeCan
-from remit.server.me_mandate import MeMandate
-from remit.server.me_whoami import MeWhoami
 from remit.server.nodes import NOTHING_SEEN, Nodes
 from remit.server.opening import open_store
 from remit.server.operator_tokens import Doorkeeper
@@ -95,7 +95,6 @@ from remit.storage.ports import Transaction
 from remit.tokens import http as tokens_http
 from remit.tokens.check import TokenChecker
 from remit.tokens.nonce_http import header
-from remit.tokens.refusals import BadTokens
 from remit.tokens.revoked import Revoked
 from remit.tokens.service import TokenService
 from remit.vault.service import Vault
@@ -183,7 +182,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     settings, clock, database, records = ground.settings, ground.clock, ground.database, ground.records
     writer, feed, policy = database.writer, database.feed, ground.policy
     limits = Limits(request=settings.body_limit)
-    health, metrics, calls = Health(database), Metrics(), OpenCalls()
+    health, metrics, calls, said = Health(database), Metrics(), OpenCalls(), credited(ground)
 
     # The way out, and the catalog that says where it may lead.
     outbound = Outbound(refuse=_own(ground.base, listener))
@@ -192,7 +191,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
 
     # Who asks, what is answered, what is forwarded, and what is cut when the world changes.
     checker = token_checker(ground)
-    pipeline = Pipeline(decider=policy, records=records, writer=writer, recovery=calls, clock=clock, metrics=metrics)
+    pipeline = Pipeline(decider=policy, records=said, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
@@ -203,7 +202,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     relay = Relay(pipeline, upstream, streams, states)
     mandates = Mandates(policy=policy, clock=clock, base=ground.base, reader=database.reader)
     gateway = Gateway(
-        door=GatewayDoor(ground.base, checker, clock), pipeline=pipeline, relay=relay,
+        door=GatewayDoor(ground.base, checker, clock, ground.vault.carries), pipeline=pipeline, relay=relay,
         tools=ToolList(relay, policy, catalog),
         entries=Entries(relay, policy, OwnResources(relay, mandates)), clock=clock, limits=limits,
     )  # fmt: skip
@@ -221,7 +220,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     notified = notifying(ground, own=_own(ground.base, listener))
-    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run]
+    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, *secrets(ground, life, outbound)]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,
@@ -307,7 +306,7 @@ def _evaluation(ground: Ground, gate: Gate) -> PointsOrAgents:
         body_limit=ground.settings.body_limit,
     )  # fmt: skip
     agents = SelfEvaluation(
-        me=_me(ground, gate, EVALUATION, "POST"), points=gate.points, facts=ground.facts,
+        me=me(ground, gate, EVALUATION, "POST"), points=gate.points, facts=ground.facts,
         body_limit=ground.settings.body_limit,
     )  # fmt: skip
     return PointsOrAgents(points, agents)
@@ -336,22 +335,6 @@ def _confirmed(ground: Ground, pipeline: Pipeline) -> Acknowledgements:
     return confirmed
 
 
-def _me_mandate(ground: Ground, gate: Gate) -> MeMandate:
-    me = _me(ground, gate, me_mandate.ME_MANDATE, "GET")
-    return MeMandate(me=me, mandates=gate.mandates, keys=ground.keys.token_keys)
-
-
-def _me_whoami(ground: Ground, gate: Gate) -> MeWhoami:
-    return MeWhoami(me=_me(ground, gate, me_whoami.ME, "GET"), whoami=whoami(ground))
-
-
-def _me(ground: Ground, gate: Gate, path: str, method: str) -> Me:
-    return Me(
-        base=ground.base, path=path, method=method, checker=gate.checker, writer=ground.database.writer,
-        records=ground.records, bad_tokens=BadTokens(ground.records), clock=ground.clock,
-    )  # fmt: skip
-
-
 def _routes(ground: Ground, gate: Gate, tokens: TokenService) -> list[Route]:
     """What agents, their clients, enforcement points and orchestrators ask, and no hot path answers."""
     stream = EnforcementStream(
@@ -362,8 +345,8 @@ def _routes(ground: Ground, gate: Gate, tokens: TokenService) -> list[Route]:
         *tokens_http.routes(tokens, consent_page=AUTHORIZE),
         *tokens_http.status_routes(token_status(ground, gate.checker, tokens)),
         discovery(ground.base, ground.keys.token_keys),
-        *me_mandate.routes(_me_mandate(ground, gate)),
-        *me_whoami.routes(_me_whoami(ground, gate)),
+        *me_mandate.routes(mandate_of(ground, gate)),
+        *me_whoami.routes(whoami_of(ground, gate)),
         *stream.routes(),
         *http_ready.routes(gate.health, gate.metrics.registry),
     ]
@@ -385,14 +368,14 @@ def _api(ground: Ground, gate: Gate) -> ASGIApp:
 def _front(ground: Ground, gate: Gate, tokens: TokenService, http: ASGIApp, router: ASGIApp) -> App:
     """What answers before any router: the gateway, dry runs, evaluations and the token endpoint."""
     base, limit = ground.base, ground.settings.body_limit
-    me_can = MeCan(me=_me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
+    me_can = MeCan(me=me(ground, gate, ME_CAN, "POST"), policy=ground.policy, body_limit=limit)
     evaluation = _evaluation(ground, gate)
     requests = request_service(ground, lambda: gate.governance.load().hands)
     proxies = ground.settings.trusted_proxies
     return App(
         place=Place(base), http=http, ext_authz=ext_authz(ground, gate),
         gateway=gate.gateway, me_can=me_can, evaluation=evaluation,
-        requests=access_requests(ground, requests, _me(ground, gate, binding.PATH, "POST")),
+        requests=access_requests(ground, requests, me(ground, gate, binding.PATH, "POST")),
         token=rest.Guarded(tokens_http.TokenEndpoint(tokens)), rest=router,
         proxies=trusted(proxies) if proxies else None, nonces=header(nonces_of(ground), ground.clock),
         shedding=shedding(ground, gate),

@@ -25,9 +25,12 @@ from remit.policy.files import PolicyFiles
 from remit.server import compose_proxy, http_ssf, nodes, published, rest
 from remit.server.accountable import Accountable
 from remit.server.apply import Applier
-from remit.server.compose_governance import Governance, key_changes
+from remit.server.compose_exposure import exposure_doors
+from remit.server.compose_governance import Governance, key_changes, rekeying
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
+from remit.server.compose_rotations import rotations
+from remit.server.compose_secrets import Both, secret_owners, secrets
 from remit.server.console_desk import DoorDesk
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
@@ -53,9 +56,10 @@ from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_proxy import ProxyDoors
 from remit.server.http_registry import Registry
+from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
-from remit.server.http_secrets import Secrets
+from remit.server.http_rotations import RotationDoors
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
 from remit.server.http_simulate import Simulating
@@ -72,6 +76,7 @@ from remit.server.stops import Stops
 from remit.server.stored import StoredFacts
 from remit.storage.ports import Reader
 from remit.tokens.refusals import Refusals
+from remit.vault.document_sql import SecretDocuments
 
 _SPREAD = 1.0  # seconds that a freeze waits for the other nodes to confirm it, before it says who has not
 
@@ -157,11 +162,12 @@ def _registered(
     """What there is: people, agents, boundaries, servers and their secrets."""
     writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
     agents, access = governance.agents, governance.access
-    people = PeopleService(writer=writer, reader=reader, records=records, suspender=agents)
+    owners = secret_owners(ground)
+    people = PeopleService(writer=writer, reader=reader, records=records, suspender=Both(agents, owners))
     applier = Applier(
         writer=writer, reader=reader, clock=clock, people=people, agents=agents, catalog=gate.catalog, access=access,
         policies=PolicyFiles(reader=reader, records=records), checker=ground.policy, lister=gate.reach,
-        records=records,
+        records=records, secrets=SecretDocuments(records, clock, owners.passed_on),
     )  # fmt: skip
     return [
         *Registry(
@@ -169,10 +175,9 @@ def _registered(
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
-        *Secrets(
-            vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, records=records,
-            clock=clock,
-        ).doors(),
+        *exposure_doors(ground, agents),
+        *secrets(ground, gate, Log(reader, ground.keys)).doors(),
+        *RotationDoors(vault=ground.vault, rotations=rotations(ground), writer=writer, reader=reader).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
         ).doors(),
@@ -229,6 +234,7 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
             base=ground.base, writer=writer, records=records, known=trusting.trusts, keys=trusting.keys, clock=clock
         ).doors(),
         *KeyDoors(ring=ground.keys, changes=key_changes(ground)).doors(),
+        *RekeyDoors(rekeying=rekeying(ground)).doors(),
         *WhoamiDoors(
             whoami=whoami(ground),
             checker=gate.checker, accountable=Accountable(database.reader), clock=clock,
@@ -236,7 +242,7 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
         *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
         *Doctor(
-            settings=ground.settings, database=database, clock=clock, agents=governance.agents,
+            settings=ground.settings, database=database, keys=ground.keys, clock=clock, agents=governance.agents,
             access=governance.access, catalog=gate.catalog, refresher=life.refresher,
             log_failure=lambda: life.sequencer.failure, states=ground.states, sources=governance.sources,
         ).doors(),

@@ -26,7 +26,7 @@ def commands(ground: Ground, pipeline: Pipeline, limits: Limits) -> Children:
     children = Children(
         folder=ground.settings.data.absolute() / "commands", environ=environ, secrets=ground.vault,
         again=with_tokens(revoked_in(ground), pipeline.again), server=lambda name: ground.facts.view().server(name),
-        line=limits.response,
+        line=limits.response, made=ground.vault.uses.made,
     )  # fmt: skip
     ground.database.feed.subscribe(lambda _epoch, _topics, _connection: children.changed())
     return children
@@ -41,6 +41,6 @@ def upstreams(
         return (FreezeKind.CREDENTIAL.value, secret) in ground.facts.view().freezes
 
     return Upstreams(
-        HttpUpstream(outbound, ground.vault, limits, frozen=frozen),
+        HttpUpstream(outbound, ground.vault, limits, frozen=frozen, made=ground.vault.uses.made),
         StdioUpstream(children, ground.vault, limits, frozen=frozen, tell=catalog.observe),
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from remit.access.service import AccessService
 from remit.agents.service import AgentService
-from remit.agents.signals import is_own
+from remit.agents.signals import Signal, is_own
 from remit.audit.log import Log
 from remit.certification.batch import Consequences
 from remit.certification.breakglass import BreakGlass
@@ -33,6 +33,7 @@ from remit.connectors.system_http import HttpSystems
 from remit.connectors.told import Events
 from remit.freezes.model import FreezeKind
 from remit.kernel.clock import EPOCH, Instant, parse_date_end
+from remit.keys.rekey import Rekey
 from remit.keys.rotating import Rotating
 from remit.keys.rotation import ROTATING
 from remit.outbound.session import Outbound
@@ -43,10 +44,13 @@ from remit.reviews.ground import Ground as ReviewGround
 from remit.reviews.service import ReviewService
 from remit.server.certifying import Certifying
 from remit.server.changed import Changed
+from remit.server.compose_exposure import credentials, exposing
 from remit.server.compose_requests import request_service, telling
+from remit.server.exposing import Exposing
 from remit.server.ground import Ground
 from remit.server.key_changes import KeyChanges
 from remit.server.nodes import Nodes
+from remit.server.rekeying import Rekeying
 from remit.storage.ports import Transaction
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
@@ -112,16 +116,17 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
     )  # fmt: skip
     certifying = _certifying(ground, service, agents, reviews, changed)
     certifying.swept = lambda: _swept(log)
-    ticks = _ticks(ground, doubting, breakglass, withdrawing, reviews, hands)
+    ticks = _ticks(ground, agents, doubting, breakglass, withdrawing, reviews, hands)
     certifying.ticks = {"nodes": here.tick, **certifying.ticks, **ticks}
     certifying.daily = {**certifying.daily, **_forgotten(ground, withdrawing, hands)}
     sources = Sources(
         writer=writer, reader=reader, records=records, clock=clock, view=view, covered=service.covered
     )  # fmt: skip
+    marks = exposing(ground, lambda: None)
     usage = UsageService(
         writer=writer, reader=reader, records=records, clock=clock, view=view, dirty=service.imported,
         covered=service.covered,
-        noticed=lambda tx, event: _noticed(agents, tx, event),
+        noticed=lambda tx, event: _noticed(agents, marks, tx, event),
     )  # fmt: skip
     ground.database.feed.subscribe(reviews.follow, reviews.reload)  # it takes everything for changed until now
     return Governance(
@@ -142,6 +147,7 @@ def _forgotten(
 
 def _ticks(
     ground: Ground,
+    agents: AgentService,
     doubting: Doubting,
     breakglass: BreakGlass,
     withdrawing: Withdrawing,
@@ -155,12 +161,14 @@ def _ticks(
     )  # fmt: skip
     requests = request_service(ground, lambda: hands)
     return {
+        "secrets": credentials(ground, agents).check,
         "doubts": doubting.tick,
         "usage": listening.tick,
         "breakglass": lambda _stop: breakglass.tick(),
         "approvals": lambda _stop: requests.tick(),
         "withdrawals": withdrawing.tick,
         "keys": key_changes(ground).tick,
+        "root": rekeying(ground).tick,
         "reviews": lambda stop: reviews.tick(ground.clock.now(), stop),
     }
 
@@ -169,6 +177,15 @@ def key_changes(ground: Ground) -> KeyChanges:
     """What rotates signing keys, by people and by time."""
     families = {use: Rotating(ground.keys, ground.settings.key_schedule, use) for use in ROTATING}
     return KeyChanges(families=families, writer=ground.database.writer, records=ground.records, clock=ground.clock)
+
+
+def rekeying(ground: Ground) -> Rekeying:
+    """What puts another root key in place of the one there is."""
+    database = ground.database
+    return Rekeying(
+        rekey=Rekey(ground.keys), writer=database.writer, reader=database.reader, records=ground.records,
+        clock=ground.clock,
+    )  # fmt: skip
 
 
 def _certifying(
@@ -226,11 +243,14 @@ def _refused(log: Log, agents: Sequence[str], since: Instant) -> int:
     )  # fmt: skip
 
 
-def _noticed(agents: AgentService, tx: Transaction, event: UsageEvent) -> None:
+def _noticed(agents: AgentService, marks: Exposing, tx: Transaction, event: UsageEvent) -> None:
     """A source noticed something about an agent, or says that it is over."""
     said = msgspec.json.decode(event.body)
     about, on = str(said.get("about", "")), bool(said.get("on", True))
     if is_own(about):  # it is no word of Remit's own for being said like one
         about = f"{event.source}: {about}"
     by = Actor(by=f"source:{event.source}")
+    if on and said.get("signal") == Signal.CREDENTIAL_EXPOSED and (secret := marks.secret_in(about)):
+        marks.expose_within(tx, secret, None, reason=f"{event.source} says so", by=by)
+        return
     agents.signal_within(tx, event.agent, said.get("signal"), about=about, on=on, by=by, own=True)

@@ -23,9 +23,11 @@ from remit.vault.injecting import Injector
 def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     """The gateway of HTTP servers."""
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
-    upstream = HttpUpstream(life.outbound, injector(ground, gate), limits, frozen=_frozen(ground))
+    upstream = HttpUpstream(
+        life.outbound, injector(ground, gate), limits, frozen=_frozen(ground), made=ground.vault.uses.made
+    )
     return HttpGateway(
-        door=Door(ground.base, gate.checker, ground.clock), pipeline=life.pipeline,
+        door=Door(ground.base, gate.checker, ground.clock, ground.vault.carries), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
         servers=lambda name: ground.facts.view().server(name), grants=_grants(ground), limits=limits,
     )  # fmt: skip
@@ -38,8 +40,8 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
         return ground.facts.view().server(name)
 
     life, limits = gate.life, Limits(request=ground.settings.body_limit)
-    door = Door(ground.base, gate.checker, ground.clock)
-    relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground))
+    door = Door(ground.base, gate.checker, ground.clock, ground.vault.carries)
+    relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground), made=ground.vault.uses.made)
     gateway = HttpGateway(
         door=door, pipeline=life.pipeline, relay=relay, servers=servers, grants=_grants(ground), limits=limits
     )
@@ -62,4 +64,7 @@ def injector(ground: Ground, gate: Gate) -> Injector:
     """What puts the vault's credentials into requests."""
     tokens = ClientTokens(post(gate.life.outbound), ground.clock)
     people = gate.connecting
-    return Injector(ground.vault.lend, tokens, ground.clock, users=people.users, behind=people.behind)
+    vault = ground.vault
+    return Injector(
+        vault.lend_for, tokens, ground.clock, users=people.users, behind=people.behind, seen=vault.came_back
+    )

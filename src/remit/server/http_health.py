@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -22,9 +23,9 @@ from remit.certification.usage.sources import Sources
 from remit.kernel.canonical import encode
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError
-from remit.keys.keyfile import KeyfileProvider
-from remit.keys.passphrase import PassphraseProvider
-from remit.server import health
+from remit.keys.hardening import standing
+from remit.keys.service import KeyRing, stored_roots
+from remit.server import health, key_health
 from remit.server.door import Ask, Door
 from remit.server.health import Check
 from remit.server.refresh import Refresher
@@ -39,6 +40,7 @@ class Doctor:
 
     settings: Settings
     database: Database
+    keys: KeyRing
     clock: Clock
     agents: AgentService
     access: AccessService
@@ -55,7 +57,7 @@ class Doctor:
     def examine(self, _ask: Ask) -> Response:
         """Every check, worst first."""
         now = self.clock.now()
-        checks = [*self._process(now), self._keyfile(), self._state(), *self._servers(now)]
+        checks = [*self._process(now), *self._keys(), self._state(), *self._servers(now)]
         checks += health.usage(self.sources.listing())
         checks += health.cloned(self.database.reader.read(lambda connection: SqlRisks(connection).all()))
         checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
@@ -101,16 +103,9 @@ class Doctor:
             found.append(health.warn("listener", detail, "put a TLS proxy before it, and start with --url https://..."))
         return found
 
-    def _keyfile(self) -> Check:
-        settings = self.settings
-        if settings.passphrase_fd is not None:
-            return health.ok("keyfile", "a passphrase, handed over at the start")
-        path = settings.passphrase_file or settings.keyfile
-        try:
-            (PassphraseProvider if settings.passphrase_file else KeyfileProvider).load(path)
-        except RemitError as error:
-            return health.fail("keyfile", f"{error.public}; the next start will refuse", error.try_)
-        return health.ok("keyfile", str(path))
+    def _keys(self) -> list[Check]:
+        opens = key_health.provider(self.settings, self.keys, lambda: self.database.reader.read(stored_roots))
+        return [opens, key_health.memory(standing()), *key_health.environment(os.environ)]
 
     def _state(self) -> Check:
         found = self.database.reader.read(self.states.check)

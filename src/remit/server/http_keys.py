@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from remit.kernel.clock import Instant, rfc3339
-from remit.kernel.errors import Forbidden
 from remit.keys import rotation
 from remit.keys.rotating import Turn, algorithm_of, check_begin, check_retire, check_use, of_use
 from remit.keys.rotation import ROTATING, TOKEN, KeyState
 from remit.keys.service import KeyRing
-from remit.people.change import Changed, record
 from remit.server.door import Ask, Door, actor
-from remit.server.first_words import KEYS, FirstWords, advice, word_counts
 from remit.server.key_changes import KeyChanges, shown
-from remit.server.two_people import Word, seconded
+from remit.server.seconding import Seconding
 from remit.storage.ports import Transaction
 
 Carry = Callable[[Transaction, Instant], list[Turn]]
@@ -94,27 +91,15 @@ class KeyDoors:
         return self._by_two(ask, f"retire {kid}", lambda tx, now: self.changes.families[use].retire(tx, kid, now=now))
 
     def _by_two(self, ask: Ask, about: str, carry: Carry) -> dict[str, Any]:
-        """Note the first person's word; at the second person's, do it. Both within one change."""
-        person, changes = ask.operator.person, self.changes
+        changes = self.changes
 
-        def apply(tx: Transaction) -> dict[str, Any]:
-            now, words = changes.clock.now(), FirstWords(tx.connection)
-            if not word_counts(ask.operator, now=now):
-                raise Forbidden(f"the word of this token of {person} does not count yet", try_=advice(ask.operator))
-            first = words.find(KEYS)
-            if not seconded(first, person=person, about=about, now=now):
-                words.put(KEYS, Word(person=person, about=about, at=now))
-                asked = Changed(what="key", name=about.split(" ")[1], change="asked", before=None, after=None,
-                                more={"about": about})  # fmt: skip
-                record(tx, changes.records, asked, by=actor(ask))
-                return {"waits": True, "first": person, "keys": []}
-            words.forget(KEYS)
+        def recorded(tx: Transaction, now: Instant, more: Mapping[str, str]) -> list[dict[str, Any]]:
             turns = carry(tx, now)
-            more = {"about": about, "first": first.person if first else ""}
-            changes.recorded(tx, turns, by=actor(ask), more=more)
-            return {"waits": False, "keys": [shown(turn.after) for turn in turns]}
+            changes.recorded(tx, turns, by=actor(ask), more=dict(more))
+            return [shown(turn.after) for turn in turns]
 
-        return changes.writer.change(apply)
+        seconding = Seconding(writer=changes.writer, records=changes.records, clock=changes.clock)
+        return seconding.by_two(ask, about, recorded)
 
     def _moves(self, key: rotation.KeyRecord) -> str | None:
         """When time moves it on, as far as it does; a key of a use that does not rotate stays."""

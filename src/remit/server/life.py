@@ -75,6 +75,7 @@ class Life:
     governance: Later[Governance]
     nodes: Nodes
     more: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)  # what else runs all the time
+    kept: list[Callable[[Transaction], None]] = field(default_factory=list)  # what else is written with each heartbeat
     _loop: asyncio.AbstractEventLoop | None = None
     _leaving: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -197,6 +198,8 @@ class Life:
 
             def keep(tx: Transaction) -> None:
                 flush(tx)
+                for keeps in self.kept:
+                    keeps(tx)
                 self.coverage.beat(tx.connection, self.clock.now())
                 if node is not None:
                     SqlNodes(tx.connection).flushed(node, reading)

@@ -1,17 +1,14 @@
-"""Opening what is stored: the database, and the keys that a keyfile or a passphrase opens."""
+"""Opening what is stored: the database, and the keys that what its operator chose (`key_provider`) opens."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from sqlalchemy import Connection, select
 
 from remit.kernel.clock import Clock
-from remit.kernel.errors import KeyfileMissing, NotFound
-from remit.keys.keyfile import KeyfileProvider
-from remit.keys.passphrase import PassphraseProvider
+from remit.kernel.errors import NotFound
 from remit.keys.ports import Provider
 from remit.keys.service import KeyRing
+from remit.server.key_provider import provider_of
 from remit.server.settings import Settings
 from remit.storage.database import Database, open_database
 from remit.storage.ports import Transaction
@@ -25,7 +22,7 @@ def open_store(settings: Settings, clock: Clock) -> tuple[Database, KeyRing]:
 
     Raises:
         StorageUnavailable, Conflict, ConfigInvalid: The database does not open.
-        KeyfileMissing, KeyfileUnsafe, KeyfileWrong: Its keys do not.
+        KeyfileMissing, KeyfileUnsafe, KeyfileWrong, KeysUnavailable: Its keys do not.
     """
     database = open_database(settings.database or settings.sqlite_file, clock=clock)
     try:
@@ -40,7 +37,8 @@ def open_existing(settings: Settings, clock: Clock) -> tuple[Database, KeyRing]:
 
     Raises:
         NotFound: There is none.
-        StorageUnavailable, Conflict, ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong: As `open_store`.
+        StorageUnavailable, Conflict, ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, KeysUnavailable: As
+            `open_store`.
     """
     if settings.database is None and not settings.sqlite_file.exists():
         raise NotFound("there is no database here", detail=str(settings.sqlite_file), try_="name it with --data DIR")
@@ -51,19 +49,6 @@ def open_existing(settings: Settings, clock: Clock) -> tuple[Database, KeyRing]:
     except BaseException:
         database.close()
         raise
-
-
-def provider_of(settings: Settings, *, new: bool = False) -> Provider:
-    """What opens the database; a keyfile is made if it is `new`.
-
-    Raises:
-        KeyfileMissing, KeyfileUnsafe, KeyfileWrong: It cannot be had.
-    """
-    if settings.passphrase_fd is not None:
-        return PassphraseProvider.read(settings.passphrase_fd)
-    if settings.passphrase_file is not None:
-        return PassphraseProvider.load(settings.passphrase_file)
-    return _load_or_make(settings.keyfile) if new else KeyfileProvider.load(settings.keyfile)
 
 
 def _open_keys(database: Database, settings: Settings, clock: Clock) -> KeyRing:
@@ -80,13 +65,6 @@ def _open_keys(database: Database, settings: Settings, clock: Clock) -> KeyRing:
     made = database.writer.change(make) if database.reader.read(_has_no_keys) else None
     provider = made or provider_of(settings)
     return database.reader.read(lambda connection: KeyRing.open(connection, provider, clock=clock))
-
-
-def _load_or_make(keyfile: Path) -> Provider:
-    try:
-        return KeyfileProvider.load(keyfile)
-    except KeyfileMissing:
-        return KeyfileProvider.create(keyfile)
 
 
 def _has_no_keys(connection: Connection) -> bool:

@@ -23,6 +23,7 @@ import uvloop
 from remit.enforcement import era
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, StorageUnavailable
+from remit.keys.hardening import harden
 from remit.logs import logger
 from remit.outbound import session
 from remit.server import compose, garbage, logs
@@ -69,12 +70,14 @@ def serve(settings: Settings, *, as_json: bool) -> int:
 
     Raises:
         Conflict: Another server uses the same data directory.
-        ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, StorageUnavailable: At start.
+        ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, KeysUnavailable, StorageUnavailable: At start.
     """
     sys.setswitchinterval(TURN)
     Protocol.most = _connections()
     logs.configure()
     signal.signal(signal.SIGTERM, _leave)
+    if not settings.dumpable:
+        harden()  # before any key is opened
     if settings.dev and not settings.loopback:
         raise ConfigInvalid("--dev is for this machine only", try_="--listen 127.0.0.1:8470, or leave --dev away")
     _make_private(settings)
@@ -248,6 +251,8 @@ def _block(settings: Settings, base: str, seconds: float | None, proxy: str | No
     ]
     if settings.dev:
         lines += ["  --dev: the admin token may act as anyone (--as PERSON). Never in production.", ""]
+    if settings.dumpable:
+        lines += ["  --unsafe-dumpable: debuggers and core files see every secret. Never in production.", ""]
     lines.append("Next, in a second terminal:")
     if settings.data != data_directory(os.environ):
         lines.append(f"  export REMIT_URL={base} REMIT_TOKEN_FILE={settings.admin_token_file}")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, Malformed
+from remit.keys.held import TokenKey, TransitKey
 from remit.keys.rotation import Schedule
 from remit.tokens.nonce import NonceUse
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8470
 _MAX_PORT = 65535
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MEBIBYTE = 1 << 20
 
 
@@ -55,6 +56,8 @@ class Settings:
     refresh_every: int = 5 * SECOND  # how often each server's tools are imported again
     passphrase_file: Path | None = None  # opens the database in the keyfile's place
     passphrase_fd: int | None = None  # the same from an open descriptor; 0 is standard input
+    key_provider: TokenKey | TransitKey | None = None  # the same in a token, or at a service
+    dumpable: bool = False  # debuggers may attach and a crash may leave a core file, with every secret in it
     key_schedule: Schedule = field(default_factory=Schedule)  # how signing keys are rotated
     dpop_nonce: NonceUse = NonceUse.OFF  # where a proof needs a nonce
     tls_certificate: Path | None = None  # this server's own, PEM with what it was signed by; None: no TLS here
@@ -68,6 +71,7 @@ class Settings:
     mail_from: str = "remit@localhost"
     callback_hosts: tuple[tuple[str, int], ...] = ()  # where agents may be called back besides public https
     proxy: tuple[str, int] | None = None  # where the forward proxy listens, on loopback; None: it is off
+    unsafe_keep_echoed: bool = False  # a server that sends its credential back has its answer withheld, and no more
     loop_denials: int = 500  # of the same question within 10 s: then its agent is suspended; 0: never
     drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM
 
@@ -88,13 +92,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         # Its clients send their tokens in the clear, as stock clients do to a proxy.
-        if self.proxy is not None and self.proxy[0] not in _LOOPBACK:
+        if self.proxy is not None and self.proxy[0] not in LOOPBACK:
             raise ConfigInvalid("the forward proxy is for this machine only", try_="--proxy 127.0.0.1:8471")
 
     @property
     def loopback(self) -> bool:
         """Whether it listens on this machine only."""
-        return self.host in _LOOPBACK
+        return self.host in LOOPBACK
 
 
 def passphrase(file: Path | None, descriptor: int | None) -> tuple[Path | None, int | None]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b32encode, b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 from remit.vault.model import SHORTEST
@@ -23,6 +23,8 @@ from remit.vault.model import SHORTEST
 _ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")  # one that the next chunk may complete
 _LONGEST_ESCAPE = 5
 _HEAD = 4  # bytes that are looked for first
+Told = Callable[[bytes], None]
+"""Told once what was found: one of the forms of a value, or what is left of it without its backslashes."""
 
 
 def forms(value: bytes) -> frozenset[bytes]:
@@ -112,9 +114,10 @@ class Sought:
 class Scanner:
     """Looks through one response, chunk by chunk, also across the borders of chunks."""
 
-    __slots__ = ("_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_sought", "_tail")
+    __slots__ = ("_found", "_keep", "_needles", "_open", "_plain", "_plain_tail", "_sought", "_tail", "_told")
 
-    def __init__(self, sought: Sought | Iterable[bytes]) -> None:
+    def __init__(self, sought: Sought | Iterable[bytes], told: Told | None = None) -> None:
+        self._told = told
         self._sought = sought if isinstance(sought, Sought) else Sought(sought)
         self._needles = self._sought.needles
         self._keep = self._sought.keep
@@ -148,8 +151,9 @@ class Scanner:
     def _as_it_is(self, chunk: bytes) -> bool:
         text = self._tail + chunk if self._tail else chunk
         self._tail = text[-self._keep :] if self._keep else b""
-        for needle in self._needles:  # noqa: SIM110 - a generator is most of what looking through a short answer costs
+        for needle in self._needles:
             if needle in text:
+                self._tell(needle)
                 return True
         return False
 
@@ -159,4 +163,17 @@ class Scanner:
         self._open = cut[0] if cut is not None else b""
         text = self._plain_tail + unescaped(chunk[: len(chunk) - len(self._open)])
         self._plain_tail = text[-self._keep :] if self._keep else ""
-        return any(needle in text for needle in self._plain)
+        for needle in self._plain:
+            if needle in text:
+                self._tell(needle.encode("latin-1"))
+                return True
+        return False
+
+    def _tell(self, needle: bytes) -> None:
+        if self._told is not None:
+            self._told(needle)
+
+
+def gives_away(needle: bytes, value: bytes) -> bool:
+    """Whether `needle`, as a scanner told of it, is one of the forms of `value`."""
+    return any(needle in {form, form.replace(b"\\", b"")} for form in forms(value))

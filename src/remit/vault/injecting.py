@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 from urllib.parse import quote
 
 from remit.attestation.model import Caller
@@ -23,35 +25,46 @@ from remit.kernel.clock import Clock
 from remit.keys.secret import Secret
 from remit.vault import certificate, sigv4
 from remit.vault.client_tokens import ClientTokens
-from remit.vault.echo import Scanner
+from remit.vault.echo import Scanner, Told
 from remit.vault.held_tokens import Held
 from remit.vault.lately import Lately
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Injected, Outgoing
-from remit.vault.service import Lent
+from remit.vault.service import Lent, Seen, unseen
 from remit.vault.user_tokens import UserTokens
 
 Behind = Callable[[Caller | None, OauthUser], str]  # whose account a call uses; raises NotConnected
-Open = Callable[[str], Lent]  # a secret's name -> what is lent of it; raises SecretUnavailable
+
+
+class Open(Protocol):
+    """Opens a secret for one use."""
+
+    def __call__(self, credential: Credential, *, host: str = ..., path: str = ...) -> Lent:
+        """What is lent of it, if it may go there. Raises SecretUnavailable."""
+        ...
 
 
 class Injector:
     """Puts credentials into requests. Belongs to one event loop.
 
     Args:
-        open_: Opens a secret.
+        open_: Opens a secret, if its document lets it go where it would.
         tokens: Gets what an authorization server gives for one.
         clock: For what is signed with a time.
         users: Gets what it gives for a person's own account.
         behind: Whose account that is.
+        seen: Told which secret came back, and in which form.
     """
 
-    def __init__(self, open_: Open, tokens: ClientTokens, clock: Clock, *, users: UserTokens, behind: Behind) -> None:
+    def __init__(
+        self, open_: Open, tokens: ClientTokens, clock: Clock, *, users: UserTokens, behind: Behind, seen: Seen = unseen
+    ) -> None:
         self._open = open_
         self._tokens = tokens
         self._clock = clock
         self._users = users
         self._behind = behind
+        self._seen = seen
         self._certificates: dict[str, tuple[int, ssl.SSLContext]] = {}
         self._lately = Lately()
 
@@ -61,23 +74,28 @@ class Injector:
         """What `request` gets. What of the caller's is in its place must be left out by whoever sends it.
 
         Raises:
-            SecretUnavailable: The secret is missing, does not open, or does not fit its place.
+            SecretUnavailable: The secret is missing, may not go there, does not open, or does not fit its place.
         """
-        secret, version, attributes = self._open(credential.secret)
+        secret, version, attributes = self._open(credential, host=request.to, path=request.path)
+        told = partial(self._seen, credential.secret)
         match credential:
             case Injection():
                 value = credential.format.replace("{}", _line(secret, credential.secret))
-                return Injected(headers={credential.header: value}, echo=self._lately.looking_for(secret.reveal()))
+                echo = self._lately.looking_for(secret.reveal(), told=told)
+                return Injected(headers={credential.header: value}, echo=echo, version=version)
             case Basic():
                 pair = f"{attributes.get('user', credential.user)}:{_line(secret, credential.secret)}".encode()
                 value = f"Basic {b64encode(pair).decode()}"
-                return Injected(headers={"Authorization": value}, echo=self._lately.looking_for(secret.reveal()))
+                echo = self._lately.looking_for(secret.reveal(), told=told)
+                return Injected(headers={"Authorization": value}, echo=echo, version=version)
             case Query():
                 added = f"{quote(credential.name, safe='')}={quote(_line(secret, credential.secret), safe='')}"
                 query = f"{request.query}&{added}" if request.query else added
-                return Injected(query=query, echo=self._lately.looking_for(secret.reveal()))
+                echo = self._lately.looking_for(secret.reveal(), told=told)
+                return Injected(query=query, echo=echo, version=version)
             case Mtls():
-                return Injected(certificate=self._certificate(credential, secret, version), echo=Scanner(()))
+                certificate = self._certificate(credential, secret, version)
+                return Injected(certificate=certificate, echo=Scanner(()), version=version)
             case AwsSigV4():
                 key = attributes.get("access_key_id", credential.access_key_id)
                 headers = sigv4.signed(
@@ -85,20 +103,22 @@ class Injector:
                     service=credential.service, now=self._clock.now(),
                 )  # fmt: skip
                 signature = headers["Authorization"].rpartition("=")[2]
-                echo = self._lately.looking_for(secret.reveal(), once=signature.encode())
-                return Injected(headers=headers, echo=echo)
+                echo = self._lately.looking_for(secret.reveal(), once=signature.encode(), told=told)
+                return Injected(headers=headers, echo=echo, version=version)
             case Variable():  # its document was not taken so
                 raise SecretUnavailable("the server's credential fits no request", detail=credential.secret)
             case OauthClient():
-                return self._bearer(secret, await self._tokens.get(credential, secret, version))
+                held = await self._tokens.get(credential, secret, version)
+                return self._bearer(secret, held, version=version, told=told)
             case OauthUser():
                 person = self._behind(request.caller, credential)
-                return self._bearer(secret, await self._users.get(credential, secret, person), person=person)
+                held = await self._users.get(credential, secret, person)
+                return self._bearer(secret, held, version=version, told=told, person=person)
 
-    def _bearer(self, secret: Secret, held: Held, *, person: str = "") -> Injected:
+    def _bearer(self, secret: Secret, held: Held, *, version: int, told: Told, person: str = "") -> Injected:
         headers = {"Authorization": f"Bearer {held.value.text()}"}
-        echo = self._lately.looking_for(secret.reveal(), held.value.reveal())
-        return Injected(headers=headers, echo=echo, token=held, person=person)
+        echo = self._lately.looking_for(secret.reveal(), held.value.reveal(), told=told)
+        return Injected(headers=headers, echo=echo, token=held, person=person, version=version)
 
     def refused(self, credential: Credential, used: Injected) -> bool:
         """The API did not take it (401): whether the same request with another token is worth a try."""
@@ -106,7 +126,7 @@ class Injector:
             return self._users.refused(credential, used.person, used.token)
         if not isinstance(credential, OauthClient):
             return False
-        return self._tokens.refused(credential, self._open(credential.secret).version, used.token)
+        return self._tokens.refused(credential, self._open(credential).version, used.token)
 
     def _certificate(self, credential: Mtls, secret: Secret, version: int) -> ssl.SSLContext:
         known = self._certificates.get(credential.secret)

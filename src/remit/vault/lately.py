@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from remit.vault.echo import Scanner, Sought, forms
+from remit.vault.echo import Scanner, Sought, Told, forms
 
 _SECONDS: Final = 1.0
 _MOST: Final = 256  # secrets; beyond that, each call makes its own
@@ -28,10 +28,10 @@ class Lately:
     def __len__(self) -> int:
         return len(self._made)
 
-    def looking_for(self, *values: bytes, once: bytes = b"") -> Scanner:
+    def looking_for(self, *values: bytes, once: bytes = b"", told: Told | None = None) -> Scanner:
         """What looks through one response for `values`, and for what is of this one call (`once`: a signature)."""
         sought = self._sought(values)
-        return Scanner((*sought.needles, *forms(once)) if once else sought)
+        return Scanner((*sought.needles, *forms(once)) if once else sought, told)
 
     def _sought(self, values: tuple[bytes, ...]) -> Sought:
         of = tuple(sha256(value).digest() for value in values)  # a secret is no key of anything

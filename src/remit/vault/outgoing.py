@@ -23,6 +23,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     query: str
     headers: Mapping[str, str]
     body: bytes = b""
+    to: str = ""  # the exact host and port of the server's URL
     caller: Caller | None = None  # who makes the call, where the credential depends on whom it is for
 
 
@@ -38,3 +39,4 @@ class Injected(msgspec.Struct, frozen=True, kw_only=True):
     certificate: ssl.SSLContext | None = None
     token: object = None  # which token of the authorization server it is, where there is one
     person: str = ""  # whose account it is
+    version: int = 0  # of the secret

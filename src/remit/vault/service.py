@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -16,13 +17,31 @@ from remit.keys.seal import unseal
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
 from remit.storage.ports import Transaction
+from remit.vault.allowed import check, whereabouts
 from remit.vault.document import SecretDocument
 from remit.vault.document_json import document
-from remit.vault.echo import Scanner, forms
+from remit.vault.echo import Scanner, forms, gives_away
 from remit.vault.lately import Lately
 from remit.vault.model import Material, SecretUnavailable, Version, VersionState, place
+from remit.vault.recognise import Recognise
 from remit.vault.sql import SqlSecrets
+from remit.vault.uses import Uses
 from remit.vault.versions import Versions
+
+Seen = Callable[[str, bytes], None]
+"""Told that a secret came back, and in which form; quick, from any thread."""
+
+
+def unseen(_secret: str, _form: bytes) -> None:
+    """Nobody hears of it."""
+
+
+class Placed(NamedTuple):
+    """A secret in the place that it enters: a header or a variable. Do not log it, do not keep it."""
+
+    name: str
+    value: str
+    version: int
 
 
 class Lent(NamedTuple):
@@ -55,8 +74,20 @@ class Vault:
         self._known: Mapping[str, Known] = {}
         self._lately = Lately()
         self.versions = Versions(keys)
+        self.uses = Uses()
+        self.seen: Seen = unseen
+        self.sent: Seen = unseen
+        self._recognise = Recognise()
 
-    def put(self, tx: Transaction, name: SecretName, value: Secret, *, now: Instant) -> int:
+    def put(
+        self,
+        tx: Transaction,
+        name: SecretName,
+        value: Secret,
+        *,
+        now: Instant,
+        attributes: Mapping[str, str] | None = None,
+    ) -> int:
         """Set or replace a secret within `tx`; returns its new version. The caller records the change.
 
         What stood there before is erased: whoever sets a value by hand has changed it at the other system already.
@@ -64,7 +95,7 @@ class Vault:
         Raises:
             Malformed: The name is ill-formed, or the value cannot be a header's.
         """
-        made = self.versions.begin(tx, name, Material(value=value), now=now)
+        made = self.versions.begin(tx, name, Material(value=value, attributes=attributes or {}), now=now)
         before = self.versions.promote(tx, made, now=now)
         if before is not None:
             self.versions.end(tx, before, VersionState.REVOKED, now=now)
@@ -95,30 +126,33 @@ class Vault:
             )
             for name, (version, changed, body) in rows.documents().items()
         }  # fmt: skip
+        self._recognise.renew((each for one in self._known.values() for each in one.held.values()), self._value)
 
     def follow(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:  # noqa: ARG002 - Feed's shape
         """What to subscribe to the feed: reload when a secret changed."""
         if any(topic.startswith("secret:") for topic in topics):
             self.reload(connection)
 
-    def header(self, injection: Injection) -> tuple[str, str]:
-        """The header that carries a secret into a call: its name and value. Do not log it, do not keep it.
+    def header(self, injection: Injection, url: str) -> Placed:
+        """The header that carries a secret into a call of `url`.
 
         Raises:
-            SecretUnavailable: The secret is missing or does not open, or the injection has no one place for it.
+            SecretUnavailable: The secret is missing, may not go there or does not open, or the injection has no one
+                place for it.
         """
-        return injection.header, self._formatted(injection)
+        host, path = whereabouts(url)
+        return self._formatted(injection.header, injection, self.lend_for(injection, host=host, path=path))
 
-    def variable(self, injection: Variable) -> tuple[str, str]:
-        """The variable that carries a secret into a command's environment: its name and value.
+    def variable(self, injection: Variable) -> Placed:
+        """The variable that carries a secret into a command's environment.
 
         Raises:
             SecretUnavailable: As of `header`.
         """
-        return injection.env, self._formatted(injection)
+        return self._formatted(injection.env, injection, self.lend_for(injection))
 
-    def _formatted(self, injection: Injection | Variable) -> str:
-        lent = self.lend(injection.secret)
+    @staticmethod
+    def _formatted(name: str, injection: Injection | Variable, lent: Lent) -> Placed:
         value = lent.value.text()
         if not (value.isascii() and value.isprintable()):  # a certificate: its line breaks would end the header
             raise SecretUnavailable("the server's credential fits no header", detail=injection.secret)
@@ -126,7 +160,8 @@ class Vault:
         if injection.format.count("{}") != 1:
             raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
         before, _, behind = injection.format.partition("{}")  # apart, so that no value is taken for a place
-        return f"{_filled(before, lent.attributes)}{value}{_filled(behind, lent.attributes)}"
+        filled = f"{_filled(before, lent.attributes)}{value}{_filled(behind, lent.attributes)}"
+        return Placed(name, filled, lent.version)
 
     def scanner(self, injection: Credential | None = None) -> Scanner:
         """Looks for the injected secret in one response; without an injection, for every secret there is.
@@ -136,12 +171,45 @@ class Vault:
         """
         if injection is not None:
             values = list(self._values(injection.secret))
-            return self._lately.looking_for(*values) if values else Scanner(())
-        return Scanner({form for name in self._known for value in self._values(name) for form in forms(value)})
+            told = partial(self.came_back, injection.secret)
+            return self._lately.looking_for(*values, told=told) if values else Scanner(())
+        every = {form for name in self._known for value in self._values(name) for form in forms(value)}
+        return Scanner(every, partial(self.came_back, ""))
+
+    def came_back(self, name: str, form: bytes) -> None:
+        """What was found in an answer, in a call that used the secret `name`; any secret, if that is empty."""
+        self.seen(name, form)
+
+    def carries(self, text: bytes) -> bool:
+        """Whether what an agent sends has any secret in it; whoever marks secrets is told (`vault/recognise.py`)."""
+        found = self._recognise.find(text, self._value)
+        for each, form in found:
+            self.sent(each.secret, form)
+        return bool(found)
+
+    def _value(self, it: Version) -> bytes:
+        return self.open(it).reveal()
+
+    def given_away(self, name: str, form: bytes) -> list[Version]:
+        """The held versions, of one secret or of all, whose value `form` gives away."""
+        known = self._known if not name else {name: self._known[name]} if name in self._known else {}
+        every = [each for one in known.values() for each in one.held.values()]
+        return [each for each in every if gives_away(form, self.open(each).reveal())]
 
     def echoes(self, chunk: bytes) -> bool:
         """Whether `chunk` by itself carries any secret."""
         return self.scanner().feed(chunk)
+
+    def lend_for(self, credential: Credential, *, host: str = "", path: str = "") -> Lent:
+        """The same, for one use: by a request for `path` at `host`, which has its port.
+
+        Raises:
+            SecretUnavailable: As of `lend`, or the secret's document does not let it go there; it was not opened then.
+        """
+        known = self._known.get(credential.secret)
+        if known is not None and known.document is not None:
+            check(known.document, credential, host=host, path=path)
+        return self.lend(credential.secret)
 
     def lend(self, name: str) -> Lent:
         """The secret that calls use now, for what puts it into an outgoing request and nobody else.

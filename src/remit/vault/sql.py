@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, RowMapping, Select, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, Select, delete, func, insert, select, update
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import IntegrityFailed
@@ -33,9 +33,14 @@ class SqlSecrets:
             for row in self._connection.execute(query)
         }
 
+    def document(self, name: str) -> Mapping[str, Any] | None:
+        """One secret's document as it is stored; None if there is none."""
+        body = self._connection.execute(select(secrets.c.body).where(secrets.c.secret == name)).scalar_one_or_none()
+        return None if not body else _decoded(body)
+
     def held(self) -> list[Version]:
         """Every version whose value is still there, by secret and version."""
-        return [each for each in self.every() if each.state in HELD]
+        return self._with_older(select(secret_versions).where(secret_versions.c.state.in_(HELD)), select(secrets))
 
     def versions(self, name: str) -> list[Version]:
         """Every version there is or was of a secret, oldest first."""
@@ -48,7 +53,9 @@ class SqlSecrets:
 
     def version(self, name: str, version: int) -> Version | None:
         """One version."""
-        return next((each for each in self.versions(name) if each.version == version), None)
+        query = select(secret_versions).where(secret_versions.c.secret == name, secret_versions.c.version == version)
+        older = select(secrets).where(secrets.c.secret == name, secrets.c.version == version)
+        return next(iter(self._with_older(query, older)), None)
 
     def active(self, name: str) -> int | None:
         """The version that calls use, 0 if none; None if there is no such secret."""
@@ -57,7 +64,8 @@ class SqlSecrets:
 
     def newest(self, name: str) -> int:
         """The highest version there ever was; 0 if none."""
-        return max((each.version for each in self.versions(name)), default=0)
+        newest = select(func.max(secret_versions.c.version)).where(secret_versions.c.secret == name)
+        return max(self._connection.execute(newest).scalar_one() or 0, self.active(name) or 0)
 
     def put(self, name: str, *, version: int, now: Instant) -> None:
         """Say which version calls use; with 0, that there is such a secret."""
@@ -71,9 +79,20 @@ class SqlSecrets:
         """The secret's document."""
         self._connection.execute(update(secrets).where(secrets.c.secret == name).values(body=body))
 
+    def first_set(self, name: str, by: str) -> None:
+        """Say who gave it a value; who did so first stays."""
+        here = (secrets.c.secret == name) & secrets.c.setter.is_(None)
+        self._connection.execute(update(secrets).where(here).values(setter=by))
+
     def add(self, it: Version) -> None:
         """Insert a version."""
         self._connection.execute(insert(secret_versions).values(secret=it.secret, version=it.version, **_values(it)))
+
+    def forget(self, name: str, before: int) -> None:
+        """Delete what is left of versions before that one which are over, and of which nothing was ever said."""
+        over = secret_versions.c.state.not_in(HELD) & secret_versions.c.exposed.is_(None)
+        row = (secret_versions.c.secret == name) & (secret_versions.c.version < before)
+        self._connection.execute(delete(secret_versions).where(row, over))
 
     def move(self, before: Version, after: Version) -> bool:
         """Replace a version if it is still in the state it was in; whether it was."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Conflict, NotFound
@@ -27,6 +28,7 @@ from remit.vault.model import (
 )
 from remit.vault.sql import SqlSecrets
 
+KEPT: Final = 100  # versions of a secret that are over, and still listed
 _NEXT: Mapping[VersionState, tuple[VersionState, ...]] = {
     VersionState.PENDING: (VersionState.ACTIVE, VersionState.FAILED),
     VersionState.ACTIVE: (VersionState.DRAINING, VersionState.REVOKED),
@@ -61,6 +63,7 @@ class Versions:
         )  # fmt: skip
         made = self._sealed(tx, made, material)
         rows.add(made)
+        rows.forget(name, version - KEPT)  # the log has them all; each change of a secret is hashed with all its rows
         tx.touch(topic(name))
         return made
 

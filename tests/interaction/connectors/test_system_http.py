@@ -40,9 +40,9 @@ WITHDRAWAL = Withdrawal(
 class OneSecret:
     """As much of the vault as is used."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
+    def header(self, injection: Injection, _url: str) -> tuple[str, str, int]:
         assert injection.secret == "crm-key"
-        return injection.header, injection.format.replace("{}", SECRET)
+        return injection.header, injection.format.replace("{}", SECRET), 1
 
     def echoes(self, chunk: bytes) -> bool:
         return SECRET.encode() in chunk

@@ -237,11 +237,11 @@ class PlainTokens:
 class OneSecret:
     """Implements remit.enforcement.ports.Secrets."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
-        return injection.header, injection.format.replace("{}", SECRET)
+    def header(self, injection: Injection, _url: str) -> tuple[str, str, int]:
+        return injection.header, injection.format.replace("{}", SECRET), 1
 
-    def variable(self, injection: Variable) -> tuple[str, str]:
-        return injection.env, SECRET
+    def variable(self, injection: Variable) -> tuple[str, str, int]:
+        return injection.env, SECRET, 1
 
     def scanner(self, injection: Credential | None = None) -> Scanner:  # noqa: ARG002 - the port's
         return Scanner(forms(SECRET.encode()))

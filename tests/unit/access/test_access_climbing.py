@@ -37,6 +37,8 @@ def test_a_text_without_dots_climbs_nowhere(text: str) -> None:
         "../private", "a/../../private", "..", "%2e%2e/private", "%2E./private", "%252e%252e/private", "..%2fprivate",
         "..\\private", ".\t./private", ".\n./private", "\u2025/private", "\uff0e\uff0e/private", ".\u200b./private",
         "..;/private", "..?x", "..#x", " .. /private", "%25252525252e",
+        "%c0%ae%c0%ae/private", "%C0%AE.%c0%afprivate", "%e0%80%ae%f0%80%80%ae/private", "%25c0%25ae./private",
+        "..%c1%9cprivate", "%u002e%u002e/private", "%u002e.%u005cprivate", "%c0%\tae%c0%ae/private",
         "%2\te%2\te/private", ".%\n2e/private", "%\u200b2e./private", "\uff052e\uff052e/private", "%252\te%2e/private",
     ],
 )  # fmt: skip
@@ -45,6 +47,23 @@ def test_ways_to_write_a_step_up(rest: str) -> None:
     assert not holds(Bound(argument="uri", prefix="file:///srv/public/"), f"file:///srv/public/{rest}")
 
 
-@pytest.mark.parametrize("text", ["", "INV-1", "v1..v2", "a/..b/c", "wait...", "100%", "50%25", "./here", "~/x", "…"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "INV-1",
+        "v1..v2",
+        "a/..b/c",
+        "wait...",
+        "100%",
+        "50%25",
+        "./here",
+        "~/x",
+        "…",
+        "%c0",
+        "%c3%ae%c3%ae/",
+        "%u00",
+    ],
+)
 def test_what_is_no_step(text: str) -> None:
     assert not climbs(text)

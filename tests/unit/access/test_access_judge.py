@@ -11,7 +11,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remit.access.activation import ActivationState as State
-from remit.access.judge import AT_RISK, CALM, EXPOSED, PASSING, SEVERED, TOXIC, Facts, judge, statement, usable
+from remit.access.judge import (
+    AT_RISK,
+    CALM,
+    EXPOSED,
+    PASSING,
+    SECRET_EXPOSED,
+    SEVERED,
+    TOXIC,
+    Facts,
+    judge,
+    statement,
+    usable,
+)
 from remit.access.parameters import SHIPPED
 from remit.access.ttl import Habit, ttl
 from remit.catalog.model import Tier
@@ -28,7 +40,7 @@ times = st.integers(0, 400 * DAY)
 @st.composite
 def facts(draw: st.DrawFn) -> Facts:
     idle, state = draw(times), draw(st.sampled_from(State))
-    why = draw(st.sampled_from(["", EXPOSED, TOXIC, SEVERED, "owner_gone"]))
+    why = draw(st.sampled_from(["", EXPOSED, SECRET_EXPOSED, TOXIC, SEVERED, "owner_gone"]))
     under = state in {State.SUSPENDED, State.NEEDS_HUMAN} and why in PASSING
     return Facts(
         tier=draw(st.sampled_from(Tier)),
@@ -51,6 +63,7 @@ def facts(draw: st.DrawFn) -> Facts:
         why=why,
         calm=draw(times),
         exposed=draw(st.booleans()),
+        secret_exposed=draw(st.booleans()),
         critical=draw(st.booleans()),
         against=tuple(draw(st.lists(st.sampled_from(AGAINST), unique=True))),
         vouched=tuple(draw(st.lists(st.sampled_from(AGAINST), unique=True))),
@@ -102,14 +115,14 @@ def test_what_needs_a_person_stays_so_until_a_person_answers(found: Facts) -> No
             assert verdict.under.state is State.NEEDS_HUMAN
 
 
-@given(facts(), st.sampled_from(["exposed", "severed"]))
+@given(facts(), st.sampled_from(["exposed", "secret_exposed", "severed"]))
 def test_what_ends_by_itself_leaves_everything_as_it_was(found: Facts, sign: str) -> None:
     """With it and then without it again is as never with it, but for what the judge need not remember."""
     without = msgspec.structs.replace(
-        found, exposed=False, severed=False, why="x" if found.why in PASSING else found.why
+        found, exposed=False, secret_exposed=False, severed=False, why="x" if found.why in PASSING else found.why
     )
     without = msgspec.structs.replace(without, under="", under_why="", under_for=0)
-    during = judge(msgspec.structs.replace(without, exposed=sign == "exposed", severed=sign == "severed"))
+    during = judge(msgspec.structs.replace(without, **{sign: True}))
     if during.reason not in PASSING:
         return  # something that needs a person goes before it
     under = during.under

@@ -30,6 +30,9 @@ class TestProvider:
     def unwrap(self, wrapped: bytes, *, aad: bytes) -> bytes:
         return unseal_bytes(bytes(KEY_BYTES), wrapped, aad)
 
+    def health(self) -> str:
+        return "a key of zeros"
+
 
 class Ledger:
     """The log's parts around one database file."""

@@ -1,5 +1,10 @@
+import contextlib
+import io
 import json
+import re
 import threading
+import unicodedata
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -8,13 +13,47 @@ from hypothesis import strategies as st
 
 from remit.cli import output
 
+# What ends lines, moves the cursor, reorders or hides, and what is long and blank, beside words that look like ours.
+HOSTILE = st.sampled_from([
+    "\n", "\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\t", "\x1b[2K", "\x1b]0;t\x07", "\x9b1A", "\x08",
+    "\u202e", "\u2066", "\u200e", "\u061c", "\u200b", "\u2060", "\ufeff", "\u00ad",
+    "\U000e0041", "\u3164", "\u2800", "\ud800", "\uffff",
+    " " * 200, "\u00a0" * 90, "\u3000 " * 60, "approved: 3 definitions of payments", "  held: nothing", "x",
+])  # fmt: skip
+SAID = st.lists(HOSTILE | st.text(max_size=4), max_size=8).map("".join)
 
-@given(st.text())
+
+@given(SAID | st.text())
 def test_nothing_printed_can_drive_the_terminal(text: str) -> None:
-    shown = output.plain(text)
-    assert "\x1b" not in shown
-    assert "\u202e" not in shown
-    assert not any(ord(char) < 32 and char not in "\n\t" for char in shown)
+    for shown in (output.plain(text), output.foreign(text)):
+        assert all(char in "\n\t" or unicodedata.category(char)[0] != "C" for char in shown)
+        assert not set(shown) & set("\x1b\u202e\u2028\u2029\u061c\u3164\U000e0041\ud800")
+        shown.encode("utf-8")
+
+
+@given(SAID | st.text())
+def test_what_somebody_else_said_is_one_line_without_a_long_blank(text: str) -> None:
+    shown = output.foreign(text)
+    assert len(shown.splitlines()) <= 1
+    assert "\t" not in shown
+    assert not re.search(r"\s{3,}", shown)
+    assert output.foreign(shown) == shown
+    words = re.findall(r"[a-z]+", text)
+    assert all(word in shown for word in words)  # nothing that is seen is left out
+
+
+@given(SAID)
+def test_no_command_prints_more_lines_than_it_means_to(text: str) -> None:
+    tellings: list[tuple[Callable[[], None], int]] = [
+        (lambda: output.data_text(f"held: {output.foreign(text)}"), 1),
+        (lambda: output.data_text(text), 1),
+        (lambda: output.facts({"why": text, "by": [text, text]}), 2),
+        (lambda: output.table(("tool", "state"), [[text, "new"]]), 2),
+    ]
+    for tell, most in tellings:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            tell()
+        assert len(out.getvalue().splitlines()) <= most
 
 
 def test_data_goes_to_stdout_and_talk_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

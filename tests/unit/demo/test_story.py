@@ -38,6 +38,20 @@ class Bot:
         return self._scene.heard.pop(0)
 
 
+class Rotation:
+    """`remit secret rotate`, which takes two looks."""
+
+    def __init__(self, code: int) -> None:
+        self.returncode = code
+        self._looks = iter((None, code))
+
+    def start(self, *_: Any, **__: Any) -> Rotation:
+        return self
+
+    def poll(self) -> int | None:
+        return next(self._looks)
+
+
 class Scene:
     """A stage without processes: what agents will say, and what will arrive upstream."""
 
@@ -45,6 +59,9 @@ class Scene:
         self.heard = list(heard)
         self.arrive = arrive
         self.lines: list[dict[str, Any]] = []
+        self.secret, self.environ = "old", dict[str, str]()
+        self.processes = Rotation(0)
+        self.keeps_old = False
         self.agents = {"invoice-bot": Bot(self), "support-bot": Bot(self)}
 
     def ledger(self, _server: str) -> list[dict[str, Any]]:
@@ -52,6 +69,9 @@ class Scene:
 
     def expected_authorization(self) -> str:
         return KEY
+
+    def opens(self, _key: str) -> bool:
+        return self.keeps_old or not self.lines
 
     def remit(self, *_: str, **__: Any) -> str:
         return '{"cut": ["the export"]}'
@@ -98,6 +118,41 @@ def test_what_was_seen_is_told(step: Any, heard: Any, arrive: Any) -> None:
 def test_what_was_not_seen_ends_the_story(step: Any, heard: Any, arrive: Any, missing: str) -> None:
     with pytest.raises(NotSeenError, match=missing):
         play(step, heard, arrive)
+
+
+NEW = READ | {"authorization": "the new key's hash"}
+
+
+def rotated(scene: Scene) -> None:
+    list(Story.rotate(Story(cast("Stage", scene))))
+
+
+def test_a_key_that_is_changed_is_seen_to_be() -> None:
+    rotated(Scene([OK, OK], [READ, NEW]))
+
+
+@pytest.mark.parametrize(
+    ("heard", "arrive", "code", "keeps", "missing"),
+    [
+        ([SPENT, OK], [READ, NEW], 0, False, "reads meanwhile"),
+        ([OK, SPENT], [READ, NEW], 0, False, "with the new key"),
+        ([OK, OK], [READ, READ], 0, False, "two keys"),
+        ([OK, OK], [READ, NEW], 1, False, "is done"),
+        ([OK, OK], [READ, NEW], 0, True, "opens nothing"),
+    ],
+)
+def test_a_key_that_is_not_changed_ends_the_story(
+    heard: list[dict[str, Any]],
+    arrive: list[dict[str, Any]],
+    code: int,
+    missing: str,
+    *,
+    keeps: bool,
+) -> None:
+    scene = Scene(heard, arrive)
+    scene.processes, scene.keeps_old = Rotation(code), keeps
+    with pytest.raises(NotSeenError, match=missing):
+        rotated(scene)
 
 
 def unseen(_story: Story) -> Iterator[str]:

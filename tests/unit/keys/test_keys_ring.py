@@ -192,5 +192,7 @@ def test_labels_give_keys_that_have_nothing_to_do_with_each_other(ring: KeyRing)
 def test_no_kid_is_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     made = iter([{"kid": "-abc"}, {"kid": "abc-"}])
     monkeypatch.setattr(signing, "generate", lambda _algorithm: next(made))
-    key = signing.new_signing_key(bytes(32), use="token", algorithm="ES256", state=KeyState.PENDING, now=NOW)
+    key = signing.new_signing_key(
+        bytes(32), generation=1, use="token", algorithm="ES256", state=KeyState.PENDING, now=NOW
+    )
     assert key.record.kid == "abc-"

@@ -111,7 +111,7 @@ def test_it_makes_no_proof() -> None:
 def test_none_is_made_within_a_change() -> None:
     assert signing.prepared("token") is None
     with pytest.raises(JoseInvalid):
-        signing.new_signing_key(bytes(32), use="set", algorithm="RS256", state=KeyState.PENDING, now=NOW)
+        signing.new_signing_key(bytes(32), generation=1, use="set", algorithm="RS256", state=KeyState.PENDING, now=NOW)
 
 
 def test_what_is_stored_of_it_in_clear_is_its_public_half(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,11 +119,13 @@ def test_what_is_stored_of_it_in_clear_is_its_public_half(monkeypatch: pytest.Mo
     monkeypatch.setattr(signing, "generate_set_key", lambda: next(made))
     jwk = signing.prepared("set")
     assert jwk == JWK, "no kid is taken for an option"
-    row = signing.new_signing_key(bytes(32), use="set", algorithm="RS256", state=KeyState.PENDING, now=NOW, jwk=jwk)
+    row = signing.new_signing_key(
+        bytes(32), generation=1, use="set", algorithm="RS256", state=KeyState.PENDING, now=NOW, jwk=jwk
+    )
     for private in ("d", "p", "q", "dp", "dq", "qi"):
         assert JWK[private] not in row.public
         assert not re.search(f'"{private}"', row.public)
         assert JWK[private].encode() not in row.wrapped
-    ((record, opened),) = signing.SigningKeys(bytes(32)).open([row])
+    ((record, opened),) = signing.SigningKeys().open([row], lambda _generation: bytes(32))
     assert isinstance(opened, SetKey)
     assert (record.kid, opened.jwk, opened.sign(b"x")) == (KEY.kid, KEY.jwk, KEY.sign(b"x"))

@@ -39,7 +39,7 @@ extensions:
         ("npx", "-y", "x"), ("envs.X_API_KEY",), True,
     )  # fmt: skip
     assert (found["nested"].secrets, found["nested"].enabled) == (("url.api_key", "url.password"), False)
-    assert shown(found["nested"], secretish) == "https://x.test/mcp"
+    assert shown(found["nested"], secretish) == "https://x.test/mcp?api_key=***&y=***"
 
 
 def test_servers_of_projects_are_found(tmp_path: Path) -> None:

@@ -90,3 +90,17 @@ def test_the_directory_says_which_node_used_it_before(tmp_path: Path) -> None:
     assert nodes.node_before(tmp_path) == ""
     (tmp_path / "node").write_text("nod_7\n", encoding="ascii")
     assert nodes.node_before(tmp_path) == "nod_7"
+
+
+def test_a_change_is_everywhere_once_every_node_that_decides_has_it() -> None:
+    behind, up = node("nod_1", held=EPOCH - 1), node("nod_2", held=EPOCH)
+
+    def applied(*others: Sight) -> bool:
+        return nodes.applied(others, epoch=EPOCH, now=NOW)
+
+    assert applied()
+    assert applied(sight(up))
+    assert not applied(sight(up), sight(behind))
+    assert not applied(sight(behind, blind=BOUND))
+    assert applied(sight(behind, blind=BOUND + 0.1))  # it decides nothing until it has looked
+    assert applied(Sight(Node("nod_1", 1, 1, 0, 0, 0, 5), NOW, NOW))

@@ -5,8 +5,9 @@ from remit.server.operators import Authority, Operator, Role
 
 ACTIONS = {
     "read", "doctor", "apply", "plan", "ask", "setAgentState", "approveBoundary", "approveServer", "refreshServer",
-    "setSecret", "listSecrets", "freeze", "unfreeze", "freezeAll", "unfreezeAll", "readDecisions", "readAudit",
-    "issueToken", "listTokens", "revokeToken", "unfreezeOthers", "resumeOthers",
+    "setSecret", "listSecrets", "removeSecret", "rotateSecret", "exposeSecret", "freeze", "unfreeze", "freezeAll",
+    "unfreezeAll", "readDecisions", "readAudit", "issueToken", "listTokens", "revokeToken", "unfreezeOthers",
+    "resumeOthers",
 }  # fmt: skip
 READS = {"read", "doctor"}
 # What each role may do to something that others own: the table that people can read.
@@ -17,11 +18,22 @@ MAY = {
     Role.OPERATOR: ACTIONS - {"approveBoundary", "issueToken", "listTokens", "revokeToken"},
     Role.SECURITY: READS
     | {"freeze", "unfreeze", "freezeAll", "unfreezeAll", "setAgentState", "ask", "readDecisions", "readAudit"}
-    | {"revokeToken", "unfreezeOthers", "resumeOthers"},
+    | {"revokeToken", "unfreezeOthers", "resumeOthers", "listSecrets", "rotateSecret", "removeSecret", "exposeSecret"},
     Role.AUDITOR: READS | {"readDecisions", "readAudit", "listSecrets", "listTokens"},
     Role.ADMIN: ACTIONS - {"approveBoundary"},
 }
-OF_OWN = {"apply", "ask", "setAgentState", "freeze", "unfreeze", "readDecisions", "approveBoundary", "revokeToken"}
+OF_OWN = {
+    "listSecrets",
+    "rotateSecret",
+    "apply",
+    "ask",
+    "setAgentState",
+    "freeze",
+    "unfreeze",
+    "readDecisions",
+    "approveBoundary",
+    "revokeToken",
+}
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ class Child:
     secret: bytes  # digest of the value that its environment holds
     began: float
     used: float
+    version: int = 0  # of the secret; 0: it has none
     users: dict[str, Call] = field(default_factory=dict)  # the newest call of each instance
     sessions: dict[str, None] = field(default_factory=dict)  # in order of their beginning
     greeting: ServerMessage | None = None  # what it answered to `initialize`

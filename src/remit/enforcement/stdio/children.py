@@ -15,6 +15,7 @@ from typing import Final
 
 from remit.catalog.injection import Variable
 from remit.catalog.model import Server
+from remit.enforcement.credited import Made, untold
 from remit.enforcement.denials import UNREACHABLE
 from remit.enforcement.farewell import least
 from remit.enforcement.ports import Secrets
@@ -42,9 +43,10 @@ class Children:
         server: The registered server of a name, as it stands now.
         line: Bytes that one message may have.
         limits: How many, how long.
+        made: Told with which version of a secret a call is made.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a command needs
         self,
         *,
         folder: Path,
@@ -54,6 +56,7 @@ class Children:
         server: Callable[[str], Server | None],
         line: int,
         limits: ChildLimits | None = None,
+        made: Made = untold,
     ) -> None:
         self._folder = folder
         self._environ = environ
@@ -61,6 +64,7 @@ class Children:
         self._again = again
         self._server = server
         self._line = line
+        self._made = made
         self.limits = limits or ChildLimits()
         self._running: dict[Key, Child] = {}
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -80,7 +84,7 @@ class Children:
         """
         key = Key(call.caller.agent if call is not None else IMPORT, server.server, modern)
         async with self._locks[key]:
-            recipe, secret = self._recipe(server, key)
+            recipe, secret, version = self._recipe(server, key)
             child = self._running.get(key)
             if child is not None and not self._fits(child, server, secret):
                 child.stop("its document or its secret changed")
@@ -88,8 +92,8 @@ class Children:
                 await child.gone.wait()  # the next one has the same home
                 child = None
             if child is None:
-                child = await self._start(key, server, recipe, secret)
-        return self._used(child, call)
+                child = await self._start(key, server, recipe, secret, version)
+        return self._used(child, call, server)
 
     def joined(self, server: Server, session: str, call: Call | None) -> Child | None:
         """The command that a session of the handshake era is with; None if it is over."""
@@ -97,12 +101,14 @@ class Children:
         child = self._running.get(key)
         if child is None or not child.alive or session not in child.sessions:
             return None
-        return self._used(child, call) if self._fits(child, server, self._recipe(server, key)[1]) else None
+        return self._used(child, call, server) if self._fits(child, server, self._recipe(server, key)[1]) else None
 
-    def _used(self, child: Child, call: Call | None) -> Child:
+    def _used(self, child: Child, call: Call | None, server: Server) -> Child:
         child.used = asyncio.get_running_loop().time()
         if call is not None:
             child.users[call.caller.instance] = call
+            if child.version and server.credential is not None:
+                self._made(call.id, call.caller.agent, server.credential.secret, child.version)
         return child
 
     @staticmethod
@@ -110,16 +116,16 @@ class Children:
         """Whether it is what would be started now; while it works it is not interrupted for a new secret."""
         return child.place == server.place and (child.secret == secret or child.conversation.open > 0)
 
-    def _recipe(self, server: Server, key: Key) -> tuple[Recipe, bytes]:
+    def _recipe(self, server: Server, key: Key) -> tuple[Recipe, bytes, int]:
         folder = self._folder / server.server / (key.agent or "_import") / ("modern" if key.modern else "handshake")
-        environ, secret = {**self._environ, **dict(server.env), "HOME": str(folder)}, b""
+        environ, secret, version = {**self._environ, **dict(server.env), "HOME": str(folder)}, b"", 0
         if isinstance(server.credential, Variable):  # nothing else is taken of a command's document
-            name, value = self._secrets.variable(server.credential)
+            name, value, version = self._secrets.variable(server.credential)
             environ[name] = value
             secret = hashlib.sha256(value.encode()).digest()
-        return Recipe(words=server.command, environ=environ, folder=folder), secret
+        return Recipe(words=server.command, environ=environ, folder=folder), secret, version
 
-    async def _start(self, key: Key, server: Server, recipe: Recipe, secret: bytes) -> Child:
+    async def _start(self, key: Key, server: Server, recipe: Recipe, secret: bytes, version: int) -> Child:
         now = asyncio.get_running_loop().time()
         if self._closed:
             raise UpstreamFailed(UNREACHABLE, sent=False, detail="Remit is stopping")
@@ -128,7 +134,14 @@ class Children:
         self._make_room(key)
         process = await Process.start(recipe, self.limits)
         child = Child(
-            key=key, process=process, limits=self.limits, place=server.place, secret=secret, began=now, used=now
+            key=key,
+            process=process,
+            limits=self.limits,
+            place=server.place,
+            secret=secret,
+            began=now,
+            used=now,
+            version=version,
         )
         scanner = None if server.credential is None else self._secrets.scanner(server.credential)
         process.listen(server=server.server, agent=key.agent, scanner=scanner)

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from remit.runner.configured import json_text, toml_text
+from remit.runner.configured import json_text, showing, toml_text
 from remit.runner.configured.json_text import Unreadable
 from remit.runner.configured.model import Entry, Format, Place, is_ours
-
-Secretish = Callable[[str], bool]
+from remit.runner.configured.showing import Secretish
 
 _MOST: Final = 16 << 20  # bytes of one file
-_VARIABLE: Final = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*")  # read from elsewhere: nothing stands here
-# What issuers put in front of their secrets, and the parts of a JWT.
-_LOOKS: Final = re.compile(
-    r"(?:\b(?:sk|pk|rk|ghp|gho|ghs|ghu|github_pat|glpat|xox[a-z]|npm|pypi|hf|AKIA|ASIA|ya29)[-_.A-Za-z0-9]{12,})|eyJ[\w-]{8,}\.eyJ"
-)
-# A part of a path that is a key by itself: whoever has such a URL has what is behind it. UUIDs are some.
-_KEY: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~=%-]{16,}\Z")
-_MASK: Final = "***"
-_LONGEST: Final = 120
 
 
 def entries(place: Place, secretish: Secretish) -> list[Entry]:
@@ -124,78 +112,16 @@ def _secrets(said: Mapping[str, Any], secretish: Secretish) -> list[str]:
     for holder in ("env", "envs", "headers", "http_headers"):
         inner = said.get(holder)
         if isinstance(inner, dict):
-            found += [f"{holder}.{key}" for key, value in inner.items() if _held(str(key), value, secretish)]
+            found += [f"{holder}.{key}" for key, value in inner.items() if showing.held(str(key), value, secretish)]
     if isinstance(said.get("bearer_token"), str):
         found.append("bearer_token")
-    words = _command(said)
-    found += [
-        f"args.{at}" for at, word in enumerate(words[1:])
-        if _hidden(words, at + 1, secretish) or ("://" in word and _of_url(word, secretish))
-    ]  # fmt: skip
-    return found + [f"url.{key}" for key in _of_url(_url(said), secretish)]
-
-
-def _of_url(url: str, secretish: Secretish) -> list[str]:
-    """Where in a URL a secret stands."""
-    parts = _split(url)
-    if parts is None:
-        return []
-    found = [key for key, value in parse_qsl(parts.query) if _held(key, value, secretish)]
-    found += ["password"] if parts.password else []
-    return found + (["path"] if parts.path != _path(parts.path) else [])
-
-
-def _path(path: str) -> str:
-    """A path without the parts of it that are keys."""
-    return "/".join(_MASK if _KEY.match(part) or _LOOKS.search(part) else part for part in path.split("/"))
-
-
-def _held(key: str, value: object, secretish: Secretish) -> bool:
-    if not isinstance(value, str) or not _VARIABLE.sub("", value).replace("Bearer", "").strip():
-        return False
-    return secretish(key) or _LOOKS.search(value) is not None
-
-
-def _hidden(words: Sequence[str], at: int, secretish: Secretish) -> bool:
-    """Whether a word of a command is, or holds, a secret: by its own look, or by the flag it belongs to."""
-    word, before = words[at], words[at - 1].lstrip("-")
-    key, equals, value = word.lstrip("-").partition("=")
-    if equals and _held(key, value, secretish):
-        return True
-    if words[at - 1].startswith("-") and not word.startswith("-") and _held(before, word, secretish):
-        return True
-    key, colon, value = word.partition(":")
-    return bool(colon and _held(key.strip(), value, secretish)) or _LOOKS.search(word) is not None
-
-
-def _split(url: str) -> Any:  # noqa: ANN401 - the standard library's own, or None
-    try:
-        return urlsplit(url) if url else None
-    except ValueError:
-        return None
+    found += [f"args.{at}" for at in showing.in_words(_command(said), secretish)]
+    return found + [f"url.{key}" for key in showing.in_url(_url(said), secretish)]
 
 
 def shown(entry: Entry, secretish: Secretish) -> str:
     """How a server is reached, without anything that may be secret."""
-    if not entry.command:
-        parts = _split(entry.url)
-        host = "" if parts is None else parts.netloc.rpartition("@")[2]
-        return "a URL" if parts is None else urlunsplit((parts.scheme, host, _path(parts.path), "", ""))
-    words = [
-        _MASK if at and (_hidden(entry.command, at, secretish) or len(word) > _LONGEST) else _bare(word)
-        for at, word in enumerate(entry.command)
-    ]
-    return " ".join(words)
-
-
-def _bare(word: str) -> str:
-    """A word without the query, the user and the keys of a URL in it."""
-    parts = _split(word) if "://" in word else None
-    return (
-        word
-        if parts is None
-        else urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], _path(parts.path), "", ""))
-    )
+    return showing.shown(entry.command, entry.url, secretish)
 
 
 def through(entry: Entry, bases: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from alembic import op
 from remit.storage.migrations.columns import column
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 
 _VERSIONS = (
     "secret* text, version* int, state text, sealed bytes?, key text, attributes text, made bigint, since bigint"
@@ -35,5 +35,6 @@ def upgrade() -> None:
         op.create_index(name, table, columns)
     op.create_index("rotations_open", "rotations", ["open"], unique=True)
     op.add_column("secrets", column("body text?"))
+    op.add_column("secrets", column("setter text?"))
     with op.batch_alter_table("secrets") as secrets:
         secrets.alter_column("sealed", existing_type=sa.LargeBinary(), nullable=True)

@@ -1,0 +1,72 @@
+"""Whether a text climbs out of where it begins, as Remit reads it: its own rule again, for checks without it (pure).
+
+Paths and URIs are read by many: RFC 3986 section 5.2.4 and every file system take `/srv/public/../private` for
+`/srv/private`, and some also take `%2e%2e`, `..;`, a backslash or a dot of another script for such a step.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from jsonschema_rs import KeywordValidator
+
+# More than readers in a row undo, and one that changes nothing; what could still be decoded then is taken for a step.
+_DECODINGS: Final = 5
+_UNREAD: Final = frozenset({"Cc", "Cf"})  # tabs and line ends, zero-width characters: parsers drop them
+_ENDS = re.compile(r"[/\\?#;]")  # `;` begins a parameter for some servers: `/..;/`
+_STEP: Final = ".."
+# ASCII in more octets than it needs, which RFC 3629 section 3 forbids and old servers read: `%c0%ae` is a dot,
+# `%c0%af` a slash. And `%u002e`, as IIS reads it.
+_LONGER: Final = re.compile(
+    r"%c([01])%([89ab][0-9a-f])|%e0%8([01])%([89ab][0-9a-f])|%f0%80%8([01])%([89ab][0-9a-f])", re.IGNORECASE
+)
+_WIDE: Final = re.compile(r"%u([0-9a-f]{4})", re.IGNORECASE)
+
+
+class NoStepUp:
+    """The keyword `x-remit-no-step-up` of a mandate's schemas: true where a text may hold no step up."""
+
+    def __init__(self, _parent: dict[str, Any], value: object, _path: list[str | int]) -> None:
+        """Made by the validator, once for each place where the keyword stands."""
+        self._asked = value is True
+
+    def validate(self, instance: object) -> None:
+        """Raise ValueError for a text with a step up."""
+        if self._asked and isinstance(instance, str) and climbs(instance):
+            raise ValueError(f"{instance!r} has a step up (..), so it is inside no prefix")
+
+
+KEYWORDS: Final[dict[str, type[KeywordValidator]]] = {"x-remit-no-step-up": NoStepUp}
+
+
+def climbs(text: str) -> bool:
+    """Whether a reader of paths or URIs may take a part of `text` for a step up."""
+    if text.isascii() and text.isprintable() and "%" not in text and _STEP not in text:
+        return False
+    for _ in range(_DECODINGS):
+        read = _read(text)
+        if read == text:
+            break
+        text = read
+    else:
+        return True
+    return any(part.strip() == _STEP for part in _ENDS.split(text))
+
+
+def _read(text: str) -> str:
+    """What one reader makes of it. It drops what it does not read first: `%2` and `e` with a tab between are a dot.
+
+    Compatibility forms too: U+2025 and U+FF0E are dots for who normalises, and U+FF05 is a percent sign.
+    """
+    seen = "".join(char for char in text if unicodedata.category(char) not in _UNREAD)
+    seen = _LONGER.sub(_shorter, unicodedata.normalize("NFKC", seen))
+    return unquote(_WIDE.sub(lambda said: chr(int(said[1], 16)), seen), errors="replace")
+
+
+def _shorter(said: re.Match[str]) -> str:
+    high, low = next((said[at], said[at + 1]) for at in (1, 3, 5) if said[at] is not None)
+    return f"%{int(high) << 6 | int(low, 16) & 0x3F:02x}"
