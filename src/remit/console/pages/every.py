@@ -34,6 +34,7 @@ PAGES: Final[tuple[Page, ...]] = (
     servers.PAGE,
     servers.SERVER,
     credentials.PAGE,
+    credentials.SECRET,
     log.PAGE,
     log.ENTRY,
     runs.PAGE,
