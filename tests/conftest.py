@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests import quick_tables, shared_statements
+from tests.real import openbao as real_openbao
 
 from remit.storage import commit, writer
 from remit.storage.database import Database, open_database
@@ -41,6 +42,13 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"XDG_{name}_{suffix}", str(tmp_path / "xdg" / name.lower()))
     for name in ("REMIT_URL", "REMIT_TOKEN", "REMIT_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real_openbao.OpenBao]:
+    """A real OpenBao for all tests that ask for one: each makes mounts, keys and policies of its own names."""
+    with real_openbao.running(tmp_path_factory.mktemp("openbao")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

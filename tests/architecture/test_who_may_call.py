@@ -29,7 +29,7 @@ SERVICES = {
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_keys", "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
-    "server.policy_watch",
+    "server.policy_watch", "server.rotating",
     "server.rewrap", "server.runaway", "server.state", "storage.database", "tokens.authorizing",
     "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
@@ -48,7 +48,13 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {"server.compose_connecting", "server.compose_http", "server.connecting", "vault.service"},
+    "lend": {
+        "server.compose_connecting",
+        "server.compose_http",
+        "server.compose_rotating",
+        "server.connecting",
+        "vault.service",
+    },
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
@@ -170,9 +176,11 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.compose_commands",
         "server.compose_connecting",
         "server.compose_governance",
+        "server.compose_rotating",
         "server.consenting",
         "server.life",
         "server.notifying",
+        "server.to_providers",
         "server.trusting",
     },
     "HTTPConnection": {"cli.wire"},

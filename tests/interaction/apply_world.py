@@ -209,6 +209,7 @@ class Tree:
             ],
             "not_after": "2027-03-31",
         }
+        self.secrets: list[dict[str, Any]] = []
         self.policies: dict[str, str] = {}
         self.declared: dict[tuple[str, str], str] = {}  # by kind and file
         self.without: set[str] = set()
@@ -227,6 +228,7 @@ class Tree:
             "boundary": [self.boundary],
             "agent": [self.agent],
             "server": [self.server],
+            "secret": self.secrets,
             "purpose": [self.purpose],
             "owner": self.owners,
         }

@@ -18,6 +18,7 @@ from remit.kernel.errors import ConfigInvalid, Malformed
 
 _KINDS: Final = {
     "purposes": "purpose",
+    "secrets": "secret",
     "servers": "server",
     "trusts": "trust",
     "agents": "agent",
@@ -43,7 +44,7 @@ class Tree:
 
 
 def read(root: Path) -> Tree:
-    """Read the tree under `root`: owners, purposes, servers, trusts, agents, boundaries, combinations, rules.
+    """Read the tree under `root`: owners, purposes, secrets, servers, trusts, agents, boundaries, combinations, rules.
 
     Raises:
         ConfigInvalid: A file or key that is not understood, with file and line.

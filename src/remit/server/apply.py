@@ -32,14 +32,18 @@ from remit.policy.declared.model import Declaration, Part
 from remit.policy.files import PolicyFiles
 from remit.policy.sql import load_all as load_policies
 from remit.server.documents import TEXTS, Document, Findings, names, read
-from remit.server.first_words import OBSERVE, FirstWords
+from remit.server.first_words import OBSERVE, SECRETS, FirstWords
 from remit.server.lowered import notices
-from remit.server.plan import Change, Listing, Planner, PolicyChecker
+from remit.server.plan import Listing, Planner, PolicyChecker
+from remit.server.plan_change import Change
+from remit.server.plan_observed import Observed
+from remit.server.plan_spread import Spread
 from remit.server.second_word import SecondWord
 from remit.server.two_people import Word
 from remit.server.voice import SILENT, Voice
 from remit.server.world import World
 from remit.storage.ports import Reader, Transaction, Writer
+from remit.vault.document_sql import SecretDocuments
 
 _log = logger("remit.apply")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0  # seconds between attempts at a server that may be starting
@@ -120,6 +124,7 @@ class Applier:
                 self._make_true(tx, change, by=by)
             self._two_people(tx, changes, voice, by=by)
             self._observed(tx, changes, voice, by=by)
+            self._spread(tx, changes, voice, by=by)
             self.policies.settled(tx, before, by=by, now=self.clock.now())
             return changes
 
@@ -224,7 +229,7 @@ class Applier:
             boundaries = SqlBoundaries(tx.connection).open()
             for agent, notice in notices(change.name, change.lowered, boundaries, now=self.clock.now()):
                 SqlNotices(tx.connection).put(agent, notice)
-        if change.kind in TEXTS and change.waits:
+        if change.waits and (change.kind in TEXTS or change.kind == "secret"):
             return
         if change.change == "prune":
             self._prune(tx, change, by=by)
@@ -245,23 +250,39 @@ class Applier:
     def _observed(self, tx: Transaction, changes: Sequence[Change], voice: Voice, *, by: Actor) -> None:
         """The same of servers that are no longer enforced."""
         coming = next((change.observed for change in changes if change.observed is not None), None)
-        if coming is None or (coming.waits and not voice.counts):
-            return
+        if coming is not None and self._word(tx, OBSERVE, coming, voice, by=by):
+            what = {"what": "servers", "change": "observe", "names": list(coming.servers)}
+            self._said(tx, what, coming, by=by)
+
+    def _spread(self, tx: Transaction, changes: Sequence[Change], voice: Voice, *, by: Actor) -> None:
+        """The same of secrets that may go further."""
+        coming = next((change.spread for change in changes if change.spread is not None), None)
+        if coming is not None and self._word(tx, SECRETS, coming, voice, by=by):
+            self._said(tx, {"what": "secrets", "change": "allow", "names": list(coming.secrets)}, coming, by=by)
+
+    def _word(self, tx: Transaction, kind: str, coming: Observed | Spread, voice: Voice, *, by: Actor) -> bool:
+        """Keep or use up the first word; whether this was a word at all."""
+        if coming.waits and not voice.counts:
+            return False
         words = FirstWords(tx.connection)
-        if coming.first is None:
-            words.put(OBSERVE, Word(person=by.person, about=coming.about, at=self.clock.now()))
+        if coming.waits:
+            words.put(kind, Word(person=by.person, about=coming.about, at=self.clock.now()))
         else:
-            words.forget(OBSERVE)
+            words.forget(kind)
+        return True
+
+    def _said(self, tx: Transaction, what: Mapping[str, Any], coming: Observed | Spread, *, by: Actor) -> None:
         first = {} if coming.first is None else {"first": coming.first.person}
-        change = "observe_asked" if coming.waits else "observe_seconded"
-        more = {"servers": list(coming.servers), "about": coming.about, **first}
-        said = Changed(what="servers", name="servers", change=change, before=None, after=None, more=more)
+        change = f"{what['change']}_asked" if coming.waits else f"{what['change']}_seconded"
+        more = {what["what"]: what["names"], "about": coming.about, **first}
+        said = Changed(what=what["what"], name=what["what"], change=change, before=None, after=None, more=more)
         record(tx, self.records, said, by=by)
 
     def _put(self, tx: Transaction, change: Change, *, by: Actor) -> None:
         put: dict[str, Callable[..., None]] = {
             "owner": self.people.put,
             "purpose": self.access.put_purpose,
+            "secret": SecretDocuments(self.records, self.clock).put,
             "server": self.catalog.put,
             "agent": self.agents.put,
             "trust": Declaring(self.records, self.clock).put,
@@ -275,6 +296,7 @@ class Applier:
         end: dict[str, Callable[..., object]] = {
             "owner": self.people.remove,
             "purpose": self.access.close_purpose,
+            "secret": SecretDocuments(self.records, self.clock).remove,
             "server": self.catalog.remove,
             "agent": self.agents.retire_within,
             "boundary": self.access.revoke_within,

@@ -64,6 +64,7 @@ from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status, whoami
 from remit.server.compose_load import shedding, watch_loops
 from remit.server.compose_requests import access_requests, notifying, request_service
+from remit.server.compose_rotating import rotating
 from remit.server.consenting import Consenting
 from remit.server.evaluation import Evaluation
 from remit.server.gate import Gate
@@ -221,7 +222,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     notified = notifying(ground, own=_own(ground.base, listener))
-    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run]
+    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, rotating(ground, outbound).run]
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life,

@@ -28,6 +28,7 @@ from remit.server.apply import Applier
 from remit.server.compose_governance import Governance, key_changes
 from remit.server.compose_identity import whoami
 from remit.server.compose_requests import request_service
+from remit.server.compose_rotating import rotations
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -54,6 +55,7 @@ from remit.server.http_proxy import ProxyDoors
 from remit.server.http_registry import Registry
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
+from remit.server.http_rotations import RotationDoors
 from remit.server.http_secrets import Secrets
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
@@ -173,6 +175,7 @@ def _registered(
             vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, records=records,
             clock=clock,
         ).doors(),
+        *RotationDoors(vault=ground.vault, rotations=rotations(ground), writer=writer, reader=reader).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock
         ).doors(),

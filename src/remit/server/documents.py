@@ -14,15 +14,17 @@ from remit.kernel.errors import ConfigInvalid, Conflict, Malformed, RemitError
 from remit.people import spec as people
 from remit.people.document import SpecInvalid
 from remit.server import platforms
+from remit.vault import spec as vault
 
 # What stands later may name the earlier.
 _RULES: Final = ("schema", "entities", "authzen", "policy")
-KINDS: Final = ("owner", "purpose", "server", "trust", "agent", "boundary", "combination", *_RULES)
+KINDS: Final = ("owner", "purpose", "secret", "server", "trust", "agent", "boundary", "combination", *_RULES)
 # What the organisation rules by: each is a file, as its author wrote it.
 TEXTS: Final = frozenset(_RULES)
 _READ: Final[Mapping[str, Callable[[object], Any]]] = {
     "owner": people.owner,
     "purpose": access.purpose,
+    "secret": vault.secret,
     "server": catalog.server,
     "trust": platforms.trust,
     "agent": agents.agent,

@@ -17,7 +17,8 @@ UNFREEZE_ALL: Final = "unfreeze_all"
 POLICIES: Final = "policies"
 KEYS: Final = "keys"
 OBSERVE: Final = "observe"
-_KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS, OBSERVE)
+SECRETS: Final = "secrets"
+_KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS, OBSERVE, SECRETS)
 _KEY: Final = "first_word:"
 
 

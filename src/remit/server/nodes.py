@@ -113,6 +113,11 @@ def standing(others: Iterable[Sight], *, epoch: int, now: float, points: bool) -
     return Containment(confirmed=tuple(confirmed), expired=tuple(expired), pending=tuple(pending))
 
 
+def applied(others: Iterable[Sight], *, epoch: int, now: float) -> bool:
+    """Whether every other node has what was so at `epoch`, or is silent for so long that it does nothing. Pure."""
+    return all(each.node.applied >= epoch or each.node.ended is not None or each.blind(now) > BOUND for each in others)
+
+
 def together(here: Containment, elsewhere: Containment) -> Containment:
     """One statement about both. A point that is silent here may hang on another node, which answers for it."""
     return Containment(

@@ -89,6 +89,7 @@ _WORDS = {
     "refreshServer": "refresh a server",
     "setSecret": "set a secret",
     "listSecrets": "list secrets",
+    "rotateSecret": "rotate this secret",
     "connectSecret": "lend an account: use a person's own token",
     "disconnectSecret": "take back an account that somebody else lent",
     "freeze": "freeze this",

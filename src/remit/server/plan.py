@@ -33,26 +33,16 @@ from remit.server import plan_notes
 from remit.server.documents import KINDS, TEXTS, Document, Findings
 from remit.server.first_words import OBSERVE, POLICIES
 from remit.server.lowered import incident, lowered
+from remit.server.plan_change import PRUNED, Change, Taken
+from remit.server.plan_change import changed as _changed
 from remit.server.plan_observed import WAITS, Observed, lets_go, note, observed
 from remit.server.plan_policies import Saying, Widening, surprises, with_documents
+from remit.server.plan_secrets import SecretPlans
 from remit.server.voice import Voice
 from remit.server.world import World
 
 Listing = list[dict[str, Any]] | RemitError
 _MOST_HOSTS = 10
-_PRUNED = {
-    "owner": "removed",
-    "purpose": "closed",
-    "server": "removed",
-    "trust": "kept",
-    "agent": "retired",
-    "boundary": "revoked",
-    "combination": "removed",
-    "schema": "removed",
-    "entities": "removed",
-    "authzen": "removed",
-    "policy": "removed",
-}
 
 
 class PolicyChecker(Protocol):
@@ -70,35 +60,6 @@ class PolicyChecker(Protocol):
     def widens(self, before: Rules, after: Rules, servers: Collection[Server] | None = None) -> Sequence[str]:
         """Why `after` may let through what `before` does not; empty if it is proved that it does not."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One row of a plan, and what it takes to make it true (`value`; None where nothing is written)."""
-
-    kind: str
-    name: str
-    change: str  # create, update, unchanged, prune, widen, narrow
-    state: str
-    waits: bool = False
-    note: str = ""
-    value: Any = None
-    widening: Widening | None = None  # of policies: what two people must say
-    incidents: tuple[Mapping[str, Any], ...] = ()  # what the log says beside the change
-    lowered: Mapping[str, str] = field(default_factory=dict)  # tools of a server whose tier is lower now
-    observed: Observed | None = None  # of a server that comes under observe: what two people must say
-
-    def row(self) -> dict[str, Any]:
-        """As it is answered."""
-        said = {"kind": self.kind, "name": self.name, "change": self.change, "state": self.state, "waits": self.waits}
-        return said | ({"note": self.note} if self.note else {})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """The steps of a boundary, each with the history it was decided on."""
-
-    steps: tuple[tuple[Step, History], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +83,11 @@ class Planner:
     now: Instant
     findings: Findings
     observed: list[Observed] = field(default_factory=list)  # one, once the documents are known, if any
+    _secrets: SecretPlans = field(init=False)
+
+    def __post_init__(self) -> None:
+        plans = SecretPlans(world=self.world, person=self.person, voice=self.voice, now=self.now)
+        object.__setattr__(self, "_secrets", plans)  # it is made of the other fields, which do not change
 
     def plan(self, documents: Sequence[Document]) -> list[Change]:
         """Every change, in the order of `KINDS`, then what a prune takes, in reverse.
@@ -134,6 +100,7 @@ class Planner:
             if document.kind == "owner":
                 self.world.put("owner", document.name, self._owner_after(document.value))
         self._observe([each.value for each in documents if each.kind == "server"])
+        self._secrets.begin(documents)
         for document in documents:
             try:
                 if document.kind not in TEXTS:
@@ -144,17 +111,21 @@ class Planner:
         planned += rules
         self.findings.finish()
         for kind in reversed(KINDS):
-            pruned = [
-                Change(kind=kind, name=name, change="prune", state=_PRUNED[kind]) for name in self.world.left_out(kind)
-            ]
+            pruned = [self._pruned(kind, name) for name in self.world.left_out(kind)]
             planned += [self._with(widening, change) for change in pruned] if kind in TEXTS else pruned
         return planned
+
+    def _pruned(self, kind: str, name: str) -> Change:
+        if kind == "secret":
+            return self._secrets.pruned(name)
+        return Change(kind=kind, name=name, change="prune", state=PRUNED[kind])
 
     def _one(self, document: Document) -> Change:
         if document.kind == "owner":
             return self._owner(document.name)
         plans: dict[str, Callable[..., Change]] = {
             "purpose": self._purpose,
+            "secret": self._secrets.one,
             "server": self._server,
             "trust": self._trust,
             "agent": self._agent,
@@ -196,6 +167,7 @@ class Planner:
             )
 
     def _server(self, said: Server) -> Change:
+        _raise(self._secrets.server_problems(said))
         before: Server | None = self.world.stored("server", said.server)
         coming = next((each for each in self.observed if said.server in each.servers), None)
         waits = coming is not None and coming.waits
@@ -386,10 +358,6 @@ class Planner:
             return replace(row, widening=widening)
         note = "; ".join(filter(None, (self._saying.note(widening), row.note)))
         return replace(row, state="waiting_for_second_person", waits=True, note=note, widening=widening)
-
-
-def _changed(before: object, value: object) -> str:
-    return "create" if before is None else "unchanged" if before == value else "update"
 
 
 def _raise(problems: Any) -> None:  # noqa: ANN401 - an iterable of problems

@@ -26,6 +26,8 @@ from remit.policy.declared.sql import SqlDeclarations
 from remit.policy.sql import SqlPolicies
 from remit.server.first_words import FirstWords
 from remit.server.two_people import Word
+from remit.vault.document import SecretDocument
+from remit.vault.document_sql import SqlDocuments
 
 
 @dataclass(slots=True)
@@ -79,6 +81,11 @@ class World:
     def server(self, name: str) -> Server | None:
         """The server as there will be, or None."""
         found: Server | None = self._find("server", name)
+        return found
+
+    def secret(self, name: str) -> SecretDocument | None:
+        """The secret's document as there will be, or None."""
+        found: SecretDocument | None = self._find("secret", name)
         return found
 
     def servers(self) -> list[Server]:
@@ -158,6 +165,7 @@ class World:
 _FIND: Mapping[str, Callable[[Connection, Any], Any]] = {
     "owner": lambda connection, name: SqlOwners(connection).find(name),
     "purpose": lambda connection, name: SqlPurposes(connection).find(name),
+    "secret": lambda connection, name: SqlDocuments(connection).find(name),
     "server": lambda connection, name: SqlServers(connection).find(name),
     "agent": lambda connection, name: SqlAgents(connection).find(name),
     "trust": trusts.find,
@@ -168,6 +176,7 @@ _IN_FORCE: Mapping[str, Callable[[Connection], list[Any]]] = {
     "purpose": lambda connection: [
         each.purpose for each in SqlPurposes(connection).all() if each.state is not PurposeState.CLOSED
     ],
+    "secret": lambda connection: [each.secret for each in SqlDocuments(connection).all()],
     "server": lambda connection: [each.server for each in SqlServers(connection).all()],
     "trust": lambda _connection: [],  # whoever declared one takes it back; no file that is gone does
     "agent": lambda connection: [

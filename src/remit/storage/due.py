@@ -60,6 +60,11 @@ class Due:
         row = _row(claim.kind, claim.name) & (due.c.fence == claim.fence)
         return self._connection.execute(update(due).where(row).values(at=at, node="", until=0)).rowcount == 1
 
+    def release(self, kind: str, *, node: str) -> None:
+        """What a process of this name had taken is nobody's again: it is over, and this one has its place."""
+        mine = (due.c.kind == kind) & (due.c.node == node)
+        self._connection.execute(update(due).where(mine).values(node="", until=0))
+
     def remove(self, claim: Claim) -> bool:
         """It is done for good; whether it was still this node's to say."""
         row = _row(claim.kind, claim.name) & (due.c.fence == claim.fence)

@@ -25,6 +25,7 @@ from remit.vault.certificate import BEGINS, check_pem
 
 MAX_ATTRIBUTE = 256
 MAX_VALUE = 8192  # a header line; most servers take no longer one
+RESERVED = "rotation"  # the attribute of what stands in for a value that a provider is asked to choose: a rotation's id
 SHORTEST = 8  # a shorter value stands in ordinary text by chance, so nothing could look for it in answers
 
 

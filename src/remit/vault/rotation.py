@@ -27,6 +27,8 @@ from remit.vault.document import Cause
 
 INCIDENT: Final = Micros(15 * MINUTE)
 """A credential that should be gone and is not, for that long, is an incident."""
+GIVE_UP: Final = Micros(60 * MINUTE)
+"""For how long a provider may leave it open whether there is a new one; then it is taken back. The old one serves."""
 _FIRST, _LONGEST = SECOND, 60 * SECOND
 
 
@@ -70,6 +72,7 @@ class Rotation:
     started: Instant
     since: Instant  # when it came to this step
     drained: Micros  # for how long the old one drains
+    proposed: bool = False  # whether Remit chose the new one's value, rather than its provider
     attempts: int = 0  # of this step
     said: str = ""  # what the last attempt came to, for people; never a value
     incident: Instant | None = None
@@ -81,6 +84,7 @@ _AFTER: Final = {
     (Step.VERIFY, Outcome.OK): Step.PROMOTE,
     (Step.VERIFY, Outcome.REFUSED): Step.UNDO,
     (Step.PROMOTE, Outcome.OK): Step.DRAIN,
+    (Step.PROMOTE, Outcome.REFUSED): Step.UNDO,  # somebody set another value by hand meanwhile
     (Step.DRAIN, Outcome.OK): Step.REVOKE,
     (Step.REVOKE, Outcome.OK): Step.CONFIRM,
     (Step.CONFIRM, Outcome.OK): Step.DONE,
@@ -98,8 +102,12 @@ def after(it: Rotation, outcome: Outcome, *, now: Instant, said: str = "") -> Ro
     if it.step in ENDED:
         raise ValueError(f"this rotation is {it.step}")
     step = _AFTER.get((it.step, outcome), it.step)
+    if step in {Step.CREATE, Step.VERIFY} and step is it.step and now - it.since >= GIVE_UP:
+        step = Step.UNDO
     if step is Step.REVOKE and it.step is Step.DRAIN and it.old == 0:
         step = Step.DONE  # there is nothing to take away
+    if (it.step, step) == (Step.REVOKE, Step.CONFIRM):
+        return replace(it, step=step, said=said)  # one undertaking: a provider that only says yes is found out as well
     if step is not it.step and not (it.step is Step.CONFIRM and step is Step.REVOKE):
         return replace(it, step=step, since=Instant(max(now, it.since)), attempts=0, said=said)
     return replace(it, step=step, attempts=it.attempts + 1, said=said)
@@ -112,6 +120,16 @@ def due(it: Rotation, *, now: Instant) -> Instant:
     if it.attempts == 0:
         return now
     return Instant(now + min(_FIRST << min(it.attempts - 1, 6), _LONGEST))
+
+
+def hurried(it: Rotation) -> Rotation:
+    """`it` without its drain: what calls have in hand is known elsewhere."""
+    return replace(it, cause=Cause.EXPOSURE, drained=Micros(0))
+
+
+def reserved(it: Rotation, version: int, *, proposed: bool) -> Rotation:
+    """`it` once its new version has its place here, before any provider is asked."""
+    return replace(it, new=version, proposed=proposed)
 
 
 def overdue(it: Rotation, *, now: Instant) -> bool:

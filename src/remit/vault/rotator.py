@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from remit.kernel.clock import Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName
+from remit.vault.document import Cause
 from remit.vault.model import Material
 
 
@@ -38,6 +39,7 @@ class Plan:
         current: What calls use now; None if nothing yet.
         known: The attributes of every version whose value is held: what stands at the provider beside these, is of
             this rotation's kind and was made since `started` is left over from an attempt that was not recorded.
+        cause: Why it is changed: what is exposed or frozen is ended at the provider wherever it is in use.
     """
 
     rotation: str
@@ -48,6 +50,7 @@ class Plan:
     started: Instant
     current: Material | None
     known: tuple[Mapping[str, str], ...]
+    cause: Cause = Cause.ASKED
 
 
 class Admin(Protocol):
@@ -67,7 +70,8 @@ class Rotator(Protocol):
     def propose(self, plan: Plan) -> Material | None:
         """The new credential, where Remit chooses it; None where the provider does. Asks nobody.
 
-        What is returned is sealed and durable before `create` is called with it.
+        What is returned is sealed and durable before `create` is called with it. Raises Refused: there is no place for
+        another one, and nothing is begun.
         """
         ...
 
@@ -101,4 +105,12 @@ class Send(Protocol):
 
     async def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
         """Raises Unclear."""
+        ...
+
+
+class Resolve(Protocol):
+    """The addresses of a provider that speaks no HTTP, by the rules of what may be reached (`outbound`)."""
+
+    async def __call__(self, host: str, port: int) -> tuple[str, ...]:
+        """As numbers, in the order to try. Raises Refused: it may not be reached; Unclear: it has none."""
         ...

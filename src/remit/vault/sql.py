@@ -33,6 +33,11 @@ class SqlSecrets:
             for row in self._connection.execute(query)
         }
 
+    def document(self, name: str) -> Mapping[str, Any] | None:
+        """One secret's document as it is stored; None if there is none."""
+        body = self._connection.execute(select(secrets.c.body).where(secrets.c.secret == name)).scalar_one_or_none()
+        return None if not body else _decoded(body)
+
     def held(self) -> list[Version]:
         """Every version whose value is still there, by secret and version."""
         return [each for each in self.every() if each.state in HELD]

@@ -5,7 +5,7 @@ from remit.server.operators import Authority, Operator, Role
 
 ACTIONS = {
     "read", "doctor", "apply", "plan", "ask", "setAgentState", "approveBoundary", "approveServer", "refreshServer",
-    "setSecret", "listSecrets", "freeze", "unfreeze", "freezeAll", "unfreezeAll", "readDecisions", "readAudit",
+    "setSecret", "listSecrets", "rotateSecret", "freeze", "unfreeze", "freezeAll", "unfreezeAll", "readDecisions", "readAudit",
     "issueToken", "listTokens", "revokeToken", "unfreezeOthers", "resumeOthers",
 }  # fmt: skip
 READS = {"read", "doctor"}
@@ -17,11 +17,21 @@ MAY = {
     Role.OPERATOR: ACTIONS - {"approveBoundary", "issueToken", "listTokens", "revokeToken"},
     Role.SECURITY: READS
     | {"freeze", "unfreeze", "freezeAll", "unfreezeAll", "setAgentState", "ask", "readDecisions", "readAudit"}
-    | {"revokeToken", "unfreezeOthers", "resumeOthers"},
+    | {"revokeToken", "unfreezeOthers", "resumeOthers", "listSecrets", "rotateSecret"},
     Role.AUDITOR: READS | {"readDecisions", "readAudit", "listSecrets", "listTokens"},
     Role.ADMIN: ACTIONS - {"approveBoundary"},
 }
-OF_OWN = {"apply", "ask", "setAgentState", "freeze", "unfreeze", "readDecisions", "approveBoundary", "revokeToken"}
+OF_OWN = {
+    "rotateSecret",
+    "apply",
+    "ask",
+    "setAgentState",
+    "freeze",
+    "unfreeze",
+    "readDecisions",
+    "approveBoundary",
+    "revokeToken",
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,129 @@
+"""What `apply` makes of secrets' documents, and whether servers put secrets where they may go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from remit.catalog.model import Kind, Server
+from remit.kernel.clock import Instant
+from remit.people.document import Problem, SpecInvalid
+from remit.server.documents import Document
+from remit.server.first_words import SECRETS
+from remit.server.plan_change import PRUNED, Change, changed
+from remit.server.plan_observed import WAITS
+from remit.server.plan_spread import Spread, note, spread
+from remit.server.voice import Voice
+from remit.server.world import World
+from remit.vault import allowed
+from remit.vault.document import Allowed, SecretDocument
+from remit.vault.settings import admin
+from remit.vault.spec import ROTATION
+from remit.vault.widening import widens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretPlans:
+    """Plans secrets of one apply, and looks at where its servers send them."""
+
+    world: World
+    person: str
+    voice: Voice
+    now: Instant
+    _spread: list[Spread] = field(default_factory=list)  # one, once the documents are known, if any
+    _said: set[str] = field(default_factory=set)  # the servers that the documents name
+
+    def begin(self, documents: Sequence[Document]) -> None:
+        """See which secrets this apply would let go further, and whether somebody said so before."""
+        self._said.update(each.name for each in documents if each.kind == "server")
+        after: dict[str, SecretDocument | None] = dict.fromkeys(self.world.left_out("secret"))
+        for each in documents:
+            if each.kind == "secret":
+                self.world.put("secret", each.name, each.value)
+                after[each.name] = each.value
+        if wider := {name: said for name, said in after.items() if widens(self.world.stored("secret", name), said)}:
+            first = self.world.first_word(SECRETS)
+            self._spread.append(spread(wider, person=self.person, counts=self.voice.counts, first=first, now=self.now))
+
+    def one(self, said: SecretDocument) -> Change:
+        """What becomes of one secret's document.
+
+        Raises:
+            SpecInvalid: Its owner is not registered, or a registered server puts it where it may not go.
+        """
+        before: SecretDocument | None = self.world.stored("secret", said.secret)
+        if found := [*self._owner(said), *self._admin(said), *self._registered(said)]:
+            raise SpecInvalid(found)
+        coming = self._coming(said.secret)
+        if coming is None or not coming.waits:
+            why = "; ".join(widens(before, said))
+            state = "rotated" if said.rotate is not None else "made for each" if said.dynamic is not None else "kept"
+            return Change(
+                kind="secret", name=said.secret, change=changed(before, said), state=state, value=said, note=why,
+                spread=coming,
+            )  # fmt: skip
+        return self._waiting(said.secret, "update", before, said, coming)
+
+    def pruned(self, name: str) -> Change:
+        """What becomes of a document that no file says any more: the value stays, and its places are forgotten."""
+        before: SecretDocument | None = self.world.stored("secret", name)
+        coming = self._coming(name)
+        if coming is not None and coming.waits:
+            return self._waiting(name, "prune", before, None, coming)
+        return Change(kind="secret", name=name, change="prune", state=PRUNED["secret"], spread=coming)
+
+    def server_problems(self, server: Server) -> Iterator[Problem]:
+        """That a server puts its secret where the secret's document, as there will be, does not let it."""
+        if (going := self._refused(server)) is not None and server.credential is not None:
+            yield Problem("credential", f"the secret {server.credential.secret} may not go to {going}")
+
+    def _waiting(
+        self, name: str, change: str, before: SecretDocument | None, said: SecretDocument | None, coming: Spread
+    ) -> Change:
+        why = "; ".join([*widens(before, said), note(self.person, counts=self.voice.counts)])
+        return Change(
+            kind="secret", name=name, change=change, state=WAITS, waits=True, note=why, value=before, spread=coming
+        )
+
+    def _coming(self, name: str) -> Spread | None:
+        return next((each for each in self._spread if name in each.secrets), None)
+
+    def _owner(self, said: SecretDocument) -> Iterator[Problem]:
+        if self.world.owner(said.owner) is None:
+            yield Problem("owner", f"there is no owner {said.owner}")
+
+    def _admin(self, said: SecretDocument) -> Iterator[Problem]:
+        """That another secret, whose document says where it may go, is not for signing in to change this one."""
+        for part, settings in _settings(said):
+            other = None if (name := admin(settings)) is None else self.world.secret(name)
+            if other is not None and other.allow and not _for_rotation(other.allow):
+                yield Problem(part, f"the secret {other.secret} may not be used for it: allow: [{{place: {ROTATION}}}]")
+
+    def _registered(self, said: SecretDocument) -> Iterator[Problem]:
+        """Servers that stay as they are, and would get no credential from here on."""
+        for server in self.world.servers() if said.allow else ():
+            mine = server.credential is not None and server.credential.secret == said.secret
+            if mine and server.server not in self._said and (going := self._refused(server)) is not None:
+                yield Problem(
+                    "allow", f"the server {server.server} puts it in {going}, which is not among these places"
+                )
+
+    def _refused(self, server: Server) -> allowed.Going | None:
+        if server.credential is None:
+            return None
+        below, path = server.kind is Kind.HTTP, urlsplit(server.url).path or "/"
+        host = "" if server.command else server.host
+        places = allowed.going(server.credential, host=host, path=path, below=below)
+        return allowed.refused(self.world.secret(server.credential.secret), places)
+
+
+def _settings(said: SecretDocument) -> Iterator[tuple[str, dict[str, object]]]:
+    if said.rotate is not None:
+        yield f"rotate.{said.rotate.rotator}.admin", dict(said.rotate.settings)
+    if said.dynamic is not None:
+        yield f"dynamic.{said.dynamic.maker}.admin", dict(said.dynamic.settings)
+
+
+def _for_rotation(places: Sequence[Allowed]) -> bool:
+    return any(each.place in {"", ROTATION} for each in places)

@@ -1,0 +1,209 @@
+"""Rotations as they run: each node takes what is due, one step at a time, and records what came of it.
+
+Before a provider is asked, what is asked of it is durable; what it says counts only if this node still holds the step.
+So whoever is killed, and whenever, leaves a rotation that any node carries on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection
+
+from remit.kernel.clock import SECOND, Clock, Instant
+from remit.kernel.errors import RemitError
+from remit.kernel.names import SecretName
+from remit.logs import logger
+from remit.people.change import Actor
+from remit.storage.due import Due
+from remit.storage.ports import Reader, Transaction, Writer
+from remit.vault.document import Cause
+from remit.vault.model import Material, Version
+from remit.vault.rotating import carried, plan
+from remit.vault.rotation import Outcome, Step
+from remit.vault.rotation_sql import SqlRotations
+from remit.vault.rotation_wanted import rests, wanted
+from remit.vault.rotations import KIND, Came, Held, Rotations
+from remit.vault.rotator import Admin, Refused, Rotator
+from remit.vault.service import Vault
+
+_EVERY: Final = 0.5  # seconds between two looks at what is due
+_AT_ONCE: Final = 20
+_SOON: Final = SECOND // 4  # until it is asked again whether every node has applied a promotion
+_SELF: Final = Actor(by="remit")
+_log = logger("remit.vault")
+T = TypeVar("T")
+
+
+@dataclass(slots=True, kw_only=True)
+class Rotating:
+    """Carries rotations to their end.
+
+    Args:
+        vault: The secrets as this node has them; opens versions.
+        rotations: Their changes.
+        rotators: What changes a credential at its provider, by the name that documents use.
+        admin: Opens another secret, for what a rotator signs in with.
+        writer: Commits.
+        reader: Reads what is due.
+        clock: Says when.
+        node: This process among those of the database.
+        epoch: Up to which change this node's view has everything.
+        applied: Whether every other node that uses a view has that change.
+        frozen: Since when a freeze stands on a secret.
+        thread: Runs what waits for the database beside the event loop.
+        close: Closes the way out at the end.
+    """
+
+    vault: Vault
+    rotations: Rotations
+    rotators: Mapping[str, Rotator]
+    admin: Admin
+    writer: Writer
+    reader: Reader
+    clock: Clock
+    node: Callable[[], str] = lambda: "only"
+    epoch: Callable[[], int] = lambda: 0
+    applied: Callable[[int], bool] = lambda _epoch: True
+    frozen: Callable[[str], Instant | None] = lambda _secret: None
+    thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
+    close: Callable[[], Awaitable[None]] | None = None
+    _promoted: dict[str, int] = field(default_factory=dict)  # by rotation: an epoch that has its promotion
+    _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self) -> None:
+        """Carry on what is due, for ever."""
+        self._loop = asyncio.get_running_loop()
+        released = False
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    if not released:
+                        await self._change(lambda tx: Due(tx.connection).release(KIND, node=self.node()))
+                        released = True
+                    await self._round()
+                except RemitError as error:
+                    _log.warning("no rotation could be carried on", error=error.public, detail=error.detail)
+                except Exception:  # noqa: BLE001 - the next round tries again
+                    _log.exception("no rotation could be carried on")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_EVERY):
+                        await self._woken.wait()
+        finally:
+            self._loop = None
+            for task in [*self._busy.values()]:
+                task.cancel()
+            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            if self.close is not None:
+                await self.close()
+
+    def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
+        """What to subscribe to the feed: who asks for a rotation need not wait for the next look."""
+        if any(topic.startswith("secret:") for topic in topics):
+            self.wake()
+
+    def wake(self) -> None:
+        """From any thread: look now."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is being closed
+                loop.call_soon_threadsafe(self._woken.set)
+
+    async def tick(self) -> int:
+        """Begin what is wanted, and take everything that is due as far as it goes at once; how many that were."""
+        names = await self.thread(self._due)
+        await asyncio.gather(*(self.carry(name) for name in names))
+        return len(names)
+
+    async def carry(self, rotation: str) -> None:
+        """Take its steps for as long as they are due at once and this node's."""
+        held = await self._change(lambda tx: self.rotations.take(tx, rotation, node=self.node()))
+        while held is not None:
+            held = await self._further(held)
+
+    # ------------------------------------------------------------------------------------------
+
+    async def _round(self) -> None:
+        for name in await self.thread(self._due):
+            if name not in self._busy and len(self._busy) < _AT_ONCE:
+                self._busy[name] = asyncio.create_task(self._carried(name))
+
+    async def _carried(self, name: str) -> None:
+        try:
+            await self.carry(name)
+        except RemitError as error:
+            _log.warning("a rotation waits", rotation=name, error=error.public, detail=error.detail)
+        except Exception:  # noqa: BLE001 - its claim ends, and it is taken again
+            _log.exception("a rotation waits", rotation=name)
+        finally:
+            del self._busy[name]
+
+    async def _further(self, held: Held) -> Held | None:
+        """One step."""
+        it = held.rotation
+        if it.step is Step.DRAIN and not self._everywhere(it.rotation):
+            at = Instant(self.clock.now() + _SOON)
+            await self._change(lambda tx: self.rotations.later(tx, held, at))
+            return None
+        rotator = None if held.rotate is None else self.rotators.get(held.rotate.rotator)
+        if it.step is Step.CREATE and not it.new and rotator is not None:
+            return await self._reserved(held, rotator)
+        came = await carried(held, rotator, self._open, self.admin)
+        if it.step is not Step.DRAIN:
+            self._promoted.pop(it.rotation, None)
+        return await self._change(lambda tx: self.rotations.record(tx, held, came))
+
+    async def _reserved(self, held: Held, rotator: Rotator) -> Held | None:
+        """The first half of the first step: what is going to be made is sealed before anybody is asked to make it."""
+        try:
+            proposed = rotator.propose(plan(held, self._open, self.admin))
+        except RemitError as error:
+            came = Came(Outcome.REFUSED if isinstance(error, Refused) else Outcome.UNCLEAR, error.public)
+            return await self._change(lambda tx: self.rotations.record(tx, held, came))
+        return await self._change(lambda tx: self.rotations.reserve(tx, held, proposed))
+
+    def _everywhere(self, rotation: str) -> bool:
+        """Whether the new version is used on every node.
+
+        The claim of this step was a change, and a change begins with all that others committed: so this node's epoch
+        is at least that of the promotion.
+        """
+        return self.applied(self._promoted.setdefault(rotation, self.epoch()))
+
+    def _due(self) -> list[str]:
+        self._begin()
+        now = self.clock.now()
+        return self.reader.read(lambda connection: Due(connection).ready(KIND, now=now, most=_AT_ONCE))
+
+    def _begin(self) -> None:
+        """Begin what age, an exposure or a freeze wants, each within a change of its own."""
+        now = self.clock.now()
+        for known in self.vault.listing():
+            rotate = None if known.document is None else known.document.rotate
+            active = known.held.get(known.active)
+            if rotate is None or active is None:
+                continue
+            cause = wanted(rotate, active, frozen=self.frozen(known.secret), now=now)
+            if cause is not None and self._may_begin(known.secret, now):
+                self._ask(known.secret, cause)
+
+    def _may_begin(self, secret: SecretName, now: Instant) -> bool:
+        found = self.reader.read(lambda connection: SqlRotations(connection).listing(secret, most=1))
+        return not found or (found[0].ended is not None and not rests(*found[0], now=now))
+
+    def _ask(self, secret: SecretName, cause: Cause) -> None:
+        self.writer.change(lambda tx: self.rotations.ask(tx, secret, cause, _SELF))
+
+    def _open(self, version: Version) -> Material:
+        return Material(value=self.vault.open(version), attributes=version.attributes)
+
+    async def _change(self, apply: Callable[[Transaction], T]) -> T:
+        done: T = await self.thread(self.writer.change, apply)
+        return done

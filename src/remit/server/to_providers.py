@@ -1,0 +1,94 @@
+"""The way out to providers of credentials: to what documents write, and to nothing else that is private."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from remit.outbound.model import Endpoint, OutboundError, OutboundRefused, Patience, endpoint
+from remit.outbound.session import Outbound
+from remit.vault.document import SecretDocument
+from remit.vault.rotator import Answered, Unclear
+
+SECONDS: Final = 10.0  # for one request and its whole answer
+_PATIENCE: Final = Patience(dial=5, silence=None)
+_MOST: Final = 64 * 1024  # bytes of an answer
+
+
+class ToProviders:
+    """Implements remit.vault.rotator.Send. What it may reach is shared with nothing else that leaves Remit.
+
+    A private address is reached only by the very host and port of a URL in the settings of a rotator; metadata
+    addresses never, nor Remit itself. No redirect is followed: it would be a URL that no operator wrote.
+
+    Args:
+        documents: Every secret's document, as this node has it.
+        own: Remit's own listeners.
+    """
+
+    def __init__(self, documents: Callable[[], Iterable[SecretDocument]], *, own: Collection[Endpoint]) -> None:
+        self._documents = documents
+        self._outbound = Outbound(refuse=own)
+        self.renew()
+
+    async def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
+        """Raises Unclear. Nothing of the request or the answer is in what it raises."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await self._whole(method, url, headers, body)
+        except OutboundRefused as error:
+            raise Unclear(f"it is not called: {error.public}", detail=error.detail) from None
+        except OutboundError as error:
+            raise Unclear(error.public, detail=error.detail) from None
+        except TimeoutError:
+            raise Unclear("the provider did not answer in time") from None
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._outbound.close()
+
+    def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
+        """What to subscribe to the feed, after the vault."""
+        if any(topic.startswith("secret:") for topic in topics):
+            self.renew()
+
+    def renew(self) -> None:
+        """Open what documents write, and close the rest."""
+        found = {at for document in self._documents() for at in written(document)}
+        if found != self._outbound.allow:
+            self._outbound.allow = found
+
+    async def _whole(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
+        sent = {"User-Agent": "remit", "Accept-Encoding": "identity", **headers}
+        response = await self._outbound.request(method, url, headers=sent, data=body or None, patience=_PATIENCE)
+        try:
+            read = bytearray()
+            while chunk := await response.some():
+                read += chunk
+                if len(read) > _MOST:
+                    raise Unclear("the provider's answer is too large")
+        finally:
+            response.close()
+        return Answered(response.status, bytes(read))
+
+
+def written(document: SecretDocument) -> Iterator[Endpoint]:
+    """The hosts and ports in the settings of a document. Pure."""
+    for part in (document.rotate, document.dynamic):
+        for text in () if part is None else _texts(part.settings):
+            if text.startswith(("http://", "https://")):
+                try:
+                    yield endpoint(text)
+                except OutboundRefused:
+                    continue  # it is called by nobody
+
+
+def _texts(said: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, (Mapping, list, tuple)):
+        for each in said.values() if isinstance(said, Mapping) else said:
+            yield from _texts(each)

@@ -1,0 +1,91 @@
+"""One step of a rotation at its provider: asked once, and whatever happens is one of four outcomes.
+
+What a provider or a rotator says may hold a value, so nothing of it is kept but the public sentence of an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from remit.kernel.errors import Malformed, RemitError
+from remit.logs import logger
+from remit.vault.model import Material, Version, check_attributes, check_value
+from remit.vault.rotation import Outcome, Step
+from remit.vault.rotations import Came, Held
+from remit.vault.rotator import Admin, Plan, Refused, Rotator
+
+SECONDS: Final = 12.0
+"""For one step: less than it is claimed for (`rotations.CLAIMED`), so that a late answer belongs to nobody else yet."""
+_log = logger("remit.vault")
+_OK: Final = Came(Outcome.OK)
+Opens = Callable[[Version], Material]
+
+
+def plan(held: Held, opens: Opens, admin: Admin) -> Plan:
+    """The rotation as its rotator sees it. Its document says how."""
+    it, rotate = held.rotation, held.rotate
+    return Plan(
+        rotation=it.rotation, secret=it.secret, version=it.new or held.next_version,
+        settings={} if rotate is None else rotate.settings, admin=admin, started=it.started,
+        current=_opened(held.version(held.active), opens),
+        known=tuple(each.attributes for each in held.versions), cause=it.cause,
+    )  # fmt: skip
+
+
+async def carried(held: Held, rotator: Rotator | None, opens: Opens, admin: Admin) -> Came:
+    """Do the step that `held` is at, as far as it is done elsewhere. Never raises but for being cancelled."""
+    it = held.rotation
+    if it.step in {Step.PROMOTE, Step.DRAIN} or (it.step is Step.UNDO and not it.new):
+        return _OK
+    if rotator is None:
+        # What was not begun elsewhere is given up; what was waits until the document says again how.
+        return Came(Outcome.REFUSED if not it.new else Outcome.UNCLEAR, "its document says no more how it is changed")
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await _asked(held, rotator, plan(held, opens, admin), opens)
+    except TimeoutError:
+        return Came(Outcome.UNCLEAR, "the provider did not answer in time")
+    except RemitError as error:
+        return Came(Outcome.REFUSED if isinstance(error, Refused) else Outcome.UNCLEAR, error.public)
+    except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold a value: only its kind is told
+        _log.error("a step of a rotation failed", rotation=it.rotation, step=it.step.value, error=type(error).__name__)
+        return Came(Outcome.UNCLEAR, f"unexpected: {type(error).__name__}")
+
+
+async def _asked(held: Held, rotator: Rotator, said: Plan, opens: Opens) -> Came:
+    it = held.rotation
+    new, old = (_opened(held.version(number), opens) for number in (it.new, it.old))
+    match it.step:
+        case Step.CREATE if new is not None:
+            return _made(await rotator.create(said, new if it.proposed else None), said)
+        case Step.VERIFY if new is not None:
+            await rotator.verify(said, new)
+        case Step.CREATE | Step.VERIFY:
+            return Came(Outcome.REFUSED, "its new version was ended meanwhile")
+        case Step.REVOKE if old is not None:
+            await rotator.revoke(said, old)
+        case Step.CONFIRM if old is not None:
+            return _OK if await rotator.gone(said, old) else Came(Outcome.STILL_THERE, "the old one still works")
+        case Step.UNDO if new is not None:
+            await rotator.revoke(said, new)
+            if not await rotator.gone(said, new):
+                return Came(Outcome.STILL_THERE, "the new one is still there")
+    return _OK
+
+
+def _made(made: Material, said: Plan) -> Came:
+    """What a provider gave, if it can be kept, and is another than calls use: that one would be taken away with it."""
+    try:
+        check_value(made.value)
+        check_attributes(made.attributes)
+    except Malformed:
+        return Came(Outcome.REFUSED, "the provider gave what fits no request")
+    if said.current is not None and made.value == said.current.value:
+        return Came(Outcome.REFUSED, "the provider gave the same credential again")
+    return Came(Outcome.OK, made=made)
+
+
+def _opened(version: Version | None, opens: Opens) -> Material | None:
+    return None if version is None else opens(version)

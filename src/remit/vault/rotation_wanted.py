@@ -1,0 +1,39 @@
+"""Whether a secret is to be changed by itself now, and why. Pure.
+
+Events are read off what stands there, not kept as messages: whoever was down when one happened sees it all the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from remit.kernel.clock import MINUTE, Instant, Micros
+from remit.vault.document import Cause, Rotate
+from remit.vault.model import Version
+from remit.vault.rotation import Rotation, Step
+
+PAUSE: Final = Micros(5 * MINUTE)
+"""After a rotation that came to nothing, none begins by itself for so long: the provider would say the same."""
+
+
+def wanted(rotate: Rotate, active: Version, *, frozen: Instant | None, now: Instant) -> Cause | None:
+    """Why the version that calls use is to be replaced; None if nothing says so.
+
+    Args:
+        rotate: What its document says.
+        active: The version that calls use.
+        frozen: Since when a freeze stands on the secret; None if none does.
+        now: When it is.
+    """
+    if active.exposed is not None and Cause.EXPOSURE in rotate.on:
+        return Cause.EXPOSURE
+    if frozen is not None and active.since <= frozen and Cause.FREEZE in rotate.on:
+        return Cause.FREEZE
+    if rotate.every is not None and now - active.made >= rotate.every:
+        return Cause.AGE
+    return None
+
+
+def rests(last: Rotation | None, ended: Instant | None, *, now: Instant) -> bool:
+    """Whether the last rotation came to nothing so lately that none begins by itself yet."""
+    return last is not None and last.step is Step.UNDONE and ended is not None and now - ended < PAUSE

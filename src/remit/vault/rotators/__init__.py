@@ -1,0 +1,1 @@
+"""One file for each kind of credential that Remit changes at its provider."""

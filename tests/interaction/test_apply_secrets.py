@@ -1,0 +1,193 @@
+"""Secrets' documents in apply: where a secret may go is checked, and going further takes two people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.interaction.apply_world import ADMIN, Rig, Tree
+from tests.interaction.desk import Desk
+
+from remit.kernel.clock import DAY, MINUTE
+from remit.kernel.errors import RemitError
+from remit.server.documents import TreeInvalid
+from remit.vault.document import Allowed, Cause, Rotate, SecretDocument
+from remit.vault.document_sql import SqlDocuments
+
+NAME = "payments-key"
+HERE = "127.0.0.1:9101"
+
+
+def places(*allow: dict[str, str]) -> dict[str, Any]:
+    return {"secret": NAME, "owner": "dana", "allow": list(allow)}
+
+
+def stored(rig: Rig) -> SecretDocument | None:
+    return rig.writer.read(lambda connection: SqlDocuments(connection).find(NAME))
+
+
+def row(answer: tuple[int, dict[str, Any]], kind: str = "secret") -> dict[str, Any]:
+    assert answer[0] == 200, answer
+    found: dict[str, Any] = next(each for each in answer[1]["changes"] if each["kind"] == kind)
+    return found
+
+
+@pytest.fixture
+def bearing(tree: Tree) -> Tree:
+    """A tree whose server bears the secret."""
+    tree.server["credential"] = {"secret": NAME}
+    return tree
+
+
+def test_a_document_comes_changes_and_goes(rig: Rig, tree: Tree) -> None:
+    tree.secrets = [
+        places({"host": HERE, "place": "header:Authorization", "path": "/mcp"})
+        | {"rotate": {"every": "30d", "on": ["exposure"], "http": {"url": "http://127.0.0.1:9000/keys"}}}
+    ]
+    assert rig.apply(tree)[f"secret/{NAME}"] | {"note": ""} == {
+        "kind": "secret", "name": NAME, "change": "create", "state": "rotated", "waits": False, "note": "",
+    }  # fmt: skip
+    assert stored(rig) == SecretDocument(
+        secret=NAME, owner="dana", allow=(Allowed(host=HERE, place="header:Authorization", path="/mcp"),),
+        rotate=Rotate(
+            rotator="http", settings={"url": "http://127.0.0.1:9000/keys"}, every=30 * DAY, drain=MINUTE,
+            on=(Cause.EXPOSURE,),
+        ),
+    )  # fmt: skip
+    assert rig.apply(tree)[f"secret/{NAME}"]["change"] == "unchanged"
+    tree.secrets[0]["owner"] = "lee"
+    assert rig.apply(tree)[f"secret/{NAME}"]["change"] == "update"
+    assert [(each["name"], each["change"]) for each in rig.entries("secret")] == [(NAME, "document")] * 2
+
+
+@pytest.mark.parametrize(
+    ("bend", "field", "word"),
+    [
+        ({"owner": "nobody"}, "owner", "there is no owner"),
+        ({"keys": 1}, "keys", "unknown key"),
+        ({"allow": [{}]}, "allow.0.host", "leave out allow"),
+        ({"allow": [{"host": "a:0"}]}, "allow.0.host", "port"),
+        ({"allow": [{"host": "http://a"}]}, "allow.0.host", "port is a number"),
+        ({"allow": [{"place": "cookie"}]}, "allow.0.place", "header:NAME"),
+        ({"allow": [{"path": "/a/../b"}]}, "allow.0.path", "a path begins"),
+        ({"allow": [{"path": "/a%2f"}]}, "allow.0.path", "a path begins"),
+        ({"rotate": {"every": "1d"}}, "rotate.aws", "exactly one"),
+        ({"rotate": {"every": "1d", "aws": {}, "http": {}}}, "rotate.http", "exactly one"),
+        ({"rotate": {"every": "1ms", "aws": {}}}, "rotate.every", "too short"),
+        ({"rotate": {"on": ["age"], "aws": {}}}, "rotate.on.0", "exposure"),
+        ({"rotate": {"aws": {}}, "dynamic": {"ttl": "1h", "postgres": {}}}, "dynamic", "either"),
+        ({"dynamic": {"postgres": {}}}, "dynamic.ttl", "missing"),
+        ({"rotate": {"postgres": {"password": "hunter22"}}}, "rotate.postgres.password", "no value"),
+        ({"rotate": {"postgres": {"dsn": "postgres://a:hunter22@h/d"}}}, "rotate.postgres.dsn", "keep it as a secret"),
+        ({"rotate": {"http": {"headers": [{"api_key": "x"}]}}}, "rotate.http.headers.0.api_key", "no value"),
+        ({"rotate": {"aws": {"admin": NAME}}}, "rotate", "very secret"),
+        ({"rotate": {"aws": {"admin": "No Name"}}}, "rotate.aws.admin", "must match"),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_located(
+    rig: Rig, tree: Tree, bend: Mapping[str, Any], field: str, word: str
+) -> None:
+    tree.secrets = [{"secret": NAME, "owner": "dana", **bend}]
+    with pytest.raises(TreeInvalid) as caught:
+        rig.apply(tree)
+    found = [(each.file, each.field, each.message) for each in caught.value.problems]
+    assert [(each, at) for each, at, said in found if word in said] == [("secret.yaml", field)], found
+    assert "hunter22" not in f"{caught.value.public} {caught.value.detail}"
+    assert stored(rig) is None
+
+
+def test_a_server_puts_a_secret_only_where_it_may_go(rig: Rig, bearing: Tree) -> None:
+    bearing.secrets = [places({"host": "127.0.0.1:9102"})]
+    with pytest.raises(TreeInvalid) as caught:
+        rig.apply(bearing)
+    assert [(each.file, each.field, each.message) for each in caught.value.problems if each.file == "server.yaml"] == [
+        ("server.yaml", "credential", f"the secret {NAME} may not go to header:Authorization at {HERE}/mcp")
+    ]
+    bearing.secrets = [places({"host": HERE})]
+    rows = rig.applier.apply(bearing.documents(), by=ADMIN)
+    assert [(each["kind"], each["change"]) for each in rows if each["name"] == "payments"] == [("server", "create")]
+
+
+def test_a_document_does_not_cut_off_a_server_that_is_registered(rig: Rig, bearing: Tree) -> None:
+    rig.applier.apply(bearing.documents(), by=ADMIN)
+    bearing.without = {"server", "boundary"}
+    bearing.secrets = [places({"host": HERE, "path": "/other"})]
+    with pytest.raises(TreeInvalid) as caught:
+        rig.apply(bearing)
+    assert [(each.file, each.field) for each in caught.value.problems] == [("secret.yaml", "allow")]
+    assert "the server payments puts it in header:Authorization" in caught.value.public
+
+
+def test_a_secret_for_signing_in_must_be_one(rig: Rig, tree: Tree) -> None:
+    other = {"secret": "payments-admin", "owner": "dana", "allow": [{"place": "header:Authorization"}]}
+    tree.secrets = [{"secret": NAME, "owner": "dana", "rotate": {"http": {"admin": "payments-admin"}}}, other]
+    with pytest.raises(TreeInvalid) as caught:
+        rig.apply(tree)
+    assert [each.field for each in caught.value.problems] == ["rotate.http.admin"]
+    other["allow"] = [{"place": "rotation", "host": "127.0.0.1"}]
+    assert rig.apply(tree)[f"secret/{NAME}"]["change"] == "create"
+
+
+def test_going_further_takes_two_people(desk: Desk, bearing: Tree) -> None:
+    ann, bob = desk.token("ann", "operator"), desk.token("bob", "operator")
+    bearing.secrets = [places({"host": HERE})]
+    assert not row(desk.apply(ann, bearing.documents()))["waits"]
+    bearing.secrets = [places({"host": HERE}, {"host": "evil.test"})]
+    foreseen = row(desk.apply(ann, bearing.documents(), dry_run=True))
+    first = row(desk.apply(ann, bearing.documents()))
+    assert foreseen == first
+    assert (first["waits"], first["state"], first["change"]) == (True, "waiting_for_second_person", "update")
+    assert "it may go to any place at evil.test" in first["note"]
+    assert "another than ann" in first["note"]
+    before = stored(desk.rig)
+    assert before is not None
+    assert before.allow == (Allowed(host=HERE),)
+    assert row(desk.apply(ann, bearing.documents()))["waits"]
+    assert not row(desk.apply(bob, bearing.documents()))["waits"]
+    after = stored(desk.rig)
+    assert after is not None
+    assert len(after.allow) == 2
+    said = [(e["change"], e["by"], e.get("first")) for e in desk.rig.entries("secrets")]
+    assert said == [("allow_asked", "ann", None), ("allow_asked", "ann", None), ("allow_seconded", "bob", "ann")]
+    bearing.secrets = [places({"host": HERE, "path": "/mcp"})]
+    assert not row(desk.apply(ann, bearing.documents()))["waits"], "narrower is one person's"
+
+
+def test_forgetting_where_a_secret_may_go_takes_two_people(desk: Desk, bearing: Tree) -> None:
+    ann, bob = desk.token("ann", "operator"), desk.token("bob", "operator")
+    bearing.secrets = [places({"host": HERE})]
+    desk.apply(ann, bearing.documents())
+    bearing.secrets = []
+    assert row(desk.apply(ann, bearing.documents(), prune=True))["waits"]
+    assert stored(desk.rig) is not None
+    assert not row(desk.apply(bob, bearing.documents(), prune=True))["waits"]
+    assert stored(desk.rig) is None
+
+
+def test_a_new_way_to_change_a_confined_secret_takes_two_people(desk: Desk, bearing: Tree) -> None:
+    """Attack: the secret stays where it is, but who changes it is somebody else's, and gets the next value."""
+    ann = desk.token("ann", "operator")
+    bearing.secrets = [places({"host": HERE}) | {"rotate": {"http": {"url": "http://127.0.0.1:9000"}}}]
+    desk.apply(ann, bearing.documents())
+    bearing.secrets[0]["rotate"]["every"] = "7d"
+    assert not row(desk.apply(ann, bearing.documents()))["waits"]
+    bearing.secrets[0]["rotate"]["http"]["url"] = "http://evil.test"
+    assert row(desk.apply(ann, bearing.documents()))["waits"]
+
+
+@pytest.mark.parametrize("role", ["owner", "reviewer"])
+def test_only_who_may_apply_documents_secrets(desk: Desk, tree: Tree, role: str) -> None:
+    rita = desk.token("rita", role)
+    desk.apply(desk.token("ann", "operator"), tree.documents())
+    tree.secrets = [{"secret": NAME, "owner": "dana"}]
+    assert desk.apply(rita, tree.documents())[0] == 403
+    assert stored(desk.rig) is None
+
+
+def test_an_owner_who_is_not_kept_answers_for_no_secret(rig: Rig, tree: Tree) -> None:
+    tree.secrets = [{"secret": NAME, "owner": "mo"}]
+    rig.apply(tree)
+    tree.owners = [each for each in tree.owners if each["owner"] != "mo"]
+    with pytest.raises(RemitError, match="there is no owner mo"):
+        rig.apply(tree, prune=True)
