@@ -9,13 +9,14 @@ import pytest
 from tests.interaction.apply_world import ADMIN, Rig, Tree
 from tests.interaction.desk import Desk
 
-from remit.kernel.clock import DAY, MINUTE
+from remit.kernel.clock import DAY, MINUTE, Micros
 from remit.kernel.errors import RemitError
+from remit.kernel.names import OwnerName, SecretName
 from remit.server.documents import TreeInvalid
 from remit.vault.document import Allowed, Cause, Rotate, SecretDocument
 from remit.vault.document_sql import SqlDocuments
 
-NAME = "payments-key"
+NAME = SecretName("payments-key")
 HERE = "127.0.0.1:9101"
 
 
@@ -49,9 +50,9 @@ def test_a_document_comes_changes_and_goes(rig: Rig, tree: Tree) -> None:
         "kind": "secret", "name": NAME, "change": "create", "state": "rotated", "waits": False, "note": "",
     }  # fmt: skip
     assert stored(rig) == SecretDocument(
-        secret=NAME, owner="dana", allow=(Allowed(host=HERE, place="header:Authorization", path="/mcp"),),
+        secret=NAME, owner=OwnerName("dana"), allow=(Allowed(host=HERE, place="header:Authorization", path="/mcp"),),
         rotate=Rotate(
-            rotator="http", settings={"url": "http://127.0.0.1:9000/keys"}, every=30 * DAY, drain=MINUTE,
+            rotator="http", settings={"url": "http://127.0.0.1:9000/keys"}, every=Micros(30 * DAY), drain=Micros(MINUTE),
             on=(Cause.EXPOSURE,),
         ),
     )  # fmt: skip

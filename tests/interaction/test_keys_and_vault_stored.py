@@ -42,7 +42,7 @@ def test_a_secret_can_be_used_as_soon_as_its_change_is_answered(any_database: Da
     vault = _subscribed(any_database, keys)
     for value in ("first-value", "second-value"):
         any_database.writer.change(lambda tx, value=value: vault.put(tx, NAME, Secret(value), now=NOW))  # type: ignore[misc]
-        assert vault.header(BEARER) == ("Authorization", f"Bearer {value}")
+        assert vault.header(BEARER, "http://127.0.0.1:9101/mcp") == ("Authorization", f"Bearer {value}")
     assert any_database.reader.read(vault.names) == [NAME]
 
 
@@ -54,7 +54,7 @@ def test_a_restart_finds_the_same_keys_and_secrets(
     again = any_database.reader.read(lambda connection: KeyRing.open(connection, provider))
     restarted = Vault(again)
     any_database.reader.read(restarted.reload)
-    assert restarted.header(BEARER) == vault.header(BEARER)
+    assert restarted.header(BEARER, "http://127.0.0.1:9101/mcp") == vault.header(BEARER, "http://127.0.0.1:9101/mcp")
     assert again.log_key.public == keys.log_key.public
 
 

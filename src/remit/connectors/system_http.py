@@ -42,7 +42,7 @@ _TAKEN: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTE
 class Credentials(Protocol):
     """Where a system's credential comes from at the moment of use (the vault)."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
+    def header(self, injection: Injection, url: str) -> tuple[str, str]:
         """The header that carries it. Raises RemitError: it is missing or does not open."""
         ...
 
@@ -112,7 +112,7 @@ class HttpSystems:
             raise SystemSilent("its credential is frozen")
         try:
             if (injection := system.injection) is not None:
-                name, value = self.credentials.header(injection)
+                name, value = self.credentials.header(injection, system.url)
                 headers[name] = value
             answer = self._blocking(method, url, headers, data)
         except SystemSilent:

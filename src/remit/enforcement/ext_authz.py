@@ -32,6 +32,7 @@ from remit.kernel.names import ServerName
 from remit.policy.model import Answer, Code
 from remit.storage.model import ConsumeProof
 from remit.tokens.check import TokenInvalid
+from remit.vault.allowed import whereabouts
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Outgoing
 
@@ -95,8 +96,8 @@ class EnvoyRelay:
 
     async def _injected(self, x: HttpExchange, admitted: Admitted, sent: Sent) -> Mapping[str, str]:
         """The headers that carry the server's credential. Raises SecretUnavailable or CredentialFrozen."""
-        credential = None if admitted.server is None else admitted.server.credential
-        if credential is None:
+        server = admitted.server
+        if server is None or (credential := server.credential) is None:
             return {}
         if self._frozen(credential.secret):
             raise CredentialFrozen("the server's credential is frozen", detail=credential.secret)
@@ -108,6 +109,7 @@ class EnvoyRelay:
         request = Outgoing(
             method=sent.method, host=x.headers.get("host", ""), path=http_target.written_path(sent.segments),
             query=http_target.written_query(sent.query), headers={}, caller=sent.caller,
+            to=whereabouts(server.url)[0],
         )  # fmt: skip
         return (await self._injects.inject(credential, request)).headers
 

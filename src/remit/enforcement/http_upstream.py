@@ -24,6 +24,7 @@ from remit.kernel.errors import RemitError, TooLarge
 from remit.outbound import trust
 from remit.outbound.model import OutboundFailed, OutboundRefused, Patience, Streamed
 from remit.outbound.model import target as parsed
+from remit.vault.allowed import whereabouts
 from remit.vault.outgoing import Injected, Outgoing
 
 if TYPE_CHECKING:
@@ -207,8 +208,8 @@ class HttpUpstream:
                 raise CredentialFrozen("the server's credential is frozen", detail=credential.secret)
             body = sent.body if isinstance(sent.body, bytes) else b""
             about = Outgoing(
-                method=sent.method, host=_host(server.url), path=path, query=query, headers=_joined(headers), body=body,
-                caller=sent.caller,
+                method=sent.method, host=_host(server.url), to=whereabouts(server.url)[0], path=path, query=query,
+                headers=_joined(headers), body=body, caller=sent.caller,
             )  # fmt: skip
             injected = await self._injector.inject(credential, about)
             own = {name.lower() for name in injected.headers}

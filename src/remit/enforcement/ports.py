@@ -247,8 +247,8 @@ class Scanner(Protocol):
 class Secrets(Protocol):
     """Upstream credentials at the moment of use."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
-        """The header that carries the credential. Raises a RemitError if the secret is missing."""
+    def header(self, injection: Injection, url: str) -> tuple[str, str]:
+        """The header that carries the credential to a URL. Raises a RemitError if the secret may not or cannot."""
         ...
 
     def variable(self, injection: Variable) -> tuple[str, str]:

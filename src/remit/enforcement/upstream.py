@@ -184,7 +184,7 @@ class HttpUpstream:
                 raise CredentialFrozen("the server's credential is frozen", detail=server.credential.secret)
             if not isinstance(server.credential, Injection):  # its document was not taken so
                 raise UpstreamFailed(UNREACHABLE, sent=False, detail="the credential of an MCP server is a header's")
-            name, value = self._secrets.header(server.credential)
+            name, value = self._secrets.header(server.credential, server.url)
             out[name] = value
             scanner = self._secrets.scanner(server.credential)
         if data is not None:

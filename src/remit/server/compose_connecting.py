@@ -26,7 +26,7 @@ def connecting(ground: Ground, outbound: Outbound, loop: Callable[[], asyncio.Ab
     sends, lending = post(outbound), Lending(connections=connections, writer=database.writer)
     return Connecting(
         base=ground.base, view=ground.facts.view, servers=ground.servers, lending=lending,
-        users=UserTokens(sends, lending, clock), lend=ground.vault.lend, post=sends, loop=loop, clock=clock,
+        users=UserTokens(sends, lending, clock), lend=ground.vault.lend_for, post=sends, loop=loop, clock=clock,
     )  # fmt: skip
 
 

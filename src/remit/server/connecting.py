@@ -55,7 +55,7 @@ class Connecting:
     servers: Callable[[], list[Server]]
     lending: Lending
     users: UserTokens
-    lend: Callable[[str], Lent]
+    lend: Callable[[OauthUser], Lent]
     post: Post
     loop: Callable[[], asyncio.AbstractEventLoop]
     clock: Clock
@@ -95,7 +95,7 @@ class Connecting:
         if not self._active(person):
             raise Forbidden(f"{person} is not a registered person", try_="use your own token: remit operator token")
         credential = self.credential(secret)
-        self.lend(secret)
+        self.lend(credential)
         state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
         pending = Pending(
             person=person, secret=secret, credential=credential, verifier=verifier,
@@ -128,7 +128,7 @@ class Connecting:
             "code_verifier": pending.verifier,
         }  # fmt: skip
         credential = pending.credential
-        client = Client(client_id=credential.client_id, secret=self.lend(secret).value)
+        client = Client(client_id=credential.client_id, secret=self.lend(credential).value)
         given = self._wait(token_endpoint.ask(self.post, credential.token_url, client, form))
         if given.refresh is None:
             raise Malformed(
@@ -164,7 +164,7 @@ class Connecting:
 
     async def _revoked(self, credential: OauthUser, refresh: Secret) -> bool:
         """RFC 7009 section 2.1."""
-        client = Client(client_id=credential.client_id, secret=self.lend(credential.secret).value)
+        client = Client(client_id=credential.client_id, secret=self.lend(credential).value)
         status, _ = await self.post(credential.revoke_url, client.headers(), token_endpoint.revocation(refresh))
         return status == _OK
 

@@ -70,8 +70,14 @@ def going(credential: Credential, *, host: str = "", path: str = "", below: bool
 
 def at_url(url: str, *, place: str) -> Going:
     """What is sent to a URL. Raises Malformed: it leads nowhere."""
-    host, port = endpoint(url)
-    return Going(host=_written(host, port), place=place, path=urlsplit(url).path or "/")
+    host, path = whereabouts(url)
+    return Going(host=host, place=place, path=path)
+
+
+@lru_cache(maxsize=4096)
+def whereabouts(url: str) -> tuple[str, str]:
+    """The exact `host:port` that a URL leads to, and its path. Raises Malformed: it leads nowhere."""
+    return _written(*endpoint(url)), urlsplit(url).path or "/"
 
 
 def permits(allow: Sequence[Allowed], going: Going) -> bool:

@@ -24,7 +24,8 @@ class SqlDocuments:
 
     def find(self, name: str) -> SecretDocument | None:
         """The document; None if nobody wrote one for a secret of that name."""
-        return next((each for each in self.all() if each.secret == name), None)
+        body = self._rows.document(name)
+        return None if body is None else document(body)
 
     def all(self) -> list[SecretDocument]:
         """Every document, by the secret's name."""

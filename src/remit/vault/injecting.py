@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import quote
 
 from remit.attestation.model import Caller
@@ -32,14 +33,21 @@ from remit.vault.service import Lent
 from remit.vault.user_tokens import UserTokens
 
 Behind = Callable[[Caller | None, OauthUser], str]  # whose account a call uses; raises NotConnected
-Open = Callable[[str], Lent]  # a secret's name -> what is lent of it; raises SecretUnavailable
+
+
+class Open(Protocol):
+    """Opens a secret for one use."""
+
+    def __call__(self, credential: Credential, *, host: str = ..., path: str = ...) -> Lent:
+        """What is lent of it, if it may go there. Raises SecretUnavailable."""
+        ...
 
 
 class Injector:
     """Puts credentials into requests. Belongs to one event loop.
 
     Args:
-        open_: Opens a secret.
+        open_: Opens a secret, if its document lets it go where it would.
         tokens: Gets what an authorization server gives for one.
         clock: For what is signed with a time.
         users: Gets what it gives for a person's own account.
@@ -61,9 +69,9 @@ class Injector:
         """What `request` gets. What of the caller's is in its place must be left out by whoever sends it.
 
         Raises:
-            SecretUnavailable: The secret is missing, does not open, or does not fit its place.
+            SecretUnavailable: The secret is missing, may not go there, does not open, or does not fit its place.
         """
-        secret, version, attributes = self._open(credential.secret)
+        secret, version, attributes = self._open(credential, host=request.to, path=request.path)
         match credential:
             case Injection():
                 value = credential.format.replace("{}", _line(secret, credential.secret))
@@ -106,7 +114,7 @@ class Injector:
             return self._users.refused(credential, used.person, used.token)
         if not isinstance(credential, OauthClient):
             return False
-        return self._tokens.refused(credential, self._open(credential.secret).version, used.token)
+        return self._tokens.refused(credential, self._open(credential).version, used.token)
 
     def _certificate(self, credential: Mtls, secret: Secret, version: int) -> ssl.SSLContext:
         known = self._certificates.get(credential.secret)

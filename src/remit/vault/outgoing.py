@@ -23,6 +23,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     query: str
     headers: Mapping[str, str]
     body: bytes = b""
+    to: str = ""  # the exact host and port of the server's URL
     caller: Caller | None = None  # who makes the call, where the credential depends on whom it is for
 
 

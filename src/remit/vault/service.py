@@ -16,6 +16,7 @@ from remit.keys.seal import unseal
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
 from remit.storage.ports import Transaction
+from remit.vault.allowed import check, whereabouts
 from remit.vault.document import SecretDocument
 from remit.vault.document_json import document
 from remit.vault.echo import Scanner, forms
@@ -101,13 +102,15 @@ class Vault:
         if any(topic.startswith("secret:") for topic in topics):
             self.reload(connection)
 
-    def header(self, injection: Injection) -> tuple[str, str]:
-        """The header that carries a secret into a call: its name and value. Do not log it, do not keep it.
+    def header(self, injection: Injection, url: str) -> tuple[str, str]:
+        """The header that carries a secret into a call of `url`: its name and value. Do not log it, do not keep it.
 
         Raises:
-            SecretUnavailable: The secret is missing or does not open, or the injection has no one place for it.
+            SecretUnavailable: The secret is missing, may not go there or does not open, or the injection has no one
+                place for it.
         """
-        return injection.header, self._formatted(injection)
+        host, path = whereabouts(url)
+        return injection.header, self._formatted(injection, self.lend_for(injection, host=host, path=path))
 
     def variable(self, injection: Variable) -> tuple[str, str]:
         """The variable that carries a secret into a command's environment: its name and value.
@@ -115,10 +118,10 @@ class Vault:
         Raises:
             SecretUnavailable: As of `header`.
         """
-        return injection.env, self._formatted(injection)
+        return injection.env, self._formatted(injection, self.lend_for(injection))
 
-    def _formatted(self, injection: Injection | Variable) -> str:
-        lent = self.lend(injection.secret)
+    @staticmethod
+    def _formatted(injection: Injection | Variable, lent: Lent) -> str:
         value = lent.value.text()
         if not (value.isascii() and value.isprintable()):  # a certificate: its line breaks would end the header
             raise SecretUnavailable("the server's credential fits no header", detail=injection.secret)
@@ -142,6 +145,17 @@ class Vault:
     def echoes(self, chunk: bytes) -> bool:
         """Whether `chunk` by itself carries any secret."""
         return self.scanner().feed(chunk)
+
+    def lend_for(self, credential: Credential, *, host: str = "", path: str = "") -> Lent:
+        """The same, for one use: by a request for `path` at `host`, which has its port.
+
+        Raises:
+            SecretUnavailable: As of `lend`, or the secret's document does not let it go there; it was not opened then.
+        """
+        known = self._known.get(credential.secret)
+        if known is not None and known.document is not None:
+            check(known.document, credential, host=host, path=path)
+        return self.lend(credential.secret)
 
     def lend(self, name: str) -> Lent:
         """The secret that calls use now, for what puts it into an outgoing request and nobody else.

@@ -49,7 +49,7 @@ class Records:
 class NoSecret:
     """No system here has a credential."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
+    def header(self, injection: Injection, _url: str) -> tuple[str, str]:
         raise AssertionError(injection)
 
     def echoes(self, _chunk: bytes) -> bool:

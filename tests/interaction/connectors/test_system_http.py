@@ -40,7 +40,7 @@ WITHDRAWAL = Withdrawal(
 class OneSecret:
     """As much of the vault as is used."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
+    def header(self, injection: Injection, _url: str) -> tuple[str, str]:
         assert injection.secret == "crm-key"
         return injection.header, injection.format.replace("{}", SECRET)
 

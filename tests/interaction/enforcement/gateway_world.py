@@ -237,7 +237,7 @@ class PlainTokens:
 class OneSecret:
     """Implements remit.enforcement.ports.Secrets."""
 
-    def header(self, injection: Injection) -> tuple[str, str]:
+    def header(self, injection: Injection, _url: str) -> tuple[str, str]:
         return injection.header, injection.format.replace("{}", SECRET)
 
     def variable(self, injection: Variable) -> tuple[str, str]:

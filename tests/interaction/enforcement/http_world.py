@@ -16,6 +16,7 @@ from gateway_world import SECRET, World, bearer, free_port  # type: ignore[impor
 from tests.prompt_server import serving
 
 from remit.catalog import spec
+from remit.catalog.injection import Credential
 from remit.catalog.observe import observe, retier
 from remit.enforcement.door import Door
 from remit.enforcement.http import HttpGateway
@@ -26,8 +27,10 @@ from remit.kernel.clock import SECOND, Instant, SystemClock
 from remit.keys.secret import Secret
 from remit.outbound.model import endpoint
 from remit.server.lending import Lending
+from remit.vault.allowed import check
 from remit.vault.client_tokens import ClientTokens
 from remit.vault.connections import Connections
+from remit.vault.document import SecretDocument
 from remit.vault.injecting import Injector
 from remit.vault.model import SecretUnavailable
 from remit.vault.service import Lent
@@ -152,7 +155,11 @@ class Vault:
     secrets: dict[str, bytes] = field(default_factory=lambda: {"key": SECRET.encode()})
     version: int = 1
 
-    def lend(self, name: str) -> Lent:
+    document: SecretDocument | None = None
+
+    def lend_for(self, credential: Credential, *, host: str = "", path: str = "") -> Lent:
+        check(self.document, credential, host=host, path=path)
+        name = credential.secret
         if name not in self.secrets:
             raise SecretUnavailable("the server's credential is not set", detail=name)
         return Lent(Secret(self.secrets[name]), self.version, {})
@@ -172,7 +179,7 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
             writer=self.writer,
         )
         self.injector = Injector(
-            self.vault.lend, ClientTokens(self._post, self.clock), self.clock,
+            self.vault.lend_for, ClientTokens(self._post, self.clock), self.clock,
             users=UserTokens(self._post, lent, self.clock), behind=lambda _caller, _credential: "dana",
         )  # fmt: skip
         upstream = HttpUpstream(

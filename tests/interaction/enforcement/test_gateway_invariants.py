@@ -103,7 +103,7 @@ def test_a_server_gets_no_call_before_its_decision_is_durable(play: Play) -> Non
 class LockedVault:
     """Implements remit.enforcement.ports.Secrets: nothing can be opened."""
 
-    def header(self, _injection: Injection) -> tuple[str, str]:
+    def header(self, _injection: Injection, _url: str) -> tuple[str, str]:
         raise SecretUnavailable("the credential does not open")
 
     def scanner(self, injection: Injection | None = None) -> Any:  # noqa: ARG002 - the port's

@@ -23,6 +23,7 @@ from remit.vault.service import Vault
 
 NOW = Instant(1_800_000_000_000_000)
 NAME = SecretName("payments-key")
+URL = "http://127.0.0.1:9101/mcp"
 BEARER = Injection(secret=NAME, header="Authorization", format="Bearer {}")
 
 
@@ -72,14 +73,14 @@ def _put(vault: Vault, keys: KeyRing, connection: Connection, value: str = "cana
 
 def test_what_was_put_is_injected(vault: Vault, keys: KeyRing, connection: Connection) -> None:
     assert _put(vault, keys, connection) == 1
-    assert vault.header(BEARER) == ("Authorization", "Bearer canary-value")
+    assert vault.header(BEARER, URL) == ("Authorization", "Bearer canary-value")
     assert vault.names(connection) == [NAME]
 
 
 def test_a_replaced_value_is_the_next_version(vault: Vault, keys: KeyRing, connection: Connection) -> None:
     _put(vault, keys, connection, "the-first")
     assert _put(vault, keys, connection, "the-second") == 2
-    assert vault.header(BEARER)[1] == "Bearer the-second"
+    assert vault.header(BEARER, URL)[1] == "Bearer the-second"
     assert [(s.active, s.changed) for s in vault.listing()] == [(2, NOW)]
 
 
@@ -97,9 +98,9 @@ def test_a_value_from_before_there_were_versions_is_used_until_it_is_replaced(
     connection.execute(insert(secrets).values(secret=NAME, version=3, sealed=sealed, changed=NOW))
     for subscriber in (keys.follow, vault.follow):
         subscriber(1, tuple(change.touched), connection)
-    assert vault.header(BEARER)[1] == "Bearer canary-value"
+    assert vault.header(BEARER, URL)[1] == "Bearer canary-value"
     assert _put(vault, keys, connection, "another-value") == 4
-    assert vault.header(BEARER)[1] == "Bearer another-value"
+    assert vault.header(BEARER, URL)[1] == "Bearer another-value"
     assert connection.execute(select(secrets.c.sealed)).scalar_one() is None
     with pytest.raises(NotFound):
         keys.data_key(f"secret:{NAME}")
@@ -109,14 +110,14 @@ def test_a_vault_that_starts_reads_what_is_there(vault: Vault, keys: KeyRing, co
     _put(vault, keys, connection)
     again = Vault(keys)
     with pytest.raises(SecretUnavailable):
-        again.header(BEARER)
+        again.header(BEARER, URL)
     again.reload(connection)
-    assert again.header(BEARER)[1] == "Bearer canary-value"
+    assert again.header(BEARER, URL)[1] == "Bearer canary-value"
 
 
 def test_a_missing_secret_is_unavailable(vault: Vault) -> None:
     with pytest.raises(SecretUnavailable, match="not set"):
-        vault.header(BEARER)
+        vault.header(BEARER, URL)
 
 
 def test_an_erased_data_key_makes_the_secret_unavailable(vault: Vault, keys: KeyRing, connection: Connection) -> None:
@@ -124,7 +125,7 @@ def test_an_erased_data_key_makes_the_secret_unavailable(vault: Vault, keys: Key
     keys.erase_data_key(Change(connection), f"secret:{NAME}@1")
     keys.follow(2, (f"secret:{NAME}@1",), connection)
     with pytest.raises(SecretUnavailable, match="does not open"):
-        vault.header(BEARER)
+        vault.header(BEARER, URL)
 
 
 @pytest.mark.parametrize("tampering", ["rollback", "swap", "damage"])
@@ -145,7 +146,7 @@ def test_a_sealed_value_opens_only_in_its_row_and_version(
     connection.execute(update(secret_versions).where(row(NAME)).values(sealed=changed))
     vault.reload(connection)
     with pytest.raises(SecretUnavailable):
-        vault.header(BEARER)
+        vault.header(BEARER, URL)
 
 
 @pytest.mark.parametrize(
@@ -191,12 +192,12 @@ def test_a_format_without_one_place_is_unavailable(
 ) -> None:
     _put(vault, keys, connection)
     with pytest.raises(SecretUnavailable):
-        vault.header(Injection(secret=NAME, header="X-Key", format=text))
+        vault.header(Injection(secret=NAME, header="X-Key", format=text), URL)
 
 
 def test_a_value_that_looks_like_a_format_stays_text(vault: Vault, keys: KeyRing, connection: Connection) -> None:
     _put(vault, keys, connection, "{} {0.__class__}")
-    assert vault.header(BEARER)[1] == "Bearer {} {0.__class__}"
+    assert vault.header(BEARER, URL)[1] == "Bearer {} {0.__class__}"
 
 
 def test_the_value_stands_nowhere_in_clear(vault: Vault, keys: KeyRing, connection: Connection) -> None:
