@@ -40,6 +40,7 @@ from remit.cli import (
     review,
     rightsize,
     secret,
+    secret_leases,
     secret_rotate,
     server,
     simulate,
@@ -112,6 +113,7 @@ app.add_typer(approval.app, name="approval")
 app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
 secret_rotate.add(secret.app)
+secret_leases.add(secret.app)
 app.add_typer(secret.app, name="secret")
 app.add_typer(registry.purposes, name="purpose")
 app.add_typer(registry.owners, name="owner")

@@ -109,7 +109,7 @@ class EnvoyRelay:
         request = Outgoing(
             method=sent.method, host=x.headers.get("host", ""), path=http_target.written_path(sent.segments),
             query=http_target.written_query(sent.query), headers={}, caller=sent.caller,
-            to=whereabouts(server.url)[0],
+            call=sent.call, to=whereabouts(server.url)[0],
         )  # fmt: skip
         return (await self._injects.inject(credential, request)).headers
 

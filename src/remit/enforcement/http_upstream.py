@@ -24,6 +24,7 @@ from remit.kernel.errors import RemitError, TooLarge
 from remit.outbound import trust
 from remit.outbound.model import OutboundFailed, OutboundRefused, Patience, Streamed
 from remit.outbound.model import target as parsed
+from remit.policy.model import Call
 from remit.vault.allowed import whereabouts
 from remit.vault.outgoing import Injected, Outgoing
 
@@ -48,6 +49,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     media: str = ""
     body: bytes | Streamed | None = None
     caller: Caller | None = None  # for a credential that depends on whom the call is for
+    call: Call | None = None  # for one that is made for it
 
 
 class HttpReply:
@@ -209,7 +211,7 @@ class HttpUpstream:
             body = sent.body if isinstance(sent.body, bytes) else b""
             about = Outgoing(
                 method=sent.method, host=_host(server.url), to=whereabouts(server.url)[0], path=path, query=query,
-                headers=_joined(headers), body=body, caller=sent.caller,
+                headers=_joined(headers), body=body, caller=sent.caller, call=sent.call,
             )  # fmt: skip
             injected = await self._injector.inject(credential, about)
             own = {name.lower() for name in injected.headers}

@@ -27,6 +27,7 @@ from remit.server.accountable import Accountable
 from remit.server.apply import Applier
 from remit.server.compose_governance import Governance, key_changes
 from remit.server.compose_identity import whoami
+from remit.server.compose_leasing import lease_changes
 from remit.server.compose_requests import request_service
 from remit.server.compose_rotating import rotations
 from remit.server.door import Door, Porch
@@ -45,6 +46,7 @@ from remit.server.http_delegations import Delegations
 from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
+from remit.server.http_leases import LeaseDoors
 from remit.server.http_mandates import MandateDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
@@ -175,6 +177,7 @@ def _registered(
             vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, records=records,
             clock=clock,
         ).doors(),
+        *LeaseDoors(vault=ground.vault, leases=lease_changes(ground), writer=writer, reader=reader).doors(),
         *RotationDoors(vault=ground.vault, rotations=rotations(ground), writer=writer, reader=reader).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock

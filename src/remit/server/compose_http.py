@@ -55,4 +55,6 @@ def injector(ground: Ground, gate: Gate) -> Injector:
     """What puts the vault's credentials into requests."""
     tokens = ClientTokens(post(gate.life.outbound), ground.clock)
     people = gate.connecting
-    return Injector(ground.vault.lend_for, tokens, ground.clock, users=people.users, behind=people.behind)
+    return Injector(
+        ground.vault.lend_for, tokens, ground.clock, users=people.users, behind=people.behind, lends=gate.leasing
+    )

@@ -27,12 +27,16 @@ from remit.vault.client_tokens import ClientTokens
 from remit.vault.echo import Scanner
 from remit.vault.held_tokens import Held
 from remit.vault.lately import Lately
+from remit.vault.lends import Lends
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Injected, Outgoing
-from remit.vault.service import Lent
+from remit.vault.service import Lent, formatted
 from remit.vault.user_tokens import UserTokens
 
 Behind = Callable[[Caller | None, OauthUser], str]  # whose account a call uses; raises NotConnected
+
+
+_OF_ALL = (Mtls, OauthClient, OauthUser)
 
 
 class Open(Protocol):
@@ -52,14 +56,19 @@ class Injector:
         clock: For what is signed with a time.
         users: Gets what it gives for a person's own account.
         behind: Whose account that is.
+        lends: Lends what is made for one instance each.
     """
 
-    def __init__(self, open_: Open, tokens: ClientTokens, clock: Clock, *, users: UserTokens, behind: Behind) -> None:
+    def __init__(
+        self, open_: Open, tokens: ClientTokens, clock: Clock, *, users: UserTokens, behind: Behind,
+        lends: Lends | None = None,
+    ) -> None:  # fmt: skip
         self._open = open_
         self._tokens = tokens
         self._clock = clock
         self._users = users
         self._behind = behind
+        self._lends = lends
         self._certificates: dict[str, tuple[int, ssl.SSLContext]] = {}
         self._lately = Lately()
 
@@ -71,10 +80,10 @@ class Injector:
         Raises:
             SecretUnavailable: The secret is missing, may not go there, does not open, or does not fit its place.
         """
-        secret, version, attributes = self._open(credential, host=request.to, path=request.path)
+        secret, version, attributes = await self._lent(credential, request)
         match credential:
             case Injection():
-                value = credential.format.replace("{}", _line(secret, credential.secret))
+                value = formatted(credential, Lent(secret, version, attributes))
                 return Injected(headers={credential.header: value}, echo=self._lately.looking_for(secret.reveal()))
             case Basic():
                 pair = f"{attributes.get('user', credential.user)}:{_line(secret, credential.secret)}".encode()
@@ -102,6 +111,13 @@ class Injector:
             case OauthUser():
                 person = self._behind(request.caller, credential)
                 return self._bearer(secret, await self._users.get(credential, secret, person), person=person)
+
+    async def _lent(self, credential: Credential, request: Outgoing) -> Lent:
+        if self._lends is None or not self._lends.makes(credential.secret):
+            return self._open(credential, host=request.to, path=request.path)
+        if isinstance(credential, _OF_ALL):  # what comes of these is kept for all who call
+            raise SecretUnavailable("a credential of one instance cannot be used so", detail=credential.secret)
+        return await self._lends.lend(credential, request.call, host=request.to, path=request.path)
 
     def _bearer(self, secret: Secret, held: Held, *, person: str = "") -> Injected:
         headers = {"Authorization": f"Bearer {held.value.text()}"}

@@ -25,6 +25,8 @@ from remit.enforcement.streams import ends
 from remit.enforcement.upstream import UpstreamFailed
 from remit.logs import logger
 from remit.policy.model import Answer, Call
+from remit.vault.lends import Lends
+from remit.vault.service import formatted
 
 log = logger(__name__)
 
@@ -42,9 +44,10 @@ class Children:
         server: The registered server of a name, as it stands now.
         line: Bytes that one message may have.
         limits: How many, how long.
+        lends: Lends credentials that are made for one instance each; a command that gets one is that instance's alone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process needs, and who says so
         self,
         *,
         folder: Path,
@@ -54,6 +57,7 @@ class Children:
         server: Callable[[str], Server | None],
         line: int,
         limits: ChildLimits | None = None,
+        lends: Lends | None = None,
     ) -> None:
         self._folder = folder
         self._environ = environ
@@ -61,6 +65,7 @@ class Children:
         self._again = again
         self._server = server
         self._line = line
+        self._lends = lends
         self.limits = limits or ChildLimits()
         self._running: dict[Key, Child] = {}
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -78,9 +83,9 @@ class Children:
             RemitError: Its secret is missing.
             UpstreamFailed: It cannot be started, or not yet again, or too many run.
         """
-        key = Key(call.caller.agent if call is not None else IMPORT, server.server, modern)
+        key = self._key(server, call, modern=modern)
         async with self._locks[key]:
-            recipe, secret = self._recipe(server, key)
+            recipe, secret = self._recipe(server, key, await self._variable(server, call))
             child = self._running.get(key)
             if child is not None and not self._fits(child, server, secret):
                 child.stop("its document or its secret changed")
@@ -93,11 +98,12 @@ class Children:
 
     def joined(self, server: Server, session: str, call: Call | None) -> Child | None:
         """The command that a session of the handshake era is with; None if it is over."""
-        key = Key(call.caller.agent if call is not None else IMPORT, server.server, modern=False)
+        key = self._key(server, call, modern=False)
         child = self._running.get(key)
         if child is None or not child.alive or session not in child.sessions:
             return None
-        return self._used(child, call) if self._fits(child, server, self._recipe(server, key)[1]) else None
+        variable = self._at_hand(server, call) if key.instance else self._own(server)
+        return self._used(child, call) if self._fits(child, server, _digest(variable)) else None
 
     def _used(self, child: Child, call: Call | None) -> Child:
         child.used = asyncio.get_running_loop().time()
@@ -110,14 +116,44 @@ class Children:
         """Whether it is what would be started now; while it works it is not interrupted for a new secret."""
         return child.place == server.place and (child.secret == secret or child.conversation.open > 0)
 
-    def _recipe(self, server: Server, key: Key) -> tuple[Recipe, bytes]:
+    def _recipe(self, server: Server, key: Key, variable: tuple[str, str] | None) -> tuple[Recipe, bytes]:
         folder = self._folder / server.server / (key.agent or "_import") / ("modern" if key.modern else "handshake")
-        environ, secret = {**self._environ, **dict(server.env), "HOME": str(folder)}, b""
-        if isinstance(server.credential, Variable):  # nothing else is taken of a command's document
-            name, value = self._secrets.variable(server.credential)
-            environ[name] = value
-            secret = hashlib.sha256(value.encode()).digest()
-        return Recipe(words=server.command, environ=environ, folder=folder), secret
+        if key.instance:  # two copies of an agent may run it at a time
+            folder /= hashlib.sha256(key.instance.encode()).hexdigest()[:16]
+        environ = {**self._environ, **dict(server.env), "HOME": str(folder)}
+        if variable is not None:
+            environ[variable[0]] = variable[1]
+        return Recipe(words=server.command, environ=environ, folder=folder), _digest(variable)
+
+    def _key(self, server: Server, call: Call | None, *, modern: bool) -> Key:
+        if call is None:
+            return Key(IMPORT, server.server, modern)
+        return Key(call.caller.agent, server.server, modern, call.caller.instance if self._made(server) else "")
+
+    def _made(self, server: Server) -> bool:
+        """Whether its credential is made for each instance."""
+        credential = server.credential
+        return credential is not None and self._lends is not None and self._lends.makes(credential.secret)
+
+    async def _variable(self, server: Server, call: Call | None) -> tuple[str, str] | None:
+        """What carries its credential; None if it has none, or only lists its tools, which is for no instance."""
+        credential = server.credential
+        if self._lends is None or not isinstance(credential, Variable) or not self._made(server):
+            return self._own(server)
+        if call is None:
+            return None
+        return credential.env, formatted(credential, await self._lends.lend(credential, call))
+
+    def _at_hand(self, server: Server, call: Call | None) -> tuple[str, str] | None:
+        credential = server.credential
+        if self._lends is None or call is None or not isinstance(credential, Variable):
+            return None
+        lent = self._lends.at_hand(credential.secret, call)
+        return None if lent is None else (credential.env, formatted(credential, lent))
+
+    def _own(self, server: Server) -> tuple[str, str] | None:
+        # Nothing else is taken of a command's document.
+        return self._secrets.variable(server.credential) if isinstance(server.credential, Variable) else None
 
     async def _start(self, key: Key, server: Server, recipe: Recipe, secret: bytes) -> Child:
         now = asyncio.get_running_loop().time()
@@ -221,3 +257,8 @@ class Children:
             child.stop("Remit is stopping")
         for child in ending:
             await child.gone.wait()
+
+
+def _digest(variable: tuple[str, str] | None) -> bytes:
+    """What tells a command's credential from another one."""
+    return b"" if variable is None else hashlib.sha256(variable[1].encode()).digest()

@@ -1,0 +1,105 @@
+"""A database login is made for each instance, and ends with its access: a real Remit, API and PostgreSQL."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.e2e.lent import GROUP, Lent, gone, group, lent
+from tests.e2e.running import Home, ok, waited
+from tests.real.postgres import Postgres, running
+
+from remit.vault.echo import forms
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running() as server:
+        group(server)
+        yield server
+
+
+@pytest.fixture
+def place(home: Home, tmp_path: Path, postgres: Postgres) -> Iterator[Lent]:
+    with lent(home, tmp_path, postgres) as found:
+        yield found
+
+
+def test_fifty_first_calls_make_one_login_which_is_gone_with_a_freeze(place: Lent) -> None:
+    with place.agent() as http, ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: place.call(http), range(50)))
+        assert {each.status_code for each in answers} == {200}, answers[0].text
+        (login,) = set(place.logins())
+        user, password = login
+        assert place.roles() == [user]
+        session = place.postgres.sign_in(user, password)
+        assert session.execute("SELECT pg_has_role(current_user, %s, 'USAGE')", (GROUP,)).fetchone() == (True,)
+        begun = time.monotonic()
+        place.remit("freeze", "bot")
+        frozen = time.monotonic()
+        assert place.call(http).status_code == 403
+        gone(place)
+        print(f"freeze answered after {frozen - begun:.2f} s, role gone {time.monotonic() - frozen:.2f} s later")
+        with pytest.raises(psycopg.OperationalError):  # what was open is closed
+            session.execute("SELECT 1")
+        assert not place.postgres.opens(user, password)
+        (lease,) = waited(lambda: [each for each in place.leases() if each["state"] == "ended"] or None)
+        assert (lease["why"], lease["told"], lease["user"]) == ("stopped", "revoked", user)
+        place.remit("unfreeze", "bot")
+        assert place.call(http).status_code == 200
+        assert len(set(place.logins())) == 2
+    place.remit("audit", "verify")
+
+
+def test_what_a_killed_process_had_made_is_gone_after_its_restart(place: Lent) -> None:
+    with place.agent() as http:
+        assert place.call(http).status_code == 200
+        place.up.end(signal.SIGKILL)
+        (user,) = place.roles()
+    with place.home.up("--dev") as again:
+        place.up = again
+        gone(place)
+        (lease,) = waited(lambda: [each for each in place.leases() if each["state"] == "ended"] or None)
+        assert (lease["why"], lease["user"]) == ("node", user)
+        with place.agent() as http:
+            assert place.call(http).status_code == 200
+        assert len(place.roles()) == 1
+    assert place.roles() == []  # it stopped, and took along what it had made
+
+
+def test_its_value_stands_nowhere(place: Lent) -> None:
+    with place.agent() as http:
+        assert place.call(http).status_code == 200
+        ((user, password),) = place.logins()
+        echoed = http.get(f"{place.up.ready['api']}/http/billing/echo")
+        assert password not in echoed.text
+    told = place.remit("audit", "tail", "--count", "100", "--json").out + str(place.leases())
+    assert user in told
+    place.up.end()
+    kept = b"".join(path.read_bytes() for path in place.home.data.rglob("*") if path.is_file())
+    seen = [kept, told.encode(), place.up.err.encode(), place.postgres.log.encode()]
+    assert f'CREATE ROLE "{user}"' in place.postgres.log
+    for form in forms(password.encode()):
+        assert not any(form in each for each in seen)
+
+
+def test_one_is_taken_away_by_hand_and_by_a_change_of_its_document(place: Lent) -> None:
+    with place.agent() as http:
+        assert place.call(http).status_code == 200
+        (lease,) = place.leases()
+        done = place.remit("secret", "leases", "--end", lease["lease"], "--wait")
+        assert done.out == f"{lease['lease']}: gone at its provider\n"
+        assert place.roles() == []
+        place.remit("secret", "leases", "--end", lease["lease"], code=9)
+        assert place.call(http).status_code == 200
+        assert len(place.roles()) == 1
+        path = place.files / "secrets" / "reports-db.yaml"
+        path.write_text(path.read_text("utf-8").replace('"roles"', '"connections": 3, "roles"'), encoding="utf-8")
+        ok(place.home.remit("apply", str(place.files), "--as", "dana"))
+        gone(place)
+        assert {each["why"] for each in place.leases()} == {"asked", "changed"}
