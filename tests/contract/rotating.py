@@ -47,7 +47,7 @@ class Bench(ABC):
         """How many credentials of this kind there are at the server."""
 
     @abstractmethod
-    def admin(self, name: str) -> Material:
+    def admin(self, _name: str) -> Material:
         """What the rotator signs in with."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Bench(ABC):
     def plan(self, current: Material | None, *known: Material, **said: Any) -> Plan:
         """A rotation of it."""
         held = (current, *known) if current is not None else known
-        return Plan(**{  # type: ignore[arg-type]
+        return Plan(**{
             "rotation": "rot_1", "secret": SECRET, "version": 2, "settings": self.settings, "admin": self.admin,
             "started": Instant(0), "current": current, "known": tuple(each.attributes for each in held),
             "cause": Cause.AGE, **said,
@@ -111,12 +111,14 @@ ANSWERS: Final[Mapping[str, bytes | None]] = {
     "page": _http("200 OK", PAGE, "text/html"),
     "number": _http("200 OK", b"7", "application/json"),
     "empty object": _http("200 OK", b'{"data": {}, "auth": {}}', "application/json"),
-    "half": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"data\": ",
+    "half": b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"data": ',
     "500": _http("500 Internal Server Error", b'{"errors": ["boom"]}', "application/json"),
     "503": _http("503 Service Unavailable", PAGE, "text/html"),
     "redirect": _http("302 Found", b"", "text/html"),
     "too long": _http("200 OK", b" " * (_MOST + 1), "application/json"),
-    "entities": _http("200 OK", b'<!DOCTYPE a [<!ENTITY b "c">]><ListAccessKeysResponse>&b;</ListAccessKeysResponse>', "text/xml"),
+    "entities": _http(
+        "200 OK", b'<!DOCTYPE a [<!ENTITY b "c">]><ListAccessKeysResponse>&b;</ListAccessKeysResponse>', "text/xml"
+    ),
 }
 
 

@@ -24,10 +24,13 @@ from remit.policy.files import PolicyFiles
 from remit.policy.rules import Rules
 from remit.policy.schema import for_catalog
 from remit.server.apply import Applier
+from remit.server.compose_secrets import Both
 from remit.server.operators import Authority, Operator, Role
 from remit.server.voice import Voice
 from remit.storage.memory import MemoryWriter
 from remit.storage.model import Entry
+from remit.vault.document_sql import SecretDocuments
+from remit.vault.owners import SecretOwners
 
 ADMIN = Actor(by="admin")
 DANA = Actor(by="admin", as_="dana")
@@ -126,7 +129,9 @@ class Rig:
         ]
         bound: dict[str, Any] = {"writer": self.writer, "reader": self.writer, "records": self.records}
         self.agents = AgentService(**bound, data_keys=self.data_keys, clock=self.clock)
-        self.people = PeopleService(**bound, suspender=self.agents)
+        self.asked: list[tuple[str, str, str]] = []  # secret, cause, who
+        self.owners = SecretOwners(lambda _tx, name, cause, by: self.asked.append((name, cause.value, by.person)))
+        self.people = PeopleService(**bound, suspender=Both(self.agents, self.owners))
         self.catalog = CatalogService(**bound, lister=self.lister, clock=self.clock)
         self.access = AccessService(**bound, clock=self.clock)
         self.applier = Applier(
@@ -141,6 +146,7 @@ class Rig:
             checker=Checker(),
             lister=self.lister,
             records=self.records,
+            secrets=SecretDocuments(self.records, self.clock, self.owners.passed_on),
             patience=0,
         )
 

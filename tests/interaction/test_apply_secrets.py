@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.interaction.apply_world import ADMIN, Rig, Tree
+from tests.interaction.apply_world import ADMIN, LEE, Rig, Tree
 from tests.interaction.desk import Desk
 
 from remit.kernel.clock import DAY, MINUTE, Micros
@@ -52,8 +52,8 @@ def test_a_document_comes_changes_and_goes(rig: Rig, tree: Tree) -> None:
     assert stored(rig) == SecretDocument(
         secret=NAME, owner=OwnerName("dana"), allow=(Allowed(host=HERE, place="header:Authorization", path="/mcp"),),
         rotate=Rotate(
-            rotator="http", settings={"url": "http://127.0.0.1:9000/keys"}, every=Micros(30 * DAY), drain=Micros(MINUTE),
-            on=(Cause.EXPOSURE,),
+            rotator="http", settings={"url": "http://127.0.0.1:9000/keys"}, every=Micros(30 * DAY),
+            drain=Micros(MINUTE), on=(Cause.EXPOSURE,),
         ),
     )  # fmt: skip
     assert rig.apply(tree)[f"secret/{NAME}"]["change"] == "unchanged"
@@ -192,3 +192,27 @@ def test_an_owner_who_is_not_kept_answers_for_no_secret(rig: Rig, tree: Tree) ->
     tree.owners = [each for each in tree.owners if each["owner"] != "mo"]
     with pytest.raises(RemitError, match="there is no owner mo"):
         rig.apply(tree, prune=True)
+
+
+def test_a_secret_is_to_be_changed_when_its_person_goes(rig: Rig, tree: Tree) -> None:
+    """Whoever answered for it may have known it."""
+    rotate = {"http": {"url": "http://127.0.0.1:9000"}}
+    tree.secrets = [
+        {"secret": "one", "owner": "dana", "rotate": {**rotate, "on": ["owner_change"]}},
+        {"secret": "two", "owner": "dana", "rotate": {**rotate, "on": ["exposure"]}},
+        {"secret": "three", "owner": "dana"},
+        {"secret": "four", "owner": "lee", "rotate": rotate},
+    ]
+    rig.apply(tree)
+    assert rig.asked == []
+    rig.people.deactivate("dana", by=LEE)
+    assert rig.asked == [("one", "owner_change", "lee")]
+    rig.people.deactivate("dana", by=LEE)
+    assert len(rig.asked) == 1
+    tree.without = {"agent", "boundary"}
+    tree.secrets[3]["owner"] = "mo"
+    rig.apply(tree)
+    assert rig.asked[1:] == [("four", "owner_change", "admin")], "and when another person answers for it"
+    tree.secrets[3]["owner"] = "dana"
+    with pytest.raises(RemitError, match="the owner dana is not active"):
+        rig.apply(tree)

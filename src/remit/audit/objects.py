@@ -106,7 +106,7 @@ OBJECTS: Mapping[str, tuple[Part, ...]] = {
     "declaration": (_part("declarations", "file", "part text"),),
     "policy_set": (_part("policy_sets", "version", "number digest files body state by created since"),),
     "secret": (
-        _part("secrets", "secret", "version sealed changed body"),
+        _part("secrets", "secret", "version sealed changed body setter"),
         _part("secret_versions", "secret", "version state sealed key attributes made since exposed exposure"),
     ),
     "rotation": (_part("rotations", "rotation", "secret body started ended open"),),

@@ -42,6 +42,7 @@ from remit.cli import (
     secret,
     secret_leases,
     secret_rotate,
+    secret_show,
     server,
     simulate,
     system,
@@ -114,6 +115,7 @@ app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
 secret_rotate.add(secret.app)
 secret_leases.add(secret.app)
+secret_show.add(secret.app)
 app.add_typer(secret.app, name="secret")
 app.add_typer(registry.purposes, name="purpose")
 app.add_typer(registry.owners, name="owner")

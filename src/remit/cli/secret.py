@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
@@ -11,26 +13,52 @@ from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import data_json, data_text, nothing, table, talk
 from remit.cli.wire import connect, segment
+from remit.kernel.canonical import encode, parse
 from remit.kernel.errors import Malformed
+from remit.keys.owned_file import read_owned
 
 app = group("Sealed upstream credentials.")
-_MAX = 64 * 1024
+_MAX: Final = 64 * 1024
 Person = Annotated[str | None, typer.Option("--person", metavar="PERSON", help="Whose account, if not your own.")]
 
 
-@app.command("set", epilog=examples("printf %s KEY | remit secret set payments-key", "remit secret set NAME < FILE"))
-def set_(name: Name, json: Json = False, as_: As = None) -> int:
-    """Set a secret from stdin; one newline at the end is not part of it."""
-    api = connect(as_)
-    if sys.stdin.isatty():
-        talk("reading the value from the terminal; end it with Ctrl-D")
-    value = sys.stdin.buffer.read(_MAX + 1)
-    value = value.removesuffix(b"\n").removesuffix(b"\r")
-    if not value or len(value) > _MAX:
+@app.command(
+    "set",
+    epilog=examples(
+        "printf %s KEY | remit secret set payments-key",
+        "remit secret set db-login --file ./db-password --attribute user=payments_a",
+    ),
+)
+def set_(
+    name: Name,
+    value: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="A file that only you can read, in place of stdin.")
+    ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option("--attribute", metavar="NAME=TEXT", help="What of it is no secret: user, access_key_id."),
+    ] = None,
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Set a secret from stdin or a file; one newline at the end is not part of it."""
+    if value is not None:
+        raise Malformed(
+            "a value is not given as an argument: other users of this machine see it, and the shell keeps it;"
+            " take another value",
+            try_=f"printf %s VALUE | remit secret set {name}",
+        )
+    api, said = connect(as_), _attributes(attribute or [])
+    octets = (_typed() if file is None else read_owned(file, what="file", most=_MAX + 1)).removesuffix(b"\n")
+    octets = octets.removesuffix(b"\r")
+    if not octets or len(octets) > _MAX:
         raise Malformed("a secret has 8 to 8192 characters", try_=f"printf %s VALUE | remit secret set {name}")
-    api.raw("PUT", f"/v1/secrets/{segment(name)}", body=value, media="application/octet-stream")
+    query = f"?attributes={quote(encode(said).decode(), safe='')}" if said else ""
+    _, body = api.raw("PUT", f"/v1/secrets/{segment(name)}{query}", body=octets, media="application/octet-stream")
     if json:
-        data_json({"secret": name, "set": True})
+        data_json({"secret": name, "set": True, "version": parse(body)["version"]})
     else:
         data_text(f"set: {name}")
     return Exit.OK
@@ -38,14 +66,41 @@ def set_(name: Name, json: Json = False, as_: As = None) -> int:
 
 @app.command("list", epilog=examples("remit secret list", "remit secret list --json"))
 def list_(json: Json = False, as_: As = None) -> int:
-    """List the names of secrets, never their values."""
+    """List secrets and how they stand, never their values."""
     answer = connect(as_).get("/v1/secrets")
     if json:
         data_json(answer)
     elif not answer["secrets"]:
         nothing("secrets", next_="printf %s VALUE | remit secret set NAME")
     else:
-        table(("secret", "lent by"), [[row["secret"], _people(row["people"])] for row in answer["secrets"]])
+        columns = ("secret", "owner", "kind", "version", "made", "last used", "exposed", "next rotation", "lent by")
+        table(columns, map(_row, answer["secrets"]))
+    return Exit.OK
+
+
+@app.command(
+    "remove", epilog=examples("remit secret remove payments-key", "remit secret remove payments-key --force --json")
+)
+def remove(
+    name: Name,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even where a server needs it: its calls are refused.")
+    ] = False,
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Erase every version of a secret, with the keys that sealed them: for ever, in the database and its copies.
+
+    At the other system it is still worth something: end it there as well.
+    """
+    answer = connect(as_).delete(f"/v1/secrets/{segment(name)}{'?force=true' if force else ''}")
+    if json:
+        data_json(answer)
+    else:
+        erased = ", ".join(map(str, answer["erased"])) or "none: it had no value"
+        data_text(f"removed: {name} (versions {erased})")
+        talk("  end it at the other system as well")
     return Exit.OK
 
 
@@ -80,6 +135,26 @@ def disconnect(name: Name, person: Person = None, json: Json = False, as_: As = 
         data_text(f"disconnected: {whose} from {name}")
         talk(_ENDED[answer["revoked"]])
     return Exit.OK
+
+
+def _typed() -> bytes:
+    if sys.stdin.isatty():
+        talk("reading the value from the terminal; end it with Ctrl-D")
+    return sys.stdin.buffer.read(_MAX + 1)
+
+
+def _attributes(said: list[str]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in said]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise Malformed("an attribute is NAME=TEXT", try_="--attribute user=payments_a")
+    return {name: text for name, _, text in pairs}
+
+
+def _row(row: dict[str, Any]) -> list[object]:
+    times = (row[key] for key in ("made", "last_used", "exposed"))
+    coming = f"under way: {row['rotating']['step']}" if row["rotating"] else row["next_rotation"]
+    held = row["version"] or "not set"
+    return [row["secret"], row["owner"], row["kind"], held, *times, coming, _people(row["people"])]
 
 
 def _people(rows: list[dict[str, Any]]) -> str:

@@ -71,6 +71,7 @@ class Applier:
     checker: PolicyChecker
     lister: Lister
     records: Records
+    secrets: SecretDocuments
     patience: float = 10.0
     sleep: Callable[[float], None] = time.sleep
 
@@ -282,7 +283,7 @@ class Applier:
         put: dict[str, Callable[..., None]] = {
             "owner": self.people.put,
             "purpose": self.access.put_purpose,
-            "secret": SecretDocuments(self.records, self.clock).put,
+            "secret": self.secrets.put,
             "server": self.catalog.put,
             "agent": self.agents.put,
             "trust": Declaring(self.records, self.clock).put,
@@ -296,7 +297,7 @@ class Applier:
         end: dict[str, Callable[..., object]] = {
             "owner": self.people.remove,
             "purpose": self.access.close_purpose,
-            "secret": SecretDocuments(self.records, self.clock).remove,
+            "secret": self.secrets.remove,
             "server": self.catalog.remove,
             "agent": self.agents.retire_within,
             "boundary": self.access.revoke_within,

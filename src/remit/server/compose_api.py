@@ -30,6 +30,7 @@ from remit.server.compose_identity import whoami
 from remit.server.compose_leasing import lease_changes
 from remit.server.compose_requests import request_service
 from remit.server.compose_rotating import rotations
+from remit.server.compose_secrets import Both, secret_owners, secrets
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -58,7 +59,6 @@ from remit.server.http_registry import Registry
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
 from remit.server.http_rotations import RotationDoors
-from remit.server.http_secrets import Secrets
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
 from remit.server.http_simulate import Simulating
@@ -75,6 +75,7 @@ from remit.server.stops import Stops
 from remit.server.stored import StoredFacts
 from remit.storage.ports import Reader
 from remit.tokens.refusals import Refusals
+from remit.vault.document_sql import SecretDocuments
 
 _SPREAD = 1.0  # seconds that a freeze waits for the other nodes to confirm it, before it says who has not
 
@@ -161,11 +162,12 @@ def _registered(
     """What there is: people, agents, boundaries, servers and their secrets."""
     writer, reader, records, clock = ground.database.writer, ground.database.reader, ground.records, ground.clock
     agents, access = governance.agents, governance.access
-    people = PeopleService(writer=writer, reader=reader, records=records, suspender=agents)
+    owners = secret_owners(ground)
+    people = PeopleService(writer=writer, reader=reader, records=records, suspender=Both(agents, owners))
     applier = Applier(
         writer=writer, reader=reader, clock=clock, people=people, agents=agents, catalog=gate.catalog, access=access,
         policies=PolicyFiles(reader=reader, records=records), checker=ground.policy, lister=gate.reach,
-        records=records,
+        records=records, secrets=SecretDocuments(records, clock, owners.passed_on),
     )  # fmt: skip
     return [
         *Registry(
@@ -173,10 +175,7 @@ def _registered(
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),
-        *Secrets(
-            vault=ground.vault, connections=gate.connecting.lending.connections, writer=writer, records=records,
-            clock=clock,
-        ).doors(),
+        *secrets(ground, gate, Log(reader, ground.keys)).doors(),
         *LeaseDoors(vault=ground.vault, leases=lease_changes(ground), writer=writer, reader=reader).doors(),
         *RotationDoors(vault=ground.vault, rotations=rotations(ground), writer=writer, reader=reader).doors(),
         *Applying(

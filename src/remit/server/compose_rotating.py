@@ -9,8 +9,8 @@ from remit.freezes.model import FreezeKind
 from remit.kernel.clock import Instant
 from remit.outbound.session import Outbound
 from remit.server import nodes
-from remit.server.compose_rotators import of_providers
 from remit.server.compose_requests import telling
+from remit.server.compose_rotators import of_providers
 from remit.server.ground import Ground
 from remit.server.rotating import Rotating
 from remit.server.to_providers import ToProviders

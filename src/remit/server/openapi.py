@@ -26,6 +26,8 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/posture/series": ("agent", "days"),
     "/v1/posture/widenings": ("year",),
     "/v1/me/mandate": ("format",),
+    "/v1/secrets/{name}": ("attributes", "force"),
+    "/v1/secrets/{name}/history": ("limit",),
     "/v1/audit/entries": ("first", "count"),
     "/v1/audit/export": ("first", "count", "size"),
     "/v1/audit/payloads": ("first", "count"),

@@ -90,6 +90,7 @@ _WORDS = {
     "setSecret": "set a secret",
     "listSecrets": "list secrets",
     "rotateSecret": "rotate this secret",
+    "removeSecret": "remove a secret",
     "connectSecret": "lend an account: use a person's own token",
     "disconnectSecret": "take back an account that somebody else lent",
     "freeze": "freeze this",

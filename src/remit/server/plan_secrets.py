@@ -53,7 +53,7 @@ class SecretPlans:
             SpecInvalid: Its owner is not registered, or a registered server puts it where it may not go.
         """
         before: SecretDocument | None = self.world.stored("secret", said.secret)
-        if found := [*self._owner(said), *self._admin(said), *self._registered(said)]:
+        if found := [*self._owner(said, before), *self._admin(said), *self._registered(said)]:
             raise SpecInvalid(found)
         coming = self._coming(said.secret)
         if coming is None or not coming.waits:
@@ -89,9 +89,12 @@ class SecretPlans:
     def _coming(self, name: str) -> Spread | None:
         return next((each for each in self._spread if name in each.secrets), None)
 
-    def _owner(self, said: SecretDocument) -> Iterator[Problem]:
-        if self.world.owner(said.owner) is None:
+    def _owner(self, said: SecretDocument, before: SecretDocument | None) -> Iterator[Problem]:
+        owner = self.world.owner(said.owner)
+        if owner is None:
             yield Problem("owner", f"there is no owner {said.owner}")
+        elif not owner.active and (before is None or before.owner != said.owner):
+            yield Problem("owner", f"the owner {said.owner} is not active")
 
     def _admin(self, said: SecretDocument) -> Iterator[Problem]:
         """That another secret, whose document says where it may go, is not for signing in to change this one."""

@@ -14,6 +14,7 @@ secrets = Table(
     Column("sealed", LargeBinary),  # of a version that was set before there were versions and is used yet; else NULL
     Column("changed", BigInteger, nullable=False),
     Column("body", Text),  # its document; NULL if none was applied
+    Column("setter", Text),  # who gave it its first value; NULL if that was before this was kept, or nobody did
 )
 secret_versions = Table(
     "secret_versions",

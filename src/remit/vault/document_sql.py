@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from sqlalchemy import Connection
 
 from remit.kernel.clock import Clock
@@ -14,6 +16,18 @@ from remit.vault.document import SecretDocument
 from remit.vault.document_json import document, text
 from remit.vault.model import topic
 from remit.vault.sql import SqlSecrets
+
+
+class PassedOn(Protocol):
+    """Hears, within the change, of a document that is stored."""
+
+    def __call__(self, tx: Transaction, before: SecretDocument | None, after: SecretDocument, *, by: Actor) -> None:
+        """It took the place of `before`."""
+        ...
+
+
+def unheard(tx: Transaction, before: SecretDocument | None, after: SecretDocument, *, by: Actor) -> None:
+    """Nobody hears of it."""
 
 
 class SqlDocuments:
@@ -35,9 +49,10 @@ class SqlDocuments:
 class SecretDocuments:
     """State changes of secrets' documents, within a change. A document says nothing of a value, and changes none."""
 
-    def __init__(self, records: Records, clock: Clock) -> None:
+    def __init__(self, records: Records, clock: Clock, passed_on: PassedOn = unheard) -> None:
         self._records = records
         self._clock = clock
+        self._passed_on = passed_on
 
     def put(self, tx: Transaction, value: SecretDocument, *, by: Actor) -> None:
         """Register or replace; a secret that has no value yet is there from now on, without one."""
@@ -47,6 +62,7 @@ class SecretDocuments:
         if rows.active(value.secret) is None:
             rows.put(value.secret, version=0, now=self._clock.now())
         self._store(tx, value.secret, before, value, by=by)
+        self._passed_on(tx, before, value, by=by)
 
     def remove(self, tx: Transaction, name: SecretName, *, by: Actor) -> None:
         """Take the document away; the value stays.

@@ -27,7 +27,7 @@ SECONDS: Final = 9.0  # for all that one step of a rotation asks
 _LIBPQ: Final = 160000  # the first that knows `require_auth`
 _DIAL: Final = 2  # seconds for a connection; libpq takes no less
 _TEMPORARY: Final = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
-"""Classes of SQLSTATE (PostgreSQL, appendix A) that another moment, or the other server of a pair, answers otherwise."""
+"""Classes of SQLSTATE (PostgreSQL, appendix A) that another moment, or the pair's other server, answers otherwise."""
 
 
 class NotLetIn(Refused):
@@ -62,7 +62,12 @@ def ends_after(seconds: float) -> float:
 
 
 def visit(
-    server: Server, login: Login, work: Callable[[psycopg.Connection[Any]], T], *, addresses: tuple[str, ...], end: float
+    server: Server,
+    login: Login,
+    work: Callable[[psycopg.Connection[Any]], T],
+    *,
+    addresses: tuple[str, ...],
+    end: float,
 ) -> T:
     """What `work` returns, done in one transaction that is committed.
 
@@ -91,9 +96,7 @@ def visit(
     raise Refused(f"PostgreSQL refused it to {login.user}: SQLSTATE {state}", detail=str(server))
 
 
-def _signed_in(
-    server: Server, login: Login, addresses: tuple[str, ...], end: float
-) -> psycopg.Connection[Any]:
+def _signed_in(server: Server, login: Login, addresses: tuple[str, ...], end: float) -> psycopg.Connection[Any]:
     denied = 0
     for address in (*addresses, *addresses):
         if time.monotonic() > end - _DIAL:
@@ -109,19 +112,19 @@ def _signed_in(
 
 def _dialled(server: Server, login: Login, address: str) -> psycopg.Connection[Any] | bool:
     """A session; else whether the server asked for the password before it ended it."""
-    psycopg = _driver()
     # libpq checks a certificate in these two modes alone, and refuses `system` in the others.
     checked = {"sslrootcert": server.certificates} if server.sslmode.startswith("verify-") else {}
     try:
-        return psycopg.connect(
+        found: psycopg.Connection[Any] = _driver().connect(
             host=server.host, hostaddr=address, port=server.port, dbname=server.database, user=login.user,
             password=login.password.text(), sslmode=server.sslmode, connect_timeout=_DIAL,
             # A server that asks for the password itself would get it, whoever it is.
             require_auth="scram-sha-256", gssencmode="disable", passfile=os.devnull,
             application_name="remit", options="", target_session_attrs="any", **checked,
         )  # fmt: skip
-    except psycopg.Error as error:
-        return error.pgconn is not None and error.pgconn.used_password
+    except _driver().Error as error:
+        return bool(error.pgconn is not None and error.pgconn.used_password)
+    return found
 
 
 @contextmanager

@@ -58,7 +58,15 @@ class Vault:
         self.made: Callable[[str], Iterable[bytes]] = lambda _name: ()  # values that were made for an instance each
         self.versions = Versions(keys)
 
-    def put(self, tx: Transaction, name: SecretName, value: Secret, *, now: Instant) -> int:
+    def put(
+        self,
+        tx: Transaction,
+        name: SecretName,
+        value: Secret,
+        *,
+        now: Instant,
+        attributes: Mapping[str, str] | None = None,
+    ) -> int:
         """Set or replace a secret within `tx`; returns its new version. The caller records the change.
 
         What stood there before is erased: whoever sets a value by hand has changed it at the other system already.
@@ -66,7 +74,7 @@ class Vault:
         Raises:
             Malformed: The name is ill-formed, or the value cannot be a header's.
         """
-        made = self.versions.begin(tx, name, Material(value=value), now=now)
+        made = self.versions.begin(tx, name, Material(value=value, attributes=attributes or {}), now=now)
         before = self.versions.promote(tx, made, now=now)
         if before is not None:
             self.versions.end(tx, before, VersionState.REVOKED, now=now)

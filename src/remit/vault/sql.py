@@ -76,6 +76,11 @@ class SqlSecrets:
         """The secret's document."""
         self._connection.execute(update(secrets).where(secrets.c.secret == name).values(body=body))
 
+    def first_set(self, name: str, by: str) -> None:
+        """Say who gave it a value; who did so first stays."""
+        here = (secrets.c.secret == name) & secrets.c.setter.is_(None)
+        self._connection.execute(update(secrets).where(here).values(setter=by))
+
     def add(self, it: Version) -> None:
         """Insert a version."""
         self._connection.execute(insert(secret_versions).values(secret=it.secret, version=it.version, **_values(it)))

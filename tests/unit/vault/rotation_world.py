@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -42,6 +42,7 @@ DANA = Actor(by="dana")
 FIRST = "the-first-key-of-all"
 KEYS = "https://keys.test/keys"
 COMMON: dict[str, Any] = {
+    "by_hand": {"id": "hand"},
     "verify": {"url": "https://keys.test/check", "headers": {"X-Key": "{value}"}},
     "revoke": {"method": "DELETE", "url": KEYS + "/{id}"},
     "confirm": {"url": KEYS + "/{id}"},
@@ -68,6 +69,8 @@ class Trouble(StrEnum):
     UNANSWERED = "done, but the answer is lost"
     BROKEN = "500"
     SAYS_NO = "403"
+    OVERTAKEN_BEFORE = "so late that another node has taken the step, and acts first"
+    OVERTAKEN_AFTER = "done, and then another node takes the step before the answer comes"
     LIES = "says yes and does nothing"
 
 
@@ -83,6 +86,7 @@ class Wire:
     troubles: list[Trouble] = field(default_factory=list)
     checked: set[str] = field(default_factory=set)
     seen: list[tuple[str, str]] = field(default_factory=list)
+    overtaken: Callable[[], Awaitable[None]] | None = None
     before_delete: Callable[[str], None] = lambda _key: None
     made: int = 0
 
@@ -90,6 +94,8 @@ class Wire:
         trouble = self.troubles.pop(0) if self.troubles else Trouble.NONE
         path = url.removeprefix("https://keys.test")
         self.seen.append((method, path))
+        if trouble is Trouble.OVERTAKEN_BEFORE and self.overtaken is not None:
+            await self.overtaken()
         match trouble:
             case Trouble.KILLED_BEFORE:
                 raise Killed
@@ -104,6 +110,8 @@ class Wire:
             case Trouble.LIES if method == "PUT":
                 return Answered(201, b"{}")
         answer = self._done(method, path, headers, body)
+        if trouble is Trouble.OVERTAKEN_AFTER and self.overtaken is not None:
+            await self.overtaken()
         match trouble:
             case Trouble.KILLED_AFTER:
                 raise Killed
@@ -113,17 +121,17 @@ class Wire:
                 return Answered(500, b"")
         return answer
 
-    def keys(self) -> set[str]:
+    def works(self) -> set[str]:
         """Those that work."""
         return {key for key, _ in self.live.values()}
 
     def _done(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answered:
         if path == "/check":
-            works = headers.get("X-Key") in self.keys()
+            works = headers.get("X-Key") in self.works()
             if works:
                 self.checked.add(headers["X-Key"])
             return Answered(200 if works else 401, b"{}")
-        if headers.get("Authorization", "").removeprefix("Bearer ") not in self.keys():
+        if headers.get("Authorization", "").removeprefix("Bearer ") not in self.works():
             return Answered(401, b"{}")
         name = unquote(path.removeprefix("/keys").removeprefix("/"))
         if method == "GET" and not name:
@@ -228,6 +236,15 @@ class World:
 
     def tick(self, node: int = 0) -> bool:
         """One node takes what is due; whether it lived."""
+
+        async def other() -> None:
+            self.clock.at += 20 * SECOND
+            rest, self.wire.troubles[:] = list(self.wire.troubles), []
+            changes, self.troubles[:] = list(self.troubles), []
+            await self.nodes[1 - node].tick()
+            self.wire.troubles[:], self.troubles[:] = rest, changes
+
+        self.wire.overtaken = other
         try:
             asyncio.run(self.nodes[node].tick())
         except Killed:

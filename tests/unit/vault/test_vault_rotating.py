@@ -17,9 +17,9 @@ def test_a_key_is_replaced(settings: dict[str, Any]) -> None:
     world.tick()
     assert [each.rotation.step for each in world.listing()] == [Step.DRAIN]
     assert world.lent() != FIRST
-    assert world.wire.keys() == {FIRST, world.lent()}
+    assert world.wire.works() == {FIRST, world.lent()}
     world.settle()
-    assert world.wire.keys() == {world.lent()}
+    assert world.wire.works() == {world.lent()}
     assert [each.rotation.step for each in world.listing()] == [Step.DONE]
     held = world.vault.find(NAME)
     assert held is not None

@@ -151,7 +151,7 @@ class AwsAccessKey:
             raise Refused(f"the new access key is not {settings.user}'s")
 
     async def revoke(self, plan: Plan, old: Material) -> None:
-        """Deactivate and delete it; of a key that was never recorded, whatever is left over. Raises Refused, Unclear."""
+        """Deactivate and delete it; of one that was never recorded, what is left over. Raises Refused, Unclear."""
         user, admin = _settings(plan).user, _admin(plan)
         key_id = old.attributes.get("access_key_id")
         if key_id and plan.current is not None and plan.current.attributes.get("access_key_id") == key_id:

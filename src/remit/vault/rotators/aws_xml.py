@@ -50,13 +50,14 @@ def read(body: bytes) -> Element:
         Malformed: Not XML in UTF-8, or with a document type, or too deep or long.
     """
     reading = _Reading()
-    parser = expat.ParserCreate("UTF-8")  # whatever the document says of itself
+    parser = expat.ParserCreate("UTF-8")  # whatever the document says of itself; but a byte order mark goes first
     parser.StartDoctypeDeclHandler = _refuse
     parser.StartElementHandler, parser.EndElementHandler = reading.begin, reading.end
     parser.CharacterDataHandler = reading.text
     try:
+        body.decode()
         parser.Parse(body, True)  # noqa: FBT003 - expat's own
-    except expat.ExpatError:
+    except (expat.ExpatError, UnicodeDecodeError):
         pass
     else:
         if reading.whole is not None:

@@ -21,9 +21,9 @@ from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
 from remit.keys.secret import Secret
 from remit.people.document import Problem
-from remit.vault.model import MAX_ATTRIBUTE, Material
+from remit.vault.model import MAX_ATTRIBUTE, RESERVED, Material
 from remit.vault.rotator import Answered, Plan, Refused, Send, Unclear
-from remit.vault.rotators.http_settings import ROTATION, VALUE, HttpSettings, Leftovers, settings
+from remit.vault.rotators.http_settings import ROTATION, UNUSABLE, VALUE, HttpSettings, Leftovers, settings
 from remit.vault.rotators.request import Missing, Request, fill, filled, pointed
 
 _GONE: Final = (404, 410)
@@ -83,11 +83,13 @@ class Http:
         """Whether the provider says so, asked anew."""
         how = settings(plan.settings)
         await self._tidy(plan, how)
+        if RESERVED in old.attributes:
+            return True  # it was never seen there: what bears its mark is removed
         asked = how.confirm or how.verify
         try:
             answer = await self._asked(plan, how, asked, old, what="confirm", signed=VALUE not in asked.places())
         except Missing:
-            return True  # it never had what it would be known by
+            return await self._unusable(plan, how, old)
         if answer.status in how.gone:
             return True
         if _yes(answer.status):
@@ -99,6 +101,13 @@ class Http:
         await self._tidy(plan, settings(plan.settings))
 
     # ------------------------------------------------------------------------------------------
+
+    async def _unusable(self, plan: Plan, how: HttpSettings, old: Material) -> bool:
+        """Whether what a person set, of which nothing else is known, opens nothing any more."""
+        answer = await self._asked(plan, how, how.verify, old, what="verify", signed=False)
+        if answer.status in UNUSABLE:
+            return True
+        raise Unclear("the old one works, and by_hand does not say what it is known by: remove it there")
 
     async def _tidy(self, plan: Plan, how: HttpSettings) -> None:
         said = how.leftovers

@@ -28,7 +28,8 @@ _KEYS: Final = frozenset(
         "by_hand",
     }
 )
-_GONE, _UNUSABLE = (401, 403, 404, 410), (401, 403)
+_GONE: Final = (401, 403, 404, 410)
+UNUSABLE: Final = (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ def settings(said: Mapping[str, Any]) -> HttpSettings:
         verify=_verify(said.get("verify"), known=known),
         revoke=_revoke(said.get("revoke"), known=known),
         confirm=confirm,
-        gone=_UNUSABLE if confirm is None else confirm.status or _GONE,
+        gone=UNUSABLE if confirm is None else confirm.status or _GONE,
         propose=propose,
         value_at=None if propose else pointer(said["value_at"], what="value_at"),
         attributes_at=attributes_at,

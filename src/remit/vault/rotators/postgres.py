@@ -110,7 +110,7 @@ class PostgresRole:
         await self._visit(settings, login, partial(_tried, settings.verify))
 
     async def revoke(self, plan: Plan, old: Material) -> None:
-        """It cannot log in any more, and has no password; exposed or frozen, its sessions end. Raises Refused, Unclear."""
+        """It cannot log in any more; exposed or frozen, its sessions end. Raises Refused, Unclear."""
         role = _role(plan, old)
         if plan.current is not None and plan.current.attributes.get("user") == role:
             raise Refused(f"calls use {role}")

@@ -35,5 +35,6 @@ def upgrade() -> None:
         op.create_index(name, table, columns)
     op.create_index("rotations_open", "rotations", ["open"], unique=True)
     op.add_column("secrets", column("body text?"))
+    op.add_column("secrets", column("setter text?"))
     with op.batch_alter_table("secrets") as secrets:
         secrets.alter_column("sealed", existing_type=sa.LargeBinary(), nullable=True)

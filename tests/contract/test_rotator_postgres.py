@@ -1,0 +1,187 @@
+"""What PostgreSQL roles need beyond what every rotator keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.authority import OwnAuthority
+from tests.contract.rotator_postgres import PostgresBench
+from tests.real import postgres
+
+from remit.keys.secret import Secret
+from remit.vault.document import Cause
+from remit.vault.model import Material
+from remit.vault.rotator import Plan, Refused, Unclear
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Postgres]:
+    with postgres.running() as running:
+        yield running
+
+
+@pytest.fixture
+def bench(server: postgres.Postgres) -> PostgresBench:
+    return PostgresBench(server)
+
+
+def _made(bench: PostgresBench, old: Material) -> Material:
+    plan = bench.plan(old)
+    return asyncio.run(bench.rotator().create(plan, bench.rotator().propose(plan)))
+
+
+def test_the_statement_log_has_a_verifier_and_no_password(bench: PostgresBench) -> None:
+    new = _made(bench, bench.first())
+    asyncio.run(bench.rotator().verify(bench.plan(new), new))
+    log = bench.server.log
+    assert f'ALTER ROLE "{bench.roles[1].replace(chr(34), chr(34) * 2)}" LOGIN PASSWORD \'SCRAM-SHA-256$' in log
+    assert new.value.text() not in log
+
+
+@pytest.mark.parametrize(("cause", "stays"), [(Cause.AGE, True), (Cause.EXPOSURE, False), (Cause.FREEZE, False)])
+def test_sessions_of_an_exposed_role_end(bench: PostgresBench, cause: Cause, *, stays: bool) -> None:
+    old = bench.first()
+    new = _made(bench, old)
+    plan = bench.plan(new, old, cause=cause)
+    with closing(bench.server.sign_in(old.attributes["user"], old.value.text())) as session:
+        if not stays:
+            assert not asyncio.run(bench.rotator().gone(plan, old))
+        asyncio.run(bench.rotator().revoke(plan, old))
+        if stays:
+            assert session.execute("SELECT 1").fetchone() == (1,)
+        else:
+            with pytest.raises(psycopg.OperationalError):
+                session.execute("SELECT 1")
+        assert asyncio.run(bench.rotator().gone(plan, old))
+
+
+def test_a_role_that_can_log_in_with_another_password_is_not_gone(bench: PostgresBench) -> None:
+    old = bench.first()
+    new = _made(bench, old)
+    assert not asyncio.run(bench.rotator().gone(bench.plan(new, old), bench.wrong(old)))
+
+
+def test_what_calls_do_is_tried(bench: PostgresBench) -> None:
+    new = _made(bench, bench.first())
+    for statement in ("SELECT * FROM no_such_table", "SELECT * FROM pg_authid", "NOT SQL"):
+        plan = bench.plan(new, settings={**bench.settings, "verify": statement})
+        with pytest.raises(Refused):
+            asyncio.run(bench.rotator().verify(plan, new))
+
+
+def test_what_is_tried_is_not_done(bench: PostgresBench) -> None:
+    new = _made(bench, bench.first())
+    bench.server.do("CREATE TABLE IF NOT EXISTS tried (at int)")
+    bench.server.do("GRANT INSERT ON tried TO {}", bench.roles[1])
+    plan = bench.plan(new, settings={**bench.settings, "verify": "INSERT INTO tried VALUES (1)"})
+    asyncio.run(bench.rotator().verify(plan, new))
+    assert bench.server.do("SELECT count(*) FROM tried") == [(0,)]
+
+
+def test_a_statement_that_takes_too_long_is_cut(bench: PostgresBench) -> None:
+    new = _made(bench, bench.first())
+    plan = bench.plan(new, settings={**bench.settings, "verify": "SELECT pg_sleep(60)"})
+    began = time.monotonic()
+    with pytest.raises(Unclear):
+        asyncio.run(bench.rotator(seconds=2.5).verify(plan, new))
+    assert time.monotonic() - began < 30  # not when it would have ended
+
+
+def test_a_server_that_stands_still_is_unclear(bench: PostgresBench) -> None:
+    old = bench.first()
+    new = _made(bench, old)
+    plan = bench.plan(new, old)
+    bench.server.hang()
+    try:
+        for ask in (bench.rotator(seconds=2.5).verify(plan, new), bench.rotator(seconds=2.5).revoke(plan, old)):
+            with pytest.raises(Unclear):
+                asyncio.run(ask)
+    finally:
+        bench.server.go_on()
+
+
+def test_a_role_that_is_not_there_is_refused(bench: PostgresBench) -> None:
+    old = bench.first()
+    plan = bench.plan(old, settings={**bench.settings, "roles": [bench.roles[0], "nobody's"]})
+    with pytest.raises(Refused, match="42704"):
+        asyncio.run(bench.rotator().create(plan, bench.rotator().propose(plan)))
+    assert bench.works(old)
+
+
+def test_another_role_than_the_two_is_not_touched(bench: PostgresBench) -> None:
+    old = bench.first()
+    strange = Material(value=Secret("whatever it is"), attributes={"user": postgres.ADMIN})
+    plan = bench.plan(old)
+    for ask in (bench.rotator().create(plan, strange), bench.rotator().revoke(plan, strange)):
+        with pytest.raises(Refused, match="neither of the two"):
+            asyncio.run(ask)
+    assert bench.server.opens(postgres.ADMIN, bench.server.password)
+
+
+def test_the_user_of_the_administrator_may_stand_in_its_secret(bench: PostgresBench) -> None:
+    old = bench.first()
+    settings = {name: value for name, value in bench.settings.items() if name != "admin_user"}
+
+    def plan(**attributes: str) -> Plan:
+        admin = Material(value=Secret(bench.server.password), attributes=attributes)
+        return replace(bench.plan(old, settings=settings), admin=lambda _name: admin)
+
+    proposed = bench.rotator().propose(plan())
+    with pytest.raises(Refused, match="as whom"):
+        asyncio.run(bench.rotator().create(plan(), proposed))
+    asyncio.run(bench.rotator().create(plan(user=postgres.ADMIN), proposed))
+    assert bench.works(proposed)
+
+
+def test_a_server_without_tls_is_not_spoken_to_where_it_must_have_it(bench: PostgresBench) -> None:
+    old = bench.first()
+    settings = {name: value for name, value in bench.settings.items() if name != "sslmode"}
+    plan = bench.plan(old, settings=settings)
+    with pytest.raises(Unclear):
+        asyncio.run(bench.rotator().create(plan, bench.rotator().propose(plan)))
+
+
+def test_a_server_is_known_by_its_certificate(bench: PostgresBench, tmp_path: Path) -> None:
+    authority, stranger = OwnAuthority(), OwnAuthority()
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    (tmp_path / "stranger.pem").write_text(stranger.pem)
+    data = bench.server.folder / "data"
+    leaf = authority.leaf("127.0.0.1")  # both are in it, and each is read from its own file
+    for name in ("server.crt", "server.key"):
+        (data / name).write_bytes(leaf)
+        (data / name).chmod(0o600)
+        os.chown(data / name, data.stat().st_uid, data.stat().st_gid)
+    bench.server.do("ALTER SYSTEM SET ssl = on")
+    bench.server.do("SELECT pg_reload_conf()")
+    old = bench.first()
+    said = {name: value for name, value in bench.settings.items() if name != "sslmode"}  # verify-full
+    try:
+        plan = bench.plan(old, settings=said | {"sslrootcert": str(tmp_path / "ca.pem")})
+        proposed = bench.rotator().propose(plan)
+        _until_tls(bench, plan, proposed)
+        asyncio.run(bench.rotator().verify(plan, proposed))
+        for other in ({"sslrootcert": str(tmp_path / "stranger.pem")}, {}):
+            with pytest.raises(Unclear):
+                asyncio.run(bench.rotator().verify(bench.plan(old, settings=said | other), proposed))
+    finally:
+        bench.server.do("ALTER SYSTEM SET ssl = off")
+        bench.server.do("SELECT pg_reload_conf()")
+
+
+def _until_tls(bench: PostgresBench, plan: Plan, proposed: Material) -> None:
+    """A server reads its configuration anew in its own time."""
+    for _ in range(200):
+        try:
+            asyncio.run(bench.rotator().create(plan, proposed))
+        except Unclear:
+            continue
+        return
+    raise AssertionError("no TLS")
