@@ -40,7 +40,8 @@ class Provider:
 
     def _ask(self, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
-        with NO_PROXY.open(urllib.request.Request(self.url + path, data), timeout=30) as answer:
+        asked = urllib.request.Request(self.url + path, data)  # noqa: S310 - a process of this test
+        with NO_PROXY.open(asked, timeout=30) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -57,7 +58,8 @@ def rotate(rotator: str, url: str) -> dict[str, Any]:
     """How each rotator changes its secret there."""
     if rotator == "oauth_client":
         return {
-            "token_url": f"{url}/token", "client_id": "remit", "secrets": f"{url}/secrets", "sign": {"user": "remit"}, "by_hand": {"key_id": "s0"},
+            "token_url": f"{url}/token", "client_id": "remit", "secrets": f"{url}/secrets", "sign": {"user": "remit"},
+            "by_hand": {"key_id": "s0"},
         }  # fmt: skip
     return {
         "create": {"method": "POST", "url": f"{url}/keys", "body": {"label": "{rotation}"}},

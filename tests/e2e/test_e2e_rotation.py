@@ -17,7 +17,6 @@ def test_a_secret_is_rotated(home: Home, tmp_path: Path, rotator: str) -> None:
         credentials.write(tmp_path / "files", provider.url)
         credentials.register(tmp_path / "files", home.remit)
         done = ok(home.remit("secret", "rotate", name, "--wait"))
-        print(done.out, done.err)
         state = provider.state()
         alive = state["keys" if rotator == "http" else "secrets"]
         assert [each["key"] for each in alive.values()] != [FIRST[rotator]]

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from sqlalchemy import delete
 
 from remit.kernel.clock import SECOND, FixedClock, Instant, Micros
-from remit.kernel.names import OwnerName, SecretName
+from remit.kernel.names import OwnerName, SecretName, new_id
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
@@ -94,6 +94,22 @@ class Wire:
         trouble = self.troubles.pop(0) if self.troubles else Trouble.NONE
         path = url.removeprefix("https://keys.test")
         self.seen.append((method, path))
+        if (early := await self._before(trouble, method)) is not None:
+            return early
+        answer = self._done(method, path, headers, body)
+        if trouble is Trouble.OVERTAKEN_AFTER and self.overtaken is not None:
+            await self.overtaken()
+        match trouble:
+            case Trouble.KILLED_AFTER:
+                raise Killed
+            case Trouble.UNANSWERED:
+                raise Unclear("no answer")
+            case Trouble.BROKEN:
+                return Answered(500, b"")
+        return answer
+
+    async def _before(self, trouble: Trouble, method: str) -> Answered | None:
+        """What happens to a request that has no effect; None if it has one."""
         if trouble is Trouble.OVERTAKEN_BEFORE and self.overtaken is not None:
             await self.overtaken()
         match trouble:
@@ -109,17 +125,7 @@ class Wire:
                 return Answered(201, json.dumps({"id": "k999", "key": "a-key-that-is-none"}).encode())
             case Trouble.LIES if method == "PUT":
                 return Answered(201, b"{}")
-        answer = self._done(method, path, headers, body)
-        if trouble is Trouble.OVERTAKEN_AFTER and self.overtaken is not None:
-            await self.overtaken()
-        match trouble:
-            case Trouble.KILLED_AFTER:
-                raise Killed
-            case Trouble.UNANSWERED:
-                raise Unclear("no answer")
-            case Trouble.BROKEN:
-                return Answered(500, b"")
-        return answer
+        return None
 
     def works(self) -> set[str]:
         """Those that work."""
@@ -165,7 +171,7 @@ class Entries:
 
     def entry(self, kind: str, fields: Mapping[str, Any], **_: Any) -> Entry:
         self.said.append({"kind": kind, **fields})
-        return Entry(id=f"ent_{len(self.said)}", header=b"{}", payload=None)
+        return Entry(id=new_id("ent"), header=b"{}", payload=None)
 
 
 @cache
