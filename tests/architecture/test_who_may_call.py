@@ -44,6 +44,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.connections",
         "vault.injecting",
         "vault.model",
+        "vault.rotators.aws_query",
+        "vault.rotators.postgres",
         "vault.service",
         "vault.versions",
     },

@@ -47,7 +47,7 @@ class Bench(ABC):
         """How many credentials of this kind there are at the server."""
 
     @abstractmethod
-    def admin(self, _name: str) -> Material:
+    def admin(self, name: str) -> Material:
         """What the rotator signs in with."""
 
     @abstractmethod

@@ -67,7 +67,7 @@ class AwsBench(Bench):
         said = self.server.call("list_access_keys", UserName=self.user)
         return [each["AccessKeyId"] for each in said["AccessKeyMetadata"]]
 
-    def admin(self, _name: str) -> Material:
+    def admin(self, name: str) -> Material:  # noqa: ARG002 - the port's
         return material(self.key)
 
     def denied(self) -> Material:

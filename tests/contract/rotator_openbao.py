@@ -54,7 +54,7 @@ class OpenBaoBench(Bench):
         status, said = self.server.call("LIST", f"auth/approle/role/{self.name}/secret-id")
         return list(said["data"]["keys"]) if status == 200 else []
 
-    def admin(self, _name: str) -> Material:
+    def admin(self, name: str) -> Material:  # noqa: ARG002 - the port's
         return Material(value=Secret(self.token))
 
     def denied(self) -> Material:

@@ -56,7 +56,7 @@ class PostgresBench(Bench):
         (answer,) = self.server.do("SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname LIKE 'payments%'")
         return int(answer[0])
 
-    def admin(self, _name: str) -> Material:
+    def admin(self, name: str) -> Material:  # noqa: ARG002 - the port's
         return Material(value=Secret(self.server.password))
 
     def denied(self) -> Material:

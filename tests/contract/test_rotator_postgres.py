@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.authority import OwnAuthority
+from tests.contract.postgres_tls import over_tls
 from tests.contract.rotator_postgres import PostgresBench
 from tests.real import postgres
 
@@ -151,37 +151,24 @@ def test_a_server_without_tls_is_not_spoken_to_where_it_must_have_it(bench: Post
 
 def test_a_server_is_known_by_its_certificate(bench: PostgresBench, tmp_path: Path) -> None:
     authority, stranger = OwnAuthority(), OwnAuthority()
-    (tmp_path / "ca.pem").write_text(authority.pem)
-    (tmp_path / "stranger.pem").write_text(stranger.pem)
-    data = bench.server.folder / "data"
-    leaf = authority.leaf("127.0.0.1")  # both are in it, and each is read from its own file
-    for name in ("server.crt", "server.key"):
-        (data / name).write_bytes(leaf)
-        (data / name).chmod(0o600)
-        os.chown(data / name, data.stat().st_uid, data.stat().st_gid)
-    bench.server.do("ALTER SYSTEM SET ssl = on")
-    bench.server.do("SELECT pg_reload_conf()")
+    for name, pem in (("ca", authority.pem), ("stranger", stranger.pem)):
+        (tmp_path / f"{name}.pem").write_text(pem, encoding="utf-8")
     old = bench.first()
     said = {name: value for name, value in bench.settings.items() if name != "sslmode"}  # verify-full
-    try:
-        plan = bench.plan(old, settings=said | {"sslrootcert": str(tmp_path / "ca.pem")})
-        proposed = bench.rotator().propose(plan)
-        _until_tls(bench, plan, proposed)
-        asyncio.run(bench.rotator().verify(plan, proposed))
-        for other in ({"sslrootcert": str(tmp_path / "stranger.pem")}, {}):
+
+    def plan(port: int, **more: str) -> Plan:
+        return bench.plan(old, settings=said | {"port": port} | more)
+
+    known, unknown = str(tmp_path / "ca.pem"), str(tmp_path / "stranger.pem")
+    with (
+        over_tls(bench.server.port, authority.leaf("127.0.0.1"), tmp_path) as right,
+        over_tls(bench.server.port, authority.leaf("another.example.test"), tmp_path) as wrong,
+    ):
+        proposed = bench.rotator().propose(plan(right))
+        made = asyncio.run(bench.rotator().create(plan(right, sslrootcert=known), proposed))
+        asyncio.run(bench.rotator().verify(plan(right, sslrootcert=known), made))
+        for other in (plan(right, sslrootcert=unknown), plan(right), plan(wrong, sslrootcert=known)):
             with pytest.raises(Unclear):
-                asyncio.run(bench.rotator().verify(bench.plan(old, settings=said | other), proposed))
-    finally:
-        bench.server.do("ALTER SYSTEM SET ssl = off")
-        bench.server.do("SELECT pg_reload_conf()")
-
-
-def _until_tls(bench: PostgresBench, plan: Plan, proposed: Material) -> None:
-    """A server reads its configuration anew in its own time."""
-    for _ in range(200):
-        try:
-            asyncio.run(bench.rotator().create(plan, proposed))
-        except Unclear:
-            continue
-        return
-    raise AssertionError("no TLS")
+                asyncio.run(bench.rotator().verify(other, made))
+        anybody = plan(wrong, sslrootcert=known, sslmode="verify-ca")
+        asyncio.run(bench.rotator().verify(anybody, made))

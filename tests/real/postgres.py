@@ -124,7 +124,7 @@ def _started(folder: Path, port: int) -> Any:
         os.environ.pop("XDG_RUNTIME_DIR")
         if before is not None:
             os.environ["XDG_RUNTIME_DIR"] = before
-    pg_ctl, get_server = postgres_server.pg_ctl, postgres_server.get_server
+    pg_ctl, get_server = vars(postgres_server)["pg_ctl"], postgres_server.get_server
 
     data = folder / "data"
     made = get_server(data, cleanup_mode=None)  # makes it, and has it listen on a socket alone

@@ -8,8 +8,8 @@ from typing import Final
 
 from remit.kernel.clock import Clock
 from remit.outbound.model import Endpoint, OutboundRefused
-from remit.outbound.resolve import PinnedResolver
 from remit.outbound.rule import Rule
+from remit.outbound.session import load
 from remit.vault.rotator import Refused, Resolve, Rotator, Send, Unclear
 from remit.vault.rotators.aws import AwsAccessKey
 from remit.vault.rotators.openbao import OpenBaoSecretId
@@ -32,6 +32,9 @@ def resolving(own: Collection[Endpoint]) -> Resolve:
     """Where a database is that an operator's document names: the very host and port may be private."""
 
     async def resolve(host: str, port: int) -> tuple[str, ...]:
+        await asyncio.to_thread(load)
+        from remit.outbound.resolve import PinnedResolver  # noqa: PLC0415 - a start has no need of the client
+
         try:
             async with asyncio.timeout(_SECONDS):
                 found = await PinnedResolver(Rule({(host, port)}, own)).resolve(host, port)

@@ -14,9 +14,14 @@ from remit.vault.rotators.aws_xml import Element, read
 _NAMES = st.text("abcXYZ", min_size=1, max_size=5)
 _TEXTS = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), max_size=10)
 _LEAVES = st.builds(Element, _NAMES, _TEXTS)
-_TREES = st.recursive(
-    _LEAVES, lambda inner: st.builds(lambda name, inside: Element(name, "", tuple(inside)), _NAMES, st.lists(inner, min_size=1, max_size=4))
-)  # fmt: skip
+
+
+def _around(inner: st.SearchStrategy[Element]) -> st.SearchStrategy[Element]:
+    several = st.lists(inner, min_size=1, max_size=4).map(tuple)
+    return st.builds(lambda name, inside: Element(name, "", inside), _NAMES, several)
+
+
+_TREES = st.recursive(_LEAVES, _around)
 
 
 def written(it: Element) -> str:

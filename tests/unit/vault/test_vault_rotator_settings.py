@@ -14,21 +14,30 @@ from remit.keys.secret import Secret
 from remit.vault.model import Material, check_attributes, check_value
 from remit.vault.rotator import Plan, Refused, Rotator
 from remit.vault.rotators import aws, openbao, postgres
+from remit.vault.settings import Check
 
 POSTGRES = {"host": "db.example.test", "database": "shop", "roles": ["shop_a", "shop_b"], "admin": "db-admin"}
 OPENBAO = {"url": "https://bao.example.test:8200", "role": "shop", "role_id": "1-2-3", "admin": "bao-admin"}
 AWS = {"user": "shop", "admin": "aws-admin"}
-CHECKS = {"postgres": (postgres.problems, POSTGRES), "openbao": (openbao.problems, OPENBAO), "aws": (aws.problems, AWS)}
+CHECKS: dict[str, tuple[Check, dict[str, Any]]] = {
+    "postgres": (postgres.problems, POSTGRES),
+    "openbao": (openbao.problems, OPENBAO),
+    "aws": (aws.problems, AWS),
+}
 
 
-async def _nowhere(*_: Any) -> Any:
+async def _unsent(method: str, url: str, headers: Any, body: bytes) -> Any:
+    raise AssertionError("nobody is asked")
+
+
+async def _unresolved(host: str, port: int) -> tuple[str, ...]:
     raise AssertionError("nobody is asked")
 
 
 ROTATORS: dict[str, Rotator] = {
-    "postgres": postgres.PostgresRole(_nowhere),
-    "openbao": openbao.OpenBaoSecretId(_nowhere),
-    "aws": aws.AwsAccessKey(_nowhere, FixedClock(Instant(0))),
+    "postgres": postgres.PostgresRole(_unresolved),
+    "openbao": openbao.OpenBaoSecretId(_unsent),
+    "aws": aws.AwsAccessKey(_unsent, FixedClock(Instant(0))),
 }
 
 
@@ -40,7 +49,7 @@ def plan(settings: Any, current: Material | None = None, *known: dict[str, str],
     )  # fmt: skip
 
 
-def _never(_name: str) -> Material:
+def _never(name: str) -> Material:
     raise AssertionError("nobody is asked")
 
 
@@ -63,9 +72,17 @@ def test_each_missing_or_unknown_field_is_named(kind: str) -> None:
     assert {each.field for each in check({**settings, "passwort": "x"})} == {"passwort"}
 
 
-@given(st.dictionaries(st.sampled_from([*POSTGRES, *OPENBAO, *AWS, "sslmode", "port"]), st.one_of(
-    st.none(), st.integers(), st.text(max_size=70), st.lists(st.text(max_size=5), max_size=3), st.dictionaries(st.text(), st.text()),
-)))  # fmt: skip
+_FIELDS = st.sampled_from([*POSTGRES, *OPENBAO, *AWS, "sslmode", "port"])
+_ANYTHING = st.one_of(
+    st.none(),
+    st.integers(),
+    st.text(max_size=70),
+    st.lists(st.text(max_size=5), max_size=3),
+    st.dictionaries(st.text(), st.text()),
+)
+
+
+@given(st.dictionaries(_FIELDS, _ANYTHING))
 def test_whatever_stands_there_is_only_said_to_be_wrong(settings: dict[str, Any]) -> None:
     for check, whole in CHECKS.values():
         list(check(settings))
