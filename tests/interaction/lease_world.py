@@ -104,7 +104,7 @@ class World:
 
     def node(self, name: str) -> Revoking:
         """A process."""
-        changes = Leases(records=self.records, clock=self.clock, pager=self)  # type: ignore[arg-type]
+        changes = Leases(records=self.records, clock=self.clock, pager=self)
         leasing = Leasing(
             leases=changes, makers={"postgres": self.maker(PostgresLogin(self._resolve))}, admin=self._admin,
             dynamic=lambda _name: self.dynamic, allows=lambda *_, **__: None, standing=lambda _it, _call: self.standing,
@@ -117,7 +117,8 @@ class World:
         self.writer.feed.subscribe(made.follow)
         return made
 
-    def page(self, _tx: object, _what: str, said: dict[str, Any]) -> None:
+    def page(self, tx: object, what: str, said: dict[str, Any]) -> None:
+        assert (tx is not None, what) == (True, said["what"])
         self.pages.append(said)
 
     def lend(self, node: Revoking, *calls: Call) -> list[Lent]:
@@ -147,7 +148,8 @@ class World:
     def changes(self, lease: str) -> list[str]:
         return [each["change"] for each in self.records.said if each.get("name") == lease]
 
-    async def _resolve(self, _host: str, _port: int) -> tuple[str, ...]:
+    async def _resolve(self, host: str, port: int) -> tuple[str, ...]:
+        assert (host, port) == (HOST, self.postgres.port)
         if self.down:
             raise Unclear("the server's name has no address")
         return (HOST,)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
-from lease_world import GROUP, NOON, TO_API, World, call, group  # type: ignore[import-not-found] # beside
+from tests.interaction.lease_world import GROUP, NOON, TO_API, World, call, group
 from tests.real.postgres import Postgres, running
 
 from remit.kernel.clock import HOUR, MINUTE, SECOND, Instant
-from remit.vault.lease import INCIDENT, Standing
+from remit.vault.lease import INCIDENT, Lease, Standing, Why
 from remit.vault.leases import Leases
 from remit.vault.maker import Made, Maker, Order, Prepared
 from remit.vault.model import SecretUnavailable
@@ -64,12 +65,12 @@ def test_each_instance_and_each_node_has_its_own(world: World) -> None:
         ({"entitled": False}, 0, "lapsed"), ({"dynamic": None}, 0, "changed"), ({}, HOUR, "ttl"),
     ],
 )  # fmt: skip
-def test_it_is_gone_when_what_is_behind_it_is(world: World, standing: dict[str, object], after: int, why: str) -> None:
+def test_it_is_gone_when_what_is_behind_it_is(world: World, standing: dict[str, Any], after: int, why: str) -> None:
     (lent,) = world.lend(world.a, call())
     session = world.postgres.sign_in(lent.attributes["user"], lent.value.text())
     world.tick(world.a)
     assert world.opens(lent)
-    world.standing = replace(world.standing, **standing)  # type: ignore[arg-type]
+    world.standing = replace(world.standing, **standing)
     world.clock.at = Instant(NOON + after)
     world.tick(world.a)
     assert [(each.state.value, each.why) for each in world.listing()] == [("ended", why)]
@@ -98,7 +99,7 @@ def test_what_a_process_left_is_taken_away_by_the_next_one_of_its_name(world: Wo
 def test_what_another_node_ended_is_lent_no_more(world: World) -> None:
     (before,) = world.lend(world.a, call())
     (lease,) = world.listing()
-    world.writer.change(lambda tx: world.b.leases.end(tx, lease.lease, "asked"))  # type: ignore[arg-type]
+    world.writer.change(lambda tx: world.b.leases.end(tx, lease.lease, Why.ASKED))
     (after,) = world.lend(world.a, call())
     assert after.value.text() != before.value.text()
     world.tick(world.b)
@@ -146,7 +147,7 @@ def test_an_answer_of_a_node_that_lost_its_attempt_is_not_recorded(world: World)
     world.lend(world.a, call())
     (lease,) = world.listing()
     leases: Leases = world.a.leases
-    world.writer.change(lambda tx: leases.end(tx, lease.lease, "asked"))  # type: ignore[arg-type]
+    world.writer.change(lambda tx: leases.end(tx, lease.lease, Why.ASKED))
     first = world.writer.change(lambda tx: leases.take(tx, lease.lease, node="a"))
     assert first is not None
     world.clock.at = Instant(NOON + MINUTE)
@@ -285,6 +286,6 @@ def test_a_name_that_was_not_made_here_is_never_dropped(world: World) -> None:
     assert world.postgres.do("SELECT 1 FROM pg_roles WHERE rolname = 'reporting'") == [(1,)]
 
 
-def _lease(world: World) -> object:
+def _lease(world: World) -> Lease:
     world.lend(world.a, call())
     return world.listing()[0]
