@@ -99,3 +99,28 @@ def test_one_is_taken_away_by_hand_and_by_a_change_of_its_document(place: Lent) 
         ok(place.home.remit("apply", str(place.files), "--as", "dana"))
         gone(place)
         assert {each["why"] for each in place.leases()} == {"asked", "changed"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_of_two_nodes_each_ends_what_is_to_end_wherever_that_is_said(
+    home: Home, tmp_path: Path, postgres: Postgres, postgres_url: str
+) -> None:
+    options = ("--database", postgres_url, "--keyfile", str(tmp_path / "keyfile"))
+    with (
+        lent(home, tmp_path, postgres, *options) as place,
+        home.up("--dev", "--data", str(tmp_path / "b"), *options) as b,
+    ):
+        there = {"REMIT_URL": b.ready["api"], "REMIT_TOKEN_FILE": b.ready["admin_token_file"]}
+        with place.agent() as http:
+            assert place.call(http).status_code == 200
+            ok(home.remit("freeze", "bot", env=there))
+            gone(place)
+            ok(home.remit("unfreeze", "bot", env=there))
+            waited(lambda: place.call(http).status_code == 200)
+        (user,) = place.roles()
+        place.up.end(signal.SIGKILL)  # its node is taken for dead, and what it held is the other one's to end
+        gone(place)
+        leases = ok(home.remit("secret", "leases", "--all", "--json", env=there)).json["leases"]
+        assert [(each["why"], each["user"] == user) for each in leases] == [("node", True), ("stopped", False)]
+        ok(home.remit("audit", "verify", env=there))
