@@ -145,3 +145,18 @@ def test_it_is_tried_at_least_every_minute(attempts: int, after: int) -> None:
 def test_a_shorter_life_is_no_other_credential() -> None:
     assert same(LIVE, replace(DYNAMIC, ttl=Micros(SECOND)))
     assert not same(LIVE, None)
+
+
+@pytest.mark.parametrize(("ttl", "before"), [(HOUR, 30 * SECOND), (100 * SECOND, 10 * SECOND)])
+def test_the_last_moments_are_for_calls_under_way(ttl: int, before: int) -> None:
+    it = replace(LIVE, ends=Instant(NOON + ttl))
+    assert fit(it, now=Instant(it.ends - before - 1))
+    assert not fit(it, now=Instant(it.ends - before))
+
+
+def test_what_is_late_begins_anew_and_is_late_since_it_began_to_end() -> None:
+    going = replace(ending(LIVE, Why.TTL, now=NOON), attempts=4)
+    again = late(going, {"user": "u"}, now=Instant(NOON + MINUTE))
+    assert (again.since, again.attempts, again.why, again.handle) == (NOON, 0, "late", {"user": "u"})
+    over = tried(going, gone=True, said="", now=Instant(NOON + SECOND))
+    assert late(over, {}, now=Instant(NOON + MINUTE)).since == NOON + MINUTE
