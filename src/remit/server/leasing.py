@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
@@ -34,6 +34,7 @@ from remit.vault.service import Lent
 SECONDS: Final = 12.0  # for all that is asked of a provider to make one
 _MOST: Final = 1000  # that one node holds
 _REST: Final = SECOND  # after one could not be made: calls that come meanwhile do not ask again
+_A_WHILE: Final = 20
 _NOT_MADE: Final = "the server's credential could not be made"
 _OVER: Final = "it had to end before it was made"
 _log = logger("remit.vault")
@@ -132,10 +133,12 @@ class Leasing:
         """Every value of a secret that is here, or was lately: for what looks for them in answers."""
         yield from [value.reveal() for name, value in list(self._lately) if name == secret]
 
-    def over(self) -> Iterator[tuple[Lease, Why, str]]:
+    async def over(self) -> AsyncIterator[tuple[Lease, Why, str]]:
         """What must end now of what is here; from now on no call gets it. With what else is to be said of why."""
         now = self.clock.now()
-        for each in list(self.held.values()):
+        for asked, each in enumerate(list(self.held.values())):
+            if asked % _A_WHILE == _A_WHILE - 1:
+                await asyncio.sleep(0)  # each is a decision, and calls wait for the event loop
             try:
                 standing = self.standing(each.lease, each.call)
             except Exception:  # noqa: BLE001 - one question that breaks must not keep the others from being asked

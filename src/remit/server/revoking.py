@@ -131,7 +131,7 @@ class Revoking:
             del self._busy[name]
 
     async def _end(self) -> None:
-        own = [(lease.lease, why, detail) for lease, why, detail in self.leasing.over()]
+        own = [(lease.lease, why, detail) async for lease, why, detail in self.leasing.over()]
         others = [(name, why, "") for name, why in await self.thread(self._orphans)]
         if found := [*own, *others]:
             await self._change(partial(self._ended, found))
