@@ -193,7 +193,7 @@ class HttpGateway:
         body, media = None if asked.json is None else canonical.encode(asked.json), asked.media
         sent = Sent(
             method=asked.method, segments=asked.segments, query=asked.query, headers=headers, media=media, body=body,
-            caller=x.caller,
+            caller=x.caller, call=admitted.call,
         )  # fmt: skip
         if not asked.streams:
             return sent

@@ -66,5 +66,11 @@ def injector(ground: Ground, gate: Gate) -> Injector:
     people = gate.connecting
     vault = ground.vault
     return Injector(
-        vault.lend_for, tokens, ground.clock, users=people.users, behind=people.behind, seen=vault.came_back
+        vault.lend_for,
+        tokens,
+        ground.clock,
+        users=people.users,
+        behind=people.behind,
+        seen=vault.came_back,
+        lends=gate.leasing,
     )
