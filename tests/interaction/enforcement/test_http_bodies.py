@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-import msgspec
 import pytest
 from gateway_world import rule  # type: ignore[import-not-found] # beside
 from http_world import HttpWorld, run_http  # type: ignore[import-not-found] # beside
+from msgspec.structs import replace
 from tests.abuse.three_questions import Watch
 
 from remit.access.model import Bound
@@ -113,7 +112,7 @@ def test_a_body_that_is_not_read_holds_no_argument_that_nobody_saw_who_approved_
 
         async def approved(call: Call, **more: Any) -> Admitted:
             admitted = await admit(call, **more)
-            return msgspec.structs.replace(admitted, answer=dataclasses.replace(admitted.answer, approval="apr_1"))
+            return replace(admitted, answer=replace(admitted.answer, approval="apr_1"))
 
         world.gateway._pipeline = Approving(world.pipeline, approved)
         got = await world.ask("PUT", "/http/api/files/a", body=b"<name>b</name>", media="application/xml")
@@ -132,3 +131,28 @@ class Approving:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pipeline, name)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", "/pay", b'{"to":"alice","To":"mallory"}'), ("GET", "/pay?to=alice&to[]=mallory", None),
+        ("GET", "/pay?to=alice&%20to=mallory", None), ("POST", "/pay?to=alice", b'{"TO":"mallory"}'),
+    ],
+)  # fmt: skip
+def test_where_any_name_passes_none_passes_beside_another_that_it_may_stand_for(
+    method: str, target: str, body: bytes | None
+) -> None:
+    async def scenario(world: HttpWorld) -> None:
+        api = await world.api(
+            operations={f"{each} /pay": {"arguments": {"type": "object"}} for each in ("GET", "POST")}
+        )
+        bound = Bound(argument="to", in_=("alice",))
+        world.agent("bot", rule("api:POST /pay", bound), rule("api:GET /pay", bound))
+        more: dict[str, Any] = {} if body is None else {"body": body, "media": "application/json"}
+        got = await world.ask(method, f"/http/api{target}", **more)
+        assert (got.status, got.json()["code"]) == (400, "malformed")
+        assert api.got == []
+        assert (await world.ask("GET", "/http/api/pay?to=alice&other=x")).status == 200
+
+    run_http(scenario)
