@@ -111,7 +111,7 @@ def test_a_body_that_is_not_read_holds_no_argument_that_nobody_saw_who_approved_
         admit = world.pipeline.admit
 
         async def approved(call: Call, **more: Any) -> Admitted:
-            admitted = await admit(call, **more)
+            admitted: Admitted = await admit(call, **more)
             return replace(admitted, answer=replace(admitted.answer, approval="apr_1"))
 
         world.gateway._pipeline = Approving(world.pipeline, approved)
