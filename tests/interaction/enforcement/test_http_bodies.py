@@ -156,3 +156,15 @@ def test_where_any_name_passes_none_passes_beside_another_that_it_may_stand_for(
         assert (await world.ask("GET", "/http/api/pay?to=alice&other=x")).status == 200
 
     run_http(scenario)
+
+
+def test_of_a_boundary_that_ended_meanwhile_nobody_knows_what_it_was_about() -> None:
+    async def scenario(world: HttpWorld) -> None:
+        api = await world.api(operations={"PUT /files/{name}": {"media": ["image/png"]}})
+        world.agent("bot", rule("api:PUT /files/{name}"))
+        assert (await world.ask("PUT", "/http/api/files/a", body=b"x", media="image/png")).status == 200
+        world.gateway._grants = lambda _caller, _action: ()
+        got = await world.ask("PUT", "/http/api/files/a", body=b"x", media="image/png")
+        assert (got.status, len(api.got)) == (415, 1)
+
+    run_http(scenario)
