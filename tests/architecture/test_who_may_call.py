@@ -29,12 +29,13 @@ SERVICES = {
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
+    "server.http_keys", "server.http_leases", "server.http_rotations", "server.leasing", "server.revoking",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
     "server.policy_watch", "server.rekeying",
     "server.rewrap", "server.runaway", "server.seconding", "server.state", "storage.database", "tokens.authorizing",
     "server.rotating",
     "server.exposing", "server.keeping_uses",
-    "server.http_rotations", "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
+    "tokens.consents", "tokens.elsewhere", "tokens.service", "tokens.status",
 }  # fmt: skip
 # name, or receiver.name -> the modules that may use it (below `remit.`)
 MAY_CALL: dict[str, Iterable[str]] = {
@@ -45,8 +46,10 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "keys.passphrase",
         "keys.roots",
         "keys.service",  # what other keys are derived from, to be kept under a new root
+        "server.leasing",
         "vault.connections",
         "vault.injecting",
+        "vault.makers.postgres",
         "vault.model",
         "vault.rotators.aws_query",
         "vault.rotators.postgres",
@@ -54,8 +57,15 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.versions",
     },
     # A secret as it is, for what puts it into a request to an API, or to an authorization server as its client.
-    "lend": {"server.compose_rotating", "server.connecting", "vault.service"},
     "lend_for": {"server.compose_connecting", "server.compose_http", "vault.service"},
+    "lend": {
+        "enforcement.stdio.children",
+        "server.compose_leasing",
+        "server.compose_rotating",
+        "server.connecting",
+        "vault.injecting",
+        "vault.service",
+    },
     "inject": {"enforcement.ext_authz", "enforcement.http_upstream"},
     # Opening what is sealed; the cipher itself has one wrapper.
     "unseal": {
@@ -149,6 +159,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.policy_trial",
         "policy.boundary_flips",
         "policy.widen_search",
+        "server.compose_leasing",
         "policy.remedied",
     },
     "admit": {
@@ -181,6 +192,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.compose_commands",
         "server.compose_connecting",
         "server.compose_governance",
+        "server.compose_leasing",
         "server.compose_rotating",
         "server.consenting",
         "server.life",

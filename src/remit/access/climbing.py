@@ -16,12 +16,15 @@ from urllib.parse import unquote
 # More than readers in a row undo, and one that changes nothing; what could still be decoded then is taken for a step.
 _DECODINGS: Final = 5
 _UNREAD: Final = frozenset({"Cc", "Cf"})  # tabs and line ends, zero-width characters: parsers drop them
-_ENDS = re.compile(r"[/\\?#;]")  # `;` begins a parameter for some servers: `/..;/`
+# `;` begins a parameter for some servers (`/..;/`), `:` a stream of NTFS (`..::$INDEX_ALLOCATION`); and what Windows
+# takes for a slash where a text goes from Unicode to a code page: the yen and won signs, fraction and division slashes.
+_ENDS = re.compile("[/\\\\?#;:\u00a5\u20a9\u2044\u2215\u2216\u29f5\u29f8\u29f9]")
+_NUL: Final = "\x00"
 _STEP: Final = ".."
 # ASCII in more octets than it needs, which RFC 3629 section 3 forbids and old servers read: `%c0%ae` is a dot,
-# `%c0%af` a slash. And `%u002e`, as IIS reads it.
+# `%c0%af` a slash; some look at the last six bits alone, so that `%c0%2e` is a dot too. And `%u002e`, as IIS reads it.
 _LONGER: Final = re.compile(
-    r"%c([01])%([89ab][0-9a-f])|%e0%8([01])%([89ab][0-9a-f])|%f0%80%8([01])%([89ab][0-9a-f])", re.IGNORECASE
+    r"%c([01])%([0-9a-f]{2})|(?:%e0|%f0%80|%f8%80%80|%fc%80%80%80)%8([01])%([0-9a-f]{2})", re.IGNORECASE
 )
 _WIDE: Final = re.compile(r"%u([0-9a-f]{4})", re.IGNORECASE)
 
@@ -31,6 +34,9 @@ def climbs(text: str) -> bool:
     if text.isascii() and text.isprintable() and "%" not in text and _STEP not in text:
         return False
     for _ in range(_DECODINGS):
+        before, ended, _ = text.partition(_NUL)
+        if ended and climbs(before):  # where a text ends for who reads it as C does: `..%00.txt`
+            return True
         read = _read(text)
         if read == text:
             break
@@ -51,5 +57,5 @@ def _read(text: str) -> str:
 
 
 def _shorter(said: re.Match[str]) -> str:
-    high, low = next((said[at], said[at + 1]) for at in (1, 3, 5) if said[at] is not None)
+    high, low = next((said[at], said[at + 1]) for at in (1, 3) if said[at] is not None)
     return f"%{int(high) << 6 | int(low, 16) & 0x3F:02x}"

@@ -26,6 +26,8 @@ from remit.people import document
 from remit.people.document import Fields
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z")  # RFC 9110 section 5.6.2
+_PLACE = re.compile(r"\{(?:[a-z][a-z_]{0,31})?\}")
+_BRACE = re.compile(r"[{}]")
 _MAX_FORMAT = 256
 _PLAIN = re.compile(r"[\x21-\x7e]{1,256}\Z")
 _AWS = re.compile(r"[a-z0-9-]{1,64}\Z")
@@ -110,8 +112,8 @@ def _format(value: object) -> str:
     """A header's value around the secret: plain ASCII, so that no line break can start another header."""
     if not isinstance(value, str) or len(value) > _MAX_FORMAT or not (value.isascii() and value.isprintable()):
         raise Malformed("the format is plain ASCII text")
-    if value.count("{}") != 1 or value.count("{") != 1 or value.count("}") != 1:
-        raise Malformed("the format holds {} once, in the secret's place")
+    if value.count("{}") != 1 or _BRACE.search(_PLACE.sub("", value)):
+        raise Malformed("the format holds {} once, in the secret's place; {user} and the like are what belongs to it")
     return value
 
 

@@ -14,7 +14,7 @@ import typer
 
 from remit.cli.exits import Exit
 from remit.cli.options import Json, examples
-from remit.cli.output import complain, data_json, nothing, table, talk
+from remit.cli.output import complain, data_json, foreign, nothing, table, talk
 from remit.server.settings import data_directory
 
 _NAME = re.compile(r"[a-z0-9-]{1,63}\Z")  # of a server
@@ -105,8 +105,8 @@ def _show(found: dict[str, Any]) -> None:
         complain(f"{row['file']} cannot be read", because=row["detail"])
     for row in found["servers"]:
         if row["enabled"] and not row["through_remit"]:
-            talk(f"no enforcement point stands before {row['name']} of {row['client']}")
-            talk(f"  try      {row['try']}")
+            talk(f"no enforcement point stands before {foreign(row['name'])} of {row['client']}")
+            talk(f"  try      {foreign(row['try'])}")
 
 
 def _row(row: dict[str, Any]) -> list[object]:

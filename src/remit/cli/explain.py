@@ -88,7 +88,7 @@ def show_decision(found: Mapping[str, Any]) -> None:
     who, what = found["agent"], found["action"]
     if not who:  # of types of the organisation's own
         who, what = found.get("subject"), f"{what} on {found.get('resource')}"
-    data_text(f"{'✓' if found['decision'] else '✗'} {who} was {verb} {what}", style=style)
+    data_text(f"{'✓' if found['decision'] else '✗'} {foreign(who)} was {verb} {foreign(what)}", style=style)
     facts({f"  {name}": value for name, value in _what(found).items() if value not in (None, "", {}, [])})
     data_text(f"  path     {_path(found.get('path') or [])}")
     if denial:
@@ -189,7 +189,7 @@ def _show_denial(agent: str, denial: Mapping[str, Any]) -> None:
     if denial.get("policy"):
         data_text(f"           policy {denial['policy']}")
     if denial.get("cause"):
-        data_text(f"           {denial['cause']}")
+        data_text(f"           {foreign(denial['cause'])}")
     for violation in denial.get("violations") or ():
         data_text(f"           {told_violation(violation)}")
     remedies = [told_remedy(each, agent=agent, code=denial["code"]) for each in denial.get("remedies") or ()]

@@ -41,6 +41,7 @@ from remit.cli import (
     rightsize,
     secret,
     secret_exposure,
+    secret_leases,
     secret_rotate,
     secret_show,
     server,
@@ -113,6 +114,7 @@ app.add_typer(boundary.app, name="boundary")
 app.add_typer(approval.app, name="approval")
 app.add_typer(breakglass.app, name="breakglass")
 app.add_typer(server.app, name="server")
+secret_leases.add(secret.app)
 secret_show.add(secret.app)
 secret_rotate.add(secret.app)
 app.add_typer(secret_exposure.app, name="secret")

@@ -115,7 +115,7 @@ class EnvoyRelay:
         request = Outgoing(
             method=sent.method, host=x.headers.get("host", ""), path=http_target.written_path(sent.segments),
             query=http_target.written_query(sent.query), headers={}, caller=sent.caller,
-            to=whereabouts(server.url)[0],
+            call=sent.call, to=whereabouts(server.url)[0],
         )  # fmt: skip
         injected = await self._injects.inject(credential, request)
         self._made(admitted.call.id, admitted.call.caller.agent, credential.secret, injected.version)

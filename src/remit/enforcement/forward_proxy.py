@@ -7,6 +7,7 @@ asks for, and whether this agent may see that: if not, no packet leaves; (4) a t
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +35,7 @@ log = logger(__name__)
 
 _CONNECT: Final = b"CONNECT "
 _BUFFER: Final = 1 << 16
+_BLANK: Final = re.compile(rb"\r?\n\r?\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class ForwardProxy:
     nonce: Callable[[], str | None] = lambda: None
     handed_over: Callable[[], int] = lambda: 0
     bounds: Bounds = field(default_factory=Bounds)
-    fronts: set[Front] = field(default_factory=set)
+    fronts: dict[Front, None] = field(default_factory=dict)  # the oldest first
     places: Places = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,13 +88,22 @@ class ForwardProxy:
         return Front(self)
 
     def crowded(self) -> bool:
-        """Whether more have come than are looked at, of whom it is not known yet who they are."""
-        unknown = len(self.fronts) + self.handed_over() - self.places.taken
+        """Whether more have come than are looked at, of whom it is not known yet who they are.
+
+        Whoever has said least for longest makes room. Attack: connections that say nothing, opened anew as they end,
+        keep the door closed for all; now as many must be opened in the moment in which another says who it is.
+        """
+        unknown = len(self.fronts) + 1 + self.handed_over() - self.places.taken
         if unknown <= self.bounds.heads:
             return False
         self.places.refused[FULL] += 1  # which is recorded in sum: an entry for each would be the very load
         self.pipeline.metrics.refused.labels("overloaded").inc()
-        return True
+        oldest = next((front for front in self.fronts if front.silent), None)
+        if oldest is None:
+            return True
+        oldest.say(proxy_answers.busy())
+        self.fronts.pop(oldest)
+        return False
 
     async def close(self) -> None:
         """End every connection that is not HTTP's, tunnels among them."""
@@ -183,6 +194,11 @@ class ForwardProxy:
         return proxy_answers.unauthenticated(error, nonce=self.nonce())
 
 
+def _awaited(octets: bytes) -> bool:
+    """Whether more of a head that begins so, and is no CONNECT's, is waited for before HTTP gets it (pure)."""
+    return octets[:1].isalpha() and len(octets) <= proxy_head.MOST and _BLANK.search(octets) is None
+
+
 class Front(asyncio.Protocol):
     """One connection until its head is read."""
 
@@ -199,8 +215,9 @@ class Front(asyncio.Protocol):
         """Somebody has connected."""
         self._transport = transport  # type: ignore[assignment]  # TCP transports are
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
-        self._proxy.fronts.add(self)
-        if self._proxy.crowded():
+        crowded = self._proxy.crowded()
+        self._proxy.fronts[self] = None
+        if crowded:
             self.say(proxy_answers.busy())
             return
         # A head that comes byte by byte would hold a connection for as long as its sender likes.
@@ -213,7 +230,8 @@ class Front(asyncio.Protocol):
             return
         self._octets += data
         if self._octets[: len(_CONNECT)] != _CONNECT[: len(self._octets)]:
-            self._plain()
+            if not _awaited(self._octets):
+                self._plain()
             return
         try:
             whole = proxy_head.split(self._octets)
@@ -230,7 +248,7 @@ class Front(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """It has ended before it was handed over."""
         self._stop_timer()
-        self._proxy.fronts.discard(self)
+        self._proxy.fronts.pop(self, None)
         if self.task is not None and not self.task.done():
             self.task.cancel()
 
@@ -241,6 +259,11 @@ class Front(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(proxy_answers.written(said))
             self._transport.close()
+
+    @property
+    def silent(self) -> bool:
+        """Whether its head is still awaited."""
+        return self._timer is not None
 
     def streams(self) -> Ends:
         """Hand the connection over, as streams."""
@@ -280,7 +303,7 @@ class Front(asyncio.Protocol):
             log.exception("a proxied connection failed")
             self._abort()
         finally:
-            self._proxy.fronts.discard(self)
+            self._proxy.fronts.pop(self, None)
 
     def _abort(self) -> None:
         if self._transport is not None:
@@ -297,7 +320,7 @@ class Front(asyncio.Protocol):
         transport.set_protocol(protocol)  # type: ignore[arg-type]  # it is one in all that is called
         protocol.connection_made(transport)
         protocol.data_received(self._octets)
-        self._proxy.fronts.discard(self)
+        self._proxy.fronts.pop(self, None)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -43,6 +43,7 @@ _PATH = re.compile(rb"/http/([a-z0-9-]{1,63})(/.*)?\Z", re.DOTALL)
 _NOTHING: Final = Routes(())
 _JSON: Final = "application/json"
 Grants = Callable[[Caller, ActionName], Sequence[Grant]]
+Argued = Callable[[Caller, ActionName], bool]
 
 
 class HttpGateway:
@@ -54,18 +55,20 @@ class HttpGateway:
         relay: Forwards.
         servers: A registered server by its name, as the newest view has it.
         grants: The rules of a caller's boundaries in force for an action.
+        argued: Whether a forbid of the organisation judges a caller's calls of an action by their arguments.
         limits: Sizes and times.
     """
 
     def __init__(
         self, *, door: Door, pipeline: Pipeline, relay: Forwards, servers: Callable[[str], Server | None],
-        grants: Grants, limits: Limits,
+        grants: Grants, argued: Argued, limits: Limits,
     ) -> None:  # fmt: skip
         self._door = door
         self._pipeline = pipeline
         self._relay = relay
         self._servers = servers
         self._grants = grants
+        self._argued = argued
         self._limits = limits
         self._refusals = HttpRefusals(door=door, pipeline=pipeline)
         self._routes: dict[str, tuple[Server, Routes]] = {}
@@ -193,7 +196,7 @@ class HttpGateway:
         body, media = None if asked.json is None else canonical.encode(asked.json), asked.media
         sent = Sent(
             method=asked.method, segments=asked.segments, query=asked.query, headers=headers, media=media, body=body,
-            caller=x.caller,
+            caller=x.caller, call=admitted.call,
         )  # fmt: skip
         if not asked.streams:
             return sent
@@ -207,11 +210,13 @@ class HttpGateway:
         # (5) A form has fields too; many servers take them before those of the query (PHP, Rails).
         if asked.query and http_bodies.is_form(content_type):
             return http_answers.MALFORMED, "malformed", "beside a form the query must be empty"
-        # (6) Where a boundary is about arguments, they do not come where nobody looks.
+        # (6) Where a boundary, a policy or a person's yes is about arguments, they do not come where nobody looks.
         grants = self._grants(x.caller, admitted.call.action)
         ended = not grants and admitted.answer.boundary is not None  # the boundary that let it through, meanwhile
-        if ended or http_bodies.unread(content_type, asked.operation.media, grants):
-            said = f"the boundary is about arguments, and a body of type {asked.media} may hold some"
+        # Who approved the call saw its arguments, and nothing of its body.
+        argued = admitted.answer.approval is not None or self._argued(x.caller, admitted.call.action)
+        if ended or http_bodies.unread(content_type, asked.operation.media, grants, argued=argued):
+            said = f"the decision was about arguments, and a body of type {asked.media} may hold some"
             return http_answers.UNSUPPORTED, "unsupported_media_type", said
         return None
 

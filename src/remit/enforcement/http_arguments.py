@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.catalog.operation import Operation
+from remit.enforcement.http_names import alike
 from remit.kernel.canonical import parse
 from remit.policy.arguments import exact
 
@@ -54,16 +55,9 @@ def arguments(
         _add(found, name, _of_query(operation, name, values))
         if operation.query is not None and name not in operation.query:
             found.fault = found.fault or f"{name[:80]} is no field of the query"
-    if body is None:
-        return found
-    if not isinstance(body, dict):
-        _add(found, _NAMELESS, body)
-        found.fault = found.fault or "a JSON body is an object here"
-        return found
-    for name, value in body.items():
-        _add(found, name, value)
-        if operation.body is not None and name not in operation.body:
-            found.fault = found.fault or f"{name[:80]} is no field of the body"
+    _of_body(found, operation, body)
+    if not found.fault and (two := alike(found.values, operation.types)) is not None:
+        found.fault = f"{two[0][:80]} and {two[1][:80]} are one name for some servers"
     return found
 
 
@@ -87,6 +81,19 @@ def _add(found: Arguments, name: str, value: object) -> None:
         found.fault = found.fault or f"{name[:80]} stands there twice"
     else:
         found.values[name] = value
+
+
+def _of_body(found: Arguments, operation: Operation, body: Any | None) -> None:  # noqa: ANN401 - any JSON
+    if body is None:
+        return
+    if not isinstance(body, dict):
+        _add(found, _NAMELESS, body)
+        found.fault = found.fault or "a JSON body is an object here"
+        return
+    for name, value in body.items():
+        _add(found, name, value)
+        if operation.body is not None and name not in operation.body:
+            found.fault = found.fault or f"{name[:80]} is no field of the body"
 
 
 def _of_query(operation: Operation, name: str, values: Sequence[str]) -> Any:  # noqa: ANN401 - as `typed`

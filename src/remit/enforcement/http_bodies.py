@@ -56,8 +56,8 @@ def constrains(grant: Grant) -> bool:
     return noted is not None and any(noted.results)
 
 
-def unread(content_type: str, declared: Collection[str], grants: Iterable[Grant]) -> bool:
-    """Whether a body may hold what these rules are about, so that it cannot pass unread.
+def unread(content_type: str, declared: Collection[str], grants: Iterable[Grant], *, argued: bool) -> bool:
+    """Whether a body may hold what a rule is about, so that it cannot pass unread.
 
     A type of which nobody knows how servers read it passes only where the operation declares that very one.
 
@@ -65,8 +65,9 @@ def unread(content_type: str, declared: Collection[str], grants: Iterable[Grant]
         content_type: As it was sent, and is forwarded.
         declared: The media types of the operation, and patterns such as `text/*`; the body's is among them.
         grants: Those by which the call may have been allowed.
+        argued: Whether a policy of the organisation, or a person, judged the call by its arguments, too.
     """
-    if not any(map(constrains, grants)):
+    if not argued and not any(map(constrains, grants)):
         return False
     media = _media(content_type.lower())
     return has_fields(content_type) or not (opaque(media) or media in declared)

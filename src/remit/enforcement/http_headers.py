@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Final
 
+from remit.enforcement.http_events import in_utf8
 from remit.kernel.errors import Malformed
 
 _NAME = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+\Z")  # RFC 9110 section 5.6.2, but for `_`: CGI reads `-` and `_` alike
@@ -162,6 +163,7 @@ _OURS: Final = (
 )
 
 _CONNECTION: Final = "connection"
+_TYPE: Final = "content-type"
 _NONE: Final[frozenset[str]] = frozenset()
 _LONGEST: Final = 64  # of a name whose judgement is kept: the same few come all the time, and long ones fill memory
 
@@ -215,6 +217,8 @@ def back(raw: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     for (key, name), value in pairs:
         if not name or key in nominated:
             continue
+        if key == _TYPE:
+            value = in_utf8(value)  # noqa: PLW2901 - one header of many
         try:
             found.append((name, value.encode("utf-8", "surrogateescape")))
         except UnicodeEncodeError:

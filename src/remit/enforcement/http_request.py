@@ -28,6 +28,7 @@ _MEDIA = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}\Z")  # R
 _METHOD = re.compile(r"[A-Z]{3,16}\Z")
 _IDENTITY: Final = "identity"
 _LONGEST_NAME: Final = 256
+_UTF_8: Final = frozenset({"utf-8", "utf8"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,16 +140,14 @@ def _framed(headers: Mapping[str, str], limit: int) -> tuple[str, int | None]:
     media = media.strip().lower()
     if not _MEDIA.match(media):
         raise UnsupportedMediaType("Content-Type must name one media type")
-    if is_json(media) and _charset(rest) not in {"", "utf-8", "utf8"}:
-        raise UnsupportedMediaType("JSON is in UTF-8 (RFC 8259 section 8.1)")
-    if not is_json(media) and not well_formed(mark + rest):  # they go on as they came: a form's boundary is one
+    if not well_formed(mark + rest):  # Envoy sends them on as they came, and so is a form's boundary
         raise UnsupportedMediaType("Content-Type has a parameter that is not well formed")
+    if is_json(media) and not _charsets(rest) <= _UTF_8:
+        raise UnsupportedMediaType("JSON is in UTF-8 (RFC 8259 section 8.1)")
     return media, None if declared is None else int(declared)
 
 
-def _charset(parameters: str) -> str:
-    for each in parameters.lower().split(";"):
-        name, _, value = each.strip().partition("=")
-        if name == "charset":
-            return value.strip('"')
-    return ""
+def _charsets(parameters: str) -> set[str]:
+    """All that are named: of two, one server reads the first, and another the last (UTF-7 is ASCII as well)."""
+    pairs = (each.strip().partition("=") for each in parameters.lower().split(";"))
+    return {value.strip('"') for name, _, value in pairs if name.startswith("charset")}

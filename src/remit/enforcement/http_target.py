@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
+from remit.access.climbing import climbs
 from remit.kernel.errors import Malformed
 
 _MAX_PATH: Final = 8192
@@ -173,7 +174,7 @@ def _decoded(part: str) -> str:
 def _check(segment: str) -> None:
     """Refuse a decoded segment that some reader would take for something else."""
     alike = segment if segment.isascii() else unicodedata.normalize("NFKC", segment)
-    if alike.strip() in _STEPS:  # some file systems do not read white space at a name's ends
+    if alike.strip() in _STEPS or climbs(segment):  # some file systems do not read white space at a name's ends
         raise Malformed("the path has a segment . or ..")
     if _SEPARATORS & set(alike) or _SEPARATORS & set(segment):
         raise Malformed("the path holds an encoded separator")

@@ -50,6 +50,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     media: str = ""
     body: bytes | Streamed | None = None
     caller: Caller | None = None  # for a credential that depends on whom the call is for
+    call: Call | None = None  # for one that is made for it
 
 
 class HttpReply:
@@ -222,7 +223,7 @@ class HttpUpstream:
             body = sent.body if isinstance(sent.body, bytes) else b""
             about = Outgoing(
                 method=sent.method, host=_host(server.url), to=whereabouts(server.url)[0], path=path, query=query,
-                headers=_joined(headers), body=body, caller=sent.caller,
+                headers=_joined(headers), body=body, caller=sent.caller, call=sent.call,
             )  # fmt: skip
             injected = await self._injector.inject(credential, about)
             own = {name.lower() for name in injected.headers}

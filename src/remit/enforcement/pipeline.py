@@ -88,8 +88,6 @@ class Pipeline:
             EnforcementUnavailable: Nothing could be decided or recorded; nothing may be forwarded.
         """
         started = time.perf_counter()
-        if not self._decider.ready(call):
-            await self._load(call)
         admitted, attempts = await self._attempt(call), 1
         while not isinstance(admitted, Admitted):
             if attempts == _MOST_ATTEMPTS or (isinstance(admitted, Activate) and attempts > 1 + len(call.otherwise)):
@@ -117,6 +115,8 @@ class Pipeline:
 
     async def _attempt(self, call: Call) -> Admitted | Anew:
         """Decide and commit once; the effect that failed if the committed state was not the one decided on."""
+        if not self._decider.ready(call):
+            await self._load(call)
         now, view = self._clock.now(), self._decider.view()
         proposal = self._propose(call, view, now=now)
         if proposal.answer.allowed:

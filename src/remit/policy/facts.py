@@ -46,7 +46,7 @@ from remit.storage.model import ConsumeApproval, Effect, Marked, Release, Reserv
 from remit.storage.ports import Reader
 
 # Topics that no decision reads.
-_ELSEWHERE = frozenset({"secret", "operators", "peps", "token", "combinations", "keys", "policy_sets"})
+_ELSEWHERE = frozenset({"secret", "lease", "operators", "peps", "token", "combinations", "keys", "policy_sets"})
 
 
 class Facts:

@@ -63,6 +63,7 @@ from remit.server.compose_connecting import connecting
 from remit.server.compose_exposure import credited
 from remit.server.compose_http import ext_authz, http_gateway
 from remit.server.compose_identity import nonces_of, revoked_in, token_checker, token_service, token_status
+from remit.server.compose_leasing import leases
 from remit.server.compose_load import shedding, watch_loops
 from remit.server.compose_me import mandate_of, me, whoami_of
 from remit.server.compose_requests import access_requests, notifying, request_service
@@ -196,7 +197,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
     announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
     feed.subscribe(announcer.follow)
-    children = commands(ground, pipeline, limits)
+    lent = leases(ground, outbound)
+    children = commands(ground, pipeline, limits, lent.leasing)
     upstream = upstreams(ground, outbound, children, catalog, limits)
     states = RequestStates(ground.keys.derive("mcp/request-state"), clock)
     relay = Relay(pipeline, upstream, streams, states)
@@ -220,25 +222,15 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
     notified = notifying(ground, own=_own(ground.base, listener))
-    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, *secrets(ground, life, outbound)]
+    life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, lent.run]
+    life.more += secrets(ground, life, outbound)
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
-        life=life,
-        health=health,
-        metrics=metrics,
-        reach=reach,
-        catalog=catalog,
-        checker=checker,
-        gateway=gateway,
-        mandates=mandates,
-        points=points,
-        confirmed=_confirmed(ground, pipeline),
-        governance=governance,
-        trusting=trusting,
-        consenting=consenting,
-        connecting=connecting(ground, outbound, lambda: life.loop),
-        watch=watch,
-    )
+        life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway,
+        mandates=mandates, points=points, confirmed=_confirmed(ground, pipeline), governance=governance,
+        trusting=trusting, consenting=consenting, connecting=connecting(ground, outbound, lambda: life.loop),
+        watch=watch, leasing=lent.leasing,
+    )  # fmt: skip
 
 
 def _reach(ground: Ground, outbound: Outbound) -> Reach:

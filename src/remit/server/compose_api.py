@@ -28,6 +28,7 @@ from remit.server.apply import Applier
 from remit.server.compose_exposure import exposure_doors
 from remit.server.compose_governance import Governance, key_changes, rekeying
 from remit.server.compose_identity import whoami
+from remit.server.compose_leasing import lease_changes
 from remit.server.compose_requests import request_service
 from remit.server.compose_rotations import rotations
 from remit.server.compose_secrets import Both, secret_owners, secrets
@@ -48,6 +49,7 @@ from remit.server.http_delegations import Delegations
 from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
+from remit.server.http_leases import LeaseDoors
 from remit.server.http_mandates import MandateDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
@@ -177,6 +179,7 @@ def _registered(
         *_policies(ground, gate, authority).doors(),
         *exposure_doors(ground, agents),
         *secrets(ground, gate, Log(reader, ground.keys)).doors(),
+        *LeaseDoors(vault=ground.vault, leases=lease_changes(ground), writer=writer, reader=reader).doors(),
         *RotationDoors(vault=ground.vault, rotations=rotations(ground), writer=writer, reader=reader).doors(),
         *Applying(
             applier=applier, access=access, accountable=accountable, authority=authority, clock=clock

@@ -16,17 +16,18 @@ from remit.freezes.model import FreezeKind
 from remit.outbound.session import Outbound
 from remit.server.compose_identity import revoked_in
 from remit.server.ground import Ground
+from remit.vault.lends import Lends
 
 _LANG = "C.UTF-8"
 
 
-def commands(ground: Ground, pipeline: Pipeline, limits: Limits) -> Children:
+def commands(ground: Ground, pipeline: Pipeline, limits: Limits, lends: Lends) -> Children:
     """The commands that run, told of every change. What they get of this process's environment is PATH and LANG."""
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": os.environ.get("LANG", _LANG)}
     children = Children(
         folder=ground.settings.data.absolute() / "commands", environ=environ, secrets=ground.vault,
         again=with_tokens(revoked_in(ground), pipeline.again), server=lambda name: ground.facts.view().server(name),
-        line=limits.response, made=ground.vault.uses.made,
+        line=limits.response, made=ground.vault.uses.made, lends=lends,
     )  # fmt: skip
     ground.database.feed.subscribe(lambda _epoch, _topics, _connection: children.changed())
     return children

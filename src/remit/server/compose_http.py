@@ -7,11 +7,12 @@ from collections.abc import Callable
 from remit.catalog.model import Server
 from remit.enforcement.door import Door
 from remit.enforcement.ext_authz import EnvoyRelay, ExtAuthz
-from remit.enforcement.http import Grants, HttpGateway
+from remit.enforcement.http import Argued, Grants, HttpGateway
 from remit.enforcement.http_relay import HttpRelay
 from remit.enforcement.http_upstream import HttpUpstream
 from remit.enforcement.model import Limits
 from remit.freezes.model import FreezeKind
+from remit.policy.argued import argued
 from remit.policy.visible import live
 from remit.server.compose_connecting import post
 from remit.server.gate import Gate
@@ -29,7 +30,8 @@ def http_gateway(ground: Ground, gate: Gate) -> HttpGateway:
     return HttpGateway(
         door=Door(ground.base, gate.checker, ground.clock, ground.vault.carries), pipeline=life.pipeline,
         relay=HttpRelay(life.pipeline, upstream, life.streams),
-        servers=lambda name: ground.facts.view().server(name), grants=_grants(ground), limits=limits,
+        servers=lambda name: ground.facts.view().server(name), grants=_grants(ground), argued=_argued(ground),
+        limits=limits,
     )  # fmt: skip
 
 
@@ -43,8 +45,9 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
     door = Door(ground.base, gate.checker, ground.clock, ground.vault.carries)
     relay = EnvoyRelay(life.pipeline, injector(ground, gate), frozen=_frozen(ground), made=ground.vault.uses.made)
     gateway = HttpGateway(
-        door=door, pipeline=life.pipeline, relay=relay, servers=servers, grants=_grants(ground), limits=limits
-    )
+        door=door, pipeline=life.pipeline, relay=relay, servers=servers, grants=_grants(ground),
+        argued=_argued(ground), limits=limits,
+    )  # fmt: skip
     return ExtAuthz(
         point=ground.gatekeeper.point, tokens=gate.checker, gateway=gateway, door=door, pipeline=life.pipeline,
         servers=servers, clock=ground.clock,
@@ -53,6 +56,10 @@ def ext_authz(ground: Ground, gate: Gate) -> ExtAuthz:
 
 def _grants(ground: Ground) -> Grants:
     return lambda caller, action: live(ground.facts.view(), caller, action, now=ground.clock.now())
+
+
+def _argued(ground: Ground) -> Argued:
+    return lambda caller, action: argued(ground.facts.view(), caller, action)
 
 
 def _frozen(ground: Ground) -> Callable[[str], bool]:
@@ -66,5 +73,11 @@ def injector(ground: Ground, gate: Gate) -> Injector:
     people = gate.connecting
     vault = ground.vault
     return Injector(
-        vault.lend_for, tokens, ground.clock, users=people.users, behind=people.behind, seen=vault.came_back
+        vault.lend_for,
+        tokens,
+        ground.clock,
+        users=people.users,
+        behind=people.behind,
+        seen=vault.came_back,
+        lends=gate.leasing,
     )

@@ -15,6 +15,7 @@ from remit.server.connecting import Connecting
 from remit.server.consenting import Consenting
 from remit.server.http_ready import Health
 from remit.server.later import Later
+from remit.server.leasing import Leasing
 from remit.server.life import Life
 from remit.server.policy_watch import PolicyWatch
 from remit.server.reach import Reach
@@ -44,3 +45,4 @@ class Gate:
     consenting: Consenting
     connecting: Connecting
     watch: PolicyWatch
+    leasing: Leasing

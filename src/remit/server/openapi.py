@@ -19,6 +19,7 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/consents": ("person", "limit"),
     "/v1/usage/coverage": ("server",),
     "/v1/policy-sets/flips": ("version",),
+    "/v1/leases": ("secret", "all", "limit"),
     "/v1/rotations": ("secret", "limit"),
     "/v1/withdrawals": ("agent", "open", "limit"),
     "/v1/posture": ("after", "limit"),

@@ -28,12 +28,16 @@ from remit.vault.client_tokens import ClientTokens
 from remit.vault.echo import Scanner, Told
 from remit.vault.held_tokens import Held
 from remit.vault.lately import Lately
+from remit.vault.lends import Lends
 from remit.vault.model import SecretUnavailable
 from remit.vault.outgoing import Injected, Outgoing
-from remit.vault.service import Lent, Seen, unseen
+from remit.vault.service import Lent, Seen, formatted, unseen
 from remit.vault.user_tokens import UserTokens
 
 Behind = Callable[[Caller | None, OauthUser], str]  # whose account a call uses; raises NotConnected
+
+
+_OF_ALL = (Mtls, OauthClient, OauthUser)
 
 
 class Open(Protocol):
@@ -54,17 +58,20 @@ class Injector:
         users: Gets what it gives for a person's own account.
         behind: Whose account that is.
         seen: Told which secret came back, and in which form.
+        lends: Lends what is made for one instance each.
     """
 
     def __init__(
-        self, open_: Open, tokens: ClientTokens, clock: Clock, *, users: UserTokens, behind: Behind, seen: Seen = unseen
-    ) -> None:
+        self, open_: Open, tokens: ClientTokens, clock: Clock, *, users: UserTokens, behind: Behind,
+        seen: Seen = unseen, lends: Lends | None = None,
+    ) -> None:  # fmt: skip
         self._open = open_
         self._tokens = tokens
         self._clock = clock
         self._users = users
         self._behind = behind
         self._seen = seen
+        self._lends = lends
         self._certificates: dict[str, tuple[int, ssl.SSLContext]] = {}
         self._lately = Lately()
 
@@ -76,11 +83,11 @@ class Injector:
         Raises:
             SecretUnavailable: The secret is missing, may not go there, does not open, or does not fit its place.
         """
-        secret, version, attributes = self._open(credential, host=request.to, path=request.path)
+        secret, version, attributes = await self._lent(credential, request)
         told = partial(self._seen, credential.secret)
         match credential:
             case Injection():
-                value = credential.format.replace("{}", _line(secret, credential.secret))
+                value = formatted(credential, Lent(secret, version, attributes))
                 echo = self._lately.looking_for(secret.reveal(), told=told)
                 return Injected(headers={credential.header: value}, echo=echo, version=version)
             case Basic():
@@ -114,6 +121,13 @@ class Injector:
                 person = self._behind(request.caller, credential)
                 held = await self._users.get(credential, secret, person)
                 return self._bearer(secret, held, version=version, told=told, person=person)
+
+    async def _lent(self, credential: Credential, request: Outgoing) -> Lent:
+        if self._lends is None or not self._lends.makes(credential.secret):
+            return self._open(credential, host=request.to, path=request.path)
+        if isinstance(credential, _OF_ALL):  # what comes of these is kept for all who call
+            raise SecretUnavailable("a credential of one instance cannot be used so", detail=credential.secret)
+        return await self._lends.lend(credential, request.call, host=request.to, path=request.path)
 
     def _bearer(self, secret: Secret, held: Held, *, version: int, told: Told, person: str = "") -> Injected:
         headers = {"Authorization": f"Bearer {held.value.text()}"}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from remit.attestation.model import Caller
+from remit.policy.model import Call
 from remit.vault.echo import Scanner
 
 
@@ -25,6 +26,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     to: str = ""  # the exact host and port of the server's URL
     caller: Caller | None = None  # who makes the call, where the credential depends on whom it is for
+    call: Call | None = None  # as it was decided, where one is made for it
 
 
 class Injected(msgspec.Struct, frozen=True, kw_only=True):

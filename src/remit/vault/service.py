@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
 from remit.storage.ports import Transaction
 from remit.vault.allowed import check, whereabouts
-from remit.vault.document import SecretDocument
+from remit.vault.document import Dynamic, SecretDocument
 from remit.vault.document_json import document
 from remit.vault.echo import Scanner, forms, gives_away
 from remit.vault.lately import Lately
@@ -73,6 +73,7 @@ class Vault:
         self._keys = keys
         self._known: Mapping[str, Known] = {}
         self._lately = Lately()
+        self.made: Callable[[str], Iterable[bytes]] = lambda _name: ()  # values that were made for an instance each
         self.versions = Versions(keys)
         self.uses = Uses()
         self.seen: Seen = unseen
@@ -141,7 +142,7 @@ class Vault:
                 place for it.
         """
         host, path = whereabouts(url)
-        return self._formatted(injection.header, injection, self.lend_for(injection, host=host, path=path))
+        return placed(injection.header, injection, self.lend_for(injection, host=host, path=path))
 
     def variable(self, injection: Variable) -> Placed:
         """The variable that carries a secret into a command's environment.
@@ -149,19 +150,7 @@ class Vault:
         Raises:
             SecretUnavailable: As of `header`.
         """
-        return self._formatted(injection.env, injection, self.lend_for(injection))
-
-    @staticmethod
-    def _formatted(name: str, injection: Injection | Variable, lent: Lent) -> Placed:
-        value = lent.value.text()
-        if not (value.isascii() and value.isprintable()):  # a certificate: its line breaks would end the header
-            raise SecretUnavailable("the server's credential fits no header", detail=injection.secret)
-        # Replaced, not formatted: `{0.__class__}` in a format must stay text.
-        if injection.format.count("{}") != 1:
-            raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
-        before, _, behind = injection.format.partition("{}")  # apart, so that no value is taken for a place
-        filled = f"{_filled(before, lent.attributes)}{value}{_filled(behind, lent.attributes)}"
-        return Placed(name, filled, lent.version)
+        return placed(injection.env, injection, self.lend_for(injection))
 
     def scanner(self, injection: Credential | None = None) -> Scanner:
         """Looks for the injected secret in one response; without an injection, for every secret there is.
@@ -206,10 +195,23 @@ class Vault:
         Raises:
             SecretUnavailable: As of `lend`, or the secret's document does not let it go there; it was not opened then.
         """
+        self.allows(credential, host=host, path=path)
+        return self.lend(credential.secret)
+
+    def allows(self, credential: Credential, *, host: str = "", path: str = "") -> None:
+        """See that a secret may be used so, whatever its value is.
+
+        Raises:
+            SecretUnavailable: Its document does not let it go there.
+        """
         known = self._known.get(credential.secret)
         if known is not None and known.document is not None:
             check(known.document, credential, host=host, path=path)
-        return self.lend(credential.secret)
+
+    def dynamic(self, name: str) -> Dynamic | None:
+        """How a secret's values are made, each for one instance; None if it has one value for all."""
+        known = self._known.get(name)
+        return None if known is None or known.document is None else known.document.dynamic
 
     def lend(self, name: str) -> Lent:
         """The secret that calls use now, for what puts it into an outgoing request and nobody else.
@@ -219,6 +221,10 @@ class Vault:
         """
         known = self._known.get(name)
         found = None if known is None else known.held.get(known.active)
+        if found is None and self.dynamic(name) is not None:
+            raise SecretUnavailable(
+                "the server's credential is made for one instance, and cannot be used so", detail=name
+            )
         if found is None:
             raise SecretUnavailable("the server's credential is not set", detail=name, try_=f"remit secret set {name}")
         if found.exposed is not None:
@@ -243,6 +249,28 @@ class Vault:
         known = self._known.get(name)
         for each in () if known is None else known.held.values():
             yield self.open(each).reveal()
+        yield from self.made(name)
+
+
+def formatted(injection: Injection | Variable, lent: Lent) -> str:
+    """What stands in a header or a variable: a secret in its format. Do not log it, do not keep it.
+
+    Raises:
+        SecretUnavailable: It fits none.
+    """
+    value = lent.value.text()
+    if not (value.isascii() and value.isprintable()):  # a certificate: its line breaks would end the header
+        raise SecretUnavailable("the server's credential fits no header", detail=injection.secret)
+    # Replaced, not formatted: `{0.__class__}` in a format must stay text.
+    if injection.format.count("{}") != 1:
+        raise SecretUnavailable("the server's credential cannot be injected", detail=injection.secret)
+    before, _, behind = injection.format.partition("{}")  # apart, so that no value is taken for a place
+    return f"{_filled(before, lent.attributes)}{value}{_filled(behind, lent.attributes)}"
+
+
+def placed(name: str, injection: Injection | Variable, lent: Lent) -> Placed:
+    """A secret in its place. Raises SecretUnavailable: it fits none."""
+    return Placed(name, formatted(injection, lent), lent.version)
 
 
 def _filled(text: str, attributes: Mapping[str, str]) -> str:

@@ -14,15 +14,12 @@ from urllib.parse import urlsplit
 from remit.kernel.errors import Malformed
 from remit.kernel.names import check_name
 from remit.people.document import Problem
+from remit.vault.makers import openbao as openbao_lease
+from remit.vault.makers import postgres as postgres_login
 from remit.vault.rotators import aws, http, oauth_client, openbao, postgres
 
 Check = Callable[[Mapping[str, Any]], Iterator[Problem]]
 """What is wrong with settings: `field` is the path within them."""
-
-
-def anything(_settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """Nothing is wrong with it."""
-    return iter(())
 
 
 ROTATORS: Final[dict[str, Check]] = {
@@ -34,7 +31,7 @@ ROTATORS: Final[dict[str, Check]] = {
 }
 """What changes a secret, by the name that stands under `rotate`."""
 
-MAKERS: Final[dict[str, Check]] = {"openbao": anything, "postgres": anything}
+MAKERS: Final[dict[str, Check]] = {"openbao": openbao_lease.problems, "postgres": postgres_login.problems}
 """What makes a credential for each instance, by the name that stands under `dynamic`."""
 
 ADMIN: Final = "admin"  # the secret that a rotator or a maker signs in with

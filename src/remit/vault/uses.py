@@ -49,7 +49,12 @@ class Uses:
         self._lock = threading.Lock()
 
     def made(self, decision: str, agent: str, secret: str, version: int) -> None:
-        """A call is about to leave with that version; one that is sent again may leave with another."""
+        """A call is about to leave with that version; one that is sent again may leave with another.
+
+        Version 0 is what was made for one instance: its lease says whose it was, and nobody else used it.
+        """
+        if not version:
+            return
         key, before = Key(secret, version, agent), self._open.get(decision, ())
         if key not in before:
             self._open[decision] = (*before, key)

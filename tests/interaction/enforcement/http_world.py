@@ -26,6 +26,7 @@ from remit.enforcement.model import Limits
 from remit.kernel.clock import SECOND, Instant, SystemClock
 from remit.keys.secret import Secret
 from remit.outbound.model import endpoint
+from remit.policy.argued import argued
 from remit.policy.visible import live
 from remit.server.lending import Lending
 from remit.vault.allowed import check
@@ -191,7 +192,8 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
         self.gateway = HttpGateway(
             door=Door(self.front, self.tokens, self.clock), pipeline=self.pipeline,
             relay=HttpRelay(self.pipeline, upstream, self.streams),
-            servers=lambda name: self.facts.view().server(name), grants=self.grants, limits=self.limits,
+            servers=lambda name: self.facts.view().server(name), grants=self.grants, argued=self.argued,
+            limits=self.limits,
         )  # fmt: skip
         self.port = port
         await self.stack.enter_async_context(serving(self.gateway, listener))
@@ -199,6 +201,10 @@ class HttpWorld(World):  # type: ignore[misc] # found at run time
     def grants(self, caller: Any, action: Any) -> Any:
         """The rules of a caller's boundaries in force for an action."""
         return live(self.facts.view(), caller, action, now=self.clock.now())
+
+    def argued(self, caller: Any, action: Any) -> bool:
+        """Whether a policy reads the arguments of a caller's calls of an action."""
+        return argued(self.facts.view(), caller, action)
 
     async def _post(self, url: str, headers: dict[str, str], form: bytes) -> tuple[int, bytes]:
         response = await self.outbound.request("POST", url, headers=headers, data=form)

@@ -60,8 +60,9 @@ class EnvoyWorld(HttpWorld):  # type: ignore[misc] # found at run time
             frozen=lambda name: ("credential", name) in self.facts.view().freezes,
         )  # fmt: skip
         gateway = HttpGateway(
-            door=door, pipeline=self.pipeline, relay=relay, servers=servers, grants=self.grants, limits=self.limits
-        )
+            door=door, pipeline=self.pipeline, relay=relay, servers=servers, grants=self.grants, argued=self.argued,
+            limits=self.limits,
+        )  # fmt: skip
         asked = ExtAuthz(
             point=point, tokens=self.tokens, gateway=gateway, door=door, pipeline=self.pipeline, servers=servers,
             clock=self.clock,

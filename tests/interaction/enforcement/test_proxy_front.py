@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from gateway_world import rule, token_of  # type: ignore[import-not-found] # beside
+from gateway_world import rule, token_of, until  # type: ignore[import-not-found] # beside
 from proxy_world import ProxyWorld, basic, run_proxied  # type: ignore[import-not-found] # beside
 
 from remit.enforcement.forward_proxy import Bounds
@@ -188,9 +188,25 @@ def test_a_head_that_comes_too_slowly_is_not_waited_for() -> None:
 def test_more_connections_than_are_served_are_told_so() -> None:
     async def scenario(world: ProxyWorld) -> None:
         ends = [await world.bare() for _ in range(3)]
-        assert (await ends[2].head())[0] == 503
+        assert (await ends[0].head())[0] == 503  # who has said nothing for longest
 
     run_proxied(scenario, bounds=Bounds(heads=2))
+
+
+@pytest.mark.parametrize("begun", [b"", b"CONNECT localhost:1 HT", b"GET http://loc", b"G"])
+def test_connections_that_do_not_say_who_they_are_keep_nobody_out(begun: bytes) -> None:
+    """However many there are, and whether they seem to become a tunnel or a plain request."""
+
+    async def scenario(world: ProxyWorld) -> None:
+        api = await usual(world)
+        ends = [await world.bare() for _ in range(9)]
+        for each in ends[-4:]:
+            each.writer.write(begun)
+        await until(lambda: sum(front.silent for front in world.proxy.fronts) == 4)
+        raw = await world.connect(api.at)
+        assert (await raw.head())[0] == 200
+
+    run_proxied(scenario, bounds=Bounds(heads=4))
 
 
 @pytest.mark.parametrize(

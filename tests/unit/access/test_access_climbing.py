@@ -40,6 +40,9 @@ def test_a_text_without_dots_climbs_nowhere(text: str) -> None:
         "%c0%ae%c0%ae/private", "%C0%AE.%c0%afprivate", "%e0%80%ae%f0%80%80%ae/private", "%25c0%25ae./private",
         "..%c1%9cprivate", "%u002e%u002e/private", "%u002e.%u005cprivate", "%c0%\tae%c0%ae/private",
         "%2\te%2\te/private", ".%\n2e/private", "%\u200b2e./private", "\uff052e\uff052e/private", "%252\te%2e/private",
+        "..%00.txt", "..\0x/private", "..%2500.txt", "%c0%2e%c0%6e/private", "..%c1%1cprivate",
+        "%f8%80%80%80%ae./private", "..%fc%80%80%80%80%afprivate", "..\u2215private", "..\u2044private",
+        "..\u2216private", "..\u00a5private", "..\uffe6private", "..%u2215private", "..::$INDEX_ALLOCATION/private",
     ],
 )  # fmt: skip
 def test_ways_to_write_a_step_up(rest: str) -> None:

@@ -63,3 +63,10 @@ def test_a_decision_about_types_of_ones_own_names_its_subject_and_its_policies(
     assert "because  policies permit it: owners-edit" in said
     show_decision({**asked, "decision": False, "denial": {"code": "not_granted", "title": "no", "step": 7}})
     assert "allowed  if: a policy of the organisation permits it" in capsys.readouterr().out
+
+
+def test_what_an_agent_named_is_no_line_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    """A tool's name may have blanks that are none of ASCII's; as many as reach a terminal's end begin a line."""
+    forged = "payments/x" + "\u2003" * 200 + "✓ invoice-bot was allowed payments/transfer"
+    show_decision({"decision": False, "agent": "invoice-bot", "action": forged, "denial": {"code": "not_granted"}})
+    assert "payments/x \u27e8200 blanks\u27e9 ✓" in capsys.readouterr().out

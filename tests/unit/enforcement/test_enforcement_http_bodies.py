@@ -60,8 +60,8 @@ def test_what_some_server_takes_apart_does_not_pass_whatever_is_declared(content
     assert has_fields(content_type)
     media = content_type.partition(";")[0].lower()
     for declared in ([media], ["*/*"], ["multipart/*", media]):
-        assert unread(content_type, declared, [*OTHER, rule])
-        assert not unread(content_type, declared, OTHER)
+        assert unread(content_type, declared, [*OTHER, rule], argued=False)
+        assert not unread(content_type, declared, OTHER, argued=False)
 
 
 @pytest.mark.parametrize("content_type", FORMS)
@@ -72,26 +72,26 @@ def test_forms_are_known_by_any_name(content_type: str) -> None:
 @pytest.mark.parametrize("media", ["image/png", "video/mp4", "application/octet-stream", "application/pdf"])
 def test_bytes_pass(media: str) -> None:
     assert opaque(media)
-    assert not unread(f"{media}; x=y", ["*/*"], CONSTRAINING)
+    assert not unread(f"{media}; x=y", ["*/*"], CONSTRAINING, argued=False)
 
 
 @pytest.mark.parametrize("media", ["text/csv", "text/plain", SHEET, "application/vnd.acme"])
 def test_what_nobody_knows_passes_only_by_its_own_name(media: str) -> None:
-    assert not unread(media, [media], CONSTRAINING)
-    assert unread(media, ["*/*", media.partition("/")[0] + "/*"], CONSTRAINING)
+    assert not unread(media, [media], CONSTRAINING, argued=False)
+    assert unread(media, ["*/*", media.partition("/")[0] + "/*"], CONSTRAINING, argued=False)
 
 
 @given(MEDIA, st.lists(st.sampled_from(["*/*", "text/*", "application/*"])), st.sampled_from(CONSTRAINING))
 @example("application/x", ["*/*"], BOUNDED)
 def test_beside_a_bound_a_pattern_lets_nothing_through_but_bytes(media: str, declared: list[str], rule: Grant) -> None:
-    assert opaque(media.lower()) or unread(media, declared, [rule])
+    assert opaque(media.lower()) or unread(media, declared, [rule], argued=False)
 
 
 @given(MEDIA, st.lists(MEDIA))
 def test_without_a_rule_about_arguments_nothing_is_asked(media: str, declared: list[str]) -> None:
     assert not any(map(constrains, OTHER))
-    assert not unread(media, declared, OTHER)
-    assert not unread(media, declared, [])
+    assert not unread(media, declared, OTHER, argued=False)
+    assert not unread(media, declared, [], argued=False)
 
 
 @pytest.mark.parametrize(
@@ -115,3 +115,9 @@ def test_parameters_of_two_readings(parameters: str) -> None:
 def test_looking_at_parameters_takes_no_longer_than_they_are() -> None:
     assert not well_formed("; " * 50_000 + ",")
     assert not well_formed("; a=" * 50_000 + '"')
+
+
+@given(MEDIA, st.lists(MEDIA, max_size=3))
+def test_where_a_policy_reads_arguments_it_is_as_where_a_boundary_does(media: str, declared: list[str]) -> None:
+    read = unread(media, declared, [BOUNDED], argued=False)
+    assert [unread(media, declared, grants, argued=True) for grants in ([], OTHER, [BOUNDED])] == [read] * 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.enforcement.http_events import DENIAL, OTHERS, WholeEvents, is_stream, others
+from remit.enforcement.http_events import DENIAL, OTHERS, WholeEvents, in_utf8, is_stream, others
 from remit.kernel.errors import TooLarge
 
 LINES = st.lists(st.sampled_from([b"data: a", b": ping", b"event: x", b""]), max_size=12)
@@ -82,3 +82,25 @@ def test_an_event_of_that_type_comes_under_another_name() -> None:
 def test_whatever_may_be_read_as_a_stream_is_one(value: str) -> None:
     assert is_stream(["text/plain", value])
     assert not is_stream(["text/plain", "application/json"])
+
+
+def test_a_line_that_ends_as_latin_1_has_it_ends_for_some() -> None:
+    assert others(b"data: y\x85event: remit-denial\n\n") == b"data: y\x85event: other-denial\n\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text/event-stream; charset=utf-16", "text/event-stream;charset=utf-7", "text/event-stream; charset=utf-8-sig",
+        "Text/Event-Stream; charset=utf-8; charset=utf-16", "text/plain, text/event-stream", "text/event-stream; a=b",
+    ],
+)  # fmt: skip
+def test_a_stream_is_in_utf_8_whatever_it_says(value: str) -> None:
+    assert in_utf8(value) == "text/event-stream"
+
+
+@pytest.mark.parametrize(
+    "value", ["text/event-stream", 'Text/Event-Stream; charset="UTF-8"', "text/csv; charset=utf-16", "text/plain"]
+)
+def test_what_is_no_stream_or_says_utf_8_stays(value: str) -> None:
+    assert in_utf8(value) == value

@@ -80,3 +80,13 @@ def test_what_connection_names_stays_here_both_ways(pairs: list[tuple[str, str]]
     assert http_headers.upstream(sent) == [(name, value.strip(" ")) for name, value in kept]
     own = len(http_headers._OURS)
     assert http_headers.back(pairs)[:-own] == [(name.lower().encode(), value.encode()) for name, value in kept]
+
+
+def test_an_event_stream_goes_back_in_utf_8_alone() -> None:
+    found = dict(
+        http_headers.back(
+            [("Content-Type", "text/event-stream; charset=utf-16"), ("X", "text/event-stream; charset=a")]
+        )
+    )
+    assert found[b"content-type"] == b"text/event-stream"
+    assert found[b"x"] == b"text/event-stream; charset=a"

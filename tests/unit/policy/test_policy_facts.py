@@ -236,7 +236,7 @@ def test_an_opening_reloads_the_openings_and_nothing_else(world: World) -> None:
 
 def test_topics_of_other_rooms_only_move_the_epoch(world: World) -> None:
     before = world.facts.view()
-    world.tell("secret:payments-key", "operators")
+    world.tell("secret:payments-key", "secret:payments-key@3", "lease:lse_1", "operators", "keys")
     assert world.facts.view() == dataclasses.replace(before, epoch=8)
 
 

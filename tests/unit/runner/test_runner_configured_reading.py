@@ -93,6 +93,10 @@ def test_what_a_variable_will_hold_is_no_secret_here(tmp_path: Path) -> None:
     ("said", "passes"),
     [
         ({"command": "/opt/bin/remit", "args": ["mcp", "stdio", "--agent", "a"]}, True),
+        ({"command": "remit", "args": ["mcp", "stdio"]}, True),
+        ({"command": "./remit", "args": ["mcp", "stdio"]}, False),
+        ({"command": "bin/remit", "args": ["mcp", "stdio"]}, False),
+        ({"command": "${workspaceFolder}/remit", "args": ["mcp", "stdio"]}, False),
         ({"command": "remit", "args": ["mcp", "list"]}, False),
         ({"command": "/opt/bin/not-remit", "args": ["mcp", "stdio"]}, False),
         ({"url": "http://127.0.0.1:8470/mcp/files"}, True),

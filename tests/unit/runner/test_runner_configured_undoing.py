@@ -173,3 +173,17 @@ def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="changed meanwhile"):
         saving.save(place, before, after)
     assert [each.name for each in tmp_path.iterdir()] == ["mcp.json"]
+
+
+def test_a_link_that_stands_where_the_backup_goes_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: it is put there between the look at what is there and the write."""
+    place, victim = at(tmp_path / "c.json"), tmp_path / "victim"
+    place.path.write_text("{}")
+    victim.write_text("mine")
+    (tmp_path / "c.json.remit-backup").symlink_to(victim)
+    monkeypatch.setattr(saving, "_numbered", lambda _: [])
+    with pytest.raises(ConfigInvalid):
+        saving.save(place, "{}", '{"a": 1}')
+    assert (victim.read_text(), place.path.read_text()) == ("mine", "{}")

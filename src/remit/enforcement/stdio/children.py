@@ -26,6 +26,8 @@ from remit.enforcement.streams import ends
 from remit.enforcement.upstream import UpstreamFailed
 from remit.logs import logger
 from remit.policy.model import Answer, Call
+from remit.vault.lends import Lends
+from remit.vault.service import Placed, placed
 
 log = logger(__name__)
 
@@ -44,9 +46,10 @@ class Children:
         line: Bytes that one message may have.
         limits: How many, how long.
         made: Told with which version of a secret a call is made.
+        lends: Lends credentials that are made for one instance each; a command that gets one is that instance's alone.
     """
 
-    def __init__(  # noqa: PLR0913 - what a command needs
+    def __init__(  # noqa: PLR0913 - what a command needs, and who says so
         self,
         *,
         folder: Path,
@@ -57,6 +60,7 @@ class Children:
         line: int,
         limits: ChildLimits | None = None,
         made: Made = untold,
+        lends: Lends | None = None,
     ) -> None:
         self._folder = folder
         self._environ = environ
@@ -65,6 +69,7 @@ class Children:
         self._server = server
         self._line = line
         self._made = made
+        self._lends = lends
         self.limits = limits or ChildLimits()
         self._running: dict[Key, Child] = {}
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -82,9 +87,9 @@ class Children:
             RemitError: Its secret is missing.
             UpstreamFailed: It cannot be started, or not yet again, or too many run.
         """
-        key = Key(call.caller.agent if call is not None else IMPORT, server.server, modern)
+        key = self._key(server, call, modern=modern)
         async with self._locks[key]:
-            recipe, secret, version = self._recipe(server, key)
+            recipe, secret, version = self._recipe(server, key, await self._variable(server, call))
             child = self._running.get(key)
             if child is not None and not self._fits(child, server, secret):
                 child.stop("its document or its secret changed")
@@ -97,11 +102,12 @@ class Children:
 
     def joined(self, server: Server, session: str, call: Call | None) -> Child | None:
         """The command that a session of the handshake era is with; None if it is over."""
-        key = Key(call.caller.agent if call is not None else IMPORT, server.server, modern=False)
+        key = self._key(server, call, modern=False)
         child = self._running.get(key)
         if child is None or not child.alive or session not in child.sessions:
             return None
-        return self._used(child, call, server) if self._fits(child, server, self._recipe(server, key)[1]) else None
+        variable = self._at_hand(server, call) if key.instance else self._own(server)
+        return self._used(child, call, server) if self._fits(child, server, _digest(variable)) else None
 
     def _used(self, child: Child, call: Call | None, server: Server) -> Child:
         child.used = asyncio.get_running_loop().time()
@@ -116,14 +122,45 @@ class Children:
         """Whether it is what would be started now; while it works it is not interrupted for a new secret."""
         return child.place == server.place and (child.secret == secret or child.conversation.open > 0)
 
-    def _recipe(self, server: Server, key: Key) -> tuple[Recipe, bytes, int]:
+    def _recipe(self, server: Server, key: Key, variable: Placed | None) -> tuple[Recipe, bytes, int]:
         folder = self._folder / server.server / (key.agent or "_import") / ("modern" if key.modern else "handshake")
-        environ, secret, version = {**self._environ, **dict(server.env), "HOME": str(folder)}, b"", 0
-        if isinstance(server.credential, Variable):  # nothing else is taken of a command's document
-            name, value, version = self._secrets.variable(server.credential)
-            environ[name] = value
-            secret = hashlib.sha256(value.encode()).digest()
-        return Recipe(words=server.command, environ=environ, folder=folder), secret, version
+        if key.instance:  # two copies of an agent may run it at a time
+            folder /= hashlib.sha256(key.instance.encode()).hexdigest()[:16]
+        environ = {**self._environ, **dict(server.env), "HOME": str(folder)}
+        if variable is not None:
+            environ[variable.name] = variable.value
+        recipe = Recipe(words=server.command, environ=environ, folder=folder)
+        return recipe, _digest(variable), 0 if variable is None else variable.version
+
+    def _key(self, server: Server, call: Call | None, *, modern: bool) -> Key:
+        if call is None:
+            return Key(IMPORT, server.server, modern)
+        return Key(call.caller.agent, server.server, modern, call.caller.instance if self._of_one(server) else "")
+
+    def _of_one(self, server: Server) -> bool:
+        """Whether its credential is made for each instance."""
+        credential = server.credential
+        return credential is not None and self._lends is not None and self._lends.makes(credential.secret)
+
+    async def _variable(self, server: Server, call: Call | None) -> Placed | None:
+        """What carries its credential; None if it has none, or only lists its tools, which is for no instance."""
+        credential = server.credential
+        if self._lends is None or not isinstance(credential, Variable) or not self._of_one(server):
+            return self._own(server)
+        if call is None:
+            return None
+        return placed(credential.env, credential, await self._lends.lend(credential, call))
+
+    def _at_hand(self, server: Server, call: Call | None) -> Placed | None:
+        credential = server.credential
+        if self._lends is None or call is None or not isinstance(credential, Variable):
+            return None
+        lent = self._lends.at_hand(credential.secret, call)
+        return None if lent is None else placed(credential.env, credential, lent)
+
+    def _own(self, server: Server) -> Placed | None:
+        # Nothing else is taken of a command's document.
+        return Placed(*self._secrets.variable(server.credential)) if isinstance(server.credential, Variable) else None
 
     async def _start(self, key: Key, server: Server, recipe: Recipe, secret: bytes, version: int) -> Child:
         now = asyncio.get_running_loop().time()
@@ -234,3 +271,8 @@ class Children:
             child.stop("Remit is stopping")
         for child in ending:
             await child.gone.wait()
+
+
+def _digest(variable: Placed | None) -> bytes:
+    """What tells a command's credential from another one."""
+    return b"" if variable is None else hashlib.sha256(variable.value.encode()).digest()

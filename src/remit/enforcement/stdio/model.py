@@ -34,11 +34,15 @@ class ChildLimits:
 
 
 class Key(NamedTuple):
-    """Whose process it is. One process speaks one era of MCP: its first message decides which."""
+    """Whose process it is. One process speaks one era of MCP: its first message decides which.
+
+    `instance`: the one running copy that it is for, where its credential is one copy's; else empty.
+    """
 
     agent: str
     server: str
     modern: bool
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

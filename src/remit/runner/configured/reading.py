@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ from remit.runner.configured.json_text import Unreadable
 from remit.runner.configured.model import Entry, Format, Place, is_ours
 from remit.runner.configured.showing import Secretish
 
+_ROOTED: Final = re.compile(r"/|~[/\\]|[A-Za-z]:[/\\]|\\\\")
 _MOST: Final = 16 << 20  # bytes of one file
 
 
@@ -127,5 +129,8 @@ def shown(entry: Entry, secretish: Secretish) -> str:
 def through(entry: Entry, bases: Sequence[str]) -> bool:
     """Whether it passes through Remit: by its shim, or by a URL of a Remit (`bases`)."""
     if entry.command:
+        # What a project's own file names by a relative path came with the project: a program of any kind, called remit.
+        if re.search(r"[/\\]", entry.command[0]) and not _ROOTED.match(entry.command[0]):
+            return False
         return is_ours({"command": entry.command[0], "args": list(entry.command[1:])})
     return any(entry.url.startswith((f"{base}/mcp/", f"{base}/servers/")) for base in bases)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from remit.kernel.errors import Malformed
 from remit.keys.secret import Secret
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
@@ -20,18 +19,16 @@ from remit.threads import Threads
 from remit.vault.document import Cause
 from remit.vault.model import Material, SecretUnavailable
 from remit.vault.postgres_session import SECONDS, Login, NotLetIn, Server, ends_after, visit
+from remit.vault.postgres_settings import SERVER, read_server, role_name
 from remit.vault.rotator import Plan, Refused, Resolve, Unclear
 
 if TYPE_CHECKING:
     import psycopg
 
 T = TypeVar("T")
-_PORT: Final = 5432
-_LONGEST: Final = 63  # PostgreSQL cuts longer names off, without an error
 _ENTROPY: Final = 32  # bytes
 _AT_ONCE: Final = (Cause.EXPOSURE, Cause.FREEZE)
 _ONE: Final = "SELECT 1"
-_SYSTEM: Final = "system"  # libpq: the authorities that the system trusts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +56,12 @@ def read(settings: Mapping[str, Any]) -> Settings:
     Raises:
         SpecInvalid: They have problems.
     """
-    known = {"host", "port", "database", "roles", "admin", "admin_user", "sslmode", "sslrootcert", "verify"}
-    fields = Fields(settings, known=known)
-    # No `prefer`: it goes on without TLS where somebody between says that there is none.
-    ssl = document.choice("disable", "require", "verify-ca", "verify-full")
-    server = Server(
-        host=fields.take("host", _host),
-        port=fields.maybe("port", document.whole(1, 65535), _PORT),
-        database=fields.take("database", _name),
-        sslmode=fields.maybe("sslmode", ssl, "verify-full"),
-        certificates=fields.maybe("sslrootcert", document.text(most=1024), _SYSTEM),
-    )
-    roles = fields.take("roles", document.distinct(document.items(_name, least=2, most=2)))
-    admin_user = fields.maybe("admin_user", _name, "")
+    fields = Fields(settings, known={*SERVER, "roles", "admin", "admin_user", "verify"})
+    server = read_server(fields)
+    roles = fields.take("roles", document.distinct(document.items(role_name, least=2, most=2)))
+    admin_user = fields.maybe("admin_user", role_name, "")
     if roles and admin_user in roles:
         fields.problem("admin_user", "is one of the two roles: it would lock itself out")
-    if fields.has("sslrootcert") and server.sslmode in {"disable", "require"}:
-        fields.problem("sslrootcert", "no certificate is checked in this sslmode")
-    if server.sslmode == "verify-ca" and server.certificates == _SYSTEM:
-        fields.problem("sslrootcert", "is missing: any name with a certificate of a public authority would do")
     admin = fields.take("admin", document.name("a secret"))
     verify = fields.maybe("verify", document.text(most=2000), _ONE)
     fields.finish()
@@ -204,18 +188,3 @@ def _settings(plan: Plan) -> Settings:
         return read(plan.settings)
     except SpecInvalid as error:
         raise Refused(f"its settings: {error.public}") from error
-
-
-def _host(value: object) -> str:
-    host = document.text(most=255)(value)
-    if not host.isascii() or any(char in host for char in "/,=@ '\\"):  # a path would be a socket's
-        raise Malformed("a host is a name or an address, without a port")
-    return host
-
-
-def _name(value: object) -> str:
-    """A name of PostgreSQL's, as it stands there: it is quoted wherever it goes."""
-    name = document.text(most=_LONGEST)(value)
-    if not name.isascii() or ":" in name or name.startswith("pg_"):
-        raise Malformed("printable ASCII without a colon is expected, and no name of PostgreSQL's own (pg_...)")
-    return name

@@ -1,0 +1,1 @@
+"""Makers of credentials for one instance each, one file for each provider."""
