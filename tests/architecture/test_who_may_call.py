@@ -200,7 +200,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "server.to_providers",
         "server.trusting",
     },
-    "HTTPConnection": {"cli.wire"},
+    "HTTPConnection": {"cli.wire", "demo.stage"},
     "HTTPSConnection": {"cli.wire"},
     "getaddrinfo": {"outbound.resolve", "server.run"},
     "open_connection": {"outbound.dial", "runner.proxy_upstream", "runner.upstream"},
