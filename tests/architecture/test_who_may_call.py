@@ -29,7 +29,7 @@ SERVICES = {
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
     "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
-    "server.http_keys", "server.http_leases", "server.http_rotations", "server.leasing", "server.revoking",
+    "server.http_leases", "server.http_rotations", "server.leasing", "server.revoking",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
     "server.policy_watch", "server.rekeying",
     "server.rewrap", "server.runaway", "server.seconding", "server.state", "storage.database", "tokens.authorizing",
