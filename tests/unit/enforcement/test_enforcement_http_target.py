@@ -155,3 +155,9 @@ def test_a_plain_path_has_a_bound_too(count: int) -> None:
 @given(st.text(max_size=8), st.sampled_from(["", "!$&'()*+,=:@"]))
 def test_what_is_not_encoded_would_not_be(part: str, safe: str) -> None:
     assert http_target._written(part, safe) == quote(part, safe=safe)
+
+
+@pytest.mark.parametrize("raw", [b"/a/..%E2%88%95b", b"/a/..%C2%A5b", b"/a/..:/b", b"/a/..::$INDEX_ALLOCATION/b"])
+def test_a_step_up_that_only_some_systems_see_is_refused(raw: bytes) -> None:
+    with pytest.raises(Malformed):
+        http_target.path(raw)
