@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName
+from remit.vault.allowed import Going
 from remit.vault.document import Cause
 from remit.vault.model import Material
 
@@ -58,6 +59,14 @@ class Admin(Protocol):
 
     def __call__(self, name: str) -> Material:
         """Raises SecretUnavailable."""
+        ...
+
+
+class Admins(Protocol):
+    """Opens a secret by name, to sign in with it at these places."""
+
+    def __call__(self, name: str, *, at: Sequence[Going]) -> Material:
+        """Raises SecretUnavailable: also where its document does not let it go there."""
         ...
 
 
