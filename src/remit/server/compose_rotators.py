@@ -17,6 +17,7 @@ from remit.vault.rotators.aws import AwsAccessKey
 from remit.vault.rotators.openbao import OpenBaoSecretId
 from remit.vault.rotators.postgres import PostgresRole
 from remit.vault.service import Vault
+from remit.vault.spec import ROTATION
 
 _SECONDS: Final = 3.0  # for a name
 _MOST: Final = 2  # addresses of it that are tried
@@ -36,7 +37,8 @@ def admins(vault: Vault) -> Admins:
 
     def admin(name: str, *, at: Sequence[Going]) -> Material:
         known = vault.find(name)
-        if (found := refused(None if known is None else known.document, at)) is not None:
+        going = at or (Going(place=ROTATION),)
+        if (found := refused(None if known is None else known.document, going)) is not None:
             raise SecretUnavailable(
                 "its document does not let a rotator sign in with this secret", detail=f"{name}: {found}"
             )

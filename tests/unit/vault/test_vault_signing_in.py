@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.unit.vault.rotation_world import CHOSEN, NAME, World
+from tests.unit.vault.rotation_world import CHOSEN, FIRST, NAME, NOON, World
 
-from remit.kernel.names import OwnerName
+from remit.kernel.names import AgentName, InstanceId, OwnerName
+from remit.keys.secret import Secret
 from remit.server.compose_rotators import admins
+from remit.server.leasing import Leasing
 from remit.storage.ports import Transaction
 from remit.vault.allowed import Going
 from remit.vault.document import Allowed, SecretDocument
 from remit.vault.document_json import text
-from remit.vault.model import SecretUnavailable, topic
+from remit.vault.lease import Lease, LeaseState
+from remit.vault.model import Material, SecretUnavailable, topic
 from remit.vault.signing_in import signs_in_at
 from remit.vault.sql import SqlSecrets
 
@@ -63,9 +67,43 @@ def test_an_admin_opens_only_where_its_document_lets_it(allow: tuple[Allowed, ..
         tx.touch(topic(NAME))
 
     world.writer.change(document)
-    admin, places = admins(world.vault), (Going(host=at, place="rotation"),)
+    admin, places = admins(world.vault), (Going(host=at, place="rotation"),) if at else ()
     if opens:
         assert admin(NAME, at=places).value.text() == world.lent()
         return
     with pytest.raises(SecretUnavailable):
         admin(NAME, at=places)
+
+
+def test_a_rotator_is_given_an_admin_for_its_own_addresses_alone() -> None:
+    world, asked = World({**CHOSEN, "admin": "root"}), list[tuple[str, list[str]]]()
+
+    def admin(name: str, *, at: Sequence[Going]) -> Material:
+        asked.append((name, sorted({each.host for each in at})))
+        return Material(value=Secret(FIRST))
+
+    world.nodes[0].admin = admin
+    world.ask()
+    world.tick()
+    assert {(name, *hosts) for name, hosts in asked} == {("root", "keys.test:443")}
+
+
+def test_a_maker_is_given_an_admin_for_its_own_addresses_alone() -> None:
+    asked: list[list[str]] = []
+
+    def admin(_name: str, *, at: Sequence[Going]) -> Material:
+        asked.append([each.host for each in at])
+        return Material(value=Secret(FIRST))
+
+    nothing: Any = None
+    leasing = Leasing(
+        leases=nothing, makers={}, admin=admin, dynamic=nothing, allows=nothing, standing=nothing, writer=nothing,
+        clock=nothing, node=nothing,
+    )  # fmt: skip
+    it = Lease(
+        lease="lea_1", secret=NAME, agent=AgentName("bot"), instance=InstanceId("i"), state=LeaseState.MAKING,
+        maker="postgres", settings={"host": "db.test", "admin": "root"}, purpose="p", action="a", node="n", made=NOON,
+        since=NOON, ends=NOON,
+    )  # fmt: skip
+    leasing.order(it).admin("root")
+    assert asked == [["db.test:5432"]]
