@@ -26,7 +26,7 @@ Opens = Callable[[Version], Material]
 
 
 def plan(held: Held, opens: Opens, admin: Admins) -> Plan:
-    """The rotation as its rotator sees it. Its document says how."""
+    """The rotation as its rotator sees it."""
     it, rotate = held.rotation, held.rotate
     at = () if rotate is None else signs_in_at(rotate.rotator, rotate.settings)
     return Plan(

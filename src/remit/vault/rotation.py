@@ -17,13 +17,14 @@ killed between the provider's yes and Remit's record does it again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from remit.kernel.clock import MINUTE, SECOND, Instant, Micros
 from remit.kernel.names import SecretName
-from remit.vault.document import Cause
+from remit.vault.document import Cause, Rotate
 
 INCIDENT: Final = Micros(15 * MINUTE)
 """A credential that should be gone and is not, for that long, is an incident."""
@@ -60,7 +61,11 @@ ENDED: Final = (Step.DONE, Step.UNDONE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """One change of one secret. `old` is 0 where there was no version before."""
+    """One change of one secret. `old` is 0 where there was no version before.
+
+    `rotator`, `settings`: how it was begun at its provider, and is ended there, whatever its document says by then: at
+    another provider the old one is "gone" as well. Empty before it was begun.
+    """
 
     rotation: str
     secret: SecretName
@@ -76,6 +81,8 @@ class Rotation:
     attempts: int = 0  # of this step
     said: str = ""  # what the last attempt came to, for people; never a value
     incident: Instant | None = None
+    rotator: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 _AFTER: Final = {
@@ -127,9 +134,9 @@ def hurried(it: Rotation) -> Rotation:
     return replace(it, cause=Cause.EXPOSURE, drained=Micros(0))
 
 
-def reserved(it: Rotation, version: int, *, proposed: bool) -> Rotation:
+def reserved(it: Rotation, version: int, *, proposed: bool, rotate: Rotate) -> Rotation:
     """`it` once its new version has its place here, before any provider is asked."""
-    return replace(it, new=version, proposed=proposed)
+    return replace(it, new=version, proposed=proposed, rotator=rotate.rotator, settings=rotate.settings)
 
 
 def overdue(it: Rotation, *, now: Instant) -> bool:

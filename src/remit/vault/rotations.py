@@ -77,8 +77,8 @@ class Came:
 class Held:
     """One step of a rotation that is this node's, with what stood in the database when it took it.
 
-    `rotate`: None if its document says no more how. `versions`: whose values are held. `next_version`: of the one to be
-    made.
+    `rotate`: as it was begun; before that as its document says, None if it says no more how. `versions`: whose values
+    are held. `next_version`: of the one to be made.
     """
 
     claim: Claim
@@ -150,14 +150,14 @@ class Rotations:
         Where the provider chooses, something stands in for its value that opens nothing.
         """
         before = self._own(tx, held)
-        if before is None or before.new:
+        if before is None or before.new or held.rotate is None:
             return None
         now, reserve = self.clock.now(), proposed or _stand_in(before)
         if SqlSecrets(tx.connection).newest(before.secret) + 1 != held.next_version:
             self.later(tx, held, now)  # another value was set meanwhile, and what was proposed may name its version
             return None
         made = self.versions.begin(tx, before.secret, reserve, now=now)
-        changed = reserved(before, made.version, proposed=proposed is not None)
+        changed = reserved(before, made.version, proposed=proposed is not None, rotate=held.rotate)
         SqlRotations(tx.connection).write(changed, ended=None)
         self._entry(tx, before, changed, "reserve", by=_MACHINE)
         self._version(tx, changed, made)
@@ -286,7 +286,8 @@ def _held(tx: Transaction, claim: Claim, it: Rotation, *, node: str) -> Held:
     rows = SqlSecrets(tx.connection)
     versions = tuple(each for each in rows.versions(it.secret) if each.sealed is not None)
     return Held(
-        claim=claim, node=node, rotation=it, rotate=_rotate(rows, it.secret), active=rows.active(it.secret) or 0,
+        claim=claim, node=node, rotation=it, active=rows.active(it.secret) or 0,
+        rotate=Rotate(rotator=it.rotator, settings=it.settings) if it.rotator else _rotate(rows, it.secret),
         versions=versions, next_version=rows.newest(it.secret) + 1,
     )  # fmt: skip
 

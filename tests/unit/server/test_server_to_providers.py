@@ -49,3 +49,31 @@ def test_what_is_not_called(url: str, why: str) -> None:
 
     with pytest.raises(Unclear, match=why):
         asyncio.run(ask())
+
+
+def test_what_was_begun_is_ended_there_though_its_document_names_another_place() -> None:
+    kept: list[dict[str, str]] = []
+    send = ToProviders(lambda: [document({})], own=[], begun=lambda _connection: kept)
+    url = "http://127.0.0.1:9/keys"  # nothing listens there
+
+    async def ask() -> str:
+        with pytest.raises(Unclear) as found:
+            await send("GET", url, {}, b"")
+        return found.value.public
+
+    async def told() -> tuple[str, str, str]:
+        try:
+            before = await ask()
+            kept.append({"url": url})
+            send.follow(1, ("secret:s",), None)  # type: ignore[arg-type] - nothing is read here
+            within = await ask()
+            kept.clear()
+            send.look(None)  # type: ignore[arg-type] - the same
+            return before, within, await ask()
+        finally:
+            await send.close()
+
+    before, within, after = asyncio.run(told())
+    assert "private" in before
+    assert "private" not in within
+    assert after == before
