@@ -44,7 +44,7 @@ class Step(StrEnum):
     CONFIRM = "confirm"
     DONE = "done"
     UNDO = "undo"
-    UNDONE = "undone"
+    UNDONE = "undone"  # also where what should be gone is left where it is
 
 
 class Outcome(StrEnum):
@@ -54,6 +54,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # the provider, or what the credential is for, says no
     UNCLEAR = "unclear"  # no answer, or none that can be understood: it is done again
     STILL_THERE = "still_there"  # what should be gone is not
+    KEPT = "kept"  # calls use what should be gone: somebody went back to it by hand
+    UNASKED = "unasked"  # nothing is here any more to ask its provider with: it may work there
 
 
 ENDED: Final = (Step.DONE, Step.UNDONE)
@@ -97,6 +99,13 @@ _AFTER: Final = {
     (Step.CONFIRM, Outcome.OK): Step.DONE,
     (Step.CONFIRM, Outcome.STILL_THERE): Step.REVOKE,
     (Step.UNDO, Outcome.OK): Step.UNDONE,
+    (Step.CREATE, Outcome.UNASKED): Step.UNDO,
+    (Step.VERIFY, Outcome.UNASKED): Step.UNDO,
+    **{
+        (step, outcome): Step.UNDONE  # "done" would say that it is gone
+        for step in (Step.REVOKE, Step.CONFIRM, Step.UNDO)
+        for outcome in (Outcome.KEPT, Outcome.UNASKED)
+    },
 }
 
 
@@ -143,3 +152,15 @@ def overdue(it: Rotation, *, now: Instant) -> bool:
     """Whether people must hear of it: what should be gone has not been for 15 minutes, and they were not told yet."""
     late = it.step in {Step.REVOKE, Step.CONFIRM, Step.UNDO} and now - it.since >= INCIDENT
     return late and it.incident is None
+
+
+def left(before: Rotation, it: Rotation, outcome: Outcome) -> bool:
+    """Whether people must hear at once that something may work at its provider which nobody takes away any more.
+
+    Args:
+        before: At the step that was done.
+        it: After it.
+        outcome: What came of it.
+    """
+    removed = before.new and before.step in {Step.CREATE, Step.VERIFY, Step.PROMOTE} and it.step is Step.UNDONE
+    return outcome is Outcome.UNASKED or bool(removed)

@@ -34,6 +34,7 @@ from remit.vault.rotation import (
     after,
     due,
     hurried,
+    left,
     overdue,
     reserved,
 )
@@ -172,13 +173,13 @@ class Rotations:
         changed = after(before, came.outcome, now=now, said=came.said)
         if before.step in _UNUSED and changed.step is Step.UNDO and not _pending(tx, before):
             changed = replace(changed, step=Step.UNDONE)  # nothing of it is here any more that could be taken back
-        if late := overdue(changed, now=now):
+        if tell := overdue(changed, now=now) or left(before, changed, came.outcome):
             changed = replace(changed, incident=now)
         ended = now if changed.step in ENDED else None
         SqlRotations(tx.connection).write(changed, ended=ended)
         self._entry(tx, before, changed, came.outcome.value, by=_MACHINE)
-        if late:
-            self._incident(tx, changed, now=now)
+        if tell:
+            self._incident(tx, changed, at=before.step if changed.step in ENDED else changed.step, now=now)
         return self._next(tx, held, changed, now=now)
 
     def later(self, tx: Transaction, held: Held, at: Instant) -> None:
@@ -213,9 +214,9 @@ class Rotations:
                 self._version(tx, it, self.versions.fill(tx, pending, came.made))
             case (Step.PROMOTE, Outcome.OK):
                 return self._promoted(tx, it, now=now)
-            case (Step.CONFIRM, Outcome.OK):
+            case (Step.CONFIRM, Outcome.OK) | (Step.REVOKE | Step.CONFIRM, Outcome.KEPT):
                 self._over(tx, it, it.old, VersionState.REVOKED, now=now)
-            case (Step.UNDO, Outcome.OK):
+            case (Step.UNDO, Outcome.OK | Outcome.KEPT):
                 self._over(tx, it, it.new, VersionState.FAILED, now=now)
         return came
 
@@ -261,12 +262,12 @@ class Rotations:
         changed = Changed(what="secret", name=it.secret, change="rotate", before=None, after=None, more=more)
         record(tx, self.records, changed, by=_MACHINE)
 
-    def _incident(self, tx: Transaction, it: Rotation, *, now: Instant) -> None:
+    def _incident(self, tx: Transaction, it: Rotation, *, at: Step, now: Instant) -> None:
         """What should be gone may still open something: that is for people to look at, while it is tried further."""
         rows, document_ = SqlRotations(tx.connection), SqlSecrets(tx.connection).document(it.secret) or {}
         said = {
-            "what": "rotation_unconfirmed", "rotation": it.rotation, "secret": it.secret, "step": it.step.value,
-            "version": it.new if it.step is Step.UNDO else it.old, "told": it.said, "owner": document_.get("owner", ""),
+            "what": "rotation_unconfirmed", "rotation": it.rotation, "secret": it.secret, "step": at.value,
+            "version": it.old if at in {Step.REVOKE, Step.CONFIRM} else it.new, "told": it.said, "owner": document_.get("owner", ""),
         }  # fmt: skip
         tx.record(self.records.entry("incident", said))
         self.pager.page(tx, "rotation_unconfirmed", said)
