@@ -39,6 +39,7 @@ from remit.vault.rotation import (
     reserved,
 )
 from remit.vault.rotation_sql import SqlRotations, body
+from remit.vault.rotation_wanted import also_of
 from remit.vault.sql import SqlSecrets
 from remit.vault.versions import Versions
 
@@ -117,11 +118,14 @@ class Rotations:
         None where the secret's document does not say how it is changed, or not upon this event.
         """
         rows, now = SqlRotations(tx.connection), self.clock.now()
-        if (going := rows.under_way(secret)) is not None:
-            return self._hurried(tx, going, by) if cause is Cause.EXPOSURE else going
         stored = SqlSecrets(tx.connection)
         rotate, active = _rotate(stored, secret), stored.active(secret) or 0
-        if rotate is None or (cause not in {Cause.AGE, Cause.ASKED} and cause not in rotate.on):
+        meant = rotate is not None and (cause in {Cause.AGE, Cause.ASKED} or cause in rotate.on)
+        if (going := rows.under_way(secret)) is not None:
+            if cause is Cause.EXPOSURE:
+                return self._hurried(tx, going, by)
+            return self._also(tx, going, cause, by) if meant else going
+        if rotate is None or not meant:
             return None
         begun = Rotation(
             rotation=new_id("rot"), secret=secret, cause=cause, by=by.person, new=0, old=active, step=Step.CREATE,
@@ -246,6 +250,14 @@ class Rotations:
             tx.touch(topic(going.secret))
         return quick
 
+    def _also(self, tx: Transaction, going: Rotation, cause: Cause, by: Actor) -> Rotation:
+        """Should it come to nothing, it is begun again for this reason."""
+        it = also_of(going, cause)
+        if it != going:
+            SqlRotations(tx.connection).write(it, ended=None)
+            self._entry(tx, going, it, "cause", by=by)
+        return it
+
     def _entry(self, tx: Transaction, before: Rotation | None, it: Rotation, change: str, *, by: Actor) -> None:
         """One entry for each step: which one, of which versions, why; `change` is what came of it."""
         changed = Changed(
@@ -267,7 +279,8 @@ class Rotations:
         rows, document_ = SqlRotations(tx.connection), SqlSecrets(tx.connection).document(it.secret) or {}
         said = {
             "what": "rotation_unconfirmed", "rotation": it.rotation, "secret": it.secret, "step": at.value,
-            "version": it.old if at in {Step.REVOKE, Step.CONFIRM} else it.new, "told": it.said, "owner": document_.get("owner", ""),
+            "version": it.old if at in {Step.REVOKE, Step.CONFIRM} else it.new, "told": it.said,
+            "owner": document_.get("owner", ""),
         }  # fmt: skip
         tx.record(self.records.entry("incident", said))
         self.pager.page(tx, "rotation_unconfirmed", said)
