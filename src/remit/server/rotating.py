@@ -26,7 +26,7 @@ from remit.vault.model import Material, Version
 from remit.vault.rotating import carried, plan
 from remit.vault.rotation import Outcome, Rotation, Step
 from remit.vault.rotation_sql import SqlRotations
-from remit.vault.rotation_wanted import owner_changed, rests, wanted
+from remit.vault.rotation_wanted import leaves, owner_changed, rests, wanted
 from remit.vault.rotations import KIND, Came, Held, Rotations
 from remit.vault.rotator import Admins, Refused, Rotator
 from remit.vault.service import Vault
@@ -198,12 +198,15 @@ class Rotating:
             cause = wanted(rotate, active, frozen=self.frozen(known.secret), now=now)
             if cause is None and owners and owner_changed(rotate, active, self._past(known.secret)):
                 cause = Cause.OWNER_CHANGE
-            if cause is not None and self._may_begin(known.secret, now):
+            if cause is not None and self._may_begin(known.secret, cause, now):
                 self._ask(known.secret, cause)
 
-    def _may_begin(self, secret: SecretName, now: Instant) -> bool:
+    def _may_begin(self, secret: SecretName, cause: Cause, now: Instant) -> bool:
         found = self.reader.read(lambda connection: SqlRotations(connection).listing(secret, most=1))
-        return not found or (found[0].ended is not None and not rests(*found[0], now=now))
+        if not found:
+            return True
+        last, ended = found[0]
+        return leaves(last, cause, exposed=True) if ended is None else not rests(last, ended, now=now)
 
     def _past(self, secret: SecretName) -> list[Rotation]:
         found = self.reader.read(lambda connection: SqlRotations(connection).listing(secret, most=_PAST))

@@ -143,6 +143,13 @@ def hurried(it: Rotation) -> Rotation:
     return replace(it, cause=Cause.EXPOSURE, drained=Micros(0))
 
 
+def abandoned(it: Rotation, *, now: Instant) -> Rotation:
+    """`it` when what should be gone is left where it is, because the secret is to be changed again."""
+    version = it.new if it.step is Step.UNDO else it.old
+    said = f"left while its provider refused: version {version} may work there, take it away by hand"
+    return replace(it, step=Step.UNDONE, since=Instant(max(now, it.since)), attempts=0, said=said)
+
+
 def reserved(it: Rotation, version: int, *, proposed: bool, rotate: Rotate) -> Rotation:
     """`it` once its new version has its place here, before any provider is asked."""
     return replace(it, new=version, proposed=proposed, rotator=rotate.rotator, settings=rotate.settings)

@@ -62,3 +62,21 @@ def also_of(it: Rotation, cause: Cause) -> Rotation:
     if cause is not Cause.OWNER_CHANGE or it.cause is Cause.EXPOSURE or it.step not in _REPLACES:
         return it
     return replace(it, cause=cause)
+
+
+def leaves(it: Rotation, cause: Cause, *, exposed: bool) -> bool:
+    """Whether `it`, which is under way, is left where it stands, so that the secret can be changed again.
+
+    People were told that its provider refuses. Then a person may go on; and so does an exposure of what calls use now,
+    once that is what `it` brought.
+
+    Args:
+        it: What is under way.
+        cause: Of the next one.
+        exposed: Whether the version that calls use is known elsewhere.
+    """
+    if it.incident is None:
+        return False
+    if cause is Cause.ASKED:
+        return it.step in {Step.REVOKE, Step.CONFIRM, Step.UNDO}
+    return cause is Cause.EXPOSURE and exposed and it.step in {Step.REVOKE, Step.CONFIRM}

@@ -31,6 +31,7 @@ from remit.vault.rotation import (
     Outcome,
     Rotation,
     Step,
+    abandoned,
     after,
     due,
     hurried,
@@ -39,7 +40,7 @@ from remit.vault.rotation import (
     reserved,
 )
 from remit.vault.rotation_sql import SqlRotations, body
-from remit.vault.rotation_wanted import also_of
+from remit.vault.rotation_wanted import also_of, leaves
 from remit.vault.sql import SqlSecrets
 from remit.vault.versions import Versions
 
@@ -115,13 +116,19 @@ class Rotations:
     def ask(self, tx: Transaction, secret: SecretName, cause: Cause, by: Actor) -> Rotation | None:
         """Begin one within `tx`, or return the one that is under way; an exposure takes that one's drain away.
 
+        One whose provider refuses, as people were told, is left (`rotation_wanted.leaves`).
+
         None where the secret's document does not say how it is changed, or not upon this event.
         """
         rows, now = SqlRotations(tx.connection), self.clock.now()
         stored = SqlSecrets(tx.connection)
         rotate, active = _rotate(stored, secret), stored.active(secret) or 0
         meant = rotate is not None and (cause in {Cause.AGE, Cause.ASKED} or cause in rotate.on)
-        if (going := rows.under_way(secret)) is not None:
+        going = rows.under_way(secret)
+        if going is not None and meant and leaves(going, cause, exposed=_exposed(stored, secret, active)):
+            self._abandoned(tx, going, by)
+            going = None
+        if going is not None:
             if cause is Cause.EXPOSURE:
                 return self._hurried(tx, going, by)
             return self._also(tx, going, cause, by) if meant else going
@@ -250,6 +257,14 @@ class Rotations:
             tx.touch(topic(going.secret))
         return quick
 
+    def _abandoned(self, tx: Transaction, going: Rotation, by: Actor) -> None:
+        """Whoever has its step records nothing any more; its version stays here, and is looked for in answers."""
+        now = self.clock.now()
+        it = abandoned(going, now=now)
+        SqlRotations(tx.connection).write(it, ended=now)
+        Due(tx.connection).put(KIND, going.rotation, now)  # who takes it sees that it is over, and removes it
+        self._entry(tx, going, it, "leave", by=by)
+
     def _also(self, tx: Transaction, going: Rotation, cause: Cause, by: Actor) -> Rotation:
         """Should it come to nothing, it is begun again for this reason."""
         it = also_of(going, cause)
@@ -294,6 +309,11 @@ def _rotate(rows: SqlSecrets, secret: str) -> Rotate | None:
     """How a secret is changed, if its document says so."""
     said = rows.document(secret)
     return None if said is None else document(said).rotate
+
+
+def _exposed(rows: SqlSecrets, secret: SecretName, active: int) -> bool:
+    found = rows.version(secret, active) if active else None
+    return found is not None and found.exposed is not None
 
 
 def _held(tx: Transaction, claim: Claim, it: Rotation, *, node: str) -> Held:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
+from sqlalchemy import Connection
 
 from remit.kernel.clock import Micros
 from remit.kernel.names import OwnerName, SecretName
@@ -14,6 +16,7 @@ from remit.server.to_providers import ToProviders, written
 from remit.vault.document import Dynamic, Rotate, SecretDocument
 from remit.vault.rotator import Unclear
 
+NONE = cast("Connection", None)  # nothing is read here
 SETTINGS = {"create": {"url": "https://Keys.test/{id}"}, "more": ["http://127.0.0.1:8200/x", 7, "http://"], "n": None}
 
 
@@ -65,10 +68,10 @@ def test_what_was_begun_is_ended_there_though_its_document_names_another_place()
         try:
             before = await ask()
             kept.append({"url": url})
-            send.follow(1, ("secret:s",), None)  # type: ignore[arg-type] - nothing is read here
+            send.follow(1, ("secret:s",), NONE)
             within = await ask()
             kept.clear()
-            send.look(None)  # type: ignore[arg-type] - the same
+            send.look(NONE)
             return before, within, await ask()
         finally:
             await send.close()
