@@ -94,4 +94,4 @@ def _ending(answer: dict[str, Any]) -> str:
     if answer["step"] == _DONE:
         gone = f", and version {answer['old']} is gone" if answer["old"] else ""
         return f"done: calls use version {answer['new']} of {answer['secret']}{gone}"
-    return f"undone: calls use what they used before of {answer['secret']}"
+    return f"undone: {answer['told'] or 'calls use what they used before of ' + answer['secret']}"

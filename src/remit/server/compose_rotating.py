@@ -17,6 +17,7 @@ from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.rotating import Rotating
 from remit.server.to_providers import ToProviders
+from remit.vault.rotation_sql import SqlRotations
 from remit.vault.rotator import Rotator, Send
 from remit.vault.rotators.http import Http
 from remit.vault.rotators.oauth_client import OauthClient
@@ -41,8 +42,9 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
         return None if found is None else found.since
 
     send = ToProviders(
-        lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse
-    )
+        lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse,
+        begun=lambda connection: (each.settings for each in SqlRotations(connection).going()),
+    )  # fmt: skip
     made = Rotating(
         vault=vault, rotations=rotations(ground), admin=admins(vault), writer=database.writer,
         rotators={**rotators(send), **of_providers(send, ground.clock, own=outbound.refuse)}, reader=database.reader,
@@ -50,6 +52,7 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
         epoch=lambda: database.epoch, close=send.close, frozen=frozen,
         applied=lambda epoch: nodes.applied(database.peers.others(), epoch=epoch, now=time.monotonic()),
     )  # fmt: skip
-    database.feed.subscribe(send.follow, lambda _connection: send.renew())
+    database.reader.read(send.look)
+    database.feed.subscribe(send.follow, send.look)
     database.feed.subscribe(made.follow, lambda _connection: made.wake())
     return made

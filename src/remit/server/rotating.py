@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
-from remit.kernel.clock import SECOND, Clock, Instant
+from remit.kernel.clock import MINUTE, SECOND, Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName
 from remit.logs import logger
@@ -24,9 +24,9 @@ from remit.storage.ports import Reader, Transaction, Writer
 from remit.vault.document import Cause
 from remit.vault.model import Material, Version
 from remit.vault.rotating import carried, plan
-from remit.vault.rotation import Outcome, Step
+from remit.vault.rotation import Outcome, Rotation, Step
 from remit.vault.rotation_sql import SqlRotations
-from remit.vault.rotation_wanted import rests, wanted
+from remit.vault.rotation_wanted import leaves, owner_changed, rests, wanted
 from remit.vault.rotations import KIND, Came, Held, Rotations
 from remit.vault.rotator import Admins, Refused, Rotator
 from remit.vault.service import Vault
@@ -34,6 +34,8 @@ from remit.vault.service import Vault
 _EVERY: Final = 0.5  # seconds between two looks at what is due
 _AT_ONCE: Final = 20
 _SOON: Final = SECOND // 4  # until it is asked again whether every node has applied a promotion
+_OWNERS: Final = MINUTE  # between two looks at what an owner's change came to; nobody waits for them
+_PAST: Final = 20  # rotations of a secret that are looked at
 _SELF: Final = Actor(by="remit")
 _log = logger("remit.vault")
 T = TypeVar("T")
@@ -73,6 +75,7 @@ class Rotating:
     thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     close: Callable[[], Awaitable[None]] | None = None
     _promoted: dict[str, int] = field(default_factory=dict)  # by rotation: an epoch that has its promotion
+    _owners: Instant = Instant(0)  # when that was looked at  # noqa: RUF009
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
@@ -183,20 +186,31 @@ class Rotating:
         return self.reader.read(lambda connection: Due(connection).ready(KIND, now=now, most=_AT_ONCE))
 
     def _begin(self) -> None:
-        """Begin what age, an exposure or a freeze wants, each within a change of its own."""
+        """Begin what age, an exposure, a freeze or an owner's change wants, each within a change of its own."""
         now = self.clock.now()
+        if owners := now - self._owners >= _OWNERS:
+            self._owners = now
         for known in self.vault.listing():
             rotate = None if known.document is None else known.document.rotate
             active = known.held.get(known.active)
             if rotate is None or active is None:
                 continue
             cause = wanted(rotate, active, frozen=self.frozen(known.secret), now=now)
-            if cause is not None and self._may_begin(known.secret, now):
+            if cause is None and owners and owner_changed(rotate, active, self._past(known.secret)):
+                cause = Cause.OWNER_CHANGE
+            if cause is not None and self._may_begin(known.secret, cause, now):
                 self._ask(known.secret, cause)
 
-    def _may_begin(self, secret: SecretName, now: Instant) -> bool:
+    def _may_begin(self, secret: SecretName, cause: Cause, now: Instant) -> bool:
         found = self.reader.read(lambda connection: SqlRotations(connection).listing(secret, most=1))
-        return not found or (found[0].ended is not None and not rests(*found[0], now=now))
+        if not found:
+            return True
+        last, ended = found[0]
+        return leaves(last, cause, exposed=True) if ended is None else not rests(last, ended, now=now)
+
+    def _past(self, secret: SecretName) -> list[Rotation]:
+        found = self.reader.read(lambda connection: SqlRotations(connection).listing(secret, most=_PAST))
+        return [each.rotation for each in found]
 
     def _ask(self, secret: SecretName, cause: Cause) -> None:
         self.writer.change(lambda tx: self.rotations.ask(tx, secret, cause, _SELF))

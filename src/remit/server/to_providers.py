@@ -26,11 +26,20 @@ class ToProviders:
 
     Args:
         documents: Every secret's document, as this node has it.
+        begun: Settings of what was begun, and ends where it was begun, whatever its document says by now.
         own: Remit's own listeners.
     """
 
-    def __init__(self, documents: Callable[[], Iterable[SecretDocument]], *, own: Collection[Endpoint]) -> None:
+    def __init__(
+        self,
+        documents: Callable[[], Iterable[SecretDocument]],
+        *,
+        own: Collection[Endpoint],
+        begun: Callable[[Connection], Iterable[Mapping[str, Any]]] = lambda _connection: (),
+    ) -> None:
         self._documents = documents
+        self._begun = begun
+        self._kept: frozenset[Endpoint] = frozenset()
         self._outbound = Outbound(refuse=own)
         self.renew()
 
@@ -50,14 +59,19 @@ class ToProviders:
         """Close its connections."""
         await self._outbound.close()
 
-    def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
+    def follow(self, _epoch: int, topics: tuple[str, ...], connection: Connection) -> None:
         """What to subscribe to the feed, after the vault."""
         if any(topic.startswith("secret:") for topic in topics):
-            self.renew()
+            self.look(connection)
+
+    def look(self, connection: Connection) -> None:
+        """The same after a start, and after the feed was lost."""
+        self._kept = frozenset(at for settings in self._begun(connection) for at in _endpoints(settings))
+        self.renew()
 
     def renew(self) -> None:
         """Open what documents write, and close the rest."""
-        found = {at for document in self._documents() for at in written(document)}
+        found = {at for document in self._documents() for at in written(document)} | self._kept
         if found != self._outbound.allow:
             self._outbound.allow = found
 
@@ -78,12 +92,16 @@ class ToProviders:
 def written(document: SecretDocument) -> Iterator[Endpoint]:
     """The hosts and ports in the settings of a document. Pure."""
     for part in (document.rotate, document.dynamic):
-        for text in () if part is None else _texts(part.settings):
-            if text.startswith(("http://", "https://")):
-                try:
-                    yield endpoint(text)
-                except OutboundRefused:
-                    continue  # it is called by nobody
+        yield from () if part is None else _endpoints(part.settings)
+
+
+def _endpoints(settings: Mapping[str, Any]) -> Iterator[Endpoint]:
+    for text in _texts(settings):
+        if text.startswith(("http://", "https://")):
+            try:
+                yield endpoint(text)
+            except OutboundRefused:
+                continue  # it is called by nobody
 
 
 def _texts(said: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON

@@ -26,7 +26,7 @@ Opens = Callable[[Version], Material]
 
 
 def plan(held: Held, opens: Opens, admin: Admins) -> Plan:
-    """The rotation as its rotator sees it. Its document says how."""
+    """The rotation as its rotator sees it."""
     it, rotate = held.rotation, held.rotate
     at = () if rotate is None else signs_in_at(rotate.rotator, rotate.settings)
     return Plan(
@@ -69,7 +69,7 @@ async def _asked(held: Held, rotator: Rotator, said: Plan, opens: Opens) -> Came
             return _OK
         case Step.CREATE | Step.VERIFY:
             return Came(
-                Outcome.REFUSED, "its new version was ended here meanwhile: what was made may stand at its provider"
+                Outcome.UNASKED, "its new version was ended here meanwhile: what was made may stand at its provider"
             )
     return await _taken(it.step, rotator, said, new if it.step is Step.UNDO else old)
 
@@ -77,10 +77,10 @@ async def _asked(held: Held, rotator: Rotator, said: Plan, opens: Opens) -> Came
 async def _taken(step: Step, rotator: Rotator, said: Plan, it: Material | None) -> Came:
     """One is taken away: the old one, or a new one that does not work."""
     if it is None:
-        return Came(Outcome.OK, "it was removed here meanwhile, and its provider was not asked: it may work there")
+        return Came(Outcome.UNASKED, "it was removed here meanwhile, and its provider was not asked: it may work there")
     if said.current is not None and it.value == said.current.value:
         # Somebody went back to it by hand, perhaps without saying what its provider knows it by.
-        return Came(Outcome.OK, "calls use this very value, which was set again by hand: it stays at its provider")
+        return Came(Outcome.KEPT, "calls use this very value, which was set again by hand: it stays at its provider")
     if step is not Step.CONFIRM:
         await rotator.revoke(said, it)
     if step is not Step.REVOKE and not await rotator.gone(said, it):

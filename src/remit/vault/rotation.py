@@ -17,13 +17,14 @@ killed between the provider's yes and Remit's record does it again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from remit.kernel.clock import MINUTE, SECOND, Instant, Micros
 from remit.kernel.names import SecretName
-from remit.vault.document import Cause
+from remit.vault.document import Cause, Rotate
 
 INCIDENT: Final = Micros(15 * MINUTE)
 """A credential that should be gone and is not, for that long, is an incident."""
@@ -43,7 +44,7 @@ class Step(StrEnum):
     CONFIRM = "confirm"
     DONE = "done"
     UNDO = "undo"
-    UNDONE = "undone"
+    UNDONE = "undone"  # also where what should be gone is left where it is
 
 
 class Outcome(StrEnum):
@@ -53,6 +54,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # the provider, or what the credential is for, says no
     UNCLEAR = "unclear"  # no answer, or none that can be understood: it is done again
     STILL_THERE = "still_there"  # what should be gone is not
+    KEPT = "kept"  # calls use what should be gone: somebody went back to it by hand
+    UNASKED = "unasked"  # nothing is here any more to ask its provider with: it may work there
 
 
 ENDED: Final = (Step.DONE, Step.UNDONE)
@@ -60,7 +63,11 @@ ENDED: Final = (Step.DONE, Step.UNDONE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """One change of one secret. `old` is 0 where there was no version before."""
+    """One change of one secret. `old` is 0 where there was no version before.
+
+    `rotator`, `settings`: how it was begun at its provider, and is ended there, whatever its document says by then: at
+    another provider the old one is "gone" as well. Empty before it was begun.
+    """
 
     rotation: str
     secret: SecretName
@@ -76,6 +83,8 @@ class Rotation:
     attempts: int = 0  # of this step
     said: str = ""  # what the last attempt came to, for people; never a value
     incident: Instant | None = None
+    rotator: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 _AFTER: Final = {
@@ -90,6 +99,13 @@ _AFTER: Final = {
     (Step.CONFIRM, Outcome.OK): Step.DONE,
     (Step.CONFIRM, Outcome.STILL_THERE): Step.REVOKE,
     (Step.UNDO, Outcome.OK): Step.UNDONE,
+    (Step.CREATE, Outcome.UNASKED): Step.UNDO,
+    (Step.VERIFY, Outcome.UNASKED): Step.UNDO,
+    **{
+        (step, outcome): Step.UNDONE  # "done" would say that it is gone
+        for step in (Step.REVOKE, Step.CONFIRM, Step.UNDO)
+        for outcome in (Outcome.KEPT, Outcome.UNASKED)
+    },
 }
 
 
@@ -127,12 +143,31 @@ def hurried(it: Rotation) -> Rotation:
     return replace(it, cause=Cause.EXPOSURE, drained=Micros(0))
 
 
-def reserved(it: Rotation, version: int, *, proposed: bool) -> Rotation:
+def abandoned(it: Rotation, *, now: Instant) -> Rotation:
+    """`it` when what should be gone is left where it is, because the secret is to be changed again."""
+    version = it.new if it.step is Step.UNDO else it.old
+    said = f"left while its provider refused: version {version} may work there, take it away by hand"
+    return replace(it, step=Step.UNDONE, since=Instant(max(now, it.since)), attempts=0, said=said)
+
+
+def reserved(it: Rotation, version: int, *, proposed: bool, rotate: Rotate) -> Rotation:
     """`it` once its new version has its place here, before any provider is asked."""
-    return replace(it, new=version, proposed=proposed)
+    return replace(it, new=version, proposed=proposed, rotator=rotate.rotator, settings=rotate.settings)
 
 
 def overdue(it: Rotation, *, now: Instant) -> bool:
     """Whether people must hear of it: what should be gone has not been for 15 minutes, and they were not told yet."""
     late = it.step in {Step.REVOKE, Step.CONFIRM, Step.UNDO} and now - it.since >= INCIDENT
     return late and it.incident is None
+
+
+def left(before: Rotation, it: Rotation, outcome: Outcome) -> bool:
+    """Whether people must hear at once that something may work at its provider which nobody takes away any more.
+
+    Args:
+        before: At the step that was done.
+        it: After it.
+        outcome: What came of it.
+    """
+    removed = before.new and before.step in {Step.CREATE, Step.VERIFY, Step.PROMOTE} and it.step is Step.UNDONE
+    return outcome is Outcome.UNASKED or bool(removed)

@@ -44,6 +44,11 @@ class SqlRotations:
         found = self._connection.execute(select(rotations).where(rotations.c.open == secret)).mappings().first()
         return None if found is None else _stored(found).rotation
 
+    def going(self) -> list[Rotation]:
+        """Those that go on."""
+        found = self._connection.execute(select(rotations).where(rotations.c.open.is_not(None))).mappings()
+        return [_stored(row).rotation for row in found]
+
     def listing(self, secret: str | None = None, *, most: int) -> list[Stored]:
         """The newest, newest first; of one secret, or of all."""
         query = select(rotations).order_by(rotations.c.started.desc(), rotations.c.rotation.desc()).limit(most)
@@ -73,6 +78,8 @@ def body(it: Rotation) -> str:
         "cause": it.cause.value, "by": it.by, "new": it.new, "old": it.old, "step": it.step.value, "since": it.since,
         "drained": it.drained, "proposed": it.proposed, "attempts": it.attempts, "said": it.said,
     }  # fmt: skip
+    if it.rotator:
+        said |= {"rotator": it.rotator, "settings": dict(it.settings)}
     return canonical(said if it.incident is None else said | {"incident": it.incident}).decode()
 
 
@@ -94,5 +101,6 @@ def _stored(row: RowMapping) -> Stored:
         new=said["new"], old=said["old"], step=step, started=Instant(row["started"]), since=Instant(said["since"]),
         drained=Micros(said["drained"]), proposed=said["proposed"], attempts=said["attempts"], said=said["said"],
         incident=None if incident is None else Instant(incident),
+        rotator=said.get("rotator", ""), settings=said.get("settings", {}),
     )  # fmt: skip
     return Stored(it, None if ended is None else Instant(ended))

@@ -31,13 +31,16 @@ from remit.vault.rotation import (
     Outcome,
     Rotation,
     Step,
+    abandoned,
     after,
     due,
     hurried,
+    left,
     overdue,
     reserved,
 )
 from remit.vault.rotation_sql import SqlRotations, body
+from remit.vault.rotation_wanted import also_of, leaves
 from remit.vault.sql import SqlSecrets
 from remit.vault.versions import Versions
 
@@ -77,8 +80,8 @@ class Came:
 class Held:
     """One step of a rotation that is this node's, with what stood in the database when it took it.
 
-    `rotate`: None if its document says no more how. `versions`: whose values are held. `next_version`: of the one to be
-    made.
+    `rotate`: as it was begun; before that as its document says, None if it says no more how. `versions`: whose values
+    are held. `next_version`: of the one to be made.
     """
 
     claim: Claim
@@ -113,14 +116,23 @@ class Rotations:
     def ask(self, tx: Transaction, secret: SecretName, cause: Cause, by: Actor) -> Rotation | None:
         """Begin one within `tx`, or return the one that is under way; an exposure takes that one's drain away.
 
+        One whose provider refuses, as people were told, is left (`rotation_wanted.leaves`).
+
         None where the secret's document does not say how it is changed, or not upon this event.
         """
         rows, now = SqlRotations(tx.connection), self.clock.now()
-        if (going := rows.under_way(secret)) is not None:
-            return self._hurried(tx, going, by) if cause is Cause.EXPOSURE else going
         stored = SqlSecrets(tx.connection)
         rotate, active = _rotate(stored, secret), stored.active(secret) or 0
-        if rotate is None or (cause not in {Cause.AGE, Cause.ASKED} and cause not in rotate.on):
+        meant = rotate is not None and (cause in {Cause.AGE, Cause.ASKED} or cause in rotate.on)
+        going = rows.under_way(secret)
+        if going is not None and meant and leaves(going, cause, exposed=_exposed(stored, secret, active)):
+            self._abandoned(tx, going, by)
+            going = None
+        if going is not None:
+            if cause is Cause.EXPOSURE:
+                return self._hurried(tx, going, by)
+            return self._also(tx, going, cause, by) if meant else going
+        if rotate is None or not meant:
             return None
         begun = Rotation(
             rotation=new_id("rot"), secret=secret, cause=cause, by=by.person, new=0, old=active, step=Step.CREATE,
@@ -150,14 +162,14 @@ class Rotations:
         Where the provider chooses, something stands in for its value that opens nothing.
         """
         before = self._own(tx, held)
-        if before is None or before.new:
+        if before is None or before.new or held.rotate is None:
             return None
         now, reserve = self.clock.now(), proposed or _stand_in(before)
         if SqlSecrets(tx.connection).newest(before.secret) + 1 != held.next_version:
             self.later(tx, held, now)  # another value was set meanwhile, and what was proposed may name its version
             return None
         made = self.versions.begin(tx, before.secret, reserve, now=now)
-        changed = reserved(before, made.version, proposed=proposed is not None)
+        changed = reserved(before, made.version, proposed=proposed is not None, rotate=held.rotate)
         SqlRotations(tx.connection).write(changed, ended=None)
         self._entry(tx, before, changed, "reserve", by=_MACHINE)
         self._version(tx, changed, made)
@@ -172,13 +184,13 @@ class Rotations:
         changed = after(before, came.outcome, now=now, said=came.said)
         if before.step in _UNUSED and changed.step is Step.UNDO and not _pending(tx, before):
             changed = replace(changed, step=Step.UNDONE)  # nothing of it is here any more that could be taken back
-        if late := overdue(changed, now=now):
+        if tell := overdue(changed, now=now) or left(before, changed, came.outcome):
             changed = replace(changed, incident=now)
         ended = now if changed.step in ENDED else None
         SqlRotations(tx.connection).write(changed, ended=ended)
         self._entry(tx, before, changed, came.outcome.value, by=_MACHINE)
-        if late:
-            self._incident(tx, changed, now=now)
+        if tell:
+            self._incident(tx, changed, at=before.step if changed.step in ENDED else changed.step, now=now)
         return self._next(tx, held, changed, now=now)
 
     def later(self, tx: Transaction, held: Held, at: Instant) -> None:
@@ -213,9 +225,9 @@ class Rotations:
                 self._version(tx, it, self.versions.fill(tx, pending, came.made))
             case (Step.PROMOTE, Outcome.OK):
                 return self._promoted(tx, it, now=now)
-            case (Step.CONFIRM, Outcome.OK):
+            case (Step.CONFIRM, Outcome.OK) | (Step.REVOKE | Step.CONFIRM, Outcome.KEPT):
                 self._over(tx, it, it.old, VersionState.REVOKED, now=now)
-            case (Step.UNDO, Outcome.OK):
+            case (Step.UNDO, Outcome.OK | Outcome.KEPT):
                 self._over(tx, it, it.new, VersionState.FAILED, now=now)
         return came
 
@@ -245,6 +257,22 @@ class Rotations:
             tx.touch(topic(going.secret))
         return quick
 
+    def _abandoned(self, tx: Transaction, going: Rotation, by: Actor) -> None:
+        """Whoever has its step records nothing any more; its version stays here, and is looked for in answers."""
+        now = self.clock.now()
+        it = abandoned(going, now=now)
+        SqlRotations(tx.connection).write(it, ended=now)
+        Due(tx.connection).put(KIND, going.rotation, now)  # who takes it sees that it is over, and removes it
+        self._entry(tx, going, it, "leave", by=by)
+
+    def _also(self, tx: Transaction, going: Rotation, cause: Cause, by: Actor) -> Rotation:
+        """Should it come to nothing, it is begun again for this reason."""
+        it = also_of(going, cause)
+        if it != going:
+            SqlRotations(tx.connection).write(it, ended=None)
+            self._entry(tx, going, it, "cause", by=by)
+        return it
+
     def _entry(self, tx: Transaction, before: Rotation | None, it: Rotation, change: str, *, by: Actor) -> None:
         """One entry for each step: which one, of which versions, why; `change` is what came of it."""
         changed = Changed(
@@ -261,12 +289,13 @@ class Rotations:
         changed = Changed(what="secret", name=it.secret, change="rotate", before=None, after=None, more=more)
         record(tx, self.records, changed, by=_MACHINE)
 
-    def _incident(self, tx: Transaction, it: Rotation, *, now: Instant) -> None:
+    def _incident(self, tx: Transaction, it: Rotation, *, at: Step, now: Instant) -> None:
         """What should be gone may still open something: that is for people to look at, while it is tried further."""
         rows, document_ = SqlRotations(tx.connection), SqlSecrets(tx.connection).document(it.secret) or {}
         said = {
-            "what": "rotation_unconfirmed", "rotation": it.rotation, "secret": it.secret, "step": it.step.value,
-            "version": it.new if it.step is Step.UNDO else it.old, "told": it.said, "owner": document_.get("owner", ""),
+            "what": "rotation_unconfirmed", "rotation": it.rotation, "secret": it.secret, "step": at.value,
+            "version": it.old if at in {Step.REVOKE, Step.CONFIRM} else it.new, "told": it.said,
+            "owner": document_.get("owner", ""),
         }  # fmt: skip
         tx.record(self.records.entry("incident", said))
         self.pager.page(tx, "rotation_unconfirmed", said)
@@ -282,11 +311,17 @@ def _rotate(rows: SqlSecrets, secret: str) -> Rotate | None:
     return None if said is None else document(said).rotate
 
 
+def _exposed(rows: SqlSecrets, secret: SecretName, active: int) -> bool:
+    found = rows.version(secret, active) if active else None
+    return found is not None and found.exposed is not None
+
+
 def _held(tx: Transaction, claim: Claim, it: Rotation, *, node: str) -> Held:
     rows = SqlSecrets(tx.connection)
     versions = tuple(each for each in rows.versions(it.secret) if each.sealed is not None)
     return Held(
-        claim=claim, node=node, rotation=it, rotate=_rotate(rows, it.secret), active=rows.active(it.secret) or 0,
+        claim=claim, node=node, rotation=it, active=rows.active(it.secret) or 0,
+        rotate=Rotate(rotator=it.rotator, settings=it.settings) if it.rotator else _rotate(rows, it.secret),
         versions=versions, next_version=rows.newest(it.secret) + 1,
     )  # fmt: skip
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
+from sqlalchemy import Connection
 
 from remit.kernel.clock import Micros
 from remit.kernel.names import OwnerName, SecretName
@@ -14,6 +16,7 @@ from remit.server.to_providers import ToProviders, written
 from remit.vault.document import Dynamic, Rotate, SecretDocument
 from remit.vault.rotator import Unclear
 
+NONE = cast("Connection", None)  # nothing is read here
 SETTINGS = {"create": {"url": "https://Keys.test/{id}"}, "more": ["http://127.0.0.1:8200/x", 7, "http://"], "n": None}
 
 
@@ -49,3 +52,31 @@ def test_what_is_not_called(url: str, why: str) -> None:
 
     with pytest.raises(Unclear, match=why):
         asyncio.run(ask())
+
+
+def test_what_was_begun_is_ended_there_though_its_document_names_another_place() -> None:
+    kept: list[dict[str, str]] = []
+    send = ToProviders(lambda: [document({})], own=[], begun=lambda _connection: kept)
+    url = "http://127.0.0.1:9/keys"  # nothing listens there
+
+    async def ask() -> str:
+        with pytest.raises(Unclear) as found:
+            await send("GET", url, {}, b"")
+        return found.value.public
+
+    async def told() -> tuple[str, str, str]:
+        try:
+            before = await ask()
+            kept.append({"url": url})
+            send.follow(1, ("secret:s",), NONE)
+            within = await ask()
+            kept.clear()
+            send.look(NONE)
+            return before, within, await ask()
+        finally:
+            await send.close()
+
+    before, within, after = asyncio.run(told())
+    assert "private" in before
+    assert "private" not in within
+    assert after == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from tests.unit.vault.rotation_world import CHOSEN, DANA, FIRST, NAME, PROPOSED, World
+from tests.unit.vault.rotation_world import CHOSEN, DANA, FIRST, NAME, PROPOSED, Trouble, World
 
 from remit.kernel.clock import HOUR, SECOND
 from remit.keys.secret import Secret
@@ -25,6 +25,10 @@ def on(world: World) -> list[tuple[Step, str]]:
     return [(each.rotation.step, each.rotation.said) for each in world.listing()]
 
 
+def incidents(world: World) -> list[tuple[str, int, str]]:
+    return [(each["step"], each["version"], each["told"]) for each in world.records.said if each["kind"] == "incident"]
+
+
 @pytest.mark.parametrize("known", [{}, {"id": "k0"}], ids=["nothing said", "with its id"])
 def test_who_goes_back_to_the_old_one_keeps_it(known: dict[str, str]) -> None:
     world = World({**CHOSEN, "by_hand": {}})
@@ -34,7 +38,8 @@ def test_who_goes_back_to_the_old_one_keeps_it(known: dict[str, str]) -> None:
     [(step, said)] = on(world)
     assert world.lent() == FIRST
     assert FIRST in world.wire.works()
-    assert (step, "set again by hand" in said) == (Step.DONE, True)
+    assert (step, "set again by hand" in said) == (Step.UNDONE, True)
+    assert incidents(world) == []
 
 
 @pytest.mark.parametrize("settings", [CHOSEN, PROPOSED], ids=["chosen", "proposed"])
@@ -44,9 +49,35 @@ def test_of_what_was_removed_nobody_says_that_it_is_gone(settings: dict[str, obj
     world.tick()
     world.writer.change(lambda tx: forget(world.vault.versions, tx, NAME, now=world.clock.now()))
     [(step, said)] = on(world)
-    assert (step, "its provider was not asked" in said) == (Step.DONE, True)
-    told = [each["told"] for each in world.records.said if each.get("step") in {"revoke", "confirm"}]
-    assert len(told) == 2  # each entry says so
+    assert (step, "its provider was not asked" in said) == (Step.UNDONE, True)
+    assert incidents(world) == [("revoke", 1, said)]
+    assert FIRST in world.wire.works()
+
+
+@pytest.mark.parametrize("settings", [CHOSEN, PROPOSED], ids=["chosen", "proposed"])
+def test_what_was_made_and_removed_here_before_it_was_used_is_told(settings: dict[str, object]) -> None:
+    world = World(settings)
+    world.ask()
+    world.wire.troubles[:] = [Trouble.NONE] * (2 if settings is CHOSEN else 1) + [Trouble.BROKEN]
+    world.tick()
+    assert [each.rotation.step for each in world.listing()] == [Step.VERIFY]
+    world.writer.change(lambda tx: forget(world.vault.versions, tx, NAME, now=world.clock.now()))
+    [(step, said)] = on(world)
+    assert (step, "may stand at its provider" in said) == (Step.UNDONE, True)
+    assert incidents(world) == [("verify", 2, said)]
+    assert len(world.wire.works()) == 2
+
+
+def test_what_is_removed_while_it_is_taken_back_is_told() -> None:
+    world = World(CHOSEN)
+    world.ask()
+    # It is made, does not work, and the provider does not take it back.
+    world.wire.troubles[:] = [Trouble.NONE, Trouble.NONE, Trouble.SAYS_NO, Trouble.BROKEN]
+    world.tick()
+    assert [each.rotation.step for each in world.listing()] == [Step.UNDO]
+    world.writer.change(lambda tx: forget(world.vault.versions, tx, NAME, now=world.clock.now()))
+    [(step, said)] = on(world)
+    assert (step, incidents(world)) == (Step.UNDONE, [("undo", 2, said)])
 
 
 def test_an_admin_that_may_not_look_confirms_nothing() -> None:

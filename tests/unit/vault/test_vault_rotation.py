@@ -37,7 +37,9 @@ def test_the_old_one_is_revoked_only_after_the_new_one_was_verified_and_used(
         assert due(it, now=now) >= now
         if it.step in {Step.REVOKE, Step.CONFIRM, Step.DONE}:
             assert passed[:4] == [Step.CREATE, Step.VERIFY, Step.PROMOTE, Step.DRAIN]
-        if it.step in {Step.UNDO, Step.UNDONE}:
+        if it.step is Step.DONE:
+            assert Step.CONFIRM in passed
+        if it.step in {Step.UNDO, Step.UNDONE} and outcome not in {Outcome.KEPT, Outcome.UNASKED}:
             assert Step.REVOKE not in passed
             assert not {Step.DRAIN, Step.CONFIRM} & set(passed)
 
