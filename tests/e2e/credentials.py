@@ -62,7 +62,7 @@ def rotate(rotator: str, url: str) -> dict[str, Any]:
             "by_hand": {"key_id": "s0"},
         }  # fmt: skip
     return {
-        "create": {"method": "POST", "url": f"{url}/keys", "body": {"label": "{rotation}"}},
+        "create": {"method": "POST", "url": f"{url}/keys", "body": {"label": "{mark}"}},
         "value_at": "/key",
         "attributes_at": {"id": "/id"},
         "by_hand": {"id": "k0"},

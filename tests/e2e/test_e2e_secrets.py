@@ -21,7 +21,11 @@ allow: [{host: "127.0.0.1:%d", place: "header:Authorization", path: /mcp}]
 rotate:
   every: 30d
   on: [exposure]
-  http: {url: "https://bank.example/keys"}
+  http:
+    propose: {length: 40, attributes: {id: "{rotation}"}}
+    create: {method: PUT, url: "https://bank.example/keys/{id}", body: {key: "{value}"}}
+    verify: {url: "https://bank.example/keys", headers: {X-Key: "{value}"}}
+    revoke: {method: DELETE, url: "https://bank.example/keys/{id}"}
 labels: {team: payments}
 """
 
@@ -142,7 +146,7 @@ def test_who_sees_and_removes_secrets(home: Home, served: Up, documented: Path) 
     ok(home.remit("apply", str(documented), "--approve", "--as", "dana"))
     base, path = served.ready["api"], "/v1/secrets/payments-key"
     expected = {
-        "owner": ("dana", 200, 403), "operator": ("ann", 200, 409), "security": ("sam", 403, 409),
+        "owner": ("dana", 200, 403), "operator": ("ann", 200, 409), "security": ("sam", 200, 409),
         "auditor": ("al", 200, 403), "viewer": ("vi", 403, 403),
     }  # fmt: skip
     for role, (person, sees, removes) in expected.items():

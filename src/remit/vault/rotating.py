@@ -34,7 +34,7 @@ def plan(held: Held, opens: Opens, admin: Admins) -> Plan:
         settings={} if rotate is None else rotate.settings, started=it.started,
         admin=partial(admin, at=at),
         current=_opened(held.version(held.active), opens),
-        known=tuple(each.attributes for each in held.versions), cause=it.cause,
+        known=tuple(each.attributes for each in held.versions), cause=it.cause, attempt=held.claim.fence,
     )  # fmt: skip
 
 

@@ -40,6 +40,8 @@ class Plan:
         current: What calls use now; None if nothing yet.
         known: The attributes of every version whose value is held: what stands at the provider beside these, is of
             this rotation's kind and was made since `started` is left over from an attempt that was not recorded.
+        attempt: Which claim of the rotation asks. What is made bears its number (`mark`): an attempt that comes late,
+            after another has taken its place, tells what the other made from what was left before itself.
         cause: Why it is changed: what is exposed or frozen is ended at the provider wherever it is in use.
     """
 
@@ -52,6 +54,22 @@ class Plan:
     current: Material | None
     known: tuple[Mapping[str, str], ...]
     cause: Cause = Cause.ASKED
+    attempt: int = 1
+
+    @property
+    def mark(self) -> str:
+        """What this attempt makes is known by."""
+        return marked(self.rotation, self.attempt)
+
+    @property
+    def older(self) -> frozenset[str]:
+        """The marks of what was left by the attempts before this one."""
+        return frozenset(marked(self.rotation, attempt) for attempt in range(1, self.attempt))
+
+
+def marked(rotation: str, attempt: int) -> str:
+    """The mark of what one attempt of a rotation makes."""
+    return f"{rotation}.{attempt}"
 
 
 class Admin(Protocol):

@@ -49,12 +49,12 @@ COMMON: dict[str, Any] = {
     "leftovers": {"url": KEYS, "items": "/keys", "attributes_at": {"id": "/id"}, "label_at": "/label"},
 }
 CHOSEN = COMMON | {  # by the provider
-    "create": {"method": "POST", "url": KEYS, "body": {"label": "{rotation}"}},
+    "create": {"method": "POST", "url": KEYS, "body": {"label": "{mark}"}},
     "value_at": "/key",
     "attributes_at": {"id": "/id"},
 }
 PROPOSED = COMMON | {  # by Remit
-    "create": {"method": "PUT", "url": KEYS + "/{id}", "body": {"key": "{value}", "label": "{rotation}"}},
+    "create": {"method": "PUT", "url": KEYS + "/{id}", "body": {"key": "{value}", "label": "{mark}"}},
     "propose": {"length": 24, "attributes": {"id": "{rotation}"}},
 }
 

@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from tests.unit.vault.rotation_world import CHOSEN, FIRST, NAME, PROPOSED, Trouble, World
 
-from remit.kernel.clock import HOUR, MINUTE
+from remit.kernel.clock import HOUR, MINUTE, Instant
+from remit.kernel.names import SecretName
 from remit.keys.secret import Secret
 from remit.vault.document import Cause
+from remit.vault.model import Material
 from remit.vault.rotation import Step
 from remit.vault.rotation_wanted import PAUSE
+from remit.vault.rotator import Plan
+from remit.vault.rotators.http import left
+from remit.vault.rotators.http_settings import settings
 
 
 @pytest.mark.parametrize("settings", [CHOSEN, PROPOSED], ids=["chosen", "proposed"])
@@ -56,7 +61,7 @@ def test_what_was_made_so_late_that_nobody_waited_is_removed_at_the_end() -> Non
     world.ask()
     world.tick()
     rotation = world.listing()[0].rotation.rotation
-    world.wire.live["late"] = ("a-key-made-too-late", rotation)
+    world.wire.live["late"] = ("a-key-made-too-late", f"{rotation}.1")
     world.wire.live["theirs"] = ("a-key-of-somebody", "by hand")
     world.settle()
     assert world.wire.works() == {world.lent(), "a-key-of-somebody"}
@@ -179,3 +184,19 @@ def test_nothing_is_said_of_a_value() -> None:
     assert [each["step"] for each in world.records.said if each["what"] == "rotation"] == [
         "create", "create", "create", "verify", "promote", "drain", "revoke", "confirm",
     ]  # fmt: skip
+
+
+def test_an_attempt_that_comes_late_removes_nothing_that_a_later_one_made() -> None:
+    listed = [{"id": f"k{at}", "label": f"rot_1.{at}"} for at in range(1, 5)]
+    said = settings(CHOSEN).leftovers
+    assert said is not None
+    for attempt in range(1, 5):
+        late = Plan(
+            rotation="rot_1", secret=SecretName("api-key"), version=2, settings=CHOSEN, admin=never,
+            started=Instant(0), current=None, known=({"id": "k1"},), attempt=attempt,
+        )  # fmt: skip
+        assert [each["id"] for each in left({"keys": listed}, said, late)] == [f"k{at}" for at in range(2, attempt)]
+
+
+def never(name: str) -> Material:
+    raise AssertionError("nobody is asked")

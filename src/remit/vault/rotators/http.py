@@ -23,7 +23,7 @@ from remit.keys.secret import Secret
 from remit.people.document import Problem
 from remit.vault.model import MAX_ATTRIBUTE, RESERVED, Material
 from remit.vault.rotator import Answered, Plan, Refused, Send, Unclear
-from remit.vault.rotators.http_settings import ROTATION, UNUSABLE, VALUE, HttpSettings, Leftovers, settings
+from remit.vault.rotators.http_settings import MARK, ROTATION, UNUSABLE, VALUE, HttpSettings, Leftovers, settings
 from remit.vault.rotators.request import Missing, Request, fill, filled, pointed
 
 _GONE: Final = (404, 410)
@@ -53,7 +53,8 @@ class Http:
         how = settings(plan.settings)
         if proposed is None:
             await self._tidy(plan, how)
-        answer = await self._asked(plan, how, how.create, proposed, what="create", signed=True)
+        values = {MARK: plan.mark, **_known(how, proposed)}
+        answer = await self._sent(plan, how, how.create, values, what="create", signed=True)
         _judge(answer, how.create.status, what="create")
         made = _made(answer, how, proposed)
         if _taken(plan, how, made):
@@ -148,15 +149,18 @@ def problems(said: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def left(listed: object, said: Leftovers, plan: Plan) -> list[dict[str, str]]:
-    """What a provider lists that bears the rotation's mark and belongs to no version that is held. Pure."""
-    items, label = pointed(listed, said.items), fill(said.label, {ROTATION: plan.rotation})
+    """What a provider lists that bears the mark of an earlier attempt and belongs to no version that is held. Pure."""
+    items, labels = (
+        pointed(listed, said.items),
+        {fill(said.label, {ROTATION: plan.rotation, MARK: mark}) for mark in plan.older},
+    )
     if not isinstance(items, list):
         raise Unclear("the provider's list is none")
     found = []
     for item in items[:_MOST]:
         attributes = {name: _text(pointed(item, at)) for name, at in said.attributes_at.items()}
         known = any(attributes.items() <= held.items() for held in plan.known)
-        if pointed(item, said.label_at) == label and all(attributes.values()) and not known:
+        if _text(pointed(item, said.label_at)) in labels and all(attributes.values()) and not known:
             found.append(attributes)
     return found
 

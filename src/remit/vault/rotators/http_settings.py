@@ -9,7 +9,7 @@ from typing import Any, Final
 from remit.kernel.errors import Malformed
 from remit.vault.rotators.request import Request, pointer, request
 
-ROTATION, VALUE = "rotation", "value"
+ROTATION, MARK, VALUE = "rotation", "mark", "value"
 _MAX_LENGTH, _LEAST = 512, 16
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _FEWEST: Final = 10  # different characters of an alphabet
@@ -97,10 +97,12 @@ def settings(said: Mapping[str, Any]) -> HttpSettings:
     if (propose is None) is (said.get("value_at") is None):
         raise Malformed("either propose, or value_at: who chooses the value")
     made = set(attributes_at) | set(propose.attributes if propose else ())
-    if reserved := made & {ROTATION, VALUE}:
+    if reserved := made & {ROTATION, MARK, VALUE}:
         raise Malformed(f"no attribute is called {min(reserved)}")
     known = sorted({ROTATION, VALUE, *made})
-    before = sorted({ROTATION, *({VALUE, *propose.attributes} if propose else ())})  # what is known before it is made
+    before = sorted(
+        {ROTATION, MARK, *({VALUE, *propose.attributes} if propose else ())}
+    )  # what is known before it is made
     confirm = None if said.get("confirm") is None else request(said["confirm"], what="confirm", known=known)
     return HttpSettings(
         signs=_signs(said.get("admin", ""), said.get("sign", {})),
@@ -170,9 +172,9 @@ def _leftovers(said: object, attributes_at: Mapping[str, str]) -> Leftovers:
         raise Malformed("leftovers is a request, with items and label_at")
     own = {"items", "attributes_at", "label_at", "label"}
     asked = request({name: each for name, each in said.items() if name not in own}, what="leftovers", known=(ROTATION,))
-    label = said.get("label", "{rotation}")
-    if not isinstance(label, str) or "{rotation}" not in label:
-        raise Malformed("leftovers: label has {rotation} in it: what bears another mark is not Remit's to remove")
+    label = said.get("label", "{mark}")
+    if not isinstance(label, str) or "{mark}" not in label:
+        raise Malformed("leftovers: label has {mark} in it: what bears another mark is not Remit's to remove")
     return Leftovers(
         request=asked,
         items=pointer(said.get("items", ""), what="leftovers: items"),

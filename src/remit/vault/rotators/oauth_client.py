@@ -2,7 +2,7 @@
 
 The secrets are made, listed and deleted over the server's own API, written as for `http`, or by one URL:
 
-    POST   SECRETS        {"label": ROTATION}  ->  {"id": ..., "client_secret": ...}
+    POST   SECRETS        {"label": MARK}  ->  {"id": ..., "client_secret": ...}
     GET    SECRETS        ->  [{"id": ..., "label": ...}, ...]
     DELETE SECRETS/ID
 
@@ -129,7 +129,7 @@ def over_http(said: Mapping[str, Any]) -> dict[str, Any]:
     }
     if isinstance(url, str):
         given |= {
-            "create": {"method": "POST", "url": url, "body": {"label": "{rotation}"}},
+            "create": {"method": "POST", "url": url, "body": {"label": "{mark}"}},
             "value_at": "/client_secret",
             "attributes_at": {"key_id": "/id"},
             "revoke": {"method": "DELETE", "url": f"{url}/{{key_id}}"},
