@@ -219,6 +219,39 @@ def test_a_new_way_to_change_a_confined_secret_takes_two_people(desk: Desk, bear
     assert row(desk.apply(ann, bearing.documents()))["waits"]
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"rotate": {"http": {"admin": "root", "create": {"url": "https://evil.test/x"}}}},
+        {"dynamic": {"ttl": "1h", "postgres": {"admin": "root", "host": "evil.test"}}},
+    ],
+)
+@pytest.mark.parametrize("known", [[], [{"secret": "root", "owner": "lee"}]], ids=["no document", "no places"])
+def test_signing_in_with_a_secret_that_may_go_anywhere_takes_two_people(
+    desk: Desk, tree: Tree, way: dict[str, Any], known: list[dict[str, Any]]
+) -> None:
+    """Attack: nothing says where `root` may go, so whoever names it beside an address of their own has it."""
+    ann, bob = desk.token("ann", "operator"), desk.token("bob", "operator")
+    tree.secrets = [*known, {"secret": NAME, "owner": "dana", **way}]
+
+    def said(answer: tuple[int, dict[str, Any]]) -> dict[str, Any]:
+        assert answer[0] == 200, answer
+        found: dict[str, Any] = next(each for each in answer[1]["changes"] if each["name"] == NAME)
+        return found
+
+    first = said(desk.apply(ann, tree.documents()))
+    assert (first["waits"], first["change"]) == (True, "create")
+    assert "signs in with root, and nothing says where that may go" in first["note"]
+    assert said(desk.apply(ann, tree.documents()))["waits"]
+    assert stored(desk.rig) is None
+    assert not said(desk.apply(bob, tree.documents()))["waits"]
+    assert stored(desk.rig) is not None
+    tree.secrets[-1]["owner"] = "lee"
+    assert not said(desk.apply(ann, tree.documents()))["waits"], "it signed in so before"
+    next(iter(way.values()))["ttl" if "dynamic" in way else "every"] = "2h"
+    assert not said(desk.apply(ann, tree.documents()))["waits"], "the same settings"
+
+
 @pytest.mark.parametrize("role", ["owner", "reviewer"])
 def test_only_who_may_apply_documents_secrets(desk: Desk, tree: Tree, role: str) -> None:
     rita = desk.token("rita", role)

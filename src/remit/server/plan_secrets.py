@@ -22,7 +22,7 @@ from remit.vault.document import SecretDocument
 from remit.vault.settings import admin
 from remit.vault.signing_in import signs_in_at
 from remit.vault.spec import ROTATION
-from remit.vault.widening import widens
+from remit.vault.widening import borrows, widens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class SecretPlans:
             if each.kind == "secret":
                 self.world.put("secret", each.name, each.value)
                 after[each.name] = each.value
-        if wider := {name: said for name, said in after.items() if widens(self.world.stored("secret", name), said)}:
+        if wider := {name: said for name, said in after.items() if self._wider(name, said)}:
             first = self.world.first_word(SECRETS)
             self._spread.append(spread(wider, person=self.person, counts=self.voice.counts, first=first, now=self.now))
 
@@ -59,13 +59,13 @@ class SecretPlans:
             raise SpecInvalid(found)
         coming = self._coming(said.secret)
         if coming is None or not coming.waits:
-            why = "; ".join(widens(before, said))
+            why = "; ".join(self._wider(said.secret, said))
             state = "rotated" if said.rotate is not None else "made for each" if said.dynamic is not None else "kept"
             return Change(
                 kind="secret", name=said.secret, change=changed(before, said), state=state, value=said, note=why,
                 spread=coming,
             )  # fmt: skip
-        return self._waiting(said.secret, "update", before, said, coming)
+        return self._waiting(said.secret, "create" if before is None else "update", before, said, coming)
 
     def pruned(self, name: str) -> Change:
         """What becomes of a document that no file says any more: the value stays, and its places are forgotten."""
@@ -83,10 +83,19 @@ class SecretPlans:
     def _waiting(
         self, name: str, change: str, before: SecretDocument | None, said: SecretDocument | None, coming: Spread
     ) -> Change:
-        why = "; ".join([*widens(before, said), note(self.person, counts=self.voice.counts)])
+        why = "; ".join([*self._wider(name, said), note(self.person, counts=self.voice.counts)])
         return Change(
             kind="secret", name=name, change=change, state=WAITS, waits=True, note=why, value=before, spread=coming
         )
+
+    def _wider(self, name: str, said: SecretDocument | None) -> tuple[str, ...]:
+        """Why a second person must agree to a document: it lets its own secret go further, or another one anywhere."""
+        before: SecretDocument | None = self.world.stored("secret", name)
+        return (*widens(before, said), *borrows(before, said, self._confined))
+
+    def _confined(self, name: str) -> bool:
+        found = self.world.secret(name)
+        return found is not None and bool(found.allow)
 
     def _coming(self, name: str) -> Spread | None:
         return next((each for each in self._spread if name in each.secrets), None)
