@@ -75,7 +75,9 @@ class World:
             "servers/shop": FILES["servers/shop"] | {"url": api},
             "secrets/shop-key": {"secret": "shop-key", "owner": "dana", "rotate": rotate},
             "secrets/provider-admin": {
-                "secret": "provider-admin", "owner": "dana", "allow": [{"place": "rotation", "host": "127.0.0.1"}]
+                "secret": "provider-admin",
+                "owner": "dana",
+                "allow": [{"place": "rotation", "host": "127.0.0.1"}],
             },
         }
         for name, value in files.items():

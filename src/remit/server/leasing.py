@@ -171,12 +171,12 @@ class Leasing:
         """Whether its value is here, or will be."""
         return lease in self.held or lease in self.making
 
-    def order(self, it: Lease) -> Order:
-        """A lease as its maker sees it."""
+    def order(self, it: Lease, *, ends: bool = False) -> Order:
+        """A lease as its maker sees it. `ends`: it is taken away."""
         at = signs_in_at(it.maker, it.settings)
         return Order(
-            lease=it.lease, secret=it.secret, settings=it.settings, admin=partial(self.admin, at=at), begun=it.made,
-            ends=it.ends, handle=it.handle,
+            lease=it.lease, secret=it.secret, settings=it.settings, admin=partial(self.admin, at=at, ends=ends),
+            begun=it.made, ends=it.ends, handle=it.handle,
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------
