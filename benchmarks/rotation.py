@@ -52,6 +52,7 @@ _FILES = {
         "boundary: plain-bot\nagent: plain-bot\npurpose: bench\n"
         "allow: [{{action: 'shop:GET /things'}}]\nnot_after: 2098-01-01\n"
     ),
+    "secrets/pg-admin": "secret: pg-admin\nowner: dana\nallow: [{{place: rotation, host: 127.0.0.1}}]\n",
     "secrets/shop-db": (
         "secret: shop-db\nowner: dana\nrotate:\n  every: {every}s\n  drain: {drain}s\n  postgres:\n"
         "    {{host: 127.0.0.1, port: {port}, database: postgres, roles: [shop_a, shop_b], admin: pg-admin,\n"

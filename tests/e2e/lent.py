@@ -76,7 +76,8 @@ def documents(api: str, dynamic: dict[str, Any]) -> dict[str, Any]:
         "url": api, "credential": {"secret": NAME, "inject": {"basic": "set-by-the-maker"}},
     }  # fmt: skip
     secret = {"secret": NAME, "owner": "dana", "dynamic": dynamic}
-    return files | {"servers/billing": server, f"secrets/{NAME}": secret}
+    admin = {"secret": "db-admin", "owner": "dana", "allow": [{"place": "rotation", "host": HOST}]}
+    return files | {"servers/billing": server, f"secrets/{NAME}": secret, "secrets/db-admin": admin}
 
 
 def group(postgres: Postgres) -> None:

@@ -129,6 +129,7 @@ def test_an_agent_that_sends_a_secret_is_refused_and_the_secret_is_exposed(place
     answer = place.call("other/tell/raw/body", params={"note": THIRD})
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
     assert THIRD not in answer.text
+    assert "credential" not in answer.text, "it does not say that a guess was right"
     row = place.until(lambda: [each for each in place.told("posture")["secrets"] if "exposed" in each["findings"]])
     assert [each["secret"] for each in row] == ["other-key"]
     assert place.told("exposure", "other-key")["reason"] == "an agent sent it"

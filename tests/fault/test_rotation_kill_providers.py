@@ -74,6 +74,11 @@ class World:
         files = FILES | {
             "servers/shop": FILES["servers/shop"] | {"url": api},
             "secrets/shop-key": {"secret": "shop-key", "owner": "dana", "rotate": rotate},
+            "secrets/provider-admin": {
+                "secret": "provider-admin",
+                "owner": "dana",
+                "allow": [{"place": "rotation", "host": "127.0.0.1"}],
+            },
         }
         for name, value in files.items():
             path = self.files / f"{name}.yaml"

@@ -14,8 +14,10 @@ from remit.kernel.errors import RemitError
 from remit.kernel.names import OwnerName, SecretName
 from remit.server.documents import TreeInvalid
 from remit.vault.document import Allowed, Cause, Rotate, SecretDocument
+from remit.vault.document_json import text
 from remit.vault.document_sql import SqlDocuments
 from remit.vault.settings import MAKERS, ROTATORS
+from remit.vault.sql import SqlSecrets
 
 NAME = SecretName("payments-key")
 HERE = "127.0.0.1:9101"
@@ -161,6 +163,29 @@ def test_nobody_signs_in_elsewhere_with_another_secret(
     assert stored(rig) is None
 
 
+def test_the_log_says_that_a_secret_is_shown_elsewhere_than_before(rig: Rig, tree: Tree) -> None:
+    """Attack: the first places of a secret are one person's word, and so they say their own."""
+    tree.secrets = [
+        {"secret": "root", "owner": "dana", "allow": [{"place": "rotation", "host": "db.test"}]},
+        {"secret": NAME, "owner": "dana", "dynamic": {"ttl": "1h", "postgres": {"admin": "root", "host": "db.test"}}},
+    ]
+    rig.apply(tree)
+    assert rig.entries("secret_to_another_host") == [], "it went nowhere before"
+    unconfined = SecretDocument(secret=SecretName("root"), owner=OwnerName("dana"))
+    rig.writer.change(lambda tx: SqlSecrets(tx.connection).put_document("root", text(unconfined)))
+    tree.secrets[0]["allow"].append({"place": "rotation", "host": "evil.test"})
+    way = {"http": {"admin": "root", "create": {"url": "https://evil.test/x"}}}
+    tree.secrets.append({"secret": "mine", "owner": "dana", "rotate": way})
+    assert "root goes to evil.test:443, before to db.test:5432" in rig.apply(tree)["secret/mine"]["note"]
+    said = {
+        "kind": "incident", "what": "secret_to_another_host", "document": "mine", "secret": "root",
+        "host": "evil.test:443", "hosts_before": ["db.test:5432"],
+    }  # fmt: skip
+    assert rig.entries("secret_to_another_host") == [said]
+    rig.apply(tree)
+    assert rig.entries("secret_to_another_host") == [said], "once"
+
+
 def test_a_secret_for_signing_in_must_be_one(rig: Rig, tree: Tree) -> None:
     other = {"secret": "payments-admin", "owner": "dana", "allow": [{"place": "header:Authorization"}]}
     settings = {"admin": "payments-admin", "revoke": {"url": "http://127.0.0.1:9000/keys/{id}"}}
@@ -217,6 +242,39 @@ def test_a_new_way_to_change_a_confined_secret_takes_two_people(desk: Desk, bear
     assert not row(desk.apply(ann, bearing.documents()))["waits"]
     bearing.secrets[0]["rotate"]["http"]["url"] = "http://evil.test"
     assert row(desk.apply(ann, bearing.documents()))["waits"]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"rotate": {"http": {"admin": "root", "create": {"url": "https://evil.test/x"}}}},
+        {"dynamic": {"ttl": "1h", "postgres": {"admin": "root", "host": "evil.test"}}},
+    ],
+)
+@pytest.mark.parametrize("known", [[], [{"secret": "root", "owner": "lee"}]], ids=["no document", "no places"])
+def test_signing_in_with_a_secret_that_may_go_anywhere_takes_two_people(
+    desk: Desk, tree: Tree, way: dict[str, Any], known: list[dict[str, Any]]
+) -> None:
+    """Attack: nothing says where `root` may go, so whoever names it beside an address of their own has it."""
+    ann, bob = desk.token("ann", "operator"), desk.token("bob", "operator")
+    tree.secrets = [*known, {"secret": NAME, "owner": "dana", **way}]
+
+    def said(answer: tuple[int, dict[str, Any]]) -> dict[str, Any]:
+        assert answer[0] == 200, answer
+        found: dict[str, Any] = next(each for each in answer[1]["changes"] if each["name"] == NAME)
+        return found
+
+    first = said(desk.apply(ann, tree.documents()))
+    assert (first["waits"], first["change"]) == (True, "create")
+    assert "signs in with root, and nothing says where that may go" in first["note"]
+    assert said(desk.apply(ann, tree.documents()))["waits"]
+    assert stored(desk.rig) is None
+    assert not said(desk.apply(bob, tree.documents()))["waits"]
+    assert stored(desk.rig) is not None
+    tree.secrets[-1]["owner"] = "lee"
+    assert not said(desk.apply(ann, tree.documents()))["waits"], "it signed in so before"
+    next(iter(way.values()))["ttl" if "dynamic" in way else "every"] = "2h"
+    assert not said(desk.apply(ann, tree.documents()))["waits"], "the same settings"
 
 
 @pytest.mark.parametrize("role", ["owner", "reviewer"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.interaction.lease_world import GROUP, NOON, TO_API, World, call, group
+from tests.interaction.lease_world import GROUP, NAME, NOON, TO_API, World, call, group
 from tests.real.postgres import Postgres, running
 
 from remit.kernel.clock import HOUR, MINUTE, SECOND, Instant
@@ -78,6 +78,21 @@ def test_it_is_gone_when_what_is_behind_it_is(world: World, standing: dict[str, 
     assert not world.opens(lent)
     with pytest.raises(psycopg.OperationalError):
         session.execute("SELECT 1")
+
+
+def test_what_is_looked_for_is_of_the_very_instance_and_forgotten_with_it(world: World) -> None:
+    (one, two) = world.lend(world.a, call("one"), call("two"))
+    values = world.a.leasing.values
+    assert list(values(NAME, "one")) == [one.value.reveal()]
+    assert list(values(NAME, "two")) == [two.value.reveal()]
+    assert len(list(values(NAME, None))) == 2
+    assert list(values("another", None)) == list(values(NAME, "")) == []
+    world.standing = replace(world.standing, stopped="revoked")
+    world.tick(world.a)
+    assert list(values(NAME, "one")) == [one.value.reveal()], "a call may be under way with it"
+    world.clock.at = Instant(world.clock.at + 5 * MINUTE)
+    world.tick(world.a)
+    assert list(values(NAME, None)) == []
 
 
 def test_what_a_dead_node_had_is_taken_away_by_another(world: World) -> None:

@@ -87,12 +87,12 @@ class BadMessage(Malformed):
 
 
 class SecretSent(BadMessage):
-    """An agent sent a secret that only Remit should know: it goes nowhere, and is replaced."""
+    """An agent sent a secret that only Remit should know: it goes nowhere, and is replaced. The entry says why."""
 
     reason = "secret_sent"
 
     def __init__(self) -> None:
-        super().__init__(INVALID_REQUEST, "The request carries a credential that agents must not have; it is replaced")
+        super().__init__(INVALID_REQUEST, "The request is not well-formed")
 
 
 class Admitted(msgspec.Struct, frozen=True):

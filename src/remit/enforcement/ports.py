@@ -259,8 +259,8 @@ class Secrets(Protocol):
         """The variable that carries the credential, and its version. Raises a RemitError if the secret is missing."""
         ...
 
-    def scanner(self, injection: Credential | None = None) -> Scanner:
-        """Looks for the injected secret in one response."""
+    def scanner(self, injection: Credential | None = None, instance: str = "") -> Scanner:
+        """Looks for the injected secret in one response, which `instance` gets if the secret is made for one each."""
         ...
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection
 
 from remit.enforcement.streams import ends, with_tokens
+from remit.freezes.model import FreezeKind
 from remit.kernel.names import new_id
 from remit.outbound.session import Outbound
 from remit.policy.model import Answer, Call, Code, Proposal
@@ -45,7 +46,7 @@ def leases(ground: Ground, outbound: Outbound) -> Revoking:
     )
     leasing = Leasing(
         leases=changes, makers={"openbao": OpenBaoLease(send), "postgres": PostgresLogin(resolving(outbound.refuse))},
-        admin=admins(vault), dynamic=vault.dynamic, allows=vault.allows, standing=_Stands(ground),
+        admin=admins(vault, _frozen(ground)), dynamic=vault.dynamic, allows=vault.allows, standing=_Stands(ground),
         writer=database.writer, clock=ground.clock, node=node,
     )  # fmt: skip
     made = Revoking(
@@ -57,6 +58,10 @@ def leases(ground: Ground, outbound: Outbound) -> Revoking:
     database.feed.subscribe(send.follow, lambda _connection: send.renew())
     database.feed.subscribe(made.follow, lambda _connection: made.wake())
     return made
+
+
+def _frozen(ground: Ground) -> Callable[[str], bool]:
+    return lambda secret: (FreezeKind.CREDENTIAL, secret) in ground.facts.view().freezes
 
 
 class _Stands:

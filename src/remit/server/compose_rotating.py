@@ -41,12 +41,14 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
         found = ground.facts.view().freezes.get((FreezeKind.CREDENTIAL, secret))
         return None if found is None else found.since
 
+    admin = admins(vault, lambda secret: frozen(secret) is not None)
+
     send = ToProviders(
         lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse,
         begun=lambda connection: (each.settings for each in SqlRotations(connection).going()),
     )  # fmt: skip
     made = Rotating(
-        vault=vault, rotations=rotations(ground), admin=admins(vault), writer=database.writer,
+        vault=vault, rotations=rotations(ground), admin=admin, writer=database.writer,
         rotators={**rotators(send), **of_providers(send, ground.clock, own=outbound.refuse)}, reader=database.reader,
         clock=ground.clock, node=lambda: database.node or "only",
         epoch=lambda: database.epoch, close=send.close, frozen=frozen,

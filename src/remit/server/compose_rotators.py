@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from remit.kernel.clock import Clock
@@ -32,10 +32,15 @@ def of_providers(send: Send, clock: Clock, *, own: Collection[Endpoint]) -> Mapp
     }
 
 
-def admins(vault: Vault) -> Admins:
-    """What opens the secrets that rotators and makers sign in with, where their documents let them go."""
+def admins(vault: Vault, frozen: Callable[[str], bool]) -> Admins:
+    """What opens the secrets that rotators and makers sign in with, where their documents let them go.
 
-    def admin(name: str, *, at: Sequence[Going]) -> Material:
+    With one that is frozen nothing new is made; what there is is taken away with it all the same, as a freeze wants.
+    """
+
+    def admin(name: str, *, at: Sequence[Going], ends: bool = False) -> Material:
+        if not ends and frozen(name):
+            raise SecretUnavailable("the secret that it signs in with is frozen", detail=name)
         known = vault.find(name)
         going = at or (Going(place=ROTATION),)
         if (found := refused(None if known is None else known.document, going)) is not None:

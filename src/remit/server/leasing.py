@@ -7,7 +7,6 @@ node takes away what there is. Its value is written nowhere; so a node makes its
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,10 +15,9 @@ from typing import Any, Final, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from remit.catalog.injection import Credential
-from remit.kernel.clock import SECOND, Clock, Instant
+from remit.kernel.clock import MINUTE, SECOND, Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName, new_id
-from remit.keys.secret import Secret
 from remit.logs import logger
 from remit.policy.model import Call
 from remit.storage.ports import Transaction, Writer
@@ -37,6 +35,7 @@ SECONDS: Final = 12.0  # for all that is asked of a provider to make one
 _MOST: Final = 1000  # that one node holds
 _REST: Final = SECOND  # after one could not be made: calls that come meanwhile do not ask again
 _A_WHILE: Final = 20
+_LATELY: Final = 5 * MINUTE  # for which a value that ended is looked for still: a call may be under way with it
 _NOT_MADE: Final = "the server's credential could not be made"
 _OVER: Final = "it had to end before it was made"
 _log = logger("remit.vault")
@@ -91,7 +90,7 @@ class Leasing:
     woken: Callable[[], None] = lambda: None
     held: dict[str, Holding] = field(default_factory=dict)  # by lease
     making: set[str] = field(default_factory=set)  # leases that are being made here
-    _lately: deque[tuple[str, Secret]] = field(default_factory=lambda: deque(maxlen=2 * _MOST))
+    _lately: dict[str, tuple[Holding, Instant]] = field(default_factory=dict)  # what ended, by lease, and when
     _newest: dict[Key, str] = field(default_factory=dict)
     _tasks: dict[Key, asyncio.Task[Holding]] = field(default_factory=dict)
     _failed: dict[Key, Instant] = field(default_factory=dict)  # until when it is not tried again
@@ -131,13 +130,19 @@ class Leasing:
             found = await asyncio.shield(task)  # whoever goes away leaves it to the others
         return _lent(found)
 
-    def values(self, secret: str) -> Iterator[bytes]:
-        """Every value of a secret that is here, or was lately: for what looks for them in answers."""
-        yield from [value.reveal() for name, value in list(self._lately) if name == secret]
+    def values(self, secret: str, instance: str | None) -> Iterator[bytes]:
+        """Every value of a secret that one instance has, or had a moment ago (None: any instance).
+
+        For what looks for them in answers: no other instance's is in one that it gets.
+        """
+        for each in (*self.held.values(), *(found for found, _ in list(self._lately.values()))):
+            if each.lease.secret == secret and instance in {None, each.lease.instance}:
+                yield each.material.value.reveal()
 
     async def over(self) -> AsyncIterator[tuple[Lease, Why, str]]:
         """What must end now of what is here; from now on no call gets it. With what else is to be said of why."""
         now = self.clock.now()
+        self._lately = {name: (it, at) for name, (it, at) in self._lately.items() if now - at < _LATELY}
         for asked, each in enumerate(list(self.held.values())):
             if asked % _A_WHILE == _A_WHILE - 1:
                 await asyncio.sleep(0)  # each is a decision, and calls wait for the event loop
@@ -155,6 +160,7 @@ class Leasing:
         """No call gets it from now on."""
         found = self.held.pop(lease, None)
         if found is not None:
+            self._lately[lease] = found, self.clock.now()
             key = (str(found.lease.instance), str(found.lease.secret))
             if self._newest.get(key) == lease:
                 del self._newest[key]
@@ -171,12 +177,12 @@ class Leasing:
         """Whether its value is here, or will be."""
         return lease in self.held or lease in self.making
 
-    def order(self, it: Lease) -> Order:
-        """A lease as its maker sees it."""
+    def order(self, it: Lease, *, ends: bool = False) -> Order:
+        """A lease as its maker sees it. `ends`: it is taken away."""
         at = signs_in_at(it.maker, it.settings)
         return Order(
-            lease=it.lease, secret=it.secret, settings=it.settings, admin=partial(self.admin, at=at), begun=it.made,
-            ends=it.ends, handle=it.handle,
+            lease=it.lease, secret=it.secret, settings=it.settings, admin=partial(self.admin, at=at, ends=ends),
+            begun=it.made, ends=it.ends, handle=it.handle,
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------
@@ -218,7 +224,6 @@ class Leasing:
         finally:
             self.making.discard(it.lease)  # after it is held: at each moment it is one of them
         self._newest[key] = it.lease
-        self._lately.append((str(secret), found.material.value))
         self.woken()  # what changed while it was made is looked at now
         return found
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from remit.catalog.model import Kind, Server
 from remit.kernel.clock import Instant
 from remit.people.document import Problem, SpecInvalid
+from remit.server import plan_notes
 from remit.server.documents import Document
 from remit.server.first_words import SECRETS
+from remit.server.plan_borrowed import elsewhere, ways
 from remit.server.plan_change import PRUNED, Change, changed
 from remit.server.plan_observed import WAITS
 from remit.server.plan_spread import Spread, note, spread
@@ -22,7 +23,7 @@ from remit.vault.document import SecretDocument
 from remit.vault.settings import admin
 from remit.vault.signing_in import signs_in_at
 from remit.vault.spec import ROTATION
-from remit.vault.widening import widens
+from remit.vault.widening import borrows, widens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class SecretPlans:
             if each.kind == "secret":
                 self.world.put("secret", each.name, each.value)
                 after[each.name] = each.value
-        if wider := {name: said for name, said in after.items() if widens(self.world.stored("secret", name), said)}:
+        if wider := {name: said for name, said in after.items() if self._wider(name, said)}:
             first = self.world.first_word(SECRETS)
             self._spread.append(spread(wider, person=self.person, counts=self.voice.counts, first=first, now=self.now))
 
@@ -59,13 +60,14 @@ class SecretPlans:
             raise SpecInvalid(found)
         coming = self._coming(said.secret)
         if coming is None or not coming.waits:
-            why = "; ".join(widens(before, said))
+            shown = tuple(elsewhere(self.world, said))
+            why = "; ".join([*self._wider(said.secret, said), *map(plan_notes.sent, shown)])
             state = "rotated" if said.rotate is not None else "made for each" if said.dynamic is not None else "kept"
             return Change(
                 kind="secret", name=said.secret, change=changed(before, said), state=state, value=said, note=why,
-                spread=coming,
+                spread=coming, incidents=shown,
             )  # fmt: skip
-        return self._waiting(said.secret, "update", before, said, coming)
+        return self._waiting(said.secret, "create" if before is None else "update", before, said, coming)
 
     def pruned(self, name: str) -> Change:
         """What becomes of a document that no file says any more: the value stays, and its places are forgotten."""
@@ -83,10 +85,19 @@ class SecretPlans:
     def _waiting(
         self, name: str, change: str, before: SecretDocument | None, said: SecretDocument | None, coming: Spread
     ) -> Change:
-        why = "; ".join([*widens(before, said), note(self.person, counts=self.voice.counts)])
+        why = "; ".join([*self._wider(name, said), note(self.person, counts=self.voice.counts)])
         return Change(
             kind="secret", name=name, change=change, state=WAITS, waits=True, note=why, value=before, spread=coming
         )
+
+    def _wider(self, name: str, said: SecretDocument | None) -> tuple[str, ...]:
+        """Why a second person must agree to a document: it lets its own secret go further, or another one anywhere."""
+        before: SecretDocument | None = self.world.stored("secret", name)
+        return (*widens(before, said), *borrows(before, said, self._confined))
+
+    def _confined(self, name: str) -> bool:
+        found = self.world.secret(name)
+        return found is not None and bool(found.allow)
 
     def _coming(self, name: str) -> Spread | None:
         return next((each for each in self._spread if name in each.secrets), None)
@@ -100,13 +111,12 @@ class SecretPlans:
 
     def _admin(self, said: SecretDocument) -> Iterator[Problem]:
         """That another secret, whose document says where it may go, is not for signing in to change this one."""
-        for part, name, settings in _ways(said):
+        for part, name, settings in ways(said):
             other = None if (signs := admin(settings)) is None else self.world.secret(signs)
             if other is not None and (going := allowed.refused(other, signs_in_at(name, settings))) is not None:
                 at = f", host: {going.host}" if going.host else ""
-                yield Problem(
-                    part, f"the secret {other.secret} may not be used for it: allow: [{{place: {ROTATION}{at}}}]"
-                )
+                said_so = f"allow: [{{place: {ROTATION}{at}}}]"
+                yield Problem(f"{part}.admin", f"the secret {other.secret} may not be used for it: {said_so}")
 
     def _registered(self, said: SecretDocument) -> Iterator[Problem]:
         """Servers that stay as they are, and would get no credential from here on."""
@@ -124,10 +134,3 @@ class SecretPlans:
         host = "" if server.command else server.host
         places = allowed.going(server.credential, host=host, path=path, below=below)
         return allowed.refused(self.world.secret(server.credential.secret), places)
-
-
-def _ways(said: SecretDocument) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    if said.rotate is not None:
-        yield f"rotate.{said.rotate.rotator}.admin", said.rotate.rotator, said.rotate.settings
-    if said.dynamic is not None:
-        yield f"dynamic.{said.dynamic.maker}.admin", said.dynamic.maker, said.dynamic.settings

@@ -166,8 +166,9 @@ class Revoking:
         maker = self.leasing.makers[it.maker]
         try:
             async with asyncio.timeout(_SECONDS):
-                await maker.end(self.leasing.order(it))
-                gone = await maker.gone(self.leasing.order(it))
+                order = self.leasing.order(it, ends=True)
+                await maker.end(order)
+                gone = await maker.gone(order)
         except TimeoutError:
             return False, "the provider did not answer in time"
         except RemitError as error:

@@ -155,6 +155,10 @@ class World:
                     self._hosts.setdefault(server.credential.secret, set()).add(server.secret_host)
         return self._hosts
 
+    def stored_secrets(self) -> list[SecretDocument]:
+        """Every document of a secret, as stored."""
+        return SqlDocuments(self.connection).all()
+
     def left_out(self, kind: str) -> list[str]:
         """The names of what is in force and what a prune takes, in order."""
         if self.kept is None:

@@ -2,8 +2,10 @@
 
 No value is kept for that. Of each form of each value (`vault/echo.py`) the longest run of letters and digits is
 remembered as a keyed digest, by a key that this process drew; runs in a request are looked up by theirs, and only where
-one is known is the secret opened and looked for whole. So it costs the same with one secret as with a thousand. A
-value, or a form of one, in which no run has eight characters is not found.
+one is known is the secret opened and looked for whole. So it costs the same with one secret as with a thousand.
+
+A value in which no run has sixteen characters is not found. Attack: an agent that knew nothing sends thousands of
+guesses in a request, and the one that is refused is right, and stops the secret as well.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from hashlib import blake2b
 from typing import Final
 
 from remit.vault.echo import Scanner, forms
-from remit.vault.model import SHORTEST, SecretUnavailable, Version
+from remit.vault.model import SecretUnavailable, Version
 
 MOST: Final = 64 * 1024  # bytes that are looked through, from the beginning
-_RUN: Final = re.compile(rb"[A-Za-z0-9_-]{8,}")
+LEAST: Final = 16  # characters of a run that nobody guesses
+_RUN: Final = re.compile(rb"[A-Za-z0-9_-]{%d,}" % LEAST)
 _DIGEST: Final = 16
 Of = tuple[str, int, bytes | None]
 """A secret, its version and its bytes as they are sealed."""
@@ -73,9 +76,11 @@ class Recognise:
             value = open_(it)
         except SecretUnavailable:
             return frozenset()
+        if _RUN.search(value) is None:
+            return frozenset()
         whole = {b64encode(value), urlsafe_b64encode(value)}  # alone, with the bits that others would share
         longest = (max(_RUN.findall(form), key=len, default=b"") for form in forms(value) | whole)
-        return frozenset((len(run), self._digest(run)) for run in longest if len(run) >= SHORTEST)
+        return frozenset((len(run), self._digest(run)) for run in longest if run)
 
     def _digest(self, run: bytes) -> bytes:
         return blake2b(run, key=self._key, digest_size=_DIGEST).digest()

@@ -21,6 +21,7 @@ from remit.vault.signing_in import signs_in_at
 SECONDS: Final = 12.0
 """For one step: less than it is claimed for (`rotations.CLAIMED`), so that a late answer belongs to nobody else yet."""
 _log = logger("remit.vault")
+_TAKEN: Final = frozenset({Step.REVOKE, Step.CONFIRM, Step.UNDO})  # what there is is taken away, and nothing is made
 _OK: Final = Came(Outcome.OK)
 Opens = Callable[[Version], Material]
 
@@ -32,7 +33,7 @@ def plan(held: Held, opens: Opens, admin: Admins) -> Plan:
     return Plan(
         rotation=it.rotation, secret=it.secret, version=it.new or held.next_version,
         settings={} if rotate is None else rotate.settings, started=it.started,
-        admin=partial(admin, at=at),
+        admin=partial(admin, at=at, ends=it.step in _TAKEN),
         current=_opened(held.version(held.active), opens),
         known=tuple(each.attributes for each in held.versions), cause=it.cause, attempt=held.claim.fence,
     )  # fmt: skip

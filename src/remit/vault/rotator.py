@@ -81,10 +81,13 @@ class Admin(Protocol):
 
 
 class Admins(Protocol):
-    """Opens a secret by name, to sign in with it at these places."""
+    """Opens a secret by name, to sign in with it at these places.
 
-    def __call__(self, name: str, *, at: Sequence[Going]) -> Material:
-        """Raises SecretUnavailable: also where its document does not let it go there."""
+    `ends`: to take away what there is, which a freeze of that secret does not keep from being taken away.
+    """
+
+    def __call__(self, name: str, *, at: Sequence[Going], ends: bool = ...) -> Material:
+        """Raises SecretUnavailable: also where its document does not let it go there, and where it is frozen."""
         ...
 
 

@@ -32,6 +32,15 @@ Seen = Callable[[str, bytes], None]
 """Told that a secret came back, and in which form; quick, from any thread."""
 
 
+Made = Callable[[str, str | None], Iterable[bytes]]
+"""The values of a secret that were made for one instance; for any, if that is None."""
+
+
+def nothing_made(_secret: str, _instance: str | None) -> Iterable[bytes]:
+    """Nothing is made for an instance."""
+    return ()
+
+
 def unseen(_secret: str, _form: bytes) -> None:
     """Nobody hears of it."""
 
@@ -73,7 +82,7 @@ class Vault:
         self._keys = keys
         self._known: Mapping[str, Known] = {}
         self._lately = Lately()
-        self.made: Callable[[str], Iterable[bytes]] = lambda _name: ()  # values that were made for an instance each
+        self.made: Made = nothing_made
         self.versions = Versions(keys)
         self.uses = Uses()
         self.seen: Seen = unseen
@@ -152,14 +161,16 @@ class Vault:
         """
         return placed(injection.env, injection, self.lend_for(injection))
 
-    def scanner(self, injection: Credential | None = None) -> Scanner:
+    def scanner(self, injection: Credential | None = None, instance: str = "") -> Scanner:
         """Looks for the injected secret in one response; without an injection, for every secret there is.
+
+        Of what is made for one instance each, that of the `instance` which gets the response.
 
         Every version that is held is looked for: a call that began before a rotation had the one before. Secrets that
         are missing are not looked for: they were not sent.
         """
         if injection is not None:
-            values = list(self._values(injection.secret))
+            values = list(self._values(injection.secret, instance))
             told = partial(self.came_back, injection.secret)
             return self._lately.looking_for(*values, told=told) if values else Scanner(())
         every = {form for name in self._known for value in self._values(name) for form in forms(value)}
@@ -251,11 +262,11 @@ class Vault:
         except (IntegrityFailed, NotFound) as error:
             raise SecretUnavailable("the server's credential does not open", detail=it.secret) from error
 
-    def _values(self, name: str) -> Iterator[bytes]:
+    def _values(self, name: str, instance: str | None = None) -> Iterator[bytes]:
         known = self._known.get(name)
         for each in () if known is None else known.held.values():
             yield self.open(each).reveal()
-        yield from self.made(name)
+        yield from self.made(name, instance)
 
 
 def formatted(injection: Injection | Variable, lent: Lent) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from remit.vault.allowed import covers
 from remit.vault.document import Allowed, SecretDocument
+from remit.vault.settings import admin
 
 
 def widens(before: SecretDocument | None, after: SecretDocument | None) -> tuple[str, ...]:
@@ -30,14 +31,35 @@ def widens(before: SecretDocument | None, after: SecretDocument | None) -> tuple
     return tuple(found)
 
 
+def borrows(
+    before: SecretDocument | None, after: SecretDocument | None, confined: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Why another secret could go anywhere by what changes or makes this one; empty if none could, or did before.
+
+    Args:
+        before: The document that is stored, if any.
+        after: The one that is to be, if any.
+        confined: Whether another secret's document says where it may go: then it was held against it.
+    """
+    if after is None:
+        return ()
+    ways = ((_how(before), _how(after)), (_made(before), _made(after)))
+    new = [way for was, way in ways if way is not None and way != was]
+    return tuple(
+        f"{name} signs in with {signs}, and nothing says where that may go"
+        for name, settings in new
+        if (signs := admin(settings)) is not None and not confined(signs)
+    )
+
+
 def shown(place: Allowed) -> str:
     """A place for people."""
     return f"{place.place or 'any place'} at {place.host or 'any host'}{place.path}"
 
 
-def _how(it: SecretDocument) -> tuple[str, Mapping[str, Any]] | None:
-    return None if it.rotate is None else (it.rotate.rotator, it.rotate.settings)
+def _how(it: SecretDocument | None) -> tuple[str, Mapping[str, Any]] | None:
+    return None if it is None or it.rotate is None else (it.rotate.rotator, it.rotate.settings)
 
 
-def _made(it: SecretDocument) -> tuple[str, Mapping[str, Any]] | None:
-    return None if it.dynamic is None else (it.dynamic.maker, it.dynamic.settings)
+def _made(it: SecretDocument | None) -> tuple[str, Mapping[str, Any]] | None:
+    return None if it is None or it.dynamic is None else (it.dynamic.maker, it.dynamic.settings)

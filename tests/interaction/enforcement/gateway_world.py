@@ -243,7 +243,7 @@ class OneSecret:
     def variable(self, injection: Variable) -> tuple[str, str, int]:
         return injection.env, SECRET, 1
 
-    def scanner(self, injection: Credential | None = None) -> Scanner:  # noqa: ARG002 - the port's
+    def scanner(self, injection: Credential | None = None, instance: str = "") -> Scanner:  # noqa: ARG002 - the port's
         return Scanner(forms(SECRET.encode()))
 
 

@@ -106,7 +106,7 @@ class LockedVault:
     def header(self, _injection: Injection, _url: str) -> tuple[str, str, int]:
         raise SecretUnavailable("the credential does not open")
 
-    def scanner(self, injection: Injection | None = None) -> Any:  # noqa: ARG002 - the port's
+    def scanner(self, injection: Injection | None = None, instance: str = "") -> Any:  # noqa: ARG002 - the port's
         raise SecretUnavailable("the credential does not open")
 
 

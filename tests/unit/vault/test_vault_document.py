@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +20,7 @@ from remit.vault import spec
 from remit.vault.document import EVENTS, Allowed, Dynamic, Rotate, SecretDocument
 from remit.vault.document_json import document, text
 from remit.vault.settings import MAKERS, ROTATORS
-from remit.vault.widening import widens
+from remit.vault.widening import borrows, widens
 
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,10}", fullmatch=True)
 places = st.builds(
@@ -117,3 +118,18 @@ def test_how_often_is_no_place() -> None:
     assert (widens(before, sooner), len(widens(before, other)), len(widens(spec.secret(base), before))) == ((), 1, 1)
     assert before.rotate is not None
     assert before.rotate.every == 30 * DAY
+
+
+@given(documents, st.sampled_from(["", "root"]), st.booleans())
+def test_who_signs_in_with_what_may_go_anywhere_borrows_it_once(
+    after: SecretDocument,
+    signs: str,
+    confined: bool,  # noqa: FBT001 - drawn
+) -> None:
+    settings = {"admin": signs} if signs else {}
+    rotate, dynamic = (None if it is None else replace(it, settings=settings) for it in (after.rotate, after.dynamic))
+    said = replace(after, rotate=rotate, dynamic=dynamic)
+    found = borrows(None, said, lambda name: confined and name == "root")
+    ways = [each for each in (rotate, dynamic) if each is not None]
+    assert len(found) == (len(ways) if signs and not confined else 0)
+    assert borrows(said, said, lambda _name: False) == borrows(said, None, lambda _name: False) == ()

@@ -225,6 +225,18 @@ def test_nothing_is_looked_for_where_nothing_was_sent(vault: Vault) -> None:
     assert not vault.echoes(b"")
 
 
+def test_of_what_is_made_for_each_instance_its_own_is_looked_for(
+    vault: Vault, keys: KeyRing, connection: Connection
+) -> None:
+    _put(vault, keys, connection)
+    made = {"one": b"made-for-the-first", "two": b"made-for-the-second"}
+    vault.made = lambda _name, instance: [value for name, value in made.items() if instance in {None, name}]
+    assert vault.scanner(BEARER, "one").feed(made["one"])
+    assert not vault.scanner(BEARER, "one").feed(made["two"])
+    assert not vault.scanner(BEARER).feed(made["one"])
+    assert vault.scanner().feed(made["two"])
+
+
 def test_a_confined_secret_enters_no_other_place(vault: Vault, keys: KeyRing, connection: Connection) -> None:
     _put(vault, keys, connection)
     places = (Allowed(host="127.0.0.1:9101", place="header:authorization", path="/mcp"), Allowed(place="env:KEY"))

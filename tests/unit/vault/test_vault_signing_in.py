@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.vault.rotation_world import CHOSEN, FIRST, NAME, NOON, World
 
+from remit.kernel.clock import HOUR
 from remit.kernel.names import AgentName, InstanceId, OwnerName
 from remit.keys.secret import Secret
 from remit.server.compose_rotators import admins
@@ -67,7 +68,7 @@ def test_an_admin_opens_only_where_its_document_lets_it(allow: tuple[Allowed, ..
         tx.touch(topic(NAME))
 
     world.writer.change(document)
-    admin, places = admins(world.vault), (Going(host=at, place="rotation"),) if at else ()
+    admin, places = admins(world.vault, lambda _: False), (Going(host=at, place="rotation"),) if at else ()
     if opens:
         assert admin(NAME, at=places).value.text() == world.lent()
         return
@@ -76,24 +77,40 @@ def test_an_admin_opens_only_where_its_document_lets_it(allow: tuple[Allowed, ..
 
 
 def test_a_rotator_is_given_an_admin_for_its_own_addresses_alone() -> None:
-    world, asked = World({**CHOSEN, "admin": "root"}), list[tuple[str, list[str]]]()
+    world, asked, makes = World({**CHOSEN, "admin": "root"}), list[tuple[str, list[str]]](), set[bool]()
 
-    def admin(name: str, *, at: Sequence[Going]) -> Material:
+    def admin(name: str, *, at: Sequence[Going], ends: bool = False) -> Material:
         asked.append((name, sorted({each.host for each in at})))
+        makes.add(not ends)
         return Material(value=Secret(FIRST))
 
     world.nodes[0].admin = admin
     world.ask()
     world.tick()
     assert {(name, *hosts) for name, hosts in asked} == {("root", "keys.test:443")}
+    assert makes == {True}
+    world.clock.at += HOUR
+    world.tick()
+    assert makes == {True, False}, "the old one is taken away, also if `root` is frozen meanwhile"
+
+
+def test_with_a_frozen_secret_nothing_new_is_made_and_what_there_is_goes() -> None:
+    world = World(CHOSEN)
+    frozen = {NAME}
+    admin = admins(world.vault, frozen.__contains__)
+    with pytest.raises(SecretUnavailable, match="frozen"):
+        admin(NAME, at=())
+    assert admin(NAME, at=(), ends=True).value.text() == world.lent()
+    frozen.clear()
+    assert admin(NAME, at=()).value.text() == world.lent()
 
 
 def test_a_maker_is_given_an_admin_for_its_own_addresses_alone() -> None:
-    asked: list[list[str]] = []
+    asked: list[list[str | bool]] = []
 
-    def admin(name: str, *, at: Sequence[Going]) -> Material:
+    def admin(name: str, *, at: Sequence[Going], ends: bool = False) -> Material:
         assert name == "root"
-        asked.append([each.host for each in at])
+        asked.append([*(each.host for each in at), ends])
         return Material(value=Secret(FIRST))
 
     nothing: Any = None
@@ -107,4 +124,5 @@ def test_a_maker_is_given_an_admin_for_its_own_addresses_alone() -> None:
         since=NOON, ends=NOON,
     )  # fmt: skip
     leasing.order(it).admin("root")
-    assert asked == [["db.test:5432"]]
+    leasing.order(it, ends=True).admin("root")
+    assert asked == [["db.test:5432", False], ["db.test:5432", True]]

@@ -180,7 +180,7 @@ class Children:
             used=now,
             version=version,
         )
-        scanner = None if server.credential is None else self._secrets.scanner(server.credential)
+        scanner = None if server.credential is None else self._secrets.scanner(server.credential, key.instance)
         process.listen(server=server.server, agent=key.agent, scanner=scanner)
         self._running[key] = child
         child.begin(self._line, self._gone)

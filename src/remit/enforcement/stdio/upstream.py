@@ -107,7 +107,8 @@ class StdioUpstream:
             child.sessions.pop(session, None)
             return Brief()
         if data is None:
-            return Told(child, child.conversation.listen(), None, limits=self.limits, scanner=self._scanner(server))
+            scanner = self._scanner(server, child)
+            return Told(child, child.conversation.listen(), None, limits=self.limits, scanner=scanner)
         return await self._said(child, server, data, session, call)
 
     # the handshake era ----------------------------------------------------------------------------
@@ -118,7 +119,7 @@ class StdioUpstream:
         async with child.one:
             if child.greeting is None:
                 message, body = await self._greeted(child, data)
-                scanner = self._scanner(server)
+                scanner = self._scanner(server, child)
                 if message.result is None or (scanner is not None and scanner.feed(body)):
                     return Brief(body=body, looks=scanner)
                 child.greeting = message
@@ -263,7 +264,7 @@ class StdioUpstream:
             child.conversation.leave(waiting, "nobody waits for it any more")
             raise
         so_far = first, message.kind is Kind.RESPONSE
-        return Told(child, waiting, so_far, limits=self.limits, scanner=self._scanner(server))
+        return Told(child, waiting, so_far, limits=self.limits, scanner=self._scanner(server, child))
 
     async def _write(self, child: Child, line: bytes) -> None:
         try:
@@ -272,8 +273,8 @@ class StdioUpstream:
             detail = "it does not read what it is told" if isinstance(failure, TimeoutError) else repr(failure)
             raise UpstreamFailed(UNSURE, sent=True, detail=detail[:300]) from failure
 
-    def _scanner(self, server: Server) -> Any:  # noqa: ANN401 - the vault's, or none
-        return None if server.credential is None else self._secrets.scanner(server.credential)
+    def _scanner(self, server: Server, child: Child) -> Any:  # noqa: ANN401 - the vault's, or none
+        return None if server.credential is None else self._secrets.scanner(server.credential, child.key.instance)
 
 
 def _unsupported(head: _Head) -> Brief:
