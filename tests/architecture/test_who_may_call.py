@@ -60,9 +60,8 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "lend_for": {"server.compose_connecting", "server.compose_http", "vault.service"},
     "lend": {
         "enforcement.stdio.children",
-        "server.compose_leasing",
-        "server.compose_rotating",
         "server.connecting",
+        "server.signing_in",
         "vault.injecting",
         "vault.service",
     },

@@ -131,10 +131,16 @@ def test_a_document_does_not_cut_off_a_server_that_is_registered(rig: Rig, beari
 
 def test_a_secret_for_signing_in_must_be_one(rig: Rig, tree: Tree) -> None:
     other = {"secret": "payments-admin", "owner": "dana", "allow": [{"place": "header:Authorization"}]}
-    tree.secrets = [{"secret": NAME, "owner": "dana", "rotate": {"http": {"admin": "payments-admin"}}}, other]
+    http = {"admin": "payments-admin", "create": {"url": "http://127.0.0.1:9000/keys"}}
+    tree.secrets = [{"secret": NAME, "owner": "dana", "rotate": {"http": http}}, other]
     with pytest.raises(TreeInvalid) as caught:
         rig.apply(tree)
     assert [each.field for each in caught.value.problems] == ["rotate.http.admin"]
+    # Attack: a document of one's own that names the secret, and a host of one's own, gets its value.
+    for elsewhere in ({"place": "rotation", "host": "127.0.0.1:9001"}, {"host": "bank.test"}):
+        other["allow"] = [elsewhere]
+        with pytest.raises(TreeInvalid, match="may not go to rotation at 127.0.0.1:9000/keys"):
+            rig.apply(tree)
     other["allow"] = [{"place": "rotation", "host": "127.0.0.1"}]
     assert rig.apply(tree)[f"secret/{NAME}"]["change"] == "create"
 

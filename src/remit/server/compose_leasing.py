@@ -16,13 +16,13 @@ from remit.server.compose_rotators import resolving
 from remit.server.ground import Ground
 from remit.server.leasing import Leasing
 from remit.server.revoking import Revoking
+from remit.server.signing_in import signing_in
 from remit.server.to_providers import ToProviders
 from remit.vault.lease import Lease, Standing
 from remit.vault.lease_sql import SqlLeases
 from remit.vault.leases import Leases
 from remit.vault.makers.openbao import OpenBaoLease
 from remit.vault.makers.postgres import PostgresLogin
-from remit.vault.model import Material
 
 
 def lease_changes(ground: Ground) -> Leases:
@@ -41,16 +41,12 @@ def leases(ground: Ground, outbound: Outbound) -> Revoking:
     def alive(connection: Connection) -> Collection[str]:
         return {alone} if database.node is None else SqlLeases(connection).alive()
 
-    def admin(name: str) -> Material:
-        lent = vault.lend(name)
-        return Material(value=lent.value, attributes=lent.attributes)
-
     send = ToProviders(
         lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse
     )
     leasing = Leasing(
         leases=changes, makers={"openbao": OpenBaoLease(send), "postgres": PostgresLogin(resolving(outbound.refuse))},
-        admin=admin, dynamic=vault.dynamic, allows=vault.allows, standing=_Stands(ground), writer=database.writer,
+        signs_in=signing_in(vault), dynamic=vault.dynamic, allows=vault.allows, standing=_Stands(ground), writer=database.writer,
         clock=ground.clock, node=node,
     )  # fmt: skip
     made = Revoking(

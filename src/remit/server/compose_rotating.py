@@ -16,12 +16,11 @@ from remit.server.compose_rotators import of_providers
 from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.rotating import Rotating
+from remit.server.signing_in import signing_in
 from remit.server.to_providers import ToProviders
-from remit.vault.model import Material, SecretUnavailable
 from remit.vault.rotator import Rotator, Send
 from remit.vault.rotators.http import Http
 from remit.vault.rotators.oauth_client import OauthClient
-from remit.vault.spec import ROTATION
 
 
 def rotators(send: Send) -> Mapping[str, Rotator]:
@@ -38,14 +37,6 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
     """What carries them on, which follows the feed from here on. `outbound` knows Remit's own listeners."""
     database, vault = ground.database, ground.vault
 
-    def admin(name: str) -> Material:
-        known = vault.find(name)
-        allow = () if known is None or known.document is None else known.document.allow
-        if allow and not any(each.place in {"", ROTATION} for each in allow):
-            raise SecretUnavailable("its document does not let a rotator sign in with this secret", detail=name)
-        lent = vault.lend(name)
-        return Material(value=lent.value, attributes=lent.attributes)
-
     def frozen(secret: str) -> Instant | None:
         found = ground.facts.view().freezes.get((FreezeKind.CREDENTIAL, secret))
         return None if found is None else found.since
@@ -54,7 +45,7 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
         lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse
     )
     made = Rotating(
-        vault=vault, rotations=rotations(ground), admin=admin, writer=database.writer,
+        vault=vault, rotations=rotations(ground), signs_in=signing_in(vault), writer=database.writer,
         rotators={**rotators(send), **of_providers(send, ground.clock, own=outbound.refuse)}, reader=database.reader,
         clock=ground.clock, node=lambda: database.node or "only",
         epoch=lambda: database.epoch, close=send.close, frozen=frozen,

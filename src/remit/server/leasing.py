@@ -28,7 +28,7 @@ from remit.vault.lease_sql import SqlLeases
 from remit.vault.leases import TOPIC, Leases
 from remit.vault.maker import Made, Maker, Order
 from remit.vault.model import Material, SecretUnavailable, check_attributes, check_value
-from remit.vault.rotator import Admin, Refused
+from remit.vault.rotator import Refused, SignsIn
 from remit.vault.service import Lent
 
 SECONDS: Final = 12.0  # for all that is asked of a provider to make one
@@ -66,7 +66,7 @@ class Leasing:
     Args:
         leases: Their changes of state.
         makers: What makes a credential at its provider, by the name that documents use.
-        admin: Opens another secret, for what a maker signs in with.
+        signs_in: Opens other secrets, for what a maker signs in with.
         dynamic: What a secret's document says of how it is made; None if it is none of these.
         allows: Raises where a secret's document does not let it go there.
         standing: What stands behind a lease now, by this node's view.
@@ -78,7 +78,7 @@ class Leasing:
 
     leases: Leases
     makers: Mapping[str, Maker]
-    admin: Admin
+    signs_in: SignsIn
     dynamic: Callable[[str], Dynamic | None]
     allows: Allows
     standing: Callable[[Lease, Call], Standing]
@@ -172,8 +172,8 @@ class Leasing:
     def order(self, it: Lease) -> Order:
         """A lease as its maker sees it."""
         return Order(
-            lease=it.lease, secret=it.secret, settings=it.settings, admin=self.admin, begun=it.made, ends=it.ends,
-            handle=it.handle,
+            lease=it.lease, secret=it.secret, settings=it.settings, admin=self.signs_in(it.maker, it.settings),
+            begun=it.made, ends=it.ends, handle=it.handle,
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from remit.catalog.model import Kind, Server
@@ -16,10 +17,9 @@ from remit.server.plan_observed import WAITS
 from remit.server.plan_spread import Spread, note, spread
 from remit.server.voice import Voice
 from remit.server.world import World
-from remit.vault import allowed
-from remit.vault.document import Allowed, SecretDocument
+from remit.vault import allowed, signing_in
+from remit.vault.document import SecretDocument
 from remit.vault.settings import admin
-from remit.vault.spec import ROTATION
 from remit.vault.widening import widens
 
 
@@ -98,10 +98,10 @@ class SecretPlans:
 
     def _admin(self, said: SecretDocument) -> Iterator[Problem]:
         """That another secret, whose document says where it may go, is not for signing in to change this one."""
-        for part, settings in _settings(said):
+        for part, who, settings in _settings(said):
             other = None if (name := admin(settings)) is None else self.world.secret(name)
-            if other is not None and other.allow and not _for_rotation(other.allow):
-                yield Problem(part, f"the secret {other.secret} may not be used for it: allow: [{{place: {ROTATION}}}]")
+            if (going := allowed.refused(other, signing_in.places(who, settings))) is not None:
+                yield Problem(f"{part}.admin", f"the secret {name} may not go to {going}")
 
     def _registered(self, said: SecretDocument) -> Iterator[Problem]:
         """Servers that stay as they are, and would get no credential from here on."""
@@ -121,12 +121,8 @@ class SecretPlans:
         return allowed.refused(self.world.secret(server.credential.secret), places)
 
 
-def _settings(said: SecretDocument) -> Iterator[tuple[str, dict[str, object]]]:
+def _settings(said: SecretDocument) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     if said.rotate is not None:
-        yield f"rotate.{said.rotate.rotator}.admin", dict(said.rotate.settings)
+        yield f"rotate.{said.rotate.rotator}", said.rotate.rotator, said.rotate.settings
     if said.dynamic is not None:
-        yield f"dynamic.{said.dynamic.maker}.admin", dict(said.dynamic.settings)
-
-
-def _for_rotation(places: Sequence[Allowed]) -> bool:
-    return any(each.place in {"", ROTATION} for each in places)
+        yield f"dynamic.{said.dynamic.maker}", said.dynamic.maker, said.dynamic.settings

@@ -14,7 +14,7 @@ from remit.logs import logger
 from remit.vault.model import Material, Version, check_attributes, check_value
 from remit.vault.rotation import Outcome, Step
 from remit.vault.rotations import Came, Held
-from remit.vault.rotator import Admin, Plan, Refused, Rotator
+from remit.vault.rotator import Plan, Refused, Rotator, SignsIn
 
 SECONDS: Final = 12.0
 """For one step: less than it is claimed for (`rotations.CLAIMED`), so that a late answer belongs to nobody else yet."""
@@ -23,18 +23,19 @@ _OK: Final = Came(Outcome.OK)
 Opens = Callable[[Version], Material]
 
 
-def plan(held: Held, opens: Opens, admin: Admin) -> Plan:
+def plan(held: Held, opens: Opens, signs_in: SignsIn) -> Plan:
     """The rotation as its rotator sees it. Its document says how."""
     it, rotate = held.rotation, held.rotate
+    settings = {} if rotate is None else rotate.settings
     return Plan(
         rotation=it.rotation, secret=it.secret, version=it.new or held.next_version,
-        settings={} if rotate is None else rotate.settings, admin=admin, started=it.started,
+        settings=settings, admin=signs_in("" if rotate is None else rotate.rotator, settings), started=it.started,
         current=_opened(held.version(held.active), opens),
         known=tuple(each.attributes for each in held.versions), cause=it.cause,
     )  # fmt: skip
 
 
-async def carried(held: Held, rotator: Rotator | None, opens: Opens, admin: Admin) -> Came:
+async def carried(held: Held, rotator: Rotator | None, opens: Opens, signs_in: SignsIn) -> Came:
     """Do the step that `held` is at, as far as it is done elsewhere. Never raises but for being cancelled."""
     it = held.rotation
     if it.step in {Step.PROMOTE, Step.DRAIN} or (it.step is Step.UNDO and not it.new):
@@ -44,7 +45,7 @@ async def carried(held: Held, rotator: Rotator | None, opens: Opens, admin: Admi
         return Came(Outcome.REFUSED if not it.new else Outcome.UNCLEAR, "its document says no more how it is changed")
     try:
         async with asyncio.timeout(SECONDS):
-            return await _asked(held, rotator, plan(held, opens, admin), opens)
+            return await _asked(held, rotator, plan(held, opens, signs_in), opens)
     except TimeoutError:
         return Came(Outcome.UNCLEAR, "the provider did not answer in time")
     except RemitError as error:

@@ -61,6 +61,14 @@ class Admin(Protocol):
         ...
 
 
+class SignsIn(Protocol):
+    """What opens other secrets for one rotator or maker: for where its settings say that it signs in."""
+
+    def __call__(self, who: str, settings: Mapping[str, Any]) -> Admin:
+        """Of the one of that name, as documents use it."""
+        ...
+
+
 class Rotator(Protocol):
     """Every method may be called again with the same plan, after any of them, and comes to the same.
 
