@@ -135,6 +135,24 @@ def test_an_agent_that_sends_a_secret_is_refused_and_the_secret_is_exposed(place
     assert THIRD not in ok(place.secret("exposure", "other-key", "--json")).out
 
 
+def test_a_source_says_so(place: Place, tmp_path: Path) -> None:
+    """And what it says of a secret without a value is an ordinary signal, which keeps no other line from being read."""
+    (place.files / "secrets").mkdir()
+    empty = {"secret": "no-value-yet", "owner": "dana"}
+    (place.files / "secrets" / "no-value-yet.yaml").write_text(json.dumps(empty), encoding="utf-8")
+    ok(place.home.remit("apply", str(place.files), "--approve", "--as", "dana"))
+    ok(place.home.remit("usage", "register", "scanner", "--server", "other"))
+    said = {"kind": "signal", "agent": "bot", "signal": "credential_exposed", "at": place.told("posture")["at"]}
+    lines = [said | {"id": "1", "about": "secret other-key", "on": True}]
+    lines += [said | {"id": "2", "about": "secret no-value-yet", "on": on} for on in (True, False)]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    ok(place.home.remit("usage", "import", str(tmp_path / "lines.jsonl"), "--source", "scanner"))
+    found = place.told("exposure", "other-key")
+    assert (found["version"], found["reason"]) == (1, "scanner says so")
+    assert place.call("other/tell/raw/redirect").status_code in {403, 503}
+    assert place.until(lambda: _signals(place)) == [("credential_exposed", "remit: secret other-key at other")]
+
+
 def _asked(place: Place, path: str) -> Any:
     token = Path(place.up.ready["admin_token_file"]).read_text(encoding="utf-8").strip()
     with httpx2.Client(trust_env=False, timeout=PATIENCE) as client:
