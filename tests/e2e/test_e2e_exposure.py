@@ -105,6 +105,8 @@ def test_an_operator_says_so_and_a_new_value_brings_everything_back(place: Place
     said = place.told("exposed", "api-key", "--reason", "in a ticket")
     assert (said["version"], said["news"], said["reason"]) == (1, False, "a server sent it back")
     assert said["servers"] == ["api"]
+    checks = {each["check"]: each["detail"] for each in place.home.remit("doctor", "--json").json["checks"]}
+    assert checks["secret api-key"] == "exposed: calls of api are refused"
     refused = place.call("api/tell/raw/body")
     assert refused.status_code in {403, 503}
     assert refused.json()["code"] in {"enforcement_unavailable", "activation_lapsed"}
@@ -116,6 +118,7 @@ def test_an_operator_says_so_and_a_new_value_brings_everything_back(place: Place
     ok(place.secret("set", "api-key", stdin=SECOND))
     place.until(lambda: not _signals(place))
     place.until(lambda: not _states(place, "suspended"))
+    assert "secret api-key" not in ok(place.home.remit("doctor")).out
     found = place.told("exposure", "api-key")
     assert (found["version"], found["state"]) == (1, "revoked")
     assert [(each["outcome"], each["used"]) for each in found["calls"]] == [("cut", "yes")]
