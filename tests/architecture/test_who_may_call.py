@@ -60,6 +60,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "lend_for": {"server.compose_connecting", "server.compose_http", "vault.service"},
     "lend": {
         "enforcement.stdio.children",
+        "server.compose_rotators",
         "server.connecting",
         "server.signing_in",
         "vault.injecting",

@@ -154,11 +154,7 @@ class World:
             raise Unclear("the server's name has no address")
         return (HOST,)
 
-    def _signs_in(self, who: str, settings: Mapping[str, Any]) -> Admin:
-        assert (who, settings["host"]) == ("postgres", HOST)
-        return self._admin
-
-    def _admin(self, name: str) -> Material:
+    def _admin(self, name: str, **_: object) -> Material:
         assert name == "db-admin"
         return Material(value=Secret(self.postgres.password))
 

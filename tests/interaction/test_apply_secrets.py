@@ -129,10 +129,42 @@ def test_a_document_does_not_cut_off_a_server_that_is_registered(rig: Rig, beari
     assert "the server payments puts it in header:Authorization" in caught.value.public
 
 
+@pytest.mark.parametrize("allow", [{"host": HERE}, {"host": HERE, "place": "rotation"}])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"rotate": {"http": {"admin": "root", "create": {"url": "https://evil.example/x"}}}},
+        {
+            "rotate": {
+                "http": {"admin": "root", "revoke": {"url": f"http://{HERE}/x"}, "leftovers": {"url": "http://e.t"}}
+            }
+        },
+        {"rotate": {"oauth_client": {"admin": "root", "secrets": "https://evil.example/x"}}},
+        {"rotate": {"openbao": {"admin": "root", "url": "https://evil.example"}}},
+        {"rotate": {"aws": {"admin": "root", "user": "u", "endpoint_url": "https://evil.example"}}},
+        {"rotate": {"aws": {"admin": "root", "user": "u"}}},
+        {"rotate": {"postgres": {"admin": "root", "host": "evil.example"}}},
+        {"dynamic": {"ttl": "1h", "postgres": {"admin": "root", "host": "127.0.0.1", "port": 9102}}},
+        {"dynamic": {"ttl": "1h", "openbao": {"admin": "root", "url": "https://evil.example"}}},
+    ],
+)
+def test_nobody_signs_in_elsewhere_with_another_secret(
+    rig: Rig, tree: Tree, allow: dict[str, str], way: dict[str, Any]
+) -> None:
+    """Whoever may say `admin: root` beside an address of their own would have that secret, alone."""
+    tree.secrets = [{"secret": "root", "owner": "dana", "allow": [allow]}]
+    rig.apply(tree)
+    tree.secrets = [*tree.secrets, {"secret": NAME, "owner": "dana", **way}]
+    with pytest.raises(TreeInvalid) as caught:
+        rig.apply(tree)
+    assert [each.field.rpartition(".")[2] for each in caught.value.problems] == ["admin"]
+    assert stored(rig) is None
+
+
 def test_a_secret_for_signing_in_must_be_one(rig: Rig, tree: Tree) -> None:
     other = {"secret": "payments-admin", "owner": "dana", "allow": [{"place": "header:Authorization"}]}
-    http = {"admin": "payments-admin", "create": {"url": "http://127.0.0.1:9000/keys"}}
-    tree.secrets = [{"secret": NAME, "owner": "dana", "rotate": {"http": http}}, other]
+    settings = {"admin": "payments-admin", "revoke": {"url": "http://127.0.0.1:9000/keys/{id}"}}
+    tree.secrets = [{"secret": NAME, "owner": "dana", "rotate": {"http": settings}}, other]
     with pytest.raises(TreeInvalid) as caught:
         rig.apply(tree)
     assert [each.field for each in caught.value.problems] == ["rotate.http.admin"]

@@ -32,10 +32,16 @@ class Session:
 
 
 class Sessions:
-    """Links and sessions. Any thread."""
+    """Links and sessions. Any thread.
 
-    def __init__(self, now: Callable[[], Instant]) -> None:
+    Args:
+        now: Says when.
+        stands: Whether an operator may still be who signed in: with the token goes what it opened.
+    """
+
+    def __init__(self, now: Callable[[], Instant], stands: Callable[[Any], bool] = lambda _operator: True) -> None:
         self._now = now
+        self._stands = stands
         self._links: dict[str, tuple[Any, Instant]] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -61,9 +67,10 @@ class Sessions:
             return cookie
 
     def find(self, cookie: str | None) -> Session | None:
-        """The session of a cookie, if it is still open."""
+        """The session of a cookie, if it is still open and its operator's token works."""
         found = self._sessions.get(_hash(cookie)) if cookie else None
-        return found if found is not None and self._now() < found.ends else None
+        open_ = found is not None and self._now() < found.ends and self._stands(found.operator)
+        return found if open_ else None
 
     def end(self, cookie: str | None) -> None:
         """Sign out."""

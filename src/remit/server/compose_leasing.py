@@ -12,7 +12,7 @@ from remit.outbound.session import Outbound
 from remit.policy.model import Answer, Call, Code, Proposal
 from remit.server.compose_identity import revoked_in
 from remit.server.compose_requests import telling
-from remit.server.compose_rotators import resolving
+from remit.server.compose_rotators import admins, resolving
 from remit.server.ground import Ground
 from remit.server.leasing import Leasing
 from remit.server.revoking import Revoking
@@ -46,8 +46,8 @@ def leases(ground: Ground, outbound: Outbound) -> Revoking:
     )
     leasing = Leasing(
         leases=changes, makers={"openbao": OpenBaoLease(send), "postgres": PostgresLogin(resolving(outbound.refuse))},
-        signs_in=signing_in(vault), dynamic=vault.dynamic, allows=vault.allows, standing=_Stands(ground), writer=database.writer,
-        clock=ground.clock, node=node,
+        admin=admins(vault), dynamic=vault.dynamic, allows=vault.allows, standing=_Stands(ground),
+        writer=database.writer, clock=ground.clock, node=node,
     )  # fmt: skip
     made = Revoking(
         leasing=leasing, leases=changes, writer=database.writer, reader=database.reader, clock=ground.clock,

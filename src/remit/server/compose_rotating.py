@@ -12,7 +12,7 @@ from remit.outbound.session import Outbound
 from remit.server import nodes
 from remit.server.compose_exposure import watch_secrets
 from remit.server.compose_rotations import rotations
-from remit.server.compose_rotators import of_providers
+from remit.server.compose_rotators import admins, of_providers
 from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.rotating import Rotating
@@ -45,7 +45,7 @@ def rotating(ground: Ground, outbound: Outbound) -> Rotating:
         lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse
     )
     made = Rotating(
-        vault=vault, rotations=rotations(ground), signs_in=signing_in(vault), writer=database.writer,
+        vault=vault, rotations=rotations(ground), admin=admins(vault), writer=database.writer,
         rotators={**rotators(send), **of_providers(send, ground.clock, own=outbound.refuse)}, reader=database.reader,
         clock=ground.clock, node=lambda: database.node or "only",
         epoch=lambda: database.epoch, close=send.close, frozen=frozen,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from remit.kernel.clock import Clock
 from remit.outbound.model import Endpoint, OutboundRefused
 from remit.outbound.rule import Rule
 from remit.outbound.session import load
-from remit.vault.rotator import Refused, Resolve, Rotator, Send, Unclear
+from remit.vault.allowed import Going, refused
+from remit.vault.model import Material, SecretUnavailable
+from remit.vault.rotator import Admins, Refused, Resolve, Rotator, Send, Unclear
 from remit.vault.rotators.aws import AwsAccessKey
 from remit.vault.rotators.openbao import OpenBaoSecretId
 from remit.vault.rotators.postgres import PostgresRole
+from remit.vault.service import Vault
+from remit.vault.spec import ROTATION
 
 _SECONDS: Final = 3.0  # for a name
 _MOST: Final = 2  # addresses of it that are tried
@@ -26,6 +30,22 @@ def of_providers(send: Send, clock: Clock, *, own: Collection[Endpoint]) -> Mapp
         "openbao": OpenBaoSecretId(send),
         "postgres": PostgresRole(resolving(own)),
     }
+
+
+def admins(vault: Vault) -> Admins:
+    """What opens the secrets that rotators and makers sign in with, where their documents let them go."""
+
+    def admin(name: str, *, at: Sequence[Going]) -> Material:
+        known = vault.find(name)
+        going = at or (Going(place=ROTATION),)
+        if (found := refused(None if known is None else known.document, going)) is not None:
+            raise SecretUnavailable(
+                "its document does not let a rotator sign in with this secret", detail=f"{name}: {found}"
+            )
+        lent = vault.lend(name)
+        return Material(value=lent.value, attributes=lent.attributes)
+
+    return admin
 
 
 def resolving(own: Collection[Endpoint]) -> Resolve:

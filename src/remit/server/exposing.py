@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.kernel.clock import Clock
-from remit.kernel.errors import Malformed, NotFound, RemitError
+from remit.kernel.errors import Malformed, NotFound, RemitError, StorageUnavailable
 from remit.kernel.names import SecretName
 from remit.logs import logger
 from remit.people.change import Actor, Changed, record
 from remit.people.ports import Records
 from remit.storage.ports import Transaction, Writer
 from remit.vault.document import Cause
-from remit.vault.model import HELD, Version
+from remit.vault.model import HELD, Version, VersionState
 from remit.vault.service import Vault
 from remit.vault.sql import SqlSecrets
 
@@ -96,7 +96,7 @@ class Exposing:
         said: dict[str, Any] = {"version": after.version, "reason": reason}
         changed = Changed(what="secret", name=name, change="exposed", before=None, after=None, more=said)
         record(tx, self.records, changed, by=by)
-        if used and rotates:
+        if rotates and (used or after.state is VersionState.DRAINING):  # what drains works still: it drains no longer
             self.rotate(tx, SecretName(name), Cause.EXPOSURE, by)
         return Exposed(version=after, news=True, used=used, rotates=rotates)
 
@@ -125,16 +125,27 @@ class Exposing:
     def look(self) -> int:
         """Mark what was given away since the last time; how many versions were news. A token that was made of a secret
         is no version of it, and no reason to change the secret: it goes by itself.
+
+        Raises:
+            StorageUnavailable: The rest is looked into the next time.
         """
         found = 0
-        while not self._came.empty():
-            name, form, why = self._came.get_nowait()
-            for each in self.vault.given_away(name, form):
-                if each.exposed is None and each.state in HELD:
-                    found += self._marked(each, why)
-        if found:
-            self.after()
+        try:
+            while not self._came.empty():
+                name, form, why = self._came.get_nowait()
+                try:
+                    found += self._looked(name, form, why)
+                except StorageUnavailable:
+                    self.came_back(name, form, why)  # it does not come again by itself
+                    raise
+        finally:
+            if found:
+                self.after()
         return found
+
+    def _looked(self, name: str, form: bytes, why: str) -> int:
+        news = [each for each in self.vault.given_away(name, form) if each.exposed is None and each.state in HELD]
+        return sum(self._marked(each, why) for each in news)
 
     def _marked(self, it: Version, why: str) -> int:
         def apply(tx: Transaction) -> Exposed:
@@ -142,6 +153,8 @@ class Exposing:
 
         try:
             return int(self.writer.change(apply).news)
+        except StorageUnavailable:
+            raise
         except RemitError as error:
             _log.error("an exposed secret could not be marked", secret=it.secret, error=error.public)
             return 0

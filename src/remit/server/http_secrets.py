@@ -26,6 +26,7 @@ from remit.storage.ports import Reader, Transaction, Writer
 from remit.vault.connection import Connection
 from remit.vault.connections import Connections
 from remit.vault.forgetting import forget
+from remit.vault.model import RESERVED
 from remit.vault.service import Known, Vault
 from remit.vault.settings import admin
 from remit.vault.sql import SqlSecrets
@@ -181,6 +182,8 @@ def _attributes(text: str | None) -> dict[str, str]:
     said = parse(text)
     if not isinstance(said, dict) or len(said) > _MOST_ATTRIBUTES:
         raise Malformed(f"attributes: a JSON object of at most {_MOST_ATTRIBUTES} texts")
+    if RESERVED in said:  # it marks what stands in for a value: the old one would be taken for one that never was
+        raise Malformed(f"no attribute is called {RESERVED}: that is Remit's own")
     for name, value in said.items():
         if not (_ATTRIBUTE.match(name) and isinstance(value, str)):
             raise Malformed("an attribute is a name such as user or access_key_id, and a text", detail=name[:80])

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -28,8 +29,9 @@ from remit.vault.lease_sql import SqlLeases
 from remit.vault.leases import TOPIC, Leases
 from remit.vault.maker import Made, Maker, Order
 from remit.vault.model import Material, SecretUnavailable, check_attributes, check_value
-from remit.vault.rotator import Refused, SignsIn
+from remit.vault.rotator import Admins, Refused
 from remit.vault.service import Lent
+from remit.vault.signing_in import signs_in_at
 
 SECONDS: Final = 12.0  # for all that is asked of a provider to make one
 _MOST: Final = 1000  # that one node holds
@@ -78,7 +80,7 @@ class Leasing:
 
     leases: Leases
     makers: Mapping[str, Maker]
-    signs_in: SignsIn
+    admin: Admins
     dynamic: Callable[[str], Dynamic | None]
     allows: Allows
     standing: Callable[[Lease, Call], Standing]
@@ -171,9 +173,10 @@ class Leasing:
 
     def order(self, it: Lease) -> Order:
         """A lease as its maker sees it."""
+        at = signs_in_at(it.maker, it.settings)
         return Order(
-            lease=it.lease, secret=it.secret, settings=it.settings, admin=self.signs_in(it.maker, it.settings),
-            begun=it.made, ends=it.ends, handle=it.handle,
+            lease=it.lease, secret=it.secret, settings=it.settings, admin=partial(self.admin, at=at), begun=it.made,
+            ends=it.ends, handle=it.handle,
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------

@@ -176,7 +176,9 @@ class Doorkeeper:
         known = self._token(authorization)
         if act_as is None:
             issued = None if known.role is Role.ADMIN else known.created
-            return Operator(person=known.person, roles=frozenset({known.role.value}), issued=issued)
+            return Operator(
+                person=known.person, roles=frozenset({known.role.value}), issued=issued, token=known.token_hash
+            )  # fmt: skip
         if not self._dev or known.role is not Role.ADMIN:
             raise Forbidden(
                 "acting as someone else needs the admin token of a server started with --dev",
@@ -184,7 +186,15 @@ class Doorkeeper:
             )
         check_name(act_as, what="a person")
         # Whoever holds the admin token of a --dev server already may do all it may; the person adds a name.
-        return Operator(person=act_as, roles=frozenset({Role.ADMIN, Role.OWNER}), behind=known.person)
+        roles = frozenset({Role.ADMIN, Role.OWNER})
+        return Operator(person=act_as, roles=roles, behind=known.person, token=known.token_hash)
+
+    def stands(self, operator: Operator) -> bool:
+        """Whether the token that an operator has shown works still: it was not revoked, and has not expired."""
+        if not operator.token:
+            return True  # no token was shown, so none can end
+        known = self._known.get(operator.token)
+        return known is not None and self._clock.now() < known.expires
 
     def _token(self, authorization: str | None) -> Known:
         scheme, _, token = (authorization or "").partition(" ")

@@ -17,9 +17,11 @@ from remit.server.plan_observed import WAITS
 from remit.server.plan_spread import Spread, note, spread
 from remit.server.voice import Voice
 from remit.server.world import World
-from remit.vault import allowed, signing_in
+from remit.vault import allowed
 from remit.vault.document import SecretDocument
 from remit.vault.settings import admin
+from remit.vault.signing_in import signs_in_at
+from remit.vault.spec import ROTATION
 from remit.vault.widening import widens
 
 
@@ -98,10 +100,13 @@ class SecretPlans:
 
     def _admin(self, said: SecretDocument) -> Iterator[Problem]:
         """That another secret, whose document says where it may go, is not for signing in to change this one."""
-        for part, who, settings in _settings(said):
-            other = None if (name := admin(settings)) is None else self.world.secret(name)
-            if (going := allowed.refused(other, signing_in.places(who, settings))) is not None:
-                yield Problem(f"{part}.admin", f"the secret {name} may not go to {going}")
+        for part, name, settings in _ways(said):
+            other = None if (signs := admin(settings)) is None else self.world.secret(signs)
+            if other is not None and (going := allowed.refused(other, signs_in_at(name, settings))) is not None:
+                at = f", host: {going.host}" if going.host else ""
+                yield Problem(
+                    part, f"the secret {other.secret} may not be used for it: allow: [{{place: {ROTATION}{at}}}]"
+                )
 
     def _registered(self, said: SecretDocument) -> Iterator[Problem]:
         """Servers that stay as they are, and would get no credential from here on."""
@@ -121,8 +126,8 @@ class SecretPlans:
         return allowed.refused(self.world.secret(server.credential.secret), places)
 
 
-def _settings(said: SecretDocument) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _ways(said: SecretDocument) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     if said.rotate is not None:
-        yield f"rotate.{said.rotate.rotator}", said.rotate.rotator, said.rotate.settings
+        yield f"rotate.{said.rotate.rotator}.admin", said.rotate.rotator, said.rotate.settings
     if said.dynamic is not None:
-        yield f"dynamic.{said.dynamic.maker}", said.dynamic.maker, said.dynamic.settings
+        yield f"dynamic.{said.dynamic.maker}.admin", said.dynamic.maker, said.dynamic.settings

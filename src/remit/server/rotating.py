@@ -28,7 +28,7 @@ from remit.vault.rotation import Outcome, Step
 from remit.vault.rotation_sql import SqlRotations
 from remit.vault.rotation_wanted import rests, wanted
 from remit.vault.rotations import KIND, Came, Held, Rotations
-from remit.vault.rotator import Refused, Rotator, SignsIn
+from remit.vault.rotator import Admins, Refused, Rotator
 from remit.vault.service import Vault
 
 _EVERY: Final = 0.5  # seconds between two looks at what is due
@@ -62,7 +62,7 @@ class Rotating:
     vault: Vault
     rotations: Rotations
     rotators: Mapping[str, Rotator]
-    signs_in: SignsIn
+    admin: Admins
     writer: Writer
     reader: Reader
     clock: Clock

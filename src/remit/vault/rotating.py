@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from remit.kernel.errors import Malformed, RemitError
@@ -14,7 +15,8 @@ from remit.logs import logger
 from remit.vault.model import Material, Version, check_attributes, check_value
 from remit.vault.rotation import Outcome, Step
 from remit.vault.rotations import Came, Held
-from remit.vault.rotator import Plan, Refused, Rotator, SignsIn
+from remit.vault.rotator import Admins, Plan, Refused, Rotator
+from remit.vault.signing_in import signs_in_at
 
 SECONDS: Final = 12.0
 """For one step: less than it is claimed for (`rotations.CLAIMED`), so that a late answer belongs to nobody else yet."""
@@ -23,19 +25,20 @@ _OK: Final = Came(Outcome.OK)
 Opens = Callable[[Version], Material]
 
 
-def plan(held: Held, opens: Opens, signs_in: SignsIn) -> Plan:
+def plan(held: Held, opens: Opens, admin: Admins) -> Plan:
     """The rotation as its rotator sees it. Its document says how."""
     it, rotate = held.rotation, held.rotate
-    settings = {} if rotate is None else rotate.settings
+    at = () if rotate is None else signs_in_at(rotate.rotator, rotate.settings)
     return Plan(
         rotation=it.rotation, secret=it.secret, version=it.new or held.next_version,
-        settings=settings, admin=signs_in("" if rotate is None else rotate.rotator, settings), started=it.started,
+        settings={} if rotate is None else rotate.settings, started=it.started,
+        admin=partial(admin, at=at),
         current=_opened(held.version(held.active), opens),
         known=tuple(each.attributes for each in held.versions), cause=it.cause,
     )  # fmt: skip
 
 
-async def carried(held: Held, rotator: Rotator | None, opens: Opens, signs_in: SignsIn) -> Came:
+async def carried(held: Held, rotator: Rotator | None, opens: Opens, admin: Admins) -> Came:
     """Do the step that `held` is at, as far as it is done elsewhere. Never raises but for being cancelled."""
     it = held.rotation
     if it.step in {Step.PROMOTE, Step.DRAIN} or (it.step is Step.UNDO and not it.new):
@@ -63,16 +66,25 @@ async def _asked(held: Held, rotator: Rotator, said: Plan, opens: Opens) -> Came
             return _made(await rotator.create(said, new if it.proposed else None), said)
         case Step.VERIFY if new is not None:
             await rotator.verify(said, new)
+            return _OK
         case Step.CREATE | Step.VERIFY:
-            return Came(Outcome.REFUSED, "its new version was ended meanwhile")
-        case Step.REVOKE if old is not None:
-            await rotator.revoke(said, old)
-        case Step.CONFIRM if old is not None:
-            return _OK if await rotator.gone(said, old) else Came(Outcome.STILL_THERE, "the old one still works")
-        case Step.UNDO if new is not None:
-            await rotator.revoke(said, new)
-            if not await rotator.gone(said, new):
-                return Came(Outcome.STILL_THERE, "the new one is still there")
+            return Came(
+                Outcome.REFUSED, "its new version was ended here meanwhile: what was made may stand at its provider"
+            )
+    return await _taken(it.step, rotator, said, new if it.step is Step.UNDO else old)
+
+
+async def _taken(step: Step, rotator: Rotator, said: Plan, it: Material | None) -> Came:
+    """One is taken away: the old one, or a new one that does not work."""
+    if it is None:
+        return Came(Outcome.OK, "it was removed here meanwhile, and its provider was not asked: it may work there")
+    if said.current is not None and it.value == said.current.value:
+        # Somebody went back to it by hand, perhaps without saying what its provider knows it by.
+        return Came(Outcome.OK, "calls use this very value, which was set again by hand: it stays at its provider")
+    if step is not Step.CONFIRM:
+        await rotator.revoke(said, it)
+    if step is not Step.REVOKE and not await rotator.gone(said, it):
+        return Came(Outcome.STILL_THERE, f"the {'new' if step is Step.UNDO else 'old'} one still works")
     return _OK
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from remit.kernel.clock import Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName
+from remit.vault.allowed import Going
 from remit.vault.document import Cause
 from remit.vault.model import Material
 
@@ -61,11 +62,11 @@ class Admin(Protocol):
         ...
 
 
-class SignsIn(Protocol):
-    """What opens other secrets for one rotator or maker: for where its settings say that it signs in."""
+class Admins(Protocol):
+    """Opens a secret by name, to sign in with it at these places."""
 
-    def __call__(self, who: str, settings: Mapping[str, Any]) -> Admin:
-        """Of the one of that name, as documents use it."""
+    def __call__(self, name: str, *, at: Sequence[Going]) -> Material:
+        """Raises SecretUnavailable: also where its document does not let it go there."""
         ...
 
 

@@ -183,7 +183,13 @@ class Vault:
         """The held versions, of one secret or of all, whose value `form` gives away."""
         known = self._known if not name else {name: self._known[name]} if name in self._known else {}
         every = [each for one in known.values() for each in one.held.values()]
-        return [each for each in every if gives_away(form, self.open(each).reveal())]
+        return [each for each in every if self._gives_away(each, form)]
+
+    def _gives_away(self, it: Version, form: bytes) -> bool:
+        try:
+            return gives_away(form, self._value(it))
+        except SecretUnavailable:  # erased a moment ago, or damaged: the others are looked at all the same
+            return False
 
     def echoes(self, chunk: bytes) -> bool:
         """Whether `chunk` by itself carries any secret."""

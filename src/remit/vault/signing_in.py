@@ -1,7 +1,6 @@
-"""Where a rotator or a maker signs in with another secret, by its settings. Pure.
+"""Where a secret goes when a rotator or a maker signs in with it, as a document's settings write it. Pure.
 
-That secret goes there as it goes to a server: whoever may write one secret's document must not get another one's value
-by naming it as `admin` and a host of their own.
+Whoever may say `admin: NAME` beside an address of their own would have that secret: its document is held against it.
 """
 
 from __future__ import annotations
@@ -9,54 +8,58 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from remit.kernel.errors import Malformed
-from remit.vault.allowed import Going, at_url
+from remit.vault.allowed import Going, whereabouts
 from remit.vault.rotators import aws
+from remit.vault.spec import ROTATION
 
-ROTATION: Final = "rotation"
-"""The place of a secret that another one is changed, or made, with."""
-_SIGNED: Final = ("create", "revoke", "leftovers")  # requests of the http and oauth_client rotators
-_NEW: Final = "{value}"  # a request with it shows the credential that is changed, and nothing of the admin's
+_OTHERS: Final = frozenset({"verify", "token_url"})  # what is shown there is the secret that is changed
+_VALUE: Final = "{value}"
 _POSTGRES: Final = 5432
 
 
-def places(who: str, settings: Mapping[str, Any]) -> tuple[Going, ...]:
-    """The places that the secret called `admin` goes to; one that no host fits, where none can be made out.
+def signs_in_at(name: str, settings: Mapping[str, Any]) -> tuple[Going, ...]:
+    """Every place that `admin` of these settings is shown at; at least one, which may say no host.
 
     Args:
-        who: The rotator or the maker, by the name that documents use.
-        settings: Its own, as they stand in the document.
+        name: Of the rotator or maker.
+        settings: Its own.
+
+    Raises:
+        Malformed: A URL leads nowhere.
     """
-    if who == "postgres":
-        host, port = settings.get("host"), settings.get("port", _POSTGRES)
-        at = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-        return (Going(host=at if isinstance(host, str) else "", place=ROTATION),)
-    found = tuple(map(_going, _urls(who, settings)))
-    return found or (Going(place=ROTATION),)
+    found = [*_hosts(name, settings), *_urls(settings)]
+    return tuple(dict.fromkeys(found)) or (Going(place=ROTATION),)
 
 
-def _urls(who: str, settings: Mapping[str, Any]) -> Iterator[object]:
-    match who:
-        case "aws":
-            yield settings.get("endpoint_url") or aws.iam_url(str(settings.get("region", "")))
-        case "openbao":
-            yield settings.get("url")
-        case _:
-            if "secrets" in settings:
-                yield settings["secrets"]
-            asked = [settings[name] for name in _SIGNED if name in settings]
-            confirm = settings.get("confirm")
-            asked += [] if confirm is None or _NEW in str(confirm) else [confirm]
-            for each in asked:
-                yield each.get("url") if isinstance(each, Mapping) else None
+def _hosts(name: str, settings: Mapping[str, Any]) -> Iterator[Going]:
+    """What stands there without a URL."""
+    host = settings.get("host")
+    if isinstance(host, str):
+        port = settings.get("port", _POSTGRES)
+        yield Going(host=f"[{host}]:{port}" if ":" in host else f"{host}:{port}", place=ROTATION)
+    if name == "aws" and not settings.get("endpoint_url"):
+        yield _at(aws.iam_url(str(settings.get("region") or aws.REGION)), below=False)
 
 
-def _going(url: object) -> Going:
-    """Paths below it are the rotator's own."""
-    if not isinstance(url, str):
-        return Going(place=ROTATION)
-    try:
-        found = at_url(url, place=ROTATION)
-    except (Malformed, KeyError):  # another scheme
-        return Going(place=ROTATION)
-    return Going(host=found.host, place=ROTATION, path=found.path, below=True)
+def _urls(settings: Mapping[str, Any]) -> Iterator[Going]:
+    """Addresses of providers, and of the requests that are written out."""
+    for key, said in settings.items():
+        if key in {"url", "endpoint_url", "secrets"} and isinstance(said, str) and said:
+            yield _at(said, below=True)
+        elif isinstance(said, Mapping) and key not in _OTHERS and isinstance(url := said.get("url"), str):
+            if key == "confirm" and _stands(_VALUE, said):
+                continue  # the one that should be gone is tried, and nobody signs in
+            yield _at(url, below=False)
+
+
+def _at(url: str, *, below: bool) -> Going:
+    host, path = whereabouts(url)
+    return Going(host=host, place=ROTATION, path=path, below=below)
+
+
+def _stands(text: str, said: object) -> bool:
+    if isinstance(said, Mapping):
+        return any(_stands(text, each) for each in said.values())
+    if isinstance(said, (list, tuple)):
+        return any(_stands(text, each) for each in said)
+    return isinstance(said, str) and text in said

@@ -64,3 +64,16 @@ def test_a_session_is_its_cookies_and_ends() -> None:
     assert sessions.find(cookie) is mine
     clock.at = Instant(NOON + SESSION_LIFETIME)
     assert sessions.find(cookie) is None
+
+
+def test_a_session_goes_with_what_opened_it() -> None:
+    """Whose token was revoked is not signed in any more, by no cookie and by no link that was made before."""
+    standing = {"dana", "lee"}
+    sessions = Sessions(FixedClock(NOON).now, standing.__contains__)
+    dana, _ = signed_in(sessions, "dana")
+    lee, _ = signed_in(sessions, "lee")
+    later = sessions.link("dana")
+    standing.discard("dana")
+    assert sessions.find(dana) is None
+    assert sessions.find(sessions.redeem(later)) is None
+    assert sessions.find(lee) is not None

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine
 
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import Malformed, Unauthenticated
-from remit.server.operator_tokens import Doorkeeper, ensure_admin, issue, load
+from remit.server.operator_tokens import Doorkeeper, ensure_admin, issue, load, revoke
 from remit.server.operators import Role
 from remit.storage.every_table import metadata
 from remit.storage.model import Entry
@@ -115,3 +115,29 @@ def test_the_admin_tokens_of_other_nodes_go_on_working(change: Change, tmp_path:
     admins = {token for token, known in load(change.connection).items() if known.role is Role.ADMIN}
     assert admins == set(held.values())
     assert len(admins) == 2
+
+
+def test_what_was_opened_with_a_token_stands_as_long_as_that(change: Change) -> None:
+    token = issue(change, person="dana", role="owner", expires=Instant(10), now=Instant(0))
+    other = issue(change, person="dana", role="owner", expires=Instant(90), now=Instant(0))
+    dana = keeper(change).operator(authorization=f"Bearer {token}", act_as=None)
+    second = keeper(change).operator(authorization=f"Bearer {other}", act_as=None)
+    assert keeper(change, 9).stands(dana)
+    assert not keeper(change, 10).stands(dana)
+    assert keeper(change, 10).stands(second)
+    assert token not in repr(dana)
+    revoke(change, "dana")
+    assert not keeper(change, 9).stands(dana)
+    assert not keeper(change, 9).stands(second)
+
+
+def test_who_acts_as_another_stands_with_the_token_behind(change: Change, tmp_path: Path) -> None:
+    ensure_admin(change, tmp_path / "token", now=Instant(0))
+    acting = Doorkeeper(clock=FixedClock(0), dev=True)
+    acting.reload(change.connection)
+    dana = acting.operator(authorization=f"Bearer {(tmp_path / 'token').read_text().strip()}", act_as="dana")
+    assert acting.stands(dana)
+    (tmp_path / "token").unlink()
+    ensure_admin(change, tmp_path / "token", now=Instant(1))  # a new one: the old one ends
+    acting.reload(change.connection)
+    assert not acting.stands(dana)

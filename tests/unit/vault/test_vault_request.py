@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.unit.vault.rotation_world import CHOSEN, PROPOSED
 
@@ -24,6 +24,7 @@ URL = "https://api.test/keys/{id}?of={value}"
 @given(PRINTABLE, PRINTABLE)
 def test_a_value_stays_in_its_place(value: str, name: str) -> None:
     """Whatever is in it: no further path, field, header line or place comes of it."""
+    assume(name not in {".", ".."})
     said = {"method": "POST", "url": URL, "headers": {"X-Key": "k {value}"}, "body": {"a": ["{value}", 1], "b": "{id}"}}
     found = filled(request(said, what="x", known=("id", "value")), {"id": name, "value": value})
     path, _, query = found.url.removeprefix("https://api.test/").partition("?")
@@ -39,6 +40,16 @@ def test_no_value_ends_a_header() -> None:
     it = request({"url": "https://a", "headers": {"X": "{value}"}}, what="x", known=("value",))
     with pytest.raises(Refused):
         filled(it, {"value": "a\r\nX-Admin: 1"})
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_no_name_leads_a_url_upwards(name: str) -> None:
+    """They need no escape: `DELETE /keys/..` would reach an HTTP client as `DELETE /`."""
+    for url in ("https://a/keys/{id}", "https://a/keys/{id}/more", "https://a/keys/.{id}"):
+        it = request({"url": url}, what="x", known=("id",))
+        assert filled(it, {"id": "a..b"})
+        with pytest.raises(Refused):
+            filled(it, {"id": "." if url.endswith(".{id}") else name})
 
 
 def test_a_place_of_which_nothing_is_known_stops_it() -> None:

@@ -26,6 +26,7 @@ from remit.vault.rotators.patience import SECONDS, within
 _USER: Final = re.compile(r"[\w+=,.@-]{1,64}\Z", re.ASCII)  # CreateUser, parameter UserName
 _REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
 _KEY_ID: Final = re.compile(r"[A-Z0-9]{16,128}\Z")
+REGION: Final = "us-east-1"
 _MOST: Final = 2  # access keys of a user
 _SPREADS: Final = MINUTE
 """For how long after its rotation began a new key may be unknown here and there (IAM is eventually consistent)."""
@@ -75,7 +76,7 @@ def read(settings: Mapping[str, Any]) -> Settings:
     found = Settings(
         user=fields.take("user", _matching(_USER, "the name of an IAM user")),
         admin=fields.take("admin", document.name("a secret")),
-        region=fields.maybe("region", _matching(_REGION, "a region such as eu-central-1"), "us-east-1"),
+        region=fields.maybe("region", _matching(_REGION, "a region such as eu-central-1"), REGION),
         endpoint_url=fields.maybe("endpoint_url", _url, ""),
     )
     fields.finish()
@@ -89,6 +90,11 @@ def left_over(keys: tuple[Key, ...], plan: Plan) -> tuple[Key, ...]:
     if plan.current is not None:
         known.add(plan.current.attributes.get("access_key_id"))
     return tuple(each for each in keys if each.id not in known and each.made >= began)
+
+
+def iam_url(region: str) -> str:
+    """Where IAM is for a region, if settings say no `endpoint_url`. Pure."""
+    return _partition(region)[0]
 
 
 class AwsAccessKey:

@@ -28,7 +28,7 @@ _KEYS: Final = frozenset(
         "by_hand",
     }
 )
-_GONE: Final = (401, 403, 404, 410)
+_GONE: Final = (404, 410)
 UNUSABLE: Final = (401, 403)
 
 
@@ -108,13 +108,20 @@ def settings(said: Mapping[str, Any]) -> HttpSettings:
         verify=_verify(said.get("verify"), known=known),
         revoke=_revoke(said.get("revoke"), known=known),
         confirm=confirm,
-        gone=UNUSABLE if confirm is None else confirm.status or _GONE,
+        gone=_gone(confirm),
         propose=propose,
         value_at=None if propose else pointer(said["value_at"], what="value_at"),
         attributes_at=attributes_at,
         leftovers=None if said.get("leftovers") is None else _leftovers(said["leftovers"], attributes_at),
         by_hand=_texts(said.get("by_hand", {}), what="by_hand"),
     )
+
+
+def _gone(confirm: Request | None) -> tuple[int, ...]:
+    """The answers that say it is gone. Asked as the admin, 401 and 403 are about the admin, who may not look."""
+    if confirm is None:
+        return UNUSABLE
+    return confirm.status or ((*UNUSABLE, *_GONE) if VALUE in confirm.places() else _GONE)
 
 
 def _verify(said: object, *, known: list[str]) -> Request:

@@ -88,6 +88,7 @@ def filled(it: Request, values: Mapping[str, str], *, more: Mapping[str, str] | 
 
     Raises:
         Missing: A place stays empty.
+        Refused: A value fits no header, or would lead a URL elsewhere.
     """
     headers = {name: _line(_fill(text, values)) for name, text in it.headers.items()}
     own = {name.lower() for name in headers}
@@ -100,7 +101,7 @@ def filled(it: Request, values: Mapping[str, str], *, more: Mapping[str, str] | 
         headers |= {} if "content-type" in own else {"Content-Type": "application/json"}
     headers |= {} if "accept" in own else {"Accept": "application/json"}
     headers |= {name: _line(text) for name, text in (more or {}).items() if name.lower() not in own}
-    return Filled(it.method, _fill(it.url, values, lambda text: quote(text, safe="")), headers, body)
+    return Filled(it.method, _in_url(_fill(it.url, values, lambda text: quote(text, safe=""))), headers, body)
 
 
 def pointed(value: Any, pointer: str) -> Any:  # noqa: ANN401 - whatever stands there
@@ -140,6 +141,13 @@ def _fill(text: str, values: Mapping[str, str], as_: Callable[[str], str] = str)
         return as_(value)
 
     return _PLACE.sub(known, text)
+
+
+def _in_url(url: str) -> str:
+    """A URL that stays where it was written: `.` and `..` need no escape, and are ways up (RFC 3986 section 5.2.4)."""
+    if {".", ".."} & set(urlsplit(url).path.split("/")):
+        raise Refused("what the credential is known by fits no URL")
+    return url
 
 
 def _line(text: str) -> str:
