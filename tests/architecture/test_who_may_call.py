@@ -62,7 +62,6 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "enforcement.stdio.children",
         "server.compose_rotators",
         "server.connecting",
-        "server.signing_in",
         "vault.injecting",
         "vault.service",
     },

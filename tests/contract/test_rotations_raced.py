@@ -44,7 +44,7 @@ class Node:
         database.follow()
         made = Rotations(versions=self.vault.versions, records=Entries(), clock=self.clock)
         self.engine = Rotating(
-            vault=self.vault, rotations=made, rotators={"http": Http(wire)}, signs_in=lambda *_: _nobody, writer=database.writer,
+            vault=self.vault, rotations=made, rotators={"http": Http(wire)}, admin=_nobody, writer=database.writer,
             reader=database.reader, clock=self.clock, node=lambda: name, epoch=lambda: database.epoch,
             applied=self._elsewhere,
         )  # fmt: skip

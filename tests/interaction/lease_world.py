@@ -42,7 +42,7 @@ from remit.vault.leases import Leases
 from remit.vault.maker import Maker
 from remit.vault.makers.postgres import PostgresLogin
 from remit.vault.model import Material
-from remit.vault.rotator import Admin, Unclear
+from remit.vault.rotator import Unclear
 from remit.vault.service import Lent
 
 NOON = Instant(1_800_000_000_000_000)
@@ -106,7 +106,7 @@ class World:
         """A process."""
         changes = Leases(records=self.records, clock=self.clock, pager=self)
         leasing = Leasing(
-            leases=changes, makers={"postgres": self.maker(PostgresLogin(self._resolve))}, signs_in=self._signs_in,
+            leases=changes, makers={"postgres": self.maker(PostgresLogin(self._resolve))}, admin=self._admin,
             dynamic=lambda _name: self.dynamic, allows=lambda *_, **__: None, standing=lambda _it, _call: self.standing,
             writer=self.writer, clock=self.clock, node=lambda: name, thread=_inline,
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Keys and secrets through the real writer and feed, on SQLite and PostgreSQL."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from remit.kernel.names import OwnerName, SecretName
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
-from remit.server.signing_in import signing_in
+from remit.server.compose_rotators import admins
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
 from remit.vault.document import Allowed, SecretDocument
 from remit.vault.document_json import text
 from remit.vault.model import SecretUnavailable, topic
 from remit.vault.service import Vault
+from remit.vault.signing_in import signs_in_at
 from remit.vault.sql import SqlSecrets
 
 NOW = Instant(1_800_000_000_000_000)
@@ -98,7 +100,7 @@ def test_a_secret_is_signed_in_with_only_where_its_document_says_now(
     """Attack: another secret's document names it, and a host of the author's own. Also when it was narrowed since."""
     vault = _subscribed(any_database, keys)
     any_database.writer.change(lambda tx: vault.put(tx, NAME, Secret("canary-value"), now=NOW))
-    admin = signing_in(vault)(who, settings)
+    admin = partial(admins(vault), at=signs_in_at(who, settings))
 
     def allow(*places: Allowed) -> None:
         said = SecretDocument(secret=NAME, owner=OwnerName("dana"), allow=places)
@@ -114,6 +116,6 @@ def test_a_secret_is_signed_in_with_only_where_its_document_says_now(
     assert admin(NAME).value == Secret("canary-value")
     for elsewhere in (Allowed(host="bank.test"), Allowed(host="db.test", place="basic"), Allowed(host="db.test:1")):
         allow(elsewhere)
-        with pytest.raises(SecretUnavailable, match="may not go there") as caught:
+        with pytest.raises(SecretUnavailable, match="does not let a rotator sign in") as caught:
             admin(NAME)
         assert caught.value.detail.startswith("payments-key: rotation at db.test:443")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.interaction.apply_world import Tree
+from tests.interaction.apply_world import DANA, Tree
 from tests.interaction.calling_world import BOT, CallingWorld
 
 from remit.agents.signals import RISKS, Signal
@@ -35,9 +35,10 @@ class World(CallingWorld):
 
     def __init__(self, folder: Path) -> None:
         tree = Tree()
+        super().__init__(tree)
         tree.server["credential"] = {"secret": NAME}
         tree.secrets = [{"secret": NAME, "owner": "dana", "rotate": ROTATE}]
-        super().__init__(tree)
+        self.rig.applier.apply(tree.documents(), by=DANA)
         writer, provider = self.rig.writer, KeyfileProvider.create(folder / "k" / "keyfile")
         writer.change(lambda tx: KeyRing.create(tx, provider, now=self.rig.clock.now()))
         keys = writer.read(lambda connection: KeyRing.open(connection, provider))

@@ -16,7 +16,6 @@ from remit.server.compose_rotators import admins, resolving
 from remit.server.ground import Ground
 from remit.server.leasing import Leasing
 from remit.server.revoking import Revoking
-from remit.server.signing_in import signing_in
 from remit.server.to_providers import ToProviders
 from remit.vault.lease import Lease, Standing
 from remit.vault.lease_sql import SqlLeases

@@ -16,7 +16,6 @@ from remit.server.compose_rotators import admins, of_providers
 from remit.server.ground import Ground
 from remit.server.life import Life
 from remit.server.rotating import Rotating
-from remit.server.signing_in import signing_in
 from remit.server.to_providers import ToProviders
 from remit.vault.rotator import Rotator, Send
 from remit.vault.rotators.http import Http

@@ -68,7 +68,7 @@ class Leasing:
     Args:
         leases: Their changes of state.
         makers: What makes a credential at its provider, by the name that documents use.
-        signs_in: Opens other secrets, for what a maker signs in with.
+        admin: Opens another secret, for what a maker signs in with.
         dynamic: What a secret's document says of how it is made; None if it is none of these.
         allows: Raises where a secret's document does not let it go there.
         standing: What stands behind a lease now, by this node's view.

@@ -47,7 +47,7 @@ class Rotating:
         vault: The secrets as this node has them; opens versions.
         rotations: Their changes.
         rotators: What changes a credential at its provider, by the name that documents use.
-        signs_in: Opens other secrets, for what a rotator signs in with.
+        admin: Opens another secret, for what a rotator signs in with.
         writer: Commits.
         reader: Reads what is due.
         clock: Says when.
@@ -155,7 +155,7 @@ class Rotating:
         rotator = None if held.rotate is None else self.rotators.get(held.rotate.rotator)
         if it.step is Step.CREATE and not it.new and rotator is not None:
             return await self._reserved(held, rotator)
-        came = await carried(held, rotator, self._open, self.signs_in)
+        came = await carried(held, rotator, self._open, self.admin)
         if it.step is not Step.DRAIN:
             self._promoted.pop(it.rotation, None)
         return await self._change(lambda tx: self.rotations.record(tx, held, came))
@@ -163,7 +163,7 @@ class Rotating:
     async def _reserved(self, held: Held, rotator: Rotator) -> Held | None:
         """The first half of the first step: what is going to be made is sealed before anybody is asked to make it."""
         try:
-            proposed = rotator.propose(plan(held, self._open, self.signs_in))
+            proposed = rotator.propose(plan(held, self._open, self.admin))
         except RemitError as error:
             came = Came(Outcome.REFUSED if isinstance(error, Refused) else Outcome.UNCLEAR, error.public)
             return await self._change(lambda tx: self.rotations.record(tx, held, came))

@@ -48,7 +48,7 @@ async def carried(held: Held, rotator: Rotator | None, opens: Opens, admin: Admi
         return Came(Outcome.REFUSED if not it.new else Outcome.UNCLEAR, "its document says no more how it is changed")
     try:
         async with asyncio.timeout(SECONDS):
-            return await _asked(held, rotator, plan(held, opens, signs_in), opens)
+            return await _asked(held, rotator, plan(held, opens, admin), opens)
     except TimeoutError:
         return Came(Outcome.UNCLEAR, "the provider did not answer in time")
     except RemitError as error:

@@ -15,7 +15,6 @@ from remit.people.document import Fields, Problem, SpecInvalid
 from remit.vault import settings
 from remit.vault.allowed import host_and_port, segments
 from remit.vault.document import DRAIN, DRAIN_LEAST, EVENTS, Allowed, Cause, Dynamic, Rotate, SecretDocument
-from remit.vault.signing_in import ROTATION
 
 _MOST_PLACES: Final = 100
 _MOST_LABELS: Final = 50
@@ -29,6 +28,7 @@ _NAMED: Final = re.compile(
     r"(?:header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}|query:[\x21-\x7e]{1,256}|env:[A-Za-z_][0-9A-Za-z_]*)\Z"
 )
 _KINDS: Final = frozenset(KINDS) - {"env", "query"}
+ROTATION: Final = "rotation"  # a place too: with this secret, a rotator signs in for another one
 _PATH: Final = re.compile(r"/[\x21-\x7e]{0,1023}\Z")
 _REFUSED: Final = frozenset("%;?#\\")
 

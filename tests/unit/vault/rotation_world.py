@@ -208,7 +208,7 @@ class World:
     def engine(self, node: str) -> Rotating:
         made = Rotations(versions=self.vault.versions, records=self.records, clock=self.clock)
         return Rotating(
-            vault=self.vault, rotations=made, rotators={"http": Http(self.wire)}, signs_in=lambda *_: _nobody, writer=self.writer,
+            vault=self.vault, rotations=made, rotators={"http": Http(self.wire)}, admin=_nobody, writer=self.writer,
             reader=self.writer, clock=self.clock, node=lambda: node, thread=self._inline,
             frozen=lambda _secret: self.frozen,
         )  # fmt: skip

@@ -242,11 +242,6 @@ def _settings(plan: Plan) -> Settings:
         raise Refused(f"its settings: {error.public}") from error
 
 
-def iam_url(region: str) -> str:
-    """Where IAM of that region's partition is. Pure."""
-    return _partition(region)[0]
-
-
 def _partition(region: str) -> tuple[str, str, str]:
     return next(found for begins, found in _IAM.items() if region.startswith(f"{begins}-") or not begins)
 
