@@ -1,4 +1,4 @@
-"""What `remit doctor` says of upstream credentials: whose calls are refused for one, and what could not be taken away."""
+"""What `remit doctor` says of upstream credentials: whose calls are refused for one, and what was not taken away."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def needed(known: Iterable[Known], servers: Iterable[Server]) -> Iterator[Check]:
-    """Secrets that servers need and calls cannot use: one that is not set, or that was exposed and is the same still."""
+    """Secrets that servers need and calls cannot use: not set, or exposed and the same still."""
     of: dict[str, Known] = {each.secret: each for each in known}
     using: dict[str, list[str]] = {}
     for server in servers:

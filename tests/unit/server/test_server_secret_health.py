@@ -1,4 +1,4 @@
-"""Whose calls are refused for a credential is told, and what could not be taken away; of what is well nothing is said."""
+"""Whose calls are refused for a credential is told, and what could not be taken away; what is well is not."""
 
 from __future__ import annotations
 
