@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from tests.unit.vault.rotation_world import CHOSEN, DANA, FIRST, NAME, PROPOSED, World
 
@@ -52,12 +54,12 @@ def test_an_admin_that_may_not_look_confirms_nothing() -> None:
     world.ask()
     world.tick()
 
-    async def lying(method: str, url: str, headers: dict[str, str], body: bytes) -> Answered:
+    async def lying(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
         if method == "DELETE":
             return Answered(204, b"")
         return Answered(403, b"{}") if "/keys/" in url else await world.wire(method, url, headers, body)
 
-    world.nodes[0].rotators = {"http": Http(lying)}  # type: ignore[arg-type] - as `Send`
+    world.nodes[0].rotators = {"http": Http(lying)}
     [(step, said)] = on(world)
     assert FIRST in world.wire.works()
     assert (step, said) == (Step.CONFIRM, "the provider answered 403 to confirm")
