@@ -18,16 +18,17 @@ from typing import Any
 import httpx2
 import pytest
 from tests.e2e.running import PATIENCE, REMIT, ok
+from tests.e2e.test_e2e_console import Browser, link
 from tests.e2e.test_e2e_nothing_leaks import FORMS, HERE, SECRETS, Place, place, public
 
 from remit.audit.stored import read_bundle
+from remit.console.pages.every import PAGES
 from remit.sdk.auth import AgentAuth
 
 __all__ = ["place"]  # the fixture
 KINDS = {"basic": {"basic": "bot-at-the-api"}, "query": {"query": "key"}, "bearer": "bearer"}
 CANARIES = {f"{kind}-key": f"C4n4ry0f{kind.title()}Sealed7391" for kind in KINDS}
 SECOND = "C4n4ryTheSecondOfBearer5528"
-BYTES_OF = re.compile(rb"[A-Za-z0-9_-]")
 LISTED = [
     ("agent", "list"), ("agent", "show", "bot"), ("activation", "list"), ("boundary", "list"), ("server", "list"),
     ("secret", "list"), ("secret", "posture"), ("secret", "exposure", "bearer-key"), ("owner", "list"), ("doctor",),
@@ -35,6 +36,8 @@ LISTED = [
     ("notices",), ("system", "list"), ("trust", "list"), ("key", "list"), ("operator", "list"), ("pep", "list"),
     ("consent", "list"), ("review", "list"), ("approval", "list"), ("policy", "list"),
     ("mandate", "bot", "--purpose", "canary"), ("posture", "secrets"),
+    *(("secret", each, "bearer-key") for each in ("show", "versions", "history")), ("secret", "rotations"),
+    ("secret", "leases"),
 ]  # fmt: skip
 
 
@@ -122,12 +125,30 @@ def said(place: Place) -> Iterator[tuple[str, str]]:
         yield " ".join(words), done.out + done.err
     token = Path(place.up.ready["admin_token_file"]).read_text(encoding="utf-8").strip()
     with httpx2.Client(trust_env=False, timeout=PATIENCE, headers={"Authorization": f"Bearer {token}"}) as admin:
-        yield "pages", "\n".join(public(place, admin))
+        yield "doors", "\n".join(public(place, admin))
         for path in ("/metrics", "/openapi.json", "/v1/openapi.json"):
             yield path, admin.get(place.up.ready["api"] + path).text
+    yield "pages", "\n".join(console(place))
     export = place.files.parent / "export.json"
     ok(place.home.remit("audit", "export", "--out", str(export)))
     yield "export", export.read_text(encoding="utf-8")
+
+
+def console(place: Place) -> Iterator[str]:
+    """Every page of the console to who may see all, as a page and as a file; and what each names has to itself."""
+    browser, seen = Browser(place.up.ready["api"]), set[str]()
+    browser.sign_in(link(place.home))
+    left = [f"/console{each.path}" for each in PAGES if "{" not in each.path]
+    while left:
+        at = left.pop()
+        status, headers, text = browser.ask("GET", at)
+        assert status in {200, 404}, (at, text)  # a link may lead to what has no page
+        yield f"{at} {headers} {text}"
+        for name in re.findall(r'id="s-([a-z]+)"', text):
+            yield from (browser.ask("GET", f"{at}?format={kind}&table={name}")[2] for kind in ("json", "csv"))
+        linked = set(re.findall(r'href="(/console/[a-z]+/[^"?#]+)"', text)) - seen
+        seen |= linked
+        left += sorted(each for each in linked if "/static/" not in each)
 
 
 def searched(place: Place, seen: dict[str, bytes], values: dict[str, str]) -> None:
@@ -135,7 +156,8 @@ def searched(place: Place, seen: dict[str, bytes], values: dict[str, str]) -> No
     controls = {
         "answers": "withheld", "stderr": "incident", "/metrics": "remit_", "agent show bot": "approved_by",
         "the log": "secret_echoed",
-        "remit.db": "Control-of-the-search", "purpose list": "Control-of-the-search", "pages": "unauthenticated",
+        "remit.db": "Control-of-the-search", "purpose list": "Control-of-the-search", "doors": "unauthenticated",
+        "pages": "/console/credentials/bearer-key",
         "export": "secret_echoed", "secret list": "bearer-key", "doctor": "database",
     }  # fmt: skip
     for name, control in controls.items():

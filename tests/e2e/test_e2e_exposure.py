@@ -105,6 +105,8 @@ def test_an_operator_says_so_and_a_new_value_brings_everything_back(place: Place
     said = place.told("exposed", "api-key", "--reason", "in a ticket")
     assert (said["version"], said["news"], said["reason"]) == (1, False, "a server sent it back")
     assert said["servers"] == ["api"]
+    checks = {each["check"]: each["detail"] for each in place.home.remit("doctor", "--json").json["checks"]}
+    assert checks["secret api-key"] == "exposed: calls of api are refused"
     refused = place.call("api/tell/raw/body")
     assert refused.status_code in {403, 503}
     assert refused.json()["code"] in {"enforcement_unavailable", "activation_lapsed"}
@@ -116,6 +118,7 @@ def test_an_operator_says_so_and_a_new_value_brings_everything_back(place: Place
     ok(place.secret("set", "api-key", stdin=SECOND))
     place.until(lambda: not _signals(place))
     place.until(lambda: not _states(place, "suspended"))
+    assert "secret api-key" not in ok(place.home.remit("doctor")).out
     found = place.told("exposure", "api-key")
     assert (found["version"], found["state"]) == (1, "revoked")
     assert [(each["outcome"], each["used"]) for each in found["calls"]] == [("cut", "yes")]
@@ -134,6 +137,24 @@ def test_an_agent_that_sends_a_secret_is_refused_and_the_secret_is_exposed(place
     assert [each["secret"] for each in row] == ["other-key"]
     assert place.told("exposure", "other-key")["reason"] == "an agent sent it"
     assert THIRD not in ok(place.secret("exposure", "other-key", "--json")).out
+
+
+def test_a_source_says_so(place: Place, tmp_path: Path) -> None:
+    """And what it says of a secret without a value is an ordinary signal, which keeps no other line from being read."""
+    (place.files / "secrets").mkdir()
+    empty = {"secret": "no-value-yet", "owner": "dana"}
+    (place.files / "secrets" / "no-value-yet.yaml").write_text(json.dumps(empty), encoding="utf-8")
+    ok(place.home.remit("apply", str(place.files), "--approve", "--as", "dana"))
+    ok(place.home.remit("usage", "register", "scanner", "--server", "other"))
+    said = {"kind": "signal", "agent": "bot", "signal": "credential_exposed", "at": place.told("posture")["at"]}
+    lines = [said | {"id": "1", "about": "secret other-key", "on": True}]
+    lines += [said | {"id": "2", "about": "secret no-value-yet", "on": on} for on in (True, False)]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    ok(place.home.remit("usage", "import", str(tmp_path / "lines.jsonl"), "--source", "scanner"))
+    found = place.told("exposure", "other-key")
+    assert (found["version"], found["reason"]) == (1, "scanner says so")
+    assert place.call("other/tell/raw/redirect").status_code in {403, 503}
+    assert place.until(lambda: _signals(place)) == [("credential_exposed", "remit: secret other-key at other")]
 
 
 def _asked(place: Place, path: str) -> Any:

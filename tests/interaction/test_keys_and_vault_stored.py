@@ -1,19 +1,27 @@
 """Keys and secrets through the real writer and feed, on SQLite and PostgreSQL."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from remit.catalog.injection import Injection
 from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed, NotFound
-from remit.kernel.names import SecretName
+from remit.kernel.names import OwnerName, SecretName
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.secret import Secret
 from remit.keys.service import KeyRing
+from remit.server.compose_rotators import admins
 from remit.storage.database import Database
 from remit.storage.ports import Transaction
+from remit.vault.document import Allowed, SecretDocument
+from remit.vault.document_json import text
+from remit.vault.model import SecretUnavailable, topic
 from remit.vault.service import Vault
+from remit.vault.signing_in import signs_in_at
+from remit.vault.sql import SqlSecrets
 
 NOW = Instant(1_800_000_000_000_000)
 NAME = SecretName("payments-key")
@@ -79,3 +87,35 @@ def test_an_erased_key_is_gone_for_this_process_too(any_database: Database, keys
     any_database.writer.change(lambda tx: keys.erase_data_key(tx, "agent:bot"))
     with pytest.raises(NotFound):
         keys.data_key("agent:bot")
+
+
+@pytest.mark.parametrize(
+    ("who", "settings"),
+    [("postgres", {"host": "db.test", "port": 443}), ("openbao", {"url": "https://db.test"}),
+     ("http", {"create": {"url": "https://db.test/keys"}})],
+)  # fmt: skip
+def test_a_secret_is_signed_in_with_only_where_its_document_says_now(
+    any_database: Database, keys: KeyRing, who: str, settings: dict[str, Any]
+) -> None:
+    """Attack: another secret's document names it, and a host of the author's own. Also when it was narrowed since."""
+    vault = _subscribed(any_database, keys)
+    any_database.writer.change(lambda tx: vault.put(tx, NAME, Secret("canary-value"), now=NOW))
+    admin = partial(admins(vault), at=signs_in_at(who, settings))
+
+    def allow(*places: Allowed) -> None:
+        said = SecretDocument(secret=NAME, owner=OwnerName("dana"), allow=places)
+
+        def apply(tx: Transaction) -> None:
+            SqlSecrets(tx.connection).put_document(NAME, text(said))
+            tx.touch(topic(NAME))
+
+        any_database.writer.change(apply)
+
+    assert admin(NAME).value == Secret("canary-value")
+    allow(Allowed(host="db.test:443", place="rotation"))
+    assert admin(NAME).value == Secret("canary-value")
+    for elsewhere in (Allowed(host="bank.test"), Allowed(host="db.test", place="basic"), Allowed(host="db.test:1")):
+        allow(elsewhere)
+        with pytest.raises(SecretUnavailable, match="does not let a rotator sign in") as caught:
+            admin(NAME)
+        assert caught.value.detail.startswith("payments-key: rotation at db.test:443")

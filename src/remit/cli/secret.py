@@ -90,9 +90,9 @@ def remove(
     json: Json = False,
     as_: As = None,
 ) -> int:
-    """Erase every version of a secret, with the keys that sealed them: for ever, in the database and its copies.
+    """Erase every version of a secret, with the keys that sealed them.
 
-    At the other system it is still worth something: end it there as well.
+    Copies of the database from before still have them. At the other system it is worth something: end it there as well.
     """
     answer = connect(as_).delete(f"/v1/secrets/{segment(name)}{'?force=true' if force else ''}")
     if json:

@@ -249,6 +249,7 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
             settings=ground.settings, database=database, keys=ground.keys, clock=clock, agents=governance.agents,
             access=governance.access, catalog=gate.catalog, refresher=life.refresher,
             log_failure=lambda: life.sequencer.failure, states=ground.states, sources=governance.sources,
+            vault=ground.vault,
         ).doors(),
     ]  # fmt: skip
 

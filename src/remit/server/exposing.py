@@ -101,9 +101,10 @@ class Exposing:
         return Exposed(version=after, news=True, used=used, rotates=rotates)
 
     def secret_in(self, about: str) -> str:
-        """The secret that a signal is about which says `secret NAME`; empty if it is about none that there is."""
+        """The secret that a signal is about which says `secret NAME`; empty if it is about none that has a value."""
         word, _, name = about.partition(" ")
-        return name if word == "secret" and self.vault.find(name) is not None else ""
+        known = self.vault.find(name) if word == "secret" else None
+        return name if known is not None and known.active else ""
 
     def came_back(self, name: str, form: bytes, why: str = CAME_BACK) -> None:
         """Something gave a secret away: the one of that name, or some. It is looked into by `look`, not here."""

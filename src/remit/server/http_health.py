@@ -25,13 +25,18 @@ from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.keys.hardening import standing
 from remit.keys.service import KeyRing, stored_roots
-from remit.server import health, key_health
+from remit.server import health, key_health, secret_health
 from remit.server.door import Ask, Door
 from remit.server.health import Check
 from remit.server.refresh import Refresher
 from remit.server.settings import Settings
 from remit.storage.database import Database
 from remit.storage.schema import checkpoints
+from remit.vault.lease_sql import SqlLeases
+from remit.vault.rotation_sql import SqlRotations
+from remit.vault.service import Vault
+
+_LOOKED_AT = 500  # rotations and leases, the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,7 @@ class Doctor:
     log_failure: Callable[[], RemitError | None]
     states: States
     sources: Sources
+    vault: Vault
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -57,7 +63,7 @@ class Doctor:
     def examine(self, _ask: Ask) -> Response:
         """Every check, worst first."""
         now = self.clock.now()
-        checks = [*self._process(now), *self._keys(), self._state(), *self._servers(now)]
+        checks = [*self._process(now), *self._keys(), self._state(), *self._servers(now), *self._secrets()]
         checks += health.usage(self.sources.listing())
         checks += health.cloned(self.database.reader.read(lambda connection: SqlRisks(connection).all()))
         checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
@@ -110,6 +116,16 @@ class Doctor:
     def _state(self) -> Check:
         found = self.database.reader.read(self.states.check)
         return health.state(objects=found.objects, problem=found.problem)
+
+    def _secrets(self) -> list[Check]:
+        rotations, leases = self.database.reader.read(
+            lambda connection: (
+                SqlRotations(connection).listing(most=_LOOKED_AT),
+                SqlLeases(connection).listing(every=False, most=_LOOKED_AT),
+            )
+        )
+        needed = secret_health.needed(self.vault.listing(), self.catalog.servers())
+        return [*needed, *secret_health.not_gone(rotations, leases)]
 
     def _servers(self, now: Instant) -> list[Check]:
         found = []

@@ -7,12 +7,11 @@ from typing import Any
 
 from remit.console.desk import Look
 from remit.console.pages.model import Filled, Page
-from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 
 _NEWEST = "1000"
 _RUNS = (
-    Column(name="run", title="Run", kind="code", link=f"{PATH}/runs/{{run}}"),
+    Column(name="run", title="Run", kind="code"),
     Column(name="agents", title="Agents", kind="tags"),
     Column(name="purpose", title="Purpose"),
     Column(name="calls", title="Calls", kind="number"),
