@@ -16,6 +16,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from remit.vault.echo import Scanner, forms
 from remit.vault.model import SecretUnavailable, Version
@@ -54,8 +55,13 @@ class Recognise:
         """The versions whose value is in `text`, each with the form in which it is; of its first 64 KiB."""
         if not self._lengths:
             return []
+        text = text[:MOST]
+        if (
+            b"%" in text
+        ):  # a query or a form: in Base64 `+` and `/` are escaped, and a run would begin with their digits
+            text = text + b"\n" + unquote_to_bytes(text)
         hits: dict[Of, Version] = {}
-        for run in _RUN.findall(text[:MOST]):
+        for run in _RUN.findall(text):
             if len(run) in self._lengths:
                 hits |= {
                     (each.secret, each.version, each.sealed): each for each in self._known.get(self._digest(run), ())
@@ -67,7 +73,7 @@ class Recognise:
                 looked = forms(open_(each))
             except SecretUnavailable:  # it was erased a moment ago
                 continue
-            if Scanner(looked, seen.append).feed(text[:MOST]):
+            if Scanner(looked, seen.append).feed(text):
                 found.append((each, seen[0]))
         return found
 

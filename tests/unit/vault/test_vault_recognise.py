@@ -46,6 +46,7 @@ HOWS: dict[str, Callable[[str], str]] = {
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: text.encode().hex().upper(),
     "quoted": lambda text: quote(text, safe=""),
+    "query of base64": lambda text: f"a=b&c={quote(b64encode(text.encode()).decode(), safe='')}",
     "query": lambda text: f"a=b&c={quote(text, safe='')}",
 }
 
@@ -54,7 +55,7 @@ HOWS: dict[str, Callable[[str], str]] = {
 def test_a_secret_is_found_wherever_it_stands(value: str, before: str, behind: str, how: str) -> None:
     secret = f"{before[:3]}/{value}+{behind[:3]}"
     said = HOWS[how](secret)
-    assume("/" not in said or how != "base64")  # where its runs end is chance
+    assume("/" not in said and "%2F" not in said or "base64" not in how)  # where its runs end is chance
     text = f'{{"x": "{before} {said} {behind}"}}'.encode()
     assert [each.version for each, _ in knowing("another-value-000000", secret).find(text, sealed)] == [2]
 
