@@ -55,7 +55,7 @@ HOWS: dict[str, Callable[[str], str]] = {
 def test_a_secret_is_found_wherever_it_stands(value: str, before: str, behind: str, how: str) -> None:
     secret = f"{before[:3]}/{value}+{behind[:3]}"
     said = HOWS[how](secret)
-    assume("/" not in said and "%2F" not in said or "base64" not in how)  # where its runs end is chance
+    assume(("/" not in said and "%2F" not in said) or "base64" not in how)  # where its runs end is chance
     text = f'{{"x": "{before} {said} {behind}"}}'.encode()
     assert [each.version for each, _ in knowing("another-value-000000", secret).find(text, sealed)] == [2]
 
