@@ -6,11 +6,10 @@ was used while it was in force. An edge says which of them it is in; a node is i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final
-
-from remit.kernel.names import split_action
 
 READINGS: Final = ("configured", "direct", "used")
 _LAYERS: Final = ("agent", "purpose", "boundary", "action", "server")
@@ -35,7 +34,7 @@ def graph(agent: str, activations: Iterable[Mapping[str, Any]]) -> dict[str, lis
         path = [
             node("agent", agent), node("purpose", str(each["purpose"])),
             node("boundary", str(each["boundary"] or "none")), node("action", action),
-            node("server", str(split_action(action)[0])),
+            node("server", re.split("[:/]", action, maxsplit=1)[0]),
         ]  # fmt: skip
         for source, target in pairwise(path):
             edge(source, target, readings)
