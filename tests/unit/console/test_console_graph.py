@@ -1,4 +1,4 @@
-"""The access graph: every entitlement is a path in it, whatever its action looks like; no reading shows more than another."""
+"""The access graph: every entitlement is a path in it, whatever its action looks like."""
 
 from __future__ import annotations
 
