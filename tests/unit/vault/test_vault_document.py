@@ -127,7 +127,8 @@ def test_who_signs_in_with_what_may_go_anywhere_borrows_it_once(
     confined: bool,  # noqa: FBT001 - drawn
 ) -> None:
     settings = {"admin": signs} if signs else {}
-    rotate, dynamic = (None if it is None else replace(it, settings=settings) for it in (after.rotate, after.dynamic))
+    rotate = None if after.rotate is None else replace(after.rotate, settings=settings)
+    dynamic = None if after.dynamic is None else replace(after.dynamic, settings=settings)
     said = replace(after, rotate=rotate, dynamic=dynamic)
     found = borrows(None, said, lambda name: confined and name == "root")
     ways = [each for each in (rotate, dynamic) if each is not None]
