@@ -1,6 +1,6 @@
 """One-time links and the sessions they open: never a default password.
 
-Both are 256 random bits, kept as hashes in this process's memory only. A restart signs
+Neither outlives what its person was let in by: a token that is revoked takes its links and sessions along. Both are 256 random bits, kept as hashes in this process's memory only. A restart signs
 everybody out; `remit console` makes a new link.
 """
 
@@ -32,10 +32,16 @@ class Session:
 
 
 class Sessions:
-    """Links and sessions. Any thread."""
+    """Links and sessions. Any thread.
 
-    def __init__(self, now: Callable[[], Instant]) -> None:
+    Args:
+        now: The time.
+        stands: Whether an operator who was signed in is let in still; asked at every request.
+    """
+
+    def __init__(self, now: Callable[[], Instant], stands: Callable[[Any], bool]) -> None:
         self._now = now
+        self._stands = stands
         self._links: dict[str, tuple[Any, Instant]] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -52,7 +58,7 @@ class Sessions:
         """Use a link's secret up; the cookie of the session that it opens, or None if it does not work (any more)."""
         with self._lock:
             operator, ends = self._links.pop(_hash(secret), (None, Instant(0)))
-            if self._now() >= ends:
+            if self._now() >= ends or not self._stands(operator):
                 return None
             cookie = secrets.token_urlsafe(32)
             _make_room(self._sessions)
@@ -61,9 +67,11 @@ class Sessions:
             return cookie
 
     def find(self, cookie: str | None) -> Session | None:
-        """The session of a cookie, if it is still open."""
+        """The session of a cookie, if it is still open, and its person still let in."""
         found = self._sessions.get(_hash(cookie)) if cookie else None
-        return found if found is not None and self._now() < found.ends else None
+        if found is None or self._now() >= found.ends:
+            return None
+        return found if self._stands(found.operator) else None
 
     def end(self, cookie: str | None) -> None:
         """Sign out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
 
@@ -35,6 +35,7 @@ class Operator:
     roles: frozenset[str]
     behind: str | None = None
     issued: Instant | None = None  # when the personal token was made; None for the admin token, and for who acts by it
+    by: str = field(default="", repr=False, compare=False)  # hash of the token that says so; empty: none does
 
 
 class Authority:
