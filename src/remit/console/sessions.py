@@ -1,7 +1,8 @@
 """One-time links and the sessions they open: never a default password.
 
-Neither outlives what its person was let in by: a token that is revoked takes its links and sessions along. Both are 256 random bits, kept as hashes in this process's memory only. A restart signs
-everybody out; `remit console` makes a new link.
+Both are 256 random bits, kept as hashes in this process's memory only. A restart signs
+everybody out; `remit console` makes a new link. Neither outlives what its person was let in by: a token that is
+revoked takes its links and sessions along.
 """
 
 from __future__ import annotations
