@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.e2e.browsing import Browser, link
 from tests.e2e.running import PATIENCE, REMIT, ok
-from tests.e2e.test_e2e_console import Browser, link
 from tests.e2e.test_e2e_nothing_leaks import FORMS, HERE, SECRETS, Place, place, public
 
 from remit.audit.stored import read_bundle

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import csv
-import http.client
 import json
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from tests.e2e import chromium
+from tests.e2e.browsing import Browser, csrf, link
 from tests.e2e.running import Home, Up
 
 from remit.console.pages.every import PAGES
-
-
-class Browser:
-    """As much of a browser as a form needs: one cookie."""
-
-    def __init__(self, base: str) -> None:
-        self.base = urlsplit(base)
-        self.cookie = ""
-
-    def ask(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
-        connection = http.client.HTTPConnection(self.base.netloc, timeout=30)
-        sent = {"Cookie": self.cookie, "Content-Type": "application/x-www-form-urlencoded", **headers}
-        connection.request(method, path, body or None, sent)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        if "set-cookie" in found:
-            self.cookie = found["set-cookie"].partition(";")[0]
-        connection.close()
-        return answer.status, found, text
-
-    def sign_in(self, link: str) -> tuple[int, dict[str, str], str]:
-        parts = urlsplit(link)
-        return self.ask("GET", f"{parts.path}?{parts.query}")
 
 
 @pytest.fixture
@@ -45,21 +20,9 @@ def browser(served: Up) -> Browser:
     return Browser(served.ready["api"])
 
 
-def link(home: Home) -> str:
-    done = home.remit("console", "--json")
-    assert done.code == 0, done.err
-    return str(done.json["url"])
-
-
 def applied(home: Home, files: Path) -> None:
     assert home.remit("secret", "set", "payments-key", stdin="an-upstream-key").code == 0
     assert home.remit("apply", str(files), "--approve", "--as", "dana").code == 0
-
-
-def csrf(page: str) -> str:
-    found = re.search(r'data-csrf="([^"]+)"', page)
-    assert found is not None
-    return found[1]
 
 
 def test_a_link_works_once_and_leaves_the_address_bar(home: Home, browser: Browser) -> None:

@@ -127,6 +127,8 @@ class ConsentPages:
         if session is None:
             return problem(401, "sign in again")
         form = await read_form(request)
+        if self._session(request) is None:
+            return problem(401, "sign in again")  # as above
         if not matches(session, form.get("csrf")):
             return problem(403, "this form is not from this page")
         try:

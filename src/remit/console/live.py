@@ -57,6 +57,8 @@ async def events(reader: Reader, open_still: Callable[[], bool]) -> AsyncIterato
         except RemitError:
             yield b"event: unavailable\ndata: {}\n\n"
             continue
+        if not open_still():
+            return  # what was recorded since is not for somebody who was signed out meanwhile
         for each in lines:
             yield b"data: " + json.dumps(each).encode() + b"\n\n"
         quiet = 0 if lines else quiet + 1

@@ -1,7 +1,8 @@
 """One-time links and the sessions they open: never a default password.
 
 Both are 256 random bits, kept as hashes in this process's memory only. A restart signs
-everybody out; `remit console` makes a new link.
+everybody out; `remit console` makes a new link. Neither outlives what its person was let in by: a token that is
+revoked takes its links and sessions along.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ class Sessions:
     """Links and sessions. Any thread.
 
     Args:
-        now: Says when.
-        stands: Whether an operator may still be who signed in: with the token goes what it opened.
+        now: The time.
+        stands: Whether an operator who was signed in is let in still; asked at every request.
     """
 
-    def __init__(self, now: Callable[[], Instant], stands: Callable[[Any], bool] = lambda _operator: True) -> None:
+    def __init__(self, now: Callable[[], Instant], stands: Callable[[Any], bool]) -> None:
         self._now = now
         self._stands = stands
         self._links: dict[str, tuple[Any, Instant]] = {}
@@ -58,7 +59,7 @@ class Sessions:
         """Use a link's secret up; the cookie of the session that it opens, or None if it does not work (any more)."""
         with self._lock:
             operator, ends = self._links.pop(_hash(secret), (None, Instant(0)))
-            if self._now() >= ends:
+            if self._now() >= ends or not self._stands(operator):
                 return None
             cookie = secrets.token_urlsafe(32)
             _make_room(self._sessions)
@@ -67,10 +68,11 @@ class Sessions:
             return cookie
 
     def find(self, cookie: str | None) -> Session | None:
-        """The session of a cookie, if it is still open and its operator's token works."""
+        """The session of a cookie, if it is still open, and its person still let in."""
         found = self._sessions.get(_hash(cookie)) if cookie else None
-        open_ = found is not None and self._now() < found.ends and self._stands(found.operator)
-        return found if open_ else None
+        if found is None or self._now() >= found.ends:
+            return None
+        return found if self._stands(found.operator) else None
 
     def end(self, cookie: str | None) -> None:
         """Sign out."""

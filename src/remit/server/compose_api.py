@@ -145,8 +145,8 @@ def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
 
 def _console(ground: Ground, accountable: Accountable, authority: Authority) -> ConsoleDoors:
     return ConsoleDoors(
-        base=ground.base, dev=ground.settings.dev, sessions=Sessions(ground.clock.now, ground.keeper.stands),
-        view=ground.facts.view, reader=ground.database.reader, clock=ground.clock, accountable=accountable,
+        base=ground.base, dev=ground.settings.dev, view=ground.facts.view, reader=ground.database.reader,
+        sessions=Sessions(ground.clock.now, ground.keeper.stands), clock=ground.clock, accountable=accountable,
         authority=authority,
     )  # fmt: skip
 

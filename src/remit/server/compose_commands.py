@@ -27,7 +27,7 @@ def commands(ground: Ground, pipeline: Pipeline, limits: Limits, lends: Lends) -
     children = Children(
         folder=ground.settings.data.absolute() / "commands", environ=environ, secrets=ground.vault,
         again=with_tokens(revoked_in(ground), pipeline.again), server=lambda name: ground.facts.view().server(name),
-        line=limits.response, made=ground.vault.uses.made, lends=lends,
+        line=limits.response, made=ground.vault.uses.made, lends=lends, exposed=ground.vault.exposed,
     )  # fmt: skip
     ground.database.feed.subscribe(lambda _epoch, _topics, _connection: children.changed())
     return children

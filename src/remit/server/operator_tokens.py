@@ -176,9 +176,8 @@ class Doorkeeper:
         known = self._token(authorization)
         if act_as is None:
             issued = None if known.role is Role.ADMIN else known.created
-            return Operator(
-                person=known.person, roles=frozenset({known.role.value}), issued=issued, token=known.token_hash
-            )  # fmt: skip
+            roles = frozenset({known.role.value})
+            return Operator(person=known.person, roles=roles, issued=issued, by=known.token_hash)
         if not self._dev or known.role is not Role.ADMIN:
             raise Forbidden(
                 "acting as someone else needs the admin token of a server started with --dev",
@@ -187,13 +186,15 @@ class Doorkeeper:
         check_name(act_as, what="a person")
         # Whoever holds the admin token of a --dev server already may do all it may; the person adds a name.
         roles = frozenset({Role.ADMIN, Role.OWNER})
-        return Operator(person=act_as, roles=roles, behind=known.person, token=known.token_hash)
+        return Operator(person=act_as, roles=roles, behind=known.person, by=known.token_hash)
 
     def stands(self, operator: Operator) -> bool:
-        """Whether the token that an operator has shown works still: it was not revoked, and has not expired."""
-        if not operator.token:
-            return True  # no token was shown, so none can end
-        known = self._known.get(operator.token)
+        """Whether the token that made someone this operator still works: not revoked, and not at its end.
+
+        For what outlives a request, such as a console's session: a request asks `operator`, every time. A role is its
+        token's for good, so that a person who gets another one has another token.
+        """
+        known = self._known.get(operator.by)
         return known is not None and self._clock.now() < known.expires
 
     def _token(self, authorization: str | None) -> Known:

@@ -35,7 +35,7 @@ class Operator:
     roles: frozenset[str]
     behind: str | None = None
     issued: Instant | None = None  # when the personal token was made; None for the admin token, and for who acts by it
-    token: str = field(default="", compare=False, repr=False)  # the hash of the token that was shown; "" if none was
+    by: str = field(default="", repr=False, compare=False)  # hash of the token that says so; empty: none does
 
 
 class Authority:

@@ -250,6 +250,12 @@ class Vault:
             )
         return Lent(self.open(found), found.version, found.attributes)
 
+    def exposed(self, name: str, version: int) -> bool:
+        """Whether a version that is held is known elsewhere; one that is not held any more is worth nothing."""
+        known = self._known.get(name)
+        found = None if known is None else known.held.get(version)
+        return found is not None and found.exposed is not None
+
     def open(self, it: Version) -> Secret:
         """The value of a version that is held.
 

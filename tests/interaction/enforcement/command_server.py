@@ -73,6 +73,17 @@ async def waits() -> str:
 
 
 @server.tool()
+async def waits_for_a_word() -> str:
+    """Answers once there is a file `word` beside the ledger."""
+    import anyio  # noqa: PLC0415 - only here
+
+    await anyio.Path(LEDGER).write_text("waiting", encoding="utf-8")
+    while not await anyio.Path(LEDGER.with_name("word")).exists():  # noqa: ASYNC110 - another process says it
+        await anyio.sleep(0.01)
+    return "done"
+
+
+@server.tool()
 def forks() -> str:
     """Leaves a process of its own behind, in a session of its own, that ignores being asked to end."""
     code = "import signal,time;signal.signal(signal.SIGTERM,signal.SIG_IGN);print('up',flush=True);time.sleep(600)"

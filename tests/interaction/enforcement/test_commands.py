@@ -19,7 +19,10 @@ from remit.freezes.model import FreezeKind
 
 Play = Callable[..., None]
 MODES = ["auto", "legacy", "2026-07-28"]
-TOOLS = ("whoami", "environment", "spent", "tells_its_secret", "logs_its_secret", "steps", "dies", "waits", "forks")
+TOOLS = (
+    "whoami", "environment", "spent", "tells_its_secret", "logs_its_secret", "steps", "dies", "waits",
+    "waits_for_a_word", "forks",
+)  # fmt: skip
 RULES = tuple(rule(f"cmd/{name}") for name in TOOLS)
 
 

@@ -113,7 +113,8 @@ class ConsentWorld:
         self.consents = Consents(
             writer=database.writer, reader=database.reader, records=self.records, clock=world.clock
         )
-        self.sessions = Sessions(world.clock.now)
+        self.gone: set[str] = set()  # whose tokens were revoked
+        self.sessions = Sessions(world.clock.now, lambda person: person not in self.gone)
         self.service = world.service = self.serve()
         pages = ConsentPages(
             sessions=self.sessions, authorizing=self.authorizing, consents=self.consents,

@@ -23,6 +23,7 @@ from tests.interaction.tokens.consent_world import (
 
 from remit.access.model import PurposeState
 from remit.agents.model import AgentState, SenderConstraint
+from remit.console.paths import AUTHORIZE
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from remit.kernel.errors import Conflict, NotFound
 from remit.keys import jose
@@ -337,6 +338,22 @@ def test_a_public_client_gets_nothing_without_a_person(people: ConsentWorld) -> 
 
 
 # how it ends -----------------------------------------------------------------------------------
+
+
+def test_who_was_signed_out_meanwhile_consents_to_nothing_and_withdraws_nothing(people: ConsentWorld) -> None:
+    people.tokens()
+    (consent,) = people.consents.listing(person="dana", most=9)
+    client, page = people.browser("dana"), people.ask()
+    session = people.sessions.find(client.cookies.get("remit_session"))
+    assert session is not None
+    people.gone.add("dana")
+    assert client.get("/console/consents").status_code == 401
+    form = {"consent": consent.consent, "csrf": session.csrf}
+    assert client.post("/console/consents/withdraw", data=form).status_code == 401
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
+    assert client.post(AUTHORIZE, data=hidden | {"csrf": session.csrf, "answer": "yes"}).status_code == 401
+    (still,) = people.consents.listing(person="dana", most=9)
+    assert still.live(people.world.clock.now())
 
 
 @pytest.mark.requirement("consent:withdrawn")

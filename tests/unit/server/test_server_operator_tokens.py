@@ -8,7 +8,7 @@ from sqlalchemy import Connection, create_engine
 from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import Malformed, Unauthenticated
 from remit.server.operator_tokens import Doorkeeper, ensure_admin, issue, load, revoke
-from remit.server.operators import Role
+from remit.server.operators import Operator, Role
 from remit.storage.every_table import metadata
 from remit.storage.model import Entry
 
@@ -49,6 +49,40 @@ def test_an_issued_token_works_until_it_expires_and_is_stored_as_a_hash_only(cha
     assert (operator.person, operator.roles, operator.behind) == ("dana", frozenset({"owner"}), None)
     with pytest.raises(Unauthenticated, match="expired"):
         keeper(change, 10).operator(authorization=f"Bearer {token}", act_as=None)
+
+
+def test_an_operator_stands_as_long_as_their_own_token_works(change: Change) -> None:
+    def made(person: str, role: str) -> str:
+        return issue(change, person=person, role=role, expires=Instant(10), now=Instant(0))
+
+    def asks(token: str) -> Operator:
+        return keeper(change).operator(authorization=f"Bearer {token}", act_as=None)
+
+    dana, lee = asks(made("dana", "owner")), asks(made("lee", "owner"))
+    assert keeper(change, 9).stands(dana)
+    assert not keeper(change, 10).stands(dana)
+    revoke(change, "dana")
+    again = asks(made("dana", "viewer"))
+    assert not keeper(change).stands(dana)
+    assert keeper(change).stands(lee)
+    assert keeper(change).stands(again)
+    assert not keeper(change).stands(Operator(person="dana", roles=frozenset({"viewer"})))
+
+
+def test_who_acts_by_the_admin_token_stands_as_long_as_that_does(change: Change, tmp_path: Path) -> None:
+    path = tmp_path / "admin.token"
+    ensure_admin(change, path, now=Instant(0))
+    dev = Doorkeeper(clock=FixedClock(0), dev=True)
+    dev.reload(change.connection)
+    authorization = f"Bearer {path.read_text(encoding='ascii').strip()}"
+    admin, dana = (dev.operator(authorization=authorization, act_as=name) for name in (None, "dana"))
+    assert dev.stands(admin)
+    assert dev.stands(dana)
+    path.unlink()
+    ensure_admin(change, path, now=Instant(0))
+    dev.reload(change.connection)
+    assert not dev.stands(admin)
+    assert not dev.stands(dana)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ class Child:
     began: float
     used: float
     version: int = 0  # of the secret; 0: it has none
+    credential: str = ""  # the secret's name; empty: it has none
+    home: int = 0  # which of its key's homes is its own
     users: dict[str, Call] = field(default_factory=dict)  # the newest call of each instance
     sessions: dict[str, None] = field(default_factory=dict)  # in order of their beginning
     greeting: ServerMessage | None = None  # what it answered to `initialize`

@@ -1,13 +1,17 @@
 """The commands that run: one for each agent, server and era of MCP, started when needed and ended when not.
 
 None is ever shared between agents. One ends when nobody uses it for a while, when nobody may use it any
-more (a freeze, a suspension, the end of a run), when its document or its secret changes, and with Remit.
+more (a freeze, a suspension, the end of a run), when its document changes, when its secret was exposed, and with Remit.
+
+One that works while its secret changes is replaced: it ends with the calls that it has, and a new one beside it has the
+calls from now on. Were it waited for, a command that always has a call open would keep the old value for good.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,6 +51,7 @@ class Children:
         limits: How many, how long.
         made: Told with which version of a secret a call is made.
         lends: Lends credentials that are made for one instance each; a command that gets one is that instance's alone.
+        exposed: Whether a version of a secret is known elsewhere.
     """
 
     def __init__(  # noqa: PLR0913 - what a command needs, and who says so
@@ -61,6 +66,7 @@ class Children:
         limits: ChildLimits | None = None,
         made: Made = untold,
         lends: Lends | None = None,
+        exposed: Callable[[str, int], bool] = lambda _secret, _version: False,
     ) -> None:
         self._folder = folder
         self._environ = environ
@@ -70,15 +76,17 @@ class Children:
         self._line = line
         self._made = made
         self._lends = lends
+        self._exposed = exposed
         self.limits = limits or ChildLimits()
         self._running: dict[Key, Child] = {}
+        self._replaced: list[Child] = []  # they end with the calls that they have
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._failures: dict[Key, tuple[int, float]] = {}  # how often it ended too soon; when it may be started again
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._every())
 
     async def get(self, server: Server, *, modern: bool, call: Call | None) -> Child:
         """The agent's own command, started if it does not run.
@@ -89,25 +97,39 @@ class Children:
         """
         key = self._key(server, call, modern=modern)
         async with self._locks[key]:
-            recipe, secret, version = self._recipe(server, key, await self._variable(server, call))
+            variable = await self._variable(server, call)
             child = self._running.get(key)
-            if child is not None and not self._fits(child, server, secret):
-                child.stop("its document or its secret changed")
+            if child is not None and not self._fits(child, server, _digest(variable)):
+                child = self._replace(child, server)
             if child is not None and not child.alive:
                 await child.gone.wait()  # the next one has the same home
                 child = None
             if child is None:
-                child = await self._start(key, server, recipe, secret, version)
+                child = await self._start(key, server, variable)
         return self._used(child, call, server)
 
-    def joined(self, server: Server, session: str, call: Call | None) -> Child | None:
-        """The command that a session of the handshake era is with; None if it is over."""
+    def joined(self, server: Server, session: str, call: Call | None, *, asks: bool) -> Child | None:
+        """The command that a session of the handshake era is with; None if it is over.
+
+        Who `asks` something new is with none that was replaced, or would be; what belongs to a call that it has still
+        (an answer, that it is cancelled) reaches it.
+        """
         key = self._key(server, call, modern=False)
-        child = self._running.get(key)
-        if child is None or not child.alive or session not in child.sessions:
+        found = (each for each in self.of(key) if each.alive and session in each.sessions)
+        child = next(found, None)
+        if child is None:
             return None
+        if not asks and child.place == server.place and child.conversation.open:
+            return child
         variable = self._at_hand(server, call) if key.instance else self._own(server)
         return self._used(child, call, server) if self._fits(child, server, _digest(variable)) else None
+
+    def of(self, key: Key) -> list[Child]:
+        """The command of a key, and those that it replaced."""
+        return [each for each in self._every() if each.key == key]
+
+    def _every(self) -> list[Child]:
+        return [*self._running.values(), *self._replaced]
 
     def _used(self, child: Child, call: Call | None, server: Server) -> Child:
         child.used = asyncio.get_running_loop().time()
@@ -119,18 +141,28 @@ class Children:
 
     @staticmethod
     def _fits(child: Child, server: Server, secret: bytes) -> bool:
-        """Whether it is what would be started now; while it works it is not interrupted for a new secret."""
-        return child.place == server.place and (child.secret == secret or child.conversation.open > 0)
+        """Whether it is what would be started now."""
+        return child.place == server.place and child.secret == secret
 
-    def _recipe(self, server: Server, key: Key, variable: Placed | None) -> tuple[Recipe, bytes, int]:
+    def _replace(self, child: Child, server: Server) -> Child | None:
+        """Give it no more calls: one that has some ends with them, with a new one beside it; else it is what ends."""
+        if not child.alive or child.place != server.place or not child.conversation.open:
+            child.stop("its document or its secret changed")
+            return child
+        del self._running[child.key]
+        self._replaced.append(child)
+        return None
+
+    def _recipe(self, server: Server, key: Key, variable: Placed | None, home: int) -> Recipe:
         folder = self._folder / server.server / (key.agent or "_import") / ("modern" if key.modern else "handshake")
         if key.instance:  # two copies of an agent may run it at a time
             folder /= hashlib.sha256(key.instance.encode()).hexdigest()[:16]
+        if home:  # all that runs in a home ends with whose home it is (`process._kill_all`)
+            folder = folder.with_name(f"{folder.name}-{home}")
         environ = {**self._environ, **dict(server.env), "HOME": str(folder)}
         if variable is not None:
             environ[variable.name] = variable.value
-        recipe = Recipe(words=server.command, environ=environ, folder=folder)
-        return recipe, _digest(variable), 0 if variable is None else variable.version
+        return Recipe(words=server.command, environ=environ, folder=folder)
 
     def _key(self, server: Server, call: Call | None, *, modern: bool) -> Key:
         if call is None:
@@ -162,23 +194,27 @@ class Children:
         # Nothing else is taken of a command's document.
         return Placed(*self._secrets.variable(server.credential)) if isinstance(server.credential, Variable) else None
 
-    async def _start(self, key: Key, server: Server, recipe: Recipe, secret: bytes, version: int) -> Child:
+    async def _start(self, key: Key, server: Server, variable: Placed | None) -> Child:
         now = asyncio.get_running_loop().time()
         if self._closed:
             raise UpstreamFailed(UNREACHABLE, sent=False, detail="Remit is stopping")
         if (until := self._failures.get(key, (0, 0.0))[1]) > now:
             raise UpstreamFailed(UNREACHABLE, sent=False, detail=f"it is started again in {until - now:.0f} s")
         self._make_room(key)
-        process = await Process.start(recipe, self.limits)
+        taken = {each.home for each in self.of(key)}
+        home = next(each for each in itertools.count() if each not in taken)
+        process = await Process.start(self._recipe(server, key, variable, home), self.limits)
         child = Child(
             key=key,
             process=process,
             limits=self.limits,
             place=server.place,
-            secret=secret,
+            secret=_digest(variable),
             began=now,
             used=now,
-            version=version,
+            version=0 if variable is None else variable.version,
+            credential="" if server.credential is None else server.credential.secret,
+            home=home,
         )
         scanner = None if server.credential is None else self._secrets.scanner(server.credential, key.instance)
         process.listen(server=server.server, agent=key.agent, scanner=scanner)
@@ -193,7 +229,7 @@ class Children:
         Raises:
             UpstreamFailed: All of them work.
         """
-        every = [each for each in self._running.values() if each.alive]
+        every = [each for each in self._every() if each.alive]
         mine = [each for each in every if each.key.agent == key.agent] if key.agent != IMPORT else []
         for held, most in ((mine, self.limits.most_of_agent), (every, self.limits.most)):
             idle = [each for each in held if not each.conversation.open]
@@ -205,6 +241,8 @@ class Children:
     def _gone(self, child: Child) -> None:
         if self._running.get(child.key) is child:
             del self._running[child.key]
+        elif child in self._replaced:
+            self._replaced.remove(child)
         now = asyncio.get_running_loop().time()
         log.info(
             "a command ended", server=child.key.server, agent=child.key.agent, pid=child.process.pid,
@@ -229,8 +267,11 @@ class Children:
 
     def recheck(self) -> None:
         """End what nobody may use any more, and what is not registered so any more."""
-        for child in list(self._running.values()):
+        for child in self._every():
             if not child.alive:
+                continue
+            if child.version and self._exposed(child.credential, child.version):
+                child.stop("its secret was exposed")  # its calls too: who else has the value may be in them
                 continue
             server = self._server(child.key.server)
             if child.key.agent != IMPORT:
@@ -259,6 +300,9 @@ class Children:
 
     def _idle(self) -> None:
         now = asyncio.get_running_loop().time()
+        for child in self._replaced:
+            if not child.conversation.open:
+                child.stop("its secret changed")
         for child in list(self._running.values()):
             most = self.limits.import_idle if child.key.agent == IMPORT else self.limits.idle
             if not child.conversation.open and now - child.used > most:
@@ -267,7 +311,7 @@ class Children:
     async def close(self) -> None:
         """End all of them."""
         self._closed = True
-        for child in (ending := list(self._running.values())):
+        for child in (ending := self._every()):
             child.stop("Remit is stopping")
         for child in ending:
             await child.gone.wait()

@@ -98,9 +98,11 @@ class StdioUpstream:
         session = headers.get(era.SESSION_HEADER)
         if era.is_modern(headers):
             return await self._modern(server, data or b"", call)
-        if data is not None and _heads.decode(data).method == "initialize":
+        head = None if data is None else _heads.decode(data)
+        if data is not None and head is not None and head.method == "initialize":
             return await self._initialize(server, data, call)
-        child = self._children.joined(server, session or "", call)
+        asks = method != "DELETE" and (head is None or bool(head.method and head.id is not None))
+        child = self._children.joined(server, session or "", call, asks=asks)
         if child is None or session is None:
             return Brief(_NOT_FOUND)
         if method == "DELETE":
@@ -152,11 +154,19 @@ class StdioUpstream:
         """A notification, or the answer to what the command asked: nobody waits for anything."""
         line: bytes | None = data
         if method == "notifications/cancelled":
-            line = child.conversation.cancelled(data, session=session)
-        elif method == "notifications/initialized":
+            return await self._cancelled(child, data, session)
+        if method == "notifications/initialized":
             line, child.initialized = (None if child.initialized else data), True
         if line is not None:
             await self._write(child, line)
+        return Brief(_TOLD)
+
+    async def _cancelled(self, child: Child, data: bytes, session: str) -> Reply:
+        """Told to the one that has the call, which may be one that was replaced."""
+        for each in self._children.of(child.key):
+            line = each.conversation.cancelled(data, session=session)
+            if line is not None:
+                await self._write(each, line)
         return Brief(_TOLD)
 
     # the modern era -------------------------------------------------------------------------------
