@@ -82,7 +82,7 @@ class Node:
             asyncio.run(self.engine.tick())
 
 
-def _nobody(name: str) -> Material:
+def _nobody(name: str, **_: object) -> Material:
     raise AssertionError(name)
 
 

@@ -26,7 +26,7 @@ def test_an_attribute_says_nothing_that_is_remits_own_and_no_further_line(attrib
         vault=world.vault, writer=world.writer, reader=world.writer, records=world.records, clock=world.clock, **nothing
     )  # fmt: skip
     operator = Operator(person="olga", roles=frozenset({"operator"}))
-    said = {"operator": operator, "path": {"name": str(NAME)}, "body": b"another-value-of-it"}
+    said: dict[str, Any] = {"operator": operator, "path": {"name": str(NAME)}, "body": b"another-value-of-it"}
     with pytest.raises(Malformed):
         doors.put(Ask(**said, query={"attributes": attributes}))
     before = world.lent()

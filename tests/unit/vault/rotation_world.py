@@ -279,5 +279,5 @@ class World:
         return self.vault.lend(NAME).value.text()
 
 
-def _nobody(name: str) -> Material:
+def _nobody(name: str, **_: object) -> Material:
     raise AssertionError(name)

@@ -91,7 +91,8 @@ def test_a_rotator_is_given_an_admin_for_its_own_addresses_alone() -> None:
 def test_a_maker_is_given_an_admin_for_its_own_addresses_alone() -> None:
     asked: list[list[str]] = []
 
-    def admin(_name: str, *, at: Sequence[Going]) -> Material:
+    def admin(name: str, *, at: Sequence[Going]) -> Material:
+        assert name == "root"
         asked.append([each.host for each in at])
         return Material(value=Secret(FIRST))
 
