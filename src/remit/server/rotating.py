@@ -75,7 +75,7 @@ class Rotating:
     thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     close: Callable[[], Awaitable[None]] | None = None
     _promoted: dict[str, int] = field(default_factory=dict)  # by rotation: an epoch that has its promotion
-    _owners: Instant = Instant(0)  # when that was looked at  # noqa: RUF009
+    _owners: Instant = field(default=Instant(0))  # when their changes were looked at
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
