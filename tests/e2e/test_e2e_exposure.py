@@ -148,13 +148,14 @@ def test_a_source_says_so(place: Place, tmp_path: Path) -> None:
     ok(place.home.remit("usage", "register", "scanner", "--server", "other"))
     said = {"kind": "signal", "agent": "bot", "signal": "credential_exposed", "at": place.told("posture")["at"]}
     lines = [said | {"id": "1", "about": "secret other-key", "on": True}]
-    lines += [said | {"id": "2", "about": "secret no-value-yet", "on": on} for on in (True, False)]
+    lines += [said | {"id": name, "about": "secret no-value-yet", "on": on} for name, on in (("2", True), ("3", False))]
     (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     ok(place.home.remit("usage", "import", str(tmp_path / "lines.jsonl"), "--source", "scanner"))
     found = place.told("exposure", "other-key")
     assert (found["version"], found["reason"]) == (1, "scanner says so")
     assert place.call("other/tell/raw/redirect").status_code in {403, 503}
-    assert place.until(lambda: _signals(place)) == [("credential_exposed", "remit: secret other-key at other")]
+    wanted = [("credential_exposed", "remit: secret other-key at other")]
+    assert place.until(lambda: _signals(place) == wanted)
 
 
 def _asked(place: Place, path: str) -> Any:
