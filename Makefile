@@ -29,7 +29,7 @@ check: $(READY)         ## lint, types, import contracts
 bench: $(READY)         ## measure; fails below a floor
 	$(BIN)/python benchmarks/run.py
 
-bench-long: $(READY)    ## a million entitlements, 100,000 replays, withdrawals, a root key, a rotated login, peers; half an hour, npm
+bench-long: $(READY)    ## a million entitlements, 100,000 replays, withdrawals, another authorization server; ten minutes, npm
 	$(BIN)/python benchmarks/run.py --long
 
 lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv

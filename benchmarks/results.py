@@ -88,13 +88,6 @@ HOW = {
     "policy_replay": "A registry is lived in (lists and transfers, let through and refused, while a boundary "
     "changes 20 times): 100,000 decisions. Its log is decided again beside its data in two processes, unchanged "
     "and with a policy more that concerns half of the calls; those are decided twice.",
-    "rekey": "`remit up` on a database with 1,000,000 data keys, and a client with eight callers that ask for "
-    "one durable decision after the other, 20 ms apart: for 20 s before, and for as long as the root key is replaced, "
-    "from the second person's word until the old one is wiped. An answer that is no allow counts as failed. Beside it "
-    "one process that seals 200 bytes and opens them again, 20,000 times a round.",
-    "rotation": "Four processes: a PostgreSQL server, an API that signs in there with the user and password of each "
-    "call, `remit up`, and a client that begins 200 calls a second for three minutes, whatever became of those before, "
-    "while the login is changed as soon as it is two seconds old.",
     "run_start": "Fresh processes in turns, timed from outside: `remit run -- true` less bare `true`.",
 }
 NOTES = """
