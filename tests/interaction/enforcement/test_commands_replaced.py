@@ -30,7 +30,7 @@ class Turning(OneSecret):  # type: ignore[misc] # beside
     def variable(self, injection: Variable) -> tuple[str, str, int]:
         return injection.env, f"value-number-{self.turn}", self.turn
 
-    def scanner(self, injection: Credential | None = None) -> Scanner:  # noqa: ARG002 - the port's
+    def scanner(self, injection: Credential | None = None, instance: str = "") -> Scanner:  # noqa: ARG002 - the port's
         return Scanner([form for turn in range(1, self.turn + 1) for form in forms(b"value-number-%d" % turn)])
 
     def exposed(self, name: str, version: int) -> bool:
