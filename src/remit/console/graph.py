@@ -32,8 +32,8 @@ def graph(agent: str, activations: Iterable[Mapping[str, Any]]) -> dict[str, lis
         readings = readings_of(each)
         action = str(each["action"])
         path = [
-            node("agent", agent), node("purpose", str(each["purpose"])),
-            node("boundary", str(each["boundary"] or "none")), node("action", action),
+            node("agent", agent), node("purpose", str(each.get("purpose", ""))),
+            node("boundary", str(each.get("boundary") or "none")), node("action", action),
             node("server", re.split("[:/]", action, maxsplit=1)[0]),
         ]  # fmt: skip
         for source, target in pairwise(path):

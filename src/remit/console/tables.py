@@ -64,11 +64,13 @@ def shown(table: Table, query: Mapping[str, str], *, prefix: str = "", most: int
     column = next((each for each in table.columns if each.name == sort.removeprefix("-")), None)
     if column is not None:
         rows.sort(key=lambda row: _key(row.get(column.name)), reverse=sort.startswith("-"))
+    blank = {each.name: None for each in table.columns}  # a row may say nothing of a column
     pages = max(1, -(-len(rows) // most))
     asked = query.get(f"{prefix}page", "1")
     page = min(int(asked), pages) if asked.isascii() and asked.isdigit() and 0 < len(asked) < 7 and int(asked) else 1  # noqa: PLR2004 - no page has a longer number
     return Shown(
-        table=table, rows=rows[(page - 1) * most : page * most], found=len(rows), page=page, pages=pages,
+        table=table, rows=[{**blank, **row} for row in rows[(page - 1) * most : page * most]], found=len(rows),
+        page=page, pages=pages,
         sort=sort if column is not None else "", filter=" ".join(words), prefix=prefix,
     )  # fmt: skip
 
