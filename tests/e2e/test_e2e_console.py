@@ -55,6 +55,7 @@ def test_nothing_is_shown_to_somebody_who_is_not_signed_in(browser: Browser) -> 
         assert browser.ask("GET", path)[0] == 401
     for path in ("/console/freeze", "/console/unfreeze"):
         assert browser.ask("POST", path, "name=invoice-bot&csrf=x")[0] == 401
+    assert browser.ask("POST", "/console/csp", '{"csp-report": {}}')[0] == 401, "the log is not for everybody to fill"
     assert browser.ask("GET", "/console/static/page.html")[0] == 404
     assert browser.ask("GET", "/console?login=guessed")[0] == 401
 

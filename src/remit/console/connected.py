@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from remit.console.frame import templates
 from remit.console.http import COOKIE, html
-from remit.console.page import templates
 from remit.console.paths import CONNECTED
 from remit.console.sessions import Sessions
 from remit.kernel.errors import RemitError

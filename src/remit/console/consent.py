@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from remit.console.frame import signed_out, templates
 from remit.console.http import COOKIE, HEADERS, POLICY, html, problem, read_form
-from remit.console.page import signed_out, templates
 from remit.console.paths import AUTHORIZE, CONSENTS
 from remit.console.sessions import Session, Sessions, matches
 from remit.kernel.clock import Clock, rfc3339

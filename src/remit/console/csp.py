@@ -1,8 +1,7 @@
 """What a browser may do with a page of the console: run its own scripts, and nothing else.
 
-Every page has a nonce of its own. htmx takes no attribute without it (its extension `hx-csp`), so that markup which
-somebody smuggled into a page asks for nothing; and no script makes HTML of text, except htmx by its own Trusted Types
-policy, of answers from here.
+Every page has a nonce of its own, and a script runs by that alone: what somebody smuggled into a page does not.
+Nothing is inline, and no script can make HTML of text (Trusted Types, without a policy).
 """
 
 from __future__ import annotations
@@ -31,6 +30,6 @@ def headers(nonce: str) -> dict[str, str]:
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"require-trusted-types-for 'script'; trusted-types htmx default; report-uri {REPORTS}"
+        f"require-trusted-types-for 'script'; trusted-types 'none'; report-uri {REPORTS}"
     )
     return {"Content-Security-Policy": policy, **PLAIN}

@@ -52,6 +52,12 @@ def render(template: str, frame: Frame, **values: Any) -> str:  # noqa: ANN401 -
     return page
 
 
+def signed_out(*, used: bool = False, again: str = "") -> str:
+    """What somebody sees without a session. `again` is where a client sent them who asks for their consent."""
+    page: str = templates().get_template("signed_out.html").render(used=used, again=again)
+    return page
+
+
 @cache
 def templates() -> Environment:
     """The pages' templates: every value is escaped, and none may be missing."""

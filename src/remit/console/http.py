@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from remit.console import csp, live, page
+from remit.console import csp, live
+from remit.console.frame import signed_out
 from remit.console.paths import PATH
 from remit.console.sessions import SESSION_LIFETIME, Session, Sessions, matches
 from remit.kernel.clock import SECOND
@@ -28,7 +29,7 @@ _MEDIA: Final = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
 }
-_LONGEST_REPORT: Final = 2000
+_LONGEST_REPORT: Final = 8192
 _LONGEST_FORM, _FORM_SECONDS = 4096, 30.0
 # Nothing inline, nothing from elsewhere, nobody frames it, and no script can make HTML from text.
 POLICY: Final = (
@@ -69,7 +70,7 @@ class Console:
         """What the link from `remit console` leads to; its secret is used up."""
         cookie = self.sessions.redeem(secret)
         if cookie is None:
-            return html(page.signed_out(used=True), 401)
+            return html(signed_out(used=True), 401)
         # The secret leaves the address bar, and with it the history.
         answer = RedirectResponse(PATH, 303, headers=HEADERS)
         answer.set_cookie(
@@ -94,7 +95,7 @@ class Console:
             if not matches(session, (await read_form(request)).get("csrf")):
                 return problem(403, "this form is not from this page")  # another site signs nobody out
             self.sessions.end(request.cookies.get(COOKIE))
-        answer = html(page.signed_out())
+        answer = html(signed_out())
         answer.delete_cookie(COOKIE, path=PATH)
         return answer
 
@@ -107,10 +108,13 @@ class Console:
         return Response(assets()[name], headers={**HEADERS, "Cache-Control": "max-age=300"}, media_type=media)
 
     async def report(self, request: Request) -> Response:
-        """POST /console/csp: a browser says what a page tried that it may not. Goes to the server's log, cut short."""
-        body = b""
-        async for chunk in request.stream():
-            body = (body + chunk)[:_LONGEST_REPORT]
+        """POST /console/csp: a browser says what a page tried that it may not. Goes to the server's log, cut short.
+
+        From who is signed in alone: else anybody could fill the log.
+        """
+        if self._session(request) is None:
+            return problem(401, "sign in again")
+        body = await read_body(request, most=_LONGEST_REPORT)
         _log.warning("a page tried what it may not", detail=body.decode("utf-8", "replace"))
         return Response(status_code=204)
 
@@ -128,17 +132,22 @@ def assets() -> Mapping[str, bytes]:
 
 async def read_form(request: Request, *, most: int = _LONGEST_FORM) -> dict[str, str]:
     """The fields of a form; none if it is over `most` bytes, slow, or has a field twice."""
+    pairs = parse_qsl((await read_body(request, most=most)).decode("utf-8", "replace"))
+    return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else {}
+
+
+async def read_body(request: Request, *, most: int) -> bytes:
+    """A body of at most `most` bytes; nothing of one that is longer, or slow."""
     body = b""
     try:
         async with asyncio.timeout(_FORM_SECONDS):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > most:
-                    return {}
+                    return b""
     except TimeoutError:
-        return {}
-    pairs = parse_qsl(body.decode("utf-8", "replace"))
-    return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else {}
+        return b""
+    return body
 
 
 def html(body: str, status: int = 200) -> Response:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from remit.audit.sql import SqlLog
 from remit.audit.stored import header, read_bundle
-from remit.console.page import line
+from remit.console.entries import line
 from remit.kernel.errors import Malformed, RemitError
 from remit.storage.ports import Reader
 

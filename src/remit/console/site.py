@@ -18,9 +18,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from remit.console import csp
-from remit.console import page as words
 from remit.console.desk import Desk, Look
-from remit.console.frame import Frame, render
+from remit.console.frame import Frame, render, signed_out
 from remit.console.http import COOKIE, html, problem, read_form
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
@@ -67,7 +66,7 @@ class Site:
                 return self.sign_in(secret)
             session = self.sessions.find(request.cookies.get(COOKIE))
             if session is None:
-                return html(words.signed_out(), 401)
+                return html(signed_out(), 401)
             return await run_in_threadpool(self._page, of, request, session)
 
         return endpoint

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from remit.console.desk import Look
-from remit.console.page import line
+from remit.console.entries import line
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table

@@ -25,14 +25,10 @@ class Filled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that a page's form does. `carry` changes it and says what was done, in one sentence.
-
-    `grave`: freeze-everything, keys, policies: who signed in long ago signs in again first (step-up).
-    """
+    """Something that a page's form does. `carry` changes it and says what was done, in one sentence."""
 
     name: str
     carry: Callable[[Look, Mapping[str, str]], str]
-    grave: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
