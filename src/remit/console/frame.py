@@ -33,7 +33,10 @@ _MOODS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What is around a page. `theme`: light, dark or empty (as the system has it). `notes`: said once, then gone."""
+    """What is around a page. `theme`: light, dark or empty (as the system has it). `notes`: said once, then gone.
+
+    `utc`: times are shown as they are, instead of as how long ago they were.
+    """
 
     person: str
     csrf: str
@@ -42,6 +45,7 @@ class Frame:
     slug: str
     title: str
     theme: str = ""
+    utc: bool = False
     dev: bool = False
     notes: tuple[str, ...] = ()
 
@@ -65,7 +69,7 @@ def templates() -> Environment:
         loader=PackageLoader("remit.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"ago": ago, "segment": segment, "mood": mood, "filled": filled, "micros": micros}
+    made.filters |= {"ago": ago, "when": when, "segment": segment, "mood": mood, "filled": filled, "micros": micros}
     made.globals |= {"glyph": GLYPHS.get, "address": address}
     return made
 
@@ -90,6 +94,14 @@ def ago(said: object, now: Instant) -> str:
         return "now"
     size, unit = next(step for step in _STEPS if apart >= step[0])
     return f"{apart // size} {unit} ago" if at <= now else f"in {apart // size} {unit}"
+
+
+def when(said: object, frame: Frame) -> str:
+    """A time as this person wants times: how long ago, or the time itself to the second (UTC)."""
+    at = micros(said)
+    if not frame.utc or at is None:
+        return ago(said, frame.now)
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def segment(text: object) -> str:
