@@ -6,78 +6,34 @@ Pictures of every page in both themes are left in the folder that `REMIT_PICTURE
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e import chromium
+from tests.e2e import chromium, demonstrated
+from tests.e2e.demonstrated import Shown
 from tests.e2e.running import Home, ok, waited
-from tests.e2e.test_e2e_demo import NEXT, Demo
 
 from remit.console.pages.every import PAGES
-from remit.demo.estate import COMBINATION
 
-driving: ModuleType = pytest.importorskip("tests.e2e.driving", reason="playwright is not installed: make")
+if TYPE_CHECKING:
+    from tests.e2e import driving
+else:
+    driving = pytest.importorskip("tests.e2e.driving", reason="playwright is not installed: make")
 
 pytestmark = [
     pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium"),
     pytest.mark.timeout(240),
 ]
-REPORTED = "a page tried what it may not"
-
-
-class Shown:
-    """A demo that a browser looks at: the link it prints, its commands, what its server wrote down."""
-
-    def __init__(self, demo: Demo, home: Home) -> None:
-        said = "".join(demo.lines(NEXT))
-        self.link = re.search(r"http\S+/console\?login=\S+", said)[0]  # type: ignore[index]
-        (self.folder,) = home.path.glob("remit-demo-*")
-        url = self.link.partition("/console")[0]
-        self.home = Home(home.path, {"REMIT_URL": url, "REMIT_TOKEN_FILE": str(self.folder / "remit" / "admin.token")})
-
-    def link_as(self, person: str) -> str:
-        """A link that signs `person` in: the demo runs with --dev."""
-        return str(ok(self.home.remit("console", "--json", "--as", person)).json["url"])
-
-    def something_waits(self) -> str:
-        """A question for a person, a call that waits for a yes, and a secret that was changed; the question's name."""
-        files = self.folder / "estate"
-        (files / "combinations").mkdir()
-        (files / "combinations" / "crm.yaml").write_text(COMBINATION, encoding="utf-8")
-        boundaries = files / "boundaries" / "boundaries.yaml"
-        text = boundaries.read_text(encoding="utf-8")
-        narrower = text.replace("limits: {rate: 60/min", 'approval: {above: {amount: "99.00"}}\n      limits: {rate: 60/min')
-        boundaries.write_text(narrower, encoding="utf-8")
-        ok(self.home.remit("apply", str(files)))
-        arguments = ("--arg", "to=Acme", "--arg", "amount=123", "--arg", "currency=EUR")
-        ok(self.home.remit("approval", "ask", "invoice-bot", "payments/transfer", *arguments, "--as", "lee"), 11)
-        self.home.remit("secret", "rotate", "payments-key")
-
-        def asked() -> str:
-            found = ok(self.home.remit("review", "list", "--all", "--json")).json["questions"]
-            return str(found[0]["question"]) if found else ""
-
-        return waited(asked)
-
-    def reports(self) -> list[str]:
-        """What browsers reported of pages (CSP), from the server's log."""
-        text = (self.folder / "logs" / "remit.log").read_text(encoding="utf-8")
-        return [line for line in text.splitlines() if REPORTED in line]
+EDIT = "/policies/versions/{version}/edit"
 
 
 @pytest.fixture
 def shown(home: Home) -> Iterator[Shown]:
     """A live demo; stopped at the end."""
-    demo = Demo(home)
-    try:
-        yield Shown(demo, home)
-    finally:
-        if demo.process.poll() is None:
-            demo.process.terminate()
-        demo.rest()
+    with demonstrated.standing(home) as running:
+        yield running
 
 
 @pytest.fixture
@@ -88,7 +44,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def places(window: object, start: list[str]) -> dict[str, str]:
+def places(window: driving.Window, start: list[str]) -> dict[str, str]:
     """One address for each of the pages: found by following links, as a person would."""
     found: dict[str, str] = {}
     waiting, seen = list(start), set[str]()
@@ -98,9 +54,9 @@ def places(window: object, start: list[str]) -> dict[str, str]:
         if path in seen or name is None or name in found:
             continue
         seen.add(path)
-        window.go(path)  # type: ignore[attr-defined]
+        window.go(path)
         found[name] = path
-        waiting += window.links()  # type: ignore[attr-defined]
+        waiting += window.links()
     return found
 
 
@@ -128,3 +84,75 @@ def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> Non
     print(f"pictures: {pictures}")
     wrong += shown.reports()
     assert not wrong, "\n".join(wrong)
+
+
+def freezes(shown: Shown) -> list[str]:
+    return [str(each["name"]) for each in ok(shown.home.remit("freeze", "--json")).json["freezes"]]
+
+
+def test_a_person_finds_what_is_wrong_answers_stops_and_lets_go_on(shown: Shown) -> None:
+    question = shown.something_waits()
+    with driving.windows() as context:
+        window = driving.opened(context, shown.link_as("dana"))
+        page = window.page
+        todo = page.locator("section", has=page.get_by_role("heading", name="Three things to do now"))
+        assert "question" in todo.inner_text()
+        assert todo.locator("p, li").count() <= 3 * 2
+        # By keyboard alone: the queue, its first row, the answer that is recommended.
+        page.keyboard.press("g")
+        page.keyboard.press("r")
+        page.wait_for_url("**/console/reviews*")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/console/reviews/{question}*")
+        page.locator("button[name=said].main").focus()
+        page.keyboard.press("Enter")
+        page.get_by_text("You said").first.wait_for()
+        answers = ok(shown.home.remit("review", "show", question, "--json")).json["answers"]
+        assert [each["by"] for each in answers] == ["dana"]
+        window.go("/console/agents/support-bot")
+        page.get_by_role("button", name="Freeze", exact=True).first.click()
+        waited(lambda: freezes(shown) == ["support-bot"])
+        window.go("/console/agents/support-bot")
+        assert page.locator(".state.bad", has_text="frozen").count() > 0
+        page.get_by_role("button", name="Unfreeze", exact=True).first.click()
+        waited(lambda: freezes(shown) == [])
+        assert window.complaints == []
+    assert shown.reports() == []
+
+
+@pytest.mark.skipif(EDIT not in {each.path for each in PAGES}, reason="this console has no editor of policies")
+def test_a_person_simulates_a_policy_over_what_was_decided(shown: Shown) -> None:
+    with driving.windows() as context:
+        window = driving.opened(context, shown.link_as("dana"))
+        page = window.page
+        window.go("/console/policies")
+        page.locator("a[href*='/policies/versions/']").first.click()
+        page.locator("a[href$='/edit']").first.click()
+        stop = '@id("quiet") @title("No lists") forbid(principal, action == Remit::Action::"crm/list_customers", resource);'
+        text = page.locator("#text-0")
+        text.fill(text.input_value() + "\n" + stop)
+        page.get_by_role("button", name="Simulate over history").click()
+        page.get_by_text("decisions would be answered otherwise").wait_for()
+        assert page.locator("table", has_text="crm/list_customers").count() > 0
+        assert window.complaints == []
+    assert shown.reports() == []
+
+
+def checked(page: Any, window: driving.Window, path: str) -> bool:
+    window.go(path)
+    return bool(page.get_by_role("button", name="Verify now").count())
+
+
+@pytest.mark.skipif("/log/checkpoints" not in {each.path for each in PAGES}, reason="this console draws no proofs")
+def test_a_person_verifies_what_was_decided(shown: Shown) -> None:
+    with driving.windows() as context:
+        window = driving.opened(context, shown.link)
+        page = window.page
+        window.go("/console/log")
+        path = next(each for each in window.links() if "/log/dec_" in each)
+        waited(lambda: checked(page, window, path))
+        page.get_by_role("button", name="Verify now").click()
+        page.get_by_text("It holds").first.wait_for()
+        assert window.complaints == []
+    assert shown.reports() == []
