@@ -30,7 +30,7 @@ check: $(READY)         ## lint, types, import contracts, vendored files
 bench: $(READY)         ## measure; fails below a floor
 	$(BIN)/python benchmarks/run.py
 
-bench-long: $(READY)    ## a million entitlements, 100,000 replays, withdrawals, another authorization server; ten minutes, npm
+bench-long: $(READY)    ## a million entitlements, 100,000 replays, withdrawals, another authorization server, the console; half an hour, npm
 	$(BIN)/python benchmarks/run.py --long
 
 lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv

@@ -118,7 +118,8 @@ def with_days(data: Path) -> None:
 def made(home: Path, environ: dict[str, str], *, agents: int, decisions: int) -> Path:
     """A data directory that is filled and in use."""
     data = home / "data"
-    scale.prepare(data, environ, partial(scale.fill, count=agents))
+    each = scale.PURPOSES if decisions else 1  # boundaries of an agent
+    scale.prepare(data, environ, partial(scale.fill, count=agents, each=each))
     if decisions:
         with served(data, environ) as found:
             _wait_for_posture(signed_in(found))

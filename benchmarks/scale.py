@@ -74,8 +74,8 @@ _SCHEMA = {
 }
 
 
-def fill(tx: Transaction, *, count: int, reads: Sequence[str] = READS) -> None:
-    """`count` agents, each with a boundary for each of the purposes, of a rule for each tool of its server."""
+def fill(tx: Transaction, *, count: int, reads: Sequence[str] = READS, each: int = PURPOSES) -> None:
+    """`count` agents, each with a boundary for `each` of the purposes, of a rule for each tool of its server."""
     owners, purposes, servers = SqlOwners(tx.connection), SqlPurposes(tx.connection), SqlServers(tx.connection)
     for number in range(100):
         owners.put(Owner(owner=OwnerName(f"owner-{number}"), name="N", email="n@example.test"))
@@ -108,7 +108,7 @@ def fill(tx: Transaction, *, count: int, reads: Sequence[str] = READS) -> None:
         tx.connection.execute(insert(agents), [_agent_row(number) for number in names])
         tx.connection.execute(
             insert(boundaries),
-            [_boundary_row(number, purpose, reads) for number in names for purpose in range(PURPOSES)],
+            [_boundary_row(number, purpose, reads) for number in names for purpose in range(each)],
         )
 
 
