@@ -21,6 +21,7 @@ WIDE, NARROW = {"width": 1360, "height": 1000}, {"width": 360, "height": 780}
 THEMES: Final = ("light", "dark")
 # Conformance to WCAG 2.2 at level AA takes all of the older criteria too.
 _TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+OF_COLOURS: Final = ("color-contrast", "link-in-text-block")  # axe-core's rules that look at colours
 _AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 _LEADS: Final = re.compile(r"/console(?!/static)(?:/|$)")
 _PATTERNS: Final = {each.path: compile_path(f"/console{each.path}")[0] for each in PAGES}
