@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remit.console.navigation import SECTIONS
 from remit.console.paths import PATH
-from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
+from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND
 
 _STEPS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 GLYPHS: Final[Mapping[str, str]] = {
@@ -31,21 +31,32 @@ _MOODS: Final[Mapping[str, str]] = {
 }
 
 
+class Now(int):
+    """When a page is made (microseconds since 1970, UTC), and how its person wants times told.
+
+    `utc`: each as it is, to the second; else as how long before or after now it is.
+    """
+
+    utc: bool
+
+    def __new__(cls, at: int, *, utc: bool = False) -> Self:
+        """A moment, and a wish."""
+        made = super().__new__(cls, at)
+        made.utc = utc
+        return made
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What is around a page. `theme`: light, dark or empty (as the system has it). `notes`: said once, then gone.
-
-    `utc`: times are shown as they are, instead of as how long ago they were.
-    """
+    """What is around a page. `theme`: light, dark or empty (as the system has it). `notes`: said once, then gone."""
 
     person: str
     csrf: str
     nonce: str
-    now: Instant
+    now: Now
     slug: str
     title: str
     theme: str = ""
-    utc: bool = False
     dev: bool = False
     notes: tuple[str, ...] = ()
 
@@ -69,7 +80,7 @@ def templates() -> Environment:
         loader=PackageLoader("remit.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"ago": ago, "when": when, "segment": segment, "mood": mood, "filled": filled, "micros": micros}
+    made.filters |= {"ago": ago, "segment": segment, "mood": mood, "filled": filled, "micros": micros}
     made.globals |= {"glyph": GLYPHS.get, "address": address}
     return made
 
@@ -84,24 +95,21 @@ def micros(said: object) -> int | None:
         return None
 
 
-def ago(said: object, now: Instant) -> str:
-    """How long before or after `now` a time is, in its largest unit: `3 min ago`, `in 2 d`."""
+def ago(said: object, now: int) -> str:
+    """How long before or after `now` a time is, in its largest unit: `3 min ago`, `in 2 d`; as `now` has it, the time.
+
+    A time that cannot be read is "".
+    """
     at = micros(said)
     if at is None:
         return ""
+    if isinstance(now, Now) and now.utc:
+        return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     apart = abs(now - at)
     if apart < SECOND:
         return "now"
     size, unit = next(step for step in _STEPS if apart >= step[0])
     return f"{apart // size} {unit} ago" if at <= now else f"in {apart // size} {unit}"
-
-
-def when(said: object, frame: Frame) -> str:
-    """A time as this person wants times: how long ago, or the time itself to the second (UTC)."""
-    at = micros(said)
-    if not frame.utc or at is None:
-        return ago(said, frame.now)
-    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def segment(text: object) -> str:

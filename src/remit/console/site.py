@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from remit.console import csp
 from remit.console.desk import Desk, Look
-from remit.console.frame import Frame, render, signed_out
+from remit.console.frame import Frame, Now, render, signed_out
 from remit.console.http import COOKIE, html, problem, read_form
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
@@ -157,10 +157,10 @@ class Site:
     def _frame(self, slug: str, request: Request, session: Session) -> Frame:
         notes, theme = tuple(session.notes), request.cookies.get(THEME, "")
         session.notes.clear()
+        now = Now(self.clock.now(), utc=request.cookies.get(TIMES) == "utc")
         return Frame(
-            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=self.clock.now(), slug=slug,
+            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=now, slug=slug,
             title="", theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes,
-            utc=request.cookies.get(TIMES) == "utc",
         )  # fmt: skip
 
     def _refused(self, frame: Frame, error: RemitError) -> Response:
