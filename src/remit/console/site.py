@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from remit.console import csp
 from remit.console.desk import Desk, Look
-from remit.console.frame import Frame, render, signed_out
+from remit.console.frame import Frame, Now, render, signed_out
 from remit.console.http import COOKIE, html, problem, read_form
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
@@ -32,7 +33,8 @@ from remit.kernel.errors import RemitError
 from remit.policy.view import View
 
 THEME: Final = "remit_theme"
-_THEMES: Final = frozenset({"light", "dark"})
+TIMES: Final = "remit_times"
+_CHOICES: Final = {"theme": (THEME, frozenset({"light", "dark"})), "times": (TIMES, frozenset({"ago", "utc"}))}
 _YEAR: Final = 365 * 24 * 3600
 
 
@@ -67,9 +69,16 @@ class Site:
             session = self.sessions.find(request.cookies.get(COOKIE))
             if session is None:
                 return html(signed_out(), 401)
-            return await run_in_threadpool(self._page, of, request, session)
+            return await run_in_threadpool(self._timed, of, request, session)
 
         return endpoint
+
+    def _timed(self, of: Page, request: Request, session: Session) -> Response:
+        """The page, and in a header how long making it took (W3C Server Timing): a slow one is seen where it is open."""
+        began = perf_counter()
+        answer = self._page(of, request, session)
+        answer.headers["Server-Timing"] = f"page;dur={1000 * (perf_counter() - began):.1f}"
+        return answer
 
     def _page(self, of: Page, request: Request, session: Session) -> Response:
         look, query = self._look(request, session), dict(request.query_params)
@@ -126,16 +135,17 @@ class Site:
         return RedirectResponse(to, 303, headers=csp.PLAIN)
 
     async def theme(self, request: Request) -> Response:
-        """POST /console/theme: light or dark, kept in a cookie that says nothing else."""
+        """POST /console/theme: light or dark, times as UTC or as how long ago; kept in cookies that say nothing else."""
         form = await read_form(request)
         session = self.sessions.find(request.cookies.get(COOKIE))
         if session is None or not matches(session, form.get("csrf")):
             return problem(403, "this form is not from this page")
         answer = RedirectResponse(_back(request), 303, headers=csp.PLAIN)
-        if form.get("theme") in _THEMES:
-            answer.set_cookie(
-                THEME, form["theme"], max_age=_YEAR, path=PATH, secure=self.secure, httponly=True, samesite="strict"
-            )
+        for field, (cookie, choices) in _CHOICES.items():
+            if form.get(field) in choices:
+                answer.set_cookie(
+                    cookie, form[field], max_age=_YEAR, path=PATH, secure=self.secure, httponly=True, samesite="strict"
+                )
         return answer
 
     def _look(self, request: Request, session: Session) -> Look:
@@ -147,9 +157,10 @@ class Site:
     def _frame(self, slug: str, request: Request, session: Session) -> Frame:
         notes, theme = tuple(session.notes), request.cookies.get(THEME, "")
         session.notes.clear()
+        now = Now(self.clock.now(), utc=request.cookies.get(TIMES) == "utc")
         return Frame(
-            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=self.clock.now(), slug=slug,
-            title="", theme=theme if theme in _THEMES else "", dev=self.dev, notes=notes,
+            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=now, slug=slug,
+            title="", theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes,
         )  # fmt: skip
 
     def _refused(self, frame: Frame, error: RemitError) -> Response:
