@@ -66,8 +66,10 @@ def signed_out(
         lost: They sent a form, which did nothing.
         out: Where the provider, too, ends what it knows of them.
     """
-    page: str = templates().get_template("signed_out.html").render(
-        used=used, again=again, provider=provider, then=then, lost=lost, out=out
+    page: str = (
+        templates()
+        .get_template("signed_out.html")
+        .render(used=used, again=again, provider=provider, then=then, lost=lost, out=out)
     )
     return page
 

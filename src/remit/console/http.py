@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -93,7 +94,7 @@ class Console:
             if not matches(session, (await read_form(request)).get("csrf")):
                 return problem(403, "this form is not from this page")  # another site signs nobody out
             self.sessions.end(request.cookies.get(self.sessions.cookie))
-        out = self.provider_ends() if session is not None and session.subject else ""
+        out = await run_in_threadpool(self.provider_ends) if session is not None and session.subject else ""
         answer = html(signed_out(provider=self.sessions.provider, out=out))
         cookies.drop_session(answer, self.sessions)
         return answer

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from remit.attestation.assertion import SKEW, AssertionRefused, instant
+from remit.attestation.assertion import SKEW, AssertionRefused, claimed, instant
 from remit.console.provider import Provider
 from remit.kernel.clock import MINUTE, Instant
 from remit.kernel.errors import Unauthenticated
@@ -79,6 +79,18 @@ def read(
     if since is not None and (authenticated is None or authenticated < since - SKEW):
         raise NotProved("auth_time is missing, or before this was asked for")
     return Proved(subject=subject, authenticated=Instant(min(authenticated or 0, now)), claims=claims)
+
+
+def key_id(token: str) -> object:
+    """The id of the key that this says it was signed with: for choosing keys, and no more.
+
+    Raises:
+        NotProved: It is no token.
+    """
+    try:
+        return claimed(token, most=MAX_SIZE)[0].get("kid")
+    except AssertionRefused as error:
+        raise NotProved(error.detail) from error
 
 
 def _signed(token: str, provider: Provider, keys: KeySet) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from remit.kernel.clock import HOUR, MINUTE, Instant
+from remit.kernel.errors import Conflict
 from remit.kernel.names import new_id
 
 LINK_LIFETIME: Final = 10 * MINUTE
@@ -95,9 +96,7 @@ class Sessions:
         now = self._now()
         if now >= ends or not self._stands(operator):
             return None
-        return self.open(
-            operator, how=LINK, authenticated=now, stands=lambda: self._stands(operator), instead=instead
-        )
+        return self.open(operator, how=LINK, authenticated=now, stands=lambda: self._stands(operator), instead=instead)
 
     def open(
         self,
@@ -122,18 +121,20 @@ class Sessions:
             self._sessions[_hash(cookie)] = made
         return cookie
 
-    def renew(self, named: str, *, subject: str, authenticated: Instant) -> str | None:
+    def renew(self, named: str, *, operator: object, subject: str, authenticated: Instant) -> str | None:
         """A new cookie for the session of that id, whose person has proved who they are again; the old one is void.
 
-        Its end stays where it was, and so does what its pages carry: they stay open. None if it has ended, or if it
-        is not that subject's.
+        Its end stays where it was, and so does what its pages carry: they stay open. `operator` is what the person may
+        now. None if it has ended, or if it is not that subject's.
         """
         now, cookie = self._now(), secrets.token_urlsafe(32)
         with self._lock:
             key = next((key for key, each in self._sessions.items() if each.id == named), None)
             if key is None or not self._live(self._sessions[key]) or self._sessions[key].subject != subject:
                 return None
-            self._sessions[_hash(cookie)] = replace(self._sessions.pop(key), authenticated=authenticated, seen=now)
+            had = self._sessions.pop(key)
+            made = replace(had, operator=operator, authenticated=authenticated, seen=now)
+            self._sessions[_hash(cookie)] = made
         return cookie
 
     def of(self, cookies: Mapping[str, str], *, seen: bool = True) -> Session | None:
@@ -164,10 +165,11 @@ class Sessions:
             found = [each for each in self._sessions.values() if each.operator.person == person and self._live(each)]
         return sorted(found, key=lambda each: each.since, reverse=True)
 
-    def whose(self, named: str) -> str | None:
-        """The person of the session of that id; None if there is none."""
+    def called(self, named: str) -> Session | None:
+        """The open session of that id."""
         with self._lock:
-            return next((each.operator.person for each in self._sessions.values() if each.id == named), None)
+            found = next((each for each in self._sessions.values() if each.id == named), None)
+        return found if found is not None and self._live(found) else None
 
     def end_where(self, which: Callable[[Session], bool]) -> list[Session]:
         """End those of which `which` says so; what was ended."""
@@ -187,18 +189,21 @@ def matches(session: Session, given: str | None) -> bool:
     return given is not None and hmac.compare_digest(session.csrf.encode(), given.encode())
 
 
-def first_time(session: Session, form: Mapping[str, str], *, where: str) -> str | None:
-    """The digest of a form that is sent for the first time; None if it was carried out before.
+def sent_once(session: Session, form: Mapping[str, str], *, where: str) -> str:
+    """The digest of a form that is sent for the first time.
 
     A page gives each of its forms a word of its own (`once`), so that the same thing may be asked again from a page
     that was loaded again, and what a double click or the way back sends twice is done once. A form without is new.
+
+    Raises:
+        Conflict: It was carried out before.
     """
     if not form.get("once"):
         return ""
     said = "\n".join([where, *(f"{name}={form[name]}" for name in sorted(form))])
     digest = _hash(said)
     if digest in session.sent:
-        return None
+        raise Conflict("this form was sent before: what it asked for was not done a second time")
     while len(session.sent) >= _MOST_SENT:
         session.sent.pop(next(iter(session.sent)), None)
     session.sent[digest] = None

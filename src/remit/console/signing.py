@@ -43,7 +43,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awaited:
-    """A sign-in under way. `browser`: hash of the cookie of the browser that began it; `session`: stepped up, if any."""
+    """A sign-in under way.
+
+    `browser`: hash of the cookie of the browser that began it; `session`: whose person proves again who they are.
+    """
 
     browser: str
     nonce: str
@@ -71,8 +74,7 @@ class Signing:
         keys: Its keys, read again if a key id is not known.
         ask: Sends a grant to its token endpoint; raises RemitError.
         owners: The registered people, as they are now.
-        operator: The server's own value for a person with roles, who signed in at that time; `mapped` says that the
-            server's settings, and nothing that a door changes, say who they are.
+        operator: The server's own value for a person with roles, who signed in at that time.
     """
 
     provider: Provider
@@ -168,11 +170,17 @@ class Signing:
         roles = admitted.roles_of(proved.claims, self.provider)
         subject = f"{self.provider.issuer} {proved.subject}"
         if awaited.session:
-            # (6) At a step-up, the same person, in the session that asked.
-            renewed = self.sessions.renew(awaited.session, subject=subject, authenticated=proved.authenticated)
+            # (6) At a step-up: the same person, in the session that asked, and with what they may by now.
+            open_ = self.sessions.called(awaited.session)
+            since = self.clock.now() if open_ is None else open_.since
+            renewed = None if open_ is None or open_.operator.person != person else self.sessions.renew(
+                awaited.session, operator=self.operator(person, roles, since), subject=subject,
+                authenticated=proved.authenticated,
+            )  # fmt: skip
             if renewed is None:
-                raise Unauthenticated("that is somebody else than who is signed in here, or the session has ended",
-                                      try_="sign in again")  # fmt: skip
+                raise Unauthenticated(
+                    "that is somebody else than who is signed in here, or the session has ended", try_="sign in again"
+                )
             return renewed
         return self.sessions.open(
             self.operator(person, roles, self.clock.now()), how=self.provider.name, subject=subject,

@@ -25,12 +25,12 @@ from remit.console.http import html, problem, read_form
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH, SIGN_IN
 from remit.console.returning import inside
-from remit.console.sessions import LINK, Session, Sessions, first_time, matches, not_sent
+from remit.console.sessions import LINK, Session, Sessions, matches, not_sent, sent_once
 from remit.console.stopping import STOPS
 from remit.console.tables import Table, csv_text, shown
 from remit.freezes.threads import in_stops_thread
 from remit.kernel.clock import Clock
-from remit.kernel.errors import Conflict, Forbidden, NotFound, RemitError
+from remit.kernel.errors import Forbidden, NotFound, RemitError
 from remit.policy.view import View
 
 THEME: Final = "remit_theme"
@@ -117,25 +117,19 @@ class Site:
         # (1) Who it is. What was sent is not carried out, and its person is told so, and led back.
         if session is None:
             return self._signed_out(to, lost=True)
-        # (2) From a page of this very session, for something that it does.
-        if not matches(session, form.get("csrf")):
-            error: RemitError = Forbidden("this form is not from a page of your session; nothing was done")
-            return self._refused(self._frame("", request, session), error, back=to)
-        if act is None:
-            return self._refused(self._frame("", request, session), NotFound("there is nothing here"), back=to)
-        # (3) Who asks for what is grave has just proved who they are.
-        if stepup.held(grave=act.is_grave(form), authenticated=session.authenticated, now=self.clock.now()):
-            return await run_in_threadpool(self._unproved, request, session, act, to)
-        # (4) Once: a double click, or the way back, does nothing a second time.
-        digest = first_time(session, form, where=to)
-        if digest is None:
-            error = Conflict("this form was sent before: what it asked for was not done a second time")
-            return self._refused(self._frame("", request, session), error, back=to)
+        digest = ""
         try:
-            session.notes.append(await thread(act.carry, self._look(request, session), form))
-        except RemitError as failed:
+            # (2) From a page of this very session, for something that it does.
+            asked = _asked(session, form, act)
+            # (3) Who asks for what is grave has just proved who they are.
+            if stepup.held(grave=asked.is_grave(form), authenticated=session.authenticated, now=self.clock.now()):
+                return await run_in_threadpool(self._unproved, request, session, asked, to)
+            # (4) Once: a double click, or the way back, does nothing a second time.
+            digest = sent_once(session, form, where=to)
+            session.notes.append(await thread(asked.carry, self._look(request, session), form))
+        except RemitError as error:
             not_sent(session, digest)
-            return self._refused(self._frame("", request, session), failed, back=to)
+            return self._refused(self._frame("", request, session), error, back=to)
         return RedirectResponse(to, 303, headers=csp.PLAIN)
 
     def _unproved(self, request: Request, session: Session, act: Act, to: str) -> Response:
@@ -195,6 +189,20 @@ class Site:
         )  # fmt: skip
         status = self.status(error.code)
         return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
+
+
+def _asked(session: Session, form: Mapping[str, str], act: Act | None) -> Act:
+    """What a form asks for.
+
+    Raises:
+        Forbidden: It is from another page than this session's own.
+        NotFound: The page does no such thing.
+    """
+    if not matches(session, form.get("csrf")):
+        raise Forbidden("this form is not from a page of your session; nothing was done")
+    if act is None:
+        raise NotFound("there is nothing here")
+    return act
 
 
 def _titled(frame: Frame, title: str) -> Frame:

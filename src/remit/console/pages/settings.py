@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from remit.console.desk import Look
+from remit.console.pages import signed_in
 from remit.console.pages.model import Filled, Page
 from remit.console.tables import Column, Table
 
@@ -36,8 +37,10 @@ def fill(look: Look) -> Filled:
                   command="remit operator token PERSON --role ROLE"),
             Table(name="peps", title="Enforcement points", columns=_PEPS, rows=peps,
                   empty="The gateway is the only one.", command="remit pep add NAME"),
+            signed_in.sessions(look),
+            signed_in.ways(look),
         ),
     )  # fmt: skip
 
 
-PAGE = Page(path="/settings", slug="settings", template="plain.html", fill=fill)
+PAGE = Page(path="/settings", slug="settings", template="settings.html", fill=fill, acts=signed_in.ACTS)
