@@ -78,6 +78,8 @@ def _show(report: Report) -> None:
 
 def _seen(report: Report) -> str:
     """What was verified; never more than what was there to be read."""
+    if report.chosen and report.count < report.size:
+        return f"{report.count} chosen entries of {report.size}"
     if (report.first, report.count) == (0, report.size):
         return f"{report.size} entries"
     return f"entries {report.first}..{report.first + report.count - 1} of {report.size}"

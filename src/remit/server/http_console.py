@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from remit.console import http
 from remit.console.desk import Desk
+from remit.console.evidence import EvidenceFiles
 from remit.console.pages.every import PAGES
 from remit.console.paths import PATH
 from remit.console.sessions import LINK_LIFETIME, Sessions
@@ -59,7 +60,8 @@ class ConsoleDoors:
             pages=PAGES, sessions=self.sessions, desk=desk, view=self.view, clock=self.clock,
             status=problem.status_of, sign_in=console.sign_in, dev=self.dev, secure=console.secure,
         )  # fmt: skip
-        return [*console.routes(), *site.routes()]
+        files = EvidenceFiles(sessions=self.sessions, desk=desk, status=problem.status_of)
+        return [*console.routes(), *files.routes(), *site.routes()]
 
     def _authorize(self, operator: Operator, action: str, agent: str) -> None:
         self.authority.require(operator, action, owners=self.accountable.for_agent(agent) if agent else ())

@@ -8,6 +8,7 @@ from remit.console.pages import (
     agent,
     agents,
     credentials,
+    entry,
     live,
     log,
     overview,
@@ -36,7 +37,8 @@ PAGES: Final[tuple[Page, ...]] = (
     credentials.PAGE,
     credentials.SECRET,
     log.PAGE,
-    log.ENTRY,
+    log.CHECKPOINTS,
+    entry.ENTRY,
     runs.PAGE,
     settings.PAGE,
 )
