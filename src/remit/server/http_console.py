@@ -11,6 +11,7 @@ from starlette.routing import Route
 from remit.console import http
 from remit.console.desk import Desk
 from remit.console.evidence import EvidenceFiles
+from remit.console.live import Tail
 from remit.console.pages.every import PAGES
 from remit.console.paths import PATH
 from remit.console.sessions import LINK_LIFETIME, Sessions
@@ -54,7 +55,7 @@ class ConsoleDoors:
     def routes(self, desk: Desk) -> list[Route]:
         """The pages, which ask `desk`."""
         console = http.Console(
-            sessions=self.sessions, reader=self.reader, authorize=self._authorize, secure=self.base.startswith("https:")
+            sessions=self.sessions, tail=Tail(self.reader), authorize=self._authorize, secure=self.base.startswith("https:")
         )
         site = Site(
             pages=PAGES, sessions=self.sessions, desk=desk, view=self.view, clock=self.clock,
