@@ -6,8 +6,10 @@ the index. The first two are read through; both are short while the index is kep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -15,12 +17,13 @@ from sqlalchemy import Connection
 from remit.audit.log import Recorded
 from remit.audit.sql import Bundle, SqlLog
 from remit.audit.stored import header, read_bundle
-from remit.audit.terms import STRETCH, Sought, slots
+from remit.audit.terms import STRETCH, Sought, slots, term
 from remit.audit.terms_sql import SqlTerms
 from remit.kernel.errors import Malformed, NotFound
 from remit.storage.ports import Reader
 
 _FIRST_WINDOW: Final = 16  # stretches looked at first; then four times as many, and so on
+_BLOCK: Final = 64  # positions read at once where all are
 _ALL: Final = (1 << STRETCH) - 1
 _WAITING: Final = 20_000  # bundles without a position that are looked at
 _READ: Final = 5000  # headers that one page reads; where it ends early, the next goes on there
@@ -32,6 +35,14 @@ class Found:
 
     entries: list[Recorded] = field(default_factory=list)
     more: int | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many decisions a run has, and how many of them refuse."""
+
+    calls: int = 0
+    denied: int = 0
 
 
 class Finder:
@@ -56,6 +67,14 @@ class Finder:
         Of what the index covers nothing is read, so two terms of one hash count as one.
         """
         return self._reader.read(lambda connection: _Look(connection, sought, 1).count())
+
+    def tally(self, runs: Collection[str]) -> dict[str, Tally]:
+        """The decisions of each of these runs, counted; what has no position yet is left out."""
+        return self._reader.read(lambda connection: _Look(connection, Sought(), 1).tally(runs))
+
+    def outcomes(self, decisions: Mapping[str, int], agents: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The headers of the outcomes of these decisions (id to position), where there are any near behind them."""
+        return self._reader.read(lambda connection: _Look(connection, Sought(), 1).outcomes(decisions, agents))
 
     def position(self, entry: str) -> int:
         """The position of an entry by its id.
@@ -83,11 +102,12 @@ class _Look:
         self._log, self._terms = SqlLog(connection), SqlTerms(connection)
         self._sought, self._most = sought, most
         self._read = 0
-        self._bundle: tuple[Bundle, list[bytes]] | None = None
+        self._placed, self._covered = self._terms.placed(), self._terms.covered()
+        self._bundles: list[tuple[Bundle, list[bytes]]] = []  # what was read last
 
     def page(self, before: int | None) -> Found:
         found = Found()
-        placed, covered = self._terms.placed(), self._terms.covered() * STRETCH
+        placed, covered = self._placed, self._covered * STRETCH
         if before is None:
             found.entries += self._without_position()
         end = placed if before is None else min(before, placed)
@@ -101,12 +121,54 @@ class _Look:
         return found
 
     def count(self) -> int:
-        placed, covered = self._terms.placed(), self._terms.covered() * STRETCH
+        placed, covered = self._placed, self._covered * STRETCH
         found = sum(bits.bit_count() for _, bits in self._meet(0, covered // STRETCH))
         for position in range(placed - 1, covered - 1, -1):
             said = self._header(position)
             found += said is not None and self._sought.takes(said)
         return found
+
+    def tally(self, runs: Collection[str]) -> dict[str, Tally]:
+        covered = self._covered
+        kinds = self._terms.places(term("kind", "decision"), 0, covered)
+        refused = self._terms.places(term("answer", "deny"), 0, covered)
+        found = {}
+        for run in runs:
+            tally = found[run] = Tally()
+            for stretch, places in self._terms.places(term("run", run), 0, covered).items():
+                calls = places & kinds.get(stretch, 0)
+                tally.calls += calls.bit_count()
+                tally.denied += (calls & refused.get(stretch, 0)).bit_count()
+        for position in range(covered * STRETCH, self._placed):
+            said = self._header(position) or {}
+            if said.get("kind") == "decision" and (at := found.get(str(said.get("run")))) is not None:
+                at.calls += 1
+                at.denied += said.get("decision") == "deny"
+        return found
+
+    def outcomes(self, decisions: Mapping[str, int], agents: Collection[str]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        if not decisions:
+            return found
+        for position in self._upwards(min(decisions.values()), agents):
+            said = self._header(position)
+            if said is not None and said.get("kind") == "outcome" and said.get("decision") in decisions:
+                found[said["decision"]] = said
+            if len(found) == len(decisions) or self._read >= _READ:
+                break
+        return found
+
+    def _upwards(self, low: int, agents: Collection[str]) -> Iterator[int]:
+        """Positions from `low` on that may be outcomes of calls of these agents."""
+        covered, placed = self._covered, self._placed
+        for first in range(low // STRETCH, covered, _FIRST_WINDOW):
+            end = min(first + _FIRST_WINDOW, covered)
+            outcomes = self._terms.places(term("kind", "outcome"), first, end)
+            of = [self._terms.places(term("agent", agent), first, end) for agent in agents]
+            for stretch in sorted(outcomes):
+                bits = outcomes[stretch] & reduce(or_, (places.get(stretch, 0) for places in of), 0)
+                yield from (at for slot in sorted(slots(bits)) if (at := stretch * STRETCH + slot) > low)
+        yield from range(max(low + 1, covered * STRETCH), placed)
 
     def _without_position(self) -> list[Recorded]:
         """The newest first; no more than a page has."""
@@ -143,15 +205,22 @@ class _Look:
 
     def _header(self, position: int) -> dict[str, Any] | None:
         """The header at a position; None where it cannot be read."""
-        held = self._bundle
-        if held is None or not (held[0].first or 0) <= position < (held[0].first or 0) + held[0].count:
-            rows = self._log.holding(position, 1)
-            if not rows or rows[0].first is None:
-                return None
-            held = self._bundle = rows[0], read_bundle(rows[0].headers, rows[0].count)[0]
         self._read += 1
-        slot = position - (held[0].first or 0)
-        return _readable(held[1][slot]) if 0 <= slot < len(held[1]) else None
+        found = self._held(position)
+        if found is None:
+            # What the index does not cover is read through, so there the neighbours come along.
+            many = 1 if position < self._covered * STRETCH else _BLOCK
+            rows = self._log.holding(position - position % many, many)
+            self._bundles = [(row, read_bundle(row.headers, row.count)[0]) for row in rows if row.first is not None]
+            found = self._held(position)
+        return None if found is None else _readable(found)
+
+    def _held(self, position: int) -> bytes | None:
+        for bundle, headers in self._bundles:
+            slot = position - (bundle.first or 0)
+            if 0 <= slot < len(headers):
+                return headers[slot]
+        return None
 
 
 def _readable(raw: bytes) -> dict[str, Any] | None:

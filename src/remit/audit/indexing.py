@@ -17,7 +17,7 @@ from remit.storage.ports import Reader, Transaction, Writer
 
 _EVERY: Final = 1.0  # seconds between two looks
 _GAP: Final = 0.02  # seconds between two stretches while it catches up: calls go first
-_ROWS: Final = 256  # terms in one change: the writer has calls to commit between them
+_ROWS: Final = 1024  # terms in one change: the writer has calls to commit between them
 _log = logger("remit.audit")
 
 

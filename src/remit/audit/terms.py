@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
@@ -36,7 +37,7 @@ _MOST_WORDS: Final = 64  # of one text: a name of 10 kB is found by its beginnin
 _LONGEST: Final = 64
 _EVER: Final = Instant(1 << 62)
 _decode = msgspec.json.Decoder().decode
-_WORDLESS: Final = frozenset({"run"})  # asked for whole, and there are as many as there is work
+_WORDED: Final = frozenset({"agent", "action", "person", "name", "code", "reason"})  # what words are looked for in
 
 
 def said(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -52,11 +53,20 @@ def said(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = header.get(name)
         if type(value) is str and value:
             yield "person", value
+    used = header.get("credential")  # of an outcome: what its call was made with
+    if type(used) is dict and type(secret := used.get("secret")) is str:
+        yield "secret", secret
 
 
 def words(text: str) -> list[str]:
     """The words of a text as they are compared: letters and digits, without case."""
     return [each.group()[:_LONGEST] for each in islice(_WORD.finditer(text.casefold()), _MOST_WORDS)]
+
+
+@lru_cache(maxsize=1 << 14)  # a fleet says the same names over and over
+def _terms(name: str, value: str) -> tuple[int, ...]:
+    """All terms of a value: itself, and its words."""
+    return term(name, value), *(term("word", word) for word in (words(value) if name in _WORDED else ()))
 
 
 def term(name: str, value: str) -> int:
@@ -85,7 +95,7 @@ class Sought:
         if not all(pair in has for pair in self.fields.items()):
             return False
         if self.text:
-            own = {word for name, value in has if name not in _WORDLESS for word in words(value)}
+            own = {word for name, value in has if name in _WORDED for word in words(value)}
             if not own.issuperset(words(self.text)):
                 return False
         if self.since is None and self.until is None:
@@ -105,7 +115,7 @@ class Indexed:
 
 def indexed(headers: Sequence[bytes]) -> Indexed:
     """The index of one stretch. What cannot be read has no terms: `audit verify` says what is wrong with it."""
-    values: dict[tuple[str, str], int] = {}
+    values: dict[tuple[str, str], list[int]] = {}
     times: list[str] = []
     for slot, raw in enumerate(headers):
         try:
@@ -114,18 +124,18 @@ def indexed(headers: Sequence[bytes]) -> Indexed:
             continue
         if not isinstance(header, dict):
             continue
-        bit = 1 << slot
         for pair in said(header):
-            values[pair] = values.get(pair, 0) | bit
+            values.setdefault(pair, []).append(slot)
         if type(at := header.get("time")) is str:
             times.append(at)
     places: dict[int, int] = {}
-    for (name, value), bits in values.items():
-        own = term(name, value)
-        places[own] = places.get(own, 0) | bits
-        for word in () if name in _WORDLESS else words(value):
-            own = term("word", word)
-            places[own] = places.get(own, 0) | bits
+    for (name, value), found in values.items():
+        bits = 0
+        for slot in found:
+            bits |= 1 << slot
+        own = _terms(name, value) if len(value) <= _LONGEST else _terms.__wrapped__(name, value)
+        for each in own:
+            places[each] = places.get(each, 0) | bits
     try:  # RFC 3339 in UTC and of one length: texts compare as times do
         return Indexed(places, parse_date_end(min(times)), parse_date_end(max(times)))
     except (ValueError, Malformed):

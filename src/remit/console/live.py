@@ -1,7 +1,7 @@
 """Live entries: what was recorded since, read from the log only while somebody looks, and once for all who do.
 
-One loop reads for all open pages. Each page has a short queue of its own: who takes slowly loses the oldest, is told how
-many, and holds up nobody.
+One loop reads for all open pages. Each page has a short queue of its own: who takes slowly loses the oldest, is told
+how many, and holds up nobody.
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
 from remit.server.http_rotations import RotationDoors
+from remit.server.http_runs import Runs
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
 from remit.server.http_simulate import Simulating
@@ -111,6 +112,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),
+        *Runs(reader=reader, finder=Finder(reader), clock=clock).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *Simulating(
             log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac

@@ -55,7 +55,10 @@ class ConsoleDoors:
     def routes(self, desk: Desk) -> list[Route]:
         """The pages, which ask `desk`."""
         console = http.Console(
-            sessions=self.sessions, tail=Tail(self.reader), authorize=self._authorize, secure=self.base.startswith("https:")
+            sessions=self.sessions,
+            tail=Tail(self.reader),
+            authorize=self._authorize,
+            secure=self.base.startswith("https:"),
         )
         site = Site(
             pages=PAGES, sessions=self.sessions, desk=desk, view=self.view, clock=self.clock,

@@ -90,8 +90,8 @@ checkpoints = Table(
 log_terms = Table(  # what entries are found by: a term's places in one stretch of the log (audit.terms); derived
     "log_terms",
     metadata,
+    Column("stretch", Integer, primary_key=True, autoincrement=False),  # first: a stretch is written at one place
     Column("term", BigInteger, primary_key=True, autoincrement=False),
-    Column("stretch", Integer, primary_key=True, autoincrement=False),
     Column("places", LargeBinary, nullable=False),
     sqlite_with_rowid=False,  # one tree instead of two
 )

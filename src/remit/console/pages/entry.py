@@ -88,6 +88,4 @@ def _shown(proof: Mapping[str, Any] | None) -> tuple[Drawing | None, Checked | N
     return (drawn(proof) if said.holds else None), said
 
 
-ENTRY = Page(
-    path="/log/{id}", slug="log", template="entry.html", fill=fill, acts=(Act(name="verify", carry=verify),)
-)
+ENTRY = Page(path="/log/{id}", slug="log", template="entry.html", fill=fill, acts=(Act(name="verify", carry=verify),))

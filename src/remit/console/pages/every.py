@@ -7,6 +7,7 @@ from typing import Final
 from remit.console.pages import (
     agent,
     agents,
+    credential,
     credentials,
     entry,
     live,
@@ -35,10 +36,11 @@ PAGES: Final[tuple[Page, ...]] = (
     servers.PAGE,
     servers.SERVER,
     credentials.PAGE,
-    credentials.SECRET,
+    credential.SECRET,
     log.PAGE,
     log.CHECKPOINTS,
     entry.ENTRY,
     runs.PAGE,
+    runs.RUN,
     settings.PAGE,
 )

@@ -13,6 +13,6 @@ down_revision = "0018"
 def upgrade() -> None:
     """Create the tables. They are derived: the server fills them from the log that is there."""
     op.create_table(
-        "log_terms", *map(column, ("term* bigint", "stretch* int", "places bytes")), sqlite_with_rowid=False
+        "log_terms", *map(column, ("stretch* int", "term* bigint", "places bytes")), sqlite_with_rowid=False
     )
     op.create_table("log_stretches", *map(column, ("stretch* int", "earliest bigint", "latest bigint")))
