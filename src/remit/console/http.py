@@ -20,7 +20,6 @@ from remit.console.frame import signed_out
 from remit.console.paths import PATH
 from remit.console.sessions import Session, Sessions, matches
 from remit.logs import logger
-from remit.storage.ports import Reader
 
 _log = logger("remit.console")
 _MEDIA: Final = {
@@ -52,7 +51,7 @@ class Console:
     """
 
     sessions: Sessions
-    reader: Reader
+    tail: live.Tail
     authorize: Callable[[Any, str, str], None]
     secure: bool  # served over TLS, so that the cookie may say so
     provider_ends: Callable[[], str] = str  # where the provider ends what it knows of a person; empty if it has none
@@ -84,7 +83,7 @@ class Console:
         if session is None:
             return problem(401, "sign in again")
         self.authorize(session.operator, "readAudit", "")
-        events = live.events(self.reader, lambda: self.sessions.find(cookie, seen=False) is not None)
+        events = live.events(self.tail, lambda: self.sessions.find(cookie, seen=False) is not None)
         return StreamingResponse(events, headers=HEADERS, media_type="text/event-stream")
 
     async def sign_out(self, request: Request) -> Response:
