@@ -58,6 +58,13 @@ def signed_out(*, used: bool = False, again: str = "") -> str:
     return page
 
 
+def kept_form(form: Mapping[str, str], to: str) -> str:
+    """What somebody wrote and sent when they were not signed in any more; nothing was done with it."""
+    fields = {name: value for name, value in form.items() if name != "csrf"}
+    page: str = templates().get_template("kept.html").render(fields=fields, to=to)
+    return page
+
+
 @cache
 def templates() -> Environment:
     """The pages' templates: every value is escaped, and none may be missing."""

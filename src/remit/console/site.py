@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from remit.console import csp
 from remit.console.desk import Desk, Look
-from remit.console.frame import Frame, render, signed_out
-from remit.console.http import COOKIE, html, problem, read_form
-from remit.console.pages.model import Act, Filled, Page
+from remit.console.frame import Frame, kept_form, render, signed_out
+from remit.console.http import COOKIE, html, own, problem, read_form, too_long
+from remit.console.pages.model import Act, Filled, Page, To
 from remit.console.paths import PATH
 from remit.console.sessions import Session, Sessions, matches
 from remit.console.stopping import STOPS
@@ -80,23 +80,28 @@ class Site:
         wanted = query.get("format", "")
         if wanted in {"csv", "json"}:
             return _taken(filled, query.get("table", ""), wanted)
-        frame = self._frame(of.slug, request, session)
+        return self._filled(of, request, session, filled)
+
+    def _filled(self, of: Page, request: Request, session: Session, filled: Filled, status: int = 200) -> Response:
+        frame, query = self._frame(of.slug, request, session), dict(request.query_params)
         tables = [
             shown(table, query, prefix="" if at == 0 else f"{table.name}.") for at, table in enumerate(filled.tables)
         ]
         body = render(
             of.template, _titled(frame, filled.title), tables=tables, query=query, data=filled.data, **filled.values
         )
-        return Response(body, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
+        return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
 
     def _acts(self, of: Page) -> Callable[[Request], object]:
         acts: Mapping[str, Act] = {each.name: each for each in of.acts}
 
         async def endpoint(request: Request) -> Response:
-            form = await read_form(request)
+            if too_long(request, of.most):
+                return problem(413, "the form is too long: nothing was done; go back, what you wrote is still there")
+            form = await read_form(request, most=of.most)
             query = request.scope["query_string"].decode("latin-1")
             to = request.url.path + (f"?{query}" if query else "")
-            return await self._done(request, form, acts.get(form.get("act", "")), to, run_in_threadpool)
+            return await self._done(request, form, acts.get(form.get("act", "")), to, run_in_threadpool, of)
 
         return endpoint
 
@@ -109,21 +114,40 @@ class Site:
         return endpoint
 
     async def _done(
-        self, request: Request, form: Mapping[str, str], act: Act | None, to: str, thread: Callable[..., Any]
+        self,
+        request: Request,
+        form: Mapping[str, str],
+        act: Act | None,
+        to: str,
+        thread: Callable[..., Any],
+        of: Page | None = None,
     ) -> Response:
         """Do what a form asks for, once it is known to be from here, and lead back to the page."""
         session = self.sessions.find(request.cookies.get(COOKIE))
-        if session is None:
-            return problem(401, "sign in again")
-        if not matches(session, form.get("csrf")):
-            return problem(403, "this form is not from this page")
+        if session is None or not matches(session, form.get("csrf")):
+            return await self._not_taken(of, request, session, form, to)
         if act is None:
             return problem(404, "there is nothing here")
         try:
-            session.notes.append(await thread(act.carry, self._look(request, session), form))
+            done = await thread(act.carry, self._look(request, session), form)
         except RemitError as error:
             return self._refused(self._frame("", request, session), error)
-        return RedirectResponse(to, 303, headers=csp.PLAIN)
+        if isinstance(done, Filled) and of is not None:
+            return self._filled(of, request, session, done)
+        session.notes.append(done.said if isinstance(done, To) else done)
+        return RedirectResponse(done.path if isinstance(done, To) else to, 303, headers=csp.PLAIN)
+
+    async def _not_taken(
+        self, of: Page | None, request: Request, session: Session | None, form: Mapping[str, str], to: str
+    ) -> Response:
+        """What a form leads to that is not from here, or from somebody who is not signed in any more."""
+        keeps = of.keeps if of is not None and own(request) else None
+        if session is None:
+            return problem(401, "sign in again") if keeps is None else html(kept_form(form, to), 401)
+        if of is None or keeps is None:
+            return problem(403, "this form is not from this page")
+        filled = await run_in_threadpool(keeps, self._look(request, session), form)
+        return self._filled(of, request, session, filled, 403)
 
     async def theme(self, request: Request) -> Response:
         """POST /console/theme: light or dark, kept in a cookie that says nothing else."""

@@ -1,4 +1,4 @@
-"""What is wrong with policies that somebody writes, and how their tests end, beside the catalog and what is in force."""
+"""What is wrong with policies that somebody writes, and how their tests end: beside the catalog and what is known."""
 
 from __future__ import annotations
 

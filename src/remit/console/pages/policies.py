@@ -17,14 +17,14 @@ _BOUNDARIES = (
     Column(name="not_after", title="Ends", kind="time"),
 )
 _POLICIES = (
-    Column(name="id", title="Policy", kind="code"),
+    Column(name="id", title="Policy", kind="code", link=f"{PATH}/policies/in-force/{{id}}"),
     Column(name="effect", title="Effect"),
     Column(name="title", title="Says"),
     Column(name="file", title="File", kind="code"),
     Column(name="line", title="Line", kind="number"),
 )
 _SETS = (
-    Column(name="version", title="Version"),
+    Column(name="version", title="Version", link=f"{PATH}/policies/versions/{{version}}"),
     Column(name="state", title="State", kind="state"),
     Column(name="by", title="By"),
     Column(name="since", title="Since", kind="time"),
@@ -44,16 +44,22 @@ _VERSIONS = (
 def fill(look: Look) -> Filled:
     """What is in force, and what waits."""
     boundaries = list(look.get("/v1/boundaries")["boundaries"])
-    policies, sets = list(look.get("/v1/policies")["policies"]), list(look.get("/v1/policy-sets")["sets"])
+    said, sets = look.get("/v1/policies"), list(look.get("/v1/policy-sets")["sets"])
+    by_state = {each["state"]: each["version"] for each in sets}
     return Filled(
         title="Boundaries & policies",
         tables=(
             Table(name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=boundaries, sort="boundary",
                   empty="No boundary was applied.", command="remit apply DIR"),
-            Table(name="policies", title="Policies in force", columns=_POLICIES, rows=policies,
+            Table(name="policies", title="Policies in force", columns=_POLICIES, rows=list(said["policies"]),
                   empty="The organisation has no policy.", command="remit policy lint DIR"),
-            Table(name="sets", title="Versions of the policies", columns=_SETS, rows=sets, empty="There is none."),
+            Table(name="sets", title="Versions of the policies", columns=_SETS, rows=sets, empty="There is none.",
+                  command="remit policy history"),
         ),
+        values={
+            "in_force": by_state.get("enforced", "new"), "observed": by_state.get("observe", ""),
+            "fault": said["fault"],
+        },
     )  # fmt: skip
 
 
@@ -71,7 +77,7 @@ def approve(look: Look, _form: object) -> str:
     return f"{name} is approved."
 
 
-PAGE = Page(path="/policies", slug="policies", template="plain.html", fill=fill)
+PAGE = Page(path="/policies", slug="policies", template="policies.html", fill=fill)
 BOUNDARY = Page(
     path="/policies/{name}", slug="policies", template="boundary.html", fill=boundary,
     acts=(Act(name="approve", carry=approve),),
