@@ -7,6 +7,7 @@ from typing import Final
 from remit.console.pages import (
     agent,
     agents,
+    boundary,
     credentials,
     live,
     log,
@@ -30,7 +31,7 @@ PAGES: Final[tuple[Page, ...]] = (
     reviews.PAGE,
     reviews.QUESTION,
     policies.PAGE,
-    policies.BOUNDARY,
+    boundary.BOUNDARY,
     policy_sets.SET,
     policy_sets.DIFFERENCE,
     policy_sets.POLICY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remit.console.desk import Look
-from remit.console.pages.model import Act, Filled, Page
+from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 
@@ -31,14 +31,6 @@ _SETS = (
     Column(name="files", title="Files", kind="number"),
     Column(name="digest", title="Digest", kind="code"),
 )
-_VERSIONS = (
-    Column(name="version", title="Version", kind="number"),
-    Column(name="state", title="State", kind="state"),
-    Column(name="purpose", title="Purpose"),
-    Column(name="approved_by", title="Approved by"),
-    Column(name="approved_at", title="Approved", kind="time"),
-    Column(name="not_after", title="Ends", kind="time"),
-)
 
 
 def fill(look: Look) -> Filled:
@@ -63,22 +55,4 @@ def fill(look: Look) -> Filled:
     )  # fmt: skip
 
 
-def boundary(look: Look) -> Filled:
-    """One boundary in every version."""
-    found = look.get(f"/v1/boundaries/{look.path['name']}")
-    table = Table(name="versions", title="Versions", columns=_VERSIONS, rows=list(found["versions"]), empty="None.")
-    return Filled(title=look.path["name"], tables=(table,), values={"boundary": found})
-
-
-def approve(look: Look, _form: object) -> str:
-    """Say yes to what waits of a boundary."""
-    name = look.path["name"]
-    look.act("POST", f"/v1/boundaries/{name}/approve", {})
-    return f"{name} is approved."
-
-
 PAGE = Page(path="/policies", slug="policies", template="policies.html", fill=fill)
-BOUNDARY = Page(
-    path="/policies/{name}", slug="policies", template="boundary.html", fill=boundary,
-    acts=(Act(name="approve", carry=approve),),
-)  # fmt: skip
