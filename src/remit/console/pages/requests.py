@@ -32,8 +32,7 @@ _ARGUMENTS = (
     Column(name="allowed", title="The boundary allows"),
 )
 _WAITING: Final = frozenset({"pending", "open"})
-# How long a yes may wait to be used; the API takes any duration.
-LASTING: Final = ("15m", "1h", "8h")
+LASTING: Final = ("15m", "5m", "1m")  # how long a yes may wait to be used: 15 minutes at the most
 _MOST: Final = "1000"
 _TIERS: Final = {
     "critical": "It can give rights, move money or delete, and may not be undone.",
