@@ -86,7 +86,10 @@ def simulate(look: Look, form: Mapping[str, str]) -> Filled:
             raise Conflict(_MOVED, try_="simulate again from the beginning")
         so_far.seen = seen
         so_far.take(said)
-        return {"tally": so_far, "end": _end(look), "since": form.get("since", ""), "agent": form.get("agent", "")}
+        end = _end(look)
+        if so_far.next is not None and 0 < end <= so_far.next:
+            so_far.next = None  # there was no more when this began
+        return {"tally": so_far, "end": end, "since": form.get("since", ""), "agent": form.get("agent", "")}
 
     return _on(look, form, found)
 
