@@ -58,6 +58,7 @@ from remit.server.http_mandates import MandateDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
 from remit.server.http_policies import Policies
+from remit.server.http_policy_check import PolicyCheck
 from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_proxy import ProxyDoors
@@ -108,6 +109,9 @@ def api(ground: Ground, gate: Gate) -> Router:
         *console.doors(),
         *consents.doors(),
         *PolicyDiff(
+            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
+        ).doors(),
+        *PolicyCheck(
             policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
         ).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
