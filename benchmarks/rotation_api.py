@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 OLDEST = 1.0  # seconds that a session is used again
 Pair = tuple[str, str]
-MOST = 60  # sessions at a time
+MOST = 8  # sessions at a time, as a pool has: signing in costs both sides milliseconds of processor time
 _kept: dict[Pair, list[tuple[float, psycopg.AsyncConnection[Any]]]] = {}
 _free = asyncio.Semaphore(MOST)
 

@@ -1,7 +1,8 @@
 """What a browser may do with a page of the console: run its own scripts, and nothing else.
 
 Every page has a nonce of its own, and a script runs by that alone: what somebody smuggled into a page does not.
-Nothing is inline, and no script can make HTML of text (Trusted Types, without a policy).
+Nothing is inline. One script can make HTML of text (Trusted Types, the policy `htmx`): htmx, of what this server
+answered, for elements that carry the page's nonce; a second policy of that name cannot be made.
 """
 
 from __future__ import annotations
@@ -30,6 +31,6 @@ def headers(nonce: str) -> dict[str, str]:
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"require-trusted-types-for 'script'; trusted-types 'none'; report-uri {REPORTS}"
+        f"require-trusted-types-for 'script'; trusted-types htmx; report-uri {REPORTS}"
     )
     return {"Content-Security-Policy": policy, **PLAIN}

@@ -26,12 +26,12 @@ from remit.vault.model import Material, Version
 from remit.vault.rotating import carried, plan
 from remit.vault.rotation import Outcome, Rotation, Step
 from remit.vault.rotation_sql import SqlRotations
-from remit.vault.rotation_wanted import leaves, owner_changed, rests, wanted
+from remit.vault.rotation_wanted import ages, leaves, owner_changed, rests, wanted
 from remit.vault.rotations import KIND, Came, Held, Rotations
 from remit.vault.rotator import Admins, Refused, Rotator
 from remit.vault.service import Vault
 
-_EVERY: Final = 0.5  # seconds between two looks at what is due
+_EVERY: Final = 0.5  # seconds between two looks at what is due, if nothing is known to be due before
 _AT_ONCE: Final = 20
 _SOON: Final = SECOND // 4  # until it is asked again whether every node has applied a promotion
 _OWNERS: Final = MINUTE  # between two looks at what an owner's change came to; nobody waits for them
@@ -76,6 +76,7 @@ class Rotating:
     close: Callable[[], Awaitable[None]] | None = None
     _promoted: dict[str, int] = field(default_factory=dict)  # by rotation: an epoch that has its promotion
     _owners: Instant = field(default=Instant(0))  # when their changes were looked at
+    _ages: Instant | None = None  # when the next secret comes of age, of those that have not
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
@@ -97,7 +98,7 @@ class Rotating:
                 except Exception:  # noqa: BLE001 - the next round tries again
                     _log.exception("no rotation could be carried on")
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_EVERY):
+                    async with asyncio.timeout(self._pause()):
                         await self._woken.wait()
         finally:
             self._loop = None
@@ -106,6 +107,12 @@ class Rotating:
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
             if self.close is not None:
                 await self.close()
+
+    def _pause(self) -> float:
+        """Seconds until the next look."""
+        if self._ages is None:
+            return _EVERY
+        return min(_EVERY, max(0, self._ages - self.clock.now()) / SECOND)
 
     def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
         """What to subscribe to the feed: who asks for a rotation need not wait for the next look."""
@@ -187,7 +194,8 @@ class Rotating:
 
     def _begin(self) -> None:
         """Begin what age, an exposure, a freeze or an owner's change wants, each within a change of its own."""
-        now = self.clock.now()
+        now, coming = self.clock.now(), list[Instant]()
+        self._ages = None  # whatever happens below, the next look is not at once
         if owners := now - self._owners >= _OWNERS:
             self._owners = now
         for known in self.vault.listing():
@@ -195,11 +203,14 @@ class Rotating:
             active = known.held.get(known.active)
             if rotate is None or active is None:
                 continue
+            if (aged := ages(rotate, active)) is not None and aged > now:
+                coming.append(aged)
             cause = wanted(rotate, active, frozen=self.frozen(known.secret), now=now)
             if cause is None and owners and owner_changed(rotate, active, self._past(known.secret)):
                 cause = Cause.OWNER_CHANGE
             if cause is not None and self._may_begin(known.secret, cause, now):
                 self._ask(known.secret, cause)
+        self._ages = min(coming, default=None)
 
     def _may_begin(self, secret: SecretName, cause: Cause, now: Instant) -> bool:
         found = self.reader.read(lambda connection: SqlRotations(connection).listing(secret, most=1))

@@ -33,9 +33,13 @@ def wanted(rotate: Rotate, active: Version, *, frozen: Instant | None, now: Inst
         return Cause.EXPOSURE
     if frozen is not None and active.since <= frozen and Cause.FREEZE in rotate.on:
         return Cause.FREEZE
-    if rotate.every is not None and now - active.made >= rotate.every:
-        return Cause.AGE
-    return None
+    aged = ages(rotate, active)
+    return Cause.AGE if aged is not None and now >= aged else None
+
+
+def ages(rotate: Rotate, active: Version) -> Instant | None:
+    """When the version that calls use is to be replaced for its age; None if its document says no age."""
+    return None if rotate.every is None else Instant(active.made + rotate.every)
 
 
 def rests(last: Rotation | None, ended: Instant | None, *, now: Instant) -> bool:

@@ -13,7 +13,7 @@ from remit.kernel.names import SecretName
 from remit.vault.document import Cause, Rotate
 from remit.vault.model import Version, VersionState
 from remit.vault.rotation import ENDED, GIVE_UP, INCIDENT, Outcome, Rotation, Step, after, due, hurried, overdue
-from remit.vault.rotation_wanted import PAUSE, rests, wanted
+from remit.vault.rotation_wanted import PAUSE, ages, rests, wanted
 
 NOON = Instant(1_800_000_000_000_000)
 BEGUN = Rotation(
@@ -103,6 +103,9 @@ def test_nothing_begins_but_for_a_reason_that_the_document_names(
         Cause.AGE: every is not None and age >= every,
     }
     assert found is next((cause for cause, so in reasons.items() if so), None)
+    aged = ages(rotate, version())
+    assert (aged is None) == (every is None)
+    assert reasons[Cause.AGE] == (aged is not None and NOON + age >= aged)
 
 
 def test_a_rotation_that_came_to_nothing_rests() -> None:

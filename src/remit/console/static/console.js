@@ -68,18 +68,7 @@ document.addEventListener("submit", (event) => {
   if (ask && !confirm(ask)) event.preventDefault();
 });
 
-// A filter applies while it is typed, once the typing rests.
-for (const input of document.querySelectorAll(".filter input[type=search]")) {
-  let rest = 0;
-  const began = input.value;
-  input.addEventListener("input", () => {
-    clearTimeout(rest);
-    rest = setTimeout(() => { if (input.value !== began) { sessionStorage.setItem("focus", input.id); input.form.requestSubmit(); } }, 400);
-  });
-}
-const focused = sessionStorage.getItem("focus");
-if (focused) {
-  sessionStorage.removeItem("focus");
-  const input = document.getElementById(focused);
-  if (input) { input.focus(); input.setSelectionRange(input.value.length, input.value.length); }
-}
+// A part of the page that cannot be had because nobody is signed in any more: the page says so itself.
+document.addEventListener("htmx:before:swap", (event) => {
+  if (event.detail.ctx.response.status === 401) { event.preventDefault(); location.reload(); }
+});
