@@ -21,6 +21,7 @@ from remit.console import csp
 from remit.console.desk import Desk, Look
 from remit.console.frame import Frame, render, signed_out
 from remit.console.http import COOKIE, html, problem, read_form
+from remit.console.pages.led import led
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
 from remit.console.sessions import Session, Sessions, matches
@@ -120,7 +121,8 @@ class Site:
         if act is None:
             return problem(404, "there is nothing here")
         try:
-            session.notes.append(await thread(act.carry, self._look(request, session), form))
+            said, to = led(await thread(act.carry, self._look(request, session), form), to)
+            session.notes.append(said)
         except RemitError as error:
             return self._refused(self._frame("", request, session), error)
         return RedirectResponse(to, 303, headers=csp.PLAIN)

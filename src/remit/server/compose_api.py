@@ -93,7 +93,7 @@ def api(ground: Ground, gate: Gate) -> Router:
     freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
     frozen = Freezes(
         freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
-        writer=writer, records=records, clock=clock,
+        writer=writer, reader=reader, records=records, clock=clock,
     )  # fmt: skip
     console = _console(ground, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)

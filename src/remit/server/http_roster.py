@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
-from remit.certification.posture.growth import over_privilege
+from remit.certification.posture.growth import Tally, over_privilege
 from remit.certification.posture.report import PostureReport
 from remit.kernel.clock import SECOND, Clock, Instant, rfc3339
 from remit.policy.view import AgentRecord, View
@@ -28,7 +28,7 @@ class _Kept:
     """What is read seldom: a day's posture stays as it is; when agents were seen is read anew every few seconds."""
 
     day: int = -1
-    sums: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # granted, used, millionths of it unused
+    sums: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)  # as `_figures` says
     read: Instant | None = None
     seen: dict[str, Instant] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -69,15 +69,17 @@ class RosterDoors:
         with kept.lock:
             day = self.reader.read(self.report.day)
             if day is not None and day != kept.day:
-                kept.sums = {
-                    each.agent: (each.row.sums.granted, each.row.sums.used, over_privilege(each.row.sums))
-                    for each in self.report.rows(day)
-                }
+                kept.sums = {each.agent: _figures(each.row.sums) for each in self.report.rows(day)}
                 kept.day = day
             now = self.clock.now()
             if kept.read is None or now - kept.read >= _SEEN_FOR:
                 kept.seen, kept.read = self.reader.read(_seen), now
         return kept
+
+
+def _figures(sums: Tally) -> tuple[int, int, int, int]:
+    """Granted, the weight of that, used, and millionths of the weight that are unused."""
+    return sums.granted, sums.granted_weight, sums.used, over_privilege(sums)
 
 
 def _seen(connection: Connection) -> dict[str, Instant]:
@@ -88,7 +90,7 @@ def _seen(connection: Connection) -> dict[str, Instant]:
 
 def _row(record: AgentRecord, kept: _Kept, *, frozen: bool) -> Mapping[str, Any]:
     agent = record.agent
-    granted, used, over = kept.sums.get(agent.agent, (None, None, None))
+    granted, weight, used, over = kept.sums.get(agent.agent, (None, None, None, None))
     seen = kept.seen.get(agent.agent)
     return {
         "agent": agent.agent,
@@ -98,6 +100,7 @@ def _row(record: AgentRecord, kept: _Kept, *, frozen: bool) -> Mapping[str, Any]
         "risk_millionths": record.risk.value,
         "last_seen": None if seen is None else rfc3339(seen),
         "granted": granted,
+        "granted_weight": weight,
         "used": used,
         "over_privilege_millionths": over,
         "not_after": rfc3339(agent.not_after),

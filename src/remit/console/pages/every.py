@@ -17,11 +17,14 @@ from remit.console.pages import (
     runs,
     servers,
     settings,
+    stop,
 )
 from remit.console.pages.model import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     overview.PAGE,
+    overview.NOW,
+    overview.WELL,
     agents.PAGE,
     agent.PAGE,
     live.PAGE,
@@ -39,4 +42,6 @@ PAGES: Final[tuple[Page, ...]] = (
     log.ENTRY,
     runs.PAGE,
     settings.PAGE,
+    stop.PAGE,
+    stop.FREEZE,
 )

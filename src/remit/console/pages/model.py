@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remit.console.desk import Look
+from remit.console.pages.led import Led
 from remit.console.tables import Table
 
 
@@ -28,7 +29,7 @@ class Act:
     """Something that a page's form does. `carry` changes it and says what was done, in one sentence."""
 
     name: str
-    carry: Callable[[Look, Mapping[str, str]], str]
+    carry: Callable[[Look, Mapping[str, str]], str | Led]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
