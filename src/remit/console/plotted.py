@@ -51,8 +51,8 @@ def turns_said(of: Mapping[str, Sequence[int]]) -> str:
     if not lapsed and not returned:
         return "Nothing lapsed and nothing came back in these days."
     return (
-        f"{lapsed} entitlements lapsed for want of use and {returned} came back. Where many come back, they were let go "
-        "too early; where none do, nobody missed them."
+        f"{lapsed} entitlements lapsed for want of use and {returned} came back. Where many come back, they were "
+        "let go too early; where none do, nobody missed them."
     )
 
 
@@ -151,4 +151,5 @@ def spread_said(points: Sequence[Mapping[str, Any]], agents: int) -> str:
     idle = [each for each in points if each["used"] < 50]  # noqa: PLR2004 - half of it
     shown = f"The {len(points)} of {agents} agents with most unused weight" if agents > len(points) else "Each agent"
     first = f", first of them {points[0]['agent']}" if idle else ""
-    return f"{shown} is a point; {len(idle)} use less than half of what they may{first}. High and to the left is to narrow."
+    said = f"{shown} is a point; {len(idle)} use less than half of what they may{first}"
+    return f"{said}. High and to the left is to narrow."

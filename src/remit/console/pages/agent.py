@@ -139,7 +139,8 @@ def fill(look: Look) -> Filled:
     ]
     values: dict[str, Any] = {
         "agent": agent, "privilege": activations["privilege"], "frozen": look.view.freezes.get(("agent", name)),
-        "owner_frozen": look.view.freezes.get(("owner", agent["owner"])), "risk": record.risk.value / 10_000 if record else 0,
+        "owner_frozen": look.view.freezes.get(("owner", agent["owner"])),
+        "risk": record.risk.value / 10_000 if record else 0,
         "lanes": lanes(past[:_MARKS], look.now), "past": len(past), "meters": meters(bounds),
         "said": {"creep": plotted.creep_said(series)},
     }  # fmt: skip
@@ -259,7 +260,10 @@ def _around(look: Look, name: str, beside: Beside) -> tuple[Table, ...]:
 
 def _lately(past: Any, entries: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSON
     told = [
-        {"time": rfc3339(Instant(each["at"])), "lane": each["lane"], "said": each["said"], "place": each["to"].rpartition("/")[2]}
+        {
+            "time": rfc3339(Instant(each["at"])), "lane": each["lane"], "said": each["said"],
+            "place": each["to"].rpartition("/")[2],
+        }
         for each in past
     ]  # fmt: skip
     return (

@@ -41,7 +41,8 @@ def fill(look: Look) -> Filled:
     )  # fmt: skip
     frozen = {name: freeze for (kind, name), freeze in look.view.freezes.items() if kind == "agent"}
     values = {
-        "owner": owner, "owner_known": owner in look.view.owners, "owner_frozen": look.view.freezes.get(("owner", owner)),
+        "owner": owner, "owner_known": owner in look.view.owners,
+        "owner_frozen": look.view.freezes.get(("owner", owner)),
         "frozen": frozen, "day": found["day"],
     }  # fmt: skip
     return Filled(title="Agents", tables=(table,), values=values)

@@ -43,7 +43,7 @@ _MINUTES = (
         name="other",
         title="Other",
         kind="number",
-        hint="would be refused where a server is only observed, or could not be decided",
+        hint="only observed, or nothing could decide it",
     ),
 )
 _AGES = (
@@ -72,7 +72,8 @@ def fill(look: Look) -> Filled:
         "scatter": scatter(points), "bars": bars(aged), "aged": len(aged),
         "said": {
             "creep": plotted.creep_said(series), "pace": plotted.paced_said(seconds), "age": plotted.ages_said(aged),
-            "turns": plotted.turns_said(turned), "risk": plotted.spread_said(points, sum(bool(each["granted"]) for each in roster)),
+            "turns": plotted.turns_said(turned),
+            "risk": plotted.spread_said(points, sum(bool(each["granted"]) for each in roster)),
         },
     }  # fmt: skip
     data = {"creep": plotted.creep(series), "pace": plotted.paced(seconds, at), "turns": turned}
@@ -128,8 +129,10 @@ def todo(
          f"{PATH}/credentials", f"remit secret rotate {exposed[0]}" if exposed else ""),
         (now["freezes"], "bad", "freeze is", "freezes are", "in force: find out why, then unfreeze",
          f"{PATH}#s-freezes", "remit freeze"),
-        (now["requests"], "wait", "agent waits", "agents wait", "for somebody's yes", f"{PATH}/requests", "remit approval list"),
-        (now["reviews"], "wait", "question waits", "questions wait", "for a person", f"{PATH}/reviews", "remit review list"),
+        (now["requests"], "wait", "agent waits", "agents wait", "for somebody's yes",
+         f"{PATH}/requests", "remit approval list"),
+        (now["reviews"], "wait", "question waits", "questions wait", "for a person",
+         f"{PATH}/reviews", "remit review list"),
         (len(idle), "warn", "agent uses", "agents use", "nothing of what was granted: narrow or end it",
          f"{PATH}?sort=-over#s-over", f"remit rightsize {idle[0]['agent']}" if idle else ""),
     )  # fmt: skip

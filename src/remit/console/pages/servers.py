@@ -56,7 +56,10 @@ def server(look: Look) -> Filled:
     changes = look.get(f"/v1/servers/{name}/review")["changes"]
     table = Table(name="tools", title="Tools", columns=_TOOLS, rows=list(found["tools"]), sort="tool",
                   empty="It was not asked for its tools yet.", command=f"remit server refresh {name}")  # fmt: skip
-    return Filled(title=name, tables=(table,), values={"server": found, "changes": changes})
+    freezes = look.view.freezes
+    stopped = {tool["tool"]: freezes.get(("tool", f"{name}/{tool['tool']}")) for tool in found["tools"]}
+    values = {"server": found, "changes": changes, "stopped": freezes.get(("server", name)), "stopped_tools": stopped}
+    return Filled(title=name, tables=(table,), values=values)
 
 
 def approve(look: Look, _form: object) -> str:

@@ -79,7 +79,8 @@ def freeze(look: Look) -> Filled:
     what = "everything" if it["kind"] == "all" else it["name"]
     return Filled(
         title=f"{'Everything' if it['kind'] == 'all' else what} is frozen", tables=tables,
-        values={"it": it, "id": name, "confirmed": confirmed, "all": len(points), "person": look.session.operator.person},
+        values={"it": it, "id": name, "confirmed": confirmed, "all": len(points),
+            "person": look.session.operator.person},
     )  # fmt: skip
 
 
