@@ -121,6 +121,8 @@ def ages_said(rows: Sequence[Mapping[str, Any]]) -> str:
     """Which credential has lived longest."""
     if not rows:
         return "No credential is kept here."
+    if len(rows) == 1:
+        return f"One credential is kept, {rows[0]['secret']}: {rows[0]['days']} days old."
     fixed = sum(not row["next_rotation"] for row in rows)
     return (
         f"The longest-lived of {len(rows)} credentials is {rows[0]['secret']}, {rows[0]['days']} days old; "

@@ -230,7 +230,7 @@ def _certified(look: Look, name: str, agent: Any, activations: Any, bounds: Any)
         ),
         Table(
             name="limits", title="Limits and hours", columns=_LIMITS, rows=bounds,
-            empty="No boundary of it has a rate, a budget or hours.", command=f"remit boundary show {name}",
+            empty="No boundary of it has a rate, a budget or hours.", command="remit boundary list",
         ),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from remit.console.pages.agents import row, standing
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
-from remit.kernel.clock import DAY
+from remit.kernel.clock import DAY, Instant
 
 _OVER = (
     Column(name="agent", title="Agent", kind="code", link=f"{PATH}/agents/{{agent}}"),
@@ -63,7 +63,7 @@ def fill(look: Look) -> Filled:
     series: Sequence[Mapping[str, Any]] = look.get("/v1/posture/series", days="90")["series"]
     roster, now = look.get("/v1/roster", limit="1000000")["agents"], look.get("/v1/now")
     secrets = (look.maybe("/v1/secrets") or {"secrets": ()})["secrets"]
-    at, seconds, aged = micros(now["at"]) or look.now, now["seconds"], plotted.ages(secrets, look.now, micros)
+    at, seconds, aged = Instant(micros(now["at"]) or look.now), now["seconds"], plotted.ages(secrets, look.now, micros)
     points = plotted.spread(roster, most=_DRAWN)
     present = figures(look, now, secrets)
     turned = plotted.turns(series)

@@ -22,7 +22,7 @@ if (source && window.uPlot) {
         line("Refused", of.allow.map((n, i) => n + of.deny[i]), "--b"),
         line("Allowed", of.allow, "--a"),
       ],
-      said: [of.other, of.deny, of.allow],
+      plain: [of.other, of.deny, of.allow],
     }),
     turns: (of) => ({
       x: of.day.map(at), least: 90 * day, bars: true,
@@ -30,17 +30,22 @@ if (source && window.uPlot) {
     }),
   };
 
-  const drawn = [];
+  const two = (number) => String(number).padStart(2, "0");
+  const said = (stamp, clock) => {
+    const when = new Date(stamp * 1000);
+    return clock ? `${two(when.getUTCHours())}:${two(when.getUTCMinutes())}` : `${two(when.getUTCMonth() + 1)}-${two(when.getUTCDate())}`;
+  };
+
   const draw = (place) => {
     const name = place.dataset.plot;
     if (!data[name] || !plots[name]) return;
-    const { x, series, least, filled, bars, said } = plots[name](data[name]);
+    const { x, series, least, filled, bars, plain } = plots[name](data[name]);
     const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui, sans-serif" };
     const [first, last] = [x[0] ?? 0, x[x.length - 1] ?? 0];
     const options = {
       width: place.clientWidth, height: place.clientHeight - 40, legend: { live: true },
       tzDate: (stamp) => window.uPlot.tzDate(new Date(stamp * 1000), "Etc/UTC"),
-      axes: [{ ...axis }, { ...axis, size: 46 }],
+      axes: [{ ...axis, values: (_, splits) => splits.map((stamp) => said(stamp, !least)) }, { ...axis, size: 46 }],
       scales: {
         x: { range: x.length > 1 ? [first, last] : [last - Math.max(least, 60), last + Math.max(least, 60) / 90] },
         y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] },
@@ -50,12 +55,11 @@ if (source && window.uPlot) {
         fill: filled || bars ? colour(each.ink) + (filled ? "cc" : "") : undefined,
         paths: bars ? window.uPlot.paths.bars({ size: [0.42, 14], align: index ? 1 : -1 }) : undefined,
         points: { show: !bars && !filled && x.length < 3, size: 9 },
-        value: (_, value, __, where) => (value == null ? "–" : String(said ? said[index][where] : value)),
+        value: (_, value, __, where) => (value == null ? "–" : String(plain ? plain[index][where] : value)),
       }))],
     };
     const plot = new window.uPlot(options, [x, ...series.map((each) => each.values)], place);
     new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: place.clientHeight - 40 })).observe(place);
-    drawn.push(plot);
   };
   document.querySelectorAll("[data-plot]").forEach(draw);
 }
