@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -57,7 +58,7 @@ def test_every_point_is_within_the_drawing_and_the_worst_come_first(agents: list
         assert 0 <= each["x"] <= WIDE
         assert 0 <= each["y"] <= HIGH
     unused = [each["weight"] * (100 - each["used"]) for each in points]
-    assert all(a >= b - 1e-6 for a, b in zip(unused, unused[1:], strict=False))
+    assert all(a >= b - 1e-6 for a, b in pairwise(unused))
     assert plotted.spread_said(points, len(agents))
 
 

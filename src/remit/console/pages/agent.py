@@ -146,7 +146,7 @@ def fill(look: Look) -> Filled:
     }  # fmt: skip
     data = {"creep": plotted.creep(series), "graph": graph(name, activations["activations"])}
     tables = (
-        *_certified(look, name, agent, activations["activations"], bounds),
+        *_certified(look, agent, activations["activations"], bounds),
         *_around(look, name, beside),
         *_lately(past, entries),
         *_days(series),
@@ -218,7 +218,7 @@ def runs(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _certified(look: Look, name: str, agent: Any, activations: Any, bounds: Any) -> tuple[Table, ...]:  # noqa: ANN401
+def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[Table, ...]:  # noqa: ANN401
     return (
         Table(
             name="access", title="Access", columns=_ACCESS, rows=certified(activations, look.now), sort="action",

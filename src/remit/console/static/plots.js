@@ -7,6 +7,7 @@ if (source && window.uPlot) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const at = (day) => Date.parse(day + "T00:00:00Z") / 1000;
   const day = 86400;
+  const tall = 216;
   // Every curve of a plot: its name, its values, its colour; `dash` tells curves apart without colour.
   const line = (label, values, ink, dash) => ({ label, values, ink, dash });
   const plots = {
@@ -43,7 +44,7 @@ if (source && window.uPlot) {
     const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui, sans-serif" };
     const [first, last] = [x[0] ?? 0, x[x.length - 1] ?? 0];
     const options = {
-      width: place.clientWidth, height: place.clientHeight - 40, legend: { live: true },
+      width: place.clientWidth, height: tall, legend: { live: true },
       tzDate: (stamp) => window.uPlot.tzDate(new Date(stamp * 1000), "Etc/UTC"),
       axes: [{ ...axis, values: (_, splits) => splits.map((stamp) => said(stamp, !least)) }, { ...axis, size: 46 }],
       scales: {
@@ -59,7 +60,12 @@ if (source && window.uPlot) {
       }))],
     };
     const plot = new window.uPlot(options, [x, ...series.map((each) => each.values)], place);
-    new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: place.clientHeight - 40 })).observe(place);
+    let wide = place.clientWidth;
+    new ResizeObserver(() => {
+      if (place.clientWidth === wide) return; // the legend alone grew
+      wide = place.clientWidth;
+      plot.setSize({ width: wide, height: tall });
+    }).observe(place);
   };
   document.querySelectorAll("[data-plot]").forEach(draw);
 }
