@@ -10,6 +10,8 @@ from remit.console.pages.led import Led
 from remit.console.pages.model import Act
 from remit.console.paths import PATH
 
+_ONE: Final = frozenset({"agent", "instance", "owner", "server", "tool", "credential"})
+
 
 def freeze(look: Look, form: Mapping[str, str]) -> Led:
     """Stop it: nothing it asks passes any more, what runs is cut. Leads to the page that shows whether it holds."""
@@ -31,4 +33,12 @@ def unfreeze(look: Look, form: Mapping[str, str]) -> str:
     return f"{what} waits for a second person." if said.get("waits") else f"{what} is not frozen any more."
 
 
-STOPS: Final = (Act(name="freeze", carry=freeze), Act(name="unfreeze", carry=unfreeze))
+def _everything(form: Mapping[str, str]) -> bool:
+    """Whether it is about more than one thing; what is not known to be about one is about everything."""
+    return form.get("kind", "agent") not in _ONE
+
+
+STOPS: Final = (
+    Act(name="freeze", carry=freeze, grave=_everything),
+    Act(name="unfreeze", carry=unfreeze, grave=_everything),
+)

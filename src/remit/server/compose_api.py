@@ -15,7 +15,6 @@ from remit.audit.log import Log
 from remit.certification.posture.report import PostureReport
 from remit.certification.usage.observed_sql import SqlObservedUses
 from remit.certification.usage.shadowing import Shadowing
-from remit.console.sessions import Sessions
 from remit.freezes.containment import Containment
 from remit.freezes.service import FreezeService
 from remit.kernel.clock import Micros
@@ -32,7 +31,9 @@ from remit.server.compose_leasing import lease_changes
 from remit.server.compose_requests import request_service
 from remit.server.compose_rotations import rotations
 from remit.server.compose_secrets import Both, secret_owners, secrets
+from remit.server.compose_signing import sessions, signing
 from remit.server.console_desk import DoorDesk
+from remit.server.console_sessions import SessionDoors
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -95,7 +96,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
         writer=writer, reader=reader, records=records, clock=clock,
     )  # fmt: skip
-    console = _console(ground, accountable, authority)
+    console = _console(ground, gate, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
     connections = Connections(connecting=gate.connecting, sessions=console.sessions, authority=authority)
     doors = [
@@ -117,7 +118,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
         *_seen(ground, gate),
-        *_administered(ground, gate, governance),
+        *_administered(ground, gate, governance, console),
     ]
     settings = ground.settings
     porch = Porch(
@@ -128,7 +129,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         [
             *(porch.route(door) for door in doors),
             *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
-            *console.routes(DoorDesk(doors, authority, porch.noted)),
+            *console.routes(DoorDesk(doors, authority, porch.noted), porch.noted),
             *consents.routes(),
             *connections.routes(),
             *published.routes(doors),
@@ -156,11 +157,12 @@ def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
     return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD), gate.arrivals.of)
 
 
-def _console(ground: Ground, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+def _console(ground: Ground, gate: Gate, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+    kept = sessions(ground, gate.provider)
     return ConsoleDoors(
         base=ground.base, dev=ground.settings.dev, view=ground.facts.view, reader=ground.database.reader,
-        sessions=Sessions(ground.clock.now, ground.keeper.stands), clock=ground.clock, accountable=accountable,
-        authority=authority,
+        sessions=kept, clock=ground.clock, accountable=accountable, authority=authority,
+        signing=signing(ground, kept, gate.provider),
     )  # fmt: skip
 
 
@@ -242,7 +244,7 @@ def _governed(
     ]  # fmt: skip
 
 
-def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Door]:
+def _administered(ground: Ground, gate: Gate, governance: Governance, console: ConsoleDoors) -> list[Door]:
     """What the server itself stands on: whom it believes, its keys, its tokens, its health."""
     writer, records, clock, database = ground.database.writer, ground.records, ground.clock, ground.database
     life, trusting = gate.life, gate.trusting
@@ -257,7 +259,13 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
             checker=gate.checker, accountable=Accountable(database.reader), clock=clock,
         ).doors(),
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
-        *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
+        *OperatorTokens(
+            writer=writer, records=records, keeper=ground.keeper, clock=clock, sessions=console.sessions
+        ).doors(),
+        *SessionDoors(
+            sessions=console.sessions, provider=ground.settings.sign_in,
+            failure=lambda: "" if gate.provider is None else gate.provider.failure,
+        ).doors(),
         *Doctor(
             settings=ground.settings, database=database, keys=ground.keys, clock=clock, agents=governance.agents,
             access=governance.access, catalog=gate.catalog, refresher=life.refresher,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from remit.catalog.injection import Injection
 from remit.console.hit import hits, running
 from remit.console.limited import limits
+from remit.kernel.names import SecretName
 from remit.policy.limits import limits_of, reservation
 from remit.policy.view import Counters, View
 
@@ -41,7 +44,8 @@ CALLS: list[dict[str, Any]] = [
     ],
 )
 def test_each_kind_hits_what_it_covers(build: Build, kind: str, name: str, agents: int, calls: int) -> None:  # noqa: F811
-    view: View = build.view()
+    given = Injection(SecretName("payments-key"), "authorization", "Bearer {}")
+    view: View = build.view(servers=[replace(build.server(), credential=given)])
     assert len(hits(view, kind, name)) == agents
     assert running(CALLS, view, kind, name) == calls
 
