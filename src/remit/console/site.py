@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,8 +22,9 @@ from starlette.routing import Route
 
 from remit.console import cookies, csp, stepup
 from remit.console.desk import Desk, Look
-from remit.console.frame import Frame, render, signed_out
-from remit.console.http import html, problem, read_form
+from remit.console.frame import Frame, Now, kept_fields, kept_form, render, signed_out
+from remit.console.http import html, own, problem, read_form, too_long
+from remit.console.pages.led import led
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH, SIGN_IN
 from remit.console.returning import inside
@@ -34,7 +37,8 @@ from remit.kernel.errors import Forbidden, NotFound, RemitError
 from remit.policy.view import View
 
 THEME: Final = "remit_theme"
-_THEMES: Final = frozenset({"light", "dark"})
+TIMES: Final = "remit_times"
+_CHOICES: Final = {"theme": (THEME, frozenset({"light", "dark"})), "times": (TIMES, frozenset({"ago", "utc"}))}
 _YEAR: Final = 365 * 24 * 3600
 
 
@@ -70,9 +74,16 @@ class Site:
             session = self.sessions.of(request.cookies, seen="hx-request" not in request.headers)
             if session is None:
                 return self._signed_out(_here(request))
-            return await run_in_threadpool(self._page, of, request, session)
+            return await run_in_threadpool(self._timed, of, request, session)
 
         return endpoint
+
+    def _timed(self, of: Page, request: Request, session: Session) -> Response:
+        """The page, and in a header how long making it took (W3C Server Timing): a slow one is seen where it is open."""
+        began = perf_counter()
+        answer = self._page(of, request, session)
+        answer.headers["Server-Timing"] = f"page;dur={1000 * (perf_counter() - began):.1f}"
+        return answer
 
     def _page(self, of: Page, request: Request, session: Session) -> Response:
         look, query = self._look(request, session), dict(request.query_params)
@@ -83,21 +94,27 @@ class Site:
         wanted = query.get("format", "")
         if wanted in {"csv", "json"}:
             return _taken(filled, query.get("table", ""), wanted)
-        frame = self._frame(of.slug, request, session)
+        return self._filled(of, request, session, filled)
+
+    def _filled(self, of: Page, request: Request, session: Session, filled: Filled, status: int = 200) -> Response:
+        frame, query = self._frame(of.slug, request, session), dict(request.query_params)
         tables = [
             shown(table, query, prefix="" if at == 0 else f"{table.name}.") for at, table in enumerate(filled.tables)
         ]
         body = render(
             of.template, _titled(frame, filled.title), tables=tables, query=query, data=filled.data, **filled.values
         )
-        return Response(body, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
+        return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
 
     def _acts(self, of: Page) -> Callable[[Request], object]:
         acts: Mapping[str, Act] = {each.name: each for each in of.acts}
 
         async def endpoint(request: Request) -> Response:
-            form = await read_form(request)
-            return await self._done(request, form, acts.get(form.get("act", "")), _here(request), run_in_threadpool)
+            if too_long(request, of.most):
+                return problem(413, "the form is too long: nothing was done; go back, what you wrote is still there")
+            form = await read_form(request, most=of.most)
+            act = acts.get(form.get("act", ""))
+            return await self._done(request, form, act, _here(request), run_in_threadpool, of)
 
         return endpoint
 
@@ -110,29 +127,47 @@ class Site:
         return endpoint
 
     async def _done(
-        self, request: Request, form: Mapping[str, str], act: Act | None, to: str, thread: Callable[..., Any]
+        self,
+        request: Request,
+        form: Mapping[str, str],
+        act: Act | None,
+        to: str,
+        thread: Callable[..., Any],
+        of: Page | None = None,
     ) -> Response:
         """Do what a form asks for, once it is known to be from here, and lead back to the page."""
         session = self.sessions.of(request.cookies)
+        keeps = of.keeps if of is not None and own(request) else None
         # (1) Who it is. What was sent is not carried out, and its person is told so, and led back.
         if session is None:
-            return self._signed_out(to, lost=True)
+            if keeps is None:
+                return self._signed_out(to, lost=True)
+            return html(kept_form(form, to, provider=self.sessions.provider), 401)
         digest = ""
         try:
             # (2) From a page of this very session, for something that it does.
             asked = _asked(session, form, act)
             # (3) Who asks for what is grave has just proved who they are.
             if stepup.held(grave=asked.is_grave(form), authenticated=session.authenticated, now=self.clock.now()):
-                return await run_in_threadpool(self._unproved, request, session, asked, to)
+                kept = {} if keeps is None else kept_fields(form)
+                return await run_in_threadpool(self._unproved, request, session, asked, to, kept)
             # (4) Once: a double click, or the way back, does nothing a second time.
             digest = sent_once(session, form, where=to)
-            session.notes.append(await thread(asked.carry, self._look(request, session), form))
+            done = await thread(asked.carry, self._look(request, session), form)
         except RemitError as error:
             not_sent(session, digest)
+            if of is not None and keeps is not None and not matches(session, form.get("csrf")):
+                filled = await run_in_threadpool(keeps, self._look(request, session), form)
+                return self._filled(of, request, session, filled, 403)
             return self._refused(self._frame("", request, session), error, back=to)
+        if isinstance(done, Filled) and of is not None:
+            not_sent(session, digest)
+            return self._filled(of, request, session, done)
+        said, to = led(done, to)
+        session.notes.append(said)
         return RedirectResponse(to, 303, headers=csp.PLAIN)
 
-    def _unproved(self, request: Request, session: Session, act: Act, to: str) -> Response:
+    def _unproved(self, request: Request, session: Session, act: Act, to: str, fields: Mapping[str, str]) -> Response:
         """Nothing was done, which is recorded; and how the person proves who they are."""
         by_link = session.how == LINK
         error: RemitError = stepup.StepUpRequired(
@@ -145,7 +180,7 @@ class Site:
         except RemitError as failed:
             error = failed
         prove = "" if by_link else f"{SIGN_IN}?again=1&then={quote(inside(to), safe='')}"
-        answer = self._refused(self._frame("", request, session), error, back=to, prove=prove)
+        answer = self._refused(self._frame("", request, session), error, back=to, prove=prove, fields=fields)
         cookies.remember(answer, inside(to), secure=self.secure)
         return answer
 
@@ -156,16 +191,17 @@ class Site:
         return answer
 
     async def theme(self, request: Request) -> Response:
-        """POST /console/theme: light or dark, kept in a cookie that says nothing else."""
+        """POST /console/theme: light or dark, times as UTC or as how long ago; kept in cookies that say nothing else."""
         form = await read_form(request)
         session = self.sessions.of(request.cookies)
         if session is None or not matches(session, form.get("csrf")):
             return problem(403, "this form is not from this page")
         answer = RedirectResponse(_back(request), 303, headers=csp.PLAIN)
-        if form.get("theme") in _THEMES:
-            answer.set_cookie(
-                THEME, form["theme"], max_age=_YEAR, path=PATH, secure=self.secure, httponly=True, samesite="strict"
-            )
+        for field, (cookie, choices) in _CHOICES.items():
+            if form.get(field) in choices:
+                answer.set_cookie(
+                    cookie, form[field], max_age=_YEAR, path=PATH, secure=self.secure, httponly=True, samesite="strict"
+                )
         return answer
 
     def _look(self, request: Request, session: Session) -> Look:
@@ -177,15 +213,24 @@ class Site:
     def _frame(self, slug: str, request: Request, session: Session) -> Frame:
         notes, theme = tuple(session.notes), request.cookies.get(THEME, "")
         session.notes.clear()
+        now = Now(self.clock.now(), utc=request.cookies.get(TIMES) == "utc")
         return Frame(
-            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=self.clock.now(), slug=slug,
-            title="", theme=theme if theme in _THEMES else "", dev=self.dev, notes=notes, once=csp.nonce(),
+            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=now, slug=slug, title="",
+            theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes, once=csp.nonce(),
         )  # fmt: skip
 
-    def _refused(self, frame: Frame, error: RemitError, *, back: str = "", prove: str = "") -> Response:
+    def _refused(
+        self,
+        frame: Frame,
+        error: RemitError,
+        *,
+        back: str = "",
+        prove: str = "",
+        fields: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
         body = render(
             "refused.html", _titled(frame, "Not done"), said=error.public, detail=error.detail, try_=error.try_,
-            code=error.code, back=back, prove=prove, provider=self.sessions.provider,
+            code=error.code, back=back, prove=prove, provider=self.sessions.provider, fields=fields,
         )  # fmt: skip
         status = self.status(error.code)
         return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")

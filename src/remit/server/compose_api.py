@@ -11,7 +11,9 @@ from starlette.routing import Router
 from remit.access.activation_seal import UNSEALED
 from remit.access.sql import SqlBoundaries
 from remit.audit import http as audit_http
+from remit.audit.finding import Finder
 from remit.audit.log import Log
+from remit.audit.proving import Proving
 from remit.certification.posture.report import PostureReport
 from remit.certification.usage.observed_sql import SqlObservedUses
 from remit.certification.usage.shadowing import Shadowing
@@ -47,14 +49,17 @@ from remit.server.http_console import ConsoleDoors
 from remit.server.http_coverage import CoverageDoors
 from remit.server.http_decisions import Decisions
 from remit.server.http_delegations import Delegations
+from remit.server.http_entries import Entries
 from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
 from remit.server.http_leases import LeaseDoors
 from remit.server.http_mandates import MandateDoors
+from remit.server.http_now import NowDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
 from remit.server.http_policies import Policies
+from remit.server.http_policy_check import PolicyCheck
 from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_proxy import ProxyDoors
@@ -62,7 +67,9 @@ from remit.server.http_registry import Registry
 from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
+from remit.server.http_roster import RosterDoors
 from remit.server.http_rotations import RotationDoors
+from remit.server.http_runs import Runs
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
 from remit.server.http_simulate import Simulating
@@ -92,7 +99,7 @@ def api(ground: Ground, gate: Gate) -> Router:
     freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
     frozen = Freezes(
         freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
-        writer=writer, records=records, clock=clock,
+        writer=writer, reader=reader, records=records, clock=clock,
     )  # fmt: skip
     console = _console(ground, gate, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
@@ -106,8 +113,13 @@ def api(ground: Ground, gate: Gate) -> Router:
         *PolicyDiff(
             policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
         ).doors(),
+        *PolicyCheck(
+            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
+        ).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
+        *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),
+        *Runs(reader=reader, finder=Finder(reader), clock=clock).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *Simulating(
             log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac
@@ -115,6 +127,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *ProxyDoors(authority=lambda: compose_proxy.authority(ground)).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
+        *_seen(ground, gate),
         *_administered(ground, gate, governance, console),
     ]
     settings = ground.settings
@@ -135,13 +148,23 @@ def api(ground: Ground, gate: Gate) -> Router:
     )
 
 
+def _seen(ground: Ground, gate: Gate) -> list[Door]:
+    """What people look at first: what goes on now, and every agent with what it uses."""
+    reader, clock, view = ground.database.reader, ground.clock, ground.facts.view
+    streams, points = gate.life.streams, gate.confirmed
+    return [
+        *NowDoors(pace=gate.metrics.pace, calls=streams.calls, points=points.connected, clock=clock).doors(),
+        *RosterDoors(view=view, reader=reader, report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
+    ]
+
+
 def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
     announcer, peers, confirmed = gate.life.announcer, ground.database.peers, gate.confirmed
 
     def contained(freeze: str) -> Containment:
         return nodes.contained(peers, confirmed, epoch=announcer.began(freeze))
 
-    return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD))
+    return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD), gate.arrivals.of)
 
 
 def _console(ground: Ground, gate: Gate, accountable: Accountable, authority: Authority) -> ConsoleDoors:
