@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from remit.console.desk import Look
 from remit.console.http import Console
+from remit.console.live import Tail
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.sessions import IDLE_LIFETIME, SESSION_LIFETIME, Sessions
 from remit.console.site import Site
@@ -21,7 +22,6 @@ from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.errors import RemitError
 from remit.policy.view import View
 from remit.server.problem import status_of
-from remit.storage.ports import Reader
 
 NOON = Instant(1_795_608_000_000_000)
 BASE = "http://testserver"
@@ -50,7 +50,7 @@ class House:
         first = Page(path="", slug="", template="plain.html", fill=lambda _: Filled(title="First"))
         self.sessions = Sessions(self.clock.now, lambda _: True)
         console = Console(
-            sessions=self.sessions, reader=cast("Reader", None), authorize=lambda *_: None, secure=False
+            sessions=self.sessions, tail=cast("Tail", None), authorize=lambda *_: None, secure=False
         )  # fmt: skip
         site = Site(
             pages=(first, page), sessions=self.sessions, desk=self, view=lambda: cast("View", None), clock=self.clock,
