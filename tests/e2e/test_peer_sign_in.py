@@ -36,7 +36,7 @@ def served_at_provider(request: pytest.FixtureRequest, home: Home, tmp_path: Pat
     redirect = f"http://127.0.0.1:{port}/console/sign-in/back"
     command = [str(node), str(script), str(module), redirect, SECRET]
     with upstream(command, {"PATH": os.environ["PATH"]}, tmp_path / "provider.log") as url:
-        file = written(tmp_path / "idp", url.removesuffix("/mcp"))
+        file = written(tmp_path / "idp", url.removesuffix("/mcp"), scope="openid email groups")
         with home.up("--sign-in", file, "--listen", f"127.0.0.1:{port}") as up:
             yield up
 
