@@ -270,7 +270,8 @@ def test_a_file_that_says_too_little_or_is_open_to_others_starts_nothing(tmp_pat
         ({"person": "sub", "people": "registered"}, "nobody is registered with a sub"),
         ({"client_secret": "x"}, "unknown key"),
     ):
-        file = written(tmp_path / "idp", **{"issuer": "https://id.example.com", "private": None, **changed})
+        said_so: dict[str, Any] = {"issuer": "https://id.example.com", "private": None, **changed}
+        file = written(tmp_path / "idp", **said_so)
         done = home.remit("up", "--sign-in", file)
         assert done.code == 3, done.err
         assert said in done.err
