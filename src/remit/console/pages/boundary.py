@@ -103,5 +103,5 @@ def approve(look: Look, form: Mapping[str, str]) -> str:
 
 BOUNDARY: Final = Page(
     path="/policies/{name}", slug="policies", template="boundary.html", fill=fill,
-    acts=(Act(name="approve", carry=approve),),
+    acts=(Act(name="approve", carry=approve, grave=True),),
 )  # fmt: skip

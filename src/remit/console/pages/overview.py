@@ -37,7 +37,7 @@ def fill(look: Look) -> Filled:
     posture, freezes = look.get("/v1/posture"), look.get("/v1/freezes")["freezes"]
     series = look.get("/v1/posture/series", days="90")["series"]
     reviews = (look.maybe("/v1/reviews", all="true") or {"questions": ()})["questions"]
-    checks = look.get("/v1/doctor")["checks"]
+    checks = look.get("/v1/doctor", within="60")["checks"]
     over = [
         {**{name: row[name] for name in ("agent", "owner", "granted", "used", "unused")},
          "over": row["over_privilege_millionths"] / _MILLIONTH}

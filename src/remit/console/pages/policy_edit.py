@@ -41,9 +41,8 @@ def fill(look: Look) -> Filled:
     return _page(Draft(texts or {_STARTED: ""}, began=version), _Shown())
 
 
-def keeps(look: Look, form: Mapping[str, str]) -> Filled:
-    """What somebody wrote when they were signed in otherwise: nothing was done with it."""
-    said = "You were signed out meanwhile, so nothing was done. What you wrote is here: press again."
+def keeps(look: Look, form: Mapping[str, str], said: str) -> Filled:
+    """What somebody wrote, with which nothing was done, and why."""
     return _page(_draft(look, form), _Shown(note=said))
 
 
@@ -168,6 +167,6 @@ EDIT: Final = Page(
         Act(name="compare", carry=compare),
         Act(name="simulate", carry=simulate),
         Act(name="on", carry=simulate),
-        Act(name="observe", carry=observe),
+        Act(name="observe", carry=observe, grave=True),
     ),
 )  # fmt: skip

@@ -187,9 +187,9 @@ _DECIDED: Final = (
 SET: Final = Page(
     path="/policies/versions/{version}", slug="policies", template="policy_set.html", fill=fill,
     acts=(
-        Act(name="enforce", carry=enforce),
-        Act(name="rollback", carry=rollback),
-        Act(name="observe", carry=observe),
+        Act(name="enforce", carry=enforce, grave=True),
+        Act(name="rollback", carry=rollback, grave=True),
+        Act(name="observe", carry=observe, grave=True),
         Act(name="aside", carry=put_aside),
     ),
 )  # fmt: skip
