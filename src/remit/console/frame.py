@@ -93,9 +93,13 @@ def signed_out(
 
 def kept_form(form: Mapping[str, str], to: str) -> str:
     """What somebody wrote and sent when they were not signed in any more; nothing was done with it."""
-    fields = {name: value for name, value in form.items() if name != "csrf"}
-    page: str = templates().get_template("kept.html").render(fields=fields, to=to)
+    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to)
     return page
+
+
+def kept_fields(form: Mapping[str, str]) -> dict[str, str]:
+    """What somebody wrote, without what made the form this session's."""
+    return {name: value for name, value in form.items() if name not in {"csrf", "once"}}
 
 
 @cache

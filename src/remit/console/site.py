@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from starlette.routing import Route
 
 from remit.console import cookies, csp, stepup
 from remit.console.desk import Desk, Look
-from remit.console.frame import Frame, Now, kept_form, render, signed_out
+from remit.console.frame import Frame, Now, kept_fields, kept_form, render, signed_out
 from remit.console.http import html, own, problem, read_form, too_long
 from remit.console.pages.model import Act, Filled, Page, To
 from remit.console.paths import PATH, SIGN_IN
@@ -37,13 +38,6 @@ from remit.policy.view import View
 THEME: Final = "remit_theme"
 TIMES: Final = "remit_times"
 _CHOICES: Final = {"theme": (THEME, frozenset({"light", "dark"})), "times": (TIMES, frozenset({"ago", "utc"}))}
-_ANOTHER: Final = (
-    "You were signed out meanwhile, so nothing was done. What you wrote is here: look at it, and press again."
-)
-_UNPROVED: Final = (
-    "Nothing was done: this needs that you proved who you are within the last five minutes. Sign in once more in "
-    "another tab (remit console makes a link), then press again. What you wrote is here."
-)
 _YEAR: Final = 365 * 24 * 3600
 
 
@@ -84,7 +78,7 @@ class Site:
         return endpoint
 
     def _timed(self, of: Page, request: Request, session: Session) -> Response:
-        """The page, and in a header how long making it took (W3C Server Timing): a slow one is seen where it is."""
+        """The page, and in a header how long making it took (W3C Server Timing): a slow one is seen where it is open."""
         began = perf_counter()
         answer = self._page(of, request, session)
         answer.headers["Server-Timing"] = f"page;dur={1000 * (perf_counter() - began):.1f}"
@@ -141,54 +135,35 @@ class Site:
         of: Page | None = None,
     ) -> Response:
         """Do what a form asks for, once it is known to be from here, and lead back to the page."""
-        kept = await self._kept(of, request, form, act, to)
-        if kept is not None:
-            return kept
         session = self.sessions.of(request.cookies)
+        keeps = of.keeps if of is not None and own(request) else None
         # (1) Who it is. What was sent is not carried out, and its person is told so, and led back.
         if session is None:
-            return self._signed_out(to, lost=True)
+            return self._signed_out(to, lost=True) if keeps is None else html(kept_form(form, to), 401)
         digest = ""
         try:
             # (2) From a page of this very session, for something that it does.
             asked = _asked(session, form, act)
             # (3) Who asks for what is grave has just proved who they are.
             if stepup.held(grave=asked.is_grave(form), authenticated=session.authenticated, now=self.clock.now()):
-                return await run_in_threadpool(self._unproved, request, session, asked, to)
+                kept = {} if keeps is None else kept_fields(form)
+                return await run_in_threadpool(self._unproved, request, session, asked, to, kept)
             # (4) Once: a double click, or the way back, does nothing a second time.
             digest = sent_once(session, form, where=to)
             done = await thread(asked.carry, self._look(request, session), form)
         except RemitError as error:
             not_sent(session, digest)
+            if of is not None and keeps is not None and not matches(session, form.get("csrf")):
+                filled = await run_in_threadpool(keeps, self._look(request, session), form)
+                return self._filled(of, request, session, filled, 403)
             return self._refused(self._frame("", request, session), error, back=to)
         if isinstance(done, Filled) and of is not None:
-            not_sent(session, digest)  # nothing was done
+            not_sent(session, digest)
             return self._filled(of, request, session, done)
         session.notes.append(done.said if isinstance(done, To) else str(done))
         return RedirectResponse(done.path if isinstance(done, To) else to, 303, headers=csp.PLAIN)
 
-    async def _kept(
-        self, of: Page | None, request: Request, form: Mapping[str, str], act: Act | None, to: str
-    ) -> Response | None:
-        """The form again, with what was written, where steps (1) to (3) do nothing with it; None where they go on.
-
-        Only of pages where people write, and only what a page of ours sent.
-        """
-        if of is None or of.keeps is None or act is None or not own(request):
-            return None
-        session = self.sessions.of(request.cookies)
-        if session is None:
-            return html(kept_form(form, to), 401)
-        why = _ANOTHER if not matches(session, form.get("csrf")) else ""
-        if not why and stepup.held(grave=act.is_grave(form), authenticated=session.authenticated, now=self.clock.now()):
-            await run_in_threadpool(self._unproved, request, session, act, to)  # it is recorded alike
-            why = _UNPROVED
-        if not why:
-            return None
-        filled = await run_in_threadpool(of.keeps, self._look(request, session), form, why)
-        return self._filled(of, request, session, filled, 403)
-
-    def _unproved(self, request: Request, session: Session, act: Act, to: str) -> Response:
+    def _unproved(self, request: Request, session: Session, act: Act, to: str, fields: Mapping[str, str]) -> Response:
         """Nothing was done, which is recorded; and how the person proves who they are."""
         by_link = session.how == LINK
         error: RemitError = stepup.StepUpRequired(
@@ -201,7 +176,7 @@ class Site:
         except RemitError as failed:
             error = failed
         prove = "" if by_link else f"{SIGN_IN}?again=1&then={quote(inside(to), safe='')}"
-        answer = self._refused(self._frame("", request, session), error, back=to, prove=prove)
+        answer = self._refused(self._frame("", request, session), error, back=to, prove=prove, fields=fields)
         cookies.remember(answer, inside(to), secure=self.secure)
         return answer
 
@@ -212,7 +187,7 @@ class Site:
         return answer
 
     async def theme(self, request: Request) -> Response:
-        """POST /console/theme: light or dark, times as UTC or as how long ago; in cookies that say nothing else."""
+        """POST /console/theme: light or dark, times as UTC or as how long ago; kept in cookies that say nothing else."""
         form = await read_form(request)
         session = self.sessions.of(request.cookies)
         if session is None or not matches(session, form.get("csrf")):
@@ -240,10 +215,18 @@ class Site:
             theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes, once=csp.nonce(),
         )  # fmt: skip
 
-    def _refused(self, frame: Frame, error: RemitError, *, back: str = "", prove: str = "") -> Response:
+    def _refused(
+        self,
+        frame: Frame,
+        error: RemitError,
+        *,
+        back: str = "",
+        prove: str = "",
+        fields: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
         body = render(
             "refused.html", _titled(frame, "Not done"), said=error.public, detail=error.detail, try_=error.try_,
-            code=error.code, back=back, prove=prove, provider=self.sessions.provider,
+            code=error.code, back=back, prove=prove, provider=self.sessions.provider, fields=fields,
         )  # fmt: skip
         status = self.status(error.code)
         return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")

@@ -39,6 +39,7 @@ class Act:
 
     `carry` changes it and says what was done, in one sentence, and where to go on if that is not the same page. Or it
     answers with what the page shows of the form, and has changed nothing.
+
     `grave`: only by who has just proved who they are (`stepup`); where it depends on what is asked, of the form.
     """
 
@@ -56,7 +57,7 @@ class Page:
     """A page below `/console`. `path` is a Starlette path without the root; `slug` the section that it is in.
 
     A page where people write says how long its forms may be (`most`, bytes), and what it shows of a form that was not
-    taken (`keeps`, with the reason), so that nothing they wrote is lost.
+    taken (`keeps`), so that nothing they wrote is lost.
     """
 
     path: str
@@ -65,4 +66,4 @@ class Page:
     fill: Callable[[Look], Filled]
     acts: Sequence[Act] = ()
     most: int = LONGEST_FORM
-    keeps: Callable[[Look, Mapping[str, str], str], Filled] | None = None
+    keeps: Callable[[Look, Mapping[str, str]], Filled] | None = None

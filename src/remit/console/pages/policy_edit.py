@@ -41,8 +41,9 @@ def fill(look: Look) -> Filled:
     return _page(Draft(texts or {_STARTED: ""}, began=version), _Shown())
 
 
-def keeps(look: Look, form: Mapping[str, str], said: str) -> Filled:
-    """What somebody wrote, with which nothing was done, and why."""
+def keeps(look: Look, form: Mapping[str, str]) -> Filled:
+    """What somebody wrote when they were signed in otherwise: nothing was done with it."""
+    said = "You were signed out meanwhile, so nothing was done. What you wrote is here: look at it, and press again."
     return _page(_draft(look, form), _Shown(note=said))
 
 

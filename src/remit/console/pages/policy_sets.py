@@ -190,7 +190,7 @@ SET: Final = Page(
         Act(name="enforce", carry=enforce, grave=True),
         Act(name="rollback", carry=rollback, grave=True),
         Act(name="observe", carry=observe, grave=True),
-        Act(name="aside", carry=put_aside),
+        Act(name="aside", carry=put_aside, grave=True),
     ),
 )  # fmt: skip
 DIFFERENCE: Final = Page(
