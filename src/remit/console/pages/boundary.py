@@ -45,7 +45,7 @@ def fill(look: Look) -> Filled:
     tables = (
         Table(
             name="allows", title=f"What version {shown['version']} allows", columns=_ALLOWS, sort="action",
-            rows=[{"action": each["action"], "limits": limits(each)} for each in shown["rules"]],
+            rows=[{"action": each["action"], "limits": limits(each) or ["no limit of its own"]} for each in shown["rules"]],
             empty="Nothing: its patterns match no tool that is known.", command="remit server refresh NAME",
         ),
         Table(
