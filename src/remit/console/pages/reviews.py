@@ -144,7 +144,8 @@ def question(look: Look) -> Filled:
         Table(
             name="uses", title="Days of use, of the last 30", columns=_USES,
             rows=[each for each in reversed(uses) if each["uses"] or each["refused"]],
-            empty="It was used on none of them, as far as you may read this agent's decisions.", command=f"remit usage show {found['agent']}",
+            empty="It was used on none of them, as far as you may read this agent's decisions.",
+            command=f"remit usage show {found['agent']}",
         ),
         Table(
             name="entitlements", title="What it is about", columns=_ENTITLEMENTS, rows=list(found["entitlements"]),
