@@ -145,7 +145,7 @@ def question(look: Look) -> Filled:
             name="uses", title="Days of use, of the last 30", columns=_USES,
             rows=[each for each in reversed(uses) if each["uses"] or each["refused"]],
             empty="It was used on none of them, as far as you may read this agent's decisions.",
-            command=f"remit usage show {found['agent']}",
+            command=f"remit activation list {found['agent']}",
         ),
         Table(
             name="entitlements", title="What it is about", columns=_ENTITLEMENTS, rows=list(found["entitlements"]),
