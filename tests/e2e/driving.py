@@ -117,7 +117,9 @@ def opened(context: BrowserContext, link: str) -> Window:
     window = Window(context.new_page(), f"{parts.scheme}://{parts.netloc}")
 
     def heard(said: ConsoleMessage) -> None:
-        if said.type in {"error", "warning"} and "GL Driver Message" not in said.text:  # of drawing without a graphics card
+        if (
+            said.type in {"error", "warning"} and "GL Driver Message" not in said.text
+        ):  # of drawing without a graphics card
             window.complaints.append(f"{window.page.url}: {said.text}")
 
     window.page.on("console", heard)

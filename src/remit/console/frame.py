@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remit.console.navigation import SECTIONS
 from remit.console.paths import PATH
-from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from remit.console.steps import step_named
+from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 
 _STEPS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 GLYPHS: Final[Mapping[str, str]] = {
@@ -109,7 +110,15 @@ def templates() -> Environment:
         loader=PackageLoader("remit.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"ago": ago, "segment": segment, "mood": mood, "filled": filled, "micros": micros}
+    made.filters |= {
+        "ago": ago,
+        "step_named": step_named,
+        "segment": segment,
+        "mood": mood,
+        "filled": filled,
+        "micros": micros,
+        "rfc3339": rfc3339,
+    }
     made.globals |= {"glyph": GLYPHS.get, "address": address}
     return made
 

@@ -24,7 +24,8 @@ from remit.console import cookies, csp, stepup
 from remit.console.desk import Desk, Look
 from remit.console.frame import Frame, Now, kept_fields, kept_form, render, signed_out
 from remit.console.http import html, own, problem, read_form, too_long
-from remit.console.pages.model import Act, Filled, Page, To
+from remit.console.pages.led import led
+from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH, SIGN_IN
 from remit.console.returning import inside
 from remit.console.sessions import LINK, Session, Sessions, matches, not_sent, sent_once
@@ -160,8 +161,9 @@ class Site:
         if isinstance(done, Filled) and of is not None:
             not_sent(session, digest)
             return self._filled(of, request, session, done)
-        session.notes.append(done.said if isinstance(done, To) else str(done))
-        return RedirectResponse(done.path if isinstance(done, To) else to, 303, headers=csp.PLAIN)
+        said, to = led(done, to)
+        session.notes.append(said)
+        return RedirectResponse(to, 303, headers=csp.PLAIN)
 
     def _unproved(self, request: Request, session: Session, act: Act, to: str, fields: Mapping[str, str]) -> Response:
         """Nothing was done, which is recorded; and how the person proves who they are."""

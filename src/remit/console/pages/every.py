@@ -22,11 +22,14 @@ from remit.console.pages import (
     runs,
     servers,
     settings,
+    stop,
 )
 from remit.console.pages.model import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     overview.PAGE,
+    overview.NOW,
+    overview.WELL,
     agents.PAGE,
     agent.PAGE,
     live.PAGE,
@@ -50,4 +53,6 @@ PAGES: Final[tuple[Page, ...]] = (
     runs.PAGE,
     runs.RUN,
     settings.PAGE,
+    stop.PAGE,
+    stop.FREEZE,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.console.desk import Look
+from remit.console.pages.led import Led
 from remit.console.tables import Table
 
 LONGEST_FORM: Final = 4096  # bytes; nothing that is pressed, and no note, is longer
@@ -26,14 +27,6 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class To:
-    """Where to go on once something was done (a path with its query), and what was done."""
-
-    path: str
-    said: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """Something that a page's form does.
 
@@ -44,7 +37,7 @@ class Act:
     """
 
     name: str
-    carry: Callable[[Look, Mapping[str, str]], str | To | Filled]
+    carry: Callable[[Look, Mapping[str, str]], str | Led | Filled]
     grave: bool | Callable[[Mapping[str, str]], bool] = False
 
     def is_grave(self, form: Mapping[str, str]) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from remit.console.desk import Look
 from remit.console.editing import TESTS, Draft, draft
 from remit.console.lines import changed
-from remit.console.pages.model import Act, Filled, Page, To
+from remit.console.pages.led import Led
+from remit.console.pages.model import Act, Filled, Page
 from remit.console.pages.policy_sets import semantic, semantic_table, standing
 from remit.console.paths import PATH
 from remit.console.tally import CHANGES, Tally, tally
@@ -94,15 +95,15 @@ def simulate(look: Look, form: Mapping[str, str]) -> Filled:
     return _on(look, form, found)
 
 
-def observe(look: Look, form: Mapping[str, str]) -> Filled | To:
+def observe(look: Look, form: Mapping[str, str]) -> Filled | Led:
     """Put it beside what is in force."""
     of = _draft(look, form)
     try:
         said = look.act("POST", _SETS, {"files": dict(of.files)})
     except RemitError as error:
         return _page(of, _Shown(error=error, checked=_checked(look, of)))
-    return To(
-        path=f"{PATH}/policies/versions/{said['version']}",
+    return Led(
+        to=f"{PATH}/policies/versions/{said['version']}",
         said=f"Version {said['version']} is observed: it forbids nothing, and what it would turn is counted here.",
     )
 

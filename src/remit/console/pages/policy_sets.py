@@ -9,7 +9,8 @@ from typing import Any, Final
 from remit.console.desk import Look
 from remit.console.editing import Draft
 from remit.console.lines import changed
-from remit.console.pages.model import Act, Filled, Page, To
+from remit.console.pages.led import Led
+from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 from remit.kernel.errors import ConfigInvalid, Forbidden, NotFound, RemitError
@@ -131,16 +132,16 @@ def enforce(look: Look, _form: object) -> str:
     return came(look.act("POST", f"{_SETS}/{look.path['version']}/enforce", {}))
 
 
-def rollback(look: Look, _form: object) -> str | To:
+def rollback(look: Look, _form: object) -> str | Led:
     """Bring what was in force before it into force again."""
     said = look.act("POST", f"{_SETS}/rollback", {})
-    return To(path=f"{_VERSIONS}/{said['version']}", said=came(said))
+    return Led(to=f"{_VERSIONS}/{said['version']}", said=came(said))
 
 
-def observe(look: Look, _form: object) -> str | To:
+def observe(look: Look, _form: object) -> str | Led:
     """Decide live calls against it too."""
     said = look.act("POST", _SETS, {"files": look.get(f"{_SETS}/{look.path['version']}")["texts"]})
-    return To(path=f"{_VERSIONS}/{said['version']}", said=f"Version {said['version']} is observed. It forbids nothing.")
+    return Led(to=f"{_VERSIONS}/{said['version']}", said=f"Version {said['version']} is observed. It forbids nothing.")
 
 
 def put_aside(look: Look, _form: object) -> str:

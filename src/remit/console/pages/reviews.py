@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from remit.console.desk import Look
-from remit.console.pages.model import Act, Filled, Page, To
+from remit.console.pages.led import Led
+from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 from remit.console.uses import HEIGHT, WIDTH, by_day, line
@@ -188,7 +189,7 @@ def _uses(look: Look, found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return by_day(said["entries"], {each["action"] for each in found["entitlements"]}, now=look.now)
 
 
-def answer(look: Look, form: Mapping[str, str]) -> str | To:
+def answer(look: Look, form: Mapping[str, str]) -> str | Led:
     """Say something; it is carried out in a while, until when it can be taken back. The next question opens."""
     name, shown = look.path["question"], form.get("shown", "")
     body = {"said": form.get("said", ""), "note": form.get("note", ""), "shown": int(shown) if shown.isdigit() else 1}
@@ -197,8 +198,8 @@ def answer(look: Look, form: Mapping[str, str]) -> str | To:
     then = following([each for each in waiting if each["question"] != name], "", look.session.operator.person)
     until = said["undo_until"]
     text = f"You said {said['said']}." + (f" You can take it back until {until[11:16]} UTC." if until else "")
-    return To(
-        path=f"{PATH}/reviews/{then}?said={name}" if then else f"{PATH}/reviews?said={name}",
+    return Led(
+        to=f"{PATH}/reviews/{then}?said={name}" if then else f"{PATH}/reviews?said={name}",
         said=text if then else f"{text} No other question is open.",
     )
 
