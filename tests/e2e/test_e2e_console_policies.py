@@ -108,7 +108,7 @@ def test_from_the_first_draft_to_the_way_back(home: Home, tmp_path: Path) -> Non
         _, page = pressed(browser, edit, "compare", **new)
         assert "It lets through what is stopped now; two people must say so" in page
         assert "no-transfers" in page
-        assert "put in" not in page, "signs are drawn, and named for who does not see them"
+        assert "put in: +" in page, "signs are drawn, and named for who does not see them"
 
         _, page = pressed(browser, edit, "simulate", **new)
         assert "would be answered otherwise." in page
