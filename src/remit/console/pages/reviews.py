@@ -140,7 +140,7 @@ def question(look: Look) -> Filled:
     tables = (
         Table(
             name="effects", title="What each answer stops", columns=_EFFECTS, rows=effects(found["preview"]),
-            empty="An answer takes no access away.",
+            empty="An answer takes no access away.", command=f"remit review show {found['question']}",
         ),
         Table(
             name="uses", title="Days of use, of the last 30", columns=_USES,
@@ -150,11 +150,11 @@ def question(look: Look) -> Filled:
         ),
         Table(
             name="entitlements", title="What it is about", columns=_ENTITLEMENTS, rows=list(found["entitlements"]),
-            empty="Nothing by name.",
+            empty="Nothing by name.", command=f"remit review show {found['question']}",
         ),
         Table(
             name="answers", title="Answers so far", columns=_ANSWERS, rows=_picked(found["answers"], _ANSWERS),
-            empty="Nobody has answered yet.",
+            empty="Nobody has answered yet.", command=f"remit review keep {found['question']}",
         ),
     )  # fmt: skip
     waiting = look.get("/v1/reviews", all="true")["questions"]
