@@ -71,8 +71,8 @@ class SqlTerms:
         query = select(log_stretches.c.stretch, select(log_terms.c.places).where(here).scalar_subquery()).where(
             log_stretches.c.stretch >= low, log_stretches.c.stretch < high
         )
-        found = self._connection.execute(query).tuples()
-        return {stretch: unpacked(places) for stretch, places in found if places is not None}
+        found = self._connection.execute(query)
+        return {row[0]: unpacked(bytes(row[1])) for row in found if row[1] is not None}
 
     def within(self, since: Instant | None, until: Instant | None, low: int, high: int) -> Collection[int]:
         """Those of the stretches low..high-1 that have entries of that time."""
