@@ -20,16 +20,17 @@ test-all: $(READY) browser      ## also the long fault and peer runs; needs npm
 	REMIT_THOROUGH=1 $(BIN)/pytest -q -n 2
 	$(BIN)/remit demo --once
 
-check: $(READY)         ## lint, types, import contracts
+check: $(READY)         ## lint, types, import contracts, vendored files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/vendor.py --check
 
 bench: $(READY)         ## measure; fails below a floor
 	$(BIN)/python benchmarks/run.py
 
-bench-long: $(READY)    ## a million entitlements, 100,000 replays, withdrawals, another authorization server; ten minutes, npm
+bench-long: $(READY)    ## a million entitlements, 100,000 replays, withdrawals, another authorization server, the console; half an hour, npm
 	$(BIN)/python benchmarks/run.py --long
 
 lock:                   ## write requirements.lock anew after changing pyproject.toml; needs uv

@@ -88,6 +88,10 @@ HOW = {
     "policy_replay": "A registry is lived in (lists and transfers, let through and refused, while a boundary "
     "changes 20 times): 100,000 decisions. Its log is decided again beside its data in two processes, unchanged "
     "and with a policy more that concerns half of the calls; those are decided twice.",
+    "console": "`remit up` on 10,000 agents with ten boundaries each and a signed log of 1,000,000 decisions, and a "
+    "client that is signed in and asks for every page 20 times: what the page's `Server-Timing` says. Then 100,000 "
+    "agents with one boundary each. Then Chromium follows the live page for three minutes while an agent makes 500 "
+    "decisions a second; its heap is read after a forced collection.",
     "run_start": "Fresh processes in turns, timed from outside: `remit run -- true` less bare `true`.",
 }
 NOTES = """

@@ -27,7 +27,8 @@ from benchmarks.estate import environment, folder, ready, running, up
 from benchmarks.report import finish, options, row
 
 from remit.access.activation_seal import UNSEALED
-from remit.access.codec import rules_text
+from remit.access.codec import draft_text, rules_text
+from remit.access.draft import Clause, Draft
 from remit.access.model import Bound, BoundaryState, Budget, Purpose, PurposeState, Rate, Rule
 from remit.access.sql import SqlPurposes
 from remit.agents import sql as agents_sql
@@ -39,6 +40,7 @@ from remit.kernel.clock import HOUR, SECOND, Instant, Micros, SystemClock
 from remit.kernel.names import (
     ActionName,
     AgentName,
+    BoundaryName,
     DecisionId,
     InstanceId,
     OwnerName,
@@ -72,8 +74,8 @@ _SCHEMA = {
 }
 
 
-def fill(tx: Transaction, *, count: int, reads: Sequence[str] = READS) -> None:
-    """`count` agents, each with a boundary for each of the purposes, of a rule for each tool of its server."""
+def fill(tx: Transaction, *, count: int, reads: Sequence[str] = READS, each: int = PURPOSES) -> None:
+    """`count` agents, each with a boundary for `each` of the purposes, of a rule for each tool of its server."""
     owners, purposes, servers = SqlOwners(tx.connection), SqlPurposes(tx.connection), SqlServers(tx.connection)
     for number in range(100):
         owners.put(Owner(owner=OwnerName(f"owner-{number}"), name="N", email="n@example.test"))
@@ -106,7 +108,7 @@ def fill(tx: Transaction, *, count: int, reads: Sequence[str] = READS) -> None:
         tx.connection.execute(insert(agents), [_agent_row(number) for number in names])
         tx.connection.execute(
             insert(boundaries),
-            [_boundary_row(number, purpose, reads) for number in names for purpose in range(PURPOSES)],
+            [_boundary_row(number, purpose, reads) for number in names for purpose in range(each)],
         )
 
 
@@ -148,9 +150,15 @@ def _boundary_row(number: int, purpose: int, reads: Sequence[str]) -> dict[str, 
     )
     others = (Rule(action=ActionName(f"{server}/{name}")) for name in reads)
     rules = {rule.action: rule for rule in (transfer, *others)}
+    draft = Draft(
+        boundary=BoundaryName(f"agent-{number}-{purpose}"), agent=AgentName(f"agent-{number}"),
+        purpose=PurposeName(f"purpose-{purpose}"), not_after=FAR,
+        allow=tuple(Clause(pattern=each.action, when=each.when, rate=each.rate, budget=each.budget)
+                    for each in rules.values()),
+    )  # fmt: skip
     return {
         "boundary": f"agent-{number}-{purpose}", "version": 1, "agent": f"agent-{number}",
-        "purpose": f"purpose-{purpose}", "state": BoundaryState.ACTIVE.value, "source": "{}",
+        "purpose": f"purpose-{purpose}", "state": BoundaryState.ACTIVE.value, "source": draft_text(draft),
         "rules": rules_text(rules), "not_after": FAR, "approved_by": "owner-1", "approved_at": 1,
     }  # fmt: skip
 

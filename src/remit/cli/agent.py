@@ -11,6 +11,7 @@ import typer
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import data_json, data_text, facts, nothing, table, talk
+from remit.cli.pages import see
 from remit.cli.wire import connect, segment
 from remit.kernel.canonical import encode
 from remit.kernel.errors import Conflict, Malformed
@@ -121,6 +122,7 @@ def _state(name: str, verb: str, *, json: bool, as_: str | None) -> int:
         data_json(answer)
     else:
         data_text(f"{answer['agent']}: {answer['state']}")
+        see("agents", name)
     return Exit.OK
 
 

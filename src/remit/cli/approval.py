@@ -12,6 +12,7 @@ from remit.cli.ask import arguments_of
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
 from remit.cli.output import data_json, data_text, facts, nothing, table, talk
+from remit.cli.pages import see
 from remit.cli.wire import Api, connect, segment
 
 app = group("Approvals: a person lets one very call of an agent pass, once.")
@@ -140,6 +141,7 @@ def _said(api: Api, request: str, verb: str, body: dict[str, Any], *, json: bool
         data_json(answer)
     else:
         data_text(f"{answer['state']}: {answer['action']} of {answer['agent']} ({answer['request']})")
+        see("requests", answer["request"])
     return answer
 
 
@@ -150,6 +152,7 @@ def _shown(found: Any, *, json: bool) -> int:  # noqa: ANN401 - any JSON value
     facts({name: found[name] for name in _SHOWN if found.get(name) not in (None, "", [])})
     if found["state"] == "pending":
         talk(f"  try      remit approval approve {found['request']}, or deny")
+    see("requests", found["request"])
     return Exit.OK
 
 

@@ -10,6 +10,7 @@ from remit.cli.exits import Exit, for_denial
 from remit.cli.explain import show_answer, show_decision
 from remit.cli.options import As, Json, examples
 from remit.cli.output import data_json
+from remit.cli.pages import see
 from remit.cli.wire import connect, segment
 from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
@@ -80,4 +81,5 @@ def why(decision: Annotated[str, typer.Argument(metavar="DECISION_ID")], json: J
         data_json(found)
     else:
         show_decision(found)
+        see("log", found["decision_id"])
     return Exit.OK

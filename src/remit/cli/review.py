@@ -10,6 +10,7 @@ import typer
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples, group
 from remit.cli.output import data_json, data_text, facts, foreign, nothing, table, talk
+from remit.cli.pages import see
 from remit.cli.wire import connect, segment
 from remit.kernel.errors import Malformed
 
@@ -41,6 +42,7 @@ def list_(
         columns = ("question", "kind", "agent", "action", "tier", "due", "stage", "assigned", "recommendation")
         table(columns, [[row[name] for name in columns] for row in answer["questions"]])
         talk(f"  try      remit review show {answer['questions'][0]['question']}")
+        see("reviews")
     return Exit.OK
 
 
@@ -72,6 +74,7 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
         data_text(f"  {each['at']}  {each['by']} said {each['said']} ({each['state']}) {foreign(each['note'])}")
     if answer["state"] == "open":
         talk(f"  try      {_next(answer)}")
+    see("reviews", question)
     return Exit.OK
 
 
@@ -148,6 +151,8 @@ def _say(said: str, question: str, note: str, *, to: str = "", as_shown: int = 1
     else:
         data_text(f"{answer['state']}: {answer['because'] or said}", style="yellow")
         talk(f"  try      remit review show {question}")
+    if not json:
+        see("reviews", question)
     return Exit.OK
 
 
@@ -165,6 +170,7 @@ def undo(
             talk(f"  its earlier version waits, because it widens: remit boundary approve {name}")
         if not found["waits"]:
             talk(f"  try      remit review show {found['question']}")
+        see("reviews", found["question"])
     return Exit.APPROVAL if found["waits"] else Exit.OK
 
 

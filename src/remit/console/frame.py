@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remit.console.navigation import SECTIONS
 from remit.console.paths import PATH
-from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
+from remit.console.steps import step_named
+from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 
 _STEPS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 GLYPHS: Final[Mapping[str, str]] = {
@@ -24,11 +25,28 @@ GLYPHS: Final[Mapping[str, str]] = {
     "calm": "·",
 }  # never colour alone
 _MOODS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done"), "good"),
+    **dict.fromkeys(
+        ("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done", "enforced"), "good"
+    ),
     **dict.fromkeys(("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed"), "bad"),
     **dict.fromkeys(("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable"), "warn"),
     **dict.fromkeys(("proposed", "pending", "waiting", "draining", "open", "observe", "quarantined"), "wait"),
 }
+
+
+class Now(int):
+    """When a page is made (microseconds since 1970, UTC), and how its person wants times told.
+
+    `utc`: each as it is, to the second; else as how long before or after now it is.
+    """
+
+    utc: bool
+
+    def __new__(cls, at: int, *, utc: bool = False) -> Self:
+        """A moment, and a wish."""
+        made = super().__new__(cls, at)
+        made.utc = utc
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +56,13 @@ class Frame:
     person: str
     csrf: str
     nonce: str
-    now: Instant
+    now: Now
     slug: str
     title: str
     theme: str = ""
     dev: bool = False
     notes: tuple[str, ...] = ()
+    once: str = ""  # a word of this very page, by which a form that is sent twice is known
 
 
 def render(template: str, frame: Frame, **values: Any) -> str:  # noqa: ANN401 - whatever the template shows
@@ -52,10 +71,36 @@ def render(template: str, frame: Frame, **values: Any) -> str:  # noqa: ANN401 -
     return page
 
 
-def signed_out(*, used: bool = False, again: str = "") -> str:
-    """What somebody sees without a session. `again` is where a client sent them who asks for their consent."""
-    page: str = templates().get_template("signed_out.html").render(used=used, again=again)
+def signed_out(
+    *, used: bool = False, again: str = "", provider: str = "", then: str = "", lost: bool = False, out: str = ""
+) -> str:
+    """What somebody sees without a session.
+
+    Args:
+        used: They followed a link that does not work any more.
+        again: Where a client sent them who asks for their consent.
+        provider: What the provider is called where they may sign in.
+        then: The page that they wanted.
+        lost: They sent a form, which did nothing.
+        out: Where the provider, too, ends what it knows of them.
+    """
+    page: str = (
+        templates()
+        .get_template("signed_out.html")
+        .render(used=used, again=again, provider=provider, then=then, lost=lost, out=out)
+    )
     return page
+
+
+def kept_form(form: Mapping[str, str], to: str) -> str:
+    """What somebody wrote and sent when they were not signed in any more; nothing was done with it."""
+    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to)
+    return page
+
+
+def kept_fields(form: Mapping[str, str]) -> dict[str, str]:
+    """What somebody wrote, without what made the form this session's."""
+    return {name: value for name, value in form.items() if name not in {"csrf", "once"}}
 
 
 @cache
@@ -65,7 +110,15 @@ def templates() -> Environment:
         loader=PackageLoader("remit.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"ago": ago, "segment": segment, "mood": mood, "filled": filled, "micros": micros}
+    made.filters |= {
+        "ago": ago,
+        "step_named": step_named,
+        "segment": segment,
+        "mood": mood,
+        "filled": filled,
+        "micros": micros,
+        "rfc3339": rfc3339,
+    }
     made.globals |= {"glyph": GLYPHS.get, "address": address}
     return made
 
@@ -80,11 +133,16 @@ def micros(said: object) -> int | None:
         return None
 
 
-def ago(said: object, now: Instant) -> str:
-    """How long before or after `now` a time is, in its largest unit: `3 min ago`, `in 2 d`."""
+def ago(said: object, now: int) -> str:
+    """How long before or after `now` a time is, in its largest unit: `3 min ago`, `in 2 d`; as `now` has it, the time.
+
+    A time that cannot be read is "".
+    """
     at = micros(said)
     if at is None:
         return ""
+    if isinstance(now, Now) and now.utc:
+        return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     apart = abs(now - at)
     if apart < SECOND:
         return "now"

@@ -41,6 +41,7 @@ from remit.enforcement.searching import Searching
 from remit.enforcement.states import States as RequestStates
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
+from remit.freezes.arrivals import Arrivals
 from remit.freezes.containment import Acknowledgements
 from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
 from remit.kernel.names import new_id
@@ -57,6 +58,7 @@ from remit.requests.binding import Binder
 from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
 from remit.server.app import ERRORS, EVALUATION, ME_CAN, App
+from remit.server.asking_provider import AskingProvider
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
@@ -196,7 +198,10 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     pipeline = Pipeline(decider=policy, records=said, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
-    announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
+    arrivals = Arrivals()
+    announcer = Announcer(
+        freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch, begun=arrivals.began
+    )  # fmt: skip
     feed.subscribe(announcer.follow)
     lent = leases(ground, outbound)
     children = commands(ground, pipeline, limits, lent.leasing)
@@ -222,6 +227,10 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
+    provider = None if settings.sign_in is None else AskingProvider(
+        settings.sign_in, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop
+    )  # fmt: skip
+    life.more += [] if provider is None else [provider.run]
     notified = notifying(ground, own=_own(ground.base, listener))
     life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, lent.run]
     life.more += secrets(ground, life, outbound)
@@ -229,9 +238,10 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway,
-        mandates=mandates, points=points, confirmed=_confirmed(ground, pipeline), governance=governance,
+        mandates=mandates, points=points, confirmed=_confirmed(ground, pipeline, arrivals),
+        arrivals=arrivals, governance=governance,
         trusting=trusting, consenting=consenting, connecting=connecting(ground, outbound, lambda: life.loop),
-        watch=watch, leasing=lent.leasing,
+        watch=watch, leasing=lent.leasing, provider=provider,
     )  # fmt: skip
 
 
@@ -319,11 +329,11 @@ def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:
     return frozenset({endpoint(base), Endpoint(*listener)})
 
 
-def _confirmed(ground: Ground, pipeline: Pipeline) -> Acknowledgements:
+def _confirmed(ground: Ground, pipeline: Pipeline, arrivals: Arrivals) -> Acknowledgements:
     """Which enforcement points have applied which state; the writer waits for those that hold a change up."""
     confirmed = Acknowledgements(
         names=lambda: [each.point.name for each in ground.gatekeeper.listing()], epoch=pipeline.epoch,
-        current=lambda: ground.facts.view().fresh(ground.clock.now()),
+        current=lambda: ground.facts.view().fresh(ground.clock.now()), told=arrivals.confirmed,
     )  # fmt: skip
     ground.database.writer.held = confirmed.held
     return confirmed

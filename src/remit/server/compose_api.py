@@ -17,7 +17,6 @@ from remit.audit.proving import Proving
 from remit.certification.posture.report import PostureReport
 from remit.certification.usage.observed_sql import SqlObservedUses
 from remit.certification.usage.shadowing import Shadowing
-from remit.console.sessions import Sessions
 from remit.freezes.containment import Containment
 from remit.freezes.service import FreezeService
 from remit.kernel.clock import Micros
@@ -34,7 +33,9 @@ from remit.server.compose_leasing import lease_changes
 from remit.server.compose_requests import request_service
 from remit.server.compose_rotations import rotations
 from remit.server.compose_secrets import Both, secret_owners, secrets
+from remit.server.compose_signing import sessions, signing
 from remit.server.console_desk import DoorDesk
+from remit.server.console_sessions import SessionDoors
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -54,9 +55,11 @@ from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
 from remit.server.http_leases import LeaseDoors
 from remit.server.http_mandates import MandateDoors
+from remit.server.http_now import NowDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
 from remit.server.http_policies import Policies
+from remit.server.http_policy_check import PolicyCheck
 from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_proxy import ProxyDoors
@@ -64,6 +67,7 @@ from remit.server.http_registry import Registry
 from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
+from remit.server.http_roster import RosterDoors
 from remit.server.http_rotations import RotationDoors
 from remit.server.http_runs import Runs
 from remit.server.http_servers import Servers
@@ -95,9 +99,9 @@ def api(ground: Ground, gate: Gate) -> Router:
     freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
     frozen = Freezes(
         freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
-        writer=writer, records=records, clock=clock,
+        writer=writer, reader=reader, records=records, clock=clock,
     )  # fmt: skip
-    console = _console(ground, accountable, authority)
+    console = _console(ground, gate, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
     connections = Connections(connecting=gate.connecting, sessions=console.sessions, authority=authority)
     doors = [
@@ -107,6 +111,9 @@ def api(ground: Ground, gate: Gate) -> Router:
         *console.doors(),
         *consents.doors(),
         *PolicyDiff(
+            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
+        ).doors(),
+        *PolicyCheck(
             policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
         ).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
@@ -120,7 +127,8 @@ def api(ground: Ground, gate: Gate) -> Router:
         *ProxyDoors(authority=lambda: compose_proxy.authority(ground)).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
-        *_administered(ground, gate, governance),
+        *_seen(ground, gate),
+        *_administered(ground, gate, governance, console),
     ]
     settings = ground.settings
     porch = Porch(
@@ -131,7 +139,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         [
             *(porch.route(door) for door in doors),
             *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
-            *console.routes(DoorDesk(doors, authority, porch.noted)),
+            *console.routes(DoorDesk(doors, authority, porch.noted), porch.noted),
             *consents.routes(),
             *connections.routes(),
             *published.routes(doors),
@@ -140,20 +148,31 @@ def api(ground: Ground, gate: Gate) -> Router:
     )
 
 
+def _seen(ground: Ground, gate: Gate) -> list[Door]:
+    """What people look at first: what goes on now, and every agent with what it uses."""
+    reader, clock, view = ground.database.reader, ground.clock, ground.facts.view
+    streams, points = gate.life.streams, gate.confirmed
+    return [
+        *NowDoors(pace=gate.metrics.pace, calls=streams.calls, points=points.connected, clock=clock).doors(),
+        *RosterDoors(view=view, reader=reader, report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
+    ]
+
+
 def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
     announcer, peers, confirmed = gate.life.announcer, ground.database.peers, gate.confirmed
 
     def contained(freeze: str) -> Containment:
         return nodes.contained(peers, confirmed, epoch=announcer.began(freeze))
 
-    return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD))
+    return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD), gate.arrivals.of)
 
 
-def _console(ground: Ground, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+def _console(ground: Ground, gate: Gate, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+    kept = sessions(ground, gate.provider)
     return ConsoleDoors(
         base=ground.base, dev=ground.settings.dev, view=ground.facts.view, reader=ground.database.reader,
-        sessions=Sessions(ground.clock.now, ground.keeper.stands), clock=ground.clock, accountable=accountable,
-        authority=authority,
+        sessions=kept, clock=ground.clock, accountable=accountable, authority=authority,
+        signing=signing(ground, kept, gate.provider),
     )  # fmt: skip
 
 
@@ -235,7 +254,7 @@ def _governed(
     ]  # fmt: skip
 
 
-def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Door]:
+def _administered(ground: Ground, gate: Gate, governance: Governance, console: ConsoleDoors) -> list[Door]:
     """What the server itself stands on: whom it believes, its keys, its tokens, its health."""
     writer, records, clock, database = ground.database.writer, ground.records, ground.clock, ground.database
     life, trusting = gate.life, gate.trusting
@@ -250,7 +269,13 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
             checker=gate.checker, accountable=Accountable(database.reader), clock=clock,
         ).doors(),
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
-        *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
+        *OperatorTokens(
+            writer=writer, records=records, keeper=ground.keeper, clock=clock, sessions=console.sessions
+        ).doors(),
+        *SessionDoors(
+            sessions=console.sessions, provider=ground.settings.sign_in,
+            failure=lambda: "" if gate.provider is None else gate.provider.failure,
+        ).doors(),
         *Doctor(
             settings=ground.settings, database=database, keys=ground.keys, clock=clock, agents=governance.agents,
             access=governance.access, catalog=gate.catalog, refresher=life.refresher,

@@ -9,8 +9,10 @@ from remit.catalog.service import CatalogService
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.points import Points
+from remit.freezes.arrivals import Arrivals
 from remit.freezes.containment import Acknowledgements
 from remit.policy.mandates import Mandates
+from remit.server.asking_provider import AskingProvider
 from remit.server.connecting import Connecting
 from remit.server.consenting import Consenting
 from remit.server.http_ready import Health
@@ -40,9 +42,11 @@ class Gate:
     mandates: Mandates
     points: Points
     confirmed: Acknowledgements
+    arrivals: Arrivals
     governance: Later[Governance]
     trusting: Trusting
     consenting: Consenting
     connecting: Connecting
     watch: PolicyWatch
     leasing: Leasing
+    provider: AskingProvider | None  # where people sign in

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -21,7 +21,7 @@ from remit.catalog.model import PinState
 from remit.catalog.service import CatalogService
 from remit.certification.usage.sources import Sources
 from remit.kernel.canonical import encode
-from remit.kernel.clock import Clock, Instant
+from remit.kernel.clock import SECOND, Clock, Instant, Micros
 from remit.kernel.errors import RemitError
 from remit.keys.hardening import standing
 from remit.keys.service import KeyRing, stored_roots
@@ -29,6 +29,7 @@ from remit.server import health, key_health, secret_health
 from remit.server.door import Ask, Door
 from remit.server.health import Check
 from remit.server.refresh import Refresher
+from remit.server.remembered import Remembered
 from remit.server.settings import Settings
 from remit.storage.database import Database
 from remit.storage.schema import checkpoints
@@ -37,6 +38,7 @@ from remit.vault.rotation_sql import SqlRotations
 from remit.vault.service import Vault
 
 _LOOKED_AT = 500  # rotations and leases, the newest
+_OLDEST = 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,23 @@ class Doctor:
     states: States
     sources: Sources
     vault: Vault
+    remembered: Remembered[list[Check]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "remembered", Remembered(self._examined, self.clock))
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
         return [Door(method="GET", path="/v1/doctor", summary="Is it well", action="doctor", handle=self.examine)]
 
-    def examine(self, _ask: Ask) -> Response:
-        """Every check, worst first."""
+    def examine(self, ask: Ask) -> Response:
+        """Every check, worst first. `?within=SECONDS`: an answer that is about so old will do."""
+        within = ask.number("within", default=0, most=_OLDEST)
+        checks = self.remembered.within(Micros(within * SECOND)) if within else self.remembered.now()
+        body: dict[str, Any] = {"checks": [check.body() for check in checks]}
+        return Response(encode(body), media_type="application/json")
+
+    def _examined(self) -> list[Check]:
         now = self.clock.now()
         checks = [*self._process(now), *self._keys(), self._state(), *self._servers(now), *self._secrets()]
         checks += health.usage(self.sources.listing())
@@ -69,8 +81,7 @@ class Doctor:
         checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
         order = [health.Status.FAIL, health.Status.WARN, health.Status.OK]
         checks.sort(key=lambda check: order.index(check.status))
-        body: dict[str, Any] = {"checks": [check.body() for check in checks]}
-        return Response(encode(body), media_type="application/json")
+        return checks
 
     def _process(self, now: Instant) -> list[Check]:
         newest = self.database.reader.read(

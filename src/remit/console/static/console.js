@@ -51,7 +51,7 @@ document.addEventListener("keydown", (event) => {
     g: () => { leading = true; setTimeout(() => { leading = false; }, 1500); },
     "/": () => document.querySelector(".filter input")?.focus(),
     "?": () => document.getElementById("keys")?.showModal(),
-    y: () => { const code = rows()[at]?.querySelector("code"); if (code) copy(code.textContent); },
+    y: () => { const id = rows()[at]?.querySelector("[data-copy]"); if (id) copy(id.dataset.copy); },
   }[event.key];
   if (does) { event.preventDefault(); does(); }
 });
@@ -59,9 +59,23 @@ document.addEventListener("keydown", (event) => {
 document.getElementById("help")?.addEventListener("click", () => document.getElementById("keys").showModal());
 
 document.addEventListener("click", (event) => {
-  const code = event.target instanceof Element && event.target.closest("code.copy");
-  if (code) copy(code.textContent);
+  const on = event.target instanceof Element && event.target.closest("code.copy, [data-copy]");
+  if (on) copy(on.dataset.copy ?? on.textContent);
 });
+document.addEventListener("keydown", (event) => {
+  if ((event.key === "Enter" || event.key === " ") && event.target.matches?.("code.copy")) { event.preventDefault(); copy(event.target.textContent); }
+});
+
+// A command that a click copies is a button to the keyboard too; without scripts it is only a text.
+const buttons = () => {
+  for (const code of document.querySelectorAll("code.copy:not([tabindex])")) {
+    code.tabIndex = 0;
+    code.setAttribute("role", "button");
+    code.setAttribute("aria-label", "Copy: " + code.textContent);
+  }
+};
+buttons();
+document.addEventListener("htmx:after:swap", buttons);
 
 document.addEventListener("submit", (event) => {
   const ask = event.target.dataset.confirm;

@@ -1,0 +1,57 @@
+"""An answer that is costly to come by, kept for whom an older one will do: it is made anew behind their backs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from remit.kernel.clock import Clock, Instant, Micros
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """What `make` says, and when it said so. Any thread; `make` runs on one thread at a time.
+
+    Args:
+        make: Comes by the answer. Its errors are raised to who waits for it; made behind somebody's back, the next one
+            who asks tries again.
+        clock: The time.
+    """
+
+    def __init__(self, make: Callable[[], T], clock: Clock) -> None:
+        self._make: Final = make
+        self._clock: Final = clock
+        self._making: Final = threading.Lock()
+        self._known: tuple[T, Instant] | None = None
+
+    def now(self) -> T:
+        """A new answer. Blocks."""
+        with self._making:
+            return self._renewed()
+
+    def within(self, age: Micros) -> T:
+        """The newest answer there is, at once. If it is older than `age`, another is begun; the very first is waited
+        for.
+        """
+        known = self._known
+        if known is None:
+            with self._making:
+                return self._renewed() if self._known is None else self._known[0]
+        if self._clock.now() - known[1] > age and self._making.acquire(blocking=False):
+            threading.Thread(target=self._behind, name="remit-remembered", daemon=True).start()
+        return known[0]
+
+    def _renewed(self) -> T:
+        found = self._make()
+        self._known = (found, self._clock.now())
+        return found
+
+    def _behind(self) -> None:
+        try:
+            self._renewed()
+        except Exception:  # noqa: BLE001, S110 - nobody waits for it; whoever asks next is told
+            pass
+        finally:
+            self._making.release()

@@ -1,0 +1,99 @@
+"""An answer that may be old: at once, made anew behind, and never two of them at once."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count
+
+import pytest
+
+from remit.kernel.clock import Instant, Micros
+from remit.server.remembered import Remembered
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = Instant(0)
+
+    def now(self) -> Instant:
+        return self.at
+
+
+def settled() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "remit-remembered":
+            thread.join(10)
+
+
+def test_one_that_is_young_enough_is_given_again() -> None:
+    clock, numbers = Clock(), count()
+    kept = Remembered(lambda: next(numbers), clock)
+    assert kept.within(Micros(10)) == 0
+    clock.at = Instant(10)
+    assert kept.within(Micros(10)) == 0
+    settled()
+    assert kept.within(Micros(10)) == 0
+
+
+def test_one_that_is_too_old_is_given_at_once_and_made_anew_behind() -> None:
+    clock, numbers = Clock(), count()
+    kept = Remembered(lambda: next(numbers), clock)
+    kept.within(Micros(10))
+    clock.at = Instant(11)
+    assert kept.within(Micros(10)) == 0
+    settled()
+    assert kept.within(Micros(10)) == 1
+
+
+def test_who_asks_for_the_present_is_never_given_an_old_one() -> None:
+    clock, numbers = Clock(), count()
+    kept = Remembered(lambda: next(numbers), clock)
+    assert [kept.now(), kept.now(), kept.within(Micros(10))] == [0, 1, 1]
+
+
+def test_only_one_is_made_at_a_time_and_nobody_waits_for_it() -> None:
+    clock, going, go, numbers = Clock(), threading.Event(), threading.Event(), count()
+
+    def make() -> int:
+        number = next(numbers)
+        if number:
+            going.set()
+            assert go.wait(10)
+        return number
+
+    kept = Remembered(make, clock)
+    kept.within(Micros(1))
+    clock.at = Instant(5)
+    assert kept.within(Micros(1)) == 0
+    assert going.wait(10)
+    assert [kept.within(Micros(1)) for _ in range(5)] == [0] * 5
+    go.set()
+    settled()
+    assert kept.within(Micros(100)) == 1
+    assert next(numbers) == 2
+
+
+def test_an_error_behind_is_tried_again_and_one_in_front_is_raised() -> None:
+    clock, numbers = Clock(), count()
+
+    def make() -> int:
+        if (number := next(numbers)) == 1:
+            raise ValueError
+        return number
+
+    kept = Remembered(make, clock)
+    kept.within(Micros(1))
+    clock.at = Instant(5)
+    assert kept.within(Micros(1)) == 0
+    settled()
+    assert kept.within(Micros(1)) == 0
+    settled()
+    assert kept.within(Micros(1)) == 2
+
+    def never() -> int:
+        raise ValueError
+
+    broken = Remembered(never, clock)
+    for _ in range(2):
+        with pytest.raises(ValueError):  # noqa: PT011 - its own
+            broken.within(Micros(1))
