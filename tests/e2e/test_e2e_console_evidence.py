@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,19 @@ def asked(home: Home, served: Up, files: Path) -> str:
     assert served.ready["api"]
     assert home.remit("secret", "set", "payments-key", stdin="an-upstream-key").code == 0
     assert home.remit("apply", str(files), "--approve", "--as", "dana").code == 0
-    assert home.remit("agent", "risk", "invoice-bot", "600000").code == 0
-    found = home.remit("audit", "find", "--agent", "invoice-bot", "--json")
+    token = home.remit("pep", "add", "edge", "--json").json["token"]
+    body = {
+        "subject": {"type": "agent", "id": "invoice-bot"}, "action": {"name": "payments/transfer"},
+        "resource": {"type": "server", "id": "payments"}, "context": {"purpose": "pay-invoices", "arguments": {}},
+    }  # fmt: skip
+    sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{served.ready['api']}/access/v1/evaluation", json.dumps(body).encode(), sent)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert json.load(answer)["decision"] is False
+    found = home.remit("audit", "find", "--agent", "invoice-bot", "--answer", "deny", "--json")
     assert found.code == 0, found.err
-    entries = found.json["entries"]
-    assert entries
-    return str(entries[0]["id"])
+    assert len(found.json["entries"]) == 1
+    return str(found.json["entries"][0]["id"])
 
 
 def test_the_log_is_asked_alike_by_the_page_and_the_command(home: Home, browser: Browser, asked: str) -> None:
@@ -117,11 +125,21 @@ def test_the_live_page_says_why_beside_the_row(home: Home, served: Up, asked: st
         page.until(lambda text: "Live decisions" in text)
         assert page.run("document.getElementById('live-filter').value") == "<b>nothing"
         page.call("Page.navigate", url=f"{served.ready['console']}/live")
-        page.until(lambda text: "change: " in text)
+        page.until(lambda _: bool(page.run(f"!!document.querySelector('#log tr[data-why={asked}]')")))
+        page.run("window.same = true")
+        page.run(f"document.querySelector('#log tr[data-why={asked}] a').click()")
+        said = page.until(lambda text: "Its entry and proof" in text)
+        assert "What would change it" in said or "Steps" in said
+        assert page.run("location.search") == f"?why={asked}", "what is seen can be sent to somebody"
+        assert page.run("document.activeElement.id") == "why-title"
+        assert page.run("window.same") is True
         page.run("document.getElementById('pause').click()")
         assert page.run("document.getElementById('pause').getAttribute('aria-pressed')") == "true"
-        assert home.remit("agent", "risk", "invoice-bot", "1").code == 0
+        before = page.run("document.getElementById('log').rows.length")
+        assert home.remit("agent", "risk", "invoice-bot", "600000").code == 0
+        page.run("new Promise(r => setTimeout(r, 50))")
+        assert page.run("document.getElementById('log').rows.length") == before
         page.run("document.getElementById('pause').click()")
-        page.until(lambda _: page.run("document.querySelectorAll('#log tr').length") > 1)
-        assert page.run("document.querySelectorAll('#log b').length") == 0
+        page.until(lambda _: page.run("document.getElementById('log').rows.length") > before)
+        assert page.run("document.getElementById('log').rows.length") > before
         assert page.said == []
