@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -31,9 +30,8 @@ def asked(home: Home, served: Up, files: Path) -> str:
         "resource": {"type": "server", "id": "payments"}, "context": {"purpose": "pay-invoices", "arguments": {}},
     }  # fmt: skip
     sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{served.ready['api']}/access/v1/evaluation", json.dumps(body).encode(), sent)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert json.load(answer)["decision"] is False
+    status, _, said = Browser(served.ready["api"]).ask("POST", "/access/v1/evaluation", json.dumps(body), **sent)
+    assert (status, json.loads(said)["decision"]) == (200, False)
     found = home.remit("audit", "find", "--agent", "invoice-bot", "--answer", "deny", "--json")
     assert found.code == 0, found.err
     assert len(found.json["entries"]) == 1
