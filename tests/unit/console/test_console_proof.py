@@ -61,7 +61,7 @@ def test_what_is_missing_or_of_another_is_no_proof(member: str) -> None:
 
 
 def test_who_else_signed_is_named() -> None:
-    note = proof(0, 2)["checkpoint"] + "— witness.example/w abc\n"
+    note = proof(0, 2)["checkpoint"] + f"— witness.example/w {base64.b64encode(bytes(76)).decode()}\n"
     assert signers(note) == ["remit/test", "witness.example/w"]
     assert checked({**proof(0, 2), "checkpoint": note}).witnesses == ("witness.example/w",)
     assert leaf_hash(b"entry 0")
