@@ -78,6 +78,7 @@ def test_one_reader_serves_all_pages_and_ends_with_the_last(monkeypatch: pytest.
         again = await tail.join()
         assert tail._task is not follow
         tail.leave(again)
+        assert tail._task is not None
         await tail._task
 
     asyncio.run(looked())
