@@ -1,4 +1,4 @@
-"""The console's pages over 10,000 agents and 1,000,000 decisions: how long the server takes for each, and what it holds.
+"""The console's pages over 10,000 agents and 1,000,000 decisions: what the server takes for each, and what it holds.
 
 Real processes: `remit up` on a data directory that is filled before (agents with ten boundaries each, three months of
 sealed decisions in a signed log, a posture of each day), and this client, who is signed in and asks for every page
@@ -71,7 +71,12 @@ def served(data: Path, environ: dict[str, str]) -> Iterator[Running]:
     """The instance, as `remit up --dev` serves it."""
     with running(up("--data", str(data), "--dev", "--refresh", "1h"), environ) as process:
         api = ready(process)["api"]
-        yield Running(direct="", remit=api, home=data.parent, environ={**environ, "REMIT_URL": api, "REMIT_TOKEN_FILE": str(data / "admin.token")})
+        yield Running(
+            direct="",
+            remit=api,
+            home=data.parent,
+            environ={**environ, "REMIT_URL": api, "REMIT_TOKEN_FILE": str(data / "admin.token")},
+        )
 
 
 def signed_in(found: Running) -> Client:
@@ -161,7 +166,9 @@ def rows_of(found: dict[str, list[float]], about: str) -> list[dict[str, Any]]:
     told = [
         row(f"{about}: slowest page, p95", [percentile(found[worst], 95)], "ms", floor=FLOOR, aim=AIM, **less),
         row(f"  which is {worst or 'the overview'}, median", found[worst], "ms", **less),
-        row("  median of the pages' medians", [statistics.median(map(statistics.median, found.values()))], "ms", **less),
+        row(
+            "  median of the pages' medians", [statistics.median(map(statistics.median, found.values()))], "ms", **less
+        ),
     ]
     return told + [row(f"  {name or '/'}", times, "ms", **less) for name, times in found.items() if name != worst]
 

@@ -74,7 +74,7 @@ def _works(make: Recorder, clock: Then, decisions: int) -> Iterator[Work]:
 
 
 def _decided(make: Recorder, number: int) -> list[Entry]:
-    at, allowed, purpose = number % AGENTS, number % 10 != 3, number // 7 % 10  # noqa: PLR2004 - one of ten
+    at, allowed, purpose = number % AGENTS, number % 10 != 3, number // 7 % 10
     agent, server = f"agent-{at}", f"server-{purpose}"
     shared = {"agent": agent, "action": f"{server}/transfer", "purpose": f"purpose-{purpose}"}
     said = {"decision": "allow"} if allowed else {"decision": "deny", "code": "constraint_violated", "step": 8}

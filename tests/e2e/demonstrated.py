@@ -35,7 +35,9 @@ class Shown:
         (files / "combinations" / "crm.yaml").write_text(COMBINATION, encoding="utf-8")
         boundaries = files / "boundaries" / "boundaries.yaml"
         text = boundaries.read_text(encoding="utf-8")
-        narrower = text.replace("limits: {rate: 60/min", 'approval: {above: {amount: "99.00"}}\n      limits: {rate: 60/min')
+        narrower = text.replace(
+            "limits: {rate: 60/min", 'approval: {above: {amount: "99.00"}}\n      limits: {rate: 60/min'
+        )
         boundaries.write_text(narrower, encoding="utf-8")
         ok(self.home.remit("apply", str(files)))
         arguments = ("--arg", "to=Acme", "--arg", "amount=123", "--arg", "currency=EUR")

@@ -117,7 +117,8 @@ def opened(context: BrowserContext, link: str) -> Window:
     window = Window(context.new_page(), f"{parts.scheme}://{parts.netloc}")
 
     def heard(said: ConsoleMessage) -> None:
-        if said.type in {"error", "warning"} and "GL Driver Message" not in said.text:  # of drawing without a graphics card
+        graphics = "GL Driver Message" in said.text  # drawn without a graphics card, that is slow
+        if said.type in {"error", "warning"} and not graphics:
             window.complaints.append(f"{window.page.url}: {said.text}")
 
     window.page.on("console", heard)

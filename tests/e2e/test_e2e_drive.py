@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,7 @@ def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> Non
                 wrong.append(f"{path}: scrolls sideways by {window.sideways()} px at 360 px")
             window.page.set_viewport_size(driving.WIDE)
         wrong += window.complaints
-    print(f"pictures: {pictures}")
+    sys.stdout.write(f"pictures: {pictures}\n")
     wrong += shown.reports()
     assert not wrong, "\n".join(wrong)
 
@@ -131,7 +132,8 @@ def test_a_person_simulates_a_policy_over_what_was_decided(shown: Shown) -> None
         window.go("/console/policies")
         page.locator("a[href*='/policies/versions/']").first.click()
         page.locator("a[href$='/edit']").first.click()
-        stop = '@id("quiet") @title("No lists") forbid(principal, action == Remit::Action::"crm/list_customers", resource);'
+        action = 'Remit::Action::"crm/list_customers"'
+        stop = f'@id("quiet") @title("No lists") forbid(principal, action == {action}, resource);'
         text = page.locator("#text-0")
         text.fill(text.input_value() + "\n" + stop)
         page.get_by_role("button", name="Simulate over history").click()

@@ -74,7 +74,7 @@ class Site:
         return endpoint
 
     def _timed(self, of: Page, request: Request, session: Session) -> Response:
-        """The page, and in a header how long making it took (W3C Server Timing): a slow one is seen where it is open."""
+        """The page, and in a header how long making it took (W3C Server Timing): who has it open sees it."""
         began = perf_counter()
         answer = self._page(of, request, session)
         answer.headers["Server-Timing"] = f"page;dur={1000 * (perf_counter() - began):.1f}"
@@ -135,7 +135,7 @@ class Site:
         return RedirectResponse(to, 303, headers=csp.PLAIN)
 
     async def theme(self, request: Request) -> Response:
-        """POST /console/theme: light or dark, times as UTC or as how long ago; kept in cookies that say nothing else."""
+        """POST /console/theme: light or dark, times as UTC or as how long ago; in cookies that say nothing else."""
         form = await read_form(request)
         session = self.sessions.find(request.cookies.get(COOKIE))
         if session is None or not matches(session, form.get("csrf")):

@@ -23,7 +23,10 @@ _PEPS = (Column(name="pep", title="Enforcement point", kind="code"), Column(name
 
 def fill(look: Look) -> Filled:
     """What `remit doctor` says, and who has a token."""
-    checks = [{column.name: row.get(column.name) for column in _CHECKS} for row in look.get("/v1/doctor", within="60")["checks"]]
+    checks = [
+        {column.name: row.get(column.name) for column in _CHECKS}
+        for row in look.get("/v1/doctor", within="60")["checks"]
+    ]
     tokens = [
         {column.name: row.get(column.name) for column in _TOKENS} for row in look.get("/v1/operators/tokens")["tokens"]
     ]
