@@ -26,6 +26,8 @@ _AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text(encoding
 _LEADS: Final = re.compile(r"/console(?!/static)(?:/|$)")
 _PATTERNS: Final = {each.path: compile_path(f"/console{each.path}")[0] for each in PAGES}
 _SIDEWAYS: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Of links in drawings (SVG) too, whose `href` is no text.
+_ADDRESSES: Final = "(all) => all.map((each) => new URL(each.getAttribute('href'), location.href).href)"
 # What can be reached by Tab and shows nothing when it is: neither an outline nor a shadow of at least two pixels.
 _UNSEEN: Final = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, '
     + 'summary, [tabindex="0"]')].filter((each) => each.checkVisibility() && !each.disabled).filter((each) => {
@@ -57,7 +59,7 @@ class Window:
 
     def links(self) -> list[str]:
         """Where the page's links into the console lead, without their queries."""
-        found: list[str] = self.page.eval_on_selector_all("a[href]", "(all) => all.map((each) => each.href)")
+        found: list[str] = self.page.eval_on_selector_all("a[href]", _ADDRESSES)
         paths = [urlsplit(each) for each in found if each.startswith(self.base)]
         return list(dict.fromkeys(each.path for each in paths if _LEADS.match(each.path)))
 
