@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.interaction.apply_world import Rig
 
+from remit.console.sessions import Sessions
 from remit.freezes.containment import Containment
 from remit.freezes.service import FreezeService
 from remit.kernel.clock import DAY, HOUR, Instant
@@ -50,7 +51,10 @@ class Desk:
                 freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer,
                 records=records, clock=clock,
             ).doors(),
-            *OperatorTokens(writer=writer, records=records, keeper=self.keeper, clock=clock).doors(),
+            *OperatorTokens(
+                writer=writer, records=records, keeper=self.keeper, clock=clock,
+                sessions=Sessions(clock.now, self.keeper.stands),
+            ).doors(),
             *Applying(
                 applier=rig.applier, access=rig.access, accountable=accountable, authority=authority, clock=clock
             ).doors(),

@@ -12,6 +12,8 @@ from remit.catalog.url import check_url
 from remit.cli.key_provider import KeyProvider
 from remit.cli.key_provider import key_provider as read_key_provider
 from remit.cli.options import examples
+from remit.cli.sign_in import SignIn
+from remit.cli.sign_in import sign_in as read_sign_in
 from remit.kernel.clock import parse_duration
 from remit.kernel.errors import Malformed
 from remit.keys.rotation import Schedule
@@ -140,6 +142,7 @@ def up(
     mail_from: _MailFrom = "remit@localhost",
     callback_host: _CallbackHost = None,
     proxy: _Proxy = None,
+    sign_in: SignIn = None,
     unsafe_dumpable: _UnsafeDumpable = False,
     unsafe_keep_echoed: _KeepEchoed = False,
     json: _Json = False,
@@ -167,6 +170,7 @@ def up(
         mail_from=mail_from,
         callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
         proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
+        sign_in=read_sign_in(sign_in),
         host=host, port=port, database=database, public_url=_public(url), dev=dev, accept_state=accept_state,
         unsafe_keep_echoed=unsafe_keep_echoed,
         body_limit=max_body, refresh_every=parse_duration(refresh), loop_denials=loop_denials,

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from remit.console.frame import templates
-from remit.console.http import COOKIE, html
+from remit.console.http import html
 from remit.console.paths import CONNECTED
 from remit.console.sessions import Sessions
 from remit.kernel.errors import RemitError
@@ -40,7 +40,7 @@ class ConnectedPage:
         query: bytes = request.scope["query_string"]
         if len(query) > _MOST:
             return _said(400, refused=f"the query is over {_MOST} bytes")
-        session = self.sessions.find(request.cookies.get(COOKIE))
+        session = self.sessions.of(request.cookies)
         secret = request.path_params["name"]
         if session is None:
             return _said(401, again=f"{request.url.path}?{query.decode('latin-1')}")

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from remit.console.frame import signed_out, templates
-from remit.console.http import COOKIE, HEADERS, POLICY, html, problem, read_form
+from remit.console.http import HEADERS, POLICY, html, problem, read_form
 from remit.console.paths import AUTHORIZE, CONSENTS
 from remit.console.sessions import Session, Sessions, matches
 from remit.kernel.clock import Clock, rfc3339
@@ -60,7 +60,7 @@ class ConsentPages:
         if session is None:
             # Coming from another site, the browser keeps its strict cookie to itself: the link asks once more.
             again = f"{AUTHORIZE}?{query.decode('latin-1')}"
-            return html(signed_out(again=again), 401)
+            return html(signed_out(again=again, provider=self.sessions.provider), 401)
         if len(query) > MOST:
             return _wrong(f"the query is over {MOST} bytes", 400)
         operator = session.operator
@@ -160,7 +160,7 @@ class ConsentPages:
         return answer
 
     def _session(self, request: Request) -> Session | None:
-        return self.sessions.find(request.cookies.get(COOKIE))
+        return self.sessions.of(request.cookies)
 
 
 def _source(redirect_uri: str) -> str:

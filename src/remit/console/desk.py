@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from remit.console.sessions import Session
 from remit.kernel.clock import Instant
-from remit.kernel.errors import Forbidden
+from remit.kernel.errors import Forbidden, RemitError
 from remit.policy.view import View
 
 
@@ -33,6 +33,14 @@ class Desk(Protocol):
         Raises:
             Forbidden: This person may not; that is recorded, but for what a page asks aside.
             RemitError: Whatever the door says.
+        """
+        ...
+
+    def refused(self, operator: Any, what: str, error: RemitError) -> None:  # noqa: ANN401 - as above
+        """Record that something was refused to them before any door was asked.
+
+        Raises:
+            StorageUnavailable: It could not be recorded.
         """
         ...
 

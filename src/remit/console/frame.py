@@ -59,6 +59,7 @@ class Frame:
     theme: str = ""
     dev: bool = False
     notes: tuple[str, ...] = ()
+    once: str = ""  # a word of this very page, by which a form that is sent twice is known
 
 
 def render(template: str, frame: Frame, **values: Any) -> str:  # noqa: ANN401 - whatever the template shows
@@ -67,9 +68,24 @@ def render(template: str, frame: Frame, **values: Any) -> str:  # noqa: ANN401 -
     return page
 
 
-def signed_out(*, used: bool = False, again: str = "") -> str:
-    """What somebody sees without a session. `again` is where a client sent them who asks for their consent."""
-    page: str = templates().get_template("signed_out.html").render(used=used, again=again)
+def signed_out(
+    *, used: bool = False, again: str = "", provider: str = "", then: str = "", lost: bool = False, out: str = ""
+) -> str:
+    """What somebody sees without a session.
+
+    Args:
+        used: They followed a link that does not work any more.
+        again: Where a client sent them who asks for their consent.
+        provider: What the provider is called where they may sign in.
+        then: The page that they wanted.
+        lost: They sent a form, which did nothing.
+        out: Where the provider, too, ends what it knows of them.
+    """
+    page: str = (
+        templates()
+        .get_template("signed_out.html")
+        .render(used=used, again=again, provider=provider, then=then, lost=lost, out=out)
+    )
     return page
 
 

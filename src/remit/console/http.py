@@ -10,20 +10,18 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from remit.console import csp, live
+from remit.console import cookies, csp, live
 from remit.console.frame import signed_out
 from remit.console.paths import PATH
-from remit.console.sessions import SESSION_LIFETIME, Session, Sessions, matches
-from remit.kernel.clock import SECOND
+from remit.console.sessions import Session, Sessions, matches
 from remit.logs import logger
-from remit.storage.ports import Reader
 
 _log = logger("remit.console")
-COOKIE: Final = "remit_session"
 _MEDIA: Final = {
     "svg": "image/svg+xml",
     "css": "text/css; charset=utf-8",
@@ -53,9 +51,10 @@ class Console:
     """
 
     sessions: Sessions
-    reader: Reader
+    tail: live.Tail
     authorize: Callable[[Any, str, str], None]
     secure: bool  # served over TLS, so that the cookie may say so
+    provider_ends: Callable[[], str] = str  # where the provider ends what it knows of a person; empty if it has none
 
     def routes(self) -> list[Route]:
         """Their routes."""
@@ -66,26 +65,25 @@ class Console:
             Route(csp.REPORTS, self.report, methods=["POST"]),
         ]
 
-    def sign_in(self, secret: str) -> Response:
+    def sign_in(self, request: Request, secret: str) -> Response:
         """What the link from `remit console` leads to; its secret is used up."""
-        cookie = self.sessions.redeem(secret)
+        had = request.cookies.get(self.sessions.cookie)
+        cookie = self.sessions.redeem(secret, instead=had)
         if cookie is None:
-            return html(signed_out(used=True), 401)
+            return html(signed_out(used=True, provider=self.sessions.provider), 401)
         # The secret leaves the address bar, and with it the history.
-        answer = RedirectResponse(PATH, 303, headers=HEADERS)
-        answer.set_cookie(
-            COOKIE, cookie, max_age=SESSION_LIFETIME // SECOND, path=PATH, secure=self.secure, httponly=True,
-            samesite="strict",
-        )  # fmt: skip
+        answer = RedirectResponse(cookies.wanted(request.cookies), 303, headers=HEADERS)
+        cookies.forget(answer, request.cookies, secure=self.secure)
+        cookies.set_session(answer, self.sessions, cookie)
         return answer
 
     async def stream(self, request: Request) -> Response:
         """GET /console/live/stream: entries as they are recorded (server-sent events)."""
-        session, cookie = self._session(request), request.cookies.get(COOKIE)
+        session, cookie = self._session(request), request.cookies.get(self.sessions.cookie)
         if session is None:
             return problem(401, "sign in again")
         self.authorize(session.operator, "readAudit", "")
-        events = live.events(self.reader, lambda: self.sessions.find(cookie) is not None)
+        events = live.events(self.tail, lambda: self.sessions.find(cookie, seen=False) is not None)
         return StreamingResponse(events, headers=HEADERS, media_type="text/event-stream")
 
     async def sign_out(self, request: Request) -> Response:
@@ -94,9 +92,10 @@ class Console:
         if session is not None:
             if not matches(session, (await read_form(request)).get("csrf")):
                 return problem(403, "this form is not from this page")  # another site signs nobody out
-            self.sessions.end(request.cookies.get(COOKIE))
-        answer = html(signed_out())
-        answer.delete_cookie(COOKIE, path=PATH)
+            self.sessions.end(request.cookies.get(self.sessions.cookie))
+        out = await run_in_threadpool(self.provider_ends) if session is not None and session.subject else ""
+        answer = html(signed_out(provider=self.sessions.provider, out=out))
+        cookies.drop_session(answer, self.sessions)
         return answer
 
     async def static(self, request: Request) -> Response:
@@ -119,7 +118,7 @@ class Console:
         return Response(status_code=204)
 
     def _session(self, request: Request) -> Session | None:
-        return self.sessions.find(request.cookies.get(COOKIE))
+        return self.sessions.of(request.cookies)
 
 
 @cache

@@ -12,24 +12,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from remit.console import csp
+from remit.console import cookies, csp, stepup
 from remit.console.desk import Desk, Look
 from remit.console.frame import Frame, Now, render, signed_out
-from remit.console.http import COOKIE, html, problem, read_form
+from remit.console.http import html, problem, read_form
 from remit.console.pages.model import Act, Filled, Page
-from remit.console.paths import PATH
-from remit.console.sessions import Session, Sessions, matches
+from remit.console.paths import PATH, SIGN_IN
+from remit.console.returning import inside
+from remit.console.sessions import LINK, Session, Sessions, matches, not_sent, sent_once
 from remit.console.stopping import STOPS
 from remit.console.tables import Table, csv_text, shown
 from remit.freezes.threads import in_stops_thread
 from remit.kernel.clock import Clock
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import Forbidden, NotFound, RemitError
 from remit.policy.view import View
 
 THEME: Final = "remit_theme"
@@ -48,7 +50,7 @@ class Site:
     view: Callable[[], View]
     clock: Clock
     status: Callable[[str], int]
-    sign_in: Callable[[str], Response]
+    sign_in: Callable[[Request, str], Response]
     dev: bool
     secure: bool
 
@@ -65,10 +67,11 @@ class Site:
     def _shows(self, of: Page) -> Callable[[Request], object]:
         async def endpoint(request: Request) -> Response:
             if of.path == "" and (secret := request.query_params.get("login")) is not None:
-                return self.sign_in(secret)
-            session = self.sessions.find(request.cookies.get(COOKIE))
+                return self.sign_in(request, secret)
+            # What a page asks for by itself, again and again, is no word of its person.
+            session = self.sessions.of(request.cookies, seen="hx-request" not in request.headers)
             if session is None:
-                return html(signed_out(), 401)
+                return self._signed_out(_here(request))
             return await run_in_threadpool(self._timed, of, request, session)
 
         return endpoint
@@ -103,9 +106,7 @@ class Site:
 
         async def endpoint(request: Request) -> Response:
             form = await read_form(request)
-            query = request.scope["query_string"].decode("latin-1")
-            to = request.url.path + (f"?{query}" if query else "")
-            return await self._done(request, form, acts.get(form.get("act", "")), to, run_in_threadpool)
+            return await self._done(request, form, acts.get(form.get("act", "")), _here(request), run_in_threadpool)
 
         return endpoint
 
@@ -121,23 +122,52 @@ class Site:
         self, request: Request, form: Mapping[str, str], act: Act | None, to: str, thread: Callable[..., Any]
     ) -> Response:
         """Do what a form asks for, once it is known to be from here, and lead back to the page."""
-        session = self.sessions.find(request.cookies.get(COOKIE))
+        session = self.sessions.of(request.cookies)
+        # (1) Who it is. What was sent is not carried out, and its person is told so, and led back.
         if session is None:
-            return problem(401, "sign in again")
-        if not matches(session, form.get("csrf")):
-            return problem(403, "this form is not from this page")
-        if act is None:
-            return problem(404, "there is nothing here")
+            return self._signed_out(to, lost=True)
+        digest = ""
         try:
-            session.notes.append(await thread(act.carry, self._look(request, session), form))
+            # (2) From a page of this very session, for something that it does.
+            asked = _asked(session, form, act)
+            # (3) Who asks for what is grave has just proved who they are.
+            if stepup.held(grave=asked.is_grave(form), authenticated=session.authenticated, now=self.clock.now()):
+                return await run_in_threadpool(self._unproved, request, session, asked, to)
+            # (4) Once: a double click, or the way back, does nothing a second time.
+            digest = sent_once(session, form, where=to)
+            session.notes.append(await thread(asked.carry, self._look(request, session), form))
         except RemitError as error:
-            return self._refused(self._frame("", request, session), error)
+            not_sent(session, digest)
+            return self._refused(self._frame("", request, session), error, back=to)
         return RedirectResponse(to, 303, headers=csp.PLAIN)
+
+    def _unproved(self, request: Request, session: Session, act: Act, to: str) -> Response:
+        """Nothing was done, which is recorded; and how the person proves who they are."""
+        by_link = session.how == LINK
+        error: RemitError = stepup.StepUpRequired(
+            "nothing was done: this needs that you have proved who you are within the last five minutes",
+            detail="Make a new link and open it in this browser; it leads back to the page." if by_link else "",
+            try_="remit console" if by_link else "",
+        )
+        try:
+            self.desk.refused(session.operator, f"POST {request.scope['path'][:200]} {act.name}", error)
+        except RemitError as failed:
+            error = failed
+        prove = "" if by_link else f"{SIGN_IN}?again=1&then={quote(inside(to), safe='')}"
+        answer = self._refused(self._frame("", request, session), error, back=to, prove=prove)
+        cookies.remember(answer, inside(to), secure=self.secure)
+        return answer
+
+    def _signed_out(self, to: str, *, lost: bool = False) -> Response:
+        then = inside(to)
+        answer = html(signed_out(provider=self.sessions.provider, then="" if then == PATH else then, lost=lost), 401)
+        cookies.remember(answer, then, secure=self.secure)
+        return answer
 
     async def theme(self, request: Request) -> Response:
         """POST /console/theme: light or dark, times as UTC or as how long ago; in cookies that say nothing else."""
         form = await read_form(request)
-        session = self.sessions.find(request.cookies.get(COOKIE))
+        session = self.sessions.of(request.cookies)
         if session is None or not matches(session, form.get("csrf")):
             return problem(403, "this form is not from this page")
         answer = RedirectResponse(_back(request), 303, headers=csp.PLAIN)
@@ -159,17 +189,31 @@ class Site:
         session.notes.clear()
         now = Now(self.clock.now(), utc=request.cookies.get(TIMES) == "utc")
         return Frame(
-            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=now, slug=slug,
-            title="", theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes,
+            person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=now, slug=slug, title="",
+            theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes, once=csp.nonce(),
         )  # fmt: skip
 
-    def _refused(self, frame: Frame, error: RemitError) -> Response:
+    def _refused(self, frame: Frame, error: RemitError, *, back: str = "", prove: str = "") -> Response:
         body = render(
             "refused.html", _titled(frame, "Not done"), said=error.public, detail=error.detail, try_=error.try_,
-            code=error.code,
+            code=error.code, back=back, prove=prove, provider=self.sessions.provider,
         )  # fmt: skip
         status = self.status(error.code)
         return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
+
+
+def _asked(session: Session, form: Mapping[str, str], act: Act | None) -> Act:
+    """What a form asks for.
+
+    Raises:
+        Forbidden: It is from another page than this session's own.
+        NotFound: The page does no such thing.
+    """
+    if not matches(session, form.get("csrf")):
+        raise Forbidden("this form is not from a page of your session; nothing was done")
+    if act is None:
+        raise NotFound("there is nothing here")
+    return act
 
 
 def _titled(frame: Frame, title: str) -> Frame:
@@ -187,8 +231,12 @@ def _taken(filled: Filled, name: str, wanted: str) -> Response:
     return Response(json.dumps({table.name: list(table.rows)}), headers=csp.PLAIN, media_type="application/json")
 
 
+def _here(request: Request) -> str:
+    """The page that is asked for, with its query."""
+    path, query = request.scope.get("raw_path") or quote(request.scope["path"]).encode(), request.scope["query_string"]
+    return (path + (b"?" + query if query else b"")).decode("latin-1")
+
+
 def _back(request: Request) -> str:
     """Where the form was, if that is one of these pages."""
-    path = request.headers.get("referer", "").partition("://")[2].partition("/")[2].partition("?")
-    inside = f"/{path[0]}"
-    return inside + (f"?{path[2]}" if path[2] else "") if inside.startswith(PATH) else PATH
+    return inside("/" + request.headers.get("referer", "").partition("://")[2].partition("/")[2])

@@ -8,6 +8,8 @@ from typing import Final
 from remit.console.desk import Look
 from remit.console.pages.model import Act
 
+_ONE: Final = frozenset({"agent", "instance", "owner", "server", "tool", "credential"})
+
 
 def freeze(look: Look, form: Mapping[str, str]) -> str:
     """Stop it: nothing it asks passes any more, what runs is cut."""
@@ -27,4 +29,12 @@ def unfreeze(look: Look, form: Mapping[str, str]) -> str:
     return f"{name} waits for a second person." if said.get("waits") else f"{name} is not frozen any more."
 
 
-STOPS: Final = (Act(name="freeze", carry=freeze), Act(name="unfreeze", carry=unfreeze))
+def _everything(form: Mapping[str, str]) -> bool:
+    """Whether it is about more than one thing; what is not known to be about one is about everything."""
+    return form.get("kind", "agent") not in _ONE
+
+
+STOPS: Final = (
+    Act(name="freeze", carry=freeze, grave=_everything),
+    Act(name="unfreeze", carry=unfreeze, grave=_everything),
+)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from remit.audit.indexing import Indexing
 from remit.audit.log import Log
 from remit.audit.recovery import OpenCalls
 from remit.audit.sequencer import Sequencer
@@ -56,6 +57,7 @@ from remit.requests.binding import Binder
 from remit.server import http_ready, me_mandate, me_whoami, nodes, rest
 from remit.server.announce import Announcer
 from remit.server.app import ERRORS, EVALUATION, ME_CAN, App
+from remit.server.asking_provider import AskingProvider
 from remit.server.authzen_metadata import discovery
 from remit.server.changed import Changed
 from remit.server.compose_commands import commands, upstreams
@@ -221,15 +223,20 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     )  # fmt: skip
     trusting = Trusting(database, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop)
     consenting = Consenting(ground, own=_own(ground.base, listener), loop=lambda: life.loop)
+    provider = None if settings.sign_in is None else AskingProvider(
+        settings.sign_in, own=_own(ground.base, listener), clock=clock, loop=lambda: life.loop
+    )  # fmt: skip
+    life.more += [] if provider is None else [provider.run]
     notified = notifying(ground, own=_own(ground.base, listener))
     life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, lent.run]
     life.more += secrets(ground, life, outbound)
+    life.more.append(Indexing(writer, database.reader, leads=lambda: database.peers.leads).run)
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway,
         mandates=mandates, points=points, confirmed=_confirmed(ground, pipeline), governance=governance,
         trusting=trusting, consenting=consenting, connecting=connecting(ground, outbound, lambda: life.loop),
-        watch=watch, leasing=lent.leasing,
+        watch=watch, leasing=lent.leasing, provider=provider,
     )  # fmt: skip
 
 

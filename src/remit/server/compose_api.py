@@ -11,11 +11,12 @@ from starlette.routing import Router
 from remit.access.activation_seal import UNSEALED
 from remit.access.sql import SqlBoundaries
 from remit.audit import http as audit_http
+from remit.audit.finding import Finder
 from remit.audit.log import Log
+from remit.audit.proving import Proving
 from remit.certification.posture.report import PostureReport
 from remit.certification.usage.observed_sql import SqlObservedUses
 from remit.certification.usage.shadowing import Shadowing
-from remit.console.sessions import Sessions
 from remit.freezes.containment import Containment
 from remit.freezes.service import FreezeService
 from remit.kernel.clock import Micros
@@ -32,7 +33,9 @@ from remit.server.compose_leasing import lease_changes
 from remit.server.compose_requests import request_service
 from remit.server.compose_rotations import rotations
 from remit.server.compose_secrets import Both, secret_owners, secrets
+from remit.server.compose_signing import sessions, signing
 from remit.server.console_desk import DoorDesk
+from remit.server.console_sessions import SessionDoors
 from remit.server.door import Door, Porch
 from remit.server.gate import Gate
 from remit.server.ground import Ground
@@ -46,6 +49,7 @@ from remit.server.http_console import ConsoleDoors
 from remit.server.http_coverage import CoverageDoors
 from remit.server.http_decisions import Decisions
 from remit.server.http_delegations import Delegations
+from remit.server.http_entries import Entries
 from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
@@ -62,6 +66,7 @@ from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
 from remit.server.http_rotations import RotationDoors
+from remit.server.http_runs import Runs
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
 from remit.server.http_simulate import Simulating
@@ -93,7 +98,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
         writer=writer, records=records, clock=clock,
     )  # fmt: skip
-    console = _console(ground, accountable, authority)
+    console = _console(ground, gate, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
     connections = Connections(connecting=gate.connecting, sessions=console.sessions, authority=authority)
     doors = [
@@ -107,6 +112,8 @@ def api(ground: Ground, gate: Gate) -> Router:
         ).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
+        *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),
+        *Runs(reader=reader, finder=Finder(reader), clock=clock).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *Simulating(
             log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac
@@ -114,7 +121,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *ProxyDoors(authority=lambda: compose_proxy.authority(ground)).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
-        *_administered(ground, gate, governance),
+        *_administered(ground, gate, governance, console),
     ]
     settings = ground.settings
     porch = Porch(
@@ -125,7 +132,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         [
             *(porch.route(door) for door in doors),
             *audit_http.routes(log, ground.states, lambda request, action: rest.authorize(porch, request, action)),
-            *console.routes(DoorDesk(doors, authority, porch.noted)),
+            *console.routes(DoorDesk(doors, authority, porch.noted), porch.noted),
             *consents.routes(),
             *connections.routes(),
             *published.routes(doors),
@@ -143,11 +150,12 @@ def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
     return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD))
 
 
-def _console(ground: Ground, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+def _console(ground: Ground, gate: Gate, accountable: Accountable, authority: Authority) -> ConsoleDoors:
+    kept = sessions(ground, gate.provider)
     return ConsoleDoors(
         base=ground.base, dev=ground.settings.dev, view=ground.facts.view, reader=ground.database.reader,
-        sessions=Sessions(ground.clock.now, ground.keeper.stands), clock=ground.clock, accountable=accountable,
-        authority=authority,
+        sessions=kept, clock=ground.clock, accountable=accountable, authority=authority,
+        signing=signing(ground, kept, gate.provider),
     )  # fmt: skip
 
 
@@ -229,7 +237,7 @@ def _governed(
     ]  # fmt: skip
 
 
-def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Door]:
+def _administered(ground: Ground, gate: Gate, governance: Governance, console: ConsoleDoors) -> list[Door]:
     """What the server itself stands on: whom it believes, its keys, its tokens, its health."""
     writer, records, clock, database = ground.database.writer, ground.records, ground.clock, ground.database
     life, trusting = gate.life, gate.trusting
@@ -244,7 +252,13 @@ def _administered(ground: Ground, gate: Gate, governance: Governance) -> list[Do
             checker=gate.checker, accountable=Accountable(database.reader), clock=clock,
         ).doors(),
         *EnforcementPoints(writer=writer, records=records, keeper=ground.gatekeeper, clock=clock).doors(),
-        *OperatorTokens(writer=writer, records=records, keeper=ground.keeper, clock=clock).doors(),
+        *OperatorTokens(
+            writer=writer, records=records, keeper=ground.keeper, clock=clock, sessions=console.sessions
+        ).doors(),
+        *SessionDoors(
+            sessions=console.sessions, provider=ground.settings.sign_in,
+            failure=lambda: "" if gate.provider is None else gate.provider.failure,
+        ).doors(),
         *Doctor(
             settings=ground.settings, database=database, keys=ground.keys, clock=clock, agents=governance.agents,
             access=governance.access, catalog=gate.catalog, refresher=life.refresher,

@@ -58,6 +58,14 @@ class DoorDesk:
             raise
         return json.loads(bytes(found.body)) if isinstance(found, Response) else found
 
+    def refused(self, operator: Operator, what: str, error: RemitError) -> None:
+        """Record that something was refused to them before any door was asked.
+
+        Raises:
+            StorageUnavailable: It could not be recorded.
+        """
+        self._noted(what, error, operator.person)
+
     def _door(self, method: str, path: str) -> tuple[Door, dict[str, str]]:
         for (pattern, _, convertors), door in self._doors:
             if door.method == method and (match := pattern.match(path)):

@@ -11,6 +11,7 @@ from remit.enforcement.metrics import Metrics
 from remit.enforcement.points import Points
 from remit.freezes.containment import Acknowledgements
 from remit.policy.mandates import Mandates
+from remit.server.asking_provider import AskingProvider
 from remit.server.connecting import Connecting
 from remit.server.consenting import Consenting
 from remit.server.http_ready import Health
@@ -46,3 +47,4 @@ class Gate:
     connecting: Connecting
     watch: PolicyWatch
     leasing: Leasing
+    provider: AskingProvider | None  # where people sign in

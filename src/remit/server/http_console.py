@@ -10,11 +10,16 @@ from starlette.routing import Route
 
 from remit.console import http
 from remit.console.desk import Desk
+from remit.console.evidence import EvidenceFiles
+from remit.console.live import Tail
 from remit.console.pages.every import PAGES
 from remit.console.paths import PATH
 from remit.console.sessions import LINK_LIFETIME, Sessions
+from remit.console.signing import Signing
+from remit.console.signing_http import SignInPages
 from remit.console.site import Site
 from remit.kernel.clock import SECOND, Clock
+from remit.kernel.errors import RemitError
 from remit.policy.view import View
 from remit.server import problem
 from remit.server.accountable import Accountable
@@ -35,6 +40,7 @@ class ConsoleDoors:
     clock: Clock
     accountable: Accountable
     authority: Authority
+    signing: Signing | None = None
 
     def doors(self) -> list[Door]:
         """The door of the API."""
@@ -50,16 +56,22 @@ class ConsoleDoors:
         secret = self.sessions.link(ask.operator)
         return {"url": f"{self.base}{PATH}?login={secret}", "valid_seconds": LINK_LIFETIME // SECOND}
 
-    def routes(self, desk: Desk) -> list[Route]:
-        """The pages, which ask `desk`."""
+    def routes(self, desk: Desk, noted: Callable[[str, RemitError, str], None]) -> list[Route]:
+        """The pages, which ask `desk`; `noted` records who was not let in."""
+        signing = self.signing
         console = http.Console(
-            sessions=self.sessions, reader=self.reader, authorize=self._authorize, secure=self.base.startswith("https:")
-        )
+            sessions=self.sessions, tail=Tail(self.reader), authorize=self._authorize, secure=self.sessions.secure,
+            provider_ends=str if signing is None else signing.ends_at,
+        )  # fmt: skip
+        ways = [] if signing is None else SignInPages(
+            signing=signing, sessions=self.sessions, status=problem.status_of, noted=noted
+        ).routes()  # fmt: skip
         site = Site(
             pages=PAGES, sessions=self.sessions, desk=desk, view=self.view, clock=self.clock,
             status=problem.status_of, sign_in=console.sign_in, dev=self.dev, secure=console.secure,
         )  # fmt: skip
-        return [*console.routes(), *site.routes()]
+        files = EvidenceFiles(sessions=self.sessions, desk=desk, status=problem.status_of)
+        return [*console.routes(), *ways, *files.routes(), *site.routes()]
 
     def _authorize(self, operator: Operator, action: str, agent: str) -> None:
         self.authority.require(operator, action, owners=self.accountable.for_agent(agent) if agent else ())

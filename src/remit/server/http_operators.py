@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from remit.console.sessions import Sessions
 from remit.kernel.clock import DAY, MINUTE, Clock, Instant, parse_duration, rfc3339
 from remit.kernel.errors import Malformed, NotFound
 from remit.people.change import Changed, record
@@ -29,6 +30,7 @@ class OperatorTokens:
     records: Records
     keeper: Doorkeeper
     clock: Clock
+    sessions: Sessions  # of the console, on this node
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -95,15 +97,19 @@ class OperatorTokens:
             return ended
 
         ended = self.writer.change(apply)
-        if not ended:
+        # Whoever signed in at their provider has no token, and is signed out all the same.
+        closed = self.sessions.end_where(lambda each: each.operator.person == called)
+        if not ended and not closed:
             raise NotFound(
                 "there is no such personal token",
                 try_="remit operator list; the admin token is made anew by deleting its file and starting again",
             )
-        return {"revoked": [_body(known) for known in ended]}
+        return {"revoked": [_body(known) for known in ended], "signed_out": len(closed)}
 
     def _people(self, ask: Ask) -> Collection[str]:
         called = ask.path["id"]
+        if self.sessions.listing(called):
+            return {called}
         return {known.person for known in self.keeper.listing() if called in (known.id, known.person)}
 
     def list(self, _ask: Ask) -> dict[str, Any]:

@@ -17,6 +17,7 @@ STATUS: Final[Mapping[str, int]] = {
     "unsupported_media_type": 415,
     "unauthenticated": 401,
     "forbidden": 403,
+    "step_up_required": 403,
     "approval_denied": 403,
     "not_found": 404,
     "session_unknown": 404,

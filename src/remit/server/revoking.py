@@ -19,6 +19,7 @@ from remit.kernel.clock import SECOND, Clock, Micros
 from remit.kernel.errors import RemitError
 from remit.logs import logger
 from remit.server.leasing import Leasing
+from remit.server.rounds import AT_ONCE, Rounds
 from remit.storage.due import Due
 from remit.storage.ports import Reader, Transaction, Writer
 from remit.vault.lease import Why
@@ -26,7 +27,6 @@ from remit.vault.lease_sql import SqlLeases
 from remit.vault.leases import KIND, Leases, Taken
 
 _EVERY: Final = 1.0  # seconds between two looks
-_AT_ONCE: Final = 20
 _SECONDS: Final = 12.0  # for one attempt: less than it is claimed for (`leases.CLAIMED`)
 _OVER: Final = Micros(10 * SECOND)  # after its end whichever node sees it ends a lease: its own should have
 _LEAVING: Final = 8.0  # seconds that a stopping process has to take away what it made
@@ -59,31 +59,19 @@ class Revoking:
     alive: Callable[[Connection], Collection[str]]
     thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     close: Callable[[], Awaitable[None]] | None = None
-    _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _loop: asyncio.AbstractEventLoop | None = None
+    _rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What looks for it."""
+        self._rounds = Rounds(
+            kind=KIND, due=self._looked, carry=self.carry, release=self._release, pause=lambda: _EVERY
+        )
 
     async def run(self) -> None:
         """End what must end, for ever; at the end of the process all that it holds."""
-        self._loop = asyncio.get_running_loop()
-        released = False
         try:
-            while True:
-                self._woken.clear()
-                try:
-                    if not released:
-                        await self._change(lambda tx: Due(tx.connection).release(KIND, node=self.node()))
-                        released = True
-                    await self._round()
-                except RemitError as error:
-                    _log.warning("leases could not be looked at", error=error.public, detail=error.detail)
-                except Exception:  # noqa: BLE001 - the next round tries again
-                    _log.exception("leases could not be looked at")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_EVERY):
-                        await self._woken.wait()
+            await self._rounds.run()
         finally:
-            self._loop = None
             await self._leave()
 
     def follow(self, epoch: int, topics: tuple[str, ...], connection: Connection) -> None:
@@ -93,17 +81,11 @@ class Revoking:
 
     def wake(self) -> None:
         """From any thread: look now."""
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # it is being closed
-                loop.call_soon_threadsafe(self._woken.set)
+        self._rounds.wake()
 
     async def tick(self) -> int:
         """End what must end, and try everything that is due once; how many that were."""
-        await self._end()
-        names = await self.thread(self._due)
-        await asyncio.gather(*(self.carry(name) for name in names))
-        return len(names)
+        return await self._rounds.tick()
 
     async def carry(self, lease: str) -> None:
         """One attempt to take it away, if that is due and nobody's."""
@@ -114,21 +96,13 @@ class Revoking:
 
     # ------------------------------------------------------------------------------------------
 
-    async def _round(self) -> None:
-        await self._end()
-        for name in await self.thread(self._due):
-            if name not in self._busy and len(self._busy) < _AT_ONCE:
-                self._busy[name] = asyncio.create_task(self._carried(name))
+    async def _release(self) -> None:
+        await self._change(lambda tx: Due(tx.connection).release(KIND, node=self.node()))
 
-    async def _carried(self, name: str) -> None:
-        try:
-            await self.carry(name)
-        except RemitError as error:
-            _log.warning("a lease waits to be revoked", lease=name, error=error.public, detail=error.detail)
-        except Exception:  # noqa: BLE001 - its claim ends, and it is taken again
-            _log.exception("a lease waits to be revoked", lease=name)
-        finally:
-            del self._busy[name]
+    async def _looked(self) -> list[str]:
+        await self._end()
+        names: list[str] = await self.thread(self._due)
+        return names
 
     async def _end(self) -> None:
         own = [(lease.lease, why, detail) async for lease, why, detail in self.leasing.over()]
@@ -180,13 +154,10 @@ class Revoking:
 
     def _due(self) -> list[str]:
         now = self.clock.now()
-        return self.reader.read(lambda connection: Due(connection).ready(KIND, now=now, most=_AT_ONCE))
+        return self.reader.read(lambda connection: Due(connection).ready(KIND, now=now, most=AT_ONCE))
 
     async def _leave(self) -> None:
         """What this process holds is lent to nobody after it."""
-        for task in [*self._busy.values()]:
-            task.cancel()
-        await asyncio.gather(*self._busy.values(), return_exceptions=True)
         with contextlib.suppress(Exception):  # what is not taken away now is by the next process, or by another node
             async with asyncio.timeout(_LEAVING):
                 held = list(self.leasing.held)

@@ -7,7 +7,6 @@ So whoever is killed, and whenever, leaves a rotation that any node carries on.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -17,8 +16,8 @@ from sqlalchemy import Connection
 from remit.kernel.clock import MINUTE, SECOND, Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName
-from remit.logs import logger
 from remit.people.change import Actor
+from remit.server.rounds import AT_ONCE, Rounds
 from remit.storage.due import Due
 from remit.storage.ports import Reader, Transaction, Writer
 from remit.vault.document import Cause
@@ -32,12 +31,10 @@ from remit.vault.rotator import Admins, Refused, Rotator
 from remit.vault.service import Vault
 
 _EVERY: Final = 0.5  # seconds between two looks at what is due, if nothing is known to be due before
-_AT_ONCE: Final = 20
 _SOON: Final = SECOND // 4  # until it is asked again whether every node has applied a promotion
 _OWNERS: Final = MINUTE  # between two looks at what an owner's change came to; nobody waits for them
 _PAST: Final = 20  # rotations of a secret that are looked at
 _SELF: Final = Actor(by="remit")
-_log = logger("remit.vault")
 T = TypeVar("T")
 
 
@@ -77,42 +74,21 @@ class Rotating:
     _promoted: dict[str, int] = field(default_factory=dict)  # by rotation: an epoch that has its promotion
     _owners: Instant = field(default=Instant(0))  # when their changes were looked at
     _ages: Instant | None = None  # when the next secret comes of age, of those that have not
-    _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _loop: asyncio.AbstractEventLoop | None = None
+    _rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What looks for it."""
+        self._rounds = Rounds(
+            kind=KIND, due=lambda: self.thread(self._due), carry=self.carry, release=self._release, pause=self._pause
+        )
 
     async def run(self) -> None:
         """Carry on what is due, for ever."""
-        self._loop = asyncio.get_running_loop()
-        released = False
         try:
-            while True:
-                self._woken.clear()
-                try:
-                    if not released:
-                        await self._change(lambda tx: Due(tx.connection).release(KIND, node=self.node()))
-                        released = True
-                    await self._round()
-                except RemitError as error:
-                    _log.warning("no rotation could be carried on", error=error.public, detail=error.detail)
-                except Exception:  # noqa: BLE001 - the next round tries again
-                    _log.exception("no rotation could be carried on")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause()):
-                        await self._woken.wait()
+            await self._rounds.run()
         finally:
-            self._loop = None
-            for task in [*self._busy.values()]:
-                task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
             if self.close is not None:
                 await self.close()
-
-    def _pause(self) -> float:
-        """Seconds until the next look."""
-        if self._ages is None:
-            return _EVERY
-        return min(_EVERY, max(0, self._ages - self.clock.now()) / SECOND)
 
     def follow(self, _epoch: int, topics: tuple[str, ...], _connection: Connection) -> None:
         """What to subscribe to the feed: who asks for a rotation need not wait for the next look."""
@@ -121,16 +97,11 @@ class Rotating:
 
     def wake(self) -> None:
         """From any thread: look now."""
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # it is being closed
-                loop.call_soon_threadsafe(self._woken.set)
+        self._rounds.wake()
 
     async def tick(self) -> int:
         """Begin what is wanted, and take everything that is due as far as it goes at once; how many that were."""
-        names = await self.thread(self._due)
-        await asyncio.gather(*(self.carry(name) for name in names))
-        return len(names)
+        return await self._rounds.tick()
 
     async def carry(self, rotation: str) -> None:
         """Take its steps for as long as they are due at once and this node's."""
@@ -140,20 +111,14 @@ class Rotating:
 
     # ------------------------------------------------------------------------------------------
 
-    async def _round(self) -> None:
-        for name in await self.thread(self._due):
-            if name not in self._busy and len(self._busy) < _AT_ONCE:
-                self._busy[name] = asyncio.create_task(self._carried(name))
+    def _pause(self) -> float:
+        """Seconds until the next look."""
+        if self._ages is None:
+            return _EVERY
+        return min(_EVERY, max(0, self._ages - self.clock.now()) / SECOND)
 
-    async def _carried(self, name: str) -> None:
-        try:
-            await self.carry(name)
-        except RemitError as error:
-            _log.warning("a rotation waits", rotation=name, error=error.public, detail=error.detail)
-        except Exception:  # noqa: BLE001 - its claim ends, and it is taken again
-            _log.exception("a rotation waits", rotation=name)
-        finally:
-            del self._busy[name]
+    async def _release(self) -> None:
+        await self._change(lambda tx: Due(tx.connection).release(KIND, node=self.node()))
 
     async def _further(self, held: Held) -> Held | None:
         """One step."""
@@ -190,7 +155,7 @@ class Rotating:
     def _due(self) -> list[str]:
         self._begin()
         now = self.clock.now()
-        return self.reader.read(lambda connection: Due(connection).ready(KIND, now=now, most=_AT_ONCE))
+        return self.reader.read(lambda connection: Due(connection).ready(KIND, now=now, most=AT_ONCE))
 
     def _begin(self) -> None:
         """Begin what age, an exposure, a freeze or an owner's change wants, each within a change of its own."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from remit.console.provider import Provider
 from remit.kernel.clock import SECOND
 from remit.kernel.errors import ConfigInvalid, Malformed
 from remit.keys.held import TokenKey, TransitKey
@@ -71,6 +72,7 @@ class Settings:
     mail_from: str = "remit@localhost"
     callback_hosts: tuple[tuple[str, int], ...] = ()  # where agents may be called back besides public https
     proxy: tuple[str, int] | None = None  # where the forward proxy listens, on loopback; None: it is off
+    sign_in: Provider | None = None  # where the console's people sign in, besides by links
     unsafe_keep_echoed: bool = False  # a server that sends its credential back has its answer withheld, and no more
     loop_denials: int = 500  # of the same question within 10 s: then its agent is suspended; 0: never
     drain: int = 5 * SECOND  # how long open calls may take to end after SIGTERM

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
@@ -27,12 +27,16 @@ class GrantRefused(SecretUnavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a token endpoint gave. `seconds`: the access token's life; `refresh`: None if it gave none."""
+    """What a token endpoint gave. `seconds`: the access token's life; `refresh`: None if it gave none.
+
+    `id_token`: as it came, empty if none did; nothing of it was checked.
+    """
 
     access: Secret
     seconds: int
     refresh: Secret | None
     scope: str
+    id_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +104,13 @@ def read(status: int, body: bytes) -> Given:
     access = _token(said.get("access_token")) if status == _OK else None
     if access is None or str(said.get("token_type", "")).lower() != "bearer":
         raise SecretUnavailable("the server's credential could not be had", detail=f"token endpoint: HTTP {status}")
-    seconds, scope = said.get("expires_in"), said.get("scope")
+    seconds, scope, id_token = said.get("expires_in"), said.get("scope"), said.get("id_token")
     return Given(
         access=access,
         seconds=seconds if type(seconds) is int and seconds > 0 else _UNTOLD,
         refresh=_token(said.get("refresh_token")),
         scope=scope if isinstance(scope, str) else "",
+        id_token=id_token if isinstance(id_token, str) else "",
     )
 
 

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from remit.audit.service import Recorder
+from remit.console.sessions import Sessions
 from remit.enforcement.streams import with_tokens
 from remit.kernel.clock import DAY, HOUR, MINUTE, FixedClock, Instant
 from remit.kernel.errors import StorageUnavailable
@@ -62,7 +63,13 @@ class Keys:
         porch = Porch(keeper=keeper, authority=Authority.shipped(), body_limit=1 << 20, dev=False)
         doors = [
             *KeyDoors(ring=self.ring, changes=self.changes).doors(),
-            *OperatorTokens(writer=database.writer, records=records, keeper=keeper, clock=self.clock).doors(),
+            *OperatorTokens(
+                writer=database.writer,
+                records=records,
+                keeper=keeper,
+                clock=self.clock,
+                sessions=Sessions(self.clock.now, keeper.stands),
+            ).doors(),
         ]
         self.app = Starlette(routes=[porch.route(door) for door in doors])
         self.sam, self.kim, self.vic = (

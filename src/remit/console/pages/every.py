@@ -7,7 +7,9 @@ from typing import Final
 from remit.console.pages import (
     agent,
     agents,
+    credential,
     credentials,
+    entry,
     live,
     log,
     overview,
@@ -34,9 +36,11 @@ PAGES: Final[tuple[Page, ...]] = (
     servers.PAGE,
     servers.SERVER,
     credentials.PAGE,
-    credentials.SECRET,
+    credential.SECRET,
     log.PAGE,
-    log.ENTRY,
+    log.CHECKPOINTS,
+    entry.ENTRY,
     runs.PAGE,
+    runs.RUN,
     settings.PAGE,
 )

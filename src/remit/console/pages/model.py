@@ -25,10 +25,18 @@ class Filled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that a page's form does. `carry` changes it and says what was done, in one sentence."""
+    """Something that a page's form does. `carry` changes it and says what was done, in one sentence.
+
+    `grave`: only by who has just proved who they are (`stepup`); where it depends on what is asked, of the form.
+    """
 
     name: str
     carry: Callable[[Look, Mapping[str, str]], str]
+    grave: bool | Callable[[Mapping[str, str]], bool] = False
+
+    def is_grave(self, form: Mapping[str, str]) -> bool:
+        """Whether what this form asks for is grave."""
+        return self.grave if isinstance(self.grave, bool) else self.grave(form)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,5 +74,5 @@ def approve(look: Look, _form: object) -> str:
 PAGE = Page(path="/policies", slug="policies", template="plain.html", fill=fill)
 BOUNDARY = Page(
     path="/policies/{name}", slug="policies", template="boundary.html", fill=boundary,
-    acts=(Act(name="approve", carry=approve),),
+    acts=(Act(name="approve", carry=approve, grave=True),),
 )  # fmt: skip

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from remit.console.desk import Look
+from remit.console.pages import signed_in
 from remit.console.pages.model import Filled, Page
 from remit.console.tables import Column, Table
 
@@ -13,7 +17,7 @@ _CHECKS = (
     Column(name="try", title="Try", kind="code"),
 )
 _TOKENS = (
-    Column(name="id", title="Token", kind="code"),
+    Column(name="token", title="Token", kind="code"),
     Column(name="person", title="Person"),
     Column(name="role", title="Role"),
     Column(name="expires", title="Expires", kind="time"),
@@ -23,24 +27,29 @@ _PEPS = (Column(name="pep", title="Enforcement point", kind="code"), Column(name
 
 def fill(look: Look) -> Filled:
     """What `remit doctor` says, and who has a token."""
-    checks = [
-        {column.name: row.get(column.name) for column in _CHECKS}
-        for row in look.get("/v1/doctor", within="60")["checks"]
+    found = look.get("/v1/doctor", within="60")["checks"]
+    checks = [{column.name: row.get(column.name) for column in _CHECKS} for row in found]
+    tables = [
+        signed_in.sessions(look),
+        Table(name="checks", title="Is it well", columns=_CHECKS, rows=checks, empty="Nothing was checked."),
+        signed_in.ways(look),
     ]
-    tokens = [
-        {column.name: row.get(column.name) for column in _TOKENS} for row in look.get("/v1/operators/tokens")["tokens"]
-    ]
-    peps = [{column.name: row.get(column.name) for column in _PEPS} for row in look.get("/v1/peps")["peps"]]
-    return Filled(
-        title="Settings",
-        tables=(
-            Table(name="checks", title="Is it well", columns=_CHECKS, rows=checks, empty="Nothing was checked."),
-            Table(name="tokens", title="Personal tokens", columns=_TOKENS, rows=tokens, empty="Nobody has a token.",
-                  command="remit operator token PERSON --role ROLE"),
-            Table(name="peps", title="Enforcement points", columns=_PEPS, rows=peps,
-                  empty="The gateway is the only one.", command="remit pep add NAME"),
-        ),
-    )  # fmt: skip
+    # What this person may not see is left out: their own sessions are theirs to see in any case.
+    if (found := look.maybe("/v1/operators/tokens")) is not None:
+        tables.append(
+            Table(name="tokens", title="Personal tokens", columns=_TOKENS, rows=_picked(found["tokens"], _TOKENS),
+                  empty="Nobody has a token.", command="remit operator token PERSON --role ROLE")
+        )  # fmt: skip
+    if (found := look.maybe("/v1/peps")) is not None:
+        tables.append(
+            Table(name="peps", title="Enforcement points", columns=_PEPS, rows=_picked(found["peps"], _PEPS),
+                  empty="The gateway is the only one.", command="remit pep add NAME")
+        )  # fmt: skip
+    return Filled(title="Settings", tables=tables)
 
 
-PAGE = Page(path="/settings", slug="settings", template="plain.html", fill=fill)
+def _picked(rows: Sequence[Mapping[str, Any]], columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+    return [{column.name: row.get(column.name) for column in columns} for row in rows]
+
+
+PAGE = Page(path="/settings", slug="settings", template="settings.html", fill=fill, acts=signed_in.ACTS)
