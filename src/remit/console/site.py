@@ -228,7 +228,9 @@ def _taken(filled: Filled, name: str, wanted: str) -> Response:
     if wanted == "csv":
         said = {"Content-Disposition": f'attachment; filename="{table.name}.csv"', **csp.PLAIN}
         return Response(csv_text(table), headers=said, media_type="text/csv; charset=utf-8")
-    return Response(json.dumps({table.name: list(table.rows)}), headers=csp.PLAIN, media_type="application/json")
+    return Response(
+        json.dumps({table.name: [dict(row) for row in table.rows]}), headers=csp.PLAIN, media_type="application/json"
+    )
 
 
 def _here(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from remit.console import bounded
 from remit.console.desk import Look
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
@@ -43,7 +44,7 @@ _VERSIONS = (
 
 def fill(look: Look) -> Filled:
     """What is in force, and what waits."""
-    boundaries = list(look.get("/v1/boundaries")["boundaries"])
+    boundaries = bounded.boundaries(look)
     policies, sets = list(look.get("/v1/policies")["policies"]), list(look.get("/v1/policy-sets")["sets"])
     return Filled(
         title="Boundaries & policies",
