@@ -112,7 +112,7 @@ def test_no_page_takes_a_text_for_markup(home: Home, served: Up, tmp_path: Path)
         found = shown[path] = Seen(text)
         assert found.wrong == [], path
         waiting += [each.partition("#")[0] for each in found.links if LEADS.match(each)]
-    for kind in ("/agents/", "/servers/", "/policies/", "/credentials/", "/log/"):
+    for kind in ("/agents/", "/agents?owner=", "/servers/", "/policies/", "/credentials/", "/log/", "/freezes/"):
         assert any(path.startswith(f"/console{kind}") for path in shown), kind
     everything = "".join(each.text for each in shown.values())
     for text in (SPACELESS, TEXTS[0], TEXTS[3], VERSION):

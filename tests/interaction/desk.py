@@ -49,7 +49,7 @@ class Desk:
             ).doors(),
             *Freezes(
                 freezes=freezes, stops=stops, accountable=accountable, authority=authority, writer=writer,
-                records=records, clock=clock,
+                reader=writer, records=records, clock=clock,
             ).doors(),
             *OperatorTokens(
                 writer=writer, records=records, keeper=self.keeper, clock=clock,

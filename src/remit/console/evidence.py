@@ -18,7 +18,7 @@ from starlette.routing import Route
 from remit.audit.evidence import file_of
 from remit.console import csp
 from remit.console.desk import Desk
-from remit.console.http import COOKIE, problem
+from remit.console.http import problem
 from remit.console.paths import PATH
 from remit.console.sessions import Session, Sessions
 from remit.kernel.errors import RemitError
@@ -53,7 +53,7 @@ class EvidenceFiles:
         return await self._file(request, query, "evidence")
 
     async def _file(self, request: Request, query: Mapping[str, str], name: str) -> Response:
-        session = self.sessions.find(request.cookies.get(COOKIE))
+        session = self.sessions.of(request.cookies)
         if session is None:
             return problem(401, "sign in again")
         try:

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remit.console.navigation import SECTIONS
 from remit.console.paths import PATH
-from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 
 _STEPS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 GLYPHS: Final[Mapping[str, str]] = {
@@ -24,7 +24,9 @@ GLYPHS: Final[Mapping[str, str]] = {
     "calm": "·",
 }  # never colour alone
 _MOODS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done"), "good"),
+    **dict.fromkeys(
+        ("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done", "enforced"), "good"
+    ),
     **dict.fromkeys(("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed"), "bad"),
     **dict.fromkeys(("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable"), "warn"),
     **dict.fromkeys(("proposed", "pending", "waiting", "draining", "open", "observe", "quarantined"), "wait"),
@@ -89,6 +91,17 @@ def signed_out(
     return page
 
 
+def kept_form(form: Mapping[str, str], to: str) -> str:
+    """What somebody wrote and sent when they were not signed in any more; nothing was done with it."""
+    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to)
+    return page
+
+
+def kept_fields(form: Mapping[str, str]) -> dict[str, str]:
+    """What somebody wrote, without what made the form this session's."""
+    return {name: value for name, value in form.items() if name not in {"csrf", "once"}}
+
+
 @cache
 def templates() -> Environment:
     """The pages' templates: every value is escaped, and none may be missing."""
@@ -96,7 +109,14 @@ def templates() -> Environment:
         loader=PackageLoader("remit.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"ago": ago, "segment": segment, "mood": mood, "filled": filled, "micros": micros}
+    made.filters |= {
+        "ago": ago,
+        "segment": segment,
+        "mood": mood,
+        "filled": filled,
+        "micros": micros,
+        "rfc3339": rfc3339,
+    }
     made.globals |= {"glyph": GLYPHS.get, "address": address}
     return made
 

@@ -90,10 +90,7 @@ class Answers:
             said |= {"code": denial.code.value, "step": denial.step}
         about = None if payload is None else _OPERATORS
         await self.noted("decision", said, id=decision, about=about, payload=payload)
-        if denial is None:
-            self._metrics.allowed.inc()
-        else:
-            self._metrics.decisions.labels("deny", denial.code.value).inc()
+        self._metrics.answered(denial)
 
     async def noted(self, kind: str, fields: Mapping[str, Any], **how: Any) -> None:  # noqa: ANN401 - as `Records.entry`
         """Record something durably, alone.

@@ -339,7 +339,7 @@ class Pipeline:
         about: Call | None = None,
     ) -> EnforcementUnavailable:
         """The error to raise, counted and logged. `call`: recorded too; `about`: only told of."""
-        self.metrics.unavailable.labels(reason).inc()
+        self.metrics.failed(reason)
         detail = detail or (f"{error!r} {getattr(error, 'detail', '')}" if error else reason)
         log.error("enforcement unavailable", reason=reason, detail=detail[:500])
         if call is not None:

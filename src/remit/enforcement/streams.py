@@ -141,6 +141,10 @@ class Streams:
     def __len__(self) -> int:
         return len(self._running)
 
+    def calls(self) -> list[Call]:
+        """The calls that run now; from any thread."""
+        return [each.call for each in tuple(self._running)]
+
     @contextmanager
     def running(self, call: Call, *, epoch: int) -> Iterator[Running]:
         """Keep `call`, decided at `epoch`, where a state change finds it for as long as the block runs.

@@ -63,6 +63,7 @@ class Acknowledgements:
         epoch: The newest epoch that this node has applied.
         current: Whether this node itself knows that it lacks nothing; else it lets no point go on.
         monotonic: Seconds that never go back.
+        told: Is told of every point and the epoch that it confirmed.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class Acknowledgements:
         epoch: Callable[[], int],
         current: Callable[[], bool] = lambda: True,
         monotonic: Callable[[], float] = time.monotonic,
+        told: Callable[[str, int], None] = lambda _point, _epoch: None,
     ) -> None:
+        self._told = told
         self._names = names
         self._epoch = epoch
         self._current = current
@@ -88,7 +91,17 @@ class Acknowledgements:
             newest, last = self._epoch(), self._heard.get(point, Heard(-1, self._began))
             fresh = epoch >= newest and self._current()
             self._heard[point] = Heard(max(epoch, last.epoch), self._monotonic() if fresh else last.at)
-            return fresh
+        self._told(point, epoch)
+        return fresh
+
+    def connected(self) -> dict[str, bool]:
+        """Every registered point, and whether it may go on by what this process last told it: its lease runs."""
+        with self._lock:
+            now, heard = self._monotonic(), self._heard
+            return {
+                name: name in heard and heard[name].epoch >= 0 and now - heard[name].at <= BOUND
+                for name in sorted(self._names())
+            }
 
     def held(self, applied: int) -> int:
         """The epoch that every point that hangs on this node has, once the node has `applied`; for other nodes to know.

@@ -30,9 +30,17 @@ class Announcer:
     Args:
         freezes: The freezes in force, from the newest view.
         epoch: The newest epoch that this node has applied.
+        begun: Is told of each freeze that begins, and its epoch, before any point can have heard of it.
     """
 
-    def __init__(self, *, freezes: Callable[[], Mapping[Any, Freeze]], epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        freezes: Callable[[], Mapping[Any, Freeze]],
+        epoch: Callable[[], int],
+        begun: Callable[[str, int], None] = lambda _freeze, _epoch: None,
+    ) -> None:
+        self._told = begun
         self._freezes = freezes
         self._epoch = epoch
         self._known = {freeze.id: freeze for freeze in freezes().values()}
@@ -57,6 +65,8 @@ class Announcer:
             ended = [freeze for id_, freeze in self._known.items() if id_ not in now]
             self._began = {id_: self._began.get(id_, epoch) for id_ in now}
             self._known = now
+            for freeze in begun:
+                self._told(freeze.id, epoch)
             frames = [_of("freeze", freeze) for freeze in begun] + [_of("unfreeze", freeze) for freeze in ended]
         frames.append(_frame("epoch", {"epoch": epoch, "topics": list(topics)}))
         if self._loop is not None and not self._loop.is_closed():

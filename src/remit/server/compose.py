@@ -41,6 +41,7 @@ from remit.enforcement.searching import Searching
 from remit.enforcement.states import States as RequestStates
 from remit.enforcement.streams import Streams, with_tokens
 from remit.enforcement.tool_list import ToolList
+from remit.freezes.arrivals import Arrivals
 from remit.freezes.containment import Acknowledgements
 from remit.kernel.clock import SECOND, Clock, Instant, SystemClock
 from remit.kernel.names import new_id
@@ -197,7 +198,10 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     pipeline = Pipeline(decider=policy, records=said, writer=writer, recovery=calls, clock=clock, metrics=metrics)
     watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
-    announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch)
+    arrivals = Arrivals()
+    announcer = Announcer(
+        freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch, begun=arrivals.began
+    )  # fmt: skip
     feed.subscribe(announcer.follow)
     lent = leases(ground, outbound)
     children = commands(ground, pipeline, limits, lent.leasing)
@@ -234,7 +238,8 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway,
-        mandates=mandates, points=points, confirmed=_confirmed(ground, pipeline), governance=governance,
+        mandates=mandates, points=points, confirmed=_confirmed(ground, pipeline, arrivals),
+        arrivals=arrivals, governance=governance,
         trusting=trusting, consenting=consenting, connecting=connecting(ground, outbound, lambda: life.loop),
         watch=watch, leasing=lent.leasing, provider=provider,
     )  # fmt: skip
@@ -324,11 +329,11 @@ def _own(base: str, listener: tuple[str, int]) -> frozenset[Endpoint]:
     return frozenset({endpoint(base), Endpoint(*listener)})
 
 
-def _confirmed(ground: Ground, pipeline: Pipeline) -> Acknowledgements:
+def _confirmed(ground: Ground, pipeline: Pipeline, arrivals: Arrivals) -> Acknowledgements:
     """Which enforcement points have applied which state; the writer waits for those that hold a change up."""
     confirmed = Acknowledgements(
         names=lambda: [each.point.name for each in ground.gatekeeper.listing()], epoch=pipeline.epoch,
-        current=lambda: ground.facts.view().fresh(ground.clock.now()),
+        current=lambda: ground.facts.view().fresh(ground.clock.now()), told=arrivals.confirmed,
     )  # fmt: skip
     ground.database.writer.held = confirmed.held
     return confirmed

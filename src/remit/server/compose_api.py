@@ -55,9 +55,11 @@ from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
 from remit.server.http_leases import LeaseDoors
 from remit.server.http_mandates import MandateDoors
+from remit.server.http_now import NowDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
 from remit.server.http_policies import Policies
+from remit.server.http_policy_check import PolicyCheck
 from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_proxy import ProxyDoors
@@ -65,6 +67,7 @@ from remit.server.http_registry import Registry
 from remit.server.http_rekey import RekeyDoors
 from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
+from remit.server.http_roster import RosterDoors
 from remit.server.http_rotations import RotationDoors
 from remit.server.http_runs import Runs
 from remit.server.http_servers import Servers
@@ -96,7 +99,7 @@ def api(ground: Ground, gate: Gate) -> Router:
     freezes = FreezeService(writer=writer, reader=reader, records=records, clock=clock, secrets=ground.vault)
     frozen = Freezes(
         freezes=freezes, stops=_stops(ground, gate, freezes), accountable=accountable, authority=authority,
-        writer=writer, records=records, clock=clock,
+        writer=writer, reader=reader, records=records, clock=clock,
     )  # fmt: skip
     console = _console(ground, gate, accountable, authority)
     consents = ConsentDoors(consenting=gate.consenting, sessions=console.sessions, authority=authority, clock=clock)
@@ -110,6 +113,9 @@ def api(ground: Ground, gate: Gate) -> Router:
         *PolicyDiff(
             policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
         ).doors(),
+        *PolicyCheck(
+            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
+        ).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),
@@ -121,6 +127,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *ProxyDoors(authority=lambda: compose_proxy.authority(ground)).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
+        *_seen(ground, gate),
         *_administered(ground, gate, governance, console),
     ]
     settings = ground.settings
@@ -141,13 +148,23 @@ def api(ground: Ground, gate: Gate) -> Router:
     )
 
 
+def _seen(ground: Ground, gate: Gate) -> list[Door]:
+    """What people look at first: what goes on now, and every agent with what it uses."""
+    reader, clock, view = ground.database.reader, ground.clock, ground.facts.view
+    streams, points = gate.life.streams, gate.confirmed
+    return [
+        *NowDoors(pace=gate.metrics.pace, calls=streams.calls, points=points.connected, clock=clock).doors(),
+        *RosterDoors(view=view, reader=reader, report=PostureReport(reader=reader, clock=clock), clock=clock).doors(),
+    ]
+
+
 def _stops(ground: Ground, gate: Gate, freezes: FreezeService) -> Stops:
     announcer, peers, confirmed = gate.life.announcer, ground.database.peers, gate.confirmed
 
     def contained(freeze: str) -> Containment:
         return nodes.contained(peers, confirmed, epoch=announcer.began(freeze))
 
-    return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD))
+    return Stops(freezes, gate.life.streams.cut_by, contained, lambda so: peers.wait(so, _SPREAD), gate.arrivals.of)
 
 
 def _console(ground: Ground, gate: Gate, accountable: Accountable, authority: Authority) -> ConsoleDoors:

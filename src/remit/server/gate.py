@@ -9,6 +9,7 @@ from remit.catalog.service import CatalogService
 from remit.enforcement.mcp import Gateway
 from remit.enforcement.metrics import Metrics
 from remit.enforcement.points import Points
+from remit.freezes.arrivals import Arrivals
 from remit.freezes.containment import Acknowledgements
 from remit.policy.mandates import Mandates
 from remit.server.asking_provider import AskingProvider
@@ -41,6 +42,7 @@ class Gate:
     mandates: Mandates
     points: Points
     confirmed: Acknowledgements
+    arrivals: Arrivals
     governance: Later[Governance]
     trusting: Trusting
     consenting: Consenting

@@ -9,7 +9,7 @@ from typing import Any
 from remit.freezes.model import Freeze, FreezeKind
 from remit.freezes.service import FreezeService
 from remit.freezes.spec import kind as kind_of
-from remit.kernel.clock import Clock
+from remit.kernel.clock import Clock, rfc3339
 from remit.kernel.errors import NotFound
 from remit.people.change import Changed, record
 from remit.people.ports import Records
@@ -19,7 +19,7 @@ from remit.server.first_words import UNFREEZE_ALL, FirstWords, require_word
 from remit.server.operators import ADMIN, Authority
 from remit.server.stops import Stops
 from remit.server.two_people import Word, seconded
-from remit.storage.ports import Transaction, Writer
+from remit.storage.ports import Reader, Transaction, Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Freezes:
     accountable: Accountable
     authority: Authority
     writer: Writer
+    reader: Reader
     records: Records
     clock: Clock
 
@@ -77,8 +78,18 @@ class Freezes:
         called = ask.path["id"]
         for each in self.freezes.listing():
             if each.id == called:
-                return self.stops.told(each)
+                return {**self.stops.told(each), "first_word": self._said(each)}
         raise NotFound("no such freeze is in force", try_="remit freeze")
+
+    def _said(self, freeze: Freeze) -> dict[str, str] | None:
+        """Who was the first of two to say that this freeze of everything may end, and when; None if nobody was."""
+        if freeze.kind is not FreezeKind.ALL:
+            return None
+        word = self.reader.read(lambda connection: FirstWords(connection).find(UNFREEZE_ALL))
+        # Nobody is a second person to "": so this asks whether the word stands.
+        if word is None or not seconded(word, person="", about=freeze.id, now=self.clock.now()):
+            return None
+        return {"person": word.person, "at": rfc3339(word.at)}
 
     def freeze(self, ask: Ask) -> dict[str, Any]:
         """Freeze. When this answers, this node refuses what the freeze covers, and every call it covers was cut."""

@@ -37,7 +37,7 @@ class Registry:
             Door(
                 method="GET",
                 path="/v1/boundaries",
-                summary="List boundaries, each in its newest version (?agent=NAME, ?waiting=true: those alone that wait)",
+                summary="List boundaries, each in its newest version (?agent=NAME, ?waiting=true)",
                 action="read",
                 handle=self.list_boundaries,
             ),

@@ -23,6 +23,7 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/rotations": ("secret", "limit"),
     "/v1/withdrawals": ("agent", "open", "limit"),
     "/v1/posture": ("after", "limit"),
+    "/v1/roster": ("owner", "after", "limit"),
     "/v1/posture/series": ("agent", "days"),
     "/v1/posture/widenings": ("year",),
     "/v1/me/mandate": ("format",),

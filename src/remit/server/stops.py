@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.enforcement.streams import Cut
-from remit.freezes.containment import Containment
+from remit.freezes.containment import GATEWAY, Containment
 from remit.freezes.model import Freeze
 from remit.freezes.service import FreezeService
 from remit.kernel.errors import RemitError
@@ -30,6 +30,7 @@ class Stops:
         service: Records what was cut.
         cut_by: The calls that a freeze cut on this node; waits until each was told to stop.
         contained: Where every enforcement point stands about a freeze.
+        arrivals: Milliseconds from a freeze to each point's first confirmation, where this node knows.
         spread: Waits a moment for other nodes to confirm, until it is so.
     """
 
@@ -37,6 +38,7 @@ class Stops:
     cut_by: Callable[[str], Sequence[Cut]]
     contained: Callable[[str], Containment]
     spread: Callable[[Callable[[], bool]], None] = lambda _: None
+    arrivals: Callable[[str], Mapping[str, int]] = lambda _: {}
     _cut: OrderedDict[str, list[dict[str, str]]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -64,6 +66,7 @@ class Stops:
             "confirmed": list(found.confirmed),
             "expired": list(found.expired),
             "pending": list(found.pending),
+            "points": _points(found, self.arrivals(freeze.id)),
             "cut_count": len(self._of(freeze.id)),
         }
 
@@ -77,6 +80,17 @@ class Stops:
             self._cut.setdefault(freeze, []).extend(cut)
             if len(self._cut) > _KEPT:
                 self._cut.popitem(last=False)
+
+
+def _points(found: Containment, arrivals: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Each point with how long it took; the gateway applies a freeze before that is answered."""
+    after = {GATEWAY: 0, **arrivals}
+    states = (("confirmed", found.confirmed), ("expired", found.expired), ("pending", found.pending))
+    return [
+        {"point": point, "state": state, "after_ms": after.get(point) if state == "confirmed" else None}
+        for state, points in states
+        for point in points
+    ]
 
 
 def _told(cut: Cut) -> dict[str, str]:

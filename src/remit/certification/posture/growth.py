@@ -39,6 +39,8 @@ class Tally:
     person_weight: int = 0
     standing: int = 0  # weight x thousandths of the last 24 hours in which it was in force
     withdrawn: Mapping[int, int] = field(default_factory=dict)  # hours from the last use -> withdrawals in 90 days
+    lapsed: int = 0  # on the UTC day before, and not back by its end
+    returned: int = 0  # came back on the UTC day before after a lapse
     instances: int = 0  # that count against `max_instances`
     max_instances: int = 0
 
@@ -62,7 +64,10 @@ def tally(standings: Iterable[Standing], activations: Iterable[Activation], *, t
         if each.reach is not Reach.NONE:
             sums.update(_of(each, table, now))
     hours: Counter[int] = Counter()
+    yesterday = now // DAY - 1
     for known in activations:
+        sums["returned"] += known.cycles.count(yesterday)
+        sums["lapsed"] += known.state is ActivationState.LAPSED and known.since // DAY == yesterday
         if known.state in _WITHDRAWN and now - WINDOW < known.since <= now:
             hours[max(0, known.since - known.usage.last) // HOUR] += 1
     return Tally(**sums, withdrawn=dict(hours))
@@ -120,6 +125,7 @@ def figures(sums: Tally) -> dict[str, Any]:
         "person": {"count": sums.person, "weight": sums.person_weight},
         "withdrawn": sum(hours.values()),
         "withdrawn_after_hours": {"median": ranked(hours, 50), "p95": ranked(hours, 95)},
+        "day_before": {"lapsed": sums.lapsed, "returned": sums.returned},
         "instances": {"live": sums.instances, "most": sums.max_instances},
     }
 

@@ -52,6 +52,14 @@ class PostureReport:
 
         return self.reader.read(query)
 
+    def day(self, connection: Connection) -> int | None:
+        """The newest UTC day (since 1970) whose rows are all there; None before the first."""
+        return SqlPosture(connection).newest(until=self.clock.now() // DAY)
+
+    def rows(self, day: int) -> list[Dated]:
+        """Every agent's row of a day."""
+        return self.reader.read(lambda connection: list(SqlPosture(connection).day(day)))
+
     def series(self, agent: str, *, days: int) -> list[Dated]:
         """The rows of an agent (or of all, "") over the last `days` days, today among them, the oldest first."""
         until = self.clock.now() // DAY

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from remit.console import plotted
 from remit.console.desk import Look
+from remit.console.drawn import lanes, meters
+from remit.console.entries import line
 from remit.console.graph import graph
+from remit.console.happened import happened
+from remit.console.limited import limits
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
+from remit.kernel.clock import SECOND, Instant, rfc3339
+from remit.kernel.names import AgentName, split_action
+from remit.policy.view import View
 
 _ACCESS = (
     Column(name="action", title="Action", kind="code"),
@@ -22,6 +31,12 @@ _ACCESS = (
     ),
     Column(name="last_use", title="Last use", kind="time"),
     Column(name="days_of_use", title="Days of use", kind="number"),
+    Column(
+        name="next_check",
+        title="Lapses",
+        kind="time",
+        hint="certified at every decision; without a further use it lapses then",
+    ),
     Column(name="reason", title="Why"),
     Column(name="boundary", title="Boundary", kind="code", link=f"{PATH}/policies/{{boundary}}"),
 )
@@ -34,32 +49,179 @@ _BOUNDARIES = (
     Column(name="approved_at", title="Approved", kind="time"),
     Column(name="not_after", title="Ends", kind="time"),
 )
+_LIMITS = (
+    Column(name="boundary", title="Boundary", kind="code", link=f"{PATH}/policies/{{boundary}}"),
+    Column(name="action", title="Action", kind="code"),
+    Column(name="what", title="Limit"),
+    Column(name="used", title="Used", kind="number", hint="in this window, as this node has counted"),
+    Column(name="most", title="At most", kind="number"),
+    Column(name="share", title="Share", kind="percent"),
+    Column(name="until", title="Begins anew", kind="time"),
+    Column(name="hours", title="Hours"),
+)
+_CREDENTIALS = (
+    Column(name="secret", title="Credential", kind="code", link=f"{PATH}/credentials/{{secret}}"),
+    Column(name="servers", title="For", kind="tags"),
+    Column(name="made", title="Made", kind="time"),
+    Column(name="last_used", title="Last use", kind="time"),
+    Column(name="exposed", title="Exposed", kind="time"),
+    Column(name="next_rotation", title="Rotates", kind="time"),
+)
+_DELEGATIONS = (
+    Column(name="for", title="For", kind="code", link=f"{PATH}/agents/{{for}}"),
+    Column(name="acts", title="Acts", kind="code", link=f"{PATH}/agents/{{acts}}"),
+    Column(name="purpose", title="Purpose"),
+    Column(name="depth", title="Depth", kind="number"),
+    Column(name="run", title="Run", kind="code"),
+    Column(name="ends", title="Ends", kind="time"),
+)
+_REVIEWS = (
+    Column(name="question", title="Question", kind="code", link=f"{PATH}/reviews/{{question}}"),
+    Column(name="kind", title="About"),
+    Column(name="action", title="Action", kind="code"),
+    Column(name="asked", title="Since", kind="time"),
+    Column(name="due", title="Ends by itself", kind="time"),
+)
+_RUNS = (
+    Column(name="run", title="Run", kind="code", link=f"{PATH}/runs?q={{run}}"),
+    Column(name="instance", title="Instance", kind="code"),
+    Column(name="purpose", title="Purpose"),
+    Column(name="calls", title="Calls", kind="number"),
+    Column(name="refused", title="Refused", kind="number"),
+    Column(name="last", title="Last", kind="time"),
+)
 _SIGNALS = (
     Column(name="signal", title="Signal"),
     Column(name="about", title="About", kind="code"),
     Column(name="by", title="Noticed by"),
     Column(name="since", title="Since", kind="time"),
 )
-_VERDICTS = (
+_HAPPENED = (
     Column(name="time", title="Time", kind="time"),
-    Column(name="verdict", title="Verdict"),
-    Column(name="action", title="Action", kind="code"),
-    Column(name="from", title="From", kind="state"),
-    Column(name="to", title="To", kind="state"),
-    Column(name="id", title="Verdict id", kind="code", link=f"{PATH}/log/{{id}}"),
+    Column(name="lane", title="What"),
+    Column(name="said", title="Which"),
+    Column(name="place", title="Page", kind="code", link=f"{PATH}/log?q={{place}}"),
 )
+_ENTRIES = (
+    Column(name="time", title="Time", kind="time"),
+    Column(name="kind", title="Kind"),
+    Column(name="action", title="About", kind="code"),
+    Column(name="word", title="Answer"),
+    Column(name="id", title="Entry", kind="code", link=f"{PATH}/log/{{id}}"),
+)
+DAYS = (
+    Column(name="day", title="Day"),
+    Column(name="granted", title="Granted", kind="number"),
+    Column(name="direct", title="Usable now", kind="number"),
+    Column(name="latent", title="Sleeping", kind="number"),
+    Column(name="used", title="Used", kind="number"),
+    Column(name="lapsed", title="Lapsed the day before", kind="number"),
+    Column(name="returned", title="Came back the day before", kind="number"),
+)
+_NEWEST: Final = "200"  # entries about it, and changes of anything
+_MARKS: Final = 150  # in the drawing; the table has all
 
 
 def fill(look: Look) -> Filled:
     """Everything about it that this person may read."""
     name = look.path["name"]
-    agent = look.get(f"/v1/agents/{name}")
-    activations = look.get("/v1/activations", agent=name)
-    verdicts = list(look.get("/v1/verdicts", agent=name)["verdicts"])
-    frozen = look.view.freezes.get(("agent", name))
+    agent, activations = look.get(f"/v1/agents/{name}"), look.get("/v1/activations", agent=name)
+    series = list(look.get("/v1/posture/series", agent=name, days="90")["series"])
+    entries = list((look.maybe("/v1/decisions", agent=name, limit=_NEWEST) or {"entries": ()})["entries"])
+    beside = Beside.of(look, name)
+    past = happened(
+        name, entries=entries, changes=beside.changes, questions=beside.questions, rotations=beside.rotations,
+        secrets=beside.secrets,
+    )  # fmt: skip
+    record = look.view.agents.get(AgentName(name))
+    bounds = [
+        row for each in (record.boundaries if record else ()) for row in limits(each, look.view.counters, look.now)
+    ]
+    values: dict[str, Any] = {
+        "agent": agent, "privilege": activations["privilege"], "frozen": look.view.freezes.get(("agent", name)),
+        "owner_frozen": look.view.freezes.get(("owner", agent["owner"])),
+        "risk": record.risk.value / 10_000 if record else 0,
+        "lanes": lanes(past[:_MARKS], look.now), "past": len(past), "meters": meters(bounds),
+        "said": {"creep": plotted.creep_said(series)},
+    }  # fmt: skip
+    data = {"creep": plotted.creep(series), "graph": graph(name, activations["activations"])}
     tables = (
+        *_certified(look, agent, activations["activations"], bounds),
+        *_around(look, name, beside),
+        *_lately(past, entries),
+        *_days(series),
+    )
+    return Filled(title=name, tables=tables, values=values, data=data)
+
+
+class Beside:
+    """What other doors tell that has to do with an agent; nothing of what this person may not see."""
+
+    def __init__(self, *, secrets: Any, questions: Any, rotations: Any, changes: Any) -> None:  # noqa: ANN401 - JSON
+        self.secrets = secrets
+        self.questions = questions
+        self.rotations = rotations
+        self.changes = changes
+
+    @classmethod
+    def of(cls, look: Look, name: str) -> Beside:
+        """Ask for it."""
+        asked = (look.maybe("/v1/reviews", all="true", limit="1000") or {"questions": ()})["questions"]
+        servers = credentials_of(look.view, name)
+        secrets = (look.maybe("/v1/secrets") or {"secrets": ()})["secrets"]
+        return cls(
+            secrets=[{**each, "servers": servers[each["secret"]]} for each in secrets if each["secret"] in servers],
+            questions=[each for each in asked if each.get("agent") == name],
+            rotations=(look.maybe("/v1/rotations") or {"rotations": ()})["rotations"] if servers else (),
+            changes=(look.maybe("/v1/decisions", kind="change", limit=_NEWEST) or {"entries": ()})["entries"],
+        )
+
+
+def credentials_of(view: View, name: str) -> dict[str, list[str]]:
+    """The secrets that the servers within an agent's boundaries get, each with those servers (pure)."""
+    record = view.agents.get(AgentName(name))
+    boundaries = record.boundaries if record else ()
+    servers = {split_action(action)[0] for boundary in boundaries for action in boundary.rules}
+    found: dict[str, list[str]] = {}
+    for server in sorted(servers):
+        known = view.server(server)
+        if known is not None and known.credential is not None:
+            found.setdefault(known.credential.secret, []).append(server)
+    return found
+
+
+def certified(rows: Sequence[Mapping[str, Any]], now: Instant) -> list[dict[str, Any]]:
+    """Entitlements, each with when it lapses without a further use (pure)."""
+    return [
+        {
+            **each,
+            "next_check": None if each["lapses_in_seconds"] is None
+            else rfc3339(Instant(now + each["lapses_in_seconds"] * SECOND)),
+        }
+        for each in rows
+    ]  # fmt: skip
+
+
+def runs(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The runs that its newest entries belong to (pure)."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in entries:
+        if each["kind"] != "decision" or not each.get("run"):
+            continue
+        row = found.setdefault(each["run"], {
+            "run": each["run"], "instance": each.get("instance", ""), "purpose": each.get("purpose", ""), "calls": 0,
+            "refused": 0, "last": each["time"],
+        })  # fmt: skip
+        row["calls"] += 1
+        row["refused"] += each.get("decision") == "deny"
+        row["last"] = max(row["last"], each["time"])
+    return list(found.values())
+
+
+def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[Table, ...]:  # noqa: ANN401
+    return (
         Table(
-            name="access", title="Access", columns=_ACCESS, rows=list(activations["activations"]), sort="action",
+            name="access", title="Access", columns=_ACCESS, rows=certified(activations, look.now), sort="action",
             empty="It may do nothing yet: no boundary of it was approved.", command="remit boundary list",
         ),
         Table(
@@ -67,35 +229,71 @@ def fill(look: Look) -> Filled:
             empty="No boundary names it.", command="remit apply DIR",
         ),
         Table(
+            name="limits", title="Limits and hours", columns=_LIMITS, rows=bounds,
+            empty="No boundary of it has a rate, a budget or hours.", command="remit boundary list",
+        ),
+    )  # fmt: skip
+
+
+def _around(look: Look, name: str, beside: Beside) -> tuple[Table, ...]:
+    return (
+        Table(
+            name="credentials", title="Credentials that its servers get", columns=_CREDENTIALS,
+            rows=_picked(beside.secrets, _CREDENTIALS), empty="Its servers get none, or you may not see them.",
+            command="remit secret list",
+        ),
+        Table(
+            name="delegations", title="Who acts for whom now", columns=_DELEGATIONS,
+            rows=_picked(look.get(f"/v1/agents/{name}/delegations")["delegations"], _DELEGATIONS),
+            empty="Nobody acts for it, and it acts for nobody.", command=f"remit agent delegations {name}",
+        ),
+        Table(
+            name="reviews", title="Questions about it", columns=_REVIEWS, rows=_picked(beside.questions, _REVIEWS),
+            sort="due", empty="Nobody is asked anything about it.", command="remit review list --all",
+        ),
+        Table(
             name="signals", title="Known against it", columns=_SIGNALS,
             rows=list(look.get(f"/v1/agents/{name}/signals")["signals"]), empty="Nothing is known against it.",
         ),
+    )  # fmt: skip
+
+
+def _lately(past: Any, entries: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSON
+    told = [
+        {
+            "time": rfc3339(Instant(each["at"])), "lane": each["lane"], "said": each["said"],
+            "place": each["to"].rpartition("/")[2],
+        }
+        for each in past
+    ]  # fmt: skip
+    return (
         Table(
-            name="verdicts", title="Verdicts", columns=_VERDICTS, rows=verdicts,
-            sort="-time", empty="Nothing was decided about its access yet.",
+            name="happened", title="What happened to it", columns=_HAPPENED, rows=told, sort="-time",
+            empty="Nothing yet, among the newest entries.", command="remit audit tail",
+        ),
+        Table(
+            name="runs", title="Runs", columns=_RUNS, rows=runs(entries), sort="-last",
+            empty="It has not worked lately.", command="remit run --agent NAME -- CMD",
+        ),
+        Table(
+            name="entries", title="Newest entries", columns=_ENTRIES,
+            rows=[line(each, each.get("index")) for each in entries], sort="-time",
+            empty="Nothing of it is recorded, or you may not read the log.", command="remit audit tail",
         ),
     )  # fmt: skip
-    values: dict[str, Any] = {
-        "agent": agent, "privilege": activations["privilege"], "frozen": None if frozen is None else frozen.by,
-        "series": list(look.get("/v1/posture/series", agent=name, days="90")["series"]),
-    }  # fmt: skip
-    return Filled(
-        title=name,
-        tables=tables,
-        values=values,
-        data={"creep": creep(values["series"]), "graph": graph(name, activations["activations"])},
-    )
 
 
-def creep(series: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """The curves of granted, direct, latent and used, day by day."""
-    return {
-        "day": [row["day"] for row in series],
-        "granted": [row["granted"] for row in series],
-        "direct": [row["direct"]["count"] for row in series],
-        "latent": [row["latent"]["count"] for row in series],
-        "used": [row["used"] for row in series],
-    }
+def _days(series: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSON
+    return (
+        Table(
+            name="days", title="Day by day", columns=DAYS, rows=plotted.days(series), sort="-day",
+            empty="It was not counted yet.", command="remit posture",
+        ),
+    )  # fmt: skip
+
+
+def _picked(rows: Any, columns: tuple[Column, ...]) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+    return [{column.name: row.get(column.name) for column in columns} for row in rows]
 
 
 PAGE = Page(path="/agents/{name}", slug="agents", template="agent.html", fill=fill)

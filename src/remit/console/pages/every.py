@@ -7,6 +7,7 @@ from typing import Final
 from remit.console.pages import (
     agent,
     agents,
+    boundary,
     credential,
     credentials,
     entry,
@@ -14,23 +15,32 @@ from remit.console.pages import (
     log,
     overview,
     policies,
+    policy_edit,
+    policy_sets,
     requests,
     reviews,
     runs,
     servers,
     settings,
+    stop,
 )
 from remit.console.pages.model import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     overview.PAGE,
+    overview.NOW,
+    overview.WELL,
     agents.PAGE,
     agent.PAGE,
     live.PAGE,
     reviews.PAGE,
     reviews.QUESTION,
     policies.PAGE,
-    policies.BOUNDARY,
+    boundary.BOUNDARY,
+    policy_sets.SET,
+    policy_sets.DIFFERENCE,
+    policy_sets.POLICY,
+    policy_edit.EDIT,
     requests.PAGE,
     requests.REQUEST,
     servers.PAGE,
@@ -43,4 +53,6 @@ PAGES: Final[tuple[Page, ...]] = (
     runs.PAGE,
     runs.RUN,
     settings.PAGE,
+    stop.PAGE,
+    stop.FREEZE,
 )

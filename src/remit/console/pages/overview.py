@@ -1,16 +1,30 @@
-"""What there is to see at once: what piles up, what was refused, what waits for a person, what is stopped."""
+"""What there is to see at once: what goes on, what piles up, what waits for a person, what is stopped."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from remit.console import plotted
 from remit.console.desk import Look
-from remit.console.pages.agent import creep
+from remit.console.drawn import bars, scatter
+from remit.console.frame import micros
+from remit.console.pages.agent import DAYS
+from remit.console.pages.agents import row, standing
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
+from remit.kernel.clock import DAY, Instant
 
+_OVER = (
+    Column(name="agent", title="Agent", kind="code", link=f"{PATH}/agents/{{agent}}"),
+    Column(name="owner", title="Owner", link=f"{PATH}/agents?owner={{owner}}"),
+    Column(name="granted", title="Granted", kind="number"),
+    Column(name="granted_weight", title="Weight", kind="number", hint="by risk tier: critical counts most"),
+    Column(name="used", title="Used", kind="number"),
+    Column(name="over", title="Unused", kind="percent", hint="share of what is granted that is not used, by weight"),
+    Column(name="risk", title="Risk", kind="percent"),
+)
 _FREEZES = (
     Column(name="kind", title="What"),
     Column(name="name", title="Name", kind="code"),
@@ -18,81 +32,131 @@ _FREEZES = (
     Column(name="by", title="By"),
     Column(name="since", title="Since", kind="time"),
     Column(name="cut_count", title="Calls cut", kind="number"),
+    Column(name="holds", title="Holds", kind="state"),
+    Column(name="id", title="Freeze", kind="code", link=f"{PATH}/freezes/{{id}}"),
 )
-_OVER = (
-    Column(name="agent", title="Agent", kind="code", link=f"{PATH}/agents/{{agent}}"),
-    Column(name="owner", title="Owner"),
-    Column(name="granted", title="Granted", kind="number"),
-    Column(name="used", title="Used", kind="number"),
-    Column(name="unused", title="Unused", kind="number"),
+_MINUTES = (
+    Column(name="until", title="Minute until", kind="time"),
+    Column(name="allow", title="Allowed", kind="number"),
+    Column(name="deny", title="Refused", kind="number"),
     Column(
-        name="over", title="Over-privilege", kind="percent", hint="share of what is granted that is not used, by weight"
+        name="other",
+        title="Other",
+        kind="number",
+        hint="only observed, or nothing could decide it",
     ),
 )
-_MILLIONTH = 10_000
+_AGES = (
+    Column(name="secret", title="Credential", kind="code", link=f"{PATH}/credentials/{{secret}}"),
+    Column(name="days", title="Days old", kind="number"),
+    Column(name="kind", title="Kind"),
+    Column(name="next_rotation", title="Rotates", kind="time"),
+    Column(name="exposed", title="Exposed", kind="state"),
+)
+_DRAWN: Final = 400  # agents in the drawing; the table has all
+_WEEK: Final = 7 * DAY
 
 
 def fill(look: Look) -> Filled:
     """Figures, curves and three things to do."""
-    posture, freezes = look.get("/v1/posture"), look.get("/v1/freezes")["freezes"]
-    series = look.get("/v1/posture/series", days="90")["series"]
-    reviews = (look.maybe("/v1/reviews", all="true") or {"questions": ()})["questions"]
-    checks = look.get("/v1/doctor", within="60")["checks"]
-    over = [
-        {**{name: row[name] for name in ("agent", "owner", "granted", "used", "unused")},
-         "over": row["over_privilege_millionths"] / _MILLIONTH}
-        for row in posture["agents"]
-    ]  # fmt: skip
-    tables = (
-        Table(
-            name="over", title="Granted and not used", columns=_OVER, rows=over, sort="-over",
-            empty="No agent has access yet.", command="remit apply DIR",
-        ),
-        Table(name="freezes", title="Stopped", columns=_FREEZES, rows=list(freezes), empty="Nothing is frozen.",
-              command="remit freeze AGENT"),
-    )  # fmt: skip
-    states = Counter(record.agent.state.value for record in look.view.agents.values())
+    posture, freezes = look.get("/v1/posture", limit="0"), look.get("/v1/freezes")["freezes"]
+    series: Sequence[Mapping[str, Any]] = look.get("/v1/posture/series", days="90")["series"]
+    roster, now = look.get("/v1/roster", limit="1000000")["agents"], look.get("/v1/now")
+    secrets = (look.maybe("/v1/secrets") or {"secrets": ()})["secrets"]
+    at, seconds, aged = Instant(micros(now["at"]) or look.now), now["seconds"], plotted.ages(secrets, look.now, micros)
+    points = plotted.spread(roster, most=_DRAWN)
+    present = figures(look, now, secrets)
+    turned = plotted.turns(series)
     values: dict[str, Any] = {
-        "agents": len(look.view.agents), "states": states, "freezes": len(freezes), "reviews": len(reviews),
-        "all": posture["all"], "todo": _todo(checks, reviews, over),
+        "now": present, "all": posture["all"], "day": posture["day"], "todo": todo(present, secrets, roster),
+        "scatter": scatter(points), "bars": bars(aged), "aged": len(aged),
+        "said": {
+            "creep": plotted.creep_said(series), "pace": plotted.paced_said(seconds), "age": plotted.ages_said(aged),
+            "turns": plotted.turns_said(turned),
+            "risk": plotted.spread_said(points, sum(bool(each["granted"]) for each in roster)),
+        },
     }  # fmt: skip
-    return Filled(title="Overview", tables=tables, values=values, data={"creep": creep(list(series))})
+    data = {"creep": plotted.creep(series), "pace": plotted.paced(seconds, at), "turns": turned}
+    tables = _tables(roster, freezes, series, plotted.minutes(seconds, at), aged)
+    return Filled(title="Overview", tables=tables, values=values, data=data)
 
 
-def _todo(
-    checks: list[dict[str, Any]], reviews: list[dict[str, Any]], over: list[dict[str, Any]]
+def _tables(roster: Any, freezes: Any, series: Any, minutes: Any, aged: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSON
+    over = [row(each, {}) for each in roster if each["granted"]]
+    stopped = [{**each, "holds": "contained" if each["contained"] else "pending"} for each in freezes]
+    return (
+        Table(name="over", title="Granted and not used", columns=_OVER, rows=over, sort="-over",
+              empty="No agent has access yet.", command="remit apply DIR"),
+        Table(name="freezes", title="Stopped", columns=_FREEZES, rows=stopped, empty="Nothing is frozen.",
+              command="remit freeze AGENT"),
+        Table(name="days", title="Day by day", columns=DAYS, rows=plotted.days(series), sort="-day",
+              empty="No day was counted yet.", command="remit posture"),
+        Table(name="minutes", title="Decisions, minute by minute", columns=_MINUTES, rows=minutes,
+              empty="Nothing was decided.", command="remit can AGENT ACTION"),
+        Table(name="ages", title="Age of credentials", columns=_AGES, rows=aged, empty="No credential is kept here.",
+              command="printf %s VALUE | remit secret set NAME"),
+    )  # fmt: skip
+
+
+def figures(look: Look, now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is so at this moment."""
+    reviews = (look.maybe("/v1/reviews", all="true", limit="1000") or {"questions": ()})["questions"]
+    waiting = (look.maybe("/v1/approvals", state="pending", limit="1000") or {"requests": ()})["requests"]
+    minute = now["last_minute"]
+    return {
+        "agents": len(look.view.agents), "states": standing(look.view),
+        "decisions": sum(minute.values()), "denied": minute["deny"], "running": now["running"],
+        "connected": 1 + sum(each["connected"] for each in now["points"]), "points": 1 + len(now["points"]),
+        "reviews": len(reviews), "requests": len(waiting), "freezes": len(look.view.freezes),
+        "expiring": sum(_soon(each, look.now) for each in secrets),
+    }  # fmt: skip
+
+
+def _soon(secret: Mapping[str, Any], now: int) -> bool:
+    """Whether a credential is exposed, or is to be changed within a week."""
+    due = micros(secret["next_rotation"]) if secret["next_rotation"] else None
+    return bool(secret["exposed"]) or (due is not None and due < now + _WEEK)
+
+
+def todo(
+    now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], roster: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str]]:
-    """At most three things that a person should do now, the worst first."""
-    found = [
-        {
-            "mood": "bad" if each["status"] == "fail" else "warn",
-            "said": each["detail"],
-            "try": each.get("try", ""),
-            "link": "",
-        }
-        for each in sorted(checks, key=lambda each: each["status"] != "fail")
-        if each["status"] != "ok"
-    ]
-    if reviews:
-        found.insert(
-            0,
-            {
-                "mood": "wait",
-                "said": f"{len(reviews)} questions wait for a person",
-                "try": "remit review list",
-                "link": f"{PATH}/reviews",
-            },
-        )
-    if idle := [row for row in over if row["granted"] and not row["used"]]:
-        found.append(
-            {
-                "mood": "warn",
-                "said": f"{len(idle)} agents use nothing of what they may",
-                "try": "",
-                "link": f"{PATH}?sort=-over",
-            }
-        )
-    return found[:3]
+    """At most three things that a person should do now, the worst first, each with the place to do it (pure)."""
+    exposed = [each["secret"] for each in secrets if each["exposed"]]
+    idle = [each for each in roster if each["granted"] and not each["used"]]
+    known = (
+        (len(exposed), "bad", "credential is", "credentials are", "known elsewhere and not replaced",
+         f"{PATH}/credentials", f"remit secret rotate {exposed[0]}" if exposed else ""),
+        (now["freezes"], "bad", "freeze is", "freezes are", "in force: find out why, then unfreeze",
+         f"{PATH}#s-freezes", "remit freeze"),
+        (now["requests"], "wait", "agent waits", "agents wait", "for somebody's yes",
+         f"{PATH}/requests", "remit approval list"),
+        (now["reviews"], "wait", "question waits", "questions wait", "for a person",
+         f"{PATH}/reviews", "remit review list"),
+        (len(idle), "warn", "agent uses", "agents use", "nothing of what was granted: narrow or end it",
+         f"{PATH}?sort=-over#s-over", f"remit rightsize {idle[0]['agent']}" if idle else ""),
+    )  # fmt: skip
+    return [
+        {"mood": mood, "said": f"{count} {one if count == 1 else many} {rest}", "link": link, "try": tried}
+        for count, mood, one, many, rest, link, tried in known
+        if count
+    ][:3]
+
+
+def present(look: Look) -> Filled:
+    """The figures of now alone: what the overview asks for again and again."""
+    now = look.get("/v1/now")
+    return Filled(
+        title="Now", values={"now": figures(look, now, (look.maybe("/v1/secrets") or {"secrets": ()})["secrets"])}
+    )
+
+
+def well(look: Look) -> Filled:
+    """What `remit doctor` finds wrong: asked for by the overview once it stands, since it looks at much."""
+    checks = (look.maybe("/v1/doctor", within="60") or {"checks": ()})["checks"]
+    return Filled(title="Is it well", values={"wrong": [each for each in checks if each["status"] != "ok"]})
 
 
 PAGE = Page(path="", slug="", template="overview.html", fill=fill)
+NOW = Page(path="/now", slug="", template="now.html", fill=present)
+WELL = Page(path="/well", slug="", template="well.html", fill=well)

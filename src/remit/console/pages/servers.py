@@ -112,9 +112,11 @@ def server(look: Look) -> Filled:
         for each in changes
     ]  # fmt: skip
     pins = json.dumps({each["tool"]: each["seen_pin"] for each in changes if each["approvable"]})
+    freezes = look.view.freezes
+    stopped = {tool["tool"]: freezes.get(("tool", f"{name}/{tool['tool']}")) for tool in found["tools"]}
     values = {
-        "server": found, "waits": waits, "pins": pins if len(pins) < _FITS else "",
-        "name": name,
+        "server": found, "waits": waits, "pins": pins if len(pins) < _FITS else "", "name": name,
+        "stopped": freezes.get(("server", name)), "stopped_tools": stopped,
     }  # fmt: skip
     return Filled(title=name, tables=(table,), values=values)
 
