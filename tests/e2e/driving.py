@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
 from starlette.routing import compile_path
 from tests.e2e import chromium
 
 from remit.console.pages.every import PAGES
 
-WIDE, NARROW = {"width": 1360, "height": 1000}, {"width": 360, "height": 780}
+WIDE: Final[ViewportSize] = {"width": 1360, "height": 1000}
+NARROW: Final[ViewportSize] = {"width": 360, "height": 780}
 THEMES: Final = ("light", "dark")
 # Conformance to WCAG 2.2 at level AA takes all of the older criteria too.
 _TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -108,7 +109,7 @@ def windows() -> Iterator[BrowserContext]:
             executable_path=chromium.PROGRAM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
         try:
-            yield browser.new_context(viewport=WIDE, reduced_motion="reduce")  # type: ignore[arg-type]
+            yield browser.new_context(viewport=WIDE, reduced_motion="reduce")
         finally:
             browser.close()
 
