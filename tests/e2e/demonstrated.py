@@ -29,7 +29,7 @@ class Shown:
         return str(ok(self.home.remit("console", "--json", "--as", person)).json["url"])
 
     def something_waits(self) -> str:
-        """A question for a person, a call that waits for a yes, a secret that was changed, a freeze; the question's name."""
+        """A question for a person, a call that waits, a secret that was changed, a freeze; the question's name."""
         files = self.folder / "estate"
         (files / "combinations").mkdir()
         (files / "combinations" / "crm.yaml").write_text(COMBINATION, encoding="utf-8")

@@ -50,11 +50,11 @@ def fill(look: Look) -> Filled:
         ),
         Table(
             name="changes", title=_title(shown, beside, waits), columns=_CHANGES, rows=rows,
-            empty="They allow the same actions, within the same limits.",
+            empty="They allow the same actions, within the same limits.", command="remit boundary list",
         ),
         Table(
             name="versions", title="Versions", columns=_VERSIONS, rows=[_counted(each) for each in versions],
-            sort="-version", empty="None.",
+            sort="-version", empty="None.", command="remit boundary list",
         ),
     )  # fmt: skip
     agent = str(shown["agent"])

@@ -32,7 +32,7 @@ def fill(look: Look) -> Filled:
     if decision is not None:
         tables.append(
             Table(name="path", title="Steps", columns=_STEPS, rows=list(decision["path"]),
-                  empty="No steps were recorded.")
+                  empty="No steps were recorded.", command=f"remit why {name}")
         )  # fmt: skip
     proof, why_not = _proof(look, name)
     drawing, said = _shown(proof)

@@ -49,11 +49,11 @@ def fill(look: Look) -> Filled:
     tables = () if flips is None else (
         Table(
             name="flips", title="What it would turn, by policy", columns=_FLIPS, rows=flips["policies"],
-            empty="No decision would have been another.",
+            empty="No decision would have been another.", command="remit policy flips",
         ),
         Table(
             name="examples", title="Decisions that it would turn", columns=_EXAMPLES, rows=_examples(flips),
-            empty="None is known, or you may not read them.",
+            empty="None is known, or you may not read them.", command="remit policy flips",
         ),
     )  # fmt: skip
     values = {
@@ -98,7 +98,7 @@ def semantic_table(said: Mapping[str, Any]) -> Table:
     """That, policy by policy."""
     return Table(
         name="changes", title="What that does", columns=_SEMANTIC, rows=[_told(each) for each in said["changes"]],
-        empty="It does not change what may be done.",
+        empty="It does not change what may be done.", command="remit policy history",
     )  # fmt: skip
 
 

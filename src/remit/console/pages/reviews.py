@@ -141,7 +141,7 @@ def question(look: Look) -> Filled:
     tables = (
         Table(
             name="effects", title="What each answer stops", columns=_EFFECTS, rows=effects(found["preview"]),
-            empty="An answer takes no access away.",
+            empty="An answer takes no access away.", command="remit review list --all",
         ),
         Table(
             name="uses", title="Use, day by day", columns=_USES, rows=list(reversed(uses)),
@@ -149,11 +149,11 @@ def question(look: Look) -> Filled:
         ),
         Table(
             name="entitlements", title="What it is about", columns=_ENTITLEMENTS, rows=list(found["entitlements"]),
-            empty="Nothing by name.",
+            empty="Nothing by name.", command="remit review list --all",
         ),
         Table(
             name="answers", title="Answers so far", columns=_ANSWERS, rows=_picked(found["answers"], _ANSWERS),
-            empty="Nobody has answered yet.",
+            empty="Nobody has answered yet.", command="remit review list --all",
         ),
     )  # fmt: skip
     waiting = look.get("/v1/reviews", all="true")["questions"]
