@@ -41,6 +41,6 @@ class Bounded(Mapping[str, Any]):
 
 
 def boundaries(look: Look) -> list[Mapping[str, Any]]:
-    """What is in force, of every agent, and what waits. Raises RemitError."""
+    """What waits, and what is in force, agent by agent and by name: so it need not be sorted. Raises RemitError."""
     waits: list[Mapping[str, Any]] = list(look.get("/v1/boundaries", waiting="true")["boundaries"])
     return waits + [Bounded(each) for record in look.view.agents.values() for each in record.boundaries]

@@ -71,6 +71,8 @@ class Doctor:
         """Every check, worst first. `?within=SECONDS`: an answer that is about so old will do."""
         within = ask.number("within", default=0, most=_OLDEST)
         checks = self.remembered.within(Micros(within * SECOND)) if within else self.remembered.now()
+        if checks is None:
+            checks = [health.warn("doctor", "it is looked at for the first time since the start", "remit doctor")]
         body: dict[str, Any] = {"checks": [check.body() for check in checks]}
         return Response(encode(body), media_type="application/json")
 

@@ -42,7 +42,7 @@ def fill(look: Look) -> Filled:
     return Filled(
         title="Boundaries & policies",
         tables=(
-            Table(name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=boundaries, sort="boundary",
+            Table(name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=boundaries,
                   empty="No boundary was applied.", command="remit apply DIR"),
             Table(name="policies", title="Policies in force", columns=_POLICIES, rows=list(said["policies"]),
                   empty="The organisation has no policy.", command="remit policy lint DIR"),
