@@ -33,13 +33,8 @@ def fill(look: Look) -> Filled:
     tables = []
     if decision is not None:
         tables.append(
-<<<<<<< HEAD
-            Table(name="path", title="Steps", columns=_STEPS, rows=list(decision["path"]),
-                  empty="No steps were recorded.", command=f"remit why {name}")
-=======
-            Table(name="path", title="Steps", columns=_STEPS, empty="No steps were recorded.",
+            Table(name="path", title="Steps", columns=_STEPS, empty="No steps were recorded.", command=f"remit why {name}",
                   rows=[{**each, "asked": step_named(each["step"])} for each in decision["path"]])
->>>>>>> 6580db818ffb34a095c09d30bc94abb5d0e4d390
         )  # fmt: skip
     proof, why_not = _proof(look, name)
     drawing, said = _shown(proof)
