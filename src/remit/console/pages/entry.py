@@ -33,7 +33,8 @@ def fill(look: Look) -> Filled:
     tables = []
     if decision is not None:
         tables.append(
-            Table(name="path", title="Steps", columns=_STEPS, empty="No steps were recorded.", command=f"remit why {name}",
+            Table(name="path", title="Steps", columns=_STEPS, empty="No steps were recorded.",
+                  command=f"remit why {name}",
                   rows=[{**each, "asked": step_named(each["step"])} for each in decision["path"]])
         )  # fmt: skip
     proof, why_not = _proof(look, name)
