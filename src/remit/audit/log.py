@@ -111,16 +111,19 @@ class Log:
                     return entry
         return None
 
-    def recent(self, limit: int, *, since: Instant | None = None, **filters: object) -> list[Recorded]:
+    def recent(self, limit: int, **filters: object) -> list[Recorded]:
         """The newest entries first, without payloads, whose header fields equal `filters` (kind, agent, code ...).
 
-        A filter of None is none. Looks back a bounded way, and no further than what was recorded well before `since`
-        (what is a little older may be among them).
+        A filter of None is none. Looks back a bounded way.
         """
-        wanted = {name: value for name, value in filters.items() if value is not None}
-        return list(islice(self._matching(wanted, since), max(limit, 0)))
+        return list(islice(self._matching(filters, None), max(limit, 0)))
 
-    def _matching(self, wanted: Mapping[str, object], since: Instant | None) -> Iterator[Recorded]:
+    def since(self, at: Instant, limit: int, /, **filters: object) -> list[Recorded]:
+        """As `recent`, and no further back than what was recorded at `at`. What is a little older may be among them."""
+        return list(islice(self._matching(filters, at), max(limit, 0)))
+
+    def _matching(self, filters: Mapping[str, object], since: Instant | None) -> Iterator[Recorded]:
+        wanted = {name: value for name, value in filters.items() if value is not None}
         for bundle in self._downwards(_DEEP):
             headers = read_bundle(bundle.headers, bundle.count)[0]
             # A commit's entries were made just before it, on whatever node: clocks are a little apart.
