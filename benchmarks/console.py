@@ -59,8 +59,8 @@ class Client:
         connection.request("GET", path, headers={"Cookie": self.cookie})
         answer = connection.getresponse()
         text, said = answer.read().decode(), answer.getheader("Server-Timing", "")
-        if (cookie := answer.getheader("Set-Cookie")) is not None:
-            self.cookie = cookie.partition(";")[0]
+        set_ = [value for name, value in answer.getheaders() if name.lower() == "set-cookie" and "session=" in value]
+        self.cookie = set_[0].partition(";")[0] if set_ else self.cookie
         connection.close()
         found = re.search(r"page;dur=([\d.]+)", said)
         return answer.status, text, float(found[1]) if found else 0.0
@@ -96,11 +96,19 @@ def places(client: Client) -> dict[str, str]:
         name = next((each for each, pattern in _PATTERNS.items() if pattern.match(unquote(path))), None)
         if name is None or name in found:
             continue
-        status, text, _ = client.ask(path)
+        status, text, _ = _patiently(client, path)
         if status != 200:
             raise AssertionError(f"{path}: {status} {text[:500]}")
         found[name] = path
         waiting += re.findall(r'href="(/console/[^"?#]+)', text)
+    return found
+
+
+def _patiently(client: Client, path: str) -> tuple[int, str, float]:
+    """The page once it is there: what was just filled is put in order in the background."""
+    until = time.monotonic() + 600
+    while (found := client.ask(path))[0] == 503 and time.monotonic() < until:
+        time.sleep(1)
     return found
 
 
