@@ -253,7 +253,8 @@ def _around(look: Look, name: str, beside: Beside) -> tuple[Table, ...]:
         ),
         Table(
             name="signals", title="Known against it", columns=_SIGNALS,
-            rows=list(look.get(f"/v1/agents/{name}/signals")["signals"]), empty="Nothing is known against it.",
+            rows=list(look.get(f"/v1/agents/{name}/signals")["signals"]),
+            empty="Nothing is known against it.", command=f"remit agent signal {name} anomaly",
         ),
     )  # fmt: skip
 
