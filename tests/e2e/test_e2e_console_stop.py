@@ -73,7 +73,7 @@ def test_every_kind_is_stopped_from_its_page(home: Home, served: Up, files: Path
             page.call("Page.navigate", url=f"{served.ready['console']}{path}")
             one = f"f.elements.kind.value === '{form}' && f.elements.name.value === '{name}'"
             which = f"[...document.querySelectorAll('.freezing')].find(f => {one})"
-            assert page.until(lambda _, which=which: bool(page.run(f"!!{which}")))  # type: ignore[misc]
+            page.until(lambda _, which=which: bool(page.run(f"!!{which}")))  # type: ignore[misc]
             page.run(f"{which}.querySelector('button.stop').click()")
             assert "is frozen" in page.until(lambda text: "1 of 1" in text), path
             assert (kind, name) in [each[:2] for each in in_force(home)]
