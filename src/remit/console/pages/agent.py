@@ -254,7 +254,7 @@ def _around(look: Look, name: str, beside: Beside) -> tuple[Table, ...]:
         Table(
             name="signals", title="Known against it", columns=_SIGNALS,
             rows=list(look.get(f"/v1/agents/{name}/signals")["signals"]), empty="Nothing is known against it.",
-            command=f"remit agent signals {name}",
+            command=f"remit agent signal {name}",
         ),
     )  # fmt: skip
 
