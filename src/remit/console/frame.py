@@ -24,7 +24,7 @@ GLYPHS: Final[Mapping[str, str]] = {
     "calm": "·",
 }  # never colour alone
 _MOODS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done"), "good"),
+    **dict.fromkeys(("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done", "confirmed", "contained"), "good"),
     **dict.fromkeys(("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed"), "bad"),
     **dict.fromkeys(("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable"), "warn"),
     **dict.fromkeys(("proposed", "pending", "waiting", "draining", "open", "observe", "quarantined"), "wait"),
