@@ -18,7 +18,7 @@ SRC = Path(__file__).parents[2] / "src"
 NOBODY: frozenset[str] = frozenset()
 
 SERVICES = {
-    "access.service", "agents.service", "audit.recovery", "audit.sequencer", "catalog.service",
+    "access.service", "agents.service", "audit.indexing", "audit.recovery", "audit.sequencer", "catalog.service",
     "certification.breakglass", "certification.doubting", "certification.grouping", "certification.hands",
     "certification.noticing.credentials",
     "certification.noticing.own_signals", "certification.noticing.toxic", "certification.posture.snapshot",

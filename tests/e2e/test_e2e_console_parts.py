@@ -52,7 +52,7 @@ def test_who_was_signed_out_meanwhile_sees_so(home: Home, served: Up, tmp_path: 
         page.open(made)
         page.until(lambda text: "Access over 90 days" in text)
         page.call("Page.navigate", url=f"{served.ready['console']}/log")
-        page.until(lambda text: "Newest entries" in text)
+        page.until(lambda text: "What to look for" in text)
         assert home.remit("operator", "revoke", "vera").code == 0
         page.run((_TYPE % "x").replace("q-agents", "q-entries"))
-        assert "Sign" in page.until(lambda text: "Newest entries" not in text)
+        assert "Sign" in page.until(lambda text: "What to look for" not in text)

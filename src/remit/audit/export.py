@@ -3,6 +3,11 @@
     {"format": "remit-audit-export/v1", "key": verifier key, "checkpoint": signed note, "first": N, "count": N,
      "entries": [{"header": base64, "proof": [base64, ...]}, ...]}
 
+Or chosen entries, wherever in the log they stand (`remit audit evidence`):
+
+    {"format": "remit-audit-evidence/v1", "key": ..., "checkpoint": ...,
+     "entries": [{"index": N, "header": base64, "proof": [base64, ...]}, ...]}
+
 Every entry carries its inclusion proof under the one checkpoint. Names and hashes only: no
 payloads are exported.
 
@@ -28,7 +33,9 @@ from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
 
 FORMAT = "remit-audit-export/v1"
+EVIDENCE: Final = "remit-audit-evidence/v1"
 _MEMBERS: Final = frozenset({"format", "key", "checkpoint", "first", "count", "entries"})
+_CHOSEN: Final = frozenset({"format", "key", "checkpoint", "entries"})
 _OK, _FAILED, _NOT_CHECKED = Status.OK, Status.FAILED, Status.NOT_CHECKED
 Judged = tuple[Status, str]
 Proven = tuple[bytes, Sequence[bytes]]
@@ -44,6 +51,12 @@ class Export:
     first: int
     count: int  # how many entries it says it has
     entries: Sequence[Proven]
+    chosen: Sequence[int] | None = None  # where each of them stands, if they are not consecutive
+
+    @property
+    def placed(self) -> Sequence[int]:
+        """The position of each entry."""
+        return range(self.first, self.first + len(self.entries)) if self.chosen is None else self.chosen
 
     def as_json(self) -> dict[str, Any]:
         """The file's JSON."""
@@ -83,6 +96,8 @@ def read_export(content: bytes) -> Export:
         Malformed: It is none, or has a member of another name: nothing in it is unread.
     """
     body = parse(content)
+    if isinstance(body, dict) and body.get("format") == EVIDENCE:
+        return _read_evidence(body)
     try:
         first, count = body["first"], body["count"]
         if body["format"] != FORMAT or set(body) != _MEMBERS:
@@ -90,6 +105,19 @@ def read_export(content: bytes) -> Export:
         if type(first) is not int or type(count) is not int or first < 0 or count < 0:
             raise Malformed("not an export of the log")
         return Export(str(body["key"]), str(body["checkpoint"]), first, count, entries_from_json(body))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Malformed("not an export of the log", detail=repr(error)) from error
+
+
+def _read_evidence(body: Mapping[str, Any]) -> Export:
+    try:
+        rows = [dict(each) for each in body["entries"]]
+        places = [each.pop("index") for each in rows]
+        entries = entries_from_json({"entries": rows})
+        if set(body) != _CHOSEN or not all(type(at) is int and at >= 0 for at in places):
+            raise Malformed("not an export of the log")
+        first = min(places, default=0)
+        return Export(str(body["key"]), str(body["checkpoint"]), first, len(entries), entries, tuple(places))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Malformed("not an export of the log", detail=repr(error)) from error
 
@@ -122,6 +150,7 @@ def verify_export(export: Export, *, kept: str | None = None, key: str | None = 
         first_bad_index=index,
         exact=(index, True) in bad,
         checkpoint=export.checkpoint if point else None,
+        chosen=export.chosen is not None,
     )
 
 
@@ -150,7 +179,9 @@ def _readable(export: Export, bad: list[tuple[int, bool]]) -> Judged:
     found = len(export.entries)
     if not found:
         return _FAILED, "there are no entries in it, so it shows nothing"
-    for index, (entry, _) in enumerate(export.entries, export.first):
+    if len(set(export.placed)) != found:
+        return _FAILED, "two of its entries claim one place"
+    for index, (entry, _) in zip(export.placed, export.entries, strict=True):
         try:
             header(entry)
         except Malformed as error:
@@ -168,7 +199,7 @@ def _included(export: Export, point: Checkpoint | None, bad: list[tuple[int, boo
         return _NOT_CHECKED, "there is no valid checkpoint to compare with"
     if not export.entries:
         return _NOT_CHECKED, "there are no entries to look for"
-    for index, (entry, proof) in enumerate(export.entries, export.first):
+    for index, (entry, proof) in zip(export.placed, export.entries, strict=True):
         try:
             verify_inclusion(entry, index=index, size=point.size, proof=proof, root=point.root)
         except ProofInvalid as error:
@@ -193,6 +224,11 @@ def _rest(export: Export, point: Checkpoint | None) -> Judged:
     """(8) What the checkpoint covers and the file does not show; who left it out, nothing can tell."""
     if point is None:
         return _NOT_CHECKED, "there is no valid checkpoint to say how many entries there are"
+    if export.chosen is not None:
+        left = point.size - len(export.entries)
+        if left:
+            return _NOT_CHECKED, f"{left} of {point.size} entries are not in this file; who chose these, it cannot say"
+        return _OK, f"all {point.size} entries under the checkpoint are in this file"
     end = export.first + len(export.entries)
     missing = [(0, min(export.first, point.size)), (end, point.size)] if export.entries else [(0, point.size)]
     spans = [f"{first}..{behind - 1}" for first, behind in missing if first < behind]

@@ -44,6 +44,7 @@ class Report:
     root: bytes  # its root hash; empty without a checkpoint
     first_bad_index: int | None
     exact: bool = False
+    chosen: bool = False  # whether the entries are chosen ones, which need not be consecutive
     checkpoint: str | None  # the signed note: to keep outside the data directory, if all is well
 
     @property

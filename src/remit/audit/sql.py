@@ -67,6 +67,15 @@ class Bundle:
     first: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A row of `checkpoints`."""
+
+    size: int
+    note: str
+    signed: Instant
+
+
 class SqlLog:
     """The log's tables on one open connection."""
 
@@ -130,6 +139,16 @@ class SqlLog:
     def checkpoint(self) -> str | None:
         """The newest checkpoint."""
         query = select(checkpoints.c.note).order_by(checkpoints.c.size.desc()).limit(1)
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def checkpoints(self, most: int) -> list[Signed]:
+        """Those that are kept, the newest first."""
+        query = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(most)
+        return [Signed(row.size, row.note, Instant(row.signed)) for row in self._connection.execute(query)]
+
+    def checkpoint_of(self, size: int) -> str | None:
+        """The checkpoint of that size, if it is kept."""
+        query = select(checkpoints.c.note).where(checkpoints.c.size == size)
         return self._connection.execute(query).scalar_one_or_none()
 
     def publish(self, note: str, *, after: int, now: Instant) -> None:

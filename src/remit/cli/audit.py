@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remit.cli import checkpoints
+from remit.cli import audit_find, checkpoints
 from remit.cli.exits import Exit
 from remit.cli.key_provider import KeyProvider
 from remit.cli.options import As, Json, examples, group
@@ -78,6 +78,8 @@ def _show(report: Report) -> None:
 
 def _seen(report: Report) -> str:
     """What was verified; never more than what was there to be read."""
+    if report.chosen and report.count < report.size:
+        return f"{report.count} chosen entries of {report.size}"
     if (report.first, report.count) == (0, report.size):
         return f"{report.size} entries"
     return f"entries {report.first}..{report.first + report.count - 1} of {report.size}"
@@ -163,3 +165,6 @@ def tail(
 def _told(row: Mapping[str, object], column: str) -> object:
     """One cell. What was refused without a decision has a reason in the place of a code."""
     return row.get("code", row.get("reason")) if column == "code" else row.get(column)
+
+
+audit_find.register(app)

@@ -33,9 +33,9 @@ def key_provider(file: Path | None, *others: object) -> TokenKey | TransitKey | 
         return None
     if any(each is not None for each in others):
         raise Malformed("one thing opens a database, not two", try_="leave --keyfile and --passphrase-... away")
-    from remit.cli import yaml_text  # noqa: PLC0415 - few commands read one
     from remit.keys.owned_file import read_steady  # noqa: PLC0415 - likewise
     from remit.people.document import SpecInvalid  # noqa: PLC0415 - likewise
+    from remit.server import yaml_text  # noqa: PLC0415 - few commands read one
     from remit.server.key_provider import chosen  # noqa: PLC0415 - likewise
 
     path = file.absolute()

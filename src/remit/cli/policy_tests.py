@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from remit.cli import tree, yaml_text
+from remit.cli import tree
 from remit.cli.exits import Exit
 from remit.cli.output import data_json, data_text, talk
 from remit.kernel.clock import SystemClock
 from remit.kernel.errors import ConfigInvalid
-from remit.people.document import SpecInvalid
-from remit.policy.case import Suite, suite
+from remit.policy.case import Suite
 from remit.server.documents import Document, Findings, read
-
-if TYPE_CHECKING:
-    from remit.server.policy_trial import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +43,7 @@ def given(directory: Path) -> Given:
 def run(directory: Path, *, json: bool) -> int:
     """Run the tests of DIR and tell how they ended."""
     from remit.policy.cedar import CedarEngine  # noqa: PLC0415 - the engine is loaded by the commands that need it
+    from remit.server.policy_check import row  # noqa: PLC0415 - as above
     from remit.server.policy_trial import run  # noqa: PLC0415 - as above
 
     found = given(directory)
@@ -56,7 +52,7 @@ def run(directory: Path, *, json: bool) -> int:
     results, untouched = run(found.documents, found.suites, CedarEngine(), now=SystemClock().now())
     failed = [each for each in results if not each.passed]
     if json:
-        data_json({"tests": [_row(each) for each in results], "failed": len(failed), "untouched": untouched})
+        data_json({"tests": [row(each) for each in results], "failed": len(failed), "untouched": untouched})
         return Exit.TESTS if failed else Exit.OK
     for each in failed:
         case = each.case
@@ -69,21 +65,6 @@ def run(directory: Path, *, json: bool) -> int:
     return Exit.TESTS if failed else Exit.OK
 
 
-def _row(result: Result) -> dict[str, Any]:
-    case = result.case
-    return {
-        "name": case.name,
-        "file": case.file,
-        "line": case.line,
-        "passed": result.passed,
-        "expected": case.expect,
-        "expected_policy": case.policy,
-        "got": result.got,
-        "policy": result.policy,
-        "title": result.said,
-    }
-
-
 def _said(answer: str, policy: str | None) -> str:
     return f"{answer} by {policy}" if policy else answer
 
@@ -94,24 +75,10 @@ def _test_files(directory: Path) -> list[Path]:
 
 
 def _suite(path: Path, directory: Path) -> Suite:
+    from remit.server.policy_check import suite_in  # noqa: PLC0415 - as above
+
     file = path.relative_to(directory).as_posix()
     try:
-        found = yaml_text.read(path.read_text(encoding="utf-8"), file=file)
+        return suite_in(path.read_text(encoding="utf-8"), file=file)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"{file}: cannot be read as UTF-8 text", detail=str(error)) from error
-    if len(found) != 1:
-        raise ConfigInvalid(f"{file}:1: one object with tests is expected")
-    document = found[0]
-    try:
-        return suite(document.value, file=file, lines=document.lines)
-    except SpecInvalid as error:
-        lines = [f"{file}:{_line(document.lines, each.field, document.line)}: {each}" for each in error.problems]
-        raise ConfigInvalid(lines[0], detail="\n".join(lines[1:])) from error
-
-
-def _line(lines: Mapping[str, int], field: str, first: int) -> int:
-    """The line of a field, or of the nearest key around it."""
-    path = field.split(".")
-    while path and ".".join(path) not in lines:
-        path.pop()
-    return lines.get(".".join(path), first) if path else first

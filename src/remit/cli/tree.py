@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from remit.cli import yaml_text
 from remit.kernel.canonical import parse
 from remit.kernel.errors import ConfigInvalid, Malformed
+from remit.server import yaml_text
 
 _KINDS: Final = {
     "purposes": "purpose",

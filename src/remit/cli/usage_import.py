@@ -9,11 +9,11 @@ from remit.certification.usage.line import instant_of
 from remit.cli.output import data_text, talk
 from remit.cli.usage_send import Sender, Sent, bar
 from remit.cli.wire import connect
-from remit.cli.yaml_text import read as read_yaml
 from remit.connectors.format import Format
 from remit.connectors.mapping import EMPTY, Mapping, mapping_of
 from remit.kernel.clock import DAY, parse_date_end
 from remit.kernel.errors import ConfigInvalid, Malformed
+from remit.server.yaml_text import read as read_yaml
 
 _FIRST = 5
 

@@ -24,7 +24,23 @@ GLYPHS: Final[Mapping[str, str]] = {
     "calm": "·",
 }  # never colour alone
 _MOODS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done", "confirmed", "contained"), "good"),
+    **dict.fromkeys(
+        (
+            "active",
+            "allow",
+            "allowed",
+            "live",
+            "ok",
+            "approved",
+            "closed",
+            "complete",
+            "done",
+            "enforced",
+            "confirmed",
+            "contained",
+        ),
+        "good",
+    ),
     **dict.fromkeys(("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed"), "bad"),
     **dict.fromkeys(("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable"), "warn"),
     **dict.fromkeys(("proposed", "pending", "waiting", "draining", "open", "observe", "quarantined"), "wait"),
@@ -87,6 +103,17 @@ def signed_out(
         .render(used=used, again=again, provider=provider, then=then, lost=lost, out=out)
     )
     return page
+
+
+def kept_form(form: Mapping[str, str], to: str) -> str:
+    """What somebody wrote and sent when they were not signed in any more; nothing was done with it."""
+    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to)
+    return page
+
+
+def kept_fields(form: Mapping[str, str]) -> dict[str, str]:
+    """What somebody wrote, without what made the form this session's."""
+    return {name: value for name, value in form.items() if name not in {"csrf", "once"}}
 
 
 @cache

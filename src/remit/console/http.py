@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from remit.console import cookies, csp, live
 from remit.console.frame import signed_out
+from remit.console.pages.model import LONGEST_FORM
 from remit.console.paths import PATH
 from remit.console.sessions import Session, Sessions, matches
 from remit.logs import logger
-from remit.storage.ports import Reader
 
 _log = logger("remit.console")
 _MEDIA: Final = {
@@ -29,7 +29,7 @@ _MEDIA: Final = {
     "js": "text/javascript; charset=utf-8",
 }
 _LONGEST_REPORT: Final = 8192
-_LONGEST_FORM, _FORM_SECONDS = 4096, 30.0
+_FORM_SECONDS: Final = 30.0
 # Nothing inline, nothing from elsewhere, nobody frames it, and no script can make HTML from text.
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
@@ -52,7 +52,7 @@ class Console:
     """
 
     sessions: Sessions
-    reader: Reader
+    tail: live.Tail
     authorize: Callable[[Any, str, str], None]
     secure: bool  # served over TLS, so that the cookie may say so
     provider_ends: Callable[[], str] = str  # where the provider ends what it knows of a person; empty if it has none
@@ -84,7 +84,7 @@ class Console:
         if session is None:
             return problem(401, "sign in again")
         self.authorize(session.operator, "readAudit", "")
-        events = live.events(self.reader, lambda: self.sessions.find(cookie, seen=False) is not None)
+        events = live.events(self.tail, lambda: self.sessions.find(cookie, seen=False) is not None)
         return StreamingResponse(events, headers=HEADERS, media_type="text/event-stream")
 
     async def sign_out(self, request: Request) -> Response:
@@ -130,10 +130,21 @@ def assets() -> Mapping[str, bytes]:
     return found | {f"vendored/{each.name}": each.read_bytes() for each in (static / "vendored").iterdir()}
 
 
-async def read_form(request: Request, *, most: int = _LONGEST_FORM) -> dict[str, str]:
+async def read_form(request: Request, *, most: int = LONGEST_FORM) -> dict[str, str]:
     """The fields of a form; none if it is over `most` bytes, slow, or has a field twice."""
     pairs = parse_qsl((await read_body(request, most=most)).decode("utf-8", "replace"))
     return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else {}
+
+
+def too_long(request: Request, most: int) -> bool:
+    """Whether a form says itself that it is over `most` bytes."""
+    said = request.headers.get("content-length", "")
+    return said.isascii() and said.isdigit() and int(said[:20]) > most
+
+
+def own(request: Request) -> bool:
+    """Whether a browser says that a form was on one of these pages: what others send is never shown."""
+    return request.headers.get("sec-fetch-site") == "same-origin"
 
 
 async def read_body(request: Request, *, most: int) -> bytes:

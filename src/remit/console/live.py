@@ -1,10 +1,16 @@
-"""Live entries: what was recorded since, read from the log only while somebody looks."""
+"""Live entries: what was recorded since, read from the log only while somebody looks, and once for all who do.
+
+One loop reads for all open pages. Each page has a short queue of its own: who takes slowly loses the oldest, is told
+how many, and holds up nobody.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -12,14 +18,18 @@ from sqlalchemy import Connection
 from remit.audit.sql import SqlLog
 from remit.audit.stored import header, read_bundle
 from remit.console.entries import line
+from remit.kernel.clock import parse_date_end
 from remit.kernel.errors import Malformed, RemitError
+from remit.kernel.names import made_at
 from remit.storage.ports import Reader
 
 EVERY: Final = 0.3  # seconds between two looks
-_HEARTBEAT: Final = 50  # looks without news before a comment keeps the connection open
+_HEARTBEAT: Final = 15.0  # seconds without news before a comment keeps the connection open
 _SHOWN: Final = frozenset({"decision", "verdict", "refused", "unavailable", "incident", "change"})
-_AT_ONCE = 200
-_BEFORE = 20  # commits shown to somebody who just came
+_AT_ONCE: Final = 500  # commits read at once
+_BEFORE: Final = 20  # commits shown to somebody who just came
+_BEHIND: Final = 4000  # commits behind, from which on it goes on with the newest
+_QUEUE: Final = 500  # entries that wait for one page
 
 
 def newest(connection: Connection) -> int:
@@ -27,41 +37,140 @@ def newest(connection: Connection) -> int:
     return SqlLog(connection).newest_bundle()
 
 
-def since(bundle: int) -> Callable[[Connection], tuple[int, list[dict[str, Any]]]]:
+def since(bundle: int, most: int = _AT_ONCE) -> Callable[[Connection], tuple[int, list[dict[str, Any]]]]:
     """A query for what was recorded after `bundle`: the newest bundle read, and its lines."""
 
     def query(connection: Connection) -> tuple[int, list[dict[str, Any]]]:
         at, lines = bundle, []
-        for each in SqlLog(connection).after(bundle, _AT_ONCE):
+        for each in SqlLog(connection).after(bundle, most):
             at = each.bundle
             for raw in read_bundle(each.headers, each.count)[0]:
                 try:
                     said = header(raw)
                 except Malformed:
                     continue
-                if said.get("kind") in _SHOWN:
+                if said["kind"] == "outcome":
+                    lines.append({"kind": "outcome", "took": _took(said)})
+                elif said["kind"] in _SHOWN:
                     lines.append(line(said, None))
         return at, lines
 
     return query
 
 
-async def events(reader: Reader, open_still: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """Server-sent events, one for each entry, until the session ends (the caller stops when the browser goes)."""
-    at, quiet = max(0, await asyncio.to_thread(reader.read, newest) - _BEFORE), 0
-    yield b": open\n\n"
-    while open_still():
-        await asyncio.sleep(EVERY)
-        try:
-            at, lines = await asyncio.to_thread(reader.read, since(at))
-        except RemitError:
-            yield b"event: unavailable\ndata: {}\n\n"
-            continue
-        if not open_still():
-            return  # what was recorded since is not for somebody who was signed out meanwhile
-        for each in lines:
-            yield b"data: " + json.dumps(each).encode() + b"\n\n"
-        quiet = 0 if lines else quiet + 1
-        if quiet >= _HEARTBEAT:
-            quiet = 0
-            yield b": still here\n\n"
+@dataclass(eq=False, slots=True)
+class Queue:
+    """What waits for one page. `lost`: how many of it were dropped; `answers`: whether the database does."""
+
+    held: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_QUEUE))
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: int = 0
+    answers: bool = True
+
+    def put(self, lines: list[dict[str, Any]]) -> None:
+        """More; the oldest make room."""
+        self.lost += max(0, len(self.held) + len(lines) - _QUEUE)
+        self.held.extend(lines)
+        self.news.set()
+
+    def take(self) -> tuple[list[dict[str, Any]], int]:
+        """What waits, and how many were lost before it."""
+        taken, lost = list(self.held), self.lost
+        self.held.clear()
+        self.lost = 0
+        self.news.clear()
+        return taken, lost
+
+
+class Tail:
+    """Reads the log's end for all pages that are open. Of one event loop."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._queues: set[Queue] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def join(self) -> Queue:
+        """A queue that is filled until `leave`; it begins with what was recorded last.
+
+        Raises:
+            StorageUnavailable: The database does not answer.
+        """
+        queue = Queue()
+        at = await asyncio.to_thread(self._reader.read, newest)
+        _, lines = await asyncio.to_thread(self._reader.read, since(max(0, at - _BEFORE), _BEFORE))
+        queue.put(lines)
+        self._queues.add(queue)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._follow(at))
+        return queue
+
+    def leave(self, queue: Queue) -> None:
+        """No more of it. With the last one, reading ends."""
+        self._queues.discard(queue)
+
+    async def _follow(self, at: int) -> None:
+        while self._queues:
+            await asyncio.sleep(EVERY)
+            try:
+                at = await self._read(at)
+            except RemitError:
+                self._tell(answers=False)
+            else:
+                self._tell(answers=True)
+
+    async def _read(self, at: int) -> int:
+        """All that came; of more than anybody can look at, only the end."""
+        end = await asyncio.to_thread(self._reader.read, newest)
+        at = max(at, end - _BEHIND)
+        while at < end and self._queues:
+            before = at
+            at, lines = await asyncio.to_thread(self._reader.read, since(at))
+            for queue in self._queues if lines else ():
+                queue.put(lines)
+            if at == before:
+                break
+        return at
+
+    def _tell(self, *, answers: bool) -> None:
+        for queue in self._queues:
+            if queue.answers is not answers:
+                queue.answers = answers
+                queue.news.set()
+
+
+async def events(tail: Tail, open_still: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """Server-sent events, each a list of entries, until the session ends (the caller stops when the browser goes)."""
+    queue = await tail.join()
+    try:
+        yield b": open\n\n"
+        while open_still():
+            try:
+                async with asyncio.timeout(_HEARTBEAT):
+                    await queue.news.wait()
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            if not open_still():
+                return  # what was recorded since is not for somebody who was signed out meanwhile
+            lines, lost = queue.take()
+            if not queue.answers:
+                yield b"event: unavailable\ndata: {}\n\n"
+            if lost:
+                yield b"event: lost\ndata: %d\n\n" % lost
+            if lines:
+                yield b"data: " + json.dumps(lines).encode() + b"\n\n"
+            await asyncio.sleep(EVERY)  # one event for all that comes meanwhile
+    finally:
+        tail.leave(queue)
+
+
+def _took(outcome: dict[str, Any]) -> int | None:
+    """Milliseconds from a decision to its outcome; None where they cannot be told."""
+    began = made_at(str(outcome.get("decision")))
+    if began is None:
+        return None
+    try:
+        return max(0, (parse_date_end(str(outcome["time"])) - began) // 1000)
+    except Malformed:
+        return None

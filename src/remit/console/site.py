@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,8 +22,8 @@ from starlette.routing import Route
 
 from remit.console import cookies, csp, stepup
 from remit.console.desk import Desk, Look
-from remit.console.frame import Frame, Now, render, signed_out
-from remit.console.http import html, problem, read_form
+from remit.console.frame import Frame, Now, kept_fields, kept_form, render, signed_out
+from remit.console.http import html, own, problem, read_form, too_long
 from remit.console.pages.led import led
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH, SIGN_IN
@@ -93,21 +94,27 @@ class Site:
         wanted = query.get("format", "")
         if wanted in {"csv", "json"}:
             return _taken(filled, query.get("table", ""), wanted)
-        frame = self._frame(of.slug, request, session)
+        return self._filled(of, request, session, filled)
+
+    def _filled(self, of: Page, request: Request, session: Session, filled: Filled, status: int = 200) -> Response:
+        frame, query = self._frame(of.slug, request, session), dict(request.query_params)
         tables = [
             shown(table, query, prefix="" if at == 0 else f"{table.name}.") for at, table in enumerate(filled.tables)
         ]
         body = render(
             of.template, _titled(frame, filled.title), tables=tables, query=query, data=filled.data, **filled.values
         )
-        return Response(body, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
+        return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")
 
     def _acts(self, of: Page) -> Callable[[Request], object]:
         acts: Mapping[str, Act] = {each.name: each for each in of.acts}
 
         async def endpoint(request: Request) -> Response:
-            form = await read_form(request)
-            return await self._done(request, form, acts.get(form.get("act", "")), _here(request), run_in_threadpool)
+            if too_long(request, of.most):
+                return problem(413, "the form is too long: nothing was done; go back, what you wrote is still there")
+            form = await read_form(request, most=of.most)
+            act = acts.get(form.get("act", ""))
+            return await self._done(request, form, act, _here(request), run_in_threadpool, of)
 
         return endpoint
 
@@ -120,30 +127,45 @@ class Site:
         return endpoint
 
     async def _done(
-        self, request: Request, form: Mapping[str, str], act: Act | None, to: str, thread: Callable[..., Any]
+        self,
+        request: Request,
+        form: Mapping[str, str],
+        act: Act | None,
+        to: str,
+        thread: Callable[..., Any],
+        of: Page | None = None,
     ) -> Response:
         """Do what a form asks for, once it is known to be from here, and lead back to the page."""
         session = self.sessions.of(request.cookies)
+        keeps = of.keeps if of is not None and own(request) else None
         # (1) Who it is. What was sent is not carried out, and its person is told so, and led back.
         if session is None:
-            return self._signed_out(to, lost=True)
+            return self._signed_out(to, lost=True) if keeps is None else html(kept_form(form, to), 401)
         digest = ""
         try:
             # (2) From a page of this very session, for something that it does.
             asked = _asked(session, form, act)
             # (3) Who asks for what is grave has just proved who they are.
             if stepup.held(grave=asked.is_grave(form), authenticated=session.authenticated, now=self.clock.now()):
-                return await run_in_threadpool(self._unproved, request, session, asked, to)
+                kept = {} if keeps is None else kept_fields(form)
+                return await run_in_threadpool(self._unproved, request, session, asked, to, kept)
             # (4) Once: a double click, or the way back, does nothing a second time.
             digest = sent_once(session, form, where=to)
-            said, to = led(await thread(asked.carry, self._look(request, session), form), to)
-            session.notes.append(said)
+            done = await thread(asked.carry, self._look(request, session), form)
         except RemitError as error:
             not_sent(session, digest)
+            if of is not None and keeps is not None and not matches(session, form.get("csrf")):
+                filled = await run_in_threadpool(keeps, self._look(request, session), form)
+                return self._filled(of, request, session, filled, 403)
             return self._refused(self._frame("", request, session), error, back=to)
+        if isinstance(done, Filled) and of is not None:
+            not_sent(session, digest)
+            return self._filled(of, request, session, done)
+        said, to = led(done, to)
+        session.notes.append(said)
         return RedirectResponse(to, 303, headers=csp.PLAIN)
 
-    def _unproved(self, request: Request, session: Session, act: Act, to: str) -> Response:
+    def _unproved(self, request: Request, session: Session, act: Act, to: str, fields: Mapping[str, str]) -> Response:
         """Nothing was done, which is recorded; and how the person proves who they are."""
         by_link = session.how == LINK
         error: RemitError = stepup.StepUpRequired(
@@ -156,7 +178,7 @@ class Site:
         except RemitError as failed:
             error = failed
         prove = "" if by_link else f"{SIGN_IN}?again=1&then={quote(inside(to), safe='')}"
-        answer = self._refused(self._frame("", request, session), error, back=to, prove=prove)
+        answer = self._refused(self._frame("", request, session), error, back=to, prove=prove, fields=fields)
         cookies.remember(answer, inside(to), secure=self.secure)
         return answer
 
@@ -195,10 +217,18 @@ class Site:
             theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes, once=csp.nonce(),
         )  # fmt: skip
 
-    def _refused(self, frame: Frame, error: RemitError, *, back: str = "", prove: str = "") -> Response:
+    def _refused(
+        self,
+        frame: Frame,
+        error: RemitError,
+        *,
+        back: str = "",
+        prove: str = "",
+        fields: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
         body = render(
             "refused.html", _titled(frame, "Not done"), said=error.public, detail=error.detail, try_=error.try_,
-            code=error.code, back=back, prove=prove, provider=self.sessions.provider,
+            code=error.code, back=back, prove=prove, provider=self.sessions.provider, fields=fields,
         )  # fmt: skip
         status = self.status(error.code)
         return Response(body, status, headers=csp.headers(frame.nonce), media_type="text/html; charset=utf-8")

@@ -22,7 +22,7 @@ def freeze(look: Look, form: Mapping[str, str]) -> Led:
         "every enforcement point has confirmed" if said.get("contained") else "not every point has confirmed yet"
     )
     said_so = f"{name if name not in ('', '*') else 'Everything'} is frozen: {cut} running calls were cut, {contained}."
-    return Led(said_so, f"{PATH}/freezes/{said['id']}")
+    return Led(said=said_so, to=f"{PATH}/freezes/{said['id']}")
 
 
 def unfreeze(look: Look, form: Mapping[str, str]) -> str:

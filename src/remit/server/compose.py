@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from remit.audit.indexing import Indexing
 from remit.audit.log import Log
 from remit.audit.recovery import OpenCalls
 from remit.audit.sequencer import Sequencer
@@ -233,6 +234,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     notified = notifying(ground, own=_own(ground.base, listener))
     life.more += [trusting.run, consenting.run, notified.run, watch.run, children.run, lent.run]
     life.more += secrets(ground, life, outbound)
+    life.more.append(Indexing(writer, database.reader, leads=lambda: database.peers.leads).run)
     reach.lister = Importer(upstream, loop=lambda: life.loop)
     return Gate(
         life=life, health=health, metrics=metrics, reach=reach, catalog=catalog, checker=checker, gateway=gateway,

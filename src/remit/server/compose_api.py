@@ -11,7 +11,9 @@ from starlette.routing import Router
 from remit.access.activation_seal import UNSEALED
 from remit.access.sql import SqlBoundaries
 from remit.audit import http as audit_http
+from remit.audit.finding import Finder
 from remit.audit.log import Log
+from remit.audit.proving import Proving
 from remit.certification.posture.report import PostureReport
 from remit.certification.usage.observed_sql import SqlObservedUses
 from remit.certification.usage.shadowing import Shadowing
@@ -47,6 +49,7 @@ from remit.server.http_console import ConsoleDoors
 from remit.server.http_coverage import CoverageDoors
 from remit.server.http_decisions import Decisions
 from remit.server.http_delegations import Delegations
+from remit.server.http_entries import Entries
 from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
@@ -56,6 +59,7 @@ from remit.server.http_now import NowDoors
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_peps import EnforcementPoints
 from remit.server.http_policies import Policies
+from remit.server.http_policy_check import PolicyCheck
 from remit.server.http_policy_diff import PolicyDiff
 from remit.server.http_posture import PostureDoors
 from remit.server.http_proxy import ProxyDoors
@@ -65,6 +69,7 @@ from remit.server.http_reviews import Reviews
 from remit.server.http_rightsize import Rightsizing
 from remit.server.http_roster import RosterDoors
 from remit.server.http_rotations import RotationDoors
+from remit.server.http_runs import Runs
 from remit.server.http_servers import Servers
 from remit.server.http_signals import Signals
 from remit.server.http_simulate import Simulating
@@ -108,8 +113,13 @@ def api(ground: Ground, gate: Gate) -> Router:
         *PolicyDiff(
             policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
         ).doors(),
+        *PolicyCheck(
+            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
+        ).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
+        *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),
+        *Runs(reader=reader, finder=Finder(reader), clock=clock).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *Simulating(
             log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac

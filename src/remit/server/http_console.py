@@ -10,6 +10,8 @@ from starlette.routing import Route
 
 from remit.console import http
 from remit.console.desk import Desk
+from remit.console.evidence import EvidenceFiles
+from remit.console.live import Tail
 from remit.console.pages.every import PAGES
 from remit.console.paths import PATH
 from remit.console.sessions import LINK_LIFETIME, Sessions
@@ -58,7 +60,7 @@ class ConsoleDoors:
         """The pages, which ask `desk`; `noted` records who was not let in."""
         signing = self.signing
         console = http.Console(
-            sessions=self.sessions, reader=self.reader, authorize=self._authorize, secure=self.sessions.secure,
+            sessions=self.sessions, tail=Tail(self.reader), authorize=self._authorize, secure=self.sessions.secure,
             provider_ends=str if signing is None else signing.ends_at,
         )  # fmt: skip
         ways = [] if signing is None else SignInPages(
@@ -68,7 +70,8 @@ class ConsoleDoors:
             pages=PAGES, sessions=self.sessions, desk=desk, view=self.view, clock=self.clock,
             status=problem.status_of, sign_in=console.sign_in, dev=self.dev, secure=console.secure,
         )  # fmt: skip
-        return [*console.routes(), *ways, *site.routes()]
+        files = EvidenceFiles(sessions=self.sessions, desk=desk, status=problem.status_of)
+        return [*console.routes(), *ways, *files.routes(), *site.routes()]
 
     def _authorize(self, operator: Operator, action: str, agent: str) -> None:
         self.authority.require(operator, action, owners=self.accountable.for_agent(agent) if agent else ())

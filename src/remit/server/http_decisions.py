@@ -8,27 +8,12 @@ from typing import Any
 
 from remit.audit.log import Log, Recorded
 from remit.kernel.canonical import parse
-from remit.kernel.errors import Malformed, NotFound
+from remit.kernel.errors import NotFound
 from remit.kernel.names import split_action
 from remit.policy.service import PolicyService
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door
 from remit.server.reasons import reasons
-
-_MOST = 1000
-_KINDS_SHOWN = (
-    "decision",
-    "outcome",
-    "search",
-    "verdict",
-    "change",
-    "token",
-    "refused",
-    "unavailable",
-    "incident",
-    "start",
-    "stop",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +39,6 @@ class Decisions:
             ),
             Door(
                 method="GET",
-                path="/v1/decisions",
-                summary="The newest entries of the log",
-                action="readAudit",
-                handle=self.recent,
-            ),
-            Door(
-                method="GET",
                 path="/v1/decisions/{id}",
                 summary="One decision: what was asked, what decided it, what became of it",
                 action="readDecisions",
@@ -75,15 +53,6 @@ class Decisions:
         split_action(body["action"])
         return self.policy.can(body["agent"], body.get("purpose"), body["action"], body.get("arguments"))
 
-    def recent(self, ask: Ask) -> dict[str, Any]:
-        """The newest entries first, without payloads."""
-        kind = ask.query.get("kind")
-        if kind is not None and kind not in _KINDS_SHOWN:
-            raise Malformed(f"a kind is one of {', '.join(_KINDS_SHOWN)}")
-        limit = ask.number("limit", default=20, most=_MOST)
-        found = self.log.recent(limit, kind=kind, agent=ask.query.get("agent"))
-        return {"entries": [_line(each) for each in found]}
-
     def why(self, ask: Ask) -> dict[str, Any]:
         """One decision, its payload opened."""
         found = self._decision(ask.path["id"])
@@ -97,11 +66,6 @@ class Decisions:
 
     def _owners(self, ask: Ask) -> Collection[str]:
         return self.accountable.for_agent(str(self._decision(ask.path["id"]).header.get("agent", "")))
-
-
-def _line(entry: Recorded) -> dict[str, Any]:
-    header = entry.header
-    return {"index": entry.index, "answer": header.get("decision"), **header}
 
 
 def explained(found: Recorded, outcome: dict[str, Any] | None) -> dict[str, Any]:

@@ -87,6 +87,21 @@ checkpoints = Table(
     Column("note", Text, nullable=False),
     Column("signed", BigInteger, nullable=False),
 )
+log_terms = Table(  # what entries are found by: a term's places in one stretch of the log (audit.terms); derived
+    "log_terms",
+    metadata,
+    Column("stretch", Integer, primary_key=True, autoincrement=False),  # first: a stretch is written at one place
+    Column("term", BigInteger, primary_key=True, autoincrement=False),
+    Column("places", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,  # one tree instead of two
+)
+log_stretches = Table(  # the stretches that are in it, with the times between which their entries were recorded
+    "log_stretches",
+    metadata,
+    Column("stretch", Integer, primary_key=True, autoincrement=False),
+    Column("earliest", BigInteger, nullable=False),
+    Column("latest", BigInteger, nullable=False),
+)
 states = Table(  # what every object's rows hashed to when its last `change` entry was recorded, sealed
     "states",
     metadata,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from remit.cli import rightsize
 from remit.cli.yaml_out import write
-from remit.cli.yaml_text import read
 from remit.kernel.errors import Conflict, Malformed
+from remit.server.yaml_text import read
 
 texts = st.text(max_size=20) | st.sampled_from(
     [

@@ -9,7 +9,6 @@ import pytest
 
 from remit.certification.usage.ingest import Line
 from remit.certification.usage.model import Kind, RefusedLine
-from remit.cli.yaml_text import read as read_yaml
 from remit.connectors import lines
 from remit.connectors.format import Format
 from remit.connectors.formats import guess
@@ -17,6 +16,7 @@ from remit.connectors.mapping import EMPTY, Mapping, mapping_of
 from remit.connectors.model import Passed
 from remit.connectors.table import read_csv, read_jsonl, time_of
 from remit.kernel.errors import ConfigInvalid, Malformed
+from remit.server.yaml_text import read as read_yaml
 
 YAML = """
 identities:

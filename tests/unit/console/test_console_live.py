@@ -1,12 +1,15 @@
-"""The stream of what is recorded, and whom it is for."""
+"""The stream of what is recorded, whom it is for, and that whoever is slow holds up nobody."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remit.console import live
 
@@ -19,7 +22,7 @@ class Talks:
 
     def read(self, query: Callable[[Any], Any]) -> Any:
         if query is live.newest:
-            return 7
+            return 7 + self.looks
         self.looks += 1
         return 7 + self.looks, [{"look": self.looks}]
 
@@ -32,6 +35,69 @@ def test_nothing_that_was_read_after_the_session_ended_is_told(monkeypatch: pyte
 
     async def told() -> list[bytes]:
         log = Talks()
-        return [each async for each in live.events(log, log.open_still)]
+        found = [b"".join([each]) async for each in live.events(live.Tail(log), log.open_still)]
+        assert log.looks >= 2, "there was news that is not told"
+        return found
 
-    assert asyncio.run(told()) == [b": open\n\n", b'data: {"look": 1}\n\n']
+    assert asyncio.run(told()) == [b": open\n\n", b'data: [{"look": 1}]\n\n']
+
+
+class Grows:
+    """A log that grows by one commit at each look at its end."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self.reads = 0
+
+    def read(self, query: Callable[[Any], Any]) -> Any:
+        if query is live.newest:
+            self.end += 1
+            return self.end
+        self.reads += 1
+        return self.end, [{"n": self.end}]
+
+
+def test_one_reader_serves_all_pages_and_ends_with_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "EVERY", 0)
+
+    async def looked() -> None:
+        log = Grows()
+        tail = live.Tail(log)
+        queues = [await tail.join() for _ in range(5)]
+        before = log.reads
+        while queues[0].held[-1]["n"] < 40:
+            await asyncio.sleep(0)
+        assert log.reads - before <= 40, "as many reads as looks, not as many as pages"
+        seen = [[each["n"] for each in queue.held][-10:] for queue in queues]
+        assert all(each == seen[0] for each in seen)
+        for queue in queues:
+            tail.leave(queue)
+        follow = tail._task
+        assert follow is not None
+        await asyncio.wait_for(follow, 10)
+        again = await tail.join()
+        assert tail._task is not follow
+        tail.leave(again)
+        await tail._task
+
+    asyncio.run(looked())
+
+
+@given(st.lists(st.lists(st.integers(), max_size=400), max_size=12))
+def test_a_queue_holds_the_newest_and_counts_the_rest(given: list[list[int]]) -> None:
+    queue = live.Queue()
+    for lines in given:
+        queue.put([{"n": each} for each in lines])
+    said = [each for lines in given for each in lines]
+    taken, lost = queue.take()
+    assert [each["n"] for each in taken] == said[-500:]
+    assert lost + len(taken) == len(said)
+    assert queue.take() == ([], 0)
+
+
+def test_an_outcome_says_how_long_its_call_took() -> None:
+    said = {"decision": "dec_01m8ftxt68bt6p9jd2jdgmxa3f", "time": "2026-11-28T01:04:46.298240Z"}
+    assert live._took(said) == 18
+    assert live._took({"decision": "x", "time": "2026-11-28T01:04:46.298240Z"}) is None
+    assert live._took({**said, "time": "then"}) is None
+    assert json.dumps({"took": live._took(said)})

@@ -1,16 +1,18 @@
-"""The log: its newest entries, one entry with why, and what proves it."""
+"""The whole log: what it is asked for, the newest first, page by page; and the checkpoints that were signed over it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from remit.audit.entry import KINDS
+from remit.audit.terms import FIELDS
 from remit.console.desk import Look
 from remit.console.entries import line
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
-from remit.console.tables import Column, Table
-from remit.kernel.errors import NotFound
+from remit.console.proof import continues
+from remit.console.tables import ROWS, Column, Table
+from remit.kernel.errors import Malformed, NotFound
 
 _COLUMNS = (
     Column(name="time", title="Time", kind="time"),
@@ -21,44 +23,73 @@ _COLUMNS = (
     Column(name="index", title="Index", kind="number"),
     Column(name="id", title="Entry", kind="code", link=f"{PATH}/log/{{id}}"),
 )
-_NEWEST = "1000"
-_PATH = (
-    Column(name="step", title="Step", kind="number"),
-    Column(name="said", title="What came of it"),
+_CHECKPOINTS = (
+    Column(name="signed", title="Signed", kind="time"),
+    Column(name="size", title="Entries", kind="number"),
+    Column(name="root", title="Root", kind="code", hint="SHA-256 over all entries, as a Merkle tree (RFC 9162)"),
 )
+_AS_A_FILE: Final = "1000"
+_ASKED: Final = (*FIELDS, "text", "from", "to", "before")
 
 
 def fill(look: Look) -> Filled:
-    """The newest thousand entries."""
-    entries = look.get("/v1/decisions", limit=_NEWEST)["entries"]
-    rows = [line(each, each.get("index")) for each in entries]
+    """The entries that answer, from the newest on or from `before` on."""
+    asked = {name: look.query[name] for name in _ASKED if look.query.get(name)}
+    wrong, found = "", {"entries": [], "next": None}
+    try:
+        limit = _AS_A_FILE if look.query.get("format") else str(ROWS)
+        found = dict(look.get("/v1/decisions", **{**asked, "limit": limit}))
+    except (Malformed, NotFound) as error:
+        wrong = error.public
+    rows = [line(each, each.get("index")) for each in found["entries"]]
+    filters = {name: value for name, value in asked.items() if name != "before"}
     table = Table(
-        name="entries", title="Newest entries", columns=_COLUMNS, rows=rows, empty="Nothing is recorded yet.",
-        command="remit can AGENT ACTION",
+        name="entries", title="Entries", columns=_COLUMNS, rows=rows,
+        empty="No entry answers." if asked else "Nothing is recorded yet.",
+        command=command("find", filters) if asked else "remit can AGENT ACTION",
     )  # fmt: skip
-    return Filled(title="Log", tables=(table,))
+    values = {
+        "asked": asked, "filters": filters, "wrong": wrong, "next": found["next"], "kinds": sorted(KINDS),
+        "command": command("find", filters), "evidence": command("evidence", filters) + " --out evidence.json",
+    }  # fmt: skip
+    return Filled(title="Log", tables=(table,), values=values)
 
 
-def entry(look: Look) -> Filled:
-    """One decision, with every step that led to it and what would change it."""
-    name = look.path["id"]
-    if name.startswith("ver_"):
-        return Filled(title=name, values={"entry": look.get(f"/v1/verdicts/{name}"), "decision": None})
-    if not name.startswith("dec_"):
-        return Filled(title=name, values={"entry": _among_the_newest(look, name), "decision": None})
-    found = look.get(f"/v1/decisions/{name}")
-    table = Table(name="path", title="Steps", columns=_PATH, rows=list(found["path"]), empty="No steps were recorded.")
-    return Filled(title=name, tables=(table,), values={"decision": found, "entry": found["header"]})
+def command(verb: str, filters: dict[str, str]) -> str:
+    """The command that asks the same; what a shell would read as its own is quoted."""
+    words = [f"--{name} {quoted(value)}" for name, value in filters.items()]
+    return " ".join(("remit audit", verb, *words))
 
 
-def _among_the_newest(look: Look, name: str) -> Mapping[str, Any]:
-    """An entry of any other kind, as it stands in the log."""
-    entries: Sequence[Mapping[str, Any]] = look.get("/v1/decisions", limit=_NEWEST)["entries"]
-    found = next((each for each in entries if each["id"] == name), None)
-    if found is None:
-        raise NotFound("no such entry is among the newest thousand", detail=name[:80], try_="remit audit export")
-    return found
+def quoted(value: str) -> str:
+    """One word for a POSIX shell."""
+    if value and all(each.isascii() and (each.isalnum() or each in "_-./:@") for each in value) and value[0] != "-":
+        return value
+    return "'" + value.replace("'", "'\\''") + "'"
 
 
-PAGE = Page(path="/log", slug="log", template="plain.html", fill=fill)
-ENTRY = Page(path="/log/{id}", slug="log", template="entry.html", fill=entry)
+def checkpoints(look: Look) -> Filled:
+    """What was signed, and that the newest continues an earlier one."""
+    found = look.get("/v1/checkpoints", limit="500")
+    rows: list[dict[str, Any]] = [dict(each) for each in found["checkpoints"]]
+    table = Table(
+        name="checkpoints", title="Checkpoints", columns=_CHECKPOINTS, rows=rows,
+        empty="Nothing was signed yet.", command="remit audit checkpoint",
+    )  # fmt: skip
+    sizes = [each["size"] for each in rows]
+    old = _chosen(look.query.get("old", ""), sizes, sizes[-1] if sizes else 0)
+    new = _chosen(look.query.get("new", ""), sizes, sizes[0] if sizes else 0)
+    values: dict[str, Any] = {"key": found["key"], "sizes": sizes, "old": old, "new": new, "shown": None, "proof": ()}
+    values["newest"] = rows[0]["checkpoint"] if rows else ""
+    if 0 < old <= new:
+        said = look.get("/v1/checkpoints/consistency", old=str(old), new=str(new))
+        values |= {"shown": continues(said), "proof": said["proof"]}
+    return Filled(title="Checkpoints", tables=(table,), values=values)
+
+
+def _chosen(said: str, sizes: list[int], default: int) -> int:
+    return next((each for each in sizes if str(each) == said), default)
+
+
+PAGE = Page(path="/log", slug="log", template="log.html", fill=fill)
+CHECKPOINTS = Page(path="/log/checkpoints", slug="log", template="checkpoints.html", fill=checkpoints)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from remit.console.desk import Look
 from remit.console.pages.led import Led
 from remit.console.tables import Table
+
+LONGEST_FORM: Final = 4096  # bytes; nothing that is pressed, and no note, is longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +28,16 @@ class Filled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that a page's form does. `carry` changes it and says what was done, in one sentence.
+    """Something that a page's form does.
+
+    `carry` changes it and says what was done, in one sentence, and where to go on if that is not the same page. Or it
+    answers with what the page shows of the form, and has changed nothing.
 
     `grave`: only by who has just proved who they are (`stepup`); where it depends on what is asked, of the form.
     """
 
     name: str
-    carry: Callable[[Look, Mapping[str, str]], str | Led]
+    carry: Callable[[Look, Mapping[str, str]], str | Led | Filled]
     grave: bool | Callable[[Mapping[str, str]], bool] = False
 
     def is_grave(self, form: Mapping[str, str]) -> bool:
@@ -42,10 +47,16 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page below `/console`. `path` is a Starlette path without the root; `slug` the section that it is in."""
+    """A page below `/console`. `path` is a Starlette path without the root; `slug` the section that it is in.
+
+    A page where people write says how long its forms may be (`most`, bytes), and what it shows of a form that was not
+    taken (`keeps`), so that nothing they wrote is lost.
+    """
 
     path: str
     slug: str
     template: str
     fill: Callable[[Look], Filled]
     acts: Sequence[Act] = ()
+    most: int = LONGEST_FORM
+    keeps: Callable[[Look, Mapping[str, str]], Filled] | None = None

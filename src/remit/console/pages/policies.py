@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remit.console.desk import Look
-from remit.console.pages.model import Act, Filled, Page
+from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 
@@ -17,62 +17,42 @@ _BOUNDARIES = (
     Column(name="not_after", title="Ends", kind="time"),
 )
 _POLICIES = (
-    Column(name="id", title="Policy", kind="code"),
+    Column(name="id", title="Policy", kind="code", link=f"{PATH}/policies/in-force/{{id}}"),
     Column(name="effect", title="Effect"),
     Column(name="title", title="Says"),
     Column(name="file", title="File", kind="code"),
     Column(name="line", title="Line", kind="number"),
 )
 _SETS = (
-    Column(name="version", title="Version"),
+    Column(name="version", title="Version", link=f"{PATH}/policies/versions/{{version}}"),
     Column(name="state", title="State", kind="state"),
     Column(name="by", title="By"),
     Column(name="since", title="Since", kind="time"),
     Column(name="files", title="Files", kind="number"),
     Column(name="digest", title="Digest", kind="code"),
 )
-_VERSIONS = (
-    Column(name="version", title="Version", kind="number"),
-    Column(name="state", title="State", kind="state"),
-    Column(name="purpose", title="Purpose"),
-    Column(name="approved_by", title="Approved by"),
-    Column(name="approved_at", title="Approved", kind="time"),
-    Column(name="not_after", title="Ends", kind="time"),
-)
 
 
 def fill(look: Look) -> Filled:
     """What is in force, and what waits."""
     boundaries = list(look.get("/v1/boundaries")["boundaries"])
-    policies, sets = list(look.get("/v1/policies")["policies"]), list(look.get("/v1/policy-sets")["sets"])
+    said, sets = look.get("/v1/policies"), list(look.get("/v1/policy-sets")["sets"])
+    by_state = {each["state"]: each["version"] for each in sets}
     return Filled(
         title="Boundaries & policies",
         tables=(
             Table(name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=boundaries, sort="boundary",
                   empty="No boundary was applied.", command="remit apply DIR"),
-            Table(name="policies", title="Policies in force", columns=_POLICIES, rows=policies,
+            Table(name="policies", title="Policies in force", columns=_POLICIES, rows=list(said["policies"]),
                   empty="The organisation has no policy.", command="remit policy lint DIR"),
-            Table(name="sets", title="Versions of the policies", columns=_SETS, rows=sets, empty="There is none."),
+            Table(name="sets", title="Versions of the policies", columns=_SETS, rows=sets, empty="There is none.",
+                  command="remit policy history"),
         ),
+        values={
+            "in_force": by_state.get("enforced", "new"), "observed": by_state.get("observe", ""),
+            "fault": said["fault"],
+        },
     )  # fmt: skip
 
 
-def boundary(look: Look) -> Filled:
-    """One boundary in every version."""
-    found = look.get(f"/v1/boundaries/{look.path['name']}")
-    table = Table(name="versions", title="Versions", columns=_VERSIONS, rows=list(found["versions"]), empty="None.")
-    return Filled(title=look.path["name"], tables=(table,), values={"boundary": found})
-
-
-def approve(look: Look, _form: object) -> str:
-    """Say yes to what waits of a boundary."""
-    name = look.path["name"]
-    look.act("POST", f"/v1/boundaries/{name}/approve", {})
-    return f"{name} is approved."
-
-
-PAGE = Page(path="/policies", slug="policies", template="plain.html", fill=fill)
-BOUNDARY = Page(
-    path="/policies/{name}", slug="policies", template="boundary.html", fill=boundary,
-    acts=(Act(name="approve", carry=approve, grave=True),),
-)  # fmt: skip
+PAGE = Page(path="/policies", slug="policies", template="policies.html", fill=fill)

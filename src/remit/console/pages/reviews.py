@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from remit.console.desk import Look
+from remit.console.pages.led import Led
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
+from remit.console.uses import HEIGHT, WIDTH, by_day, line
+from remit.kernel.errors import NotFound
 
 _COLUMNS = (
     Column(name="question", title="Question", kind="code", link=f"{PATH}/reviews/{{question}}"),
@@ -45,6 +48,22 @@ _ANSWERS = (
     Column(name="note", title="Note"),
     Column(name="answer", title="Answer", kind="code"),
 )
+_USES = (
+    Column(name="day", title="Day"),
+    Column(name="uses", title="Allowed", kind="number"),
+    Column(name="refused", title="Refused", kind="number"),
+)
+_EFFECTS = (
+    Column(name="said", title="If you say"),
+    Column(name="count", title="Actions that stop", kind="number"),
+    Column(name="denied", title="Calls of the last 30 days that would have been refused", kind="number"),
+    Column(name="uses", title="Calls in 90 days", kind="number"),
+    Column(name="idle", title="Days since the last", kind="number"),
+    Column(name="actions", title="Which", kind="tags"),
+)
+_LOOKED: Final = 1000  # decisions of the agent that use is counted from
+# The key of each answer. `end` is revoking: it takes away for good.
+_KEYS: Final = {"keep": "k", "end": "r", "narrow": "n", "trust": "t", "distrust": "d"}
 _PERCENT: Final = 10_000
 _SECOND: Final = 1_000_000
 # Nearly everything kept, a moment apart: nobody has looked.
@@ -66,9 +85,37 @@ def fill(look: Look) -> Filled:
             Table(
                 name="quality", title="How people reviewed in 90 days", columns=_QUALITY,
                 rows=[quality(each) for each in reviewers], empty="Nobody has answered anything in 90 days.",
+                command="remit review quality",
             ),
         ),
+        values={
+            "first": following(questions, "", look.session.operator.person), "said": _said(look),
+            "stamps": [each["person"] for each in map(quality, reviewers) if each["flag"]],
+        },
     )  # fmt: skip
+
+
+def following(questions: Sequence[Mapping[str, Any]], after: str, person: str) -> str:
+    """The question to look at after this one: by when they end, one's own first; empty if there is no other (pure)."""
+    mine = [each for each in questions if each["assigned"] == person]
+    order = [each["question"] for each in sorted(mine or questions, key=lambda each: (each["due"], each["question"]))]
+    if after in order:
+        at = order.index(after)
+        order = order[at + 1 :] + order[:at]
+    return str(order[0]) if order else ""
+
+
+def _said(look: Look) -> dict[str, Any] | None:
+    """What this person said last and may still take back: the URL names its question."""
+    name = look.query.get("said", "")
+    if not name:
+        return None
+    try:
+        found = look.maybe(f"/v1/reviews/{name}")
+    except NotFound:
+        return None
+    staged = [each for each in (found or {"answers": ()})["answers"] if each["undo_until"]]
+    return None if not staged or found is None else {**staged[-1], "agent": found["agent"], "kind": found["kind"]}
 
 
 def quality(each: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +137,16 @@ def question(look: Look) -> Filled:
     """One question."""
     found = look.get(f"/v1/reviews/{look.path['question']}")
     person = look.session.operator.person
+    uses = _uses(look, found)
     tables = (
+        Table(
+            name="effects", title="What each answer stops", columns=_EFFECTS, rows=effects(found["preview"]),
+            empty="An answer takes no access away.",
+        ),
+        Table(
+            name="uses", title="Use, day by day", columns=_USES, rows=list(reversed(uses)),
+            empty="You may not read this agent's decisions.", command=f"remit usage show {found['agent']}",
+        ),
         Table(
             name="entitlements", title="What it is about", columns=_ENTITLEMENTS, rows=list(found["entitlements"]),
             empty="Nothing by name.",
@@ -100,20 +156,51 @@ def question(look: Look) -> Filled:
             empty="Nobody has answered yet.",
         ),
     )  # fmt: skip
+    waiting = look.get("/v1/reviews", all="true")["questions"]
     values = {
         "it": found, "may": person in found["may_answer"] or not found["may_answer"],
-        "staged": [each for each in found["answers"] if each["undo_until"]],
+        "staged": [each for each in found["answers"] if each["undo_until"]], "keys": _KEYS, "said": _said(look),
+        "next": following(waiting, found["question"], person), "left": len(waiting),
+        "spark": {"uses": line([each["uses"] for each in uses]), "width": WIDTH, "height": HEIGHT} if uses else None,
+        "used": sum(each["uses"] for each in uses),
     }  # fmt: skip
     return Filled(title=f"{found['kind'].replace('_', ' ')}: {found['agent']}", tables=tables, values=values)
 
 
-def answer(look: Look, form: Mapping[str, str]) -> str:
-    """Say something; it is carried out in a while, until when it can be taken back."""
+def effects(preview: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each answer takes away, a row for each; what takes nothing has a row too (pure)."""
+    return [
+        {
+            "said": "revoke" if said == "end" else said, "count": each.get("count"),
+            "denied": each.get("would_be_denied_30"), "uses": each.get("uses_90"), "idle": each.get("idle_days"),
+            "actions": list(each.get("actions", ())),
+        }
+        for said, each in preview.items()
+        if isinstance(each, dict)
+    ]  # fmt: skip
+
+
+def _uses(look: Look, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Calls by day, of the newest decisions of its agent."""
+    said = look.maybe("/v1/decisions", agent=found["agent"], kind="decision", limit=str(_LOOKED))
+    if said is None:
+        return []
+    return by_day(said["entries"], {each["action"] for each in found["entitlements"]}, now=look.now)
+
+
+def answer(look: Look, form: Mapping[str, str]) -> str | Led:
+    """Say something; it is carried out in a while, until when it can be taken back. The next question opens."""
     name, shown = look.path["question"], form.get("shown", "")
     body = {"said": form.get("said", ""), "note": form.get("note", ""), "shown": int(shown) if shown.isdigit() else 1}
+    waiting = look.get("/v1/reviews", all="true")["questions"]
     said = look.act("POST", f"/v1/reviews/{name}/answer", body)
+    then = following([each for each in waiting if each["question"] != name], "", look.session.operator.person)
     until = said["undo_until"]
-    return f"You said {said['said']}." + (f" You can take it back until {until[11:16]} UTC." if until else "")
+    text = f"You said {said['said']}." + (f" You can take it back until {until[11:16]} UTC." if until else "")
+    return Led(
+        to=f"{PATH}/reviews/{then}?said={name}" if then else f"{PATH}/reviews?said={name}",
+        said=text if then else f"{text} No other question is open.",
+    )
 
 
 def undo(look: Look, form: Mapping[str, str]) -> str:
@@ -127,7 +214,7 @@ def _picked(rows: list[Mapping[str, Any]], columns: tuple[Column, ...]) -> list[
     return [{column.name: row.get(column.name) for column in columns} for row in rows]
 
 
-PAGE = Page(path="/reviews", slug="reviews", template="plain.html", fill=fill)
+PAGE = Page(path="/reviews", slug="reviews", template="reviews.html", fill=fill)
 QUESTION = Page(
     path="/reviews/{question}", slug="reviews", template="question.html", fill=question,
     acts=(Act(name="answer", carry=answer), Act(name="undo", carry=undo)),

@@ -1,43 +1,73 @@
-"""One stretch of work over all agents that took part: its calls, in the order in which they were decided."""
+"""Stretches of work: all of them, and one over all agents that took part, call by call."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
-
 from remit.console.desk import Look
 from remit.console.pages.model import Filled, Page
+from remit.console.paths import PATH
 from remit.console.tables import Column, Table
+from remit.console.waterfall import fall, kind_of
 
-_NEWEST = "1000"
+_LISTED, _SHOWN, _AS_A_FILE = "200", "300", "1000"
 _RUNS = (
-    Column(name="run", title="Run", kind="code"),
-    Column(name="agents", title="Agents", kind="tags"),
+    Column(name="run", title="Run", kind="code", link=f"{PATH}/runs/{{run}}"),
+    Column(name="agent", title="Agent", kind="code", link=f"{PATH}/agents/{{agent}}"),
     Column(name="purpose", title="Purpose"),
+    Column(name="state", title="State", kind="state"),
+    Column(name="opened", title="Began", kind="time"),
+    Column(name="ends", title="Ends", kind="time"),
     Column(name="calls", title="Calls", kind="number"),
-    Column(name="refused", title="Refused", kind="number"),
-    Column(name="first", title="First", kind="time"),
-    Column(name="last", title="Last", kind="time"),
+    Column(name="denied", title="Refused", kind="number"),
+    Column(name="above", title="Works under", kind="code", link=f"{PATH}/runs/{{above}}"),
+)
+_CALLS = (
+    Column(name="time", title="Time", kind="time"),
+    Column(name="agent", title="Agent", kind="code", link=f"{PATH}/agents/{{agent}}"),
+    Column(name="action", title="Action", kind="code"),
+    Column(name="ended", title="Answer", kind="state"),
+    Column(name="code", title="Code"),
+    Column(name="took", title="Took, ms", kind="number"),
+    Column(name="instance", title="Instance", kind="code"),
+    Column(name="decision", title="Decision", kind="code", link=f"{PATH}/log/{{decision}}"),
 )
 
 
 def fill(look: Look) -> Filled:
-    """The runs of the newest thousand entries."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for each in look.get("/v1/decisions", limit=_NEWEST)["entries"]:
-        if each["kind"] == "decision" and each.get("run"):
-            found[each["run"]].append(each)
-    rows = [
-        {
-            "run": run, "agents": sorted({each["agent"] for each in calls}), "purpose": calls[0].get("purpose", ""),
-            "calls": len(calls), "refused": sum(each.get("decision") != "allow" for each in calls),
-            "first": min(each["time"] for each in calls), "last": max(each["time"] for each in calls),
-        }
-        for run, calls in found.items()
-    ]  # fmt: skip
-    table = Table(name="runs", title="Runs", columns=_RUNS, rows=rows, sort="-last", empty="No agent has worked yet.",
+    """The newest runs."""
+    query = {name: look.query[name] for name in ("agent", "before") if look.query.get(name)}
+    rows = [dict(each) for each in look.get("/v1/runs", limit=_LISTED, **query)["runs"]]
+    table = Table(name="runs", title="Runs", columns=_RUNS, rows=rows, sort="-opened", empty="No agent has worked yet.",
                   command="remit run --agent NAME -- CMD")  # fmt: skip
-    return Filled(title="Runs", tables=(table,))
+    older = rows[-1]["run"] if len(rows) == int(_LISTED) else None
+    return Filled(title="Runs", tables=(table,), values={"older": older})
 
 
-PAGE = Page(path="/runs", slug="runs", template="plain.html", fill=fill)
+def run(look: Look) -> Filled:
+    """One run, with those that work under it: who called what, when, and how long it took."""
+    name = look.path["run"]
+    query = {"before": look.query["before"]} if look.query.get("before", "").isdigit() else {}
+    limit = _AS_A_FILE if look.query.get("format") else _SHOWN
+    found = look.get(f"/v1/runs/{name}", limit=limit, **query)
+    calls = list(found["calls"])
+    rows = [
+        {**each, "ended": kind_of(each),
+         "took": None if each["took_microseconds"] is None else round(each["took_microseconds"] / 1000, 1)}
+        for each in calls
+    ]  # fmt: skip
+    tables = (
+        Table(name="calls", title="Calls", columns=_CALLS, rows=rows, sort="time", empty="It has called nothing yet.",
+              command=f"remit audit find --run {name}"),
+        Table(name="runs", title="Runs that belong to it", columns=_RUNS, rows=list(found["runs"]), sort="opened",
+              empty="It is over for more than thirty days: the log has its calls."),
+    )  # fmt: skip
+    own = next((each for each in found["runs"] if each["run"] == name), None)
+    values = {
+        "own": own, "fall": fall(calls), "count": found["count"], "denied": found["denied"], "next": found["next"],
+        "shown": len(calls), "cut": sum(kind_of(each) == "cut" for each in calls), "name": name,
+        "later": bool(query), "lanes": len({(each["agent"], each["instance"]) for each in calls}),
+    }  # fmt: skip
+    return Filled(title=name, tables=tables, values=values)
+
+
+PAGE = Page(path="/runs", slug="runs", template="runs.html", fill=fill)
+RUN = Page(path="/runs/{run}", slug="runs", template="run.html", fill=run)

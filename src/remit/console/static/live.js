@@ -1,76 +1,125 @@
-// The live page: follows the log. However many entries come, one frame draws them and a hundred rows stay.
+// The live page: follows the log. However much comes, one frame draws it, a hundred rows stay, and what waits is bounded.
 "use strict";
 
 const log = document.getElementById("log");
 if (log) {
-  const link = document.getElementById("link");
-  const pause = document.getElementById("pause");
-  const empty = document.getElementById("empty");
-  const filter = document.getElementById("live-filter");
-  const rate = document.getElementById("rate");
+  const by = (id) => document.getElementById(id);
+  const [link, pause, empty, filter, rate, lost, took] = ["link", "pause", "empty", "live-filter", "rate", "lost", "took"].map(by);
   const most = 100;
   let paused = false;
-  let held = [];
   let waits = [];
   let drawing = 0;
   let counted = 0;
+  let missed = 0;
+  let times = [];
 
   const cell = (text, name) => {
     const made = document.createElement("td");
-    made.textContent = text;
+    const own = document.createElement("bdi");
+    own.textContent = text;
+    made.append(own);
     if (name) made.className = name;
     return made;
   };
-  const linked = (id) => {
-    const made = document.createElement("td");
-    const to = document.createElement("a");
-    to.href = "/console/log/" + encodeURIComponent(id);
-    to.textContent = id;
-    made.append(to);
-    return made;
+  const address = (changed) => {
+    const now = new URLSearchParams(location.search);
+    for (const [name, value] of Object.entries(changed)) value ? now.set(name, value) : now.delete(name);
+    const said = now.toString();
+    return location.pathname + (said ? "?" + said : "");
   };
-  const matches = (entry) => {
-    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = () => filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const matches = (asked) => (entry) => {
     const text = [entry.agent, entry.action, entry.word, entry.kind, entry.id].join(" ").toLowerCase();
-    return words.every((word) => text.includes(word));
+    return asked.every((word) => text.includes(word));
   };
   const drawn = (entry) => {
     const row = document.createElement("tr");
     const decided = entry.kind === "decision";
     const answer = decided ? (entry.good ? "✓ allowed" : "✗ " + entry.word) : entry.kind + ": " + entry.word;
+    const to = document.createElement("a");
+    to.href = decided ? address({ why: entry.id }) : "/console/log/" + encodeURIComponent(entry.id);
+    to.textContent = entry.id;
+    const last = document.createElement("td");
+    last.append(to);
+    if (decided) row.dataset.why = entry.id;
     row.append(cell(entry.time.slice(11, 23)), cell(entry.agent), cell(entry.action),
-      cell(answer, decided ? (entry.good ? "good" : "bad") : "quiet"), linked(entry.id));
+      cell(answer, decided ? (entry.good ? "good" : "bad") : "quiet"), last);
     return row;
   };
   const draw = () => {
     drawing = 0;
-    const found = waits.filter(matches).slice(-most);
+    if (paused) return;
+    const found = waits.filter(matches(words())).slice(-most);
     waits = [];
     if (!found.length) return;
     empty.hidden = true;
     log.prepend(...found.reverse().map(drawn));
     while (log.rows.length > most) log.deleteRow(-1);
   };
-  const add = (entry) => {
-    waits.push(entry);
-    if (waits.length > 10 * most) waits = waits.slice(-most);
-    drawing ||= requestAnimationFrame(draw);
+  const soon = () => { drawing ||= requestAnimationFrame(draw); };
+
+  // The panel beside the rows: a part of this page, as it is with that decision in its address.
+  let asked = 0;
+  const why = (id) => {
+    const to = address({ why: id });
+    history.replaceState(null, "", to);
+    for (const row of log.rows) row.setAttribute("aria-selected", String(row.dataset.why === id));
+    const ask = new XMLHttpRequest();  // it answers with a document, in which no script runs
+    const mine = ++asked;
+    ask.open("GET", to);
+    ask.responseType = "document";
+    ask.onload = () => {
+      if (ask.status === 401) { location.reload(); return; }
+      const part = ask.response?.getElementById("why");
+      if (mine !== asked || !part) return;
+      by("why").replaceWith(document.importNode(part, true));
+      by("why-title").focus();
+    };
+    ask.onerror = () => { link.textContent = "the server does not answer"; };
+    ask.send();
   };
+  log.addEventListener("click", (event) => {
+    const row = event.target.closest("tr");
+    if (!row?.dataset.why || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    why(row.dataset.why);
+  });
 
   const stream = new EventSource("/console/live/stream");
   stream.onopen = () => { link.textContent = "live"; };
   stream.onerror = () => { link.textContent = "reconnecting"; };
   stream.addEventListener("unavailable", () => { link.textContent = "the database does not answer"; });
+  stream.addEventListener("lost", (event) => {
+    missed += Number(event.data);
+    lost.textContent = missed + " entries came too fast to be shown; the log has them.";
+  });
   stream.onmessage = (event) => {
-    const entry = JSON.parse(event.data);
-    counted += 1;
-    if (paused) { held.push(entry); if (held.length > most) held = held.slice(-most); } else add(entry);
+    link.textContent = "live";
+    for (const entry of JSON.parse(event.data)) {
+      if (entry.kind === "outcome") { if (entry.took !== null) times.push(entry.took); continue; }
+      counted += 1;
+      waits.push(entry);
+    }
+    if (waits.length > 2 * most) waits = waits.slice(-2 * most);
+    if (times.length > 500) times = times.slice(-500);
+    soon();
   };
-  setInterval(() => { rate.textContent = String(Math.round(counted / 2)); counted = 0; }, 2000);
+  setInterval(() => {
+    rate.textContent = String(Math.round(counted / 2));
+    counted = 0;
+    const sorted = [...times].sort((one, other) => one - other);
+    const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+    took.textContent = sorted.length ? at(0.5) + " ms, one in a hundred " + at(0.99) + " ms" : "–";
+  }, 2000);
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
     pause.textContent = paused ? "Go on" : "Pause";
-    if (!paused) { held.forEach(add); held = []; }
+    soon();
+  });
+  filter.form.addEventListener("submit", (event) => event.preventDefault());
+  filter.addEventListener("input", () => {
+    history.replaceState(null, "", address({ q: filter.value }));
+    for (const row of log.rows) row.hidden = !words().every((word) => row.textContent.toLowerCase().includes(word));
   });
 }

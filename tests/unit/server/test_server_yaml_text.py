@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.cli.yaml_text import read
 from remit.kernel.errors import ConfigInvalid
+from remit.server.yaml_text import read
 
 
 def one(text: str) -> object:

@@ -1,0 +1,230 @@
+"""Entries of the whole log that answer a question, the newest first, page by page.
+
+Three parts, from the newest down: what has no position yet, the last positions, which the index does not cover yet, and
+the index. The first two are read through; both are short while the index is kept up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from remit.audit.log import Recorded
+from remit.audit.sql import Bundle, SqlLog
+from remit.audit.stored import header, read_bundle
+from remit.audit.terms import STRETCH, Sought, slots, term
+from remit.audit.terms_sql import SqlTerms
+from remit.kernel.errors import Malformed, NotFound
+from remit.storage.ports import Reader
+
+_FIRST_WINDOW: Final = 16  # stretches looked at first; then four times as many, and so on
+_BLOCK: Final = 64  # positions read at once where all are
+_ALL: Final = (1 << STRETCH) - 1
+_WAITING: Final = 20_000  # bundles without a position that are looked at
+_READ: Final = 5000  # headers that one page reads; where it ends early, the next goes on there
+
+
+@dataclass(slots=True)
+class Found:
+    """A page. `more`: the position to go on before, None at the end."""
+
+    entries: list[Recorded] = field(default_factory=list)
+    more: int | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many decisions a run has, and how many of them refuse."""
+
+    calls: int = 0
+    denied: int = 0
+
+
+class Finder:
+    """Asks the log. Any thread but the event loop's."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def page(self, sought: Sought, *, before: int | None = None, most: int) -> Found:
+        """Up to `most` answers, newest first.
+
+        Args:
+            sought: What is asked for.
+            before: Only entries of lower positions; None: from the newest on.
+            most: How many; at least 1.
+        """
+        return self._reader.read(lambda connection: _Look(connection, sought, most).page(before))
+
+    def count(self, sought: Sought) -> int:
+        """How many entries have the terms that are asked for; times and the newest without a position are left out.
+
+        Of what the index covers nothing is read, so two terms of one hash count as one.
+        """
+        return self._reader.read(lambda connection: _Look(connection, sought, 1).count())
+
+    def tally(self, runs: Collection[str]) -> dict[str, Tally]:
+        """The decisions of each of these runs, counted; what has no position yet is left out."""
+        return self._reader.read(lambda connection: _Look(connection, Sought(), 1).tally(runs))
+
+    def outcomes(self, decisions: Mapping[str, int], agents: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The headers of the outcomes of these decisions (id to position), where there are any near behind them."""
+        return self._reader.read(lambda connection: _Look(connection, Sought(), 1).outcomes(decisions, agents))
+
+    def position(self, entry: str) -> int:
+        """The position of an entry by its id.
+
+        Raises:
+            NotFound: There is none, or it has no position yet.
+        """
+
+        def query(connection: Connection) -> int | None:
+            log = SqlLog(connection)
+            at = log.place_of(entry)
+            bundle = None if at is None else log.bundle(at[0])
+            return None if at is None or bundle is None or bundle.first is None else bundle.first + at[1]
+
+        found = self._reader.read(query)
+        if found is None:
+            raise NotFound("there is no such entry, or it has no position yet", detail=entry[:80])
+        return found
+
+
+class _Look:
+    """One page being looked for, in one read transaction."""
+
+    def __init__(self, connection: Connection, sought: Sought, most: int) -> None:
+        self._log, self._terms = SqlLog(connection), SqlTerms(connection)
+        self._sought, self._most = sought, most
+        self._read = 0
+        self._placed, self._covered = self._terms.placed(), self._terms.covered()
+        self._bundles: list[tuple[Bundle, list[bytes]]] = []  # what was read last
+
+    def page(self, before: int | None) -> Found:
+        found = Found()
+        placed, covered = self._placed, self._covered * STRETCH
+        if before is None:
+            found.entries += self._without_position()
+        end = placed if before is None else min(before, placed)
+        for position in self._candidates(end, min(covered, placed)):
+            if len(found.entries) >= self._most or self._read >= _READ:
+                found.more = position + 1
+                return found
+            said = self._header(position)
+            if said is not None and self._sought.takes(said):
+                found.entries.append(Recorded(said, None, position))
+        return found
+
+    def count(self) -> int:
+        placed, covered = self._placed, self._covered * STRETCH
+        found = sum(bits.bit_count() for _, bits in self._meet(0, covered // STRETCH))
+        for position in range(placed - 1, covered - 1, -1):
+            said = self._header(position)
+            found += said is not None and self._sought.takes(said)
+        return found
+
+    def tally(self, runs: Collection[str]) -> dict[str, Tally]:
+        covered = self._covered
+        kinds = self._terms.places(term("kind", "decision"), 0, covered)
+        refused = self._terms.places(term("answer", "deny"), 0, covered)
+        found = {}
+        for run in runs:
+            tally = found[run] = Tally()
+            for stretch, places in self._terms.places(term("run", run), 0, covered).items():
+                calls = places & kinds.get(stretch, 0)
+                tally.calls += calls.bit_count()
+                tally.denied += (calls & refused.get(stretch, 0)).bit_count()
+        for position in range(covered * STRETCH, self._placed):
+            said = self._header(position) or {}
+            if said.get("kind") == "decision" and (at := found.get(str(said.get("run")))) is not None:
+                at.calls += 1
+                at.denied += said.get("decision") == "deny"
+        return found
+
+    def outcomes(self, decisions: Mapping[str, int], agents: Collection[str]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        if not decisions:
+            return found
+        for position in self._upwards(min(decisions.values()), agents):
+            said = self._header(position)
+            if said is not None and said.get("kind") == "outcome" and said.get("decision") in decisions:
+                found[said["decision"]] = said
+            if len(found) == len(decisions) or self._read >= _READ:
+                break
+        return found
+
+    def _upwards(self, low: int, agents: Collection[str]) -> Iterator[int]:
+        """Positions from `low` on that may be outcomes of calls of these agents."""
+        covered, placed = self._covered, self._placed
+        for first in range(low // STRETCH, covered, _FIRST_WINDOW):
+            end = min(first + _FIRST_WINDOW, covered)
+            outcomes = self._terms.places(term("kind", "outcome"), first, end)
+            of = [self._terms.places(term("agent", agent), first, end) for agent in agents]
+            for stretch in sorted(outcomes):
+                bits = outcomes[stretch] & reduce(or_, (places.get(stretch, 0) for places in of), 0)
+                yield from (at for slot in sorted(slots(bits)) if (at := stretch * STRETCH + slot) > low)
+        yield from range(max(low + 1, covered * STRETCH), placed)
+
+    def _without_position(self) -> list[Recorded]:
+        """The newest first; no more than a page has."""
+        found: list[Recorded] = []
+        for bundle in reversed(self._log.waiting(_WAITING)):
+            for raw in reversed(read_bundle(bundle.headers, bundle.count)[0]):
+                said = _readable(raw)
+                if said is not None and len(found) < self._most and self._sought.takes(said):
+                    found.append(Recorded(said, None, None))
+        return found
+
+    def _candidates(self, end: int, covered: int) -> Iterator[int]:
+        """Positions below `end` that may be answers, downwards."""
+        yield from range(end - 1, covered - 1, -1)
+        high, window = -(-min(end, covered) // STRETCH), _FIRST_WINDOW
+        while high > 0:
+            low = max(0, high - window)
+            for stretch, bits in self._meet(low, high):
+                yield from (at for slot in slots(bits) if (at := stretch * STRETCH + slot) < end)
+            high, window = low, window * 4
+
+    def _meet(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """(stretch, places that have all terms), downwards."""
+        sought = self._sought
+        terms = [self._terms.places(term, low, high) for term in sought.terms()]
+        timed = sought.since is not None or sought.until is not None
+        within = self._terms.within(sought.since, sought.until, low, high) if timed else range(low, high)
+        for stretch in sorted(within, reverse=True):
+            bits = _ALL
+            for places in terms:
+                bits &= places.get(stretch, 0)
+            if bits:
+                yield stretch, bits
+
+    def _header(self, position: int) -> dict[str, Any] | None:
+        """The header at a position; None where it cannot be read."""
+        self._read += 1
+        found = self._held(position)
+        if found is None:
+            # What the index does not cover is read through, so there the neighbours come along.
+            many = 1 if position < self._covered * STRETCH else _BLOCK
+            rows = self._log.holding(position - position % many, many)
+            self._bundles = [(row, read_bundle(row.headers, row.count)[0]) for row in rows if row.first is not None]
+            found = self._held(position)
+        return None if found is None else _readable(found)
+
+    def _held(self, position: int) -> bytes | None:
+        for bundle, headers in self._bundles:
+            slot = position - (bundle.first or 0)
+            if 0 <= slot < len(headers):
+                return headers[slot]
+        return None
+
+
+def _readable(raw: bytes) -> dict[str, Any] | None:
+    try:
+        return header(raw)
+    except Malformed:
+        return None
