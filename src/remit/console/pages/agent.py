@@ -83,7 +83,7 @@ _REVIEWS = (
     Column(name="due", title="Ends by itself", kind="time"),
 )
 _RUNS = (
-    Column(name="run", title="Run", kind="code", link=f"{PATH}/runs?q={{run}}"),
+    Column(name="run", title="Run", kind="code", link=f"{PATH}/runs/{{run}}"),
     Column(name="instance", title="Instance", kind="code"),
     Column(name="purpose", title="Purpose"),
     Column(name="calls", title="Calls", kind="number"),
@@ -100,7 +100,7 @@ _HAPPENED = (
     Column(name="time", title="Time", kind="time"),
     Column(name="lane", title="What"),
     Column(name="said", title="Which"),
-    Column(name="place", title="Page", kind="code", link=f"{PATH}/log?q={{place}}"),
+    Column(name="entry", title="Entry", kind="code", link=f"{PATH}/log/{{entry}}"),
 )
 _ENTRIES = (
     Column(name="time", title="Time", kind="time"),
@@ -127,7 +127,7 @@ def fill(look: Look) -> Filled:
     name = look.path["name"]
     agent, activations = look.get(f"/v1/agents/{name}"), look.get("/v1/activations", agent=name)
     series = list(look.get("/v1/posture/series", agent=name, days="90")["series"])
-    entries = list((look.maybe("/v1/decisions", agent=name, limit=_NEWEST) or {"entries": ()})["entries"])
+    entries = _entries(look, agent=name, limit=_NEWEST)
     beside = Beside.of(look, name)
     past = happened(
         name, entries=entries, changes=beside.changes, questions=beside.questions, rotations=beside.rotations,
@@ -173,8 +173,17 @@ class Beside:
             secrets=[{**each, "servers": servers[each["secret"]]} for each in secrets if each["secret"] in servers],
             questions=[each for each in asked if each.get("agent") == name],
             rotations=(look.maybe("/v1/rotations") or {"rotations": ()})["rotations"] if servers else (),
-            changes=(look.maybe("/v1/decisions", kind="change", limit=_NEWEST) or {"entries": ()})["entries"],
+            changes=[
+                *_entries(look, kind="change", what="freeze", limit=_NEWEST),
+                *_entries(look, kind="change", what="agent", name=name, limit=_NEWEST),
+            ],
         )
+
+
+def _entries(look: Look, **sought: str) -> list[Mapping[str, Any]]:
+    """Entries of the log; none where this person may not read it."""
+    found = look.maybe("/v1/decisions", **sought)
+    return [] if found is None else list(found["entries"])
 
 
 def credentials_of(view: View, name: str) -> dict[str, list[str]]:
@@ -263,7 +272,7 @@ def _lately(past: Any, entries: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSO
     told = [
         {
             "time": rfc3339(Instant(each["at"])), "lane": each["lane"], "said": each["said"],
-            "place": each["to"].rpartition("/")[2],
+            "entry": each["to"].removeprefix("log/") if each["to"].startswith("log/") else None,
         }
         for each in past
     ]  # fmt: skip
