@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,9 +30,9 @@ def applied(home: Home, files: Path) -> None:
 
 def asked(served: Up, path: str) -> Any:
     token = Path(served.ready["admin_token_file"]).read_text(encoding="utf-8").strip()
-    request = urllib.request.Request(served.ready["api"] + path, headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    status, _, text = Browser(served.ready["api"]).ask("GET", path, Authorization=f"Bearer {token}")
+    assert status == 200, text
+    return json.loads(text)
 
 
 def in_force(home: Home) -> list[tuple[str, str, str]]:

@@ -140,7 +140,7 @@ def runs(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[Table, ...]:  # noqa: ANN401
+def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSON
     return (
         Table(
             name="access", title="Access", columns=ACCESS, rows=certified(activations, look.now), sort="action",
