@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remit.console.navigation import SECTIONS
 from remit.console.paths import PATH
+from remit.console.steps import step_named
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 
 _STEPS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
@@ -125,6 +126,7 @@ def templates() -> Environment:
     )  # fmt: skip
     made.filters |= {
         "ago": ago,
+        "step_named": step_named,
         "segment": segment,
         "mood": mood,
         "filled": filled,

@@ -8,11 +8,13 @@ from typing import Any
 from remit.console.desk import Look
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.proof import Checked, Drawing, checked, drawn
+from remit.console.steps import step_named
 from remit.console.tables import Column, Table
 from remit.kernel.errors import Conflict, NotFound, RemitError
 
 _STEPS = (
     Column(name="step", title="Step", kind="number"),
+    Column(name="asked", title="What it asks"),
     Column(name="said", title="What came of it"),
 )
 _PATH = (
@@ -31,8 +33,8 @@ def fill(look: Look) -> Filled:
     tables = []
     if decision is not None:
         tables.append(
-            Table(name="path", title="Steps", columns=_STEPS, rows=list(decision["path"]),
-                  empty="No steps were recorded.")
+            Table(name="path", title="Steps", columns=_STEPS, empty="No steps were recorded.",
+                  rows=[{**each, "asked": step_named(each["step"])} for each in decision["path"]])
         )  # fmt: skip
     proof, why_not = _proof(look, name)
     drawing, said = _shown(proof)
