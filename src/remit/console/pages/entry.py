@@ -34,6 +34,7 @@ def fill(look: Look) -> Filled:
     if decision is not None:
         tables.append(
             Table(name="path", title="Steps", columns=_STEPS, empty="No steps were recorded.",
+                  command=f"remit why {name}",
                   rows=[{**each, "asked": step_named(each["step"])} for each in decision["path"]])
         )  # fmt: skip
     proof, why_not = _proof(look, name)
@@ -49,7 +50,8 @@ def fill(look: Look) -> Filled:
                   empty="There is no step: the entry is the whole log.", command=f"remit audit evidence --entry {name}")
         )  # fmt: skip
     values = {
-        "decision": decision, "entry": entry, "proof": proof, "drawing": drawing, "checked": said, "why_not": why_not,
+        "name": name, "decision": decision, "entry": entry, "proof": proof, "drawing": drawing, "checked": said,
+        "why_not": why_not,
     }  # fmt: skip
     return Filled(title=name, tables=tables, values=values)
 
