@@ -1,4 +1,4 @@
-"""The console's pages over 10,000 agents and 1,000,000 decisions: how long the server takes for each, and what it holds.
+"""The console's pages over 10,000 agents and 1,000,000 decisions: what the server takes for each, and what it holds.
 
 Real processes: `remit up` on a data directory that is filled before (agents with ten boundaries each, three months of
 sealed decisions in a signed log, a posture of each day), and this client, who is signed in and asks for every page
@@ -59,8 +59,8 @@ class Client:
         connection.request("GET", path, headers={"Cookie": self.cookie})
         answer = connection.getresponse()
         text, said = answer.read().decode(), answer.getheader("Server-Timing", "")
-        if (cookie := answer.getheader("Set-Cookie")) is not None:
-            self.cookie = cookie.partition(";")[0]
+        set_ = [value for name, value in answer.getheaders() if name.lower() == "set-cookie" and "session=" in value]
+        self.cookie = set_[0].partition(";")[0] if set_ else self.cookie
         connection.close()
         found = re.search(r"page;dur=([\d.]+)", said)
         return answer.status, text, float(found[1]) if found else 0.0
@@ -71,7 +71,12 @@ def served(data: Path, environ: dict[str, str]) -> Iterator[Running]:
     """The instance, as `remit up --dev` serves it."""
     with running(up("--data", str(data), "--dev", "--refresh", "1h"), environ) as process:
         api = ready(process)["api"]
-        yield Running(direct="", remit=api, home=data.parent, environ={**environ, "REMIT_URL": api, "REMIT_TOKEN_FILE": str(data / "admin.token")})
+        yield Running(
+            direct="",
+            remit=api,
+            home=data.parent,
+            environ={**environ, "REMIT_URL": api, "REMIT_TOKEN_FILE": str(data / "admin.token")},
+        )
 
 
 def signed_in(found: Running) -> Client:
@@ -91,11 +96,19 @@ def places(client: Client) -> dict[str, str]:
         name = next((each for each, pattern in _PATTERNS.items() if pattern.match(unquote(path))), None)
         if name is None or name in found:
             continue
-        status, text, _ = client.ask(path)
+        status, text, _ = _patiently(client, path)
         if status != 200:
             raise AssertionError(f"{path}: {status} {text[:500]}")
         found[name] = path
         waiting += re.findall(r'href="(/console/[^"?#]+)', text)
+    return found
+
+
+def _patiently(client: Client, path: str) -> tuple[int, str, float]:
+    """The page once it is there: what was just filled is put in order in the background."""
+    until = time.monotonic() + 600
+    while (found := client.ask(path))[0] == 503 and time.monotonic() < until:
+        time.sleep(1)
     return found
 
 
@@ -161,7 +174,9 @@ def rows_of(found: dict[str, list[float]], about: str) -> list[dict[str, Any]]:
     told = [
         row(f"{about}: slowest page, p95", [percentile(found[worst], 95)], "ms", floor=FLOOR, aim=AIM, **less),
         row(f"  which is {worst or 'the overview'}, median", found[worst], "ms", **less),
-        row("  median of the pages' medians", [statistics.median(map(statistics.median, found.values()))], "ms", **less),
+        row(
+            "  median of the pages' medians", [statistics.median(map(statistics.median, found.values()))], "ms", **less
+        ),
     ]
     return told + [row(f"  {name or '/'}", times, "ms", **less) for name, times in found.items() if name != worst]
 

@@ -1,4 +1,4 @@
-"""The live page in Debian's Chromium while an agent makes 500 decisions a second: what its scripts and the server hold."""
+"""The live page in Debian's Chromium while an agent makes 500 decisions a second: what it and the server hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-
 from benchmarks.estate import HEADERS, SERVER, Running, body, estate
 from benchmarks.gateway import plain_token
 from benchmarks.scale import resident

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from remit.audit.recovery import MARK
 from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
+from remit.audit.sql import SqlLog
 from remit.kernel.clock import DAY, Instant, SystemClock
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.service import KeyRing
@@ -57,6 +59,8 @@ def write(data: Path, keyfile: Path, *, decisions: int) -> None:
             flying.pop(0).result()
     for each in flying:
         each.result()
+    # As a heartbeat has it: every call so far has its outcome, and every use was counted.
+    database.writer.change(lambda tx: SqlLog(tx.connection).set_mark(MARK, SqlLog(tx.connection).newest_bundle() + 1))
     sequencer = Sequencer(database.writer, database.reader, keys, SystemClock())
     while sequencer.run_once():
         pass
@@ -74,7 +78,7 @@ def _works(make: Recorder, clock: Then, decisions: int) -> Iterator[Work]:
 
 
 def _decided(make: Recorder, number: int) -> list[Entry]:
-    at, allowed, purpose = number % AGENTS, number % 10 != 3, number // 7 % 10  # noqa: PLR2004 - one of ten
+    at, allowed, purpose = number % AGENTS, number % 10 != 3, number // 7 % 10
     agent, server = f"agent-{at}", f"server-{purpose}"
     shared = {"agent": agent, "action": f"{server}/transfer", "purpose": f"purpose-{purpose}"}
     said = {"decision": "allow"} if allowed else {"decision": "deny", "code": "constraint_violated", "step": 8}

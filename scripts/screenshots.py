@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Make the README's two pictures of the console from those that the tests leave: needs Chromium, takes a minute.
 
-    scripts/screenshots.py              run the tests that take pictures, then cut and write docs/images/console-*.png
-    scripts/screenshots.py --from DIR   take the pictures that are in DIR already
+scripts/screenshots.py              run the tests that take pictures, then cut and write docs/images/console-*.png
+scripts/screenshots.py --from DIR   take the pictures that are in DIR already
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _read(folder: Path, package: str, path: str) -> bytes:
 
 
 def unlike(static: Path) -> list[str]:
-    """The names of vendored files that are not what the lock says: changed, missing, of no package; or the lock's own."""
+    """The names of vendored files that are not what the lock says (changed, missing, of no package), or its own."""
     lock = json.loads((static / LOCK.name).read_text(encoding="utf-8"))
     said = {name: digest for package in lock for name, digest in package["files"].items()}
     have = {each.name: hashlib.sha512(each.read_bytes()).hexdigest() for each in (static / VENDORED.name).iterdir()}

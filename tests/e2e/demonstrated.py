@@ -29,7 +29,7 @@ class Shown:
         return str(ok(self.home.remit("console", "--json", "--as", person)).json["url"])
 
     def something_waits(self) -> str:
-        """A question for a person, a call that waits for a yes, and a secret that was changed; the question's name."""
+        """A question for a person, a call that waits, a secret that was changed, a freeze; the question's name."""
         files = self.folder / "estate"
         (files / "combinations").mkdir()
         (files / "combinations" / "crm.yaml").write_text(COMBINATION, encoding="utf-8")
@@ -43,6 +43,7 @@ class Shown:
         arguments = ("--arg", "to=Acme", "--arg", "amount=123", "--arg", "currency=EUR")
         ok(self.home.remit("approval", "ask", "invoice-bot", "payments/transfer", *arguments, "--as", "lee"), 11)
         self.home.remit("secret", "rotate", "payments-key")
+        self.home.remit("freeze", "owner", "lee", "--no-wait")  # who owns no agent: nothing stops
 
         def asked() -> str:
             found = ok(self.home.remit("review", "list", "--all", "--json")).json["questions"]

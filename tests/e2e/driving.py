@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
 from starlette.routing import compile_path
 from tests.e2e import chromium
 
 from remit.console.pages.every import PAGES
 
-WIDE, NARROW = {"width": 1360, "height": 1000}, {"width": 360, "height": 780}
+WIDE: Final[ViewportSize] = {"width": 1360, "height": 1000}
+NARROW: Final[ViewportSize] = {"width": 360, "height": 780}
 THEMES: Final = ("light", "dark")
 # Conformance to WCAG 2.2 at level AA takes all of the older criteria too.
 _TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -26,6 +27,8 @@ _AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text(encoding
 _LEADS: Final = re.compile(r"/console(?!/static)(?:/|$)")
 _PATTERNS: Final = {each.path: compile_path(f"/console{each.path}")[0] for each in PAGES}
 _SIDEWAYS: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Of links in drawings (SVG) too, whose `href` is no text.
+_ADDRESSES: Final = "(all) => all.map((each) => new URL(each.getAttribute('href'), location.href).href)"
 # What can be reached by Tab and shows nothing when it is: neither an outline nor a shadow of at least two pixels.
 _UNSEEN: Final = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, '
     + 'summary, [tabindex="0"]')].filter((each) => each.checkVisibility() && !each.disabled).filter((each) => {
@@ -57,7 +60,7 @@ class Window:
 
     def links(self) -> list[str]:
         """Where the page's links into the console lead, without their queries."""
-        found: list[str] = self.page.eval_on_selector_all("a[href]", "(all) => all.map((each) => each.href)")
+        found: list[str] = self.page.eval_on_selector_all("a[href]", _ADDRESSES)
         paths = [urlsplit(each) for each in found if each.startswith(self.base)]
         return list(dict.fromkeys(each.path for each in paths if _LEADS.match(each.path)))
 
@@ -106,7 +109,7 @@ def windows() -> Iterator[BrowserContext]:
             executable_path=chromium.PROGRAM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
         try:
-            yield browser.new_context(viewport=WIDE, reduced_motion="reduce")  # type: ignore[arg-type]
+            yield browser.new_context(viewport=WIDE, reduced_motion="reduce")
         finally:
             browser.close()
 
@@ -117,9 +120,8 @@ def opened(context: BrowserContext, link: str) -> Window:
     window = Window(context.new_page(), f"{parts.scheme}://{parts.netloc}")
 
     def heard(said: ConsoleMessage) -> None:
-        if (
-            said.type in {"error", "warning"} and "GL Driver Message" not in said.text
-        ):  # of drawing without a graphics card
+        graphics = "GL Driver Message" in said.text  # drawn without a graphics card, that is slow
+        if said.type in {"error", "warning"} and not graphics:
             window.complaints.append(f"{window.page.url}: {said.text}")
 
     window.page.on("console", heard)

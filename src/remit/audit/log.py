@@ -22,6 +22,7 @@ from remit.audit.sql import Bundle, SqlLog
 from remit.audit.stored import frames, header, place, read_bundle
 from remit.audit.tiles import range_hash_from
 from remit.kernel.canonical import parse as parse_json
+from remit.kernel.clock import MINUTE, Instant, parse_date_end
 from remit.kernel.errors import IntegrityFailed, Malformed, NotFound
 from remit.keys.seal import unseal
 from remit.storage.ports import Reader
@@ -29,6 +30,7 @@ from remit.storage.ports import Reader
 _STEP = 64  # bundles read at once
 _FAR = 4096  # bundles after a decision in which its outcome is looked for
 _DEEP = 20_000  # bundles back that `recent` looks
+_LATE = 10 * MINUTE  # after which nothing is recorded any more
 
 _LITERAL = re.compile(r"[A-Za-z0-9_.:/-]+\Z")  # what JSON writes as it is
 
@@ -114,13 +116,21 @@ class Log:
 
         A filter of None is none. Looks back a bounded way.
         """
+        return list(islice(self._matching(filters, None), max(limit, 0)))
+
+    def since(self, at: Instant, limit: int, /, **filters: object) -> list[Recorded]:
+        """As `recent`, and no further back than what was recorded at `at`. What is a little older may be among them."""
+        return list(islice(self._matching(filters, at), max(limit, 0)))
+
+    def _matching(self, filters: Mapping[str, object], since: Instant | None) -> Iterator[Recorded]:
         wanted = {name: value for name, value in filters.items() if value is not None}
-        matches = (
-            Recorded(entry, None, None if bundle.first is None else bundle.first + slot)
-            for bundle in self._downwards(_DEEP)
-            for slot, entry in _newest_first(read_bundle(bundle.headers, bundle.count)[0], wanted)
-        )
-        return list(islice(matches, max(limit, 0)))
+        for bundle in self._downwards(_DEEP):
+            headers = read_bundle(bundle.headers, bundle.count)[0]
+            # A commit's entries were made just before it, on whatever node: clocks are a little apart.
+            if since is not None and headers and parse_date_end(header(headers[-1])["time"]) < since - _LATE:
+                return
+            for slot, entry in _newest_first(headers, wanted):
+                yield Recorded(entry, None, None if bundle.first is None else bundle.first + slot)
 
     def horizon(self) -> str | None:
         """The time of the oldest entry that `recent` reaches, as it stands in it; None if it reaches all there are."""

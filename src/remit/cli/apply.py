@@ -10,6 +10,7 @@ from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Directory, Json, examples
 from remit.cli.output import data_json, data_text, patiently, talk
+from remit.cli.pages import see
 from remit.cli.wire import Api, Refused, connect
 
 if TYPE_CHECKING:
@@ -132,3 +133,4 @@ def _show_waiting(waiting: list[dict[str, Any]]) -> None:
         else:
             talk(f"{row['name']} waits for its agent's owner", style="yellow")
             talk(f"  try      remit boundary approve {row['name']}")
+            see("policies", row["name"])

@@ -11,6 +11,7 @@ from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples
 from remit.cli.output import data_json, data_text, nothing, table, talk
+from remit.cli.pages import see
 from remit.cli.wire import Api, Refused, connect, segment
 from remit.kernel.errors import Malformed
 
@@ -120,6 +121,7 @@ def _say(kind: str, name: str, answer: dict[str, Any]) -> None:
             talk(f"  and {answer['cut_count'] - len(shown)} more; the log names all of them")
     target = "all" if kind == "all" else f"{kind} {name}"
     talk(f"  try      remit unfreeze {target}")
+    see("freezes", answer["id"])
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -26,7 +26,21 @@ GLYPHS: Final[Mapping[str, str]] = {
 }  # never colour alone
 _MOODS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        ("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done", "enforced"), "good"
+        (
+            "active",
+            "allow",
+            "allowed",
+            "live",
+            "ok",
+            "approved",
+            "closed",
+            "complete",
+            "done",
+            "enforced",
+            "confirmed",
+            "contained",
+        ),
+        "good",
     ),
     **dict.fromkeys(("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed"), "bad"),
     **dict.fromkeys(("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable"), "warn"),
@@ -92,9 +106,9 @@ def signed_out(
     return page
 
 
-def kept_form(form: Mapping[str, str], to: str) -> str:
+def kept_form(form: Mapping[str, str], to: str, *, provider: str = "") -> str:
     """What somebody wrote and sent when they were not signed in any more; nothing was done with it."""
-    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to)
+    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to, provider=provider)
     return page
 
 

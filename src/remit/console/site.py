@@ -79,7 +79,7 @@ class Site:
         return endpoint
 
     def _timed(self, of: Page, request: Request, session: Session) -> Response:
-        """The page, and in a header how long making it took (W3C Server Timing): a slow one is seen where it is open."""
+        """The page, and in a header how long making it took (W3C Server Timing): who has it open sees it."""
         began = perf_counter()
         answer = self._page(of, request, session)
         answer.headers["Server-Timing"] = f"page;dur={1000 * (perf_counter() - began):.1f}"
@@ -140,7 +140,8 @@ class Site:
         keeps = of.keeps if of is not None and own(request) else None
         # (1) Who it is. What was sent is not carried out, and its person is told so, and led back.
         if session is None:
-            return self._signed_out(to, lost=True) if keeps is None else html(kept_form(form, to), 401)
+            kept_page = "" if keeps is None else kept_form(form, to, provider=self.sessions.provider)
+            return html(kept_page, 401) if kept_page else self._signed_out(to, lost=True)
         digest = ""
         try:
             # (2) From a page of this very session, for something that it does.
@@ -189,7 +190,7 @@ class Site:
         return answer
 
     async def theme(self, request: Request) -> Response:
-        """POST /console/theme: light or dark, times as UTC or as how long ago; kept in cookies that say nothing else."""
+        """POST /console/theme: light or dark, times as UTC or as how long ago; in cookies that say nothing else."""
         form = await read_form(request)
         session = self.sessions.of(request.cookies)
         if session is None or not matches(session, form.get("csrf")):
@@ -260,7 +261,9 @@ def _taken(filled: Filled, name: str, wanted: str) -> Response:
     if wanted == "csv":
         said = {"Content-Disposition": f'attachment; filename="{table.name}.csv"', **csp.PLAIN}
         return Response(csv_text(table), headers=said, media_type="text/csv; charset=utf-8")
-    return Response(json.dumps({table.name: list(table.rows)}), headers=csp.PLAIN, media_type="application/json")
+    return Response(
+        json.dumps({table.name: [dict(row) for row in table.rows]}), headers=csp.PLAIN, media_type="application/json"
+    )
 
 
 def _here(request: Request) -> str:

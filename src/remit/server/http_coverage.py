@@ -68,7 +68,7 @@ class CoverageDoors:
         }
 
     def _since(self, since: Instant, **filters: object) -> list[Recorded]:
-        found = self.log.recent(_MOST, **filters)
+        found = self.log.since(since, _MOST, **filters)
         return [each for each in found if parse_date_end(each.header["time"]) >= since]
 
     def _decided(self, since: Instant, wanted: Iterable[str]) -> set[str]:

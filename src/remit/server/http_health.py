@@ -64,12 +64,15 @@ class Doctor:
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
-        return [Door(method="GET", path="/v1/doctor", summary="Is it well", action="doctor", handle=self.examine)]
+        return [Door(method="GET", path="/v1/doctor", summary="Is it well (?within=SECONDS: an older answer will do)",
+                     action="doctor", handle=self.examine)]  # fmt: skip
 
     def examine(self, ask: Ask) -> Response:
         """Every check, worst first. `?within=SECONDS`: an answer that is about so old will do."""
         within = ask.number("within", default=0, most=_OLDEST)
         checks = self.remembered.within(Micros(within * SECOND)) if within else self.remembered.now()
+        if checks is None:
+            checks = [health.warn("doctor", "it is looked at for the first time since the start", "remit doctor")]
         body: dict[str, Any] = {"checks": [check.body() for check in checks]}
         return Response(encode(body), media_type="application/json")
 

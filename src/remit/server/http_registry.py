@@ -37,7 +37,7 @@ class Registry:
             Door(
                 method="GET",
                 path="/v1/boundaries",
-                summary="List boundaries, each in its newest version",
+                summary="List boundaries, each in its newest version (?agent=NAME, ?waiting=true)",
                 action="read",
                 handle=self.list_boundaries,
             ),
@@ -87,7 +87,7 @@ class Registry:
     def show_agent(self, ask: Ask) -> dict[str, Any]:
         """One agent with its boundaries."""
         agent = self.agents.agent(ask.path["name"])
-        mine = [shapes.boundary(each) for each in self.access.boundaries() if each.agent == agent.agent]
+        mine = [shapes.boundary(each) for each in self.access.boundaries(agent=agent.agent)]
         return {**shapes.agent(agent), "boundaries": mine}
 
     def suspend(self, ask: Ask) -> dict[str, Any]:
@@ -111,9 +111,10 @@ class Registry:
         """End an agent for ever."""
         return shapes.agent(self.agents.retire(ask.path["name"], by=actor(ask)))
 
-    def list_boundaries(self, _ask: Ask) -> dict[str, Any]:
+    def list_boundaries(self, ask: Ask) -> dict[str, Any]:
         """The versions that are in force or wait."""
-        return {"boundaries": [shapes.boundary(each) for each in self.access.boundaries()]}
+        found = self.access.boundaries(agent=ask.query.get("agent", ""), waiting=ask.query.get("waiting") == "true")
+        return {"boundaries": [shapes.boundary(each) for each in found]}
 
     def show_boundary(self, ask: Ask) -> dict[str, Any]:
         """Every version of one boundary, newest first, and what an approval would put in force."""

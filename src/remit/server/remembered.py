@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 from remit.kernel.clock import Clock, Instant, Micros
 
 T = TypeVar("T")
+_PATIENCE: Final = 0.2  # seconds
 
 
 class Remembered(Generic[T]):
@@ -31,17 +32,20 @@ class Remembered(Generic[T]):
         with self._making:
             return self._renewed()
 
-    def within(self, age: Micros) -> T:
-        """The newest answer there is, at once. If it is older than `age`, another is begun; the very first is waited
-        for.
+    def within(self, age: Micros) -> T | None:
+        """The newest answer there is, at once. If it is older than `age`, another is begun.
+
+        The very first is waited for a moment; None if it is not there then.
         """
         known = self._known
-        if known is None:
-            with self._making:
-                return self._renewed() if self._known is None else self._known[0]
-        if self._clock.now() - known[1] > age and self._making.acquire(blocking=False):
-            threading.Thread(target=self._behind, name="remit-remembered", daemon=True).start()
-        return known[0]
+        old = known is None or self._clock.now() - known[1] > age
+        if old and self._making.acquire(blocking=False):
+            maker = threading.Thread(target=self._behind, name="remit-remembered", daemon=True)
+            maker.start()
+            if known is None:
+                maker.join(_PATIENCE)
+                known = self._known
+        return None if known is None else known[0]
 
     def _renewed(self) -> T:
         found = self._make()

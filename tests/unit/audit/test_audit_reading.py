@@ -12,12 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
+from remit.audit import log
 from remit.audit.checkpoint import parse, parse_key, verify
 from remit.audit.export import read_export, verify_export
 from remit.audit.http import routes
 from remit.audit.merkle import verify_inclusion
+from remit.audit.stored import read_bundle
 from remit.audit.tiles import path
 from remit.kernel.canonical import parse as parse_json
+from remit.kernel.clock import HOUR, Instant
 from remit.kernel.errors import Forbidden, IntegrityFailed, Malformed, NotFound, RemitError
 from remit.storage.model import Entry
 
@@ -120,6 +123,29 @@ def test_the_newest_come_first_and_are_filtered(ledger: Ledger) -> None:
     assert ids(10, code='a "b"') == [made[3].id, made[1].id]
     assert ids(10, epoch=ledger.database.epoch, agent="nobody") == []
     assert ids(0) == []
+
+
+def test_the_newest_are_read_no_further_back_than_asked(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.owner("agent:bot")
+    made, noon = [], ledger.clock.at
+    for _ in range(6):
+        made.append(decision(ledger, "bot"))
+        ledger.record(made[-1])
+        ledger.clock.at += HOUR
+    read: list[object] = []
+
+    def reading(stored: object, count: object) -> tuple[list[bytes], str]:
+        read.append(stored)
+        return read_bundle(stored, count)
+
+    monkeypatch.setattr(log, "read_bundle", reading)
+    # (at, how many at the least, how many commits are opened): one more tells that the rest is older
+    for at, least, opened in ((noon + 6 * HOUR, 0, 1), (noon + 4 * HOUR, 2, 3), (noon + HOUR, 5, 6)):
+        read.clear()
+        found = [each.header["id"] for each in ledger.log.since(Instant(at), 100, kind="decision")]
+        assert found == [each.id for each in reversed(made)][: len(found)]
+        assert (len(found), len(read)) == (least, opened)
+    assert len(ledger.log.since(Instant(noon), 2, kind="decision")) == 2
 
 
 def test_the_log_can_be_followed(ledger: Ledger) -> None:

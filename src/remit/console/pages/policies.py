@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from remit.console import bounded
 from remit.console.desk import Look
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
@@ -35,13 +36,13 @@ _SETS = (
 
 def fill(look: Look) -> Filled:
     """What is in force, and what waits."""
-    boundaries = list(look.get("/v1/boundaries")["boundaries"])
+    boundaries = bounded.boundaries(look)
     said, sets = look.get("/v1/policies"), list(look.get("/v1/policy-sets")["sets"])
     by_state = {each["state"]: each["version"] for each in sets}
     return Filled(
         title="Boundaries & policies",
         tables=(
-            Table(name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=boundaries, sort="boundary",
+            Table(name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=boundaries,
                   empty="No boundary was applied.", command="remit apply DIR"),
             Table(name="policies", title="Policies in force", columns=_POLICIES, rows=list(said["policies"]),
                   empty="The organisation has no policy.", command="remit policy lint DIR"),

@@ -31,7 +31,14 @@ def fill(look: Look) -> Filled:
     checks = [{column.name: row.get(column.name) for column in _CHECKS} for row in found]
     tables = [
         signed_in.sessions(look),
-        Table(name="checks", title="Is it well", columns=_CHECKS, rows=checks, empty="Nothing was checked."),
+        Table(
+            name="checks",
+            title="Is it well",
+            columns=_CHECKS,
+            rows=checks,
+            empty="Nothing was checked.",
+            command="remit doctor",
+        ),
         signed_in.ways(look),
     ]
     # What this person may not see is left out: their own sessions are theirs to see in any case.
