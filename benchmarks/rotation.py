@@ -78,9 +78,9 @@ def estate(home: Path, server: postgres.Postgres) -> Iterator[Running]:
             written = text.format(api=port, port=server.port, every=EVERY, drain=DRAIN)
             path.write_text(written, encoding="utf-8")
         Path(f"{found.key(AGENT)}.pub.jwk").rename(home / "estate" / "agents" / f"{AGENT}.pub.jwk")
+        found.command("apply", str(home / "estate"), "--approve", "--as", "dana", "--json")
         command = [REMIT, "secret", "set", "pg-admin"]
         subprocess.run(command, env=environ, input=server.password, check=True, capture_output=True, text=True)
-        found.command("apply", str(home / "estate"), "--approve", "--as", "dana", "--json")
         found.command("secret", "rotate", SECRET, "--wait")
         yield found
 

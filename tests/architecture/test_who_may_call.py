@@ -187,6 +187,7 @@ MAY_CALL: dict[str, Iterable[str]] = {
     "Outbound": {
         "keys.transit_wire",  # before there is a server, or a loop
         "outbound.fetch",
+        "server.asking_provider",  # where people sign in
         "server.compose",
         "server.compose_commands",
         "server.compose_connecting",

@@ -19,6 +19,7 @@ from remit.vault.model import Material
 from remit.vault.rotator import Answered, Plan, Rotator, Unclear
 
 SECRET: Final = SecretName("payments-key")
+ASKED: Final = ((Instant(0), Instant(2**62)),)  # an attempt that may have made whatever there is
 _MOST: Final = 64 * 1024
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.vault.rotation_world import CHOSEN, DANA, FIRST, NAME, Entries, Wire
 
-from remit.kernel.clock import Micros, SystemClock
+from remit.kernel.clock import SECOND, Micros, SystemClock
 from remit.kernel.names import OwnerName
 from remit.keys.keyfile import KeyfileProvider
 from remit.keys.secret import Secret
@@ -49,6 +49,11 @@ class Node:
             applied=self._elsewhere,
         )  # fmt: skip
         self.others: list[Node] = []
+        self._moved = threading.Event()
+        database.feed.subscribe(self._move, lambda _connection: self._moved.set())
+
+    def _move(self, *_: object) -> None:
+        self._moved.set()
 
     def _elsewhere(self, epoch: int) -> bool:
         for other in self.others:
@@ -74,12 +79,18 @@ class Node:
     def listing(self, most: int = 5000) -> list[Stored]:
         return self.database.reader.read(lambda connection: SqlRotations(connection).listing(most=most))
 
-    def round(self, start: threading.Barrier) -> None:
-        """Ask with the other one, and take what is due until nothing is under way."""
+    def round(self, start: threading.Barrier, loop: asyncio.Runner) -> None:
+        """Ask with the other one, and take what is due until nothing is under way.
+
+        Who finds nothing to take looks again when something changed: two that look all the time keep one another from
+        what they do.
+        """
         start.wait()
         self.ask()
         while any(each.ended is None for each in self.listing(2)):
-            asyncio.run(self.engine.tick())
+            self._moved.clear()
+            if not loop.run(self.engine.tick()):
+                self._moved.wait(rotating._SOON / SECOND)
 
 
 def _nobody(name: str, **_: object) -> Material:
@@ -111,8 +122,9 @@ def test_each_rotation_has_one_winner(
 
     def race(node: Node) -> None:
         try:
-            for _ in range(rounds):
-                node.round(start)
+            with asyncio.Runner() as loop:
+                for _ in range(rounds):
+                    node.round(start, loop)
         except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
             failed.append(error)
             start.abort()

@@ -64,6 +64,35 @@ def test_sessions_of_an_exposed_role_end(bench: PostgresBench, cause: Cause, *, 
         assert asyncio.run(bench.rotator().gone(plan, old))
 
 
+def test_who_has_lost_the_step_changes_no_role(bench: PostgresBench) -> None:
+    old = bench.first()
+    new = _made(bench, old)
+    lost = bench.plan(new, old, holds=lambda: False)
+    with pytest.raises(Unclear, match="another attempt"):
+        asyncio.run(bench.rotator().revoke(lost, old))
+    again = replace(new, value=Secret("another password of that role"))
+    with pytest.raises(Unclear, match="another attempt"):
+        asyncio.run(bench.rotator().create(bench.plan(old, holds=lambda: False), again))
+    assert bench.works(old)
+    assert bench.works(new)
+
+
+def test_who_was_stopped_before_the_statement_finds_the_session_ended(bench: PostgresBench) -> None:
+    old = bench.first()
+    new = _made(bench, old)
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'remit'"
+
+    def stopped() -> bool:
+        """It had the step when it asked, and does not go on until the server has given it up."""
+        while bench.server.do(mine) != [(0,)]:
+            pass
+        return True
+
+    with pytest.raises(Unclear):
+        asyncio.run(bench.rotator().revoke(bench.plan(new, old, holds=stopped), old))
+    assert bench.works(old)
+
+
 def test_an_exposed_role_with_a_session_is_not_gone(bench: PostgresBench) -> None:
     old = bench.first()
     new = _made(bench, old)

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from tests.contract.rotating import Sending
+from tests.contract.rotating import ASKED, Sending
 from tests.contract.rotator_aws import AwsBench, Later, material
 from tests.contract.rotator_openbao import MAY, OpenBaoBench
 from tests.real import moto
 from tests.real.openbao import OpenBao
 
+from remit.kernel.clock import Instant
 from remit.keys.secret import Secret
 from remit.vault.model import Material
-from remit.vault.rotator import Answered, Refused, Unclear
+from remit.vault.rotator import Answered, Doubtful, Refused, Unclear
 from remit.vault.rotators.aws import AwsAccessKey
 from remit.vault.rotators.openbao import OpenBaoSecretId
 
@@ -51,6 +52,7 @@ def test_a_key_whose_answer_was_lost_is_deleted_and_never_the_one_in_use(aws: Aw
     plan = aws.plan(old)
     with pytest.raises(Unclear):
         asyncio.run(AwsAccessKey(Losing(b"CreateAccessKey"), Later(0)).create(plan, None))
+    plan = replace(plan, asked=ASKED)
     (lost,) = set(aws.ids()) - {old.attributes["access_key_id"]}
     new = asyncio.run(aws.rotator().create(plan, None))
     assert set(aws.ids()) == {old.attributes["access_key_id"], new.attributes["access_key_id"]}
@@ -62,6 +64,7 @@ def test_what_is_left_over_is_taken_back_by_a_version_without_an_id(aws: AwsBenc
     plan = aws.plan(old)
     with pytest.raises(Unclear):
         asyncio.run(AwsAccessKey(Losing(b"CreateAccessKey"), Later(0)).create(plan, None))
+    plan = replace(plan, asked=ASKED)
     nothing = Material(value=Secret("what stands in its place"))
     assert not asyncio.run(aws.rotator().gone(plan, nothing))
     asyncio.run(aws.rotator().revoke(plan, nothing))
@@ -76,6 +79,27 @@ def test_a_key_of_somebody_elses_is_in_the_way_and_stays(aws: AwsBench) -> None:
     with pytest.raises(Refused, match=strange[0]):
         asyncio.run(aws.rotator().create(plan, None))
     assert set(aws.ids()) == {old.attributes["access_key_id"], strange[0]}
+
+
+def test_a_key_that_a_person_made_meanwhile_stays_and_is_named(aws: AwsBench) -> None:
+    old = aws.first()
+    theirs = aws.server.key(aws.user)
+    nothing = Material(value=Secret("what stands in its place"))
+    for asked in ((), ((Instant(0), Instant(1)),)):  # no attempt asked for one, or none did when it was made
+        plan = aws.plan(old, started=Instant(0), asked=asked)
+        with pytest.raises(Refused, match=theirs[0]):
+            asyncio.run(aws.rotator().create(plan, None))
+        with pytest.raises(Doubtful, match=theirs[0]):
+            asyncio.run(aws.rotator().revoke(plan, nothing))
+        assert set(aws.ids()) == {old.attributes["access_key_id"], theirs[0]}
+
+
+def test_of_two_unknown_keys_none_is_taken_for_its_own(aws: AwsBench) -> None:
+    theirs = [aws.begun[0], aws.server.key(aws.user)[0]]
+    plan = aws.plan(None, started=Instant(0), asked=ASKED)
+    with pytest.raises(Refused, match=" and ".join(theirs)):
+        asyncio.run(aws.rotator().create(plan, None))
+    assert set(aws.ids()) == set(theirs)
 
 
 def test_a_key_that_is_not_known_yet_is_asked_for_again(aws: AwsBench) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from tests.contract.rotating import Bench, answering, nobody
+from tests.contract.rotating import ASKED, Bench, answering, nobody
 from tests.contract.rotator_aws import AwsBench
 from tests.contract.rotator_openbao import OpenBaoBench
 from tests.contract.rotator_postgres import PostgresBench
@@ -107,7 +107,7 @@ def test_there_and_back(bench: Bench) -> None:
 
 def test_what_was_made_and_not_recorded_is_made_once(bench: Bench) -> None:
     old, before = bench.first(), bench.count()
-    plan = bench.plan(old)
+    plan = bench.plan(old, asked=ASKED)
     proposed = bench.rotator().propose(plan)
     for _ in range(3):
         asyncio.run(bench.rotator().create(plan, proposed))  # and then the process was killed

@@ -11,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -33,6 +34,8 @@ class Issuer:
     claims: Claims = field(default_factory=dict)
     bend: Callable[[Claims], Claims] = lambda said: said
     sign: Callable[[Claims], str] | None = None
+    page: bool = False  # a person follows a link of the provider's own page, instead of being sent on at once
+    host: str = "127.0.0.1"
     answer: Callable[[dict[str, str]], dict[str, str]] = lambda said: said
     asked: list[dict[str, str]] = field(default_factory=list)  # at the authorization endpoint
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -77,14 +80,17 @@ class Issuer:
 
 
 @contextlib.contextmanager
-def issuer() -> Iterator[Issuer]:
+def issuer(**chosen: Any) -> Iterator[Issuer]:
     """One that listens."""
-    made = Issuer()
+    made = Issuer(**chosen)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            if parts.path == "/authorize":
+            if parts.path == "/authorize" and made.page:
+                where = escape(made.authorize(dict(parse_qsl(parts.query))))
+                self.send(200, "text/html", f'<title>id</title><a id="yes" href="{where}">Yes</a>'.encode())
+            elif parts.path == "/authorize":
                 self.send_response(303)
                 self.send_header("Location", made.authorize(dict(parse_qsl(parts.query))))
                 self.send_header("Content-Length", "0")
@@ -97,9 +103,11 @@ def issuer() -> Iterator[Issuer]:
             self.say(*made.token(self.headers, dict(parse_qsl(form))))
 
         def say(self, status: int, said: Any) -> None:
-            body = json.dumps(said).encode()
+            self.send(status, "application/json", json.dumps(said).encode())
+
+        def send(self, status: int, media: str, body: bytes) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", media)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -108,7 +116,7 @@ def issuer() -> Iterator[Issuer]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
+    made.url = f"http://{made.host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -103,8 +103,8 @@ def lent(
             path.write_text(json.dumps(value), encoding="utf-8")
         (found.files / "servers" / "billing.openapi.json").write_text(json.dumps(OPENAPI), encoding="utf-8")
         found.remit("agent", "keygen", "bot", "--out", str(found.files / "agents" / "bot"))
-        found.remit("secret", "set", "db-admin", stdin=postgres.password)
         found.remit("apply", str(found.files), "--approve", "--as", "dana")
+        found.remit("secret", "set", "db-admin", stdin=postgres.password)
         yield found
 
 

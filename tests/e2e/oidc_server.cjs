@@ -15,6 +15,12 @@ async function main() {
       client_id: "remit", client_secret: secret, redirect_uris: [redirect], response_types: ["code"],
       grant_types: ["authorization_code", "refresh_token"], token_endpoint_auth_method: "client_secret_basic",
     }],
+    claims: { openid: ["sub"], email: ["email", "email_verified"], groups: ["groups"] },
+    conformIdTokenClaims: false, // what the scopes give stands in the ID token
+    findAccount: (_ctx, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@example.test`, email_verified: true, groups: ["safety"] }),
+    }),
     features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
     pkce: { required: () => true },
     rotateRefreshToken: true,

@@ -108,7 +108,7 @@ def test_from_the_first_draft_to_the_way_back(home: Home, tmp_path: Path) -> Non
         _, page = pressed(browser, edit, "compare", **new)
         assert "It lets through what is stopped now; two people must say so" in page
         assert "no-transfers" in page
-        assert "put in" not in page, "signs are drawn, and named for who does not see them"
+        assert "put in: +" in page, "signs are drawn, and named for who does not see them"
 
         _, page = pressed(browser, edit, "simulate", **new)
         assert "would be answered otherwise." in page
@@ -152,6 +152,7 @@ def test_a_real_browser_checks_while_it_is_typed(home: Home, served: Up, tmp_pat
         page.until(lambda text: "Overview" in text)
         page.call("Page.navigate", url=f"{served.ready['api']}{EDIT}")
         page.until(lambda text: "Not checked yet" in text)
+        page.until(lambda _: page.run("document.readyState") == "complete")  # what listens while one types is there
         page.run("document.querySelector('textarea').focus()")
         page.call("Input.insertText", text=BROKEN)
         assert "1 error" in page.until(lambda text: "1 error" in text)

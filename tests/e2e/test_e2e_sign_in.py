@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
+from tests.e2e import chromium
 from tests.e2e.issuers import CLIENT, Claims, Issuer, issuer
 from tests.e2e.running import Home, Up, ok
 from tests.e2e.signing_in import Visitor, written
@@ -269,7 +270,8 @@ def test_a_file_that_says_too_little_or_is_open_to_others_starts_nothing(tmp_pat
         ({"person": "sub", "people": "registered"}, "nobody is registered with a sub"),
         ({"client_secret": "x"}, "unknown key"),
     ):
-        file = written(tmp_path / "idp", **{"issuer": "https://id.example.com", "private": None, **changed})
+        said_so: dict[str, Any] = {"issuer": "https://id.example.com", "private": None, **changed}
+        file = written(tmp_path / "idp", **said_so)
         done = home.remit("up", "--sign-in", file)
         assert done.code == 3, done.err
         assert said in done.err
@@ -278,3 +280,19 @@ def test_a_file_that_says_too_little_or_is_open_to_others_starts_nothing(tmp_pat
     done = home.remit("up", "--sign-in", path)
     assert done.code == 3
     assert "the client secret is open to others" in done.err
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium")
+def test_a_real_browser_comes_from_another_site_with_its_strict_cookie(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    with issuer(host="localhost", page=True, claims=dict(SAM)) as provider:
+        file = written(tmp_path / "idp", provider.url)
+        with home.up("--sign-in", file) as up, chromium.browser(tmp_path / "chromium") as page:
+            page.open(f"{up.ready['console']}/log?q=start")
+            page.until(lambda text: "Sign in with Example" in text)
+            page.run("document.querySelector('a.main').click()")
+            page.until(lambda text: text.strip() == "Yes")
+            page.run("document.getElementById('yes').click()")
+            assert "sam" in page.until(lambda text: "Sign out" in text)
+            assert page.run("location.pathname + location.search") == "/console/log?q=start"

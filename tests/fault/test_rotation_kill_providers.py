@@ -68,7 +68,7 @@ class World:
     ledger: Path
 
     def begin(self, kind: str, api: str) -> None:
-        """Apply all, and have a first version made."""
+        """Apply all."""
         said = {**self.bench.at(self.gate.port), "admin": "provider-admin"}
         rotate = {"drain": "1s", "on": [], kind: said}
         files = FILES | {
@@ -86,7 +86,6 @@ class World:
             path.write_text(json.dumps(value), encoding="utf-8")
         self.remit("agent", "keygen", "bot", "--out", str(self.files / "agents" / "bot"))
         self.remit("apply", str(self.files), "--approve", "--as", "dana")
-        self.remit("secret", "rotate", "shop-key", "--wait")
 
     def remit(self, *words: str, stdin: str | None = None) -> str:
         done = self.server.remit(*words, stdin=stdin)
@@ -137,13 +136,14 @@ def world(home: Home, tmp_path: Path, bench: Bench, kind: str, port: int, *marks
     ):
         server.start()
         made = World(server, bench, before, tmp_path / "files", tmp_path / "ledger")
+        made.begin(kind, url.removesuffix("/mcp") + "/v1")
         admin = bench.admin("")
         stdin = admin.value.text()
         if admin.attributes:  # in the administrator's own place, where documents say what is no secret of it
             made.remit("secret", "set", "provider-admin", *_told(admin.attributes), stdin=stdin)
         else:
             made.remit("secret", "set", "provider-admin", stdin=stdin)
-        made.begin(kind, url.removesuffix("/mcp") + "/v1")
+        made.remit("secret", "rotate", "shop-key", "--wait")  # has a first version made
         yield made
         made.remit("audit", "verify")
         told = server.log.read_text(encoding="utf-8")

@@ -9,10 +9,11 @@ import pytest
 from tests.interaction.apply_world import ADMIN, LEE, Rig, Tree
 from tests.interaction.desk import Desk
 
-from remit.kernel.clock import DAY, MINUTE, Micros
+from remit.kernel.clock import DAY, MINUTE, Instant, Micros
 from remit.kernel.errors import RemitError
 from remit.kernel.names import OwnerName, SecretName
 from remit.server.documents import TreeInvalid
+from remit.storage.ports import Transaction
 from remit.vault.document import Allowed, Cause, Rotate, SecretDocument
 from remit.vault.document_json import text
 from remit.vault.document_sql import SqlDocuments
@@ -220,6 +221,64 @@ def test_going_further_takes_two_people(desk: Desk, bearing: Tree) -> None:
     assert said == [("allow_asked", "ann", None), ("allow_asked", "ann", None), ("allow_seconded", "bob", "ann")]
     bearing.secrets = [places({"host": HERE, "path": "/mcp"})]
     assert not row(desk.apply(ann, bearing.documents()))["waits"], "narrower is one person's"
+
+
+def begun(rig: Rig, secret: str, setter: str | None) -> None:
+    """A secret that has a value, and who gave it that."""
+
+    def begin(tx: Transaction) -> None:
+        SqlSecrets(tx.connection).put(secret, version=0, now=Instant(1))
+        if setter is not None:
+            SqlSecrets(tx.connection).first_set(secret, setter)
+
+    rig.writer.change(begin)
+
+
+def waiting(answer: tuple[int, dict[str, Any]]) -> list[str]:
+    assert answer[0] == 200, answer
+    return [each["name"] for each in answer[1]["changes"] if each["waits"]]
+
+
+@pytest.mark.parametrize("place", [{"host": "evil.test"}, {"host": "evil.test", "place": "rotation"}])
+def test_the_first_place_to_sign_in_with_somebody_elses_secret_takes_two_people(
+    desk: Desk, tree: Tree, place: dict[str, str]
+) -> None:
+    """Attack: who may apply confines another's secret to a host of their own, and then signs in there with it."""
+    ann, bob = desk.token("ann", "operator"), desk.token("bob", "operator")
+    begun(desk.rig, "root", "sam")
+    tree.secrets = [{"secret": "root", "owner": "dana"}]
+    assert waiting(desk.apply(ann, tree.documents())) == []
+    tree.secrets = [{"secret": "root", "owner": "dana", "allow": [place]}]
+    answer = desk.apply(ann, tree.documents())
+    assert waiting(answer) == ["root"]
+    assert "it may first be signed in with at evil.test" in row(answer)["note"]
+    assert waiting(desk.apply(ann, tree.documents())) == ["root"]
+    assert waiting(desk.apply(bob, tree.documents())) == []
+
+
+def test_what_waits_confines_nothing_yet(desk: Desk, tree: Tree) -> None:
+    """Attack: both at once; the list would wait, and what signs in would be held against it as if it stood there."""
+    ann, bob = desk.token("ann", "operator"), desk.token("bob", "operator")
+    begun(desk.rig, "root", "sam")
+    way = {"http": {"admin": "root", "create": {"url": "https://evil.test/x"}}}
+    mine = {"secret": NAME, "owner": "dana", "rotate": way}
+    tree.secrets = [{"secret": "root", "owner": "dana", "allow": [{"host": "evil.test"}]}, mine]
+    assert sorted(waiting(desk.apply(ann, tree.documents()))) == [NAME, "root"]
+    assert stored(desk.rig) is None
+    assert waiting(desk.apply(bob, tree.documents())) == []
+    assert stored(desk.rig) is not None
+
+
+@pytest.mark.parametrize(
+    ("setter", "place"), [(None, "rotation"), ("ann", "rotation"), ("sam", "header:Authorization")]
+)
+def test_a_first_place_is_one_persons_word(desk: Desk, bearing: Tree, setter: str | None, place: str) -> None:
+    """Nobody set it, who set it says so, or nobody signs in with it by that."""
+    begun(desk.rig, NAME, setter)
+    bearing.secrets = [
+        places({"host": HERE, "place": place}, {"host": HERE, "place": "header:Authorization", "path": "/mcp"})
+    ]
+    assert waiting(desk.apply(desk.token("ann", "operator"), bearing.documents())) == []
 
 
 def test_forgetting_where_a_secret_may_go_takes_two_people(desk: Desk, bearing: Tree) -> None:

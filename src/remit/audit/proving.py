@@ -64,9 +64,8 @@ class Proving:
             return [inclusion_proof(index=at, size=size, range_hash=ranges) for at in covered]
 
         proofs = self._reader.read(query)
-        return Standing(
-            note, [(at, *raw, proof) for at, raw, proof in zip(covered, headers, proofs, strict=True) if raw]
-        )
+        rows = zip(covered, headers, proofs, strict=True)
+        return Standing(note, [(at, raw[0], proof) for at, raw, proof in rows if raw])
 
     def checkpoints(self, most: int) -> Sequence[Signed]:
         """Those that are kept (the newest of each minute), the newest first."""

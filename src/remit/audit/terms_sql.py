@@ -66,13 +66,13 @@ class SqlTerms:
 
     def places(self, term: int, low: int, high: int) -> dict[int, int]:
         """The places of a term in the stretches low..high-1, where there are any."""
-        here = log_terms.c.stretch == log_stretches.c.stretch
-        query = (  # by way of the stretches: one step down the tree for each, and nothing of other terms
-            select(log_stretches.c.stretch, log_terms.c.places)
-            .join(log_terms, here & (log_terms.c.term == term))
-            .where(log_stretches.c.stretch >= low, log_stretches.c.stretch < high)
+        # A subquery for each stretch: one step down the tree, where a join reads all terms of all of them.
+        here = (log_terms.c.stretch == log_stretches.c.stretch) & (log_terms.c.term == term)
+        query = select(log_stretches.c.stretch, select(log_terms.c.places).where(here).scalar_subquery()).where(
+            log_stretches.c.stretch >= low, log_stretches.c.stretch < high
         )
-        return {stretch: unpacked(places) for stretch, places in self._connection.execute(query).tuples()}
+        found = self._connection.execute(query)
+        return {row[0]: unpacked(bytes(row[1])) for row in found if row[1] is not None}
 
     def within(self, since: Instant | None, until: Instant | None, low: int, high: int) -> Collection[int]:
         """Those of the stretches low..high-1 that have entries of that time."""

@@ -116,5 +116,7 @@ def _asked(where: list[str] | None, **given: str) -> dict[str, str]:
 
 
 def _told(row: Mapping[str, object], column: str) -> object:
-    """One cell. What was refused without a decision has a reason in the place of a code."""
+    """One cell. What was refused without a decision has a reason in the place of a code; an outcome is an answer."""
+    if column == "answer":
+        return row.get("answer") or row.get("outcome")
     return row.get("code", row.get("reason")) if column == "code" else row.get(column)

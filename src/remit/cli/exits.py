@@ -31,6 +31,7 @@ _ERRORS: Final = {
     "not_found": Exit.USAGE,
     "usage": Exit.USAGE,
     "unauthenticated": Exit.UNAUTHENTICATED,
+    "step_up_required": Exit.UNAUTHENTICATED,
     "forbidden": Exit.FORBIDDEN,
     "approval_denied": Exit.FORBIDDEN,
     "conflict": Exit.DIFFERS,

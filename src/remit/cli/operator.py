@@ -68,4 +68,6 @@ def revoke(
     else:
         for row in answer["revoked"]:
             data_text(f"revoked: {row['token']} of {row['person']} as {row['role']}")
+        if closed := answer["signed_out"]:
+            data_text(f"signed out of the console: {closed} session{'s' if closed > 1 else ''}")
     return Exit.OK

@@ -1,4 +1,4 @@
-"""`remit secret rotate` and `rotations`: secrets are changed at their providers, step by step."""
+"""`remit secret rotate`, `rotations` and `end`: secrets are changed at their providers, step by step."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def add(app: typer.Typer) -> None:
     app.command("rotations", epilog=examples("remit secret rotations", "remit secret rotations payments-key --json"))(
         rotations
     )
+    app.command(
+        "end",
+        epilog=examples("remit secret end payments-key --version 3", "remit secret end db-login --version 3 --json"),
+    )(end)
 
 
 def rotate(
@@ -77,6 +81,26 @@ def rotations(
         nothing("rotations", next_="remit secret rotate NAME")
     else:
         table(_COLUMNS, [[row[column] or "-" for column in _COLUMNS] for row in answer["rotations"]])
+    return Exit.OK
+
+
+def end(
+    name: Name,
+    *,
+    version: Annotated[int, typer.Option("--version", metavar="N", min=1, help="Which one; calls do not use it.")],
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """End a version that a rotation left behind, once it is gone at its provider: its value is erased here.
+
+    A rotation that has it in hand and that its provider refuses, as an incident said, is left with it.
+    """
+    answer = connect(as_).post(f"/v1/secrets/{segment(name)}/versions/{version}/end", {})
+    if json:
+        data_json(answer)
+    else:
+        data_text(f"{answer['state']}: version {version} of {name}")
+        talk("  nothing of it is here any more: see to it that it is gone at its provider")
     return Exit.OK
 
 

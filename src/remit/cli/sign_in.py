@@ -28,9 +28,9 @@ def sign_in(file: Path | None) -> Provider | None:
     """
     if file is None:
         return None
-    from remit.cli import yaml_text  # noqa: PLC0415 - few commands read one
     from remit.keys.owned_file import read_steady  # noqa: PLC0415 - likewise
     from remit.people.document import SpecInvalid  # noqa: PLC0415 - likewise
+    from remit.server import yaml_text  # noqa: PLC0415 - few commands read one
     from remit.server.sign_in import chosen, client_secret  # noqa: PLC0415 - likewise
 
     path = file.absolute()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_WORDS = ("code", "verdict", "change", "reason", "what")
+_WORDS = ("code", "verdict", "change", "outcome", "reason", "what")
 
 
 def line(header: Mapping[str, Any], index: int | None) -> dict[str, Any]:

@@ -92,9 +92,9 @@ def signed_out(
     return page
 
 
-def kept_form(form: Mapping[str, str], to: str) -> str:
+def kept_form(form: Mapping[str, str], to: str, *, provider: str = "") -> str:
     """What somebody wrote and sent when they were not signed in any more; nothing was done with it."""
-    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to)
+    page: str = templates().get_template("kept.html").render(fields=kept_fields(form), to=to, provider=provider)
     return page
 
 

@@ -28,7 +28,11 @@ def inside(then: str | None) -> str:
     path, _, query = then.partition("?")
     # A browser takes `%2e%2e` for `..`, and what follows may lead out of the console.
     segments = unquote(path).split("/")
-    if segments[1] != PATH[1:] or any(each in {".", "..", ""} for each in segments[1:]) or "\\" in unquote(path):
+    if (
+        not (path == PATH or path.startswith(f"{PATH}/"))
+        or any(each in {".", "..", ""} for each in segments[1:])
+        or "\\" in unquote(path)
+    ):
         return PATH
     if any(unquote(path) == does or unquote(path).startswith(f"{does}/") for does in _DOES):
         return PATH

@@ -6,6 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 _APART: Final = frozenset({"action", "when", "budget", "approval_above"})
+_NAMES: Final = {
+    "ttl_seconds": "seconds without use until it lapses", "cadence_seconds": "seconds between two uses",
+    "first_use": "first use", "approval_by": "who says yes", "approval_quorum": "how many must say yes",
+    "requires_before": "only after", "forbidden_after": "never after", "per_run": "times in a run",
+    "max_depth": "agents between at most",
+}  # fmt: skip
 _WORDS: Final = {
     "max": "at most {}", "min": "at least {}", "in": "one of {}", "prefix": "begins with {}",
     "max_length": "at most {} characters",
@@ -82,7 +88,7 @@ def _row(action: str, what: str, was: str, now: str, how: str) -> dict[str, str]
 
 def _parts(rule: Mapping[str, Any]) -> dict[str, str]:
     """Everything that a rule says but its action, by name; what bounds an argument under that argument's."""
-    found = {str(name): text(value) for name, value in rule.items() if name not in _APART}
+    found = {_NAMES.get(str(name), str(name)): text(value) for name, value in rule.items() if name not in _APART}
     found |= {f"argument {name}": _bound(bound) for name, bound in rule.get("when", {}).items()}
     found |= {f"approval above, {name}": text(value) for name, value in rule.get("approval_above", {}).items()}
     if "budget" in rule:

@@ -140,7 +140,8 @@ class Site:
         keeps = of.keeps if of is not None and own(request) else None
         # (1) Who it is. What was sent is not carried out, and its person is told so, and led back.
         if session is None:
-            return self._signed_out(to, lost=True) if keeps is None else html(kept_form(form, to), 401)
+            kept_page = "" if keeps is None else kept_form(form, to, provider=self.sessions.provider)
+            return html(kept_page, 401) if kept_page else self._signed_out(to, lost=True)
         digest = ""
         try:
             # (2) From a page of this very session, for something that it does.

@@ -16,7 +16,7 @@ from remit.kernel.clock import SECOND
 WIDTH: Final = 1000
 _LEFT, _RIGHT = 210, 14  # for the names, and for the last bar
 _ROW, _BAR, _TOP = 20, 13, 26
-_THIN: Final = 4.0  # what takes no time is seen all the same
+_THIN: Final = 2.5  # what takes no time is seen all the same
 _ROWS: Final = 8  # in one lane; more than that run over each other
 _TICKS: Final = 5
 _LONGEST: Final = 26

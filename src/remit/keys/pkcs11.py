@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from remit.kernel.errors import ConfigInvalid, KeyfileMissing, KeyfileUnsafe, KeyfileWrong, KeysUnavailable, RemitError
 from remit.keys import envelope
@@ -21,6 +22,8 @@ from remit.keys.held import TokenKey
 from remit.keys.owned_file import read_owned, see_steady
 from remit.keys.secret import Secret
 
+T = TypeVar("T")
+_SECONDS: Final = 30.0  # for all that one use asks of a token; a module over a network may be slow
 _NONCE: Final = 12
 _TAG_BITS: Final = 128
 _BITS: Final = 256
@@ -38,10 +41,17 @@ _DOES_NOT_OPEN: Final = {
 
 
 class Pkcs11Provider:
-    """Wraps the root key under a token's key."""
+    """Wraps the root key under a token's key.
 
-    def __init__(self, at: TokenKey) -> None:
+    Args:
+        at: Which one.
+        seconds: For what one use asks of the token. A module that hangs is left to its thread: nothing can end it, and
+            what is asked after it waits for it no longer either.
+    """
+
+    def __init__(self, at: TokenKey, *, seconds: float = _SECONDS) -> None:
         self._at = at
+        self._seconds = seconds
 
     def wrap(self, plaintext: bytes, *, aad: bytes) -> bytes:
         """Seal `plaintext` under a key that the token wraps.
@@ -53,9 +63,13 @@ class Pkcs11Provider:
             ConfigInvalid: The module does not load.
             KeysUnavailable: The token is not there, or fails.
         """
-        with self._key(make=self._at.make) as key:
-            key.see_that_it_stays()
-            return envelope.wrap(self._holder(key), plaintext, aad)
+
+        def work() -> bytes:
+            with self._key(make=self._at.make) as key:
+                key.see_that_it_stays()
+                return envelope.wrap(self._holder(key), plaintext, aad)
+
+        return self._within(work)
 
     def unwrap(self, wrapped: bytes, *, aad: bytes) -> bytes:
         """Open what `wrap` made.
@@ -65,8 +79,12 @@ class Pkcs11Provider:
             KeyfileMissing, KeyfileUnsafe, ConfigInvalid, KeysUnavailable: As `wrap`.
         """
         envelope.see_form(PKCS11_FORMAT, wrapped)  # a PIN that is wrong too often locks a token: not tried for nothing
-        with self._key(make=False) as key:
-            return envelope.unwrap(self._holder(key), wrapped, aad)
+
+        def work() -> bytes:
+            with self._key(make=False) as key:
+                return envelope.unwrap(self._holder(key), wrapped, aad)
+
+        return self._within(work)
 
     def health(self) -> str:
         """Which key it is, once the token has let us in and it was seen that the key cannot leave it.
@@ -74,9 +92,30 @@ class Pkcs11Provider:
         Raises:
             KeyfileMissing, KeyfileUnsafe, KeyfileWrong, ConfigInvalid, KeysUnavailable: As `wrap`.
         """
-        with self._key(make=False) as key:
-            key.see_that_it_stays()
+
+        def work() -> None:
+            with self._key(make=False) as key:
+                key.see_that_it_stays()
+
+        self._within(work)
         return f"token {self._at.token}, key {self._at.key}"
+
+    def _within(self, work: Callable[[], T]) -> T:
+        """What `work` returns, if the token answers in time."""
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised again where it was asked
+                done.set_exception(error)
+
+        threading.Thread(target=run, name="remit-pkcs11", daemon=True).start()
+        try:
+            return done.result(self._seconds)
+        except TimeoutError:
+            advice = "see what the token's own tools say; start again"
+            raise KeysUnavailable("the token does not answer", detail=self._where, try_=advice) from None
 
     @property
     def _where(self) -> str:

@@ -191,6 +191,19 @@ def activation_lapsed(call: Call, *, state: str, refusal: str) -> Denial:
     )
 
 
+def credential_replaced(call: Call) -> Denial:
+    """Its server's credential is known elsewhere: no person starts it again, another value of that does."""
+    return Denial(
+        code=Code.ACTIVATION_LAPSED,
+        step=9,
+        title=f"{call.action} is suspended until its server's credential is replaced",
+        remedies=(Remedy(kind="wait"), _STOP),
+        state="suspended",
+        reactivation="never",
+        cause="secret_exposed",
+    )
+
+
 _LAPSED = {
     "new": "{action} was never used; its owner starts it",
     "lapsed": "{action} was not used for its time; its owner starts it again",

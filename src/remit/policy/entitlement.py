@@ -15,7 +15,7 @@ import msgspec
 from remit.access.activation import MOST_CYCLES, Activation, ActivationKey, ActivationState, Usage
 from remit.access.activation_row import row_of
 from remit.access.against import NOTHING, against_of, vouched_of
-from remit.access.judge import Facts, Verdict, judge, usable
+from remit.access.judge import SECRET_EXPOSED, Facts, Verdict, judge, usable
 from remit.access.model import Boundary, Rule
 from remit.access.reactivate import QUOTA_PER_HOUR, Ask, Refusal, ask_statement, counts, reactivate
 from remit.access.ttl import Habit, habit_of, ttl
@@ -185,10 +185,12 @@ def entitled(call: Call, activation: Activation | None, setting: Setting) -> Sta
     """None if the entitlement is in force; what starts it; or the denial of step 9."""
     state: ActivationState | None = None
     if activation is not None:
-        found = judge(facts_of(activation, setting)).state
-        if usable(found, setting.tier):
+        verdict = judge(facts_of(activation, setting))
+        if usable(verdict.state, setting.tier):
             return None
-        state = found
+        if verdict.reason == SECRET_EXPOSED:
+            return refuse.credential_replaced(call)
+        state = verdict.state
     ask = asked(activation, state, setting, attested=max(0, setting.now - call.caller.attested))
     refusal = reactivate(ask)
     if refusal is not None:

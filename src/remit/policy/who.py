@@ -27,6 +27,7 @@ class Access(StrEnum):
     STOPPED = "stopped"  # something stops it, whatever the arguments
 
 
+_STARTS: Final = {"owner": Access.NEEDS_OWNER, "never": Access.STOPPED}  # else by itself, once its key is proved again
 _OF_CODE: Final = {
     Code.APPROVAL_REQUIRED: Access.NEEDS_APPROVAL,
     Code.CONSTRAINT_VIOLATED: Access.OUTSIDE_LIMITS,
@@ -63,7 +64,7 @@ def standing(call: Call, view: View, proposal: Proposal) -> Standing:
     else:
         access, because = _OF_CODE.get(denial.code, Access.STOPPED), denial.title
         if denial.code is Code.ACTIVATION_LAPSED:
-            access = Access.NEEDS_OWNER if denial.reactivation == "owner" else Access.LATENT
+            access = _STARTS.get(denial.reactivation or "", Access.LATENT)
         if boundary is None:
             named = _named(view, call)
             boundary, version = named if named is not None else (None, None)

@@ -241,7 +241,9 @@ class RequestService:
             raise Conflict("what the agent would send was erased: nobody can look at it any more")
         call = dry.again(request, arguments)
         first = self._tried(call, dry.without(self.decider.view()))
-        if first.denial is not None and first.denial.code is Code.ACTIVATION_LAPSED and first.denial.reactivation:
+        if first.denial is not None and (first.denial.code, first.denial.reactivation) == (
+            Code.ACTIVATION_LAPSED, "owner",
+        ):  # fmt: skip
             self._starts(request, by)
             self.starter().start(request.agent, request.purpose, request.action, by=by)
             first = self._tried(call, dry.without(self.decider.view()))

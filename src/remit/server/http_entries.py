@@ -185,7 +185,8 @@ def _size(ask: Ask, name: str = "size") -> int:
 
 def _line(entry: Recorded) -> dict[str, Any]:
     header = entry.header
-    return {"index": entry.index, "answer": header.get("decision"), **header}
+    answer = header.get("decision") if header["kind"] == "decision" else None  # of an outcome it is an id
+    return {"index": entry.index, "answer": answer, **header}
 
 
 def _text(raw: bytes) -> str:

@@ -54,7 +54,7 @@ class ExposureDoors:
             Door(
                 method="POST", path="/v1/secrets/{name}/exposed",
                 summary="Say that a secret is known elsewhere: no call uses it until it is replaced",
-                action="exposeSecret", handle=self.expose, body="json",
+                action="exposeSecret", handle=self.expose, owners=self._owners, body="json",
                 fields={"reason": "string", "version": "integer?"},
             ),
             Door(
@@ -108,6 +108,10 @@ class ExposureDoors:
             "static_millionths": posture.static_share(every),
             "findings": {kind.value: sum(kind in each.findings for each in every) for kind in Finding},
         }
+
+    def _owners(self, ask: Ask) -> Collection[str]:
+        known = self.vault.find(ask.path["name"])
+        return () if known is None or known.document is None else (known.document.owner,)
 
     def _of(self, name: str, version: int) -> Version:
         """The version that is meant; without a number the newest that was exposed, else the newest."""

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from remit.kernel.clock import rfc3339
-from remit.kernel.errors import Conflict, NotFound
+from remit.kernel.errors import Conflict, Malformed, NotFound
 from remit.kernel.names import SecretName
 from remit.server.door import Ask, Door, actor
 from remit.storage.ports import Reader, Transaction, Writer
 from remit.vault.document import Cause
+from remit.vault.leaving import end
+from remit.vault.model import Version
 from remit.vault.rotation import Rotation
 from remit.vault.rotation_sql import SqlRotations, Stored
 from remit.vault.rotations import Rotations
 from remit.vault.service import Vault
 
 _MOST = 500
+_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,11 @@ class RotationDoors:
             Door(
                 method="POST", path="/v1/secrets/{name}/rotate", summary="Change a secret at its provider, now",
                 action="rotateSecret", handle=self.rotate, owners=self._of_name, body="json", status=202,
+            ),
+            Door(
+                method="POST", path="/v1/secrets/{name}/versions/{version}/end",
+                summary="End a version that a rotation left behind: it is gone at its provider",
+                action="rotateSecret", handle=self.end, owners=self._of_name, body="json",
             ),
             Door(
                 method="GET", path="/v1/rotations", summary="The newest rotations (?secret=NAME, ?limit=N)",
@@ -62,6 +70,18 @@ class RotationDoors:
                 try_=f"rotate: in secrets/{name}.yaml, or set a new value: remit secret set {name}",
             )
         return shown(Stored(begun, None))
+
+    def end(self, ask: Ask) -> dict[str, Any]:
+        """Its value is erased; of a rotation that its provider lets nobody end, nothing is tried any more."""
+        name, number = ask.path["name"], ask.path["version"]
+        if not (number.isascii() and number.isdigit() and len(number) < _DIGITS):
+            raise Malformed("a version is a number from 1 on")
+
+        def apply(tx: Transaction) -> Version:
+            return end(self.rotations, tx, SecretName(name), int(number), by=actor(ask))
+
+        ended = self.writer.change(apply)
+        return {"secret": name, "version": ended.version, "state": ended.state.value}
 
     def list(self, ask: Ask) -> dict[str, Any]:
         """Newest first."""

@@ -32,7 +32,7 @@ class Runs:
         """The doors of this part of the API."""
         return [
             Door(
-                method="GET", path="/v1/runs", action="readAudit", handle=self.list,
+                method="GET", path="/v1/runs", action="readAudit", handle=self.listing,
                 summary="Runs, the newest first (?agent=NAME, ?before=RUN, ?limit=N)",
             ),
             Door(
@@ -41,7 +41,7 @@ class Runs:
             ),
         ]  # fmt: skip
 
-    def list(self, ask: Ask) -> dict[str, Any]:
+    def listing(self, ask: Ask) -> dict[str, Any]:
         """Those of the last thirty days; the log has the calls of all."""
         limit = ask.number("limit", default=100, most=_MOST)
         agent, before = ask.query.get("agent", ""), ask.query.get("before", "")

@@ -23,7 +23,7 @@ from remit.vault.document import SecretDocument
 from remit.vault.settings import admin
 from remit.vault.signing_in import signs_in_at
 from remit.vault.spec import ROTATION
-from remit.vault.widening import borrows, widens
+from remit.vault.widening import borrows, signs_in_first, widens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +93,19 @@ class SecretPlans:
     def _wider(self, name: str, said: SecretDocument | None) -> tuple[str, ...]:
         """Why a second person must agree to a document: it lets its own secret go further, or another one anywhere."""
         before: SecretDocument | None = self.world.stored("secret", name)
-        return (*widens(before, said), *borrows(before, said, self._confined))
+        return (*widens(before, said), *self._first(name, before, said), *borrows(before, said, self._confined))
+
+    def _first(self, name: str, before: SecretDocument | None, said: SecretDocument | None) -> tuple[str, ...]:
+        """The first places of a secret are the word of who set its value, and so has it.
+
+        Not of the owner whom a document names: that document was one person's, too.
+        """
+        return () if self.world.setter(name) in {None, self.person} else signs_in_first(before, said)
 
     def _confined(self, name: str) -> bool:
-        found = self.world.secret(name)
-        return found is not None and bool(found.allow)
+        """Whether another secret's document says where it may go, now or with this apply alone."""
+        found, before = self.world.secret(name), self.world.stored("secret", name)
+        return found is not None and bool(found.allow) and not self._first(name, before, found)
 
     def _coming(self, name: str) -> Spread | None:
         return next((each for each in self._spread if name in each.secrets), None)

@@ -18,7 +18,7 @@ from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName
 from remit.people.change import Actor
 from remit.server.rounds import AT_ONCE, Rounds
-from remit.storage.due import Due
+from remit.storage.due import Claim, Due
 from remit.storage.ports import Reader, Transaction, Writer
 from remit.vault.document import Cause
 from remit.vault.model import Material, Version
@@ -27,7 +27,7 @@ from remit.vault.rotation import Outcome, Rotation, Step
 from remit.vault.rotation_sql import SqlRotations
 from remit.vault.rotation_wanted import ages, leaves, owner_changed, rests, wanted
 from remit.vault.rotations import KIND, Came, Held, Rotations
-from remit.vault.rotator import Admins, Refused, Rotator
+from remit.vault.rotator import HOLDS, Admins, Refused, Rotator
 from remit.vault.service import Vault
 
 _EVERY: Final = 0.5  # seconds between two looks at what is due, if nothing is known to be due before
@@ -130,7 +130,7 @@ class Rotating:
         rotator = None if held.rotate is None else self.rotators.get(held.rotate.rotator)
         if it.step is Step.CREATE and not it.new and rotator is not None:
             return await self._reserved(held, rotator)
-        came = await carried(held, rotator, self._open, self.admin)
+        came = await carried(held, rotator, self._open, self.admin, self._holds)
         if it.step is not Step.DRAIN:
             self._promoted.pop(it.rotation, None)
         return await self._change(lambda tx: self.rotations.record(tx, held, came))
@@ -190,6 +190,10 @@ class Rotating:
 
     def _ask(self, secret: SecretName, cause: Cause) -> None:
         self.writer.change(lambda tx: self.rotations.ask(tx, secret, cause, _SELF))
+
+    def _holds(self, claim: Claim) -> bool:
+        until = Instant(self.clock.now() + HOLDS)
+        return self.reader.read(lambda connection: Due(connection).holds(claim, until))
 
     def _open(self, version: Version) -> Material:
         return Material(value=self.vault.open(version), attributes=version.attributes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -15,6 +16,7 @@ from remit.vault.rotator import Answered, Unclear
 
 SECONDS: Final = 10.0  # for one request and its whole answer
 _PATIENCE: Final = Patience(dial=5, silence=None)
+_IN_URL: Final = "!$%&'()*+,/:;=?@[]~"  # what stands for itself, or is an escape already (RFC 3986 section 2)
 _MOST: Final = 64 * 1024  # bytes of an answer
 
 
@@ -77,7 +79,10 @@ class ToProviders:
 
     async def _whole(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
         sent = {"User-Agent": "remit", "Accept-Encoding": "identity", **headers}
-        response = await self._outbound.request(method, url, headers=sent, data=body or None, patience=_PATIENCE)
+        origin, target = apart(url)
+        response = await self._outbound.request(
+            method, origin, headers=sent, data=body or None, patience=_PATIENCE, target=target
+        )
         try:
             read = bytearray()
             while chunk := await response.some():
@@ -87,6 +92,18 @@ class ToProviders:
         finally:
             response.close()
         return Answered(response.status, bytes(read))
+
+
+def apart(url: str) -> tuple[str, str]:
+    """Where a URL leads, and its path and query, encoded as they go over the wire. Pure.
+
+    What was called is kept by the connection that it was called over, and by what reads URLs. A document may put the
+    secret itself in a path or a query: that part is kept by nobody.
+    """
+    scheme, _, rest = url.partition("#")[0].partition("://")
+    end = min((at for mark in "/?" if (at := rest.find(mark)) >= 0), default=len(rest))
+    path = quote(rest[end:], safe=_IN_URL)
+    return f"{scheme}://{rest[:end]}/", path if path.startswith("/") else f"/{path}"
 
 
 def written(document: SecretDocument) -> Iterator[Endpoint]:

@@ -28,6 +28,7 @@ from remit.server.first_words import FirstWords
 from remit.server.two_people import Word
 from remit.vault.document import SecretDocument
 from remit.vault.document_sql import SqlDocuments
+from remit.vault.standing_sql import SqlStanding
 
 
 @dataclass(slots=True)
@@ -87,6 +88,10 @@ class World:
         """The secret's document as there will be, or None."""
         found: SecretDocument | None = self._find("secret", name)
         return found
+
+    def setter(self, secret: str) -> str | None:
+        """Who gave a secret its first value; None if it has none, or that is not known."""
+        return SqlStanding(self.connection, secret).setters().get(secret)
 
     def servers(self) -> list[Server]:
         """Every server there will be."""

@@ -55,6 +55,11 @@ class Due:
         row = _row(claim.kind, claim.name) & (due.c.fence == claim.fence)
         return self._connection.execute(select(due.c.name).where(row)).first() is not None
 
+    def holds(self, claim: Claim, until: Instant) -> bool:
+        """Whether nobody has taken it since, and nobody may before `until`."""
+        row = _row(claim.kind, claim.name) & (due.c.fence == claim.fence) & (due.c.until >= until)
+        return self._connection.execute(select(due.c.name).where(row)).first() is not None
+
     def give_back(self, claim: Claim, at: Instant) -> bool:
         """It is due again at `at`; whether it was still this node's to say."""
         row = _row(claim.kind, claim.name) & (due.c.fence == claim.fence)

@@ -10,36 +10,46 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed, RemitError
 from remit.logs import logger
+from remit.storage.due import Claim
 from remit.vault.model import Material, Version, check_attributes, check_value
 from remit.vault.rotation import Outcome, Step
-from remit.vault.rotations import Came, Held
-from remit.vault.rotator import Admins, Plan, Refused, Rotator
+from remit.vault.rotations import CLAIMED, Came, Held
+from remit.vault.rotator import Admins, Doubtful, Plan, Refused, Rotator
 from remit.vault.signing_in import signs_in_at
 
 SECONDS: Final = 12.0
 """For one step: less than it is claimed for (`rotations.CLAIMED`), so that a late answer belongs to nobody else yet."""
 _log = logger("remit.vault")
 _TAKEN: Final = frozenset({Step.REVOKE, Step.CONFIRM, Step.UNDO})  # what there is is taken away, and nothing is made
+_SAID: Final = {Refused: Outcome.REFUSED, Doubtful: Outcome.DOUBTFUL}
 _OK: Final = Came(Outcome.OK)
 Opens = Callable[[Version], Material]
+Holds = Callable[[Claim], bool]
+"""Whether a claim is held yet, and for how much longer (`rotator.HOLDS`)."""
 
 
-def plan(held: Held, opens: Opens, admin: Admins) -> Plan:
+def plan(held: Held, opens: Opens, admin: Admins, holds: Holds = lambda _claim: True) -> Plan:
     """The rotation as its rotator sees it."""
     it, rotate = held.rotation, held.rotate
+    asked = it.asked[:-1] if it.step is Step.CREATE else it.asked  # the last one is this very attempt
     at = () if rotate is None else signs_in_at(rotate.rotator, rotate.settings)
     return Plan(
         rotation=it.rotation, secret=it.secret, version=it.new or held.next_version,
         settings={} if rotate is None else rotate.settings, started=it.started,
         admin=partial(admin, at=at, ends=it.step in _TAKEN),
         current=_opened(held.version(held.active), opens),
-        known=tuple(each.attributes for each in held.versions), cause=it.cause, attempt=held.claim.fence,
+        known=tuple(each.attributes for each in held.versions), cause=it.cause,
+        asked=tuple((began, Instant(began + CLAIMED)) for began in asked), attempt=held.claim.fence,
+        holds=partial(holds, held.claim),
     )  # fmt: skip
 
 
-async def carried(held: Held, rotator: Rotator | None, opens: Opens, admin: Admins) -> Came:
+async def carried(
+    held: Held, rotator: Rotator | None, opens: Opens, admin: Admins, holds: Holds = lambda _claim: True
+) -> Came:
     """Do the step that `held` is at, as far as it is done elsewhere. Never raises but for being cancelled."""
     it = held.rotation
     if it.step in {Step.PROMOTE, Step.DRAIN} or (it.step is Step.UNDO and not it.new):
@@ -49,11 +59,12 @@ async def carried(held: Held, rotator: Rotator | None, opens: Opens, admin: Admi
         return Came(Outcome.REFUSED if not it.new else Outcome.UNCLEAR, "its document says no more how it is changed")
     try:
         async with asyncio.timeout(SECONDS):
-            return await _asked(held, rotator, plan(held, opens, admin), opens)
+            return await _asked(held, rotator, plan(held, opens, admin, holds), opens)
     except TimeoutError:
         return Came(Outcome.UNCLEAR, "the provider did not answer in time")
     except RemitError as error:
-        return Came(Outcome.REFUSED if isinstance(error, Refused) else Outcome.UNCLEAR, error.public)
+        said = (outcome for kind, outcome in _SAID.items() if isinstance(error, kind))
+        return Came(next(said, Outcome.UNCLEAR), error.public)
     except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold a value: only its kind is told
         _log.error("a step of a rotation failed", rotation=it.rotation, step=it.step.value, error=type(error).__name__)
         return Came(Outcome.UNCLEAR, f"unexpected: {type(error).__name__}")

@@ -55,6 +55,7 @@ class Outcome(StrEnum):
     UNCLEAR = "unclear"  # no answer, or none that can be understood: it is done again
     STILL_THERE = "still_there"  # what should be gone is not
     KEPT = "kept"  # calls use what should be gone: somebody went back to it by hand
+    DOUBTFUL = "doubtful"  # what stands there may be of this rotation or a person's: it is left to people
     UNASKED = "unasked"  # nothing is here any more to ask its provider with: it may work there
 
 
@@ -67,6 +68,7 @@ class Rotation:
 
     `rotator`, `settings`: how it was begun at its provider, and is ended there, whatever its document says by then: at
     another provider the old one is "gone" as well. Empty before it was begun.
+    `asked`: when each attempt that may have asked its provider for the new one began, oldest first.
     """
 
     rotation: str
@@ -85,6 +87,7 @@ class Rotation:
     incident: Instant | None = None
     rotator: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked: tuple[Instant, ...] = ()
 
 
 _AFTER: Final = {
@@ -106,6 +109,7 @@ _AFTER: Final = {
         for step in (Step.REVOKE, Step.CONFIRM, Step.UNDO)
         for outcome in (Outcome.KEPT, Outcome.UNASKED)
     },
+    (Step.UNDO, Outcome.DOUBTFUL): Step.UNDONE,
 }
 
 
@@ -150,9 +154,15 @@ def abandoned(it: Rotation, *, now: Instant) -> Rotation:
     return replace(it, step=Step.UNDONE, since=Instant(max(now, it.since)), attempts=0, said=said)
 
 
-def reserved(it: Rotation, version: int, *, proposed: bool, rotate: Rotate) -> Rotation:
+def reserved(it: Rotation, version: int, *, proposed: bool, rotate: Rotate, now: Instant) -> Rotation:
     """`it` once its new version has its place here, before any provider is asked."""
-    return replace(it, new=version, proposed=proposed, rotator=rotate.rotator, settings=rotate.settings)
+    placed = replace(it, new=version, proposed=proposed, rotator=rotate.rotator, settings=rotate.settings)
+    return asking(placed, now=now)
+
+
+def asking(it: Rotation, *, now: Instant) -> Rotation:
+    """`it` before its provider is asked for the new one: what is made there later was not made by this attempt."""
+    return replace(it, asked=(*it.asked, now))
 
 
 def overdue(it: Rotation, *, now: Instant) -> bool:
@@ -170,4 +180,4 @@ def left(before: Rotation, it: Rotation, outcome: Outcome) -> bool:
         outcome: What came of it.
     """
     removed = before.new and before.step in {Step.CREATE, Step.VERIFY, Step.PROMOTE} and it.step is Step.UNDONE
-    return outcome is Outcome.UNASKED or bool(removed)
+    return outcome in {Outcome.UNASKED, Outcome.DOUBTFUL} or bool(removed)

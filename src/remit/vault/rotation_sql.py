@@ -78,6 +78,8 @@ def body(it: Rotation) -> str:
         "cause": it.cause.value, "by": it.by, "new": it.new, "old": it.old, "step": it.step.value, "since": it.since,
         "drained": it.drained, "proposed": it.proposed, "attempts": it.attempts, "said": it.said,
     }  # fmt: skip
+    if it.asked:
+        said["asked"] = list(it.asked)
     if it.rotator:
         said |= {"rotator": it.rotator, "settings": dict(it.settings)}
     return canonical(said if it.incident is None else said | {"incident": it.incident}).decode()
@@ -102,5 +104,6 @@ def _stored(row: RowMapping) -> Stored:
         drained=Micros(said["drained"]), proposed=said["proposed"], attempts=said["attempts"], said=said["said"],
         incident=None if incident is None else Instant(incident),
         rotator=said.get("rotator", ""), settings=said.get("settings", {}),
+        asked=tuple(map(Instant, said.get("asked", ()))),
     )  # fmt: skip
     return Stored(it, None if ended is None else Instant(ended))

@@ -33,6 +33,7 @@ from remit.vault.rotation import (
     Step,
     abandoned,
     after,
+    asking,
     due,
     hurried,
     left,
@@ -126,7 +127,7 @@ class Rotations:
         meant = rotate is not None and (cause in {Cause.AGE, Cause.ASKED} or cause in rotate.on)
         going = rows.under_way(secret)
         if going is not None and meant and leaves(going, cause, exposed=_exposed(stored, secret, active)):
-            self._abandoned(tx, going, by)
+            self.abandon(tx, going, by)
             going = None
         if going is not None:
             if cause is Cause.EXPOSURE:
@@ -154,6 +155,10 @@ class Rotations:
         if it is None or it.step in ENDED:
             Due(tx.connection).remove(claim)
             return None
+        if it.step is Step.CREATE and it.new:
+            before, it = it, asking(it, now=now)
+            SqlRotations(tx.connection).write(it, ended=None)
+            self._entry(tx, before, it, "ask", by=_MACHINE)
         return _held(tx, claim, it, node=node)
 
     def reserve(self, tx: Transaction, held: Held, proposed: Material | None) -> Held | None:
@@ -169,7 +174,7 @@ class Rotations:
             self.later(tx, held, now)  # another value was set meanwhile, and what was proposed may name its version
             return None
         made = self.versions.begin(tx, before.secret, reserve, now=now)
-        changed = reserved(before, made.version, proposed=proposed is not None, rotate=held.rotate)
+        changed = reserved(before, made.version, proposed=proposed is not None, rotate=held.rotate, now=now)
         SqlRotations(tx.connection).write(changed, ended=None)
         self._entry(tx, before, changed, "reserve", by=_MACHINE)
         self._version(tx, changed, made)
@@ -196,6 +201,17 @@ class Rotations:
     def later(self, tx: Transaction, held: Held, at: Instant) -> None:
         """Nothing was done, and nothing is recorded: it is due again at `at`."""
         Due(tx.connection).give_back(held.claim, at)
+
+    def abandon(self, tx: Transaction, going: Rotation, by: Actor) -> None:
+        """Leave one where it stands.
+
+        Whoever has its step records nothing any more; its version stays here, and is looked for in answers.
+        """
+        now = self.clock.now()
+        it = abandoned(going, now=now)
+        SqlRotations(tx.connection).write(it, ended=now)
+        Due(tx.connection).put(KIND, going.rotation, now)  # who takes it sees that it is over, and removes it
+        self._entry(tx, going, it, "leave", by=by)
 
     # ------------------------------------------------------------------------------------------
 
@@ -227,7 +243,7 @@ class Rotations:
                 return self._promoted(tx, it, now=now)
             case (Step.CONFIRM, Outcome.OK) | (Step.REVOKE | Step.CONFIRM, Outcome.KEPT):
                 self._over(tx, it, it.old, VersionState.REVOKED, now=now)
-            case (Step.UNDO, Outcome.OK | Outcome.KEPT):
+            case (Step.UNDO, Outcome.OK | Outcome.KEPT | Outcome.DOUBTFUL):
                 self._over(tx, it, it.new, VersionState.FAILED, now=now)
         return came
 
@@ -256,14 +272,6 @@ class Rotations:
             Due(tx.connection).put(KIND, going.rotation, self.clock.now())
             tx.touch(topic(going.secret))
         return quick
-
-    def _abandoned(self, tx: Transaction, going: Rotation, by: Actor) -> None:
-        """Whoever has its step records nothing any more; its version stays here, and is looked for in answers."""
-        now = self.clock.now()
-        it = abandoned(going, now=now)
-        SqlRotations(tx.connection).write(it, ended=now)
-        Due(tx.connection).put(KIND, going.rotation, now)  # who takes it sees that it is over, and removes it
-        self._entry(tx, going, it, "leave", by=by)
 
     def _also(self, tx: Transaction, going: Rotation, cause: Cause, by: Actor) -> Rotation:
         """Should it come to nothing, it is begun again for this reason."""

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from remit.kernel.clock import Instant
+from remit.kernel.clock import SECOND, Instant, Micros
 from remit.kernel.errors import RemitError
 from remit.kernel.names import SecretName
 from remit.vault.allowed import Going
 from remit.vault.document import Cause
 from remit.vault.model import Material
 
+HOLDS: Final = Micros(6 * SECOND)
+"""For how long at least nobody else may take a step whose plan `holds`."""
+
 
 class Refused(RemitError):
     """The provider, or what the credential is for, said no: trying again would come to the same."""
+
+    code = "enforcement_unavailable"
+
+
+class Doubtful(RemitError):
+    """What should be taken away may be this rotation's own or a person's: it is taken away by people alone."""
 
     code = "enforcement_unavailable"
 
@@ -42,6 +51,9 @@ class Plan:
             this rotation's kind and was made since `started` is left over from an attempt that was not recorded.
         attempt: Which claim of the rotation asks. What is made bears its number (`mark`): an attempt that comes late,
             after another has taken its place, tells what the other made from what was left before itself.
+        holds: Whether this attempt still has the step, and has it for `HOLDS` from now on. Reads the database: for a
+            thread. A provider that does what it is asked within a transaction is asked after this, within that one.
+        asked: When attempts before this one may have made a new one that nobody recorded: from, to.
         cause: Why it is changed: what is exposed or frozen is ended at the provider wherever it is in use.
     """
 
@@ -53,8 +65,10 @@ class Plan:
     started: Instant
     current: Material | None
     known: tuple[Mapping[str, str], ...]
+    asked: tuple[tuple[Instant, Instant], ...] = ()
     cause: Cause = Cause.ASKED
     attempt: int = 1
+    holds: Callable[[], bool] = lambda: True
 
     @property
     def mark(self) -> str:
@@ -114,7 +128,7 @@ class Rotator(Protocol):
         ...
 
     async def revoke(self, plan: Plan, old: Material) -> None:
-        """Take one away, which may be gone already. Raises Refused, Unclear."""
+        """Take one away, which may be gone already. Raises Refused, Unclear; Doubtful: it may be a person's."""
         ...
 
     async def gone(self, plan: Plan, old: Material) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from remit.vault.allowed import covers
 from remit.vault.document import Allowed, SecretDocument
 from remit.vault.settings import admin
+from remit.vault.spec import ROTATION
 
 
 def widens(before: SecretDocument | None, after: SecretDocument | None) -> tuple[str, ...]:
@@ -29,6 +30,19 @@ def widens(before: SecretDocument | None, after: SecretDocument | None) -> tuple
     if after.dynamic is not None and (before.dynamic is None or _made(after) != _made(before)):
         found.append(f"{after.dynamic.maker} makes credentials for it, with other settings than before")
     return tuple(found)
+
+
+def signs_in_first(before: SecretDocument | None, after: SecretDocument | None) -> tuple[str, ...]:
+    """Why a first document could have a secret shown where its author says, to sign in with it; empty if it could not.
+
+    A first list of places only takes away where calls are concerned. But what signs in with another secret is held
+    against that list, and asks for a second person where there is none. Attack: who may apply writes the first list of
+    somebody else's secret with a host of their own, and then a document that signs in there.
+    """
+    if after is None or (before is not None and before.allow):
+        return ()
+    named = (each for each in after.allow if each.place in {"", ROTATION})
+    return tuple(f"it may first be signed in with at {each.host or 'any host'}" for each in named)
 
 
 def borrows(

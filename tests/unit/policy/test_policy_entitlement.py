@@ -9,7 +9,7 @@ import pytest
 
 from remit.access.activation import ActivationState, Usage
 from remit.agents.risk import Risk
-from remit.agents.signals import Noticed, Signal
+from remit.agents.signals import Noticed, Signal, secret_at
 from remit.catalog.model import Tier
 from remit.certification.replaying.replay import replay
 from remit.kernel.clock import DAY, HOUR, MINUTE, Instant, Micros
@@ -17,6 +17,7 @@ from remit.kernel.names import PurposeName
 from remit.policy.entitlement import quota
 from remit.policy.model import Call, Code
 from remit.policy.view import View
+from remit.policy.who import Access, standing
 from remit.storage.model import Activate, ConsumeProof, Reserve
 
 if TYPE_CHECKING:
@@ -165,6 +166,22 @@ def test_another_version_of_the_agent_is_not_the_one_that_was_trusted(build: Bui
     denial = build.ask(call, view).answer.denial
     assert denial is not None
     assert (denial.code, denial.state) == (Code.ACTIVATION_LAPSED, "suspended")
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_where_the_servers_credential_is_known_elsewhere_the_agent_waits_and_asks_nobody(
+    build: Build, tier: Tier
+) -> None:
+    view, call = listing(build, tier)
+    about = secret_at("payments-key", call.server)
+    view.agents[call.caller.agent].risk = Risk(0, 0, noticed=(Noticed(Signal.CREDENTIAL_EXPOSED, about, build.NOON),))
+    proposal = build.ask(call, view)
+    denial = proposal.answer.denial
+    assert denial is not None
+    assert (denial.code, denial.state, denial.reactivation) == (Code.ACTIVATION_LAPSED, "suspended", "never")
+    assert [each.kind for each in denial.remedies] == ["wait", "stop"]
+    assert "credential is replaced" in denial.title
+    assert standing(call, view, proposal).access is Access.STOPPED
 
 
 def test_a_boundary_approved_again_begins_anew(build: Build) -> None:

@@ -25,6 +25,7 @@ MAY = {
 OF_OWN = {
     "listSecrets",
     "rotateSecret",
+    "exposeSecret",
     "apply",
     "ask",
     "setAgentState",

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from remit.kernel.clock import Micros
 from remit.kernel.names import OwnerName, SecretName
-from remit.outbound.model import Endpoint
-from remit.server.to_providers import ToProviders, written
+from remit.outbound.model import Endpoint, target
+from remit.server.to_providers import ToProviders, apart, written
 from remit.vault.document import Dynamic, Rotate, SecretDocument
 from remit.vault.rotator import Unclear
+from remit.vault.rotators.request import filled, request
 
 NONE = cast("Connection", None)  # nothing is read here
 SETTINGS = {"create": {"url": "https://Keys.test/{id}"}, "more": ["http://127.0.0.1:8200/x", 7, "http://"], "n": None}
@@ -80,3 +83,52 @@ def test_what_was_begun_is_ended_there_though_its_document_names_another_place()
     assert "private" in before
     assert "private" not in within
     assert after == before
+
+
+@given(st.text("/?&=%.:;", max_size=30).map(lambda rest: rest.replace("%", "%41")))
+def test_a_url_goes_over_the_wire_as_it_is_written(rest: str) -> None:
+    origin, target = apart(f"https://keys.test:8443{rest if rest[:1] in {'/', '?'} else '/' + rest}")
+    assert origin == "https://keys.test:8443/"
+    assert target == (rest if rest.startswith("/") else "/" + rest)
+
+
+def test_what_fits_no_request_is_escaped_and_a_fragment_stays_here() -> None:
+    assert apart("http://h") == ("http://h/", "/")
+    assert apart("http://h?a={B}#c") == ("http://h/", "/?a=%7BB%7D")
+    assert apart('http://[::1]:8200/v1/"x"') == ("http://[::1]:8200/", "/v1/%22x%22")
+
+
+def test_no_cache_keeps_a_url_that_has_a_value_in_it() -> None:
+    value = "a-value-that-stands-in-a-query"
+    wire: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wire.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async def ask() -> list[str]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        asked = request({"url": f"http://127.0.0.1:{port}/keys?key={{value}}"}, what="verify", known=["value"])
+        send = ToProviders(lambda: [document({"url": asked.url})], own=[])
+        try:
+            out = filled(asked, {"value": value})
+            assert (await send(out.method, out.url, out.headers, out.body)).status == 204
+            kept = send._outbound._pool._routes if send._outbound._pool is not None else {}
+            return [url for url, _ in kept]
+        finally:
+            await send.close()
+            server.close()
+            await server.wait_closed()
+
+    target.cache_clear()
+    kept = asyncio.run(ask())
+    assert f"?key={value}".encode() in wire[0]
+    assert len(kept) == 1
+    assert value not in kept[0]
+    # What else was read is the URL of the document, as it is written.
+    read = target.cache_info().currsize
+    assert [target(each) for each in (*kept, kept[0] + "keys?key={value}")]
+    assert target.cache_info().currsize == read

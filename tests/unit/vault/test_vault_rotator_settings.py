@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.kernel.clock import SECOND, FixedClock, Instant
+from remit.kernel.clock import FixedClock, Instant
 from remit.kernel.names import SecretName
 from remit.keys.secret import Secret
 from remit.vault.model import Material, check_attributes, check_value
@@ -153,18 +153,6 @@ def test_settings_that_nobody_checked_are_refused() -> None:
             rotator.propose(plan({}))
 
 
-_IDS = st.sampled_from([f"AKIA{each:016d}" for each in range(5)])
-_KEYS = st.lists(st.builds(aws.Key, _IDS, st.integers(0, 10).map(lambda each: Instant(each * SECOND))), max_size=5)
-
-
-@given(_KEYS, st.lists(_IDS, max_size=3), st.integers(0, 10 * SECOND))
-def test_only_what_nobody_holds_and_is_young_is_left_over(keys: list[aws.Key], held: list[str], started: int) -> None:
-    it = plan(AWS, None, *({"access_key_id": each} for each in held), started=started)
-    found = aws.left_over(tuple(keys), it)
-    for each in keys:
-        assert (each in found) == (each.id not in held and each.made + SECOND > started)
-
-
-def test_what_calls_use_is_never_left_over() -> None:
+def test_what_calls_use_is_never_unknown() -> None:
     key = aws.Key("AKIA", Instant(5))
-    assert aws.left_over((key,), plan(AWS, having(access_key_id="AKIA"))) == ()
+    assert aws.unknown((key,), plan(AWS, having(access_key_id="AKIA"))) == aws.Unknown()

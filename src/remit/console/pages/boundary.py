@@ -45,16 +45,16 @@ def fill(look: Look) -> Filled:
     tables = (
         Table(
             name="allows", title=f"What version {shown['version']} allows", columns=_ALLOWS, sort="action",
-            rows=[{"action": each["action"], "limits": limits(each)} for each in shown["rules"]],
+            rows=[_allowed(each) for each in shown["rules"]],
             empty="Nothing: its patterns match no tool that is known.", command="remit server refresh NAME",
         ),
         Table(
             name="changes", title=_title(shown, beside, waits), columns=_CHANGES, rows=rows,
-            empty="They allow the same actions, within the same limits.", command="remit boundary list",
+            empty="They allow the same actions, within the same limits.", command="remit policy diff DIR",
         ),
         Table(
             name="versions", title="Versions", columns=_VERSIONS, rows=[_counted(each) for each in versions],
-            sort="-version", empty="None.", command="remit boundary list",
+            sort="-version", empty="None.", command="remit apply DIR",
         ),
     )  # fmt: skip
     agent = str(shown["agent"])
@@ -77,6 +77,10 @@ def _beside(
 def _title(shown: Mapping[str, Any], beside: Mapping[str, Any] | None, waits: Mapping[str, Any] | None) -> str:
     now = f"Version {(waits or shown)['version']}" + (", which waits," if waits else "")
     return f"{now} beside version {beside['version']}" if beside else f"{now} beside nothing in force"
+
+
+def _allowed(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {"action": rule["action"], "limits": limits(rule) or ["no limit of its own"]}
 
 
 def _counted(each: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,8 +58,8 @@ def fill(look: Look) -> Filled:
             name="rotations", title="Rotations", columns=ROTATIONS, rows=[dict(each) for each in rotations],
             sort="-started", empty="None has been rotated yet.", command="remit secret rotate NAME",
         ),
-        Table(name="keys", title="Signing keys", columns=_KEYS, rows=keys, sort="-since",
-              empty="There is none.", command="remit key list"),
+        Table(name="keys", title="Signing keys", columns=_KEYS, rows=keys, sort="-since", empty="There is none.",
+              command="remit key list"),
     )  # fmt: skip
     findings = {} if posture is None else {name: count for name, count in posture["findings"].items() if count}
     share = None if posture is None else posture["static_millionths"] / 10_000

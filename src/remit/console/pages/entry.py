@@ -50,7 +50,8 @@ def fill(look: Look) -> Filled:
                   empty="There is no step: the entry is the whole log.", command=f"remit audit evidence --entry {name}")
         )  # fmt: skip
     values = {
-        "decision": decision, "entry": entry, "proof": proof, "drawing": drawing, "checked": said, "why_not": why_not,
+        "name": name, "decision": decision, "entry": entry, "proof": proof, "drawing": drawing, "checked": said,
+        "why_not": why_not,
     }  # fmt: skip
     return Filled(title=name, tables=tables, values=values)
 

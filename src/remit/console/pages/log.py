@@ -35,7 +35,8 @@ _ASKED: Final = (*FIELDS, "text", "from", "to", "before")
 def fill(look: Look) -> Filled:
     """The entries that answer, from the newest on or from `before` on."""
     asked = {name: look.query[name] for name in _ASKED if look.query.get(name)}
-    wrong, found = "", {"entries": [], "next": None}
+    wrong = ""
+    found: dict[str, Any] = {"entries": [], "next": None}
     try:
         limit = _AS_A_FILE if look.query.get("format") else str(ROWS)
         found = dict(look.get("/v1/decisions", **{**asked, "limit": limit}))

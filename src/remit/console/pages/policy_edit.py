@@ -44,7 +44,7 @@ def fill(look: Look) -> Filled:
 
 def keeps(look: Look, form: Mapping[str, str]) -> Filled:
     """What somebody wrote when they were signed in otherwise: nothing was done with it."""
-    said = "You were signed out meanwhile, so nothing was done. What you wrote is here: press again."
+    said = "You were signed out meanwhile, so nothing was done. What you wrote is here: look at it, and press again."
     return _page(_draft(look, form), _Shown(note=said))
 
 
@@ -112,7 +112,7 @@ def _on(look: Look, form: Mapping[str, str], found: Callable[[Draft], Mapping[st
     """Check what the form holds, go on with `found` where nothing is wrong, and show all of it with the text."""
     of = _draft(look, form)
     try:
-        checked = look.act("POST", "/v1/policies/check", _body(of))
+        checked = _check(look, of)
         values = {} if checked["errors"] else found(of)
     except RemitError as error:
         return _page(of, _Shown(error=error, checked=_checked(look, of)))
@@ -121,9 +121,14 @@ def _on(look: Look, form: Mapping[str, str], found: Callable[[Draft], Mapping[st
 
 def _checked(look: Look, of: Draft) -> Mapping[str, Any] | None:
     try:
-        return look.act("POST", "/v1/policies/check", _body(of))
+        return _check(look, of)
     except RemitError:
         return None
+
+
+def _check(look: Look, of: Draft) -> Mapping[str, Any]:
+    """What is wrong. The page asks while somebody types: that they may not is shown, and not recorded each time."""
+    return look.desk.ask(look.session.operator, "POST", "/v1/policies/check", body=_body(of), aside=True)
 
 
 def _draft(look: Look, form: Mapping[str, str]) -> Draft:

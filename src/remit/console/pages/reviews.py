@@ -55,11 +55,10 @@ _USES = (
 )
 _EFFECTS = (
     Column(name="said", title="If you say"),
-    Column(name="count", title="Actions that stop", kind="number"),
-    Column(name="denied", title="Calls of the last 30 days that would have been refused", kind="number"),
-    Column(name="uses", title="Calls in 90 days", kind="number"),
+    Column(name="actions", title="These stop", kind="tags"),
+    Column(name="denied", title="Calls in 30 days", kind="number", hint="that would have been refused"),
+    Column(name="uses", title="In 90 days", kind="number"),
     Column(name="idle", title="Days since the last", kind="number"),
-    Column(name="actions", title="Which", kind="tags"),
 )
 _LOOKED: Final = 1000  # decisions of the agent that use is counted from
 # The key of each answer. `end` is revoking: it takes away for good.
@@ -141,19 +140,21 @@ def question(look: Look) -> Filled:
     tables = (
         Table(
             name="effects", title="What each answer stops", columns=_EFFECTS, rows=effects(found["preview"]),
-            empty="An answer takes no access away.", command="remit review list --all",
+            empty="An answer takes no access away.", command=f"remit review show {found['question']}",
         ),
         Table(
-            name="uses", title="Use, day by day", columns=_USES, rows=list(reversed(uses)),
-            empty="You may not read this agent's decisions.", command=f"remit usage show {found['agent']}",
+            name="uses", title="Days of use, of the last 30", columns=_USES,
+            rows=[each for each in reversed(uses) if each["uses"] or each["refused"]],
+            empty="It was used on none of them, as far as you may read this agent's decisions.",
+            command=f"remit activation list {found['agent']}",
         ),
         Table(
             name="entitlements", title="What it is about", columns=_ENTITLEMENTS, rows=list(found["entitlements"]),
-            empty="Nothing by name.", command="remit review list --all",
+            empty="Nothing by name.", command=f"remit review show {found['question']}",
         ),
         Table(
             name="answers", title="Answers so far", columns=_ANSWERS, rows=_picked(found["answers"], _ANSWERS),
-            empty="Nobody has answered yet.", command="remit review list --all",
+            empty="Nobody has answered yet.", command=f"remit review keep {found['question']}",
         ),
     )  # fmt: skip
     waiting = look.get("/v1/reviews", all="true")["questions"]
@@ -171,7 +172,7 @@ def effects(preview: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each answer takes away, a row for each; what takes nothing has a row too (pure)."""
     return [
         {
-            "said": "revoke" if said == "end" else said, "count": each.get("count"),
+            "said": "revoke" if said == "end" else said,
             "denied": each.get("would_be_denied_30"), "uses": each.get("uses_90"), "idle": each.get("idle_days"),
             "actions": list(each.get("actions", ())),
         }

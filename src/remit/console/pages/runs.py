@@ -58,7 +58,8 @@ def run(look: Look) -> Filled:
         Table(name="calls", title="Calls", columns=_CALLS, rows=rows, sort="time", empty="It has called nothing yet.",
               command=f"remit audit find --run {name}"),
         Table(name="runs", title="Runs that belong to it", columns=_RUNS, rows=list(found["runs"]), sort="opened",
-              empty="It is over for more than thirty days: the log has its calls.", command="remit audit tail"),
+              empty="It is over for more than thirty days: the log has its calls.",
+              command=f"remit audit find --run {name}"),
     )  # fmt: skip
     own = next((each for each in found["runs"] if each["run"] == name), None)
     values = {

@@ -43,7 +43,7 @@ def ways(look: Look) -> Table:
     """How people sign in here; never the client's secret."""
     return Table(
         name="ways", title="How people sign in", columns=_WAYS, rows=said(look.get("/v1/console/sign-in")),
-        empty="By nothing.", command="remit up --help",
+        empty="By nothing.", command="remit up --sign-in FILE",
     )  # fmt: skip
 
 

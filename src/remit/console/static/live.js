@@ -38,7 +38,8 @@ if (log) {
     const answer = decided ? (entry.good ? "✓ allowed" : "✗ " + entry.word) : entry.kind + ": " + entry.word;
     const to = document.createElement("a");
     to.href = decided ? address({ why: entry.id }) : "/console/log/" + encodeURIComponent(entry.id);
-    to.textContent = entry.id;
+    to.textContent = entry.id.slice(0, 4) + "…" + entry.id.slice(-8);
+    to.title = entry.id;
     const last = document.createElement("td");
     last.append(to);
     if (decided) row.dataset.why = entry.id;

@@ -34,6 +34,10 @@ _GROUPS: Final = 20
 _CONNECTIONS: Final = 20
 _MOST_CONNECTIONS: Final = 1000
 _PATIENCE: Final = 2000  # milliseconds for a session to end
+_MEMBER: Final = (
+    "SELECT 1 FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid"
+    " WHERE rolname = %s AND member = (SELECT oid FROM pg_roles WHERE rolname = CURRENT_USER)"
+)
 _PER_MEMBERSHIP: Final = 160000  # the first version in which a membership alone is neither used nor taken up
 
 
@@ -176,13 +180,16 @@ def _inherited(group: str, role: str, connection: psycopg.Connection[Any]) -> No
     from psycopg import sql  # noqa: PLC0415 - an extra
 
     names = (sql.Identifier(role), sql.Identifier(group))
+    member = connection.execute(_MEMBER, (group,)).fetchone() is not None
     with_all = " WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= _PER_MEMBERSHIP else ""
     for name in names:  # by its own hand, within this transaction
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER" + with_all).format(name))
     connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(*names))
     connection.execute(sql.SQL("DROP OWNED BY {}").format(names[0]))
-    if with_all:
+    if with_all:  # what it granted itself, beside what others did
         connection.execute(sql.SQL("REVOKE {} FROM CURRENT_USER GRANTED BY CURRENT_USER").format(names[1]))
+    elif not member:  # one membership, whoever granted it
+        connection.execute(sql.SQL("REVOKE {} FROM CURRENT_USER").format(names[1]))
 
 
 def _gone(role: str, connection: psycopg.Connection[Any]) -> bool:

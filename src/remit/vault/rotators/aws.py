@@ -1,7 +1,8 @@
 """An AWS access key of an IAM user. AWS chooses both halves, and a user has two keys at most.
 
-A key that was made and not recorded cannot be used, because nobody has its secret: it is told by its id, which no
-version has, and by the time that it was made, and deleted first. What else is in the way is for people.
+A key that was made and not recorded cannot be used, because nobody has its secret. It is deleted where it can only be
+that one: no other key is unknown here, and it was made while an attempt asked for one. What else is in the way is for
+people, who may have made it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from remit.outbound.model import endpoint
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
 from remit.vault.model import Material, SecretUnavailable
-from remit.vault.rotator import Plan, Refused, Send, Unclear
+from remit.vault.rotator import Doubtful, Plan, Refused, Send, Unclear
 from remit.vault.rotators.aws_query import Query, SaidNo
 from remit.vault.rotators.patience import SECONDS, within
 
@@ -83,13 +84,37 @@ def read(settings: Mapping[str, Any]) -> Settings:
     return found
 
 
-def left_over(keys: tuple[Key, ...], plan: Plan) -> tuple[Key, ...]:
-    """The keys that attempts of this rotation made and did not record. Pure."""
-    began = plan.started // SECOND * SECOND  # as precisely as IAM says it
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Keys of which no version has the id and that are not older than the rotation.
+
+    `own`: the one that an attempt of it made and did not record. `doubtful`: those that may be a person's.
+    """
+
+    own: Key | None = None
+    doubtful: tuple[Key, ...] = ()
+
+
+def unknown(keys: tuple[Key, ...], plan: Plan) -> Unknown:
+    """What is unknown among a user's keys, and whether it is this rotation's own. Pure.
+
+    AWS takes no mark, and says the id of a key with its making alone. So one is taken for its own only where it is the
+    only unknown one, and was made within the time that an attempt had. Attack on any wider rule: a key that a person
+    makes by hand while a rotation runs, and has in use, is deleted.
+    """
     known = {each.get("access_key_id") for each in plan.known}
     if plan.current is not None:
         known.add(plan.current.attributes.get("access_key_id"))
-    return tuple(each for each in keys if each.id not in known and each.made >= began)
+    strange = [each for each in keys if each.id not in known]
+    young = tuple(each for each in strange if each.made >= _seconds(plan.started))
+    if len(strange) == 1 and any(_seconds(began) <= each.made < end for each in young for began, end in plan.asked):
+        return Unknown(own=strange[0])
+    return Unknown(doubtful=young)
+
+
+def _seconds(at: Instant) -> int:
+    """As precisely as IAM says it."""
+    return at // SECOND * SECOND
 
 
 def iam_url(region: str) -> str:
@@ -127,10 +152,12 @@ class AwsAccessKey:
         async with within(self._seconds):
             iam = self._iam(plan)
             keys = await _keys(iam, admin, user)
-            leftover = left_over(keys, plan)
-            for each in leftover:
-                await _deleted(iam, admin, user, each.id)
-            if len(staying := [each.id for each in keys if each not in leftover]) >= _MOST:
+            found = unknown(keys, plan)
+            if found.doubtful:
+                raise Refused(_doubt(user, found.doubtful))
+            if found.own is not None:
+                await _deleted(iam, admin, user, found.own.id)
+            if len(staying := [each.id for each in keys if each != found.own]) >= _MOST:
                 known = {each.get("access_key_id") for each in plan.known}
                 strange = [each for each in staying if each not in known] or staying
                 raise Refused(
@@ -157,16 +184,20 @@ class AwsAccessKey:
             raise Refused(f"the new access key is not {settings.user}'s")
 
     async def revoke(self, plan: Plan, old: Material) -> None:
-        """Deactivate and delete it; of one that was never recorded, what is left over. Raises Refused, Unclear."""
+        """Deactivate and delete it, or what an attempt left unrecorded. Raises Refused, Unclear, Doubtful."""
         user, admin = _settings(plan).user, _admin(plan)
         key_id = old.attributes.get("access_key_id")
         if key_id and plan.current is not None and plan.current.attributes.get("access_key_id") == key_id:
             raise Refused(f"calls use {key_id}")
         async with within(self._seconds):
             iam = self._iam(plan)
-            ids = [key_id] if key_id else [each.id for each in left_over(await _keys(iam, admin, user), plan)]
-            for each in ids:
-                await _deleted(iam, admin, user, each)
+            if not key_id:
+                found = unknown(await _keys(iam, admin, user), plan)
+                if found.doubtful:
+                    raise Doubtful(_doubt(user, found.doubtful))
+                key_id = None if found.own is None else found.own.id
+            if key_id:
+                await _deleted(iam, admin, user, key_id)
 
     async def gone(self, plan: Plan, old: Material) -> bool:
         """Whether IAM does not list it. Raises Refused, Unclear."""
@@ -174,7 +205,7 @@ class AwsAccessKey:
             keys = await _keys(self._iam(plan), _admin(plan), _settings(plan).user)
         if key_id := old.attributes.get("access_key_id"):
             return all(each.id != key_id for each in keys)
-        return not left_over(keys, plan)
+        return unknown(keys, plan) == Unknown()
 
     def _iam(self, plan: Plan) -> Query:
         settings = _settings(plan)
@@ -218,6 +249,11 @@ async def _deleted(iam: Query, admin: Material, user: str, key_id: str) -> None:
         except SaidNo as error:
             if error.why != _ABSENT:
                 raise
+
+
+def _doubt(user: str, keys: tuple[Key, ...]) -> str:
+    names = " and ".join(each.id for each in keys)
+    return f"{names} of {user}: made by this rotation or by a person, which is not known: if nothing uses it, delete it"
 
 
 def _made(said: Any) -> Material:  # noqa: ANN401 - an element

@@ -29,6 +29,11 @@ T = TypeVar("T")
 _ENTROPY: Final = 32  # bytes
 _AT_ONCE: Final = (Cause.EXPOSURE, Cause.FREEZE)
 _ONE: Final = "SELECT 1"
+_SHORT: Final = 1900  # milliseconds, for each of two pauses and a statement: less than `HOLDS` together
+_SOON_OVER: Final = (
+    "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
+    " set_config('idle_in_transaction_session_timeout', %s, true)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,7 @@ class PostgresRole:
         """Give it its password, and let it log in. Raises Refused, Unclear."""
         if proposed is None:
             raise Refused("a role's password is proposed before it is set", detail=plan.secret)
-        await self._as_admin(plan, partial(_let_in, _role(plan, proposed), proposed.value))
+        await self._as_admin(plan, partial(_let_in, plan, _role(plan, proposed), proposed.value))
         return proposed
 
     async def verify(self, plan: Plan, new: Material) -> None:
@@ -114,7 +119,7 @@ class PostgresRole:
         role = _role(plan, old)
         if plan.current is not None and plan.current.attributes.get("user") == role:
             raise Refused(f"calls use {role}")
-        await self._as_admin(plan, partial(_keep_out, role, ends=plan.cause in _AT_ONCE))
+        await self._as_admin(plan, partial(_keep_out, plan, role, ends=plan.cause in _AT_ONCE))
 
     async def gone(self, plan: Plan, old: Material) -> bool:
         """Whether the server says so of it, and does not let it in. Raises Refused, Unclear."""
@@ -144,10 +149,27 @@ class PostgresRole:
         return await self._threads.run(visit, settings.server, login, work, addresses=addresses, end=end)
 
 
-def _let_in(role: str, password: Secret, connection: psycopg.Connection[Any]) -> None:
+def _begun(plan: Plan, connection: psycopg.Connection[Any]) -> None:
+    """Begin a transaction that is over soon, by the server's own clock, and see then that the step is still ours.
+
+    Attack, or bad luck: a process that is stopped before its statement leaves wakes up when the roles have changed
+    places, and takes away the one that calls use by now. Whoever is stopped before this question is told no by it;
+    whoever is stopped after it finds that the server has ended the session. Both pauses and the statement together
+    take no longer than the step is held for (`HOLDS`).
+
+    Raises:
+        Unclear: Another attempt has taken the step, or may soon.
+    """
+    connection.execute(_SOON_OVER, (str(_SHORT),) * 3)
+    if not plan.holds():
+        raise Unclear("another attempt has taken its place")
+
+
+def _let_in(plan: Plan, role: str, password: Secret, connection: psycopg.Connection[Any]) -> None:
     from psycopg import sql  # noqa: PLC0415 - an extra
 
     verifier = connection.pgconn.encrypt_password(password.reveal(), role.encode(), b"scram-sha-256").decode()
+    _begun(plan, connection)
     statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")  # a utility statement takes no parameters
     connection.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))
 
@@ -157,12 +179,14 @@ def _tried(statement: str, connection: psycopg.Connection[Any]) -> None:
     connection.rollback()  # it was to be seen that it works, not to be done
 
 
-def _keep_out(role: str, connection: psycopg.Connection[Any], *, ends: bool) -> None:
+def _keep_out(plan: Plan, role: str, connection: psycopg.Connection[Any], *, ends: bool) -> None:
     from psycopg import sql  # noqa: PLC0415 - an extra
 
+    _begun(plan, connection)
     connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(sql.Identifier(role)))
     connection.commit()  # first: a session that ends must not come back
     if ends:
+        _begun(plan, connection)
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (role,))
 
 

@@ -145,7 +145,8 @@ def _fill(text: str, values: Mapping[str, str], as_: Callable[[str], str] = str)
 
 def _in_url(url: str) -> str:
     """A URL that stays where it was written: `.` and `..` need no escape, and are ways up (RFC 3986 section 5.2.4)."""
-    if {".", ".."} & set(urlsplit(url).path.split("/")):
+    path = re.split(r"[?#]", url, maxsplit=1)[0]  # `urlsplit` would keep what it read, with the values in it
+    if {".", ".."} & set(path.split("/")):
         raise Refused("what the credential is known by fits no URL")
     return url
 
