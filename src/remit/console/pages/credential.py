@@ -176,7 +176,7 @@ def withdraw(look: Look, form: Mapping[str, str]) -> str:
 SECRET = Page(
     path="/credentials/{name}", slug="credentials", template="secret.html", fill=fill,
     acts=(
-        Act(name="rotate", carry=rotate), Act(name="expose", carry=expose, grave=True), Act(name="end", carry=end_lease),
-        Act(name="withdraw", carry=withdraw),
+        Act(name="rotate", carry=rotate), Act(name="expose", carry=expose, grave=True),
+        Act(name="end", carry=end_lease), Act(name="withdraw", carry=withdraw),
     ),
 )  # fmt: skip
