@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -25,6 +26,13 @@ HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe"
 def applied(home: Home, files: Path) -> None:
     assert home.remit("secret", "set", "payments-key", stdin="an-upstream-key").code == 0
     assert home.remit("apply", str(files), "--approve", "--as", "dana").code == 0
+
+
+def asked(served: Up, path: str) -> Any:
+    token = Path(served.ready["admin_token_file"]).read_text(encoding="utf-8").strip()
+    status, _, text = Browser(served.ready["api"]).ask("GET", path, Authorization=f"Bearer {token}")
+    assert status == 200, text
+    return json.loads(text)
 
 
 def in_force(home: Home) -> list[tuple[str, str, str]]:
@@ -73,7 +81,7 @@ def test_every_kind_is_stopped_from_its_page(home: Home, served: Up, files: Path
             page.call("Page.navigate", url=f"{served.ready['console']}{path}")
             one = f"f.elements.kind.value === '{form}' && f.elements.name.value === '{name}'"
             which = f"[...document.querySelectorAll('.freezing')].find(f => {one})"
-            assert page.until(lambda _, which=which: bool(page.run(f"!!{which}")))  # type: ignore[misc]
+            page.until(lambda _, which=which: bool(page.run(f"!!{which}")))  # type: ignore[misc]
             page.run(f"{which}.querySelector('button.stop').click()")
             assert "is frozen" in page.until(lambda text: "1 of 1" in text), path
             assert (kind, name) in [each[:2] for each in in_force(home)]
@@ -100,3 +108,21 @@ def test_it_says_before_what_it_hits_and_who_is_asked_to_end_it(home: Home, serv
     assert "has said" in page, "the first word stands there until a second one comes"
     assert browser.ask("GET", "/console/freezes/frz_gone")[0] == 200
     assert browser.ask("GET", "/console/freezes/nothing")[0] == 404
+
+
+def test_what_goes_on_and_who_is_there_are_in_the_api(home: Home, served: Up, files: Path) -> None:
+    applied(home, files)
+    token = home.remit("pep", "add", "edge", "--json").json["token"]
+    assert asked(served, "/v1/now")["points"] == [{"point": "edge", "connected": False}]
+    with connected(served.ready["api"], token):
+        now = asked(served, "/v1/now")
+        assert now["points"] == [{"point": "edge", "connected": True}]
+        assert {name: len(of) for name, of in now["seconds"].items()} == {"allow": 899, "deny": 899, "other": 899}
+        assert now["running_calls"] == []
+    found = asked(served, "/v1/roster?limit=1")
+    row = found["agents"][0]
+    assert (row["agent"], row["owner"], row["state"], row["last_seen"]) == ("invoice-bot", "dana", "active", None)
+    assert asked(served, "/v1/roster?owner=lee")["agents"] == []
+    assert asked(served, "/v1/roster?after=invoice-bot")["agents"] == []
+    assert home.remit("freeze", "invoice-bot", "--no-wait").code == 0
+    assert asked(served, "/v1/roster")["agents"][0]["state"] == "frozen"

@@ -55,7 +55,7 @@ def meters(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> list[dict[st
 
 
 def lanes(happenings: Sequence[Mapping[str, Any]], now: Instant) -> dict[str, Any]:
-    """A swimlane: what happened (`at` in microseconds, `lane`, `until` for what lasted), from the oldest to now."""
+    """A swimlane: what happened (`at` in microseconds, and its `lane`), from the oldest to now."""
     began = min((each["at"] for each in happenings), default=Instant(now - DAY))
     span = max(now - began, MINUTE)
     left, right = 92, WIDE * 1.5 - 12
@@ -68,7 +68,7 @@ def lanes(happenings: Sequence[Mapping[str, Any]], now: Instant) -> dict[str, An
         "lanes": [{"name": name, "y": _HEAD + _LANE * at, "mid": _HEAD + _LANE * at + _LANE // 2}
                   for at, name in enumerate(LANES)],
         "marks": [
-            {**each, "x": x(each["at"]), "to": x(each["until"]) if each.get("until") else None,
+            {**each, "x": x(each["at"]),
              "y": _HEAD + _LANE * LANES.index(each["lane"]) + _LANE // 2}
             for each in happenings
         ],

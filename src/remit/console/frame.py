@@ -26,7 +26,21 @@ GLYPHS: Final[Mapping[str, str]] = {
 }  # never colour alone
 _MOODS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        ("active", "allow", "allowed", "live", "ok", "approved", "closed", "complete", "done", "enforced"), "good"
+        (
+            "active",
+            "allow",
+            "allowed",
+            "live",
+            "ok",
+            "approved",
+            "closed",
+            "complete",
+            "done",
+            "enforced",
+            "confirmed",
+            "contained",
+        ),
+        "good",
     ),
     **dict.fromkeys(("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed"), "bad"),
     **dict.fromkeys(("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable"), "warn"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from remit.kernel.names import ActionName
@@ -28,7 +28,7 @@ def hits(view: View, kind: str, name: str) -> list[AgentRecord]:
     return [] if test is None else [each for _, each in sorted(view.agents.items()) if test(each)]
 
 
-def running(calls: list[Mapping[str, Any]], view: View, kind: str, name: str) -> int:
+def running(calls: Sequence[Mapping[str, Any]], view: View, kind: str, name: str) -> int:
     """How many of the calls that run (`running_calls` of /v1/now) a freeze would cut."""
     covered = _covered(view, kind, name)
     owned = {agent for agent, each in view.agents.items() if each.agent.owner == name} if kind == "owner" else {name}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -104,11 +104,13 @@ def paced_said(seconds: Mapping[str, Sequence[int]]) -> str:
     )
 
 
-def ages(secrets: Sequence[Mapping[str, Any]], now: Instant, micros: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def ages(
+    secrets: Sequence[Mapping[str, Any]], now: Instant, micros: Callable[[object], int | None]
+) -> list[dict[str, Any]]:
     """Each secret that has a value with its age in days, the longest-lived first. `micros` reads a time of the API."""
     rows = [
         {
-            "secret": each["secret"], "days": max(0, now - micros(each["made"])) // DAY, "kind": each["kind"],
+            "secret": each["secret"], "days": max(0, now - (micros(each["made"]) or now)) // DAY, "kind": each["kind"],
             "exposed": "exposed" if each["exposed"] else "", "next_rotation": each["next_rotation"],
         }
         for each in secrets

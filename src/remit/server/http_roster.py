@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -60,7 +61,8 @@ class RosterDoors:
         view, kept = self.view(), self._read()
         names = sorted(name for name, each in view.agents.items() if name > after and owner in (None, each.agent.owner))
         frozen = {name for kind, name in view.freezes if kind == "agent"}
-        rows = [_row(view.agents[name], kept, frozen=name in frozen) for name in names[:most]]
+        told = cache(rfc3339)  # many end together
+        rows = [_row(view.agents[name], kept, told, frozen=name in frozen) for name in names[:most]]
         more = names[most - 1] if 0 < most < len(names) else None
         return {"day": date(kept.day) if kept.day >= 0 else None, "agents": rows, "more": more}
 
@@ -88,7 +90,7 @@ def _seen(connection: Connection) -> dict[str, Instant]:
     return {row[0]: Instant(row[1]) for row in connection.execute(query)}
 
 
-def _row(record: AgentRecord, kept: _Kept, *, frozen: bool) -> Mapping[str, Any]:
+def _row(record: AgentRecord, kept: _Kept, told: Callable[[Instant], str], *, frozen: bool) -> Mapping[str, Any]:
     agent = record.agent
     granted, weight, used, over = kept.sums.get(agent.agent, (None, None, None, None))
     seen = kept.seen.get(agent.agent)
@@ -98,10 +100,10 @@ def _row(record: AgentRecord, kept: _Kept, *, frozen: bool) -> Mapping[str, Any]
         "purposes": list(agent.purposes),
         "state": "frozen" if frozen else agent.state.value,
         "risk_millionths": record.risk.value,
-        "last_seen": None if seen is None else rfc3339(seen),
+        "last_seen": None if seen is None else told(seen),
         "granted": granted,
         "granted_weight": weight,
         "used": used,
         "over_privilege_millionths": over,
-        "not_after": rfc3339(agent.not_after),
+        "not_after": told(agent.not_after),
     }

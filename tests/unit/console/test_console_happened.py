@@ -44,9 +44,10 @@ def test_each_kind_has_its_lane_and_other_agents_are_left_out() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 800 * DAY), st.sampled_from(LANES)), max_size=40))
 def test_every_mark_is_within_the_drawing_in_the_order_of_time(past: list[tuple[int, str]]) -> None:
-    drawn = lanes([{"at": Instant(NOW - ago), "lane": lane} for ago, lane in past], NOW)
+    drawn = lanes([{"at": Instant(NOW - ago), "lane": lane, "to": "log/dec_1"} for ago, lane in past], NOW)
     marks = drawn["marks"]
     assert len(marks) == len(past)
+    assert all(mark["to"] == "log/dec_1" for mark in marks), "a mark leads where its row does"
     assert all(drawn["left"] <= mark["x"] <= drawn["right"] and 0 < mark["y"] < drawn["high"] for mark in marks)
     by_time = sorted(marks, key=lambda mark: mark["at"])
     assert [mark["x"] for mark in by_time] == sorted(mark["x"] for mark in marks)

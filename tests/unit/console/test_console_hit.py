@@ -44,7 +44,7 @@ CALLS: list[dict[str, Any]] = [
     ],
 )
 def test_each_kind_hits_what_it_covers(build: Build, kind: str, name: str, agents: int, calls: int) -> None:  # noqa: F811
-    given = Injection(SecretName("payments-key"), "authorization", "Bearer {}")
+    given = Injection(secret=SecretName("payments-key"), header="authorization", format="Bearer {}")
     view: View = build.view(servers=[replace(build.server(), credential=given)])
     assert len(hits(view, kind, name)) == agents
     assert running(CALLS, view, kind, name) == calls

@@ -90,5 +90,9 @@ def test_the_oldest_credential_comes_first_and_one_without_a_value_not_at_all() 
 
 
 def test_a_limit_that_was_not_counted_is_no_bar() -> None:
-    rows = [{"action": "a", "share": None}, {"action": "b", "share": 250.0}, {"action": "c", "share": 10.0}]
+    rows: list[dict[str, Any]] = [
+        {"action": "a", "share": None},
+        {"action": "b", "share": 250.0},
+        {"action": "c", "share": 10.0},
+    ]
     assert [(each["action"], each["long"]) for each in meters(rows)] == [("b", 100.0), ("c", 10.0)]

@@ -15,7 +15,7 @@ RULES = st.lists(
         {"action": st.sampled_from(["s/a", "s/b", "s/c"])},
         optional={"when": st.dictionaries(st.sampled_from(["amount", "to"]), BOUNDS), "rate": st.just("30/min")},
     ),
-    unique_by=lambda each: each["action"],
+    unique_by=lambda each: str(each["action"]),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,7 +105,7 @@ def test_a_proof_makes_a_new_cookie_for_the_same_session_of_the_same_subject() -
     mine = sessions.find(old)
     assert mine is not None
     clock.at = Instant(NOON + 60)
-    renewed = {"operator": "dana as owner", "authenticated": clock.at}
+    renewed: dict[str, Any] = {"operator": "dana as owner", "authenticated": clock.at}
     assert sessions.renew(mine.id, subject="https://id.example 2", **renewed) is None
     assert sessions.renew("ses_guessed", subject="https://id.example 1", **renewed) is None
     new = sessions.renew(mine.id, subject="https://id.example 1", **renewed)

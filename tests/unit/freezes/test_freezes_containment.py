@@ -134,3 +134,16 @@ def test_a_node_that_may_lack_something_lets_no_point_go_on(world: World) -> Non
     assert not found.confirm("one", 7)
     current[0] = True
     assert found.confirm("one", 7)
+
+
+def test_a_point_is_connected_while_its_lease_runs(world: World, acknowledgements: Acknowledgements) -> None:
+    assert acknowledgements.connected() == {"one": False, "two": False}
+    world.epoch = 8
+    assert not acknowledgements.confirm("two", 7)
+    assert acknowledgements.confirm("one", 8)
+    world.time += 1
+    assert acknowledgements.connected()["one"]
+    world.time += BOUND
+    assert not acknowledgements.connected()["one"]
+    world.names = ["two"]
+    assert "one" not in acknowledgements.connected()

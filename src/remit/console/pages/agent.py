@@ -12,112 +12,25 @@ from remit.console.entries import line
 from remit.console.graph import graph
 from remit.console.happened import happened
 from remit.console.limited import limits
+from remit.console.pages.agent_columns import (
+    ACCESS,
+    BOUNDARIES,
+    CREDENTIALS,
+    DAYS,
+    DELEGATIONS,
+    ENTRIES,
+    HAPPENED,
+    LIMITS,
+    REVIEWS,
+    RUNS,
+    SIGNALS,
+)
 from remit.console.pages.model import Filled, Page
-from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 from remit.kernel.clock import SECOND, Instant, rfc3339
 from remit.kernel.names import AgentName, split_action
 from remit.policy.view import View
 
-_ACCESS = (
-    Column(name="action", title="Action", kind="code"),
-    Column(name="purpose", title="Purpose"),
-    Column(name="tier", title="Tier"),
-    Column(name="state", title="State", kind="state"),
-    Column(
-        name="reach",
-        title="Reach",
-        hint="direct: usable now; latent: starts again without a person; person: takes its owner",
-    ),
-    Column(name="last_use", title="Last use", kind="time"),
-    Column(name="days_of_use", title="Days of use", kind="number"),
-    Column(
-        name="next_check",
-        title="Lapses",
-        kind="time",
-        hint="certified at every decision; without a further use it lapses then",
-    ),
-    Column(name="reason", title="Why"),
-    Column(name="boundary", title="Boundary", kind="code", link=f"{PATH}/policies/{{boundary}}"),
-)
-_BOUNDARIES = (
-    Column(name="boundary", title="Boundary", kind="code", link=f"{PATH}/policies/{{boundary}}"),
-    Column(name="version", title="Version", kind="number"),
-    Column(name="purpose", title="Purpose"),
-    Column(name="state", title="State", kind="state"),
-    Column(name="approved_by", title="Approved by"),
-    Column(name="approved_at", title="Approved", kind="time"),
-    Column(name="not_after", title="Ends", kind="time"),
-)
-_LIMITS = (
-    Column(name="boundary", title="Boundary", kind="code", link=f"{PATH}/policies/{{boundary}}"),
-    Column(name="action", title="Action", kind="code"),
-    Column(name="what", title="Limit"),
-    Column(name="used", title="Used", kind="number", hint="in this window, as this node has counted"),
-    Column(name="most", title="At most", kind="number"),
-    Column(name="share", title="Share", kind="percent"),
-    Column(name="until", title="Begins anew", kind="time"),
-    Column(name="hours", title="Hours"),
-)
-_CREDENTIALS = (
-    Column(name="secret", title="Credential", kind="code", link=f"{PATH}/credentials/{{secret}}"),
-    Column(name="servers", title="For", kind="tags"),
-    Column(name="made", title="Made", kind="time"),
-    Column(name="last_used", title="Last use", kind="time"),
-    Column(name="exposed", title="Exposed", kind="time"),
-    Column(name="next_rotation", title="Rotates", kind="time"),
-)
-_DELEGATIONS = (
-    Column(name="for", title="For", kind="code", link=f"{PATH}/agents/{{for}}"),
-    Column(name="acts", title="Acts", kind="code", link=f"{PATH}/agents/{{acts}}"),
-    Column(name="purpose", title="Purpose"),
-    Column(name="depth", title="Depth", kind="number"),
-    Column(name="run", title="Run", kind="code"),
-    Column(name="ends", title="Ends", kind="time"),
-)
-_REVIEWS = (
-    Column(name="question", title="Question", kind="code", link=f"{PATH}/reviews/{{question}}"),
-    Column(name="kind", title="About"),
-    Column(name="action", title="Action", kind="code"),
-    Column(name="asked", title="Since", kind="time"),
-    Column(name="due", title="Ends by itself", kind="time"),
-)
-_RUNS = (
-    Column(name="run", title="Run", kind="code", link=f"{PATH}/runs?q={{run}}"),
-    Column(name="instance", title="Instance", kind="code"),
-    Column(name="purpose", title="Purpose"),
-    Column(name="calls", title="Calls", kind="number"),
-    Column(name="refused", title="Refused", kind="number"),
-    Column(name="last", title="Last", kind="time"),
-)
-_SIGNALS = (
-    Column(name="signal", title="Signal"),
-    Column(name="about", title="About", kind="code"),
-    Column(name="by", title="Noticed by"),
-    Column(name="since", title="Since", kind="time"),
-)
-_HAPPENED = (
-    Column(name="time", title="Time", kind="time"),
-    Column(name="lane", title="What"),
-    Column(name="said", title="Which"),
-    Column(name="place", title="Page", kind="code", link=f"{PATH}/log?q={{place}}"),
-)
-_ENTRIES = (
-    Column(name="time", title="Time", kind="time"),
-    Column(name="kind", title="Kind"),
-    Column(name="action", title="About", kind="code"),
-    Column(name="word", title="Answer"),
-    Column(name="id", title="Entry", kind="code", link=f"{PATH}/log/{{id}}"),
-)
-DAYS = (
-    Column(name="day", title="Day"),
-    Column(name="granted", title="Granted", kind="number"),
-    Column(name="direct", title="Usable now", kind="number"),
-    Column(name="latent", title="Sleeping", kind="number"),
-    Column(name="used", title="Used", kind="number"),
-    Column(name="lapsed", title="Lapsed the day before", kind="number"),
-    Column(name="returned", title="Came back the day before", kind="number"),
-)
 _NEWEST: Final = "200"  # entries about it, and changes of anything
 _MARKS: Final = 150  # in the drawing; the table has all
 
@@ -127,7 +40,7 @@ def fill(look: Look) -> Filled:
     name = look.path["name"]
     agent, activations = look.get(f"/v1/agents/{name}"), look.get("/v1/activations", agent=name)
     series = list(look.get("/v1/posture/series", agent=name, days="90")["series"])
-    entries = list((look.maybe("/v1/decisions", agent=name, limit=_NEWEST) or {"entries": ()})["entries"])
+    entries = _entries(look, agent=name, limit=_NEWEST)
     beside = Beside.of(look, name)
     past = happened(
         name, entries=entries, changes=beside.changes, questions=beside.questions, rotations=beside.rotations,
@@ -173,8 +86,17 @@ class Beside:
             secrets=[{**each, "servers": servers[each["secret"]]} for each in secrets if each["secret"] in servers],
             questions=[each for each in asked if each.get("agent") == name],
             rotations=(look.maybe("/v1/rotations") or {"rotations": ()})["rotations"] if servers else (),
-            changes=(look.maybe("/v1/decisions", kind="change", limit=_NEWEST) or {"entries": ()})["entries"],
+            changes=[
+                *_entries(look, kind="change", what="freeze", limit=_NEWEST),
+                *_entries(look, kind="change", what="agent", name=name, limit=_NEWEST),
+            ],
         )
+
+
+def _entries(look: Look, **sought: str) -> list[Mapping[str, Any]]:
+    """Entries of the log; none where this person may not read it."""
+    found = look.maybe("/v1/decisions", **sought)
+    return [] if found is None else list(found["entries"])
 
 
 def credentials_of(view: View, name: str) -> dict[str, list[str]]:
@@ -218,18 +140,18 @@ def runs(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[Table, ...]:  # noqa: ANN401
+def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSON
     return (
         Table(
-            name="access", title="Access", columns=_ACCESS, rows=certified(activations, look.now), sort="action",
+            name="access", title="Access", columns=ACCESS, rows=certified(activations, look.now), sort="action",
             empty="It may do nothing yet: no boundary of it was approved.", command="remit boundary list",
         ),
         Table(
-            name="boundaries", title="Boundaries", columns=_BOUNDARIES, rows=list(agent["boundaries"]),
+            name="boundaries", title="Boundaries", columns=BOUNDARIES, rows=list(agent["boundaries"]),
             empty="No boundary names it.", command="remit apply DIR",
         ),
         Table(
-            name="limits", title="Limits and hours", columns=_LIMITS, rows=bounds,
+            name="limits", title="Limits and hours", columns=LIMITS, rows=bounds,
             empty="No boundary of it has a rate, a budget or hours.", command="remit boundary list",
         ),
     )  # fmt: skip
@@ -238,21 +160,21 @@ def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[T
 def _around(look: Look, name: str, beside: Beside) -> tuple[Table, ...]:
     return (
         Table(
-            name="credentials", title="Credentials that its servers get", columns=_CREDENTIALS,
-            rows=_picked(beside.secrets, _CREDENTIALS), empty="Its servers get none, or you may not see them.",
+            name="credentials", title="Credentials that its servers get", columns=CREDENTIALS,
+            rows=_picked(beside.secrets, CREDENTIALS), empty="Its servers get none, or you may not see them.",
             command="remit secret list",
         ),
         Table(
-            name="delegations", title="Who acts for whom now", columns=_DELEGATIONS,
-            rows=_picked(look.get(f"/v1/agents/{name}/delegations")["delegations"], _DELEGATIONS),
+            name="delegations", title="Who acts for whom now", columns=DELEGATIONS,
+            rows=_picked(look.get(f"/v1/agents/{name}/delegations")["delegations"], DELEGATIONS),
             empty="Nobody acts for it, and it acts for nobody.", command=f"remit agent delegations {name}",
         ),
         Table(
-            name="reviews", title="Questions about it", columns=_REVIEWS, rows=_picked(beside.questions, _REVIEWS),
+            name="reviews", title="Questions about it", columns=REVIEWS, rows=_picked(beside.questions, REVIEWS),
             sort="due", empty="Nobody is asked anything about it.", command="remit review list --all",
         ),
         Table(
-            name="signals", title="Known against it", columns=_SIGNALS,
+            name="signals", title="Known against it", columns=SIGNALS,
             rows=list(look.get(f"/v1/agents/{name}/signals")["signals"]),
             empty="Nothing is known against it.", command=f"remit agent signal {name} anomaly",
         ),
@@ -263,21 +185,21 @@ def _lately(past: Any, entries: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSO
     told = [
         {
             "time": rfc3339(Instant(each["at"])), "lane": each["lane"], "said": each["said"],
-            "place": each["to"].rpartition("/")[2],
+            "entry": each["to"].removeprefix("log/") if each["to"].startswith("log/") else None,
         }
         for each in past
     ]  # fmt: skip
     return (
         Table(
-            name="happened", title="What happened to it", columns=_HAPPENED, rows=told, sort="-time",
+            name="happened", title="What happened to it", columns=HAPPENED, rows=told, sort="-time",
             empty="Nothing yet, among the newest entries.", command="remit audit tail",
         ),
         Table(
-            name="runs", title="Runs", columns=_RUNS, rows=runs(entries), sort="-last",
+            name="runs", title="Runs", columns=RUNS, rows=runs(entries), sort="-last",
             empty="It has not worked lately.", command="remit run --agent NAME -- CMD",
         ),
         Table(
-            name="entries", title="Newest entries", columns=_ENTRIES,
+            name="entries", title="Newest entries", columns=ENTRIES,
             rows=[line(each, each.get("index")) for each in entries], sort="-time",
             empty="Nothing of it is recorded, or you may not read the log.", command="remit audit tail",
         ),

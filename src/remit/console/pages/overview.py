@@ -9,7 +9,7 @@ from remit.console import plotted
 from remit.console.desk import Look
 from remit.console.drawn import bars, scatter
 from remit.console.frame import micros
-from remit.console.pages.agent import DAYS
+from remit.console.pages.agent_columns import DAYS
 from remit.console.pages.agents import row, standing
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH

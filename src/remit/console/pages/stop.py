@@ -70,7 +70,7 @@ def freeze(look: Look) -> Filled:
         ),
         Table(
             name="cut", title="Calls that were cut", columns=_CUT, rows=[] if it is None else list(it["cut"]),
-            empty="No call that it covers was running.", command="remit freeze",
+            empty="No call that it covers was running.", command="remit audit tail",
         ),
     )  # fmt: skip
     if it is None:

@@ -8,9 +8,9 @@ if (place && data.graph && window.Sigma && window.graphology) {
   const ink = { agent: "--link", purpose: "--c", boundary: "--d", action: "--a", server: "--b" };
   const layers = Object.keys(ink);
   const most = Math.max(...layers.map((kind) => data.graph.nodes.filter((each) => each.kind === kind).length));
-  place.style.height = `${Math.max(260, 26 * most + 80)}px`; // a line of text for each of what stands in one layer
+  place.style.height = `${Math.max(280, 24 * most + 160)}px`; // a line of text for each of what stands in one layer
   // Six units and a bit across, two upwards: stretched so that the rows fill the height as the layers fill the width.
-  const upright = 3.2 * (place.clientHeight - 60) / (place.clientWidth - 60);
+  const upright = 3.2 * (place.clientHeight - 140) / (place.clientWidth - 140);
   const short = (text) => (text.length > 34 ? text.slice(0, 33) + "…" : text);
   const graph = new window.graphology.Graph();
   for (const each of data.graph.nodes) {
@@ -23,7 +23,7 @@ if (place && data.graph && window.Sigma && window.graphology) {
   const shown = (edge) => graph.getEdgeAttribute(edge, "readings").includes(reading);
   const drawn = new window.Sigma(graph, place, {
     labelColor: { color: colour("--ink") }, labelFont: "system-ui, sans-serif", labelSize: 12, labelRenderedSizeThreshold: 0,
-    labelDensity: 10, labelGridCellSize: 20, stagePadding: 30, autoRescale: true, minCameraRatio: 0.3, maxCameraRatio: 3, allowInvalidContainer: true,
+    labelDensity: 10, labelGridCellSize: 20, stagePadding: 70, autoRescale: true, minCameraRatio: 0.3, maxCameraRatio: 3, allowInvalidContainer: true,
     edgeReducer: (edge, at) => (shown(edge) ? at : { ...at, hidden: true }),
     nodeReducer: (node, at) => (graph.edges(node).some(shown) ? at : { ...at, color: colour("--line"), label: "" }),
   });
