@@ -26,7 +26,7 @@ else:
 
 pytestmark = [
     pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
 ]
 EDIT = "/policies/versions/{version}/edit"
 
