@@ -83,8 +83,8 @@ def applied(home: Home, root: Path) -> None:
     assert keygen("invoice-bot", files / "agents" / "invoice-bot") == 0
     ok(home.remit("secret", "set", "payments-key", "--attribute", f"user={TEXTS[1]}", stdin="an-upstream-key"))
     ok(home.remit("apply", str(files), "--approve", "--as", "dana"), 11)  # tools of such names wait for a person
-    home.remit("server", "approve", "payments", "--as", "lee")
-    home.remit("boundary", "approve", "invoice-bot-payments", "--as", "dana")
+    ok(home.remit("server", "review", "payments", "--approve", "--as", "lee"))
+    ok(home.remit("boundary", "approve", "invoice-bot-payments", "--as", "dana"))
 
 
 def happened(home: Home, root: Path) -> None:
