@@ -181,3 +181,29 @@ def test_a_stream_that_a_browser_opens_again_by_itself_keeps_no_session_open(hou
     assert asyncio.run(house.console.stream(Request(scope))).status_code == 200
     house.later(1)
     assert house.client.get("/console/things").status_code == 401
+
+
+def test_a_form_that_says_something_twice_says_nothing(house: House) -> None:
+    house.comes()
+    found = re.search(r'data-csrf="([^"]+)"', house.client.get("/console/things").text)
+    assert found is not None
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in ("act=light&act=grave", "act=grave&act=light", f"act=light&csrf={found[1]}"):
+        said = house.client.post("/console/things", content=f"csrf={found[1]}&{body}", headers=sent)
+        assert said.status_code == 403
+    assert house.done == []
+
+
+def test_what_is_too_long_does_nothing(house: House) -> None:
+    house.comes()
+    assert house.sends("light", note="x" * 5000).status_code == 413
+    found = re.search(r'data-csrf="([^"]+)"', house.client.get("/console/things").text)
+    assert found is not None
+
+    def unsaid() -> Iterator[bytes]:  # a body whose length no header says
+        yield f"csrf={found[1]}&act=light&note=".encode()
+        yield b"x" * 5000
+
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert house.client.post("/console/things", content=unsaid(), headers=sent).status_code == 403
+    assert house.done == []
