@@ -207,3 +207,13 @@ def test_what_is_too_long_does_nothing(house: House) -> None:
     sent = {"Content-Type": "application/x-www-form-urlencoded"}
     assert house.client.post("/console/things", content=unsaid(), headers=sent).status_code == 403
     assert house.done == []
+
+
+def test_another_site_signs_nobody_out_and_changes_no_page(house: House) -> None:
+    house.comes()
+    for word in ({}, {"csrf": "x" * 43}):
+        assert house.client.post("/console/sign-out", data=word).status_code == 403
+        themed = house.client.post("/console/theme", data={"theme": "dark", **word})
+        assert themed.status_code == 403
+        assert "set-cookie" not in themed.headers
+    assert house.client.get("/console/things").status_code == 200
