@@ -95,6 +95,7 @@ def test_a_viewers_session_may_look_and_not_stop(home: Home, browser: Browser, f
     status, _, page = browser.ask("GET", "/console")
     assert status == 200
     assert browser.ask("POST", "/console/freeze", f"name=invoice-bot&csrf={csrf(page)}")[0] == 403
+    assert browser.ask("GET", "/console/live/stream")[0] == 403, "what runs by itself is no way round"
 
 
 @pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium")

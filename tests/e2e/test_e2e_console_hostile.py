@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from tests.e2e.browsing import Browser, csrf, link
-from tests.e2e.hostile_server import MARK, NAMES, SPACELESS, TEXTS
+from tests.e2e.hostile_server import LONG, MARK, NAMES, SPACELESS, TEXTS
 from tests.e2e.running import AGENT, Home, Up, ok, tree
 
 from remit.cli.agent import keygen
@@ -83,21 +83,36 @@ def applied(home: Home, root: Path) -> None:
     assert keygen("invoice-bot", files / "agents" / "invoice-bot") == 0
     ok(home.remit("secret", "set", "payments-key", "--attribute", f"user={TEXTS[1]}", stdin="an-upstream-key"))
     ok(home.remit("apply", str(files), "--approve", "--as", "dana"), 11)  # tools of such names wait for a person
-    home.remit("server", "approve", "payments", "--as", "lee")
-    home.remit("boundary", "approve", "invoice-bot-payments", "--as", "dana")
+    ok(home.remit("server", "review", "payments", "--approve", "--as", "lee"))
+    ok(home.remit("boundary", "approve", "invoice-bot-payments", "--as", "dana"))
 
 
-def happened(home: Home, root: Path) -> None:
+def happened(home: Home, root: Path, url: str) -> None:
     """Something of each kind that stands in the log, or waits, with others' words in it."""
+    called(home, url)
     ok(home.remit("freeze", "agent", "invoice-bot", "--reason", TEXTS[3], "--as", "dana", "--no-wait"))
     ok(home.remit("secret", "exposed", "payments-key", "--reason", TEXTS[0], "--as", "dana"))
     (root / "changed").touch()
     home.remit("server", "refresh", "payments")
 
 
+def called(home: Home, url: str) -> None:
+    """Refused calls of tools of such names, with such arguments."""
+    token = home.remit("pep", "add", "edge", "--json").json["token"]
+    sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    for tool, arguments in (("plain", {"note": ALL}), ("plain", {"note": LONG}), (NAMES[2], {MARK: TEXTS[2]})):
+        body = {
+            "subject": {"type": "agent", "id": "invoice-bot"}, "action": {"name": f"payments/{tool}"},
+            "resource": {"type": "server", "id": "payments"},
+            "context": {"purpose": "pay-invoices", "arguments": arguments},
+        }  # fmt: skip
+        status, _, said = Browser(url).ask("POST", "/access/v1/evaluation", json.dumps(body), **sent)
+        assert (status, json.loads(said)["decision"]) == (200, False)
+
+
 def test_no_page_takes_a_text_for_markup(home: Home, served: Up, tmp_path: Path) -> None:
     applied(home, tmp_path / "files")
-    happened(home, tmp_path / "files")
+    happened(home, tmp_path / "files", served.ready["api"])
     browser = Browser(served.ready["api"])
     browser.sign_in(link(home))
     waiting = [f"/console{page.path}" for page in PAGES if "{" not in page.path]
@@ -115,7 +130,14 @@ def test_no_page_takes_a_text_for_markup(home: Home, served: Up, tmp_path: Path)
     for kind in ("/agents/", "/agents?owner=", "/servers/", "/policies/", "/credentials/", "/log/", "/freezes/"):
         assert any(path.startswith(f"/console{kind}") for path in shown), kind
     everything = "".join(each.text for each in shown.values())
-    for text in (SPACELESS, TEXTS[0], TEXTS[3], VERSION):
+    for text in (
+        SPACELESS,
+        TEXTS[0],
+        TEXTS[3],
+        VERSION,
+        "activation_lapsed",
+        '</script><xss-mark onload=\\"xss()\\"><!--"',
+    ):
         assert text in everything, "what nobody is shown shows nothing"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from remit.console.desk import Look
@@ -49,14 +51,14 @@ class House:
         page = Page(path="/things", slug="", template="plain.html", fill=lambda _: Filled(title="Things"), acts=acts)
         first = Page(path="", slug="", template="plain.html", fill=lambda _: Filled(title="First"))
         self.sessions = Sessions(self.clock.now, lambda _: True)
-        console = Console(
+        self.console = Console(
             sessions=self.sessions, tail=cast("Tail", None), authorize=lambda *_: None, secure=False
         )  # fmt: skip
         site = Site(
             pages=(first, page), sessions=self.sessions, desk=self, view=lambda: cast("View", None), clock=self.clock,
-            status=status_of, sign_in=console.sign_in, dev=False, secure=False,
+            status=status_of, sign_in=self.console.sign_in, dev=False, secure=False,
         )  # fmt: skip
-        self.client = TestClient(Starlette(routes=[*console.routes(), *site.routes()]), follow_redirects=False)
+        self.client = TestClient(Starlette(routes=[*self.console.routes(), *site.routes()]), follow_redirects=False)
 
     def ask(self, *_args: Any, **_more: Any) -> Mapping[str, Any]:
         return {}
@@ -150,3 +152,68 @@ def test_what_a_page_does_not_do_and_a_foreign_word_do_nothing(house: House) -> 
     assert refused.status_code == 403
     assert "not from a page of your session" in refused.text
     assert house.done == []
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_no_other_site_signs_a_person_in_as_somebody_else(house: House, site: str) -> None:
+    house.comes("dana")
+    theirs = house.sessions.link(Person('"><b>mallory'))
+    before = house.client.cookies["remit_session"]
+    asked = house.client.get(f"/console?login={theirs}", headers={"Sec-Fetch-Site": site})
+    assert asked.status_code == 200
+    assert "set-cookie" not in asked.headers
+    assert "signs you in as" in asked.text
+    assert "&gt;&lt;b&gt;mallory" in asked.text
+    assert house.client.cookies["remit_session"] == before
+    assert f'href="/console?login={theirs}"' in asked.text
+    went = house.client.get(f"/console?login={theirs}", headers={"Sec-Fetch-Site": "same-origin"})
+    assert went.status_code == 303
+    assert house.client.cookies["remit_session"] != before
+    gone = house.client.get(f"/console?login={theirs}", headers={"Sec-Fetch-Site": site})
+    assert gone.status_code == 401
+
+
+def test_a_stream_that_a_browser_opens_again_by_itself_keeps_no_session_open(house: House) -> None:
+    house.comes()
+    cookie = f"remit_session={house.client.cookies['remit_session']}".encode()
+    scope = {"type": "http", "method": "GET", "path": "/console/live/stream", "headers": [(b"cookie", cookie)]}
+    house.later(IDLE_LIFETIME - 1)
+    assert asyncio.run(house.console.stream(Request(scope))).status_code == 200
+    house.later(1)
+    assert house.client.get("/console/things").status_code == 401
+
+
+def test_a_form_that_says_something_twice_says_nothing(house: House) -> None:
+    house.comes()
+    found = re.search(r'data-csrf="([^"]+)"', house.client.get("/console/things").text)
+    assert found is not None
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in ("act=light&act=grave", "act=grave&act=light", f"act=light&csrf={found[1]}"):
+        said = house.client.post("/console/things", content=f"csrf={found[1]}&{body}", headers=sent)
+        assert said.status_code == 403
+    assert house.done == []
+
+
+def test_what_is_too_long_does_nothing(house: House) -> None:
+    house.comes()
+    assert house.sends("light", note="x" * 5000).status_code == 413
+    found = re.search(r'data-csrf="([^"]+)"', house.client.get("/console/things").text)
+    assert found is not None
+
+    def unsaid() -> Iterator[bytes]:  # a body whose length no header says
+        yield f"csrf={found[1]}&act=light&note=".encode()
+        yield b"x" * 5000
+
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert house.client.post("/console/things", content=unsaid(), headers=sent).status_code == 403
+    assert house.done == []
+
+
+def test_another_site_signs_nobody_out_and_changes_no_page(house: House) -> None:
+    house.comes()
+    for word in ({}, {"csrf": "x" * 43}):
+        assert house.client.post("/console/sign-out", data=word).status_code == 403
+        themed = house.client.post("/console/theme", data={"theme": "dark", **word})
+        assert themed.status_code == 403
+        assert "set-cookie" not in themed.headers
+    assert house.client.get("/console/things").status_code == 200

@@ -43,7 +43,7 @@ def person_of(said: str, provider: Provider, owners: Iterable[Owner]) -> str:
         person = provider.people.get(said)
     else:
         # Two who share an address are nobody: one of them would be the other.
-        found = [each for each in known if each.email.casefold() == said.casefold()]
+        found = [each for each in known if _address(each.email) == _address(said)]
         person = str(found[0].owner) if len(found) == 1 else None
     if person is None or any(str(each.owner) == person and not each.active for each in known):
         raise Forbidden(
@@ -72,6 +72,11 @@ def roles_of(claims: Mapping[str, Any], provider: Provider) -> frozenset[str]:
             try_="ask who runs this server to be let in",
         )
     return found
+
+
+def _address(said: str) -> str:
+    """An address without its case, where that is ASCII: in Unicode, another mailbox may fold into the same letters."""
+    return said.lower() if said.isascii() else said
 
 
 def _verified(claims: Mapping[str, Any], provider: Provider) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from remit.console.steps import step_named
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 
 _STEPS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})  # categories of characters
 GLYPHS: Final[Mapping[str, str]] = {
     "good": "✓",
     "bad": "✗",
@@ -132,9 +135,24 @@ def templates() -> Environment:
         "filled": filled,
         "micros": micros,
         "rfc3339": rfc3339,
+        "as_json": as_json,
     }
     made.globals |= {"glyph": GLYPHS.get, "address": address}
     return made
+
+
+def as_json(value: object, indent: int | None = None) -> str:
+    """A value as the log and commands write it; what has no look of its own, or turns the text around, as its number.
+
+    For people: the data of a script is `tojson`, which writes `<` and `'` as numbers, too.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, sort_keys=True)
+    unseen = {each for each in set(text) - {"\n"} if unicodedata.category(each) in _UNSEEN}
+    return text.translate({ord(each): _numbered(each) for each in unseen})
+
+
+def _numbered(character: str) -> str:
+    return json.dumps(character)[1:-1]  # beyond the first 65536, as two halves, as JSON has it
 
 
 def micros(said: object) -> int | None:

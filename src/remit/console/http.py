@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from remit.console import cookies, csp, live
-from remit.console.frame import signed_out
+from remit.console.frame import signed_out, templates
 from remit.console.pages.model import LONGEST_FORM
 from remit.console.paths import PATH
 from remit.console.sessions import Session, Sessions, matches
@@ -29,6 +29,7 @@ _MEDIA: Final = {
     "js": "text/javascript; charset=utf-8",
 }
 _LONGEST_REPORT: Final = 8192
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})  # who sent a browser here (Sec-Fetch-Site)
 _FORM_SECONDS: Final = 30.0
 # Nothing inline, nothing from elsewhere, nobody frames it, and no script can make HTML from text.
 POLICY: Final = (
@@ -68,6 +69,12 @@ class Console:
 
     def sign_in(self, request: Request, secret: str) -> Response:
         """What the link from `remit console` leads to; its secret is used up."""
+        # A site that sends somebody here has a link of its own: it would sign them in as whose link that is (login
+        # CSRF), and what they did then would be that person's. So they are told who that is, and asked.
+        if request.headers.get("sec-fetch-site", "none") in _ELSEWHERE:
+            who = self.sessions.whose(secret)
+            if who is not None:
+                return html(templates().get_template("as_whom.html").render(person=who.person, secret=secret))
         had = request.cookies.get(self.sessions.cookie)
         cookie = self.sessions.redeem(secret, instead=had)
         if cookie is None:
@@ -80,7 +87,9 @@ class Console:
 
     async def stream(self, request: Request) -> Response:
         """GET /console/live/stream: entries as they are recorded (server-sent events)."""
-        session, cookie = self._session(request), request.cookies.get(self.sessions.cookie)
+        # A browser asks again by itself whenever the connection breaks: that is no word of its person.
+        cookie = request.cookies.get(self.sessions.cookie)
+        session = self.sessions.find(cookie, seen=False)
         if session is None:
             return problem(401, "sign in again")
         self.authorize(session.operator, "readAudit", "")

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -25,7 +26,7 @@ SESSION_LIFETIME: Final = 8 * HOUR
 IDLE_LIFETIME: Final = 30 * MINUTE
 LINK: Final = "link"  # how a person signed in; else the name of the provider that said who they are
 _COOKIE: Final = "remit_session"
-_MOST = 1000  # of each kind; the oldest goes first
+_MOST = 1000  # of each kind; then the oldest goes first, of the person who has most: nobody crowds out others
 _MOST_SENT: Final = 200  # forms of a session that are known again; the oldest is forgotten first
 
 
@@ -82,9 +83,14 @@ class Sessions:
         """A new secret for a link that signs `operator` in, once, within ten minutes."""
         secret = secrets.token_urlsafe(32)
         with self._lock:
-            _make_room(self._links)
+            _make_room(self._links, lambda held: held[0].person)
             self._links[_hash(secret)] = (operator, Instant(self._now() + LINK_LIFETIME))
         return secret
+
+    def whose(self, secret: str) -> Any:  # noqa: ANN401 - the server's own value
+        """Whom a link's secret would sign in, without using it up; None if it does not work (any more)."""
+        operator, ends = self._links.get(_hash(secret), (None, Instant(0)))
+        return operator if self._now() < ends and self._stands(operator) else None
 
     def redeem(self, secret: str, *, instead: str | None = None) -> str | None:
         """Use a link's secret up; the cookie of the session that it opens, or None if it does not work (any more).
@@ -117,7 +123,7 @@ class Sessions:
         with self._lock:
             if instead:
                 self._sessions.pop(_hash(instead), None)
-            _make_room(self._sessions)
+            _make_room(self._sessions, lambda held: held.operator.person)
             self._sessions[_hash(cookie)] = made
         return cookie
 
@@ -219,6 +225,7 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _make_room(held: dict[str, Any]) -> None:
+def _make_room(held: dict[str, Any], whose: Callable[[Any], str]) -> None:
     while len(held) >= _MOST:
-        held.pop(next(iter(held)))
+        most, _ = Counter(map(whose, held.values())).most_common(1)[0]
+        held.pop(next(key for key, each in held.items() if whose(each) == most))

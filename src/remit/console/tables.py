@@ -15,7 +15,8 @@ from typing import Any, Final, Literal
 Kind = Literal["text", "code", "number", "percent", "time", "state", "tags"]
 ROWS: Final = 50  # on a page
 _LONGEST_FILTER: Final = 200
-_RUNS: Final = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
+# A spreadsheet takes a cell that begins so for a formula; the last four (full width) where it is set to Japanese.
+_RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ KNOWN: Final = frozenset({
     "event", "exc_info", "exception", "level", "stack", "stack_info", "timestamp",
     # what lines of ours are about; none of them is ever the value of anything secret
     "about", "action", "agent", "agents", "applied", "calls_without_outcome", "changed", "code", "count", "decision",
-    "delivery", "detail", "entitlements", "error", "freeze", "generation", "how", "key", "method", "node", "objects",
-    "outcome", "path", "pid", "policy", "program", "reason", "secret", "server", "state", "system", "text", "title",
-    "trust", "uid", "use", "version", "way", "what", "why", "rotation", "lease", "step", "kind", "name", "instance",
-    "purpose", "scope", "run",
+    "delivery", "detail", "door", "entitlements", "error", "freeze", "generation", "how", "key", "method", "node",
+    "objects", "outcome", "path", "pid", "policy", "program", "reason", "secret", "server", "state", "system", "text",
+    "title", "trust", "uid", "use", "version", "way", "what", "why", "rotation", "lease", "step", "kind", "name",
+    "instance", "purpose", "scope", "run",
 })  # fmt: skip
 """The fields that a line may have. What is not here loses its value: to add a field is to look at what stands in it."""
 DROPPED: Final = "(dropped: no known field)"

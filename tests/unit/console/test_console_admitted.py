@@ -64,11 +64,22 @@ def test_registered_people_are_found_by_their_address() -> None:
 @pytest.mark.parametrize(
     "owners",
     [[], [owner("dana", "dana@example.test", active=False)], [DANA, owner("lee", "dana@example.test")],
-     [owner("lee", "dana@example.test.evil.test")]],
+     [owner("lee", "dana@example.test.evil.test")], [owner("lee", "dana@example.te\u017ft")]],
 )  # fmt: skip
 def test_nobody_a_person_who_left_and_one_of_two_are_not_let_in(owners: list[Owner]) -> None:
     with pytest.raises(Forbidden):
         person_of("dana@example.test", provider(), owners)
+
+
+@pytest.mark.parametrize(
+    ("said", "email"),
+    [("\u017fam@example.test", "sam@example.test"), ("\u212aim@example.test", "Kim@example.test"),
+     ("stra\u00dfe@example.test", "strasse@example.test")],
+)  # fmt: skip
+def test_an_address_that_only_folds_into_anothers_is_nobodys(said: str, email: str) -> None:
+    with pytest.raises(Forbidden):
+        person_of(said, provider(), [owner("sam", email)])
+    assert person_of(said, provider(), [owner("sam", said)]) == "sam"
 
 
 def test_people_who_are_named_are_who_the_file_says_unless_they_left() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def anybody(_operator: object) -> bool:
     return True
 
 
-def signed_in(sessions: Sessions, who: str) -> tuple[str, Session]:
+def signed_in(sessions: Sessions, who: object) -> tuple[str, Session]:
     cookie = sessions.redeem(sessions.link(who))
     assert cookie is not None
     found = sessions.find(cookie)
@@ -156,3 +157,34 @@ def test_a_session_and_a_link_end_with_what_their_person_was_let_in_by() -> None
     assert sessions.find(cookie) is None
     assert sessions.redeem(waiting) is None
     assert sessions.find(other) is theirs
+
+
+@dataclass(frozen=True)
+class Named:
+    person: str
+
+
+def test_whoever_signs_in_without_end_signs_nobody_else_out() -> None:
+    sessions = Sessions(FixedClock(NOON).now, anybody)
+    cookie, mine = signed_in(sessions, Named("dana"))
+    waiting = sessions.link(Named("dana"))
+    own = [sessions.redeem(sessions.link(Named("vera"))) for _ in range(1100)]
+    for _ in range(1100):
+        sessions.link(Named("vera"))
+    assert sessions.find(cookie) is mine
+    assert sessions.redeem(waiting) is not None
+    assert sessions.find(own[0]) is None, "there is an end to what is kept"
+    assert sessions.find(own[-1]) is not None
+
+
+def test_a_link_says_whose_it_is_and_stays_good() -> None:
+    clock = FixedClock(NOON)
+    sessions = Sessions(clock.now, lambda operator: operator != "lee")
+    secret, gone = sessions.link("dana"), sessions.link("lee")
+    assert sessions.whose(secret) == "dana"
+    assert sessions.whose(gone) is sessions.whose("guessed") is None
+    assert sessions.redeem(secret) is not None
+    assert sessions.whose(secret) is None
+    late = sessions.link("dana")
+    clock.at = Instant(NOON + LINK_LIFETIME)
+    assert sessions.whose(late) is None

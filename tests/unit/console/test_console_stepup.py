@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remit.console.pages.every import PAGES
 from remit.console.stepup import RECENT, held
 from remit.console.stopping import STOPS
 from remit.kernel.clock import Instant
@@ -38,3 +39,16 @@ def test_one_thing_is_stopped_without_more(kind: str | None) -> None:
 def test_whatever_is_not_known_to_be_one_thing_is_everything(kind: str) -> None:
     one = kind in {"agent", "instance", "owner", "server", "tool", "credential"}
     assert all(act.is_grave({"kind": kind}) != one for act in STOPS)
+
+
+def test_these_acts_of_pages_and_no_others_need_a_fresh_proof() -> None:
+    grave = {(page.path, act.name) for page in PAGES for act in page.acts if act.is_grave({})}
+    assert grave == {
+        ("/policies/{name}", "approve"),
+        ("/policies/versions/{version}", "enforce"),
+        ("/policies/versions/{version}", "rollback"),
+        ("/policies/versions/{version}", "observe"),
+        ("/policies/versions/{version}", "aside"),
+        ("/policies/versions/{version}/edit", "observe"),
+        ("/credentials/{name}", "expose"),
+    }

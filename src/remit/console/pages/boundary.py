@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from remit.console.desk import Look
-from remit.console.pages.model import Act, Filled, Page
+from remit.console.pages.model import Act, Filled, Page, number
 from remit.console.rules import differences, limits
 from remit.console.tables import Column, Table
 from remit.kernel.errors import RemitError
@@ -99,9 +99,8 @@ def _may(look: Look, agent: str) -> list[str]:
 
 def approve(look: Look, form: Mapping[str, str]) -> str:
     """Say yes to the version that was shown, and to no other."""
-    name, version = look.path["name"], form.get("version", "")
-    body = {"version": int(version)} if version.isascii() and version.isdigit() else {}
-    said = look.act("POST", f"/v1/boundaries/{name}/approve", body)
+    name, version = look.path["name"], number(form, "version")
+    said = look.act("POST", f"/v1/boundaries/{name}/approve", {"version": version})
     return f"Version {said['version']} of {name} is approved: it allows {len(said['rules'])} actions."
 
 

@@ -9,8 +9,10 @@ from typing import Any, Final
 from remit.console.desk import Look
 from remit.console.pages.led import Led
 from remit.console.tables import Table
+from remit.kernel.errors import Malformed
 
 LONGEST_FORM: Final = 4096  # bytes; nothing that is pressed, and no note, is longer
+_DIGITS: Final = 9  # of a number in a form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +62,15 @@ class Page:
     acts: Sequence[Act] = ()
     most: int = LONGEST_FORM
     keeps: Callable[[Look, Mapping[str, str]], Filled] | None = None
+
+
+def number(form: Mapping[str, str], name: str) -> int:
+    """A whole number that a form has to say: which version of something its page showed.
+
+    Raises:
+        Malformed: It does not.
+    """
+    text = form.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise Malformed(f"this form does not say which {name} it is about; nothing was done")
+    return int(text)

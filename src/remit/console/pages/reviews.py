@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from remit.console.desk import Look
 from remit.console.pages.led import Led
-from remit.console.pages.model import Act, Filled, Page
+from remit.console.pages.model import Act, Filled, Page, number
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 from remit.console.uses import HEIGHT, WIDTH, by_day, line
@@ -191,8 +191,8 @@ def _uses(look: Look, found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def answer(look: Look, form: Mapping[str, str]) -> str | Led:
     """Say something; it is carried out in a while, until when it can be taken back. The next question opens."""
-    name, shown = look.path["question"], form.get("shown", "")
-    body = {"said": form.get("said", ""), "note": form.get("note", ""), "shown": int(shown) if shown.isdigit() else 1}
+    name = look.path["question"]
+    body = {"said": form.get("said", ""), "note": form.get("note", ""), "shown": number(form, "shown")}
     waiting = look.get("/v1/reviews", all="true")["questions"]
     said = look.act("POST", f"/v1/reviews/{name}/answer", body)
     then = following([each for each in waiting if each["question"] != name], "", look.session.operator.person)
