@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -55,7 +56,8 @@ class House:
             sessions=self.sessions, tail=cast("Tail", None), authorize=lambda *_: None, secure=False
         )  # fmt: skip
         site = Site(
-            pages=(first, page), sessions=self.sessions, desk=self, view=lambda: cast("View", None), clock=self.clock,
+            pages=(first, page), sessions=self.sessions, desk=self,
+            view=lambda: cast("View", SimpleNamespace(freezes={})), clock=self.clock,
             status=status_of, sign_in=self.console.sign_in, dev=False, secure=False,
         )  # fmt: skip
         self.client = TestClient(Starlette(routes=[*self.console.routes(), *site.routes()]), follow_redirects=False)

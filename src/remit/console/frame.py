@@ -79,6 +79,7 @@ class Frame:
     theme: str = ""
     dev: bool = False
     notes: tuple[str, ...] = ()
+    stopped: str = ""  # the freeze of everything that is in force
     once: str = ""  # a word of this very page, by which a form that is sent twice is known
 
 

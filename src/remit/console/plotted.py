@@ -30,9 +30,9 @@ def creep_said(series: Sequence[Mapping[str, Any]]) -> str:
         return "Access is counted once a day; nothing was counted yet."
     first, last = series[0], series[-1]
     unused = last["granted"] - last["used"]
-    now = f"On {last['day']} {last['granted']} entitlements were granted and {unused} of them not used in 90 days"
+    now = f"As counted on {last['day']}, {last['granted']} entitlements were granted and {unused} not used in 90 days"
     if len(series) == 1:
-        return f"{now}. With a second day the curve begins: what is granted should come down to what is used."
+        return f"{now}. What is used since shows on the next day, and the curve begins: it should come down to that."
     apart = last["granted"] - first["granted"]
     way = "none more" if apart == 0 else f"{abs(apart)} {'more' if apart > 0 else 'fewer'}"
     return f"{now}; {way} than on {first['day']}. What is granted should come down to what is used."
@@ -155,5 +155,5 @@ def spread_said(points: Sequence[Mapping[str, Any]], agents: int) -> str:
     idle = [each for each in points if each["used"] < 50]  # noqa: PLR2004 - half of it
     shown = f"The {len(points)} of {agents} agents with most unused weight" if agents > len(points) else "Each agent"
     first = f", first of them {points[0]['agent']}" if idle else ""
-    said = f"{shown} is a point; {len(idle)} use less than half of what they may{first}"
+    said = f"{shown} is a point; when last counted {len(idle)} used less than half of what they may{first}"
     return f"{said}. High and to the left is to narrow."

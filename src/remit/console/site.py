@@ -213,9 +213,11 @@ class Site:
         notes, theme = tuple(session.notes), request.cookies.get(THEME, "")
         session.notes.clear()
         now = Now(self.clock.now(), utc=request.cookies.get(TIMES) == "utc")
+        everything = self.view().freezes.get(("all", "*"))
         return Frame(
             person=session.operator.person, csrf=session.csrf, nonce=csp.nonce(), now=now, slug=slug, title="",
             theme=theme if theme in _CHOICES["theme"][1] else "", dev=self.dev, notes=notes, once=csp.nonce(),
+            stopped="" if everything is None else everything.id,
         )  # fmt: skip
 
     def _refused(

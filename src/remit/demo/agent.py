@@ -14,7 +14,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from remit.demo.plain import plain_auth
 from remit.sdk import denial
-from remit.sdk.auth import AgentAuth
+from remit.sdk.auth import AgentAuth, TokenRefused
 
 
 @asynccontextmanager
@@ -106,6 +106,48 @@ class Agent:
             await self.call(tool, changed, adapt=False)
 
 
+async def serve(options: argparse.Namespace, read: Callable[[], Awaitable[str]]) -> None:
+    """Do what each line says, until there is none. A connection that ended is made anew with the next line.
+
+    An agent that is frozen gets no token: when its own ends, the stock client's connection ends with it. The step
+    under way then is refused, and so is each one until it is unfrozen.
+    """
+    reading = asyncio.ensure_future(read())
+    ready = False
+    while True:
+        connected = working = False
+        try:
+            async with connect(options) as client:
+                agent, connected = Agent(options.agent, client), True
+                if not ready:
+                    agent.say(result="ready", protocol=client.protocol_version)
+                    ready = True
+                while line := await asyncio.shield(reading):
+                    working = True
+                    await agent.work(json.loads(line))
+                    working, reading = False, asyncio.ensure_future(read())
+                return
+        except (ExceptionGroup, MCPError, httpx2.HTTPError) as error:
+            if not ready:
+                raise
+            if connected and not working:
+                continue  # it ended between two steps
+            if not (line := await reading):
+                return
+            step = json.loads(line)
+            told = {"tool": step.get("tool"), "arguments": step.get("arguments"), **_why(error)}
+            print(json.dumps({"agent": options.agent, "result": "refused", **told}), flush=True)
+            reading = asyncio.ensure_future(read())
+
+
+def _why(error: BaseException) -> dict[str, str]:
+    """What ended a connection: the first cause in the group, with the token endpoint's code if it was that."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    code = error.cause.error if isinstance(error, TokenRefused) else type(error).__name__
+    return {"code": code, "message": str(error)}
+
+
 async def main() -> None:
     """`python -m remit.demo.agent NAME --url U --server S --purpose P --key FILE [--plain]`."""
     parser = argparse.ArgumentParser()
@@ -115,13 +157,8 @@ async def main() -> None:
     parser.add_argument("--purpose", required=True)
     parser.add_argument("--key", type=Path, required=True)
     parser.add_argument("--plain", action="store_true")
-    options = parser.parse_args()
     loop = asyncio.get_running_loop()
-    async with connect(options) as client:
-        agent = Agent(options.agent, client)
-        agent.say(result="ready", protocol=client.protocol_version)
-        while line := await loop.run_in_executor(None, sys.stdin.readline):
-            await agent.work(json.loads(line))
+    await serve(parser.parse_args(), lambda: loop.run_in_executor(None, sys.stdin.readline))
 
 
 if __name__ == "__main__":

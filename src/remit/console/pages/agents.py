@@ -34,7 +34,10 @@ def fill(look: Look) -> Filled:
     owner = look.query.get("owner", "")
     found = look.get("/v1/roster", limit=_ALL, **({"owner": owner} if owner else {}))
     due = reviews_due((look.maybe("/v1/reviews", all="true", limit="1000") or {"questions": ()})["questions"])
-    rows = [row(each, due) for each in found["agents"]]
+    rows = [
+        {**row(each, due), "state": "frozen" if stopped(look.view, each["agent"], each["owner"]) else each["state"]}
+        for each in found["agents"]
+    ]
     table = Table(
         name="agents", title=f"Agents of {owner}" if owner else "Agents", columns=_COLUMNS, rows=rows, sort="agent",
         empty=f"{owner} has no agents." if owner else "No agents yet.", command="remit apply DIR",
@@ -61,8 +64,17 @@ def row(each: Mapping[str, Any], due: Mapping[str, str]) -> dict[str, Any]:
 
 def standing(view: View) -> dict[str, int]:
     """How many agents there are in each state; a frozen one counts as that alone (pure)."""
-    frozen = {name for kind, name in view.freezes if kind == "agent"}
-    return dict(Counter("frozen" if name in frozen else each.agent.state.value for name, each in view.agents.items()))
+    return dict(
+        Counter(
+            "frozen" if stopped(view, name, each.agent.owner) else each.agent.state.value
+            for name, each in view.agents.items()
+        )
+    )
+
+
+def stopped(view: View, agent: str, owner: str) -> bool:
+    """Whether a freeze stops all that an agent does: its own, its owner's, or the one of everything (pure)."""
+    return any(each in view.freezes for each in (("agent", agent), ("owner", owner), ("all", "*")))
 
 
 def reviews_due(questions: list[Mapping[str, Any]]) -> dict[str, str]:

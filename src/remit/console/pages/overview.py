@@ -68,7 +68,8 @@ def fill(look: Look) -> Filled:
     present = figures(look, now, secrets)
     turned = plotted.turns(series)
     values: dict[str, Any] = {
-        "now": present, "all": posture["all"], "day": posture["day"], "todo": todo(present, secrets, roster),
+        "now": present, "all": posture["all"], "day": posture["day"],
+        "todo": todo(present, secrets, unused(roster, posture["day"])),
         "scatter": scatter(points), "bars": bars(aged), "aged": len(aged),
         "said": {
             "creep": plotted.creep_said(series), "pace": plotted.paced_said(seconds), "age": plotted.ages_said(aged),
@@ -118,12 +119,9 @@ def _soon(secret: Mapping[str, Any], now: int) -> bool:
     return bool(secret["exposed"]) or (due is not None and due < now + _WEEK)
 
 
-def todo(
-    now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], roster: Sequence[Mapping[str, Any]]
-) -> list[dict[str, str]]:
+def todo(now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], idle: Sequence[str]) -> list[dict[str, str]]:
     """At most three things that a person should do now, the worst first, each with the place to do it (pure)."""
     exposed = [each["secret"] for each in secrets if each["exposed"]]
-    idle = [each for each in roster if each["granted"] and not each["used"]]
     known = (
         (len(exposed), "bad", "credential is", "credentials are", "known elsewhere and not replaced",
          f"{PATH}/credentials", f"remit secret rotate {exposed[0]}" if exposed else ""),
@@ -134,13 +132,25 @@ def todo(
         (now["reviews"], "wait", "question waits", "questions wait", "for a person",
          f"{PATH}/reviews", "remit review list"),
         (len(idle), "warn", "agent uses", "agents use", "nothing of what was granted: narrow or end it",
-         f"{PATH}?sort=-over#s-over", f"remit rightsize {idle[0]['agent']}" if idle else ""),
+         f"{PATH}?sort=-over#s-over", f"remit rightsize {idle[0]}" if idle else ""),
     )  # fmt: skip
     return [
         {"mood": mood, "said": f"{count} {one if count == 1 else many} {rest}", "link": link, "try": tried}
         for count, mood, one, many, rest, link, tried in known
         if count
     ][:3]
+
+
+def unused(roster: Sequence[Mapping[str, Any]], day: str | None) -> list[str]:
+    """Agents that used nothing of what they may when `day` was counted, and got no token since it began (pure).
+
+    What is used later on that day is counted on the next.
+    """
+    return [
+        each["agent"]
+        for each in roster
+        if each["granted"] and not each["used"] and (each["last_seen"] or "") < (day or "")
+    ]
 
 
 def present(look: Look) -> Filled:

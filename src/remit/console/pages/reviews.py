@@ -154,7 +154,7 @@ def question(look: Look) -> Filled:
         ),
         Table(
             name="answers", title="Answers so far", columns=_ANSWERS, rows=_picked(found["answers"], _ANSWERS),
-            empty="Nobody has answered yet.", command=f"remit review keep {found['question']}",
+            empty="Nobody has answered yet.", command=f"remit review {found['recommendation']} {found['question']}",
         ),
     )  # fmt: skip
     waiting = look.get("/v1/reviews", all="true")["questions"]

@@ -27,8 +27,8 @@ _CALLS = (
     Column(name="ended", title="Answer", kind="state"),
     Column(name="code", title="Code"),
     Column(name="took", title="Took, ms", kind="number"),
-    Column(name="instance", title="Instance", kind="code"),
     Column(name="decision", title="Decision", kind="code", link=f"{PATH}/log/{{decision}}"),
+    Column(name="instance", title="Instance", kind="code"),
 )
 
 

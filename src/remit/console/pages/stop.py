@@ -84,5 +84,5 @@ def freeze(look: Look) -> Filled:
     )  # fmt: skip
 
 
-PAGE = Page(path="/stop", slug="", template="stop.html", fill=fill)
-FREEZE = Page(path="/freezes/{id}", slug="", template="freeze.html", fill=freeze)
+PAGE = Page(path="/stop", slug="stop", template="stop.html", fill=fill)
+FREEZE = Page(path="/freezes/{id}", slug="stop", template="freeze.html", fill=freeze)

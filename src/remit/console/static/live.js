@@ -88,7 +88,8 @@ if (log) {
 
   const stream = new EventSource("/console/live/stream");
   stream.onopen = () => { link.textContent = "live"; };
-  stream.onerror = () => { link.textContent = "reconnecting"; };
+  // Refused (a session that ended with the server), it is not tried again by the browser.
+  stream.onerror = () => { link.textContent = stream.readyState === EventSource.CLOSED ? "over: reload this page" : "reconnecting"; };
   stream.addEventListener("unavailable", () => { link.textContent = "the database does not answer"; });
   stream.addEventListener("lost", (event) => {
     missed += Number(event.data);
