@@ -144,7 +144,7 @@ def made(home: Path, environ: dict[str, str], *, agents: int, decisions: int) ->
 def _wait_for_posture(client: Client) -> None:
     """The day's snapshot is taken in the background."""
     until = time.monotonic() + 600
-    while "usable now" not in client.ask("/console")[1]:
+    while "not counted yet" in client.ask("/console")[1]:
         assert time.monotonic() < until, "no posture was taken"
         time.sleep(1)
 

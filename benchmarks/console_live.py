@@ -24,6 +24,8 @@ RATE: Final = 500  # decisions a second
 WARM: Final = 20  # seconds until the first look
 _AT_ONCE, _TICK = 64, 0.02
 _MB: Final = 1e6
+_ROWS: Final = """() => { const all = document.querySelectorAll('table.rows tbody tr');
+  return [all.length, all.length ? all[0].innerText : ''] }"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,8 +98,7 @@ def followed(home: Path, *, seconds: int) -> Held:
             before, was = look(), answered[0]
             page.wait_for_timeout(seconds * 1000)
             after, rate = look(), (answered[0] - was) / seconds
-            rows = page.locator("table.rows tbody tr")
-            count, newest = rows.count(), rows.first.inner_text() if rows.count() else ""
+            count, newest = page.evaluate(_ROWS)  # at once: the rows come and go
         browser.close()
     return Held(
         heap=(before[0], after[0]), server=(before[1], after[1]), rate=rate, rows=count, shown=newest

@@ -120,7 +120,9 @@ def _tool(name: str) -> Tool:
 
 
 def _jwk(number: int) -> dict[str, str]:
-    return {"kty": "EC", "crv": "P-256", "x": f"{number:043d}", "y": f"{number + 1:043d}", "kid": f"{number:043d}"}
+    end = "0"  # of 43 digits only some are base64url of 32 bytes
+    x, y = f"{number:042d}{end}", f"{number + 1:042d}{end}"
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": f"{number:043d}"}
 
 
 def _agent_row(number: int) -> dict[str, Any]:

@@ -27,6 +27,9 @@ _AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text(encoding
 _LEADS: Final = re.compile(r"/console(?!/static)(?:/|$)")
 _PATTERNS: Final = {each.path: compile_path(f"/console{each.path}")[0] for each in PAGES}
 _SIDEWAYS: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_BEYOND: Final = """() => [...document.querySelectorAll('body *')].filter((each) => !each.closest('.wide, pre, nav')
+    && each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    .map((each) => each.outerHTML.slice(0, 120)).slice(-4)"""
 # Of links in drawings (SVG) too, whose `href` is no text.
 _ADDRESSES: Final = "(all) => all.map((each) => new URL(each.getAttribute('href'), location.href).href)"
 # What can be reached by Tab and shows nothing when it is: neither an outline nor a shadow of at least two pixels.
@@ -80,6 +83,11 @@ class Window:
     def sideways(self) -> int:
         """By how many pixels the page scrolls to the side."""
         return int(self.page.evaluate(_SIDEWAYS))
+
+    def beyond(self) -> list[str]:
+        """What reaches beyond the right edge, outside of what scrolls by itself."""
+        found: list[str] = self.page.evaluate(_BEYOND)
+        return found
 
     def unseen(self) -> list[str]:
         """What the keyboard reaches and nobody sees it."""

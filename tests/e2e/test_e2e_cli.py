@@ -53,7 +53,8 @@ def test_what_is_printed_to_try_works_also_for_an_agent_with_several_purposes(
     approve = home.remit("boundary", "approve", "invoice-bot-payments", "--as", "dana")
     mandate = home.remit("mandate", "invoice-bot", "--purpose", "pay-invoices")
     for said in (approve.err, mandate.err):
-        typed = said.splitlines()[-1].removeprefix("  try      remit ").split()
+        tried = next(line for line in said.splitlines() if line.startswith("  try "))
+        typed = tried.removeprefix("  try      remit ").split()
         assert home.remit(*typed).code == 0, said
     # A critical one that was suspended: what is printed to try starts it again.
     transfer = ("can", "invoice-bot", "payments/transfer", "--purpose", "pay-invoices", "--args", PAYMENT)

@@ -26,7 +26,7 @@ else:
 
 pytestmark = [
     pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
 ]
 EDIT = "/policies/versions/{version}/edit"
 
@@ -81,7 +81,7 @@ def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> Non
             wrong += [f"{path}, not seen when reached by Tab: {each}" for each in window.unseen()]
             window.page.set_viewport_size(driving.NARROW)
             if window.sideways() > 0:
-                wrong.append(f"{path}: scrolls sideways by {window.sideways()} px at 360 px")
+                wrong.append(f"{path}: scrolls sideways by {window.sideways()} px at 360 px: {window.beyond()}")
             window.page.set_viewport_size(driving.WIDE)
         wrong += window.complaints
     sys.stdout.write(f"pictures: {pictures}\n")

@@ -173,8 +173,8 @@ def test_a_call_that_would_take_a_secret_elsewhere_is_refused(
     bent(documented / "purposes" / "pay-invoices.yaml", "transfer]", 'transfer, "other:*"]')
     more = '"payments/list_*"}\n  - {action: "other:GET /a"}\n  - {action: "other:GET /b"}\n'
     bent(documented / "boundaries" / "invoice-bot.yaml", '"payments/list_*"}\n', more)
-    ok(home.remit("secret", "set", "other-key", stdin="the-other-value"))
     ok(home.remit("apply", str(documented), "--approve", "--as", "dana"))
+    ok(home.remit("secret", "set", "other-key", stdin="the-other-value"))
     auth = AgentAuth(str(served.ready["api"]), "invoice-bot", documented / "agents" / "invoice-bot", "pay-invoices")
     with httpx2.Client(auth=auth, timeout=PATIENCE, trust_env=False) as client:
         answers = [client.get(f"{served.ready['api']}/http/other/{each}") for each in ("a", "b")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
-from remit.cli.locate import find
+from remit.cli.locate import Unreachable, find
 from remit.cli.output import talk
 from remit.cli.wire import segment
 
@@ -15,5 +16,6 @@ def page(*names: str) -> str:
 
 
 def see(*names: str) -> None:
-    """Say on stderr where that page is."""
-    talk(f"  see      {page(*names)}")
+    """Say on stderr where that page is; nothing where no instance is known."""
+    with contextlib.suppress(Unreachable):
+        talk(f"  see      {page(*names)}")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.audit.log import Log, Recorded
 from remit.certification.usage.matching import brokered
 from remit.certification.usage.shadowing import SHADOW
-from remit.kernel.clock import HOUR, Clock, Instant, parse_date_end, rfc3339
+from remit.kernel.clock import HOUR, SECOND, Clock, Instant, Micros, parse_date_end, rfc3339
 from remit.kernel.errors import Malformed, NotFound
 from remit.kernel.names import split_action
 from remit.policy.view import View
 from remit.server.door import Ask, Door
+from remit.server.remembered import Remembered
 
 _MOST: Final = 100_000  # entries of a kind that are read
 _LOOKED_UP: Final = 1_000  # decisions that are older than the time asked for
 _LONGEST: Final = 24 * 366
+_DAY: Final = 24  # hours, if nothing else is said
+_OLDEST: Final = 3600  # seconds that an answer may be old, for who says so
 _SHOWN: Final = 100
 _UNKNOWABLE: Final = (
     "use of a credential that Remit does not hold, or of a copy of one that it does: only the server's own log tells",
@@ -28,25 +31,41 @@ _UNKNOWABLE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageDoors:
-    """Coverage over HTTP."""
+    """Coverage over HTTP. That of a day is remembered, for whom an older one will do: it reads a day of the log."""
 
     view: Callable[[], View]
     log: Log
     clock: Clock
+    remembered: Remembered[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What remembers."""
+        object.__setattr__(self, "remembered", Remembered(lambda: self._covered(_DAY), self.clock))
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
         return [
             Door(
                 method="GET", path="/v1/coverage", action="readAudit", handle=self.coverage,
-                summary="Which use of credentials stands behind a decision, and what was found outside (?hours=N)",
+                summary="Which use of credentials stands behind a decision, and what was found outside (?hours=N; "
+                "?within=SECONDS: an older answer about a day will do)",
             )
         ]  # fmt: skip
 
     def coverage(self, ask: Ask) -> dict[str, Any]:
-        """Of the last hours: by server and secret, and what no decision stands behind."""
+        """Of the last hours: by server and secret, and what no decision stands behind.
+
+        `?within=SECONDS`, of the last day: an answer that is about so old will do, and the very first may be that none
+        is there yet.
+        """
+        hours, within = _hours(ask.query.get("hours", str(_DAY))), ask.number("within", default=0, most=_OLDEST)
+        if not within or hours != _DAY:
+            return self._covered(hours)
+        return self.remembered.within(Micros(within * SECOND)) or self._none_yet()
+
+    def _covered(self, hours: int) -> dict[str, Any]:
         now = self.clock.now()
-        since = Instant(now - _hours(ask.query.get("hours", "24")) * HOUR)
+        since = Instant(now - hours * HOUR)
         outcomes = self._since(since, kind="outcome")
         own = [each for each in outcomes if "pep" not in each.header]  # the others' credentials are not Remit's
         ended = [(_server(each), str(each.header["decision"]), str(each.header["outcome"])) for each in own]
@@ -66,6 +85,14 @@ class CoverageDoors:
             "shadow_count": len(found),
             "unknown": self._unknown(),
         }
+
+    def _none_yet(self) -> dict[str, Any]:
+        now = rfc3339(self.clock.now())
+        said = "what happened in the last day: it is read for the first time since the start; ask again"
+        return {
+            "from": now, "to": now, "complete": False, "brokered": [], "not_observed": {}, "shadows": [],
+            "shadow_count": 0, "unknown": [said, *self._unknown()],
+        }  # fmt: skip
 
     def _since(self, since: Instant, **filters: object) -> list[Recorded]:
         found = self.log.since(since, _MOST, **filters)

@@ -237,6 +237,7 @@ boundaries = Table(
     Column("kind", Text),  # break_glass; NULL for an ordinary one
 )
 Index("boundaries_agent", boundaries.c.agent)
+Index("boundaries_state", boundaries.c.state)  # few wait of very many
 policies = Table(  # the organisation's policies in force, one row per file
     "policies",
     metadata,

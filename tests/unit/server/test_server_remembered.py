@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 from itertools import count
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from remit.kernel.clock import Instant, Micros
+from remit.server.door import Ask
+from remit.server.http_coverage import CoverageDoors
+from remit.server.operators import Operator
 from remit.server.remembered import Remembered
 
 
@@ -23,6 +28,42 @@ def settled() -> None:
     for thread in threading.enumerate():
         if thread.name == "remit-remembered":
             thread.join(10)
+
+
+class Quiet:
+    """A log in which nothing stands, as soon as it is let be read."""
+
+    def __init__(self) -> None:
+        self.reads, self.free = 0, threading.Event()
+
+    def since(self, *_: object, **__: object) -> list[object]:
+        self.reads += 1
+        assert self.free.wait(10)
+        return []
+
+    def horizon(self) -> None:
+        """Nothing was taken out of it."""
+
+
+def test_coverage_of_a_day_is_read_behind_the_back_of_whom_an_older_one_will_do() -> None:
+    log = Quiet()
+    view: Any = SimpleNamespace(servers={}, coverage={})
+    doors = CoverageDoors(view=lambda: view, log=log, clock=Clock())  # type: ignore[arg-type]
+
+    def asked(**query: str) -> dict[str, Any]:
+        return doors.coverage(Ask(operator=cast("Operator", None), path={}, query=query, body={}))
+
+    first = asked(within="60")
+    assert not first["complete"]
+    assert "ask again" in first["unknown"][0]
+    log.free.set()
+    settled()
+    reads = log.reads
+    assert asked(within="60")["complete"]
+    assert log.reads == reads
+    assert asked()["complete"]
+    assert asked(within="60", hours="2")["complete"]
+    assert log.reads > reads, "who asks for another time, or for now, is told of that"
 
 
 def test_one_that_is_young_enough_is_given_again() -> None:

@@ -84,7 +84,7 @@ def fill(look: Look) -> Filled:
             Table(name="sources", title="Who tells of use", columns=_SOURCES, rows=_rows(sources["sources"]),
                   empty="Nobody but Remit's own gateway tells of use.", command="remit usage source add NAME"),
         )  # fmt: skip
-    if (covered := look.maybe("/v1/coverage")) is not None:
+    if (covered := look.maybe("/v1/coverage", within="60")) is not None:
         tables += _covered(covered)
     unknown = [] if covered is None else list(covered["unknown"])
     return Filled(title="Servers & trust", tables=tables, values={"unknown": unknown})
