@@ -75,7 +75,7 @@ def test_what_is_left_over_is_taken_back_by_a_version_without_an_id(aws: AwsBenc
 def test_a_key_of_somebody_elses_is_in_the_way_and_stays(aws: AwsBench) -> None:
     old = aws.first()
     strange = aws.server.key(aws.user)
-    plan = aws.plan(old, started=aws.plan(old).started + 10_000_000)  # it was there before
+    plan = aws.plan(old, started=aws.plan(old).started + 120_000_000)  # it was there before
     with pytest.raises(Refused, match=strange[0]):
         asyncio.run(aws.rotator().create(plan, None))
     assert set(aws.ids()) == {old.attributes["access_key_id"], strange[0]}

@@ -223,11 +223,11 @@ def test_going_further_takes_two_people(desk: Desk, bearing: Tree) -> None:
     assert not row(desk.apply(ann, bearing.documents()))["waits"], "narrower is one person's"
 
 
-def begun(rig: Rig, secret: str, setter: str | None) -> None:
-    """A secret that has a value, and who gave it that."""
+def begun(rig: Rig, secret: str, setter: str | None, version: int = 1) -> None:
+    """A secret of which calls use that version, and who gave it its first value."""
 
     def begin(tx: Transaction) -> None:
-        SqlSecrets(tx.connection).put(secret, version=0, now=Instant(1))
+        SqlSecrets(tx.connection).put(secret, version=version, now=Instant(1))
         if setter is not None:
             SqlSecrets(tx.connection).first_set(secret, setter)
 
@@ -240,12 +240,16 @@ def waiting(answer: tuple[int, dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("place", [{"host": "evil.test"}, {"host": "evil.test", "place": "rotation"}])
+@pytest.mark.parametrize(("setter", "version"), [("sam", 1), ("ann", 2), (None, 1)])
 def test_the_first_place_to_sign_in_with_somebody_elses_secret_takes_two_people(
-    desk: Desk, tree: Tree, place: dict[str, str]
+    desk: Desk, tree: Tree, place: dict[str, str], setter: str | None, version: int
 ) -> None:
-    """Attack: who may apply confines another's secret to a host of their own, and then signs in there with it."""
+    """Attack: who may apply confines another's secret to a host of their own, and then signs in there with it.
+
+    So does who set its first value alone, which somebody replaced; and whose value it is may not be known.
+    """
     ann, bob = desk.token("ann", "operator"), desk.token("bob", "operator")
-    begun(desk.rig, "root", "sam")
+    begun(desk.rig, "root", setter, version)
     tree.secrets = [{"secret": "root", "owner": "dana"}]
     assert waiting(desk.apply(ann, tree.documents())) == []
     tree.secrets = [{"secret": "root", "owner": "dana", "allow": [place]}]
@@ -274,7 +278,7 @@ def test_what_waits_confines_nothing_yet(desk: Desk, tree: Tree) -> None:
 )
 def test_a_first_place_is_one_persons_word(desk: Desk, bearing: Tree, setter: str | None, place: str) -> None:
     """Nobody set it, who set it says so, or nobody signs in with it by that."""
-    begun(desk.rig, NAME, setter)
+    begun(desk.rig, NAME, setter, version=0 if setter is None else 1)
     bearing.secrets = [
         places({"host": HERE, "place": place}, {"host": HERE, "place": "header:Authorization", "path": "/mcp"})
     ]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from remit.enforcement.streams import ends, with_tokens
 from remit.freezes.model import FreezeKind
 from remit.kernel.names import new_id
+from remit.outbound.model import Endpoint
 from remit.outbound.session import Outbound
 from remit.policy.model import Answer, Call, Code, Proposal
 from remit.server.compose_identity import revoked_in
@@ -18,11 +19,13 @@ from remit.server.ground import Ground
 from remit.server.leasing import Leasing
 from remit.server.revoking import Revoking
 from remit.server.to_providers import ToProviders
+from remit.storage.database import Database
 from remit.vault.lease import Lease, Standing
 from remit.vault.lease_sql import SqlLeases
 from remit.vault.leases import Leases
 from remit.vault.makers.openbao import OpenBaoLease
 from remit.vault.makers.postgres import PostgresLogin
+from remit.vault.service import Vault
 
 
 def lease_changes(ground: Ground) -> Leases:
@@ -41,9 +44,7 @@ def leases(ground: Ground, outbound: Outbound) -> Revoking:
     def alive(connection: Connection) -> Collection[str]:
         return {alone} if database.node is None else SqlLeases(connection).alive()
 
-    send = ToProviders(
-        lambda: (each.document for each in vault.listing() if each.document is not None), own=outbound.refuse
-    )
+    send = way_out(vault, database, outbound.refuse)
     leasing = Leasing(
         leases=changes, makers={"openbao": OpenBaoLease(send), "postgres": PostgresLogin(resolving(outbound.refuse))},
         admin=admins(vault, _frozen(ground)), dynamic=vault.dynamic, allows=vault.allows, standing=_Stands(ground),
@@ -55,9 +56,19 @@ def leases(ground: Ground, outbound: Outbound) -> Revoking:
     )  # fmt: skip
     leasing.woken = made.wake
     vault.made = leasing.values
-    database.feed.subscribe(send.follow, lambda _connection: send.renew())
     database.feed.subscribe(made.follow, lambda _connection: made.wake())
     return made
+
+
+def way_out(vault: Vault, database: Database, own: Collection[Endpoint]) -> ToProviders:
+    """To the providers that documents name, and to those where something was made before: it is ended there."""
+    send = ToProviders(
+        lambda: (each.document for each in vault.listing() if each.document is not None), own=own,
+        begun=lambda connection: SqlLeases(connection).settings(),
+    )  # fmt: skip
+    database.reader.read(send.look)
+    database.feed.subscribe(send.follow, send.look)
+    return send
 
 
 def _frozen(ground: Ground) -> Callable[[str], bool]:

@@ -16,6 +16,7 @@ from remit.vault import posture
 from remit.vault.model import HELD, Version
 from remit.vault.posture import Finding, Kept
 from remit.vault.service import Vault
+from remit.vault.signing_in import signs_in
 from remit.vault.sql import SqlSecrets
 from remit.vault.uses import SqlUses
 
@@ -101,7 +102,11 @@ class ExposureDoors:
         """Of all secrets that are registered here."""
         self.written()
         uses, now = self.reader.read(lambda connection: SqlUses(connection).all()), self.clock.now()
-        every = [posture.kept(known, uses, self.servers(known.secret), now=now) for known in self.vault.listing()]
+        signing = {each for known in self.vault.listing() for each in signs_in(known.document)}
+        every = [
+            posture.kept(known, uses, self.servers(known.secret), now=now, signs_in=known.secret in signing)
+            for known in self.vault.listing()
+        ]
         return {
             "at": rfc3339(now),
             "secrets": [_kept(each) for each in posture.longest_lived_first(every)],

@@ -138,8 +138,9 @@ class Doctor:
                 SqlLeases(connection).listing(every=False, most=_LOOKED_AT),
             )
         )
-        needed = secret_health.needed(self.vault.listing(), self.catalog.servers())
-        return [*needed, *secret_health.not_gone(rotations, leases)]
+        known = self.vault.listing()
+        needed = secret_health.needed(known, self.catalog.servers())
+        return [*needed, *secret_health.not_gone(rotations, leases), *secret_health.left_behind(known, rotations)]
 
     def _servers(self, now: Instant) -> list[Check]:
         found = []

@@ -26,7 +26,7 @@ from remit.vault.lease import OPEN, Lease, LeaseState, Standing, Why, ends, fit,
 from remit.vault.lease_sql import SqlLeases
 from remit.vault.leases import TOPIC, Leases
 from remit.vault.maker import Made, Maker, Order
-from remit.vault.model import Material, SecretUnavailable, check_attributes, check_value
+from remit.vault.model import Material, SecretUnavailable, check_material
 from remit.vault.rotator import Admins, Refused
 from remit.vault.service import Lent
 from remit.vault.signing_in import signs_in_at
@@ -231,8 +231,7 @@ class Leasing:
         try:
             async with asyncio.timeout(SECONDS):
                 made = await self._at_provider(it, maker)
-            check_value(made.material.value)
-            check_attributes(made.material.attributes)
+            check_material(made.material)
         except TimeoutError:
             raise SecretUnavailable(_NOT_MADE, detail=f"{it.secret}: its provider did not answer in time") from None
         except RemitError as error:

@@ -98,9 +98,10 @@ class SecretPlans:
     def _first(self, name: str, before: SecretDocument | None, said: SecretDocument | None) -> tuple[str, ...]:
         """The first places of a secret are the word of who set its value, and so has it.
 
-        Not of the owner whom a document names: that document was one person's, too.
+        Not of the owner whom a document names: that document was one person's, too. Attack: who set a value once, that
+        others replaced, confines theirs.
         """
-        return () if self.world.setter(name) in {None, self.person} else signs_in_first(before, said)
+        return () if self.world.has_value_of(name) in {None, self.person} else signs_in_first(before, said)
 
     def _confined(self, name: str) -> bool:
         """Whether another secret's document says where it may go, now or with this apply alone."""

@@ -10,6 +10,8 @@ from remit.kernel.clock import rfc3339
 from remit.server import health
 from remit.server.health import Check
 from remit.vault.lease import Lease
+from remit.vault.model import VersionState
+from remit.vault.rotation import Step
 from remit.vault.rotation_sql import Stored
 from remit.vault.service import Known
 
@@ -48,3 +50,16 @@ def not_gone(rotations: Iterable[Stored], leases: Iterable[Lease]) -> Iterator[C
     for name, count in sorted(late.items()):
         detail = f"{count} of its leases should be gone at their provider and are not"
         yield health.warn(f"secret {name}", detail, f"remit secret leases {name}")
+
+
+def left_behind(known: Iterable[Known], rotations: Iterable[Stored]) -> Iterator[Check]:
+    """Versions that a rotation came to nothing with, and that nobody ended: they may work at their provider."""
+    left, in_hand = set[tuple[str, int]](), set[tuple[str, int]]()
+    for it, ended in rotations:
+        if ended is None or it.step is Step.UNDONE:
+            (in_hand if ended is None else left).update({(it.secret, it.old), (it.secret, it.new)})
+    for each in known:
+        for number, version in sorted(each.held.items()):
+            if version.state is not VersionState.ACTIVE and (each.secret, number) in left - in_hand:
+                detail = f"version {number} was left behind by a rotation, and may work at its provider"
+                yield health.warn(f"secret {each.secret}", detail, f"remit secret end {each.secret} --version {number}")

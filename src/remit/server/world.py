@@ -28,6 +28,7 @@ from remit.server.first_words import FirstWords
 from remit.server.two_people import Word
 from remit.vault.document import SecretDocument
 from remit.vault.document_sql import SqlDocuments
+from remit.vault.sql import SqlSecrets
 from remit.vault.standing_sql import SqlStanding
 
 
@@ -89,9 +90,16 @@ class World:
         found: SecretDocument | None = self._find("secret", name)
         return found
 
-    def setter(self, secret: str) -> str | None:
-        """Who gave a secret its first value; None if it has none, or that is not known."""
-        return SqlStanding(self.connection, secret).setters().get(secret)
+    def has_value_of(self, secret: str) -> str | None:
+        """Who has the value of a secret because they set it; None if it has no value, empty if that is not known.
+
+        Only of the first value it is known. Who set that one does not have what came after it.
+        """
+        rows = SqlSecrets(self.connection)
+        if not rows.newest(secret):
+            return None
+        setter = SqlStanding(self.connection, secret).setters().get(secret, "")
+        return setter if rows.active(secret) == 1 else ""
 
     def servers(self) -> list[Server]:
         """Every server there will be."""

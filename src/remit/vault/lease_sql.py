@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -32,6 +32,12 @@ class SqlLeases:
         """Those that nobody has begun to take away."""
         query = select(leases).where(leases.c.ended.is_(None), leases.c.state.in_([each.value for each in OPEN]))
         return [_stored(row) for row in self._connection.execute(query.order_by(leases.c.lease)).mappings()]
+
+    def settings(self) -> list[Mapping[str, Any]]:
+        """How what may be at its provider yet was made there, and is ended; each once."""
+        bodies = self._connection.execute(select(leases.c.body).where(leases.c.ended.is_(None))).scalars()
+        found = (msgspec.json.decode(each)["settings"] for each in bodies)
+        return list({canonical(each): each for each in found}.values())
 
     def listing(self, secret: str | None = None, *, every: bool, most: int) -> list[Lease]:
         """The newest, newest first; of one secret or of all; with `every`, those that are over too."""

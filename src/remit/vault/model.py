@@ -107,6 +107,21 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
             raise Malformed("a user's name has no colon", detail=name)
 
 
+def check_material(it: Material) -> None:
+    """Both at once, and that the value does not stand in what everybody sees who may see that there is the secret.
+
+    Attack, or a mistake: a provider knows a credential by itself, and the document takes that for its attribute.
+
+    Raises:
+        Malformed: As of `check_value` and `check_attributes`, or an attribute has the value in it.
+    """
+    check_value(it.value)
+    check_attributes(it.attributes)
+    for name, text in it.attributes.items():
+        if it.value.reveal() in text.encode():
+            raise Malformed("an attribute of a secret is no secret: its value stands in one", detail=name[:80])
+
+
 def check_value(value: Secret) -> None:
     """Refuse what cannot be a header's value, and is no client certificate with its key either.
 

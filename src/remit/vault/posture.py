@@ -41,8 +41,13 @@ class Kept:
     findings: tuple[Finding, ...]
 
 
-def kept(known: Known, uses: Mapping[Key, Use], servers: Collection[str], *, now: Instant) -> Kept:
-    """One secret at `now`, with all that was counted of its use."""
+def kept(
+    known: Known, uses: Mapping[Key, Use], servers: Collection[str], *, now: Instant, signs_in: bool = False
+) -> Kept:
+    """One secret at `now`, with all that was counted of its use by calls.
+
+    `signs_in`: whether it changes or makes another one. When it did so last is not counted, so nothing is said of it.
+    """
     version, document = known.held.get(known.active), known.document
     mine = {key: use for key, use in uses.items() if key.secret == known.secret}
     agents = tuple(sorted({key.agent for key in mine if key.version == known.active}))
@@ -56,9 +61,9 @@ def kept(known: Known, uses: Mapping[Key, Use], servers: Collection[str], *, now
         findings.append(Finding.EXPOSED)
     if age is not None and overdue(known, now=now):
         findings.append(Finding.OVERDUE)
-    if use is None:
+    if use is None and not signs_in:
         findings.append(Finding.NEVER_USED)
-    elif now - use.last > UNUSED_FOR:
+    elif use is not None and not signs_in and now - use.last > UNUSED_FOR:
         findings.append(Finding.UNUSED)
     if len(agents) > 1:
         findings.append(Finding.SHARED)

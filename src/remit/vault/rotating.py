@@ -14,7 +14,7 @@ from remit.kernel.clock import Instant
 from remit.kernel.errors import Malformed, RemitError
 from remit.logs import logger
 from remit.storage.due import Claim
-from remit.vault.model import Material, Version, check_attributes, check_value
+from remit.vault.model import Material, Version, check_material
 from remit.vault.rotation import Outcome, Step
 from remit.vault.rotations import CLAIMED, Came, Held
 from remit.vault.rotator import Admins, Doubtful, Plan, Refused, Rotator
@@ -103,10 +103,9 @@ async def _taken(step: Step, rotator: Rotator, said: Plan, it: Material | None) 
 def _made(made: Material, said: Plan) -> Came:
     """What a provider gave, if it can be kept, and is another than calls use: that one would be taken away with it."""
     try:
-        check_value(made.value)
-        check_attributes(made.attributes)
+        check_material(made)
     except Malformed:
-        return Came(Outcome.REFUSED, "the provider gave what fits no request")
+        return Came(Outcome.REFUSED, "the provider gave what fits no request, or shows the value as an attribute")
     if said.current is not None and made.value == said.current.value:
         return Came(Outcome.REFUSED, "the provider gave the same credential again")
     return Came(Outcome.OK, made=made)

@@ -187,6 +187,18 @@ class Vault:
             self.sent(each.secret, form)
         return bool(found)
 
+    def stands_in(self, name: str, text: str) -> bool:
+        """Whether a held value of one secret is in what people wrote about it; nobody is told."""
+        known = self._known.get(name)
+        for each in () if known is None else known.held.values():
+            try:
+                looked = forms(self._value(each))
+            except SecretUnavailable:  # erased a moment ago, or damaged
+                continue
+            if Scanner(looked).feed(text.encode()):
+                return True
+        return False
+
     def _value(self, it: Version) -> bytes:
         return self.open(it).reveal()
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from remit.vault.allowed import Going, whereabouts
+from remit.vault.document import SecretDocument
 from remit.vault.rotators import aws
+from remit.vault.settings import admin
 from remit.vault.spec import ROTATION
 
 _OTHERS: Final = frozenset({"verify", "token_url"})  # what is shown there is the secret that is changed
@@ -29,6 +31,14 @@ def signs_in_at(name: str, settings: Mapping[str, Any]) -> tuple[Going, ...]:
     """
     found = [*_hosts(name, settings), *_urls(settings)]
     return tuple(dict.fromkeys(found)) or (Going(place=ROTATION),)
+
+
+def signs_in(document: SecretDocument | None) -> frozenset[str]:
+    """The other secrets that change or make the one of a document."""
+    if document is None:
+        return frozenset()
+    settings = (way.settings for way in (document.rotate, document.dynamic) if way is not None)
+    return frozenset(filter(None, map(admin, settings)))
 
 
 def _hosts(name: str, settings: Mapping[str, Any]) -> Iterator[Going]:

@@ -20,8 +20,7 @@ from remit.vault.model import (
     Material,
     Version,
     VersionState,
-    check_attributes,
-    check_value,
+    check_material,
     key_owner,
     place,
     topic,
@@ -48,11 +47,10 @@ class Versions:
         """A new version, pending.
 
         Raises:
-            Malformed: The name is ill-formed, or the value fits no place that a call has for it.
+            Malformed: The name is ill-formed, or the value fits no place of a call, or it stands in an attribute.
         """
         check_name(name, what="a secret's name")
-        check_value(material.value)
-        check_attributes(material.attributes)
+        check_material(material)
         rows = SqlSecrets(tx.connection)
         if rows.active(name) is None:
             rows.put(name, version=0, now=now)
@@ -72,10 +70,9 @@ class Versions:
 
         Raises:
             Conflict: It is not pending any more.
-            Malformed: The value fits no place that a call has for it.
+            Malformed: The value fits no place that a call has for it, or stands in an attribute.
         """
-        check_value(material.value)
-        check_attributes(material.attributes)
+        check_material(material)
         after = self._sealed(tx, replace(it, attributes=dict(material.attributes)), material)
         if it.state is not VersionState.PENDING or not SqlSecrets(tx.connection).move(it, after):
             raise _meanwhile(it)

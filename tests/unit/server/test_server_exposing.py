@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import update
-from tests.unit.vault.rotation_world import CHOSEN, FIRST, NAME, World
+from tests.unit.vault.rotation_world import CHOSEN, DANA, FIRST, NAME, World
 
 from remit.kernel.errors import StorageUnavailable
 from remit.keys.secret import Secret
-from remit.server.exposing import Exposing
+from remit.server.exposing import SAID, Exposing
 from remit.storage.credential_schema import secret_versions
 from remit.storage.ports import Transaction
 from remit.vault.model import Material, topic
@@ -51,6 +52,17 @@ def test_what_came_back_while_the_database_was_away_is_marked_afterwards() -> No
     assert (it.waits, exposed(world)) == (True, [])
     assert it.look() == 1
     assert (it.waits, exposed(world), told) == (False, [1], ["after"])
+
+
+@pytest.mark.parametrize("pasted", [FIRST, b64encode(FIRST.encode()).decode(), "key%3D" + FIRST])
+def test_a_reason_with_the_value_in_it_marks_and_is_not_kept(pasted: str) -> None:
+    """Somebody pastes the line in which it was seen; what stands in the log stands there for ever."""
+    world = World(CHOSEN)
+    it = marks(world, world.writer, [])
+    assert it.expose(NAME, None, reason=f"in a ticket: {pasted}.", by=DANA).version.exposure == SAID
+    assert exposed(world) == [1]
+    assert pasted not in repr(world.records.said)
+    assert SAID in repr(world.records.said)
 
 
 def test_one_that_does_not_open_keeps_no_other_from_being_marked() -> None:

@@ -11,7 +11,7 @@ from remit.catalog.model import Server
 from remit.kernel.clock import HOUR, SECOND, Instant, Micros
 from remit.kernel.names import AgentName, InstanceId, OwnerName, SecretName, ServerName
 from remit.server.health import Status
-from remit.server.secret_health import needed, not_gone
+from remit.server.secret_health import left_behind, needed, not_gone
 from remit.vault.document import Cause, Dynamic, Rotate, SecretDocument
 from remit.vault.lease import Lease, LeaseState
 from remit.vault.model import Version, VersionState
@@ -84,3 +84,18 @@ def test_what_could_not_be_taken_away_is_told_while_it_lasts() -> None:
         ("secret key", "remit secret rotations key"), ("secret key", "remit secret leases key"),
     ]  # fmt: skip
     assert found[1].detail.startswith("2 of its leases")
+
+
+def test_a_version_that_a_rotation_left_behind_is_told_until_it_is_ended() -> None:
+    left = replace(VERSION, state=VersionState.DRAINING)
+    known = replace(WELL, active=2, held={1: left, 2: replace(VERSION, version=2)})
+    rotation = Rotation(
+        rotation="rot_1", secret=NAME, cause=Cause.AGE, by="remit", new=2, old=1, step=Step.UNDONE, started=NOW,
+        since=NOW, drained=Micros(0),
+    )  # fmt: skip
+    going = replace(rotation, rotation="rot_2", step=Step.REVOKE)
+    (check,) = left_behind([known], [Stored(rotation, NOW)])
+    assert (check.check, check.try_) == ("secret key", "remit secret end key --version 1")
+    assert list(left_behind([known], [Stored(rotation, NOW), Stored(going, None)])) == []
+    assert list(left_behind([known], [Stored(replace(rotation, step=Step.DONE), NOW)])) == []
+    assert list(left_behind([replace(known, held={2: known.held[2]})], [Stored(rotation, NOW)])) == []

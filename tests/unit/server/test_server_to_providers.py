@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
+from tests.unit.vault.rotation_world import CHOSEN, NOON, World
 
-from remit.kernel.clock import Micros
-from remit.kernel.names import OwnerName, SecretName
+from remit.kernel.clock import HOUR, Instant, Micros
+from remit.kernel.names import ActionName, AgentName, InstanceId, OwnerName, PurposeName, SecretName
 from remit.outbound.model import Endpoint, target
+from remit.server.compose_leasing import way_out
 from remit.server.to_providers import ToProviders, apart, written
+from remit.storage.credential_schema import leases
+from remit.storage.database import Database
 from remit.vault.document import Dynamic, Rotate, SecretDocument
+from remit.vault.lease import Lease, LeaseState
+from remit.vault.lease_sql import SqlLeases
 from remit.vault.rotator import Unclear
 from remit.vault.rotators.request import filled, request
+from remit.vault.service import Vault
 
 NONE = cast("Connection", None)  # nothing is read here
 SETTINGS = {"create": {"url": "https://Keys.test/{id}"}, "more": ["http://127.0.0.1:8200/x", 7, "http://"], "n": None}
@@ -83,6 +92,35 @@ def test_what_was_begun_is_ended_there_though_its_document_names_another_place()
     assert "private" in before
     assert "private" not in within
     assert after == before
+
+
+def test_what_was_lent_is_taken_away_where_it_was_made_though_its_document_names_another_place() -> None:
+    """Also by a node that starts after its document was changed."""
+    writer, url = World(CHOSEN).writer, "http://127.0.0.1:9"  # nothing listens there
+    lease = Lease(
+        lease="lea_1", secret=SecretName("s"), agent=AgentName("bot"), instance=InstanceId("i"),
+        state=LeaseState.ENDING, maker="openbao", settings={"url": url}, purpose=PurposeName("work"),
+        action=ActionName("billing:GET /x"), node="a", made=NOON, since=NOON, ends=Instant(NOON + HOUR),
+    )  # fmt: skip
+    vault = cast("Vault", SimpleNamespace(listing=list))
+    database = cast("Database", SimpleNamespace(reader=writer, feed=writer.feed))
+
+    async def told() -> str:
+        send = way_out(vault, database, [])
+        try:
+            with pytest.raises(Unclear) as found:
+                await send("POST", f"{url}/v1/sys/leases/revoke", {}, b"")
+        finally:
+            await send.close()
+        return found.value.public
+
+    writer.change(lambda tx: tx.connection.execute(delete(leases)))
+    assert "private" in asyncio.run(told())
+    writer.change(lambda tx: SqlLeases(tx.connection).add(lease))
+    assert "private" not in asyncio.run(told())
+    ended = replace(lease, state=LeaseState.ENDED)
+    writer.change(lambda tx: SqlLeases(tx.connection).write(ended))
+    assert "private" in asyncio.run(told())
 
 
 @given(st.text("/?&=%.:;", max_size=30).map(lambda rest: rest.replace("%", "%41")))

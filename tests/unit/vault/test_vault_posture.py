@@ -54,6 +54,13 @@ def test_what_is_found() -> None:
     assert found(known(age=None, rotates=True), use()) == {Finding.MISSING}
 
 
+def test_what_signs_in_for_another_is_not_called_unused() -> None:
+    """Only calls are counted, and it stands in none."""
+    for uses in ({}, use(ago=1000 * DAY)):
+        assert not {Finding.NEVER_USED, Finding.UNUSED} & set(kept(known(), uses, [], now=NOW, signs_in=True).findings)
+        assert {Finding.NEVER_USED, Finding.UNUSED} & set(kept(known(), uses, [], now=NOW).findings)
+
+
 @given(st.integers(0, 400 * DAY), st.integers(HOUR, 400 * DAY))
 def test_it_is_overdue_from_a_tenth_and_an_hour_on(age: int, every: int) -> None:
     assert overdue(known(age=age, every=every), now=NOW) is (age > every + max(every // 10, HOUR))

@@ -107,6 +107,15 @@ def test_a_key_that_is_none_is_never_used() -> None:
     assert (steps(world), world.lent()) == ([Step.UNDONE], FIRST)
 
 
+def test_a_value_that_its_document_would_show_is_never_used() -> None:
+    """Attributes are listed, logged and on pages."""
+    world = World(CHOSEN | {"attributes_at": {"id": "/key"}})
+    world.ask()
+    world.tick()
+    assert (steps(world), world.lent()) == ([Step.UNDONE], FIRST)
+    assert "key-number" not in repr(world.records.said)
+
+
 def test_an_exposure_takes_the_drain_away() -> None:
     world = World(CHOSEN, drain=HOUR)
     world.ask()

@@ -12,8 +12,20 @@ from remit.kernel.clock import MINUTE, SECOND, Instant, Micros
 from remit.kernel.names import SecretName
 from remit.vault.document import Cause, Rotate
 from remit.vault.model import Version, VersionState
-from remit.vault.rotation import ENDED, GIVE_UP, INCIDENT, Outcome, Rotation, Step, after, due, hurried, overdue
-from remit.vault.rotation_wanted import PAUSE, ages, rests, wanted
+from remit.vault.rotation import (
+    ENDED,
+    GIVE_UP,
+    INCIDENT,
+    Outcome,
+    Rotation,
+    Step,
+    abandoned,
+    after,
+    due,
+    hurried,
+    overdue,
+)
+from remit.vault.rotation_wanted import PAUSE, ages, leaves, rests, wanted
 
 NOON = Instant(1_800_000_000_000_000)
 BEGUN = Rotation(
@@ -74,6 +86,20 @@ def test_revoking_and_confirming_in_turns_is_one_undertaking() -> None:
     assert overdue(it, now=now)
     assert not overdue(it, now=Instant(NOON + INCIDENT - 1))
     assert not overdue(replace(it, incident=now), now=now)
+
+
+@pytest.mark.parametrize(("step", "version"), [(Step.REVOKE, 1), (Step.CONFIRM, 1), (Step.UNDO, 2)])
+def test_people_hear_of_what_stays_whichever_it_is_and_may_leave_it(step: Step, version: int) -> None:
+    it, late = replace(BEGUN, step=step), Instant(NOON + INCIDENT)
+    assert overdue(it, now=late)
+    assert not leaves(it, Cause.ASKED, exposed=False)
+    told = replace(it, incident=late)
+    assert leaves(told, Cause.ASKED, exposed=False)
+    assert abandoned(told, now=late).step is Step.UNDONE
+    assert f"version {version} may work there" in abandoned(told, now=late).said
+    for before in (Step.CREATE, Step.VERIFY, Step.PROMOTE, Step.DRAIN):
+        assert not overdue(replace(BEGUN, step=before), now=late)
+        assert not leaves(replace(told, step=before), Cause.ASKED, exposed=True)
 
 
 def test_what_is_over_goes_on_no_further() -> None:

@@ -205,6 +205,7 @@ def test_a_value_or_attribute_that_would_write_more_is_refused(machine: Versione
         Material(value=Secret("a\r\nHost: evil")),
         Material(value=Secret("a-good-value"), attributes={"user": "a\r\nb"}),
         Material(value=Secret("a-good-value"), attributes={"user": "a:b"}),
+        Material(value=Secret("a-good-value"), attributes={"id": "key a-good-value"}),  # attributes are shown
     ):
         with pytest.raises(Malformed):
             machine.vault.versions.begin(change, NAME, material, now=Instant(NOW))

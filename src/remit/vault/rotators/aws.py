@@ -31,6 +31,8 @@ REGION: Final = "us-east-1"
 _MOST: Final = 2  # access keys of a user
 _SPREADS: Final = MINUTE
 """For how long after its rotation began a new key may be unknown here and there (IAM is eventually consistent)."""
+_BEHIND: Final = MINUTE
+"""How far IAM's clock may be behind this one: what it says was made so long before a rotation may be that one's."""
 _UNKNOWN: Final = frozenset({"InvalidClientTokenId", "InvalidAccessKeyId"})
 _ABSENT: Final = "NoSuchEntity"
 # Where IAM's one address is, by partition, and the region that its signatures name.
@@ -86,7 +88,7 @@ def read(settings: Mapping[str, Any]) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Keys of which no version has the id and that are not older than the rotation.
+    """Keys of which no version has the id and that may be no older than the rotation.
 
     `own`: the one that an attempt of it made and did not record. `doubtful`: those that may be a person's.
     """
@@ -106,7 +108,7 @@ def unknown(keys: tuple[Key, ...], plan: Plan) -> Unknown:
     if plan.current is not None:
         known.add(plan.current.attributes.get("access_key_id"))
     strange = [each for each in keys if each.id not in known]
-    young = tuple(each for each in strange if each.made >= _seconds(plan.started))
+    young = tuple(each for each in strange if each.made >= _seconds(plan.started) - _BEHIND)
     if len(strange) == 1 and any(_seconds(began) <= each.made < end for each in young for began, end in plan.asked):
         return Unknown(own=strange[0])
     return Unknown(doubtful=young)
