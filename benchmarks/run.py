@@ -28,7 +28,7 @@ NAMES = ("decide", "decisions", "http_decisions", "writer", "gateway", "http_rev
          "policy_diff", "policy_live")  # fmt: skip
 LONG = (  # minutes each; two need npm, two PyPI
     "tokens", "cerbos", "fastmcp_proxy", "overload", "agentdojo", "withdrawal", "replay_scale", "estate_scale",
-    "policy_replay", "intercept", "console",
+    "policy_replay", "intercept", "rekey", "rotation", "console",
 )  # fmt: skip
 ALL = NAMES + LONG
 PAGES = {NAMES: "RESULTS.md", LONG: "RESULTS-LONG.md"}
