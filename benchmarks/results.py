@@ -92,9 +92,9 @@ HOW = {
     "one durable decision after the other, 20 ms apart: for 20 s before, and for as long as the root key is replaced, "
     "from the second person's word until the old one is wiped. An answer that is no allow counts as failed. Beside it "
     "one process that seals 200 bytes and opens them again, 20,000 times a round.",
-    "rotation": "Four processes: a PostgreSQL server, an API with eight sessions there, each signed in with the user and "
-    "password of its call, `remit up`, and a client that begins 200 calls a second for three minutes, whatever became of "
-    "those before, while the login is changed as soon as it is two seconds old.",
+    "rotation": "Four processes: a PostgreSQL server, an API with eight sessions there, each signed in with the user "
+    "and password of its call, `remit up`, and a client that begins 200 calls a second for three minutes, whatever "
+    "became of those before, while the login is changed as soon as it is two seconds old.",
     "console": "`remit up` on 10,000 agents with ten boundaries each and a signed log of 1,000,000 decisions, and a "
     "client that is signed in and asks for every page 20 times: what the page's `Server-Timing` says. Then 100,000 "
     "agents with one boundary each. Then Chromium follows the live page for three minutes while an agent makes 500 "
