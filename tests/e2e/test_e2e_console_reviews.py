@@ -39,6 +39,7 @@ def test_a_queue_is_answered_by_keys_alone(home: Home, served: Up, files: Path, 
     with chromium.browser(tmp_path / "chromium") as page:
 
         def press(key: str) -> None:
+            page.until(lambda _: page.run("document.readyState") == "complete")  # its scripts hear keys
             for kind in ("keyDown", "keyUp"):
                 page.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
 

@@ -219,3 +219,11 @@ def test_another_site_signs_nobody_out_and_changes_no_page(house: House) -> None
         assert themed.status_code == 403
         assert "set-cookie" not in themed.headers
     assert house.client.get("/console/things").status_code == 200
+
+
+def test_what_was_done_is_told_to_its_person_and_not_to_a_part_that_a_page_fetches(house: House) -> None:
+    house.comes()
+    assert house.sends("light").status_code == 303
+    assert "Done." not in house.client.get("/console", headers={"HX-Request": "true"}).text
+    assert "Done." in house.client.get("/console/things?q=x").text
+    assert "Done." not in house.client.get("/console/things?q=x").text

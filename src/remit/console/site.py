@@ -210,8 +210,10 @@ class Site:
         )  # fmt: skip
 
     def _frame(self, slug: str, request: Request, session: Session) -> Frame:
-        notes, theme = tuple(session.notes), request.cookies.get(THEME, "")
-        session.notes.clear()
+        notes, theme = tuple[str, ...](), request.cookies.get(THEME, "")
+        if "hx-request" not in request.headers:  # a part that a page fetches by itself shows none, and takes none away
+            notes = tuple(session.notes)
+            session.notes.clear()
         now = Now(self.clock.now(), utc=request.cookies.get(TIMES) == "utc")
         everything = self.view().freezes.get(("all", "*"))
         return Frame(
