@@ -62,9 +62,10 @@ class Simulating:
         within = within_of(body.get("since"), body.get("until"), body.get("agent"))
         with self._lock:
             base = self.reader.read(lambda connection: base_of(rows_of(connection), body.get("base")))
+            # Decisions first, then changes: a decision whose policies came a moment before is not judged without them.
+            part, stretches = Part(), self.log.sealed(start, _PART)
             self._look()
             simulation, candidate = self._simulation(asked, within, base)
-            part, stretches = Part(), self.log.sealed(start, _PART)
             known = cache(self.log.any_data_key)
             for stretch in stretches:
                 for entry in decisions(stretch, known):
