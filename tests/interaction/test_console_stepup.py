@@ -227,3 +227,18 @@ def test_what_was_done_is_told_to_its_person_and_not_to_a_part_that_a_page_fetch
     assert "Done." not in house.client.get("/console", headers={"HX-Request": "true"}).text
     assert "Done." in house.client.get("/console/things?q=x").text
     assert "Done." not in house.client.get("/console/things?q=x").text
+
+
+def test_a_look_at_a_link_does_not_use_it_up(house: House) -> None:
+    link = f"/console?login={house.sessions.link(Person('dana'))}"
+    assert house.client.head(link).status_code == 401
+    assert house.client.get(link).status_code == 303
+
+
+def test_only_the_newest_of_what_was_done_waits_to_be_told(house: House) -> None:
+    house.comes()
+    word = re.search(r'data-csrf="([^"]+)"', house.client.get("/console/things").text)
+    assert word is not None
+    for at in range(30):
+        house.client.post("/console/things", data={"csrf": word[1], "act": "light", "n": str(at)})
+    assert house.client.get("/console/things").text.count("Done.") == 20

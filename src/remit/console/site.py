@@ -40,6 +40,7 @@ THEME: Final = "remit_theme"
 TIMES: Final = "remit_times"
 _CHOICES: Final = {"theme": (THEME, frozenset({"light", "dark"})), "times": (TIMES, frozenset({"ago", "utc"}))}
 _YEAR: Final = 365 * 24 * 3600
+_NOTES: Final = 20  # of what was done and not shown yet: the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,9 @@ class Site:
 
     def _shows(self, of: Page) -> Callable[[Request], object]:
         async def endpoint(request: Request) -> Response:
-            if of.path == "" and (secret := request.query_params.get("login")) is not None:
-                return self.sign_in(request, secret)
+            login = request.query_params.get("login") if request.method == "GET" else None  # a look uses no link up
+            if of.path == "" and login is not None:
+                return self.sign_in(request, login)
             # What a page asks for by itself, again and again, is no word of its person.
             session = self.sessions.of(request.cookies, seen="hx-request" not in request.headers)
             if session is None:
@@ -164,6 +166,7 @@ class Site:
             return self._filled(of, request, session, done)
         said, to = led(done, to)
         session.notes.append(said)
+        del session.notes[:-_NOTES]
         return RedirectResponse(to, 303, headers=csp.PLAIN)
 
     def _unproved(self, request: Request, session: Session, act: Act, to: str, fields: Mapping[str, str]) -> Response:
