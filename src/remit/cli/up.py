@@ -161,8 +161,7 @@ def up(
         dpop_nonce=defaults.nonce_use(dpop_nonce),
         tls_certificate=None if tls_cert is None else tls_cert.absolute(),
         tls_key=None if tls_key is None else tls_key.absolute(),
-        trusted_proxies=tuple(trusted_proxy or ()),
-        one_place=tuple(one_place or ()),
+        trusted_proxies=tuple(trusted_proxy or ()), one_place=tuple(one_place or ()),
         client_ca=None if client_ca is None else client_ca.absolute(),
         client_secrets=client_secrets,
         webhooks=tuple(check_url(each) for each in webhook or ()),
@@ -170,9 +169,8 @@ def up(
         mail_from=mail_from,
         callback_hosts=tuple(defaults.listen_address(at, option="--callback-host") for at in callback_host or ()),
         proxy=None if proxy is None else defaults.listen_address(proxy, option="--proxy"),
-        sign_in=read_sign_in(sign_in),
+        sign_in=read_sign_in(sign_in), unsafe_keep_echoed=unsafe_keep_echoed,
         host=host, port=port, database=database, public_url=_public(url), dev=dev, accept_state=accept_state,
-        unsafe_keep_echoed=unsafe_keep_echoed,
         body_limit=max_body, refresh_every=parse_duration(refresh), loop_denials=loop_denials,
     )  # fmt: skip
     return _serve(settings, as_json=json)

@@ -28,15 +28,16 @@ class Pace:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._stamps = [-1] * SECONDS
-        self._counts = [Paced(0, 0, 0)] * SECONDS
+        self._counts = [[0, 0, 0] for _ in range(SECONDS)]
 
     def count(self, kind: int) -> None:
         """One more, of ALLOW, DENY or OTHER."""
         second = int(self._monotonic())
         at = second % SECONDS
-        before = self._counts[at] if self._stamps[at] == second else (0, 0, 0)
-        self._counts[at] = Paced(*(each + (of == kind) for of, each in enumerate(before)))
-        self._stamps[at] = second
+        if self._stamps[at] != second:
+            self._counts[at] = [0, 0, 0]  # before its stamp: nobody reads an old count as this second's
+            self._stamps[at] = second
+        self._counts[at][kind] += 1
 
     def last(self, seconds: int = SECONDS) -> list[Paced]:
         """The last `seconds` whole seconds, the oldest first; the one that goes on is not among them.
@@ -49,5 +50,4 @@ class Pace:
 
     def _of(self, second: int) -> Paced:
         at = second % SECONDS
-        found = self._counts[at]
-        return found if self._stamps[at] == second else Paced(0, 0, 0)
+        return Paced(*self._counts[at]) if self._stamps[at] == second else Paced(0, 0, 0)

@@ -199,9 +199,7 @@ def _gate(ground: Ground, listener: tuple[str, int]) -> Gate:
     watch = _watch(ground, pipeline)
     points, streams = _points(ground, pipeline, watch, checker), _streams(ground, pipeline)
     arrivals = Arrivals()
-    announcer = Announcer(
-        freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch, begun=arrivals.began
-    )  # fmt: skip
+    announcer = Announcer(freezes=lambda: ground.facts.view().freezes, epoch=pipeline.epoch, begun=arrivals.began)
     feed.subscribe(announcer.follow)
     lent = leases(ground, outbound)
     children = commands(ground, pipeline, limits, lent.leasing)
