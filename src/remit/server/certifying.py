@@ -70,6 +70,8 @@ class Certifying:
                 self._tried(name, work)
 
     def _tried(self, name: str, work: Callable[[Stop], object]) -> None:
+        if self._ending.is_set():
+            return  # the process ends, and waits for this thread
         try:
             work(lambda: self._ending.is_set() or not self.leads())
         except RemitError as error:

@@ -97,6 +97,26 @@ def test_a_sweep_ends_with_the_server() -> None:
     assert service.stopped.is_set()
 
 
+def test_nothing_more_begins_once_the_server_ends() -> None:
+    service, begun = Service(), list[str]()
+    service.endless = True
+    daily = {"posture": lambda _stop: begun.append("posture")}
+    it = Certifying(service=service, clock=FixedClock(DAY), daily=daily)  # type: ignore[arg-type]
+    it._next = 1
+
+    async def ended() -> None:
+        task = asyncio.create_task(it.run())
+        await asyncio.to_thread(service.sweeping.wait, 10)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(service.stopped.wait, 10)
+
+    asyncio.run(ended())  # waits for the thread
+    assert service.stopped.is_set()
+    assert begun == [], "the day's posture is not begun while the process waits to end"
+
+
 def test_everything_is_swept_soon_after_the_start_and_then_once_a_day() -> None:
     service, clock = Service(), FixedClock(DAY)
     it = Certifying(service=service, clock=clock)  # type: ignore[arg-type]
