@@ -134,7 +134,7 @@ def test_a_person_simulates_a_policy_over_what_was_decided(shown: Shown) -> None
         text = page.locator("#text-0")
         text.fill(text.input_value() + "\n" + stop)
         page.get_by_role("button", name="Simulate over history").click()
-        page.get_by_text("decisions would be answered otherwise").wait_for()
+        page.get_by_text("decisions would be answered otherwise").wait_for(timeout=120_000)
         assert page.locator("table", has_text="crm/list_customers").count() > 0
         assert window.complaints == []
     assert shown.reports() == []
