@@ -161,7 +161,8 @@ def _boundary_row(number: int, purpose: int, reads: Sequence[str]) -> dict[str, 
     return {
         "boundary": f"agent-{number}-{purpose}", "version": 1, "agent": f"agent-{number}",
         "purpose": f"purpose-{purpose}", "state": BoundaryState.ACTIVE.value, "source": draft_text(draft),
-        "rules": rules_text(rules), "not_after": FAR, "approved_by": "owner-1", "approved_at": 1,
+        "rules": rules_text(rules), "not_after": FAR, "approved_by": "owner-1",
+        "approved_at": SystemClock().now(),
     }  # fmt: skip
 
 

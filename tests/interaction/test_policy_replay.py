@@ -299,8 +299,8 @@ def test_a_server_answers_part_by_part_what_its_data_says(world: ReplayWorld, mo
     whole = world.simulate(asked)
     monkeypatch.setattr(http_simulate, "_PART", 5)
     doors = Simulating(
-        log=Log(world.database.reader, world.keys), reader=world.database.reader, source=StoredFacts(UNSEALED),
-        engine=CompiledEngine(CedarEngine()), mac=world.recorder.mac,
+        log=Log(world.database.reader, world.keys), reader=world.database.reader, view=world.facts.view,
+        source=StoredFacts(UNSEALED), engine=CompiledEngine(CedarEngine()), mac=world.recorder.mac,
     )  # fmt: skip
     body: dict[str, Any] = {"documents": list(asked.documents), "prune": False, "lapsed": []}
     total, at, parts = Part(), 0, 0

@@ -27,16 +27,29 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReplayWorld:
     return ReplayWorld(tmp_path, monkeypatch)
 
 
+def simulating(world: ReplayWorld, log: Log) -> Simulating:
+    return Simulating(
+        log=log, reader=world.database.reader, view=world.facts.view, source=StoredFacts(UNSEALED),
+        engine=CompiledEngine(CedarEngine()), mac=world.recorder.mac,
+    )  # fmt: skip
+
+
+def test_a_policy_may_speak_of_what_has_no_place_in_the_log_yet(world: ReplayWorld) -> None:
+    documents = [{"kind": "policy", "file": "policies/stop.cedar", "text": FORBID}]
+    body: dict[str, Any] = {"documents": documents, "prune": False, "lapsed": [], "from": 0}
+    doors = simulating(world, Log(world.database.reader, world.keys))
+    found = doors.simulate(Ask(operator=VIEWER, path={}, body=body))
+    assert (found["decisions"], found["next"]) == (0, None)
+    assert found["candidate"]
+
+
 def test_what_changes_while_it_is_asked_for_is_no_difference(
     world: ReplayWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.call("payments/transfer", PAY)
     world.place()
     log = Log(world.database.reader, world.keys)
-    doors = Simulating(
-        log=log, reader=world.database.reader, source=StoredFacts(UNSEALED),
-        engine=CompiledEngine(CedarEngine()), mac=world.recorder.mac,
-    )  # fmt: skip
+    doors = simulating(world, log)
     body: dict[str, Any] = {"documents": [], "prune": False, "lapsed": [], "from": 0}
     doors.simulate(Ask(operator=VIEWER, path={}, body=body))
     read = log.sealed

@@ -304,6 +304,22 @@ def test_boundaries_are_looked_at_every_ninety_days_where_they_are_serious(rig: 
     assert world.reviews.answer_of(answer.id).state is AnswerState.APPLIED
 
 
+def test_boundaries_are_looked_through_a_stretch_a_second(
+    rig: Rig, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remit.reviews.asking._AT_ONCE", 2)
+    monkeypatch.setattr("remit.reviews.asking.MOST_RENEWALS", 1)
+    first = tree.boundary | {"not_after": "2027-06-30"}
+    for name in ("pay", "pay-b", "pay-c", "pay-d"):
+        tree.boundary = first | {"boundary": name}
+        rig.apply(tree, by=DANA, approve=True)
+    world = World(rig, tree)
+    assert world.later(90 * DAY) == 1
+    assert [world.later(SECOND) for _ in range(3)] == [1, 1, 1]
+    assert {each.about for each in world.reviews.queue("dana")} == {"pay", "pay-b", "pay-c", "pay-d"}
+    assert [world.later(SECOND) for _ in range(3)] == [0, 0, 0], "nothing is asked twice"
+
+
 def test_an_undone_keep_of_a_boundary_is_no_look_at_it(world: World) -> None:
     world.later(60 * DAY)
     (question,) = world.reviews.queue("dana")

@@ -95,6 +95,12 @@ class SqlBoundaries:
         found = [_version(row) for row in self._connection.execute(query)]
         return sorted(found, key=lambda each: (each.draft.boundary, each.version))
 
+    def active_after(self, name: str, *, most: int) -> list[Version]:
+        """The next versions in force whose boundaries' names come after `name`, by name."""
+        where = (boundaries.c.state == BoundaryState.ACTIVE.value) & (boundaries.c.boundary > name)
+        query = select(boundaries).where(where).order_by(boundaries.c.boundary).limit(most)
+        return [_version(row) for row in self._connection.execute(query)]
+
     def open_names(self) -> list[BoundaryName]:
         """The names of all boundaries that are in force or wait, in order."""
         states = [state.value for state in _OPEN]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from remit.access.draft import Version
 from remit.access.model import BoundaryState
 from remit.access.sql import SqlBoundaries, load_of_agent
 from remit.agents.risk import SqlRisks
 from remit.catalog.model import Tier
 from remit.kernel.clock import HOUR, Instant, Micros, rfc3339
 from remit.kernel.errors import Malformed
-from remit.kernel.names import new_id
+from remit.kernel.names import BoundaryName, new_id
 from remit.reviews import renewal
 from remit.reviews.answers import Answers
 from remit.reviews.assign import assignee, heir
@@ -35,7 +35,8 @@ from remit.storage.ports import Transaction
 
 _MOST_TOGETHER: Final = 200  # entitlements of one question: its answer is one change, for which decisions wait
 _TOGETHER: Final = HOUR  # what comes to need a person within it, for one reason, is one question
-MOST_RENEWALS: Final = 200  # boundaries asked about in one change
+MOST_RENEWALS: Final = 50  # boundaries asked about in one change
+_AT_ONCE: Final = 500  # boundaries that are looked through at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,37 +171,54 @@ class Asking:
         log(tx, self.ground.records, question, "ask", by=REMIT, more=more)
         notify(tx, question, "question", now=question.asked, more={"due": due})
 
-    def overdue(self, connection: Connection) -> list[tuple[str, str]]:
-        """(agent, boundary) of those that no person has looked at for their cadence, by name; some at once."""
-        now, rows = self.ground.clock.now(), SqlQuestions(connection)
-        tier = self.ground.subjects(connection, now).tiers()
+    def overdue(self, connection: Connection, after: str) -> tuple[list[tuple[str, str]], str]:
+        """Some boundaries that no person has looked at for their cadence, and is not asked to, in order of their names.
+
+        Args:
+            connection: To read on.
+            after: The name to go on behind; "" at first.
+
+        Returns:
+            (agent, boundary) of each, `MOST_RENEWALS` at most; and where to go on, "" where none come after.
+        """
+        page = SqlBoundaries(connection).active_after(after, most=_AT_ONCE)
+        late = self._late(connection, page)
+        if len(late) > MOST_RENEWALS:
+            return late[:MOST_RENEWALS], late[MOST_RENEWALS - 1][1]
+        return late, page[-1].draft.boundary if len(page) == _AT_ONCE else ""
+
+    def renew(self, tx: Transaction, overdue: Iterable[tuple[str, str]]) -> None:
+        """Ask about those of these boundaries that still are; of what is no person's look at one, make an end.
+
+        One change, which freezes wait for: of no more than `MOST_RENEWALS`.
+        """
+        names, answers = [name for _, name in overdue], Answers(self.ground, tx)
+        for answer, question in SqlQuestions(tx.connection).looked_at(names):
+            answers.so(answer, question)  # a row alone is nobody's look at it
+        versions = (SqlBoundaries(tx.connection).history(BoundaryName(name)).active for name in names)
+        for agent, name in self._late(tx.connection, filter(None, versions)):
+            self.ask(tx, kind=Kind.BOUNDARY_DUE.value, agent=agent, about=name, why="cadence", facts={})
+
+    def _late(self, connection: Connection, versions: Iterable[Version]) -> list[tuple[str, str]]:
+        now, tier = self.ground.clock.now(), self.ground.subjects(connection, self.ground.clock.now()).tiers()
         late: dict[str, tuple[str, Instant, Micros]] = {}
-        for each in SqlBoundaries(connection).open():
+        for each in versions:
             draft, approved = each.draft, each.approved_at or Instant(0)
             if each.state is not BoundaryState.ACTIVE or draft.not_after <= now:
                 continue
             every = renewal.cadence(highest(map(tier, each.rules or ())), draft.review_every)
             if renewal.due(every, approved=approved, renewed=None) <= now:
                 late[draft.boundary] = (draft.agent, approved, every)
+        asked = SqlQuestions(connection).standing_about(Kind.BOUNDARY_DUE, late)
         seen: dict[str, Instant] = {}
-        for answer, question in rows.looked_at(late.keys()) if late else ():
-            if given_so(self.ground.secret, answer, question):  # a row alone is nobody's look at it
+        for answer, question in SqlQuestions(connection).looked_at(late.keys() - asked):
+            if given_so(self.ground.secret, answer, question):
                 seen[question.about] = max(answer.at, seen.get(question.about, answer.at))
-        found = (
+        return [
             (agent, name)
-            for name, (agent, approved, every) in sorted(late.items())
-            if renewal.due(every, approved=approved, renewed=seen.get(name)) <= now
-            and not rows.standing(Kind.BOUNDARY_DUE, agent, name)
-        )
-        return list(islice(found, MOST_RENEWALS))
-
-    def renew(self, tx: Transaction, overdue: Iterable[tuple[str, str]]) -> None:
-        """Ask about these boundaries; and of what is no person's look at them, though its row says so, make an end."""
-        found, answers = list(overdue), Answers(self.ground, tx)
-        for answer, question in SqlQuestions(tx.connection).looked_at([name for _, name in found]):
-            answers.so(answer, question)
-        for agent, name in found:
-            self.ask(tx, kind=Kind.BOUNDARY_DUE.value, agent=agent, about=name, why="cadence", facts={})
+            for name, (agent, approved, every) in late.items()
+            if name not in asked and renewal.due(every, approved=approved, renewed=seen.get(name)) <= now
+        ]
 
     def moved(self, connection: Connection, agents: Collection[str]) -> list[tuple[Question, Question]]:
         """Open questions about these agents that are not as they were: (before, after).

@@ -22,7 +22,7 @@ from remit.people.change import Actor
 from remit.people.succession import answers_for
 from remit.reviews.acknowledging import Acknowledging
 from remit.reviews.answering import Answering, current, given
-from remit.reviews.asking import MOST_RENEWALS, Asking
+from remit.reviews.asking import Asking
 from remit.reviews.carrying import Carrying
 from remit.reviews.effect import LONG_DAYS
 from remit.reviews.ground import Ground
@@ -63,6 +63,7 @@ class ReviewService:
         self._lock = threading.Lock()  # `follow` runs on the writer's thread
         self._moved: set[str] | None = None  # topics about people and agents; None: since the start, everything
         self._renewals = Instant(0)
+        self._renewed = ""  # the boundary by whose name they were looked through last; "": none yet
 
     # certification asks ------------------------------------------------------------------------
 
@@ -175,13 +176,17 @@ class ReviewService:
             if stop():
                 return done
             done += self._tried(each, now)
-        return done + (self._renew(now) if now >= self._renewals else 0)
+        return done + (0 if stop() else self._renew(now))
 
     def _renew(self, now: Instant) -> int:
-        overdue = self._ground.reader.read(self._asking.overdue)
+        """A stretch of all boundaries each second; from the first again after an hour."""
+        if now < self._renewals:
+            return 0
+        overdue, after = self._ground.reader.read(lambda connection: self._asking.overdue(connection, self._renewed))
         if overdue:
             self._ground.writer.change(lambda tx: self._asking.renew(tx, overdue))
-        if len(overdue) < MOST_RENEWALS:  # else there may be more: in the next second
+        self._renewed = after
+        if not after:
             self._renewals = Instant(now + _RENEWALS)
         return len(overdue)
 

@@ -75,6 +75,13 @@ class SqlQuestions:
         query = select(questions).where(same, _OPEN | questions.c.question.in_(staged)).order_by(questions.c.question)
         return [question_of(row) for row in self._connection.execute(query)]
 
+    def standing_about(self, kind: Kind, about: Collection[str]) -> set[str]:
+        """What of this is asked about: by a question of the kind that is open, or answered and not carried out yet."""
+        staged = select(answers.c.question).where(answers.c.state == AnswerState.STAGED.value)
+        same = (questions.c.kind == kind.value) & questions.c.about.in_(sorted(about)) & ~questions.c.canary
+        query = select(questions.c.about).where(same, _OPEN | questions.c.question.in_(staged))
+        return set(self._connection.execute(query).scalars())
+
     def open(self, assigned: Collection[str] | None, *, most: int) -> list[Question]:
         """Open questions of these queues (None: all), the oldest first."""
         query = select(questions).where(_OPEN).order_by(questions.c.question).limit(most)

@@ -122,7 +122,12 @@ def api(ground: Ground, gate: Gate) -> Router:
         *Runs(reader=reader, finder=Finder(reader), clock=clock).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
         *Simulating(
-            log=log, reader=reader, source=StoredFacts(UNSEALED), engine=ground.engine, mac=records.mac
+            log=log,
+            reader=reader,
+            view=ground.facts.view,
+            source=StoredFacts(UNSEALED),
+            engine=ground.engine,
+            mac=records.mac,
         ).doors(),
         *ProxyDoors(authority=lambda: compose_proxy.authority(ground)).doors(),
         *_activations(ground, governance, accountable, log).doors(),

@@ -16,6 +16,7 @@ from remit.kernel.canonical import encode
 from remit.policy.history import Change, Past
 from remit.policy.ports import Engine, FactSource
 from remit.policy.simulate import Part, Range, Simulation
+from remit.policy.view import View
 from remit.server.door import Ask, Door
 from remit.server.what_if import Asked, base_of, candidate_of, changes, within_of
 from remit.storage.ports import Reader
@@ -26,10 +27,15 @@ _STEP: Final = 50_000  # entries that are looked through for changes at once
 
 @dataclass(slots=True)
 class Simulating:
-    """Replays over HTTP. The one that was asked for last is kept, because it is asked for part by part."""
+    """Replays over HTTP. The one that was asked for last is kept, because it is asked for part by part.
+
+    What would stand instead is checked against the facts as they are (`view`): a tool that was pinned this second has
+    its place in the log a moment later.
+    """
 
     log: Log
     reader: Reader
+    view: Callable[[], View]
     source: FactSource
     engine: Engine
     mac: Callable[[bytes], str]
@@ -86,7 +92,7 @@ class Simulating:
         key = encode([base, len(self._changes), *said])
         if self._kept is None or self._kept[0] != key:
             past = Past(self._changes, body=self._body, source=self.source, engine=self.engine, mac=self.mac)
-            now = past.newest()
+            now = self.view()
             candidate, digest = self.reader.read(
                 lambda connection: candidate_of(asked, rows_of(connection), now, self.engine)
             )
