@@ -98,7 +98,7 @@ def places(client: Client) -> dict[str, str]:
             continue
         status, text, _ = _patiently(client, path)
         if status != 200:
-            raise AssertionError(f"{path}: {status} {text[:500]}")
+            raise AssertionError(f"{path}: {status} {text}")
         found[name] = path
         waiting += re.findall(r'href="(/console/[^"?#]+)', text)
     return found

@@ -13,11 +13,13 @@ import resource
 import subprocess
 import sys
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import insert
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -120,8 +122,9 @@ def _tool(name: str) -> Tool:
 
 
 def _jwk(number: int) -> dict[str, str]:
-    end = "0"  # of 43 digits only some are base64url of 32 bytes
-    x, y = f"{number:042d}{end}", f"{number + 1:042d}{end}"
+    """A key like any other, and the same each time."""
+    found = ec.derive_private_key(number + 1, ec.SECP256R1()).public_key().public_numbers()
+    x, y = (urlsafe_b64encode(each.to_bytes(32)).rstrip(b"=").decode() for each in (found.x, found.y))
     return {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": f"{number:043d}"}
 
 

@@ -98,6 +98,9 @@ MAY_CALL: dict[str, Iterable[str]] = {
         "vault.service",
     },
     "load_data_key": {"audit.log"},
+    # What it sealed is never read again.
+    "erase_data_key": {"agents.service", "vault.connections", "vault.versions"},
+    "erase_within": {"server.http_erasure"},
     "ensure_data_key": {"agents.service", "vault.connections", "vault.versions"},
     "derive": {
         "audit.service",

@@ -59,6 +59,10 @@ class DataKeys:
         assert tx is not None
         self.made.append(owner)
 
+    def erase_data_key(self, tx: Any, owner: str) -> None:
+        assert tx is not None
+        self.made.remove(owner)
+
 
 class Lister:
     """Servers by name; one that is not there is unreachable."""

@@ -13,3 +13,7 @@ class DataKeys(Protocol):
     def ensure_data_key(self, tx: Transaction, owner: str) -> object:
         """Make the data key of `owner` (`agent:NAME`) within the change, unless there is one."""
         ...
+
+    def erase_data_key(self, tx: Transaction, owner: str) -> None:
+        """Erase it for ever, within the change."""
+        ...

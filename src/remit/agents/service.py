@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -114,6 +114,24 @@ class AgentService:
         """The same, within a change."""
         return self._move(tx, name, AgentState.RETIRED, "retire", by=by)
 
+    def erase_within(self, tx: Transaction, name: str, *, by: Actor, more: Mapping[str, Any]) -> Agent:
+        """Make what was recorded about a retired agent unreadable for ever, within a change; headers stay as they are.
+
+        Its data key goes, and with it every payload; what is recorded about it from now on has a new one.
+
+        Raises:
+            NotFound, Conflict: Unknown; not retired: of an agent at work it would take what people and verdicts need.
+        """
+        agent = _found(SqlAgents(tx.connection), name)
+        check_erase(agent)
+        owner = f"agent:{agent.agent}"
+        self._data_keys.erase_data_key(tx, owner)
+        self._data_keys.ensure_data_key(tx, owner)
+        kept = body(agent)
+        changed = Changed(what="agent", name=agent.agent, change="erase", before=kept, after=kept, more=more)
+        record(tx, self._records, changed, by=by)
+        return agent
+
     def set_risk(self, name: str, value: object, *, by: Actor) -> int:
         """Say how risky an agent is now, in millionths; 0 takes the word back.
 
@@ -218,6 +236,19 @@ class AgentService:
             more=_notable(before, after),
         )
         record(tx, self._records, changed, by=by)
+
+
+def check_erase(agent: Agent) -> None:
+    """See that what was recorded about an agent may be erased.
+
+    Raises:
+        Conflict: It is not retired.
+    """
+    if agent.state is not AgentState.RETIRED:
+        raise Conflict(
+            f"the agent {agent.agent} is {agent.state.value}: only of a retired one it may be erased",
+            try_=f"remit agent retire {agent.agent}",
+        )
 
 
 def _notable(before: Agent | None, after: Agent) -> dict[str, Any]:

@@ -166,3 +166,21 @@ def resume(name: Name, json: Json = False, as_: As = None) -> int:
 def retire(name: Name, json: Json = False, as_: As = None) -> int:
     """Retire an agent for ever."""
     return _state(name, "retire", json=json, as_=as_)
+
+
+@app.command("erase", epilog=examples("remit agent erase invoice-bot", "remit agent erase invoice-bot --json"))
+def erase(name: Name, json: Json = False, as_: As = None) -> int:
+    """Make what was recorded about a retired agent unreadable for ever. Takes two people; the log still verifies."""
+    answer = connect(as_).post(f"/v1/agents/{segment(name)}/erase", {})
+    if json:
+        data_json(answer)
+    elif answer["waits"]:
+        data_text(f"{name}: nothing is erased yet: a second person says so too, within an hour")
+        talk(f"  because  {answer['first']} was the first to say so, and nobody gets it back")
+        talk(f"  try      as somebody else: remit agent erase {name}")
+    else:
+        data_text(f"{name}: erased")
+        talk("  because  the key of its payloads is gone; copies of the database from before still have it")
+        talk("  try      remit audit verify")
+        see("agents", name)
+    return Exit.APPROVAL if answer["waits"] else Exit.OK

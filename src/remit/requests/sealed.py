@@ -17,11 +17,13 @@ def closed(keys: DataKeys, *, agent: str, request: str, arguments: Mapping[str, 
 
 
 def opened(keys: DataKeys, *, agent: str, request: str, sealed: bytes) -> Mapping[str, Any] | None:
-    """What was stored; None once the key was erased.
+    """What was stored; None once it was erased, or its key was.
 
     Raises:
         IntegrityFailed: The bytes are damaged, or those of another request.
     """
+    if not sealed:
+        return None
     try:
         key = keys.data_key(f"agent:{agent}")
     except NotFound:

@@ -94,6 +94,11 @@ class SqlRequests:
         self._connection.execute(delete(access_requests).where(access_requests.c.request == request))
         self._connection.execute(delete(approval_uses).where(approval_uses.c.request == request))
 
+    def erase(self, agent: str) -> None:
+        """The arguments of everything that was asked about an agent are gone."""
+        mine = access_requests.c.agent == agent
+        self._connection.execute(update(access_requests).where(mine).values(sealed=b""))
+
     def standing(self) -> list[Standing]:
         """Those that still say something about a call."""
         found = self._all(select(access_requests).where(access_requests.c.due < NEVER))

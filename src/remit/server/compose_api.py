@@ -37,6 +37,7 @@ from remit.server.compose_signing import sessions, signing
 from remit.server.console_desk import DoorDesk
 from remit.server.console_sessions import SessionDoors
 from remit.server.door import Door, Porch
+from remit.server.first_words import ERASURES
 from remit.server.gate import Gate
 from remit.server.ground import Ground
 from remit.server.http_activations import Activations
@@ -50,6 +51,7 @@ from remit.server.http_coverage import CoverageDoors
 from remit.server.http_decisions import Decisions
 from remit.server.http_delegations import Delegations
 from remit.server.http_entries import Entries
+from remit.server.http_erasure import Erasure
 from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
@@ -82,6 +84,7 @@ from remit.server.http_withdrawals import Withdrawals
 from remit.server.operators import Authority
 from remit.server.policy_life import PolicyLife
 from remit.server.refused_doors import RefusedDoors
+from remit.server.seconding import Seconding
 from remit.server.stops import Stops
 from remit.server.stored import StoredFacts
 from remit.storage.ports import Reader
@@ -205,6 +208,12 @@ def _registered(
     return [
         *Registry(
             people=people, agents=agents, access=access, accountable=accountable, authority=authority
+        ).doors(),
+        *Erasure(
+            agents=agents,
+            seconding=Seconding(
+                writer=writer, records=records, clock=clock, kind=ERASURES, what="agent", told="agents"
+            ),
         ).doors(),
         *Servers(catalog=gate.catalog).doors(),
         *_policies(ground, gate, authority).doors(),

@@ -18,7 +18,8 @@ POLICIES: Final = "policies"
 KEYS: Final = "keys"
 OBSERVE: Final = "observe"
 SECRETS: Final = "secrets"
-_KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS, OBSERVE, SECRETS)
+ERASURES: Final = "erasures"
+_KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS, OBSERVE, SECRETS, ERASURES)
 _KEY: Final = "first_word:"
 
 

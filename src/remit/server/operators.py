@@ -127,6 +127,7 @@ _WORDS = {
     "registerSource": "register a source of usage",
     "unregisterSource": "take a source of usage off",
     "manageKeys": "rotate or retire signing keys",
+    "eraseAgent": "erase what was recorded about an agent",
     "consent": "consent for this agent: only its owner or backup may",
     "withdrawConsent": "withdraw this consent: only who gave it, or who answers for its agent, may",
     "addPep": "register an enforcement point",

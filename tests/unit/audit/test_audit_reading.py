@@ -66,6 +66,18 @@ def test_a_payload_is_gone_when_its_key_is_erased(ledger: Ledger) -> None:
     assert ledger.log.find(made.id).payload == "erased"
 
 
+def test_what_is_recorded_after_an_erasure_is_read_and_what_was_before_is_not(ledger: Ledger) -> None:
+    ledger.owner("agent:bot")
+    before = decision(ledger)
+    ledger.record(before)
+    ledger.database.writer.change(lambda tx: ledger.keys.erase_data_key(tx, "agent:bot"))
+    ledger.owner("agent:bot")
+    after = decision(ledger)
+    ledger.record(after)
+    assert ledger.log.find(before.id).payload == "erased"
+    assert isinstance(ledger.log.find(after.id).payload, dict)
+
+
 def test_a_payload_that_was_swapped_or_lost_is_found(ledger: Ledger) -> None:
     ledger.owner("agent:bot")
     one, two = decision(ledger), decision(ledger)
