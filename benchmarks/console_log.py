@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from remit.audit.indexing import Indexing
 from remit.audit.recovery import MARK
 from remit.audit.sequencer import Sequencer
 from remit.audit.service import Recorder
@@ -63,6 +64,9 @@ def write(data: Path, keyfile: Path, *, decisions: int) -> None:
     database.writer.change(lambda tx: SqlLog(tx.connection).set_mark(MARK, SqlLog(tx.connection).newest_bundle() + 1))
     sequencer = Sequencer(database.writer, database.reader, keys, SystemClock())
     while sequencer.run_once():
+        pass
+    indexing = Indexing(database.writer, database.reader)
+    while indexing.step():
         pass
     database.close()
 

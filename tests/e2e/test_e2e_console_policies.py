@@ -127,9 +127,11 @@ def test_from_the_first_draft_to_the_way_back(home: Home, tmp_path: Path) -> Non
         page = pressed(browser, "/console/policies/versions/2", "enforce")[1]
         assert "waits for a second person" in page
         assert "Another person with the role operator or admin" in page
+        shown_to_the_second(home, browser)
         assert asyncio.run(transfers(peer)) == [True, True, False]
         ok(home.remit("policy", "enforce", "2", "--as", "lee"))
         assert asyncio.run(transfers(peer)) == [False, True, True]
+        assert "was the first to let more through" not in read(browser.ask("GET", "/console/policies")[2])
         page = read(browser.ask("GET", "/console/policies/in-force/no-counting")[2])
         assert "Nobody counts" in page
         assert "in version 2" in page
@@ -146,6 +148,15 @@ def test_from_the_first_draft_to_the_way_back(home: Home, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium")
+def shown_to_the_second(home: Home, browser: Browser) -> None:
+    """Whoever looks finds what waits for another person."""
+    for path in ("/console/policies", "/console/policies/versions/2"):
+        assert "was the first to let more through" in read(browser.ask("GET", path)[2]), path
+    assert "Let more through by policies" in read(browser.ask("GET", "/console/requests")[2])
+    assert "change waits for a second person's word" in read(browser.ask("GET", "/console")[2])
+    assert [each["kind"] for each in ok(home.remit("operator", "waiting", "--json")).json["words"]] == ["policies"]
+
+
 def test_a_real_browser_checks_while_it_is_typed(home: Home, served: Up, tmp_path: Path) -> None:
     with chromium.browser(tmp_path / "chromium") as page:
         page.open(link(home))

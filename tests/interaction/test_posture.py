@@ -20,7 +20,7 @@ from remit.certification.posture.hazard import SHIPPED
 from remit.certification.posture.privilege import Reach, Standing, standings
 from remit.certification.posture.report import PostureReport
 from remit.certification.posture.snapshot import Posture
-from remit.kernel.clock import DAY, HOUR, Instant, Micros
+from remit.kernel.clock import DAY, HOUR, SECOND, Instant, Micros
 from remit.kernel.errors import Malformed
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.policy.cedar import CedarEngine
@@ -113,6 +113,24 @@ def test_one_snapshot_a_day(world: World) -> None:
     assert world.posture.missing()
     assert world.posture.snapshot() == 2
     assert len(world.ask(world.doors.series)["series"]) == 2
+
+
+def test_a_first_day_is_counted_anew_and_a_later_one_is_not(world: World) -> None:
+    world.posture.snapshot()
+    assert world.agent()["used"] == 0
+    world.use("list_payees")
+    world.later(59 * SECOND)
+    assert world.posture.snapshot() == 0, "not more often than once a minute"
+    world.later(SECOND)
+    assert world.posture.snapshot() == 2
+    assert world.agent()["used"] == 1
+    assert world.ask(world.doors.newest)["all"]["used"] == 1
+    world.later(DAY)
+    world.posture.snapshot()
+    world.use("transfer")
+    world.later(HOUR)
+    assert world.posture.snapshot() == 0
+    assert world.agent()["used"] == 1
 
 
 def test_what_is_direct_latent_or_takes_a_person(world: World) -> None:

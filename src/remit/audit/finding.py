@@ -39,10 +39,14 @@ class Found:
 
 @dataclass(slots=True)
 class Tally:
-    """How many decisions a run has, and how many of them refuse."""
+    """How many decisions a run has, and how many of them refuse.
+
+    `whole`: all were counted. While the index is far behind, as after an upgrade, what lies between is not.
+    """
 
     calls: int = 0
     denied: int = 0
+    whole: bool = True
 
 
 class Finder:
@@ -69,7 +73,10 @@ class Finder:
         return self._reader.read(lambda connection: _Look(connection, sought, 1).count())
 
     def tally(self, runs: Collection[str]) -> dict[str, Tally]:
-        """The decisions of each of these runs, counted; what has no position yet is left out."""
+        """The decisions of each of these runs, counted; what has no position yet is left out.
+
+        What the index does not cover is read through, but for what is more than a page may read.
+        """
         return self._reader.read(lambda connection: _Look(connection, Sought(), 1).tally(runs))
 
     def outcomes(self, decisions: Mapping[str, int], agents: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -134,12 +141,12 @@ class _Look:
         refused = self._terms.places(term("answer", "deny"), 0, covered)
         found = {}
         for run in runs:
-            tally = found[run] = Tally()
+            tally = found[run] = Tally(whole=self._placed - covered * STRETCH <= _READ)
             for stretch, places in self._terms.places(term("run", run), 0, covered).items():
                 calls = places & kinds.get(stretch, 0)
                 tally.calls += calls.bit_count()
                 tally.denied += (calls & refused.get(stretch, 0)).bit_count()
-        for position in range(covered * STRETCH, self._placed):
+        for position in range(max(covered * STRETCH, self._placed - _READ), self._placed):
             said = self._header(position) or {}
             if said.get("kind") == "decision" and (at := found.get(str(said.get("run")))) is not None:
                 at.calls += 1

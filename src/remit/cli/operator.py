@@ -53,6 +53,20 @@ def list_(json: Json = False, as_: As = None) -> int:
     return Exit.OK
 
 
+@app.command("waiting", epilog=examples("remit operator waiting", "remit operator waiting --json"))
+def waiting(json: Json = False, as_: As = None) -> int:
+    """List what one person said and a second has not yet; each word counts for an hour."""
+    answer = connect(as_).get("/v1/first-words")
+    if json:
+        data_json(answer)
+    elif not answer["words"]:
+        nothing("first words", next_="what takes two people waits here once one of them said so")
+    else:
+        columns = ("kind", "person", "about", "until")
+        table(columns, [[row[column] for column in columns] for row in answer["words"]])
+    return Exit.OK
+
+
 @app.command("revoke", epilog=examples("remit operator revoke dana", "remit operator revoke opt_0123456789abcdef0123"))
 def revoke(
     token: Annotated[str, typer.Argument(metavar="TOKEN_ID|PERSON", help="One token, or all tokens of a person.")],

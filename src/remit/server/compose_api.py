@@ -81,6 +81,7 @@ from remit.server.http_usage import UsageDoors
 from remit.server.http_who import Who
 from remit.server.http_whoami import WhoamiDoors
 from remit.server.http_withdrawals import Withdrawals
+from remit.server.http_words import Words
 from remit.server.operators import Authority
 from remit.server.policy_life import PolicyLife
 from remit.server.refused_doors import RefusedDoors
@@ -119,6 +120,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *PolicyCheck(
             policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
         ).doors(),
+        *Words(reader=reader, clock=clock).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),

@@ -10,7 +10,7 @@ from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Instant, rfc3339
 from remit.kernel.errors import Forbidden
 from remit.server.operators import Operator, Role
-from remit.server.two_people import Word, counts_from, read
+from remit.server.two_people import LIFETIME, Word, counts_from, read
 from remit.storage.schema import meta
 
 UNFREEZE_ALL: Final = "unfreeze_all"
@@ -33,6 +33,11 @@ class FirstWords:
         """The word that was said last, however old; None if none waits."""
         row = self._connection.execute(select(meta.c.value).where(meta.c.key == _KEY + kind)).scalar_one_or_none()
         return read(parse(row)) if row else None
+
+    def standing(self, now: Instant) -> list[tuple[str, Word]]:
+        """The kinds about which a word still waits for its second, with it."""
+        found = ((kind, self.find(kind)) for kind in _KINDS)
+        return [(kind, word) for kind, word in found if word is not None and word.at <= now < word.at + LIFETIME]
 
     def put(self, kind: str, word: Word) -> None:
         """Keep a word."""

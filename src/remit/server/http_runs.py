@@ -65,6 +65,7 @@ class Runs:
             "calls": calls, "next": more,
             "count": sum(each.calls for each in tallies.values()),
             "denied": sum(each.denied for each in tallies.values()),
+            "whole": all(each.whole for each in tallies.values()),
         }  # fmt: skip
 
     def _calls(self, runs: Sequence[str], before: int | None, limit: int) -> tuple[list[dict[str, Any]], int | None]:
@@ -87,7 +88,7 @@ class Runs:
         return {
             "run": run.run, "agent": run.agent, "instance": run.instance, "purpose": run.purpose,
             "opened": rfc3339(run.opened), "ends": rfc3339(run.over), "state": "open" if now < run.over else "ended",
-            "above": run.above or None, "calls": tally.calls, "denied": tally.denied,
+            "above": run.above or None, "calls": tally.calls, "denied": tally.denied, "whole": tally.whole,
         }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.audit.conftest import NOON, Ledger
 
+from remit.audit import finding
 from remit.audit.checkpoint import parse
 from remit.audit.finding import Finder
 from remit.audit.indexing import Indexing
@@ -97,6 +98,18 @@ def test_runs_are_counted_over_the_index_and_behind_it(full: tuple[Ledger, list[
     for name in names:
         of = [each for each in made if each["run"] == name]
         assert (found[name].calls, found[name].denied) == (len(of), sum(each["decision"] == "deny" for each in of))
+
+
+def test_runs_are_counted_in_part_while_the_index_is_far_behind(
+    full: tuple[Ledger, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, _ = full
+    name = f"run_{(COUNT - 1) // 100}"
+    whole = Finder(ledger.database.reader).tally([name])[name]
+    monkeypatch.setattr(finding, "_READ", 10)
+    part = Finder(ledger.database.reader).tally([name])[name]
+    assert (whole.whole, part.whole) == (True, False)
+    assert 0 < part.calls <= 10 < whole.calls
 
 
 def test_what_has_no_position_yet_comes_first(full: tuple[Ledger, list[dict[str, Any]]]) -> None:

@@ -18,7 +18,7 @@ from remit.certification.posture.row import Row
 from remit.certification.posture.sql import ALL, SqlPosture
 from remit.certification.together_sql import SqlTogether
 from remit.certification.usage.coverage import CoverageClock
-from remit.kernel.clock import DAY, Clock, Instant
+from remit.kernel.clock import DAY, EPOCH, MINUTE, Clock, Instant
 from remit.kernel.errors import RemitError
 from remit.kernel.names import AgentName
 from remit.logs import logger
@@ -30,11 +30,13 @@ from remit.tokens.sql import SqlRuns
 
 _STEP = 100  # agents in one change
 _KEYS = 500  # activations in one query
+_ANEW = MINUTE  # between two counts of a first day, at least
+_REST = 50  # times as long as the last count took
 _KEPT = 800  # days for which an agent's own rows are kept: two years and a little
 _log = logger("remit.certification")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Posture:
     """Writes the posture. Worker threads only."""
 
@@ -45,6 +47,7 @@ class Posture:
     view: Callable[[], View]
     seal: Unsealed = UNSEALED
     table: Hazard = SHIPPED
+    _again: Instant = EPOCH  # when the figures of a first day are counted anew
 
     def missing(self) -> bool:
         """Whether today's rows are not all there yet."""
@@ -54,32 +57,41 @@ class Posture:
     def snapshot(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Write today's rows, if they are not there; how many agents' rows were written.
 
-        What a day's first snapshot wrote stays. If it is stopped, or fails, the next one goes on where it ended.
-        No decision waits for it longer than for a hundred rows.
+        What a day's first snapshot wrote stays, but on the first day there is: counted as the first agent came, its
+        figures would say of a whole day that nothing was used. They are counted anew every minute, or more seldom
+        where that takes long. If it is stopped, or fails, the next one goes on where it ended. No decision waits for
+        it longer than for a hundred rows.
         """
         now = self.clock.now()
         day, written = now // DAY, 0
-        if not self.missing():
+        anew = not self.missing()
+        if anew and not (now >= self._again and self._first(day)):
             return 0
         names = sorted(name for name, each in self.view().agents.items() if each.agent.state is not AgentState.RETIRED)
         for at in range(0, len(names), _STEP):
             if stop():
                 return written
-            written += self._step(day, names[at : at + _STEP], now)
-        self.writer.change(lambda tx: self._finish(tx, day))
-        _log.info("posture", agents=written)
+            written += self._step(day, names[at : at + _STEP], now, anew=anew)
+        self.writer.change(lambda tx: self._finish(tx, day, anew=anew))
+        ended = self.clock.now()
+        self._again = Instant(ended + max(_ANEW, (ended - now) * _REST))
+        if not anew:
+            _log.info("posture", agents=written)
         return written
 
-    def _step(self, day: int, names: Sequence[str], now: Instant) -> int:
-        known = self.reader.read(lambda connection: SqlPosture(connection).among(day, names))
+    def _first(self, day: int) -> bool:
+        return self.reader.read(lambda connection: SqlPosture(connection).oldest()) == day
+
+    def _step(self, day: int, names: Sequence[str], now: Instant, *, anew: bool) -> int:
+        known = set() if anew else self.reader.read(lambda connection: SqlPosture(connection).among(day, names))
         rows = [(name, row) for name in names if name not in known and (row := self._tried(name, now)) is not None]
-        self.writer.change(lambda tx: SqlPosture(tx.connection).put(day, rows))
+        self.writer.change(lambda tx: SqlPosture(tx.connection).put(day, rows, anew=anew))
         return len(rows)
 
-    def _finish(self, tx: Transaction, day: int) -> None:
+    def _finish(self, tx: Transaction, day: int, *, anew: bool) -> None:
         rows = SqlPosture(tx.connection)
         total = sum((each.row.sums for each in rows.day(day)), Tally())
-        rows.put(day, [(ALL, Row(sums=total, table=self.table.sha256))])
+        rows.put(day, [(ALL, Row(sums=total, table=self.table.sha256))], anew=anew)
         rows.forget(before=day - _KEPT)
 
     def _tried(self, name: str, now: Instant) -> Row | None:

@@ -39,10 +39,13 @@ class SqlPosture:
         query = select(posture.c.agent).where(posture.c.day == day, posture.c.agent.in_(agents))
         return set(self._connection.execute(query).scalars())
 
-    def put(self, day: int, rows: Iterable[tuple[str, Row]]) -> None:
-        """Write rows. One that is there already stays as it is: the first snapshot of a day is the day's."""
+    def put(self, day: int, rows: Iterable[tuple[str, Row]], *, anew: bool = False) -> None:
+        """Write rows. One that is there stays, for a day's first snapshot is the day's; or (`anew`) it goes."""
         values = [{"day": day, "agent": agent, "body": row_text(row)} for agent, row in rows]
         if values:
+            if anew:
+                theirs = posture.c.agent.in_([each["agent"] for each in values])
+                self._connection.execute(delete(posture).where(posture.c.day == day, theirs))
             self._connection.execute(insert(posture, self._connection).values(values).on_conflict_do_nothing())
 
     def newest(self, *, until: int) -> int | None:

@@ -104,11 +104,13 @@ def figures(look: Look, now: Mapping[str, Any], secrets: Sequence[Mapping[str, A
     reviews = (look.maybe("/v1/reviews", all="true", limit="1000") or {"questions": ()})["questions"]
     waiting = (look.maybe("/v1/approvals", state="pending", limit="1000") or {"requests": ()})["requests"]
     minute = now["last_minute"]
+    words = look.get("/v1/first-words")["words"]
     return {
         "agents": len(look.view.agents), "states": standing(look.view),
         "decisions": sum(minute.values()), "denied": minute["deny"], "running": now["running"],
         "connected": 1 + sum(each["connected"] for each in now["points"]), "points": 1 + len(now["points"]),
-        "reviews": len(reviews), "requests": len(waiting), "freezes": len(look.view.freezes),
+        "reviews": len(reviews), "requests": len(waiting), "words": len(words),
+        "freezes": len(look.view.freezes),
         "expiring": sum(_soon(each, look.now) for each in secrets),
     }  # fmt: skip
 
@@ -129,6 +131,8 @@ def todo(now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], idle: Seq
          f"{PATH}#s-freezes", "remit freeze"),
         (now["requests"], "wait", "agent waits", "agents wait", "for somebody's yes",
          f"{PATH}/requests", "remit approval list"),
+        (now["words"], "wait", "change waits", "changes wait", "for a second person's word",
+         f"{PATH}/requests#s-words", "remit operator waiting"),
         (now["reviews"], "wait", "question waits", "questions wait", "for a person",
          f"{PATH}/reviews", "remit review list"),
         (len(idle), "warn", "agent uses", "agents use", "nothing of what was granted: narrow or end it",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from remit.console import bounded
 from remit.console.desk import Look
 from remit.console.pages.model import Filled, Page
+from remit.console.pages.policy_sets import first_word
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
 
@@ -51,7 +52,7 @@ def fill(look: Look) -> Filled:
         ),
         values={
             "in_force": by_state.get("enforced", "new"), "observed": by_state.get("observe", ""),
-            "fault": said["fault"],
+            "fault": said["fault"], "first": first_word(look),
         },
     )  # fmt: skip
 

@@ -59,9 +59,14 @@ def fill(look: Look) -> Filled:
     )  # fmt: skip
     values = {
         "set": found, "flips": flips, "standing": standing(look)[0], "file": look.query.get("file", ""),
-        "files": sorted(found["texts"].items()),
+        "files": sorted(found["texts"].items()), "first": first_word(look),
     }  # fmt: skip
     return Filled(title=f"Policies, version {found['version']}", tables=tables, values=values)
+
+
+def first_word(look: Look) -> Mapping[str, Any] | None:
+    """Who was the first to let more through, if that waits for a second person."""
+    return next((each for each in look.get("/v1/first-words")["words"] if each["kind"] == "policies"), None)
 
 
 def standing(look: Look) -> tuple[str, Mapping[str, str]]:

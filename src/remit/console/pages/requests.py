@@ -31,6 +31,18 @@ _ARGUMENTS = (
     Column(name="differs", title="That is", kind="state"),
     Column(name="allowed", title="The boundary allows"),
 )
+_WORDS = (
+    Column(name="what", title="What"),
+    Column(name="person", title="Said first by"),
+    Column(name="about", title="About", kind="code"),
+    Column(name="at", title="Said", kind="time"),
+    Column(name="until", title="Counts until", kind="time"),
+)
+_SAID: Final = {
+    "unfreeze_all": "Start everything again", "policies": "Let more through by policies", "keys": "Change a key",
+    "observe": "Only observe a server", "secrets": "Send a secret to another place",
+    "erasures": "Erase what was recorded",
+}  # fmt: skip
 _WAITING: Final = frozenset({"pending", "open"})
 LASTING: Final = ("15m", "5m", "1m")  # how long a yes may wait to be used: 15 minutes at the most
 _MOST: Final = "1000"
@@ -50,7 +62,13 @@ def fill(look: Look) -> Filled:
         command="remit approval ask AGENT ACTION --arg NAME=VALUE",
     )  # fmt: skip
     waiting = sum(each["state"] in _WAITING for each in found)
-    return Filled(title="Requests", tables=(table,), values={"waiting": waiting})
+    words = [{**each, "what": _SAID.get(each["kind"], each["kind"])} for each in look.get("/v1/first-words")["words"]]
+    seconds = Table(
+        name="words", title="Waits for a second person", columns=_WORDS, rows=words,
+        empty="What takes two people waits here for an hour, once one of them said so.",
+        command="remit operator waiting",
+    )  # fmt: skip
+    return Filled(title="Requests", tables=(table, seconds), values={"waiting": waiting})
 
 
 def request(look: Look) -> Filled:

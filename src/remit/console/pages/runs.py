@@ -39,7 +39,8 @@ def fill(look: Look) -> Filled:
     table = Table(name="runs", title="Runs", columns=_RUNS, rows=rows, sort="-opened", empty="No agent has worked yet.",
                   command="remit run --agent NAME -- CMD")  # fmt: skip
     older = rows[-1]["run"] if len(rows) == int(_LISTED) else None
-    return Filled(title="Runs", tables=(table,), values={"older": older})
+    whole = all(each["whole"] for each in rows)
+    return Filled(title="Runs", tables=(table,), values={"older": older, "whole": whole})
 
 
 def run(look: Look) -> Filled:
@@ -63,7 +64,8 @@ def run(look: Look) -> Filled:
     )  # fmt: skip
     own = next((each for each in found["runs"] if each["run"] == name), None)
     values = {
-        "own": own, "fall": fall(calls), "count": found["count"], "denied": found["denied"], "next": found["next"],
+        "own": own, "fall": fall(calls), "count": found["count"], "denied": found["denied"], "whole": found["whole"],
+        "next": found["next"],
         "shown": len(calls), "cut": sum(kind_of(each) == "cut" for each in calls), "name": name,
         "later": bool(query), "lanes": len({(each["agent"], each["instance"]) for each in calls}),
     }  # fmt: skip
