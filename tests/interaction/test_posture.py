@@ -27,6 +27,7 @@ from remit.policy.cedar import CedarEngine
 from remit.policy.facts import Facts
 from remit.server.door import Ask, Porch
 from remit.server.http_posture import PostureDoors
+from remit.server.http_roster import RosterDoors
 from remit.server.operators import Authority, Operator, Role
 from remit.server.stored import StoredFacts
 from remit.storage.schema import activations, runs
@@ -118,6 +119,10 @@ def test_one_snapshot_a_day(world: World) -> None:
 def test_a_first_day_is_counted_anew_and_a_later_one_is_not(world: World) -> None:
     world.posture.snapshot()
     assert world.agent()["used"] == 0
+    roster = RosterDoors(
+        view=world.facts.view, reader=world.rig.writer, report=world.doors.report, clock=world.rig.clock
+    )
+    assert used(world, roster) == 0
     world.use("list_payees")
     world.later(59 * SECOND)
     assert world.posture.snapshot() == 0, "not more often than once a minute"
@@ -125,12 +130,18 @@ def test_a_first_day_is_counted_anew_and_a_later_one_is_not(world: World) -> Non
     assert world.posture.snapshot() == 2
     assert world.agent()["used"] == 1
     assert world.ask(world.doors.newest)["all"]["used"] == 1
+    assert used(world, roster) == 1
     world.later(DAY)
     world.posture.snapshot()
     world.use("transfer")
     world.later(HOUR)
     assert world.posture.snapshot() == 0
     assert world.agent()["used"] == 1
+
+
+def used(world: World, roster: RosterDoors) -> int:
+    found = {each["agent"]: each for each in world.ask(roster.roster)["agents"]}
+    return int(found["invoice-bot"]["used"])
 
 
 def test_what_is_direct_latent_or_takes_a_person(world: World) -> None:

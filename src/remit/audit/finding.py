@@ -137,12 +137,15 @@ class _Look:
 
     def tally(self, runs: Collection[str]) -> dict[str, Tally]:
         covered = self._covered
-        kinds = self._terms.places(term("kind", "decision"), 0, covered)
-        refused = self._terms.places(term("answer", "deny"), 0, covered)
+        of = {run: self._terms.places(term("run", run), 0, covered) for run in runs}
+        stretches = {stretch for places in of.values() for stretch in places}
+        low, high = min(stretches, default=0), max(stretches, default=-1) + 1
+        kinds = self._terms.places(term("kind", "decision"), low, high)
+        refused = self._terms.places(term("answer", "deny"), low, high)
         found = {}
         for run in runs:
             tally = found[run] = Tally(whole=self._placed - covered * STRETCH <= _READ)
-            for stretch, places in self._terms.places(term("run", run), 0, covered).items():
+            for stretch, places in of[run].items():
                 calls = places & kinds.get(stretch, 0)
                 tally.calls += calls.bit_count()
                 tally.denied += (calls & refused.get(stretch, 0)).bit_count()
@@ -200,7 +203,11 @@ class _Look:
     def _meet(self, low: int, high: int) -> Iterator[tuple[int, int]]:
         """(stretch, places that have all terms), downwards."""
         sought = self._sought
-        terms = [self._terms.places(term, low, high) for term in sought.terms()]
+        terms = []
+        for each in sought.terms():
+            terms.append(self._terms.places(each, low, high))
+            if not terms[-1]:  # nothing here has it: what is seldom is looked for through the whole log
+                return
         timed = sought.since is not None or sought.until is not None
         within = self._terms.within(sought.since, sought.until, low, high) if timed else range(low, high)
         for stretch in sorted(within, reverse=True):

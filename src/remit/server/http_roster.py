@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from remit.certification.posture.growth import Tally, over_privilege
 from remit.certification.posture.report import PostureReport
+from remit.certification.posture.row import Row
 from remit.kernel.clock import SECOND, Clock, Instant, rfc3339
 from remit.policy.view import AgentRecord, View
 from remit.server.door import Ask, Door
@@ -30,6 +31,7 @@ class _Kept:
 
     day: int = -1
     sums: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)  # as `_figures` says
+    counted: tuple[int, Row | None] | None = None  # the day and the sums of all: where these differ, so may any
     read: Instant | None = None
     seen: dict[str, Instant] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -69,11 +71,10 @@ class RosterDoors:
     def _read(self) -> _Kept:
         kept = self.kept
         with kept.lock:
-            day = self.reader.read(self.report.day)
-            if day is not None and day != kept.day:
-                kept.sums = {each.agent: _figures(each.row.sums) for each in self.report.rows(day)}
-                kept.day = day
-            now = self.clock.now()
+            now, counted = self.clock.now(), self.reader.read(self.report.everybody)
+            if counted is not None and counted != kept.counted:
+                kept.sums = {each.agent: _figures(each.row.sums) for each in self.report.rows(counted[0])}
+                kept.day, kept.counted = counted[0], counted
             if kept.read is None or now - kept.read >= _SEEN_FOR:
                 kept.seen, kept.read = self.reader.read(_seen), now
         return kept

@@ -56,6 +56,11 @@ class PostureReport:
         """The newest UTC day (since 1970) whose rows are all there; None before the first."""
         return SqlPosture(connection).newest(until=self.clock.now() // DAY)
 
+    def everybody(self, connection: Connection) -> tuple[int, Row | None] | None:
+        """The newest day and the sums of all agents on it; None before the first. Of a first day they change."""
+        day = self.day(connection)
+        return None if day is None else (day, SqlPosture(connection).find(day, ALL))
+
     def rows(self, day: int) -> list[Dated]:
         """Every agent's row of a day."""
         return self.reader.read(lambda connection: list(SqlPosture(connection).day(day)))

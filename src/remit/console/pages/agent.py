@@ -31,7 +31,7 @@ from remit.kernel.clock import SECOND, Instant, rfc3339
 from remit.kernel.names import AgentName, split_action
 from remit.policy.view import View
 
-_NEWEST: Final = "200"  # entries about it, and changes of anything
+_NEWEST: Final = "100"  # entries about it, and changes of anything: each is read from a bundle of its own
 _MARKS: Final = 150  # in the drawing; the table has all
 
 

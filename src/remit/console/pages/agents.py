@@ -34,10 +34,10 @@ def fill(look: Look) -> Filled:
     owner = look.query.get("owner", "")
     found = look.get("/v1/roster", limit=_ALL, **({"owner": owner} if owner else {}))
     due = reviews_due((look.maybe("/v1/reviews", all="true", limit="1000") or {"questions": ()})["questions"])
-    rows = [
-        {**row(each, due), "state": "frozen" if stopped(look.view, each["agent"], each["owner"]) else each["state"]}
-        for each in found["agents"]
-    ]
+    rows = [row(each, due) for each in found["agents"]]
+    if look.view.freezes:
+        for each in rows:
+            each["state"] = "frozen" if stopped(look.view, each["agent"], each["owner"]) else each["state"]
     table = Table(
         name="agents", title=f"Agents of {owner}" if owner else "Agents", columns=_COLUMNS, rows=rows, sort="agent",
         empty=f"{owner} has no agents." if owner else "No agents yet.", command="remit apply DIR",

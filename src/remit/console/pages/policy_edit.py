@@ -141,8 +141,9 @@ def _body(of: Draft) -> dict[str, Any]:
 
 def _end(look: Look) -> int:
     """How many entries there are: a simulation goes through all of them."""
-    newest = (look.maybe("/v1/decisions", limit="1") or {"entries": []})["entries"]
-    return newest[0]["index"] + 1 if newest else 0
+    newest = (look.maybe("/v1/decisions", limit="100") or {"entries": []})["entries"]
+    placed = (each["index"] for each in newest if each["index"] is not None)  # the newest have no place yet
+    return next(placed, -1) + 1
 
 
 def _page(of: Draft, said: _Shown) -> Filled:
