@@ -53,6 +53,33 @@ def test_what_waits_says_what_it_widens_and_its_owner_alone_says_yes(home: Home,
     assert "at most 500.00" in page
 
 
+def test_what_waits_is_declined_by_who_could_approve_it(home: Home, served: Up, files: Path) -> None:
+    applied(home, files)
+    boundary = files / "boundaries" / "invoice-bot.yaml"
+    for amount, before in (("900.00", "500.00"), ("950.00", "900.00")):
+        text = boundary.read_text(encoding="utf-8").replace(f'"{before}"', f'"{amount}"')
+        boundary.write_text(text, encoding="utf-8")
+        ok(home.remit("apply", str(files)), 11)
+        version = ok(home.remit("boundary", "show", "invoice-bot-payments", "--json")).json["waits"]["version"]
+        if amount == "900.00":
+            vera, dana = signed_in(home, served, "vera", "viewer"), signed_in(home, served, "dana", "owner")
+            assert pressed(vera, PAGE, act="decline", version=str(version))[0] == 403
+            assert pressed(dana, PAGE, act="decline", version="1")[0] == 409, "what is in force is not declined"
+            status, page = pressed(dana, PAGE, act="decline", version=str(version))
+            assert (status, f"Version {version} of invoice-bot-payments is declined" in page) == (303, True)
+            assert pressed(dana, PAGE, act="approve", version=str(version))[0] == 409
+        else:
+            assert home.remit("boundary", "decline", "invoice-bot-payments", "--as", "nobody").code == 6
+            done = ok(home.remit("boundary", "decline", "invoice-bot-payments", "--as", "dana"))
+            assert done.out == f"declined: invoice-bot-payments version {version}\n"
+            again = home.remit("boundary", "decline", "invoice-bot-payments", "--as", "dana")
+            assert (again.code, "does not wait" in again.err) == (9, True)
+    shown = ok(home.remit("boundary", "show", "invoice-bot-payments", "--json")).json
+    assert [each["state"] for each in shown["versions"]] == ["revoked", "revoked", "active"]
+    assert shown["waits"] is None
+    ok(home.remit("apply", str(files)), 11)
+
+
 def test_a_request_stands_beside_what_its_boundary_allows(home: Home, served: Up, files: Path) -> None:
     applied(home, files)
     arguments = ("--arg", "amount=400.5", "--arg", "currency=EUR", "--arg", "to=DE89370400440532013000")

@@ -169,6 +169,30 @@ class AccessService:
 
         return self._writer.change(apply)
 
+    def decline(self, name: str, version: int, *, by: Actor) -> Version:
+        """Say no to what waits of a boundary, as whoever may approve it. What is in force stays.
+
+        Applying the same document again proposes it again, as a version of its own.
+
+        Raises:
+            NotFound, Forbidden: As `approve`.
+            Conflict: That version does not wait.
+        """
+
+        def apply(tx: Transaction) -> Version:
+            history = SqlBoundaries(tx.connection).history(BoundaryName(name))
+            candidate = history.waiting or history.active
+            if candidate is None:
+                raise NotFound(f"there is no boundary {name} to decline")
+            _approver(tx.connection, candidate.draft, by)
+            if history.waiting is None or history.waiting.version != version:
+                raise Conflict(f"version {version} of {name} does not wait", try_=f"remit boundary show {name}")
+            ended = replace(history.waiting, state=BoundaryState.REVOKED)
+            self.take(tx, Step(change="decline", writes=(ended,), now=ended), history, by=by)
+            return ended
+
+        return self._writer.change(apply)
+
     def revoke(self, name: str, *, by: Actor) -> None:
         """End a boundary at once: the version in force and the one that waits.
 

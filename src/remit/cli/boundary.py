@@ -75,6 +75,24 @@ def _value(value: object) -> str:
     return str(value)
 
 
+@app.command("decline", epilog=examples("remit boundary decline NAME", "remit boundary decline NAME --as dana"))
+def decline(name: Name, json: Json = False, as_: As = None) -> int:
+    """Show what waits of a boundary, and say no to it; only its agent's owner or backup may. What is in force stays."""
+    api = connect(as_)
+    found = api.get(f"/v1/boundaries/{segment(name)}")
+    waits = found.get("waits") or found["versions"][0]
+    if not json:
+        _show_waiting(waits)
+    answer = api.post(f"/v1/boundaries/{segment(name)}/decline", {"version": waits["version"]})
+    if json:
+        data_json(answer)
+    else:
+        data_text(f"declined: {answer['boundary']} version {answer['version']}")
+        talk("  because  it allowed nothing while it waited; what is in force stays")
+        see("policies", name)
+    return Exit.OK
+
+
 @app.command("approve", epilog=examples("remit boundary approve NAME", "remit boundary approve NAME --as dana"))
 def approve(name: Name, json: Json = False, as_: As = None) -> int:
     """Show what waits of a boundary, and approve that and nothing else; only its agent's owner or backup may."""

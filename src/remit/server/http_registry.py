@@ -58,6 +58,16 @@ class Registry:
                 fields={"version": "integer?"},
                 owners=self._boundary_owners,
             ),
+            Door(
+                method="POST",
+                path="/v1/boundaries/{name}/decline",
+                summary="Say no to the `version` of a boundary that waits, as its agent's owner or backup",
+                action="approveBoundary",
+                handle=self.decline,
+                body="json",
+                fields={"version": "integer"},
+                owners=self._boundary_owners,
+            ),
         ]
         return found + [self._state_door(verb) for verb in ("suspend", "resume", "retire")]
 
@@ -131,6 +141,15 @@ class Registry:
         """Approve, as the person who asks; with a version, only what that person saw."""
         version = ask.body.get("version")
         return shapes.boundary_with_rules(self.access.approve(ask.path["name"], by=actor(ask), version=version))
+
+    def decline(self, ask: Ask) -> dict[str, Any]:
+        """Say no, as the person who asks."""
+        found = self.access.decline(ask.path["name"], ask.body["version"], by=actor(ask))
+        draft = found.draft
+        return {
+            "boundary": draft.boundary, "version": found.version, "agent": draft.agent, "purpose": draft.purpose,
+            "state": found.state.value,
+        }  # fmt: skip
 
     def _boundary_owners(self, ask: Ask) -> Collection[str]:
         return self.accountable.for_agent(self.access.versions(ask.path["name"])[0].agent)

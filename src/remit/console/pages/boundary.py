@@ -104,7 +104,14 @@ def approve(look: Look, form: Mapping[str, str]) -> str:
     return f"Version {said['version']} of {name} is approved: it allows {len(said['rules'])} actions."
 
 
+def decline(look: Look, form: Mapping[str, str]) -> str:
+    """Say no to it."""
+    name, version = look.path["name"], number(form, "version")
+    look.act("POST", f"/v1/boundaries/{name}/decline", {"version": version})
+    return f"Version {version} of {name} is declined. What is in force stays."
+
+
 BOUNDARY: Final = Page(
     path="/policies/{name}", slug="policies", template="boundary.html", fill=fill,
-    acts=(Act(name="approve", carry=approve, grave=True),),
+    acts=(Act(name="approve", carry=approve, grave=True), Act(name="decline", carry=decline)),
 )  # fmt: skip
