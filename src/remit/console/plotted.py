@@ -32,7 +32,7 @@ def creep_said(series: Sequence[Mapping[str, Any]]) -> str:
     unused = last["granted"] - last["used"]
     now = f"As counted on {last['day']}, {last['granted']} entitlements were granted and {unused} not used in 90 days"
     if len(series) == 1:
-        return f"{now}. What is used since shows on the next day, and the curve begins: it should come down to that."
+        return f"{now}. Here the curve begins: what is granted should come down to what is used."
     apart = last["granted"] - first["granted"]
     way = "none more" if apart == 0 else f"{abs(apart)} {'more' if apart > 0 else 'fewer'}"
     return f"{now}; {way} than on {first['day']}. What is granted should come down to what is used."

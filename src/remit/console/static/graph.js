@@ -21,9 +21,21 @@ if (place && data.graph && window.Sigma && window.graphology) {
   }
   let reading = "configured";
   const shown = (edge) => graph.getEdgeAttribute(edge, "readings").includes(reading);
+  const behind = getComputedStyle(place).backgroundColor;
+  // A label stands on ground of its own: the edges that leave its node would strike it through.
+  const label = (context, node, settings) => {
+    if (!node.label) return;
+    context.font = `${settings.labelSize}px ${settings.labelFont}`;
+    const from = node.x + node.size + 3;
+    context.fillStyle = behind;
+    context.fillRect(from - 1, node.y - settings.labelSize / 2 - 2, context.measureText(node.label).width + 4, settings.labelSize + 4);
+    context.fillStyle = settings.labelColor.color;
+    context.fillText(node.label, from, node.y + settings.labelSize / 3);
+  };
   const drawn = new window.Sigma(graph, place, {
     labelColor: { color: colour("--ink") }, labelFont: "system-ui, sans-serif", labelSize: 12, labelRenderedSizeThreshold: 0,
     labelDensity: 10, labelGridCellSize: 20, stagePadding: 70, autoRescale: true, minCameraRatio: 0.3, maxCameraRatio: 3, allowInvalidContainer: true,
+    defaultDrawNodeLabel: label,
     edgeReducer: (edge, at) => (shown(edge) ? at : { ...at, hidden: true }),
     nodeReducer: (node, at) => (graph.edges(node).some(shown) ? at : { ...at, color: colour("--line"), label: "" }),
   });
