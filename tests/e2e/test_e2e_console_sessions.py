@@ -12,6 +12,8 @@ from tests.e2e.browsing import link
 from tests.e2e.running import Home, Up, ok
 from tests.e2e.signing_in import Visitor
 
+from remit.console.pages import settings
+
 Come = Callable[..., Visitor]
 
 
@@ -121,3 +123,18 @@ def test_a_page_that_is_open_across_a_restart_says_that_nothing_was_done(
         assert dana.get("/console/agents?q=bot").status_code == 200
         assert dana.post("/console/freeze", csrf=dana.csrf(), kind="agent", name="invoice-bot").status_code == 303
         assert [each["name"] for each in ok(home.remit("freeze", "--json")).json["freezes"]] == ["invoice-bot"]
+
+
+def test_a_key_is_rotated_by_two_people_of_whom_one_pressed_a_button(home: Home, served: Up) -> None:
+    visitor = Visitor(served.ready["api"])
+    visitor.get(link(home))
+    path = "/console/settings"
+    done = visitor.post(path, csrf=visitor.csrf(path), act="rotate-key", use="token", once="a")
+    assert done.status_code == 303
+    assert "Nothing changed yet: another person says so too" in html.unescape(visitor.get(path).text)
+    wrong = visitor.post(path, csrf=visitor.csrf(path), act="rotate-key", use="log", once="b")
+    assert wrong.status_code == 400
+    second = ok(home.remit("key", "rotate", "token", "--as", "lee", "--json")).json
+    assert second["keys"][0]["kid"] in visitor.get(path).text
+    assert next(each for each in settings.PAGE.acts if each.name == "rotate-key").grave is True, "a fresh proof first"
+    visitor.http.close()
