@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.e2e.peers import behind, transfers, upstream
 from tests.e2e.running import Home, ok
+from tests.e2e.test_e2e_approvals import Agent
+from tests.e2e.test_e2e_enforcement_points import applied, registered
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -52,6 +54,27 @@ def test_two_people_erase_what_was_recorded(home: Home, tmp_path: Path, server: 
         simulated = ok(home.remit("policy", "simulate", "--json")).json
         assert simulated["not_replayable"] == {"erased": simulated["decisions"]}
         assert home.remit("agent", "erase", "bot", "--as", "dana").code == 11, "a second time takes two people again"
+        ok(home.remit("doctor"))
+
+
+def test_what_it_asked_for_goes_too(home: Home, files: Path) -> None:
+    with home.up("--dev") as up:
+        applied(home, files)
+        agent = Agent(registered(home, up.ready["api"]), files / "agents" / "invoice-bot")
+        name = agent.asks(agent.denied())[2]["task"]["id"]
+        assert ok(home.remit("approval", "show", name, "--json", "--as", "lee")).json["why"] == "invoice 17"
+        ok(home.remit("agent", "retire", "invoice-bot", "--as", "dana"))
+        assert home.remit("agent", "erase", "invoice-bot", "--as", "dana").code == 11
+        ok(home.remit("agent", "erase", "invoice-bot", "--as", "lee"))
+        shown = ok(home.remit("approval", "show", name, "--json", "--as", "lee")).json
+        assert (shown["arguments"], shown["why"]) == (None, None), "nor in its own words"
+        assert home.remit("approval", "approve", name, "--as", "lee").code == 9
+        ok(home.remit("approval", "deny", name, "--as", "lee"))
+        ok(home.remit("audit", "verify", "--data", str(home.data)))
+        ok(home.remit("doctor"))
+        said = ok(home.remit("audit", "find", "--where", "name=invoice-bot", "--json")).json["entries"]
+        assert [each["change"] for each in said][:2] == ["erase", "asked"], "who said so first is found by its name"
+    with home.up("--dev"):
         ok(home.remit("doctor"))
 
 

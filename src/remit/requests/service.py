@@ -213,6 +213,14 @@ class RequestService:
 
         return self.writer.change(apply)
 
+    def erase_within(self, tx: Transaction, agent: str, *, by: Actor) -> None:
+        """What an agent wanted to send, and why in its own words, is gone, within a change; who said what stays."""
+        rows = SqlRequests(tx.connection)
+        for before in rows.of(agent):
+            after = replace(before, why="")
+            rows.erase(after)
+            self._record(tx, before, after, "erase", by=by)
+
     def _next(self, tx: Transaction, name: str) -> int:
         before = _known(SqlRequests(tx.connection).find(name))
         after = rules.moved(before, now=self.clock.now())

@@ -94,10 +94,16 @@ class SqlRequests:
         self._connection.execute(delete(access_requests).where(access_requests.c.request == request))
         self._connection.execute(delete(approval_uses).where(approval_uses.c.request == request))
 
-    def erase(self, agent: str) -> None:
-        """The arguments of everything that was asked about an agent are gone."""
+    def of(self, agent: str) -> list[AccessRequest]:
+        """Every request of an agent that is kept, the oldest first."""
         mine = access_requests.c.agent == agent
-        self._connection.execute(update(access_requests).where(mine).values(sealed=b""))
+        return self._all(select(access_requests).where(mine).order_by(access_requests.c.request))
+
+    def erase(self, request: AccessRequest) -> None:
+        """Replace one; its arguments are gone."""
+        self.put(request)
+        of_it = access_requests.c.request == request.request
+        self._connection.execute(update(access_requests).where(of_it).values(sealed=b""))
 
     def standing(self) -> list[Standing]:
         """Those that still say something about a call."""

@@ -213,6 +213,7 @@ def _registered(
         ).doors(),
         *Erasure(
             agents=agents,
+            requests=request_service(ground, lambda: governance.hands),
             seconding=Seconding(
                 writer=writer, records=records, clock=clock, kind=ERASURES, what="agent", told="agents"
             ),

@@ -2,7 +2,7 @@
 
 The log stays whole and verifies: its headers (who called what, when, and how it was decided) are no secret and stay.
 What only holders of the agent's data key could read goes with the key: arguments, the facts that decisions were made
-on, and the arguments of what people were asked.
+on, and the arguments of what people were asked. Why it asked, in its own words, goes with them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from remit.agents.service import AgentService, check_erase
 from remit.kernel.clock import Instant
-from remit.requests.sql import SqlRequests
+from remit.requests.service import RequestService
 from remit.server import shapes
 from remit.server.door import Ask, Door, actor
 from remit.server.seconding import Seconding
@@ -25,6 +25,7 @@ class Erasure:
     """Erasing over HTTP."""
 
     agents: AgentService
+    requests: RequestService
     seconding: Seconding
 
     def doors(self) -> list[Door]:
@@ -47,7 +48,7 @@ class Erasure:
 
         def carry(tx: Transaction, _now: Instant, more: Mapping[str, str]) -> list[dict[str, Any]]:
             erased = self.agents.erase_within(tx, agent.agent, by=actor(ask), more=more)
-            SqlRequests(tx.connection).erase(agent.agent)
+            self.requests.erase_within(tx, agent.agent, by=actor(ask))
             return [shapes.agent(erased)]
 
-        return self.seconding.by_two(ask, f"erase agent:{agent.agent}", carry)
+        return self.seconding.by_two(ask, f"erase {agent.agent}", carry)
