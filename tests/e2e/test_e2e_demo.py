@@ -25,6 +25,7 @@ STEPS = [
     "An access that nobody uses lapses by itself",
     "Something is wrong with the agent",
     "What only a person can weigh is asked",
+    "The key of payments is changed while an agent works",
     "A server changes a tool's definition",
     "A person freezes an agent",
     "Why was it refused?",
@@ -112,8 +113,7 @@ def listening(port: int) -> bool:
 @pytest.mark.slow  # `make test` tells one story after the tests
 def test_two_demos_at_once_tell_the_whole_story(home: Home) -> None:
     demos = [Demo(home, "--once"), Demo(home, "--once")]
-    for running in demos:
-        said = running.rest()
+    for running, said in [(each, each.rest()) for each in demos]:  # both have ended before one is judged
         assert running.process.returncode == 0, said
         told = re.findall(r"^(\d+)\. (.*)$", said, re.MULTILINE)
         assert [int(number) for number, _ in told] == list(range(1, len(STEPS) + 1))
