@@ -77,6 +77,9 @@ def test_what_waits_is_declined_by_who_could_approve_it(home: Home, served: Up, 
     shown = ok(home.remit("boundary", "show", "invoice-bot-payments", "--json")).json
     assert [each["state"] for each in shown["versions"]] == ["revoked", "revoked", "active"]
     assert shown["waits"] is None
+    ok(home.remit("audit", "verify"))
+    ok(home.remit("doctor"))
+    ok(home.remit("policy", "simulate", "--json"))
     ok(home.remit("apply", str(files)), 11)
 
 
