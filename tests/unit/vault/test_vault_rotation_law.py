@@ -6,6 +6,7 @@ The real steps, engine and rotator, over a database in memory and a provider tha
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from remit.vault.rotation import ENDED
 
 pytestmark = pytest.mark.timeout(900)  # all of its examples take minutes
 TROUBLES = st.lists(st.sampled_from(list(Trouble)), max_size=4)
+LEFT = re.compile(r"left while its provider refused: version (\d+) may work there")
 KILLS = st.lists(st.sampled_from([Trouble.NONE, Trouble.KILLED_BEFORE, Trouble.KILLED_AFTER]), max_size=4)
 
 
@@ -97,7 +99,7 @@ class Rotating(RuleBasedStateMachine):
         held = world.vault.find(NAME)
         assert held is not None
         # What a provider refused to take away until a person went on stays, and is named (`rotation_wanted.leaves`).
-        left = {each.new if each.old == held.active else each.old for each in ended if each.said.startswith("left ")}
+        left = {int(found[1]) for each in ended if (found := LEFT.match(each.said))}
         assert set(held.held) - left == {held.active}
         if not self.by_hand and not left:  # what a person replaced is theirs to remove
             assert world.wire.works() == {world.lent()}, [each.step for each in ended]
