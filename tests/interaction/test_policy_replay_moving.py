@@ -12,6 +12,7 @@ from tests.interaction.replay_world import ReplayWorld
 
 from remit.access.activation_seal import UNSEALED
 from remit.audit.log import Log
+from remit.kernel.errors import Malformed
 from remit.policy.cedar import CedarEngine
 from remit.policy.compiled import CompiledEngine
 from remit.server.door import Ask
@@ -66,3 +67,10 @@ def test_what_changes_while_it_is_asked_for_is_no_difference(
     monkeypatch.setattr(log, "sealed", sealed)
     found = doors.simulate(Ask(operator=VIEWER, path={}, body=body))
     assert (found["decisions"], found["differs"]) == (2, [])
+
+
+@pytest.mark.parametrize("start", [-1, 10**21])
+def test_a_place_that_no_log_has_is_refused(world: ReplayWorld, start: int) -> None:
+    doors = simulating(world, Log(world.database.reader, world.keys))
+    with pytest.raises(Malformed):
+        doors.simulate(Ask(operator=VIEWER, path={}, body={"from": start}))

@@ -45,9 +45,16 @@ _MOODS: Final[Mapping[str, str]] = {
         ),
         "good",
     ),
-    **dict.fromkeys(("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed"), "bad"),
-    **dict.fromkeys(("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable"), "warn"),
-    **dict.fromkeys(("proposed", "pending", "waiting", "draining", "open", "observe", "quarantined"), "wait"),
+    **dict.fromkeys(
+        ("frozen", "deny", "denied", "refused", "exposed", "revoked", "suspended", "failed", "fail"), "bad"
+    ),
+    **dict.fromkeys(
+        ("at_risk", "expiring", "needs_human", "needs_usage", "overdue", "unreachable", "warn", "changed", "gone"),
+        "warn",
+    ),
+    **dict.fromkeys(
+        ("proposed", "pending", "waiting", "draining", "open", "observe", "quarantined", "waiting_for_catalog"), "wait"
+    ),
 }
 
 

@@ -213,6 +213,9 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
+_WIDEST = 2**63  # what a database keeps is less
+
+
 def checked(body: object, fields: Mapping[str, str]) -> dict[str, Any]:
     """`body` as an object that has the `fields`, of their types, and no others.
 
@@ -232,6 +235,8 @@ def checked(body: object, fields: Mapping[str, str]) -> dict[str, Any]:
         expected = kind.removesuffix("?")
         if not isinstance(value, _TYPES[expected]) or (expected == "integer" and isinstance(value, bool)):
             raise Malformed(f"the field {name!r} must be of type {expected}")
+        if isinstance(value, int) and not -_WIDEST <= value < _WIDEST:
+            raise Malformed(f"the field {name!r} must fit into 64 bits")
     return body
 
 

@@ -76,7 +76,7 @@ class Runs:
             page = self.finder.page(Sought(fields={"kind": "decision", "run": run}), before=before, most=limit)
             entries += page.entries
             more = more or page.more is not None
-        entries.sort(key=lambda each: -1 if each.index is None else -each.index)
+        entries.sort(key=lambda each: (each.index is not None, -(each.index or 0)))  # without a place: the newest
         more, entries = more or len(entries) > limit, entries[:limit]
         placed = {each.header["id"]: each.index for each in entries if each.index is not None}
         outcomes = self.finder.outcomes(placed, {str(each.header.get("agent", "")) for each in entries})

@@ -13,6 +13,7 @@ from remit.audit.log import Log
 from remit.audit.opened import decisions
 from remit.audit.states import rows_of
 from remit.kernel.canonical import encode
+from remit.kernel.errors import Malformed
 from remit.policy.history import Change, Past
 from remit.policy.ports import Engine, FactSource
 from remit.policy.simulate import Part, Range, Simulation
@@ -22,6 +23,7 @@ from remit.server.what_if import Asked, base_of, candidate_of, changes, within_o
 from remit.storage.ports import Reader
 
 _PART: Final = 5_000  # entries of one answer: about a second, in which this server decides less
+_FARTHEST: Final = 10**15  # no log has so many entries
 _STEP: Final = 50_000  # entries that are looked through for changes at once
 
 
@@ -64,6 +66,8 @@ class Simulating:
     def simulate(self, ask: Ask) -> dict[str, Any]:
         """What up to some thousand entries come to; `next` is where to go on, or null at the end of the log."""
         body, start = ask.body, int(ask.body.get("from") or 0)
+        if not 0 <= start <= _FARTHEST:
+            raise Malformed("from is the position of an entry, from 0")
         asked = Asked(body.get("documents") or (), bool(body.get("prune")), body.get("lapsed") or ())
         within = within_of(body.get("since"), body.get("until"), body.get("agent"))
         with self._lock:

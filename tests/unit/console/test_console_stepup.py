@@ -51,4 +51,5 @@ def test_these_acts_of_pages_and_no_others_need_a_fresh_proof() -> None:
         ("/policies/versions/{version}", "aside"),
         ("/policies/versions/{version}/edit", "observe"),
         ("/credentials/{name}", "expose"),
+        ("/settings", "rotate-key"),
     }

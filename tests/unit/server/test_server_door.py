@@ -149,3 +149,10 @@ def test_null_is_a_field_left_out() -> None:
 def test_a_stored_hash_is_of_the_whole_token() -> None:
     assert operator_tokens.token_hash("a") != operator_tokens.token_hash("a ")
     assert json.dumps(token_hash("a"))
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**21])
+def test_a_number_that_no_database_keeps_is_malformed(number: int) -> None:
+    with pytest.raises(Malformed, match="64 bits"):
+        checked({"a": number}, {"a": "integer?"})
+    assert checked({"a": 2**63 - 1, "b": -(2**63)}, {"a": "integer", "b": "integer"})
