@@ -20,7 +20,7 @@ from remit.certification.posture.hazard import SHIPPED
 from remit.certification.posture.privilege import Reach, Standing, standings
 from remit.certification.posture.report import PostureReport
 from remit.certification.posture.snapshot import Posture
-from remit.kernel.clock import DAY, HOUR, SECOND, Instant, Micros
+from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, Micros
 from remit.kernel.errors import Malformed
 from remit.kernel.names import ActionName, AgentName, BoundaryName, PurposeName
 from remit.policy.cedar import CedarEngine
@@ -131,6 +131,11 @@ def test_a_first_day_is_counted_anew_and_a_later_one_is_not(world: World) -> Non
     assert world.agent()["used"] == 1
     assert world.ask(world.doors.newest)["all"]["used"] == 1
     assert used(world, roster) == 1
+    granted = world.ask(world.doors.newest)["all"]["granted"]
+    world.rig.agents.retire("other-bot", by=DANA)
+    world.later(MINUTE)
+    assert world.posture.snapshot() == 1
+    assert 0 < world.ask(world.doors.newest)["all"]["granted"] < granted
     world.later(DAY)
     world.posture.snapshot()
     world.use("transfer")

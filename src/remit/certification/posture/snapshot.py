@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -72,7 +72,8 @@ class Posture:
             if stop():
                 return written
             written += self._step(day, names[at : at + _STEP], now, anew=anew)
-        self.writer.change(lambda tx: self._finish(tx, day, anew=anew))
+        counted = set(names)
+        self.writer.change(lambda tx: self._finish(tx, day, counted, anew=anew))
         ended = self.clock.now()
         self._again = Instant(ended + max(_ANEW, (ended - now) * _REST))
         if not anew:
@@ -88,9 +89,10 @@ class Posture:
         self.writer.change(lambda tx: SqlPosture(tx.connection).put(day, rows, anew=anew))
         return len(rows)
 
-    def _finish(self, tx: Transaction, day: int, *, anew: bool) -> None:
+    def _finish(self, tx: Transaction, day: int, counted: Collection[str], *, anew: bool) -> None:
         rows = SqlPosture(tx.connection)
-        total = sum((each.row.sums for each in rows.day(day)), Tally())
+        # Who was retired since the first count of a first day keeps a row, and is in the sums of all no more.
+        total = sum((each.row.sums for each in rows.day(day) if not anew or each.agent in counted), Tally())
         rows.put(day, [(ALL, Row(sums=total, table=self.table.sha256))], anew=anew)
         rows.forget(before=day - _KEPT)
 
