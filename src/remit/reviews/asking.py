@@ -9,7 +9,6 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from remit.access.draft import Version
-from remit.access.model import BoundaryState
 from remit.access.sql import SqlBoundaries, load_of_agent
 from remit.agents.risk import SqlRisks
 from remit.catalog.model import Tier
@@ -200,11 +199,13 @@ class Asking:
             self.ask(tx, kind=Kind.BOUNDARY_DUE.value, agent=agent, about=name, why="cadence", facts={})
 
     def _late(self, connection: Connection, versions: Iterable[Version]) -> list[tuple[str, str]]:
-        now, tier = self.ground.clock.now(), self.ground.subjects(connection, self.ground.clock.now()).tiers()
+        """Those of these versions, in force, that are overdue; in their order."""
+        now = self.ground.clock.now()
+        tier = self.ground.subjects(connection, now).tiers()
         late: dict[str, tuple[str, Instant, Micros]] = {}
         for each in versions:
             draft, approved = each.draft, each.approved_at or Instant(0)
-            if each.state is not BoundaryState.ACTIVE or draft.not_after <= now:
+            if draft.not_after <= now:
                 continue
             every = renewal.cadence(highest(map(tier, each.rules or ())), draft.review_every)
             if renewal.due(every, approved=approved, renewed=None) <= now:

@@ -114,26 +114,13 @@ def api(ground: Ground, gate: Gate) -> Router:
         *frozen.doors(),
         *console.doors(),
         *consents.doors(),
-        *PolicyDiff(
-            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
-        ).doors(),
-        *PolicyCheck(
-            policy=ground.policy, engine=ground.engine, reader=ground.database.reader, clock=ground.clock
-        ).doors(),
+        *_tried_out(ground, log),
         *Words(reader=reader, clock=clock).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),
         *Runs(reader=reader, finder=Finder(reader), clock=clock).doors(),
         *MandateDoors(mandates=gate.mandates, accountable=accountable).doors(),
-        *Simulating(
-            log=log,
-            reader=reader,
-            view=ground.facts.view,
-            source=StoredFacts(UNSEALED),
-            engine=ground.engine,
-            mac=records.mac,
-        ).doors(),
         *ProxyDoors(authority=lambda: compose_proxy.authority(ground)).doors(),
         *_activations(ground, governance, accountable, log).doors(),
         *_governed(ground, governance, accountable, authority, log),
@@ -156,6 +143,19 @@ def api(ground: Ground, gate: Gate) -> Router:
             *http_ssf.routes(ground.keys.set_keys),
         ]
     )
+
+
+def _tried_out(ground: Ground, log: Log) -> list[Door]:
+    """What a change of policies or boundaries would do."""
+    policy, engine, reader, clock = ground.policy, ground.engine, ground.database.reader, ground.clock
+    return [
+        *PolicyDiff(policy=policy, engine=engine, reader=reader, clock=clock).doors(),
+        *PolicyCheck(policy=policy, engine=engine, reader=reader, clock=clock).doors(),
+        *Simulating(
+            log=log, reader=reader, view=ground.facts.view, source=StoredFacts(UNSEALED), engine=engine,
+            mac=ground.records.mac,
+        ).doors(),
+    ]  # fmt: skip
 
 
 def _seen(ground: Ground, gate: Gate) -> list[Door]:
