@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from remit.access import sql
+from remit.kernel.clock import Instant
 from remit.kernel.names import AgentName, BoundaryName
 from remit.storage.database import open_database
 
@@ -19,6 +20,7 @@ LOOKUPS: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "an agent's in force": (lambda c: sql.load_of_agent(c, AGENT), "agent=?"),
     "where one stands": (lambda c: sql.SqlBoundaries(c).history(NAME), "boundary=?"),
     "an agent's open ones": (lambda c: sql.SqlBoundaries(c).open(agent=AGENT), "agent=?"),
+    "what ends soon": (lambda c: sql.SqlBoundaries(c).ends(Instant(1)), "state=?"),
     "what waits": (lambda c: sql.SqlBoundaries(c).open(waiting=True), "state=?"),
 }
 

@@ -92,52 +92,58 @@ def freezes(shown: Shown) -> list[str]:
     return sorted(str(each["name"]) for each in ok(shown.home.remit("freeze", "--json")).json["freezes"])
 
 
-def test_a_person_finds_what_is_wrong_answers_stops_and_lets_go_on(shown: Shown) -> None:
-    question = shown.something_waits()
-    with driving.windows() as context:
-        window = driving.opened(context, shown.link_as("dana"))
-        page = window.page
-        todo = page.locator("section", has=page.get_by_role("heading", name="Three things to do now"))
-        assert "question" in todo.inner_text()
-        assert todo.locator("p, li").count() <= 3 * 2
-        # By keyboard alone: the queue, its first row, the answer that is recommended.
-        page.keyboard.press("g")
-        page.keyboard.press("r")
-        page.wait_for_url("**/console/reviews*")
-        page.keyboard.press("j")
-        page.keyboard.press("Enter")
-        page.wait_for_url(f"**/console/reviews/{question}*")
-        page.locator("button[name=said].main").focus()
-        page.keyboard.press("Enter")
-        page.get_by_text("You said").first.wait_for()
-        answers = ok(shown.home.remit("review", "show", question, "--json")).json["answers"]
-        assert [each["by"] for each in answers] == ["dana"]
-        window.go("/console/agents/support-bot")
-        page.get_by_role("button", name="Freeze", exact=True).first.click()
-        waited(lambda: freezes(shown) == ["lee", "support-bot"])
-        window.go("/console/agents/support-bot")
-        assert page.locator(".state.bad", has_text="frozen").count() > 0
-        page.get_by_role("button", name="Unfreeze", exact=True).first.click()
-        waited(lambda: freezes(shown) == ["lee"])
-        assert window.complaints == []
-    assert shown.reports() == []
+def answers_by_keyboard(window: driving.Window, shown: Shown, question: str) -> None:
+    """The queue, its first row, the answer that is recommended."""
+    page = window.page
+    todo = page.locator("section", has=page.get_by_role("heading", name="Three things to do now"))
+    assert "question" in todo.inner_text()
+    assert todo.locator("p, li").count() <= 3 * 2
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    page.wait_for_url("**/console/reviews*")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/console/reviews/{question}*")
+    page.locator("button[name=said].main").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("You said").first.wait_for()
+    answers = ok(shown.home.remit("review", "show", question, "--json")).json["answers"]
+    assert [each["by"] for each in answers] == ["dana"]
 
 
-def test_a_person_simulates_a_policy_over_what_was_decided(shown: Shown) -> None:
-    with driving.windows() as context:
-        window = driving.opened(context, shown.link_as("dana"))
-        page = window.page
-        window.go("/console/policies")
-        page.locator("a[href$='/edit']").first.click()
-        action = 'Remit::Action::"crm/list_customers"'
-        stop = f'@id("quiet") @title("No lists") forbid(principal, action == {action}, resource);'
-        text = page.locator("#text-0")
-        text.fill(text.input_value() + "\n" + stop)
-        page.get_by_role("button", name="Simulate over history").click()
-        page.get_by_text("decisions would be answered otherwise").wait_for(timeout=120_000)
-        assert page.locator("table", has_text="crm/list_customers").count() > 0
-        assert window.complaints == []
-    assert shown.reports() == []
+def stops_and_lets_go_on(window: driving.Window, shown: Shown) -> None:
+    page = window.page
+    window.go("/console/agents/support-bot")
+    page.get_by_role("button", name="Freeze", exact=True).first.click()
+    waited(lambda: freezes(shown) == ["lee", "support-bot"])
+    window.go("/console/agents/support-bot")
+    assert page.locator(".state.bad", has_text="frozen").count() > 0
+    page.get_by_role("button", name="Unfreeze", exact=True).first.click()
+    waited(lambda: freezes(shown) == ["lee"])
+
+
+def simulates(window: driving.Window) -> None:
+    """A policy that nobody has, over what was decided."""
+    page = window.page
+    window.go("/console/policies")
+    page.locator("a[href$='/edit']").first.click()
+    action = 'Remit::Action::"crm/list_customers"'
+    stop = f'@id("quiet") @title("No lists") forbid(principal, action == {action}, resource);'
+    text = page.locator("#text-0")
+    text.fill(text.input_value() + "\n" + stop)
+    page.get_by_role("button", name="Simulate over history").click()
+    page.get_by_text("decisions would be answered otherwise").wait_for(timeout=120_000)
+    assert page.locator("table", has_text="crm/list_customers").count() > 0
+
+
+def verifies(window: driving.Window) -> None:
+    """One decision, proved up to the signed root."""
+    page = window.page
+    window.go("/console/log")
+    path = next(each for each in window.links() if "/log/dec_" in each)
+    waited(lambda: checked(page, window, path))
+    page.get_by_role("button", name="Verify now").click()
+    page.get_by_text("It holds").first.wait_for()
 
 
 def checked(page: Any, window: driving.Window, path: str) -> bool:
@@ -145,14 +151,13 @@ def checked(page: Any, window: driving.Window, path: str) -> bool:
     return bool(page.get_by_role("button", name="Verify now").count())
 
 
-def test_a_person_verifies_what_was_decided(shown: Shown) -> None:
+def test_a_person_finds_what_is_wrong_answers_stops_simulates_and_verifies(shown: Shown) -> None:
+    question = shown.something_waits()
     with driving.windows() as context:
-        window = driving.opened(context, shown.link)
-        page = window.page
-        window.go("/console/log")
-        path = next(each for each in window.links() if "/log/dec_" in each)
-        waited(lambda: checked(page, window, path))
-        page.get_by_role("button", name="Verify now").click()
-        page.get_by_text("It holds").first.wait_for()
+        window = driving.opened(context, shown.link_as("dana"))
+        answers_by_keyboard(window, shown, question)
+        stops_and_lets_go_on(window, shown)
+        simulates(window)
+        verifies(window)
         assert window.complaints == []
     assert shown.reports() == []

@@ -17,7 +17,7 @@ from remit.access.propose import Step, after, approve, preview, propose
 from remit.access.sql import SqlBoundaries, SqlPurposes
 from remit.agents.sql import SqlAgents
 from remit.catalog.sql import SqlServers
-from remit.kernel.clock import Clock
+from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import Conflict, Forbidden, NotFound
 from remit.kernel.names import BoundaryName, OwnerName, PurposeName
 from remit.people.change import Actor, Changed, digest, record
@@ -86,6 +86,10 @@ class AccessService:
             return [_shown(each, find) for each in SqlBoundaries(connection).open(agent=agent, waiting=waiting)]
 
         return self._reader.read(query)
+
+    def ends(self, by: Instant) -> dict[BoundaryName, Instant]:
+        """The boundaries in force that end by then, with when, by name."""
+        return self._reader.read(lambda connection: SqlBoundaries(connection).ends(by))
 
     def versions(self, name: str) -> list[Boundary]:
         """Every version of one boundary, newest first.

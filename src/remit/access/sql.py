@@ -95,6 +95,12 @@ class SqlBoundaries:
         found = [_version(row) for row in self._connection.execute(query)]
         return sorted(found, key=lambda each: (each.draft.boundary, each.version))
 
+    def ends(self, by: Instant) -> dict[BoundaryName, Instant]:
+        """Those in force that end by then, with when, by name."""
+        where = (boundaries.c.state == BoundaryState.ACTIVE.value) & (boundaries.c.not_after <= by)
+        query = select(boundaries.c.boundary, boundaries.c.not_after).where(where).order_by(boundaries.c.boundary)
+        return {BoundaryName(name): Instant(end) for name, end in self._connection.execute(query)}
+
     def active_after(self, name: str, *, most: int) -> list[Version]:
         """The next versions in force whose boundaries' names come after `name`, by name."""
         where = (boundaries.c.state == BoundaryState.ACTIVE.value) & (boundaries.c.boundary > name)

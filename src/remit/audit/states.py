@@ -11,6 +11,7 @@ change is refused. Freezing works all the same, for a freeze is a new object.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -34,6 +35,8 @@ from remit.storage.schema import meta, states
 
 _PREFIX = "chg_"
 _STEP = 64
+_ROWS = 50  # that are checked at a time, gently: a millisecond
+_REST = 0.003  # seconds
 _UPSERT = (
     "INSERT INTO states (what, name, digest, entry, seal) VALUES (?, ?, ?, ?, ?) ON CONFLICT (what, name)"
     " DO UPDATE SET digest = excluded.digest, entry = excluded.entry, seal = excluded.seal"
@@ -53,6 +56,18 @@ def rows_of(connection: Connection) -> Rows:
         return cast("Iterable[Sequence[Any]]", found.cursor)
 
     return rows
+
+
+def _resting(rows: Rows) -> Rows:
+    """The same, taking a quarter of the interpreter's time: pages and calls wait for it at every turn."""
+
+    def resting(query: str, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        for number, row in enumerate(rows(query, values), 1):
+            if number % _ROWS == 0:
+                time.sleep(_REST)
+            yield row
+
+    return resting
 
 
 class States:
@@ -131,9 +146,10 @@ class States:
 
     # at the start ------------------------------------------------------------------------------
 
-    def check(self, connection: Connection) -> Checked:
-        """Every object against its record, without reading the log."""
-        return check(rows_of(connection), self._keys)
+    def check(self, connection: Connection, *, gently: bool = False) -> Checked:
+        """Every object against its record, without reading the log. `gently`: with rests, in which others work."""
+        rows = rows_of(connection)
+        return check(_resting(rows) if gently else rows, self._keys)
 
     def examine(self) -> tuple[Checked, list[Shown]]:
         """The check, and (what, name, digest now, digest kept, entry kept) of each object, in one snapshot."""

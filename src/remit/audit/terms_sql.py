@@ -68,11 +68,14 @@ class SqlTerms:
         """The places of a term in the stretches low..high-1, where there are any."""
         # A subquery for each stretch: one step down the tree, where a join reads all terms of all of them.
         here = (log_terms.c.stretch == log_stretches.c.stretch) & (log_terms.c.term == term)
-        query = select(log_stretches.c.stretch, select(log_terms.c.places).where(here).scalar_subquery()).where(
-            log_stretches.c.stretch >= low, log_stretches.c.stretch < high
+        of = (
+            select(log_stretches.c.stretch, select(log_terms.c.places).where(here).scalar_subquery().label("places"))
+            .where(log_stretches.c.stretch >= low, log_stretches.c.stretch < high)
+            .subquery()
         )
-        found = self._connection.execute(query)
-        return {row[0]: unpacked(bytes(row[1])) for row in found if row[1] is not None}
+        # What has none stays there: a row costs a turn at the interpreter, which busy threads make long.
+        query = select(of).where(of.c.places.is_not(None))
+        return {stretch: unpacked(bytes(places)) for stretch, places in self._connection.execute(query)}
 
     def within(self, since: Instant | None, until: Instant | None, low: int, high: int) -> Collection[int]:
         """Those of the stretches low..high-1 that have entries of that time."""

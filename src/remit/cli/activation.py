@@ -11,6 +11,7 @@ from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import data_json, data_text, nothing, table, talk
 from remit.cli.wire import connect, segment
+from remit.kernel.clock import spoken
 from remit.kernel.errors import Malformed
 
 app = group("Activations: entitlements, and whether they are in force.")
@@ -18,7 +19,6 @@ certify = group("Verdicts on entitlements, and their replay.")
 Agent = Annotated[str, typer.Argument(metavar="AGENT")]
 Action = Annotated[str, typer.Argument(metavar="ACTION", help="server/tool")]
 Purpose = Annotated[str | None, typer.Option("--purpose", metavar="NAME", help="If the agent has several.")]
-_DAY = 86_400
 
 
 @app.command("list", epilog=examples("remit activation list", "remit activation list invoice-bot --json"))
@@ -47,9 +47,7 @@ def list_(
 
 def _until(row: dict[str, Any]) -> str:
     left = row["lapses_in_seconds"]
-    if left is None:
-        return "-"
-    return f"{left // _DAY} d" if left >= _DAY else f"{left} s"
+    return "-" if left is None else spoken(left)
 
 
 @app.command("start", epilog=examples("remit activation start invoice-bot payments/transfer", "... --as dana"))

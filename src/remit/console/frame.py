@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from remit.console.navigation import SECTIONS
 from remit.console.paths import PATH
 from remit.console.steps import step_named
-from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
+from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339, spoken
 
 _STEPS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})  # categories of characters
@@ -143,6 +143,7 @@ def templates() -> Environment:
         "filled": filled,
         "micros": micros,
         "rfc3339": rfc3339,
+        "spoken": spoken,
         "as_json": as_json,
     }
     made.globals |= {"glyph": GLYPHS.get, "address": address}

@@ -56,6 +56,19 @@ class FixedClock:
         return Instant(self.at)
 
 
+def spoken(seconds: int) -> str:
+    """A length of time for people, in its two largest units: `2 d 3 h`, `23 h 58 min`, `40 s`. Pure.
+
+    Args:
+        seconds: At least 0.
+    """
+    for size, unit, smaller, part in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            left = seconds % size // smaller
+            return f"{seconds // size} {unit}" + (f" {left} {part}" if left else "")
+    return f"{seconds} s"
+
+
 def rfc3339(instant: int) -> str:
     """`instant` as RFC 3339 in UTC with microseconds: `2026-11-24T10:00:00.000000Z`."""
     seconds, micros = divmod(instant, SECOND)

@@ -11,7 +11,9 @@ import msgspec
 from remit.access.service import AccessService
 from remit.agents.service import AgentService
 from remit.agents.signals import Signal, is_own
+from remit.audit.finding import Finder
 from remit.audit.log import Log
+from remit.audit.terms import Sought
 from remit.certification.batch import Consequences
 from remit.certification.breakglass import BreakGlass
 from remit.certification.doubting import Doubting
@@ -115,7 +117,7 @@ def govern(ground: Ground, outbound: Outbound, *, here: Nodes, changed: Changed,
         prepare=ground.policy.prepare,
     )  # fmt: skip
     certifying = _certifying(ground, service, agents, reviews, changed)
-    certifying.swept = lambda: _swept(log)
+    certifying.swept = lambda: _swept(Finder(reader))
     ticks = _ticks(ground, agents, doubting, breakglass, withdrawing, reviews, hands)
     certifying.ticks = {"nodes": here.tick, **certifying.ticks, **ticks}
     certifying.daily = {**certifying.daily, **_forgotten(ground, withdrawing, hands)}
@@ -228,9 +230,9 @@ def _withdrawing(ground: Ground, outbound: Outbound, loop: Loop) -> Withdrawing:
     return Withdrawing(writer=writer, reader=reader, records=records, clock=clock, cascade=cascade)
 
 
-def _swept(log: Log) -> Instant:
+def _swept(finder: Finder) -> Instant:
     """When everything was judged last; nothing known is long ago."""
-    found = log.recent(1, kind="sweep")
+    found = finder.page(Sought(fields={"kind": "sweep"}), most=1).entries
     return Instant(parse_date_end(found[0].header["time"])) if found else EPOCH
 
 

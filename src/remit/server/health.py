@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
+from remit.access.model import Purpose, PurposeState
 from remit.agents.bindings.client_secret import METHOD
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.agents.risk import Risk
 from remit.agents.signals import Signal, own
 from remit.certification.usage.sources import Told
 from remit.kernel.clock import DAY, SECOND, Instant, rfc3339
+from remit.kernel.names import BoundaryName
 
 _NODE_LATE = 5.0  # seconds: then it decides nothing any more
 _SOON = 30 * DAY
@@ -150,13 +151,18 @@ def _silent(each: Told) -> Check:
     )
 
 
+def soon(now: Instant) -> Instant:
+    """Until when an end is worth a word."""
+    return Instant(now + _SOON)
+
+
 def posture(
-    agents: Iterable[Agent], boundaries: Iterable[Boundary], purposes: Iterable[Purpose], *, now: Instant
+    agents: Iterable[Agent], boundaries: Mapping[BoundaryName, Instant], purposes: Iterable[Purpose], *, now: Instant
 ) -> list[Check]:
-    """What works and should not stay so."""
+    """What works and should not stay so. `boundaries`: those in force that end before `soon`, with when."""
     live = [agent for agent in agents if agent.state is AgentState.ACTIVE]
     ends = {f"agent {agent.agent}": agent.not_after for agent in live}
-    ends |= {f"boundary {each.boundary}": each.not_after for each in boundaries if each.state is BoundaryState.ACTIVE}
+    ends |= {f"boundary {name}": end for name, end in boundaries.items()}
     ends |= {f"purpose {each.purpose}": each.not_after for each in purposes if each.state is PurposeState.ACTIVE}
     unbound = sorted(agent.agent for agent in live if agent.sender_constraint is SenderConstraint.NONE)
     secret = sorted(agent.agent for agent in live if any(each.method == METHOD for each in agent.bindings))
@@ -193,12 +199,12 @@ def cloned(known: Iterable[tuple[str, Risk]]) -> list[Check]:
 
 def _ending(ends: Mapping[str, Instant], *, now: Instant) -> list[Check]:
     ended = sorted(name for name, end in ends.items() if end <= now)
-    soon = sorted(name for name, end in ends.items() if now < end <= now + _SOON)
+    near = sorted(name for name, end in ends.items() if now < end <= soon(now))
     found = []
     if ended:
         found.append(warn("ended", f"{_some(ended)}: every call is refused", "a later not_after, and remit apply"))
-    if soon:
-        found.append(warn("ending", f"{_some(soon)} within 30 days", "a later not_after, and remit apply"))
+    if near:
+        found.append(warn("ending", f"{_some(near)} within 30 days", "a later not_after, and remit apply"))
     return found
 
 

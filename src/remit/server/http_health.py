@@ -60,7 +60,9 @@ class Doctor:
     remembered: Remembered[list[Check]] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "remembered", Remembered(self._examined, self.clock))
+        object.__setattr__(
+            self, "remembered", Remembered(self._examined, self.clock, behind=lambda: self._examined(gently=True))
+        )
 
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
@@ -76,12 +78,14 @@ class Doctor:
         body: dict[str, Any] = {"checks": [check.body() for check in checks]}
         return Response(encode(body), media_type="application/json")
 
-    def _examined(self) -> list[Check]:
+    def _examined(self, *, gently: bool = False) -> list[Check]:
         now = self.clock.now()
-        checks = [*self._process(now), *self._keys(), self._state(), *self._servers(now), *self._secrets()]
+        checks = [*self._process(now), *self._keys(), self._state(gently=gently), *self._servers(now), *self._secrets()]
         checks += health.usage(self.sources.listing())
         checks += health.cloned(self.database.reader.read(lambda connection: SqlRisks(connection).all()))
-        checks += health.posture(self.agents.agents(), self.access.boundaries(), self.access.purposes(), now=now)
+        checks += health.posture(
+            self.agents.agents(), self.access.ends(health.soon(now)), self.access.purposes(), now=now
+        )
         order = [health.Status.FAIL, health.Status.WARN, health.Status.OK]
         checks.sort(key=lambda check: order.index(check.status))
         return checks
@@ -127,8 +131,8 @@ class Doctor:
         opens = key_health.provider(self.settings, self.keys, lambda: self.database.reader.read(stored_roots))
         return [opens, key_health.memory(standing()), *key_health.environment(os.environ)]
 
-    def _state(self) -> Check:
-        found = self.database.reader.read(self.states.check)
+    def _state(self, *, gently: bool) -> Check:
+        found = self.database.reader.read(lambda connection: self.states.check(connection, gently=gently))
         return health.state(objects=found.objects, problem=found.problem)
 
     def _secrets(self) -> list[Check]:

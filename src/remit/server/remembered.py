@@ -19,10 +19,12 @@ class Remembered(Generic[T]):
         make: Comes by the answer. Its errors are raised to who waits for it; made behind somebody's back, the next one
             who asks tries again.
         clock: The time.
+        behind: Comes by the same answer where nobody waits for it: slower, and less in the way of others.
     """
 
-    def __init__(self, make: Callable[[], T], clock: Clock) -> None:
+    def __init__(self, make: Callable[[], T], clock: Clock, *, behind: Callable[[], T] | None = None) -> None:
         self._make: Final = make
+        self._made_behind: Final = behind or make
         self._clock: Final = clock
         self._making: Final = threading.Lock()
         self._known: tuple[T, Instant] | None = None
@@ -30,7 +32,7 @@ class Remembered(Generic[T]):
     def now(self) -> T:
         """A new answer. Blocks."""
         with self._making:
-            return self._renewed()
+            return self._renewed(self._make)
 
     def within(self, age: Micros) -> T | None:
         """The newest answer there is, at once. If it is older than `age`, another is begun.
@@ -47,14 +49,14 @@ class Remembered(Generic[T]):
                 known = self._known
         return None if known is None else known[0]
 
-    def _renewed(self) -> T:
-        found = self._make()
+    def _renewed(self, make: Callable[[], T]) -> T:
+        found = make()
         self._known = (found, self._clock.now())
         return found
 
     def _behind(self) -> None:
         try:
-            self._renewed()
+            self._renewed(self._made_behind)
         except Exception:  # noqa: BLE001, S110 - nobody waits for it; whoever asks next is told
             pass
         finally:

@@ -13,6 +13,7 @@ from remit.kernel.clock import (
     parse_date_end,
     parse_duration,
     rfc3339,
+    spoken,
     window_end,
     window_start,
 )
@@ -68,3 +69,12 @@ def test_the_clock_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     first = clock.now()
     monkeypatch.setattr("time.time_ns", lambda: (first - HOUR) * 1000)
     assert clock.now() == first
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (86_308, "23 h 58 min"), (86_400, "1 d"),
+     (89_999, "1 d"), (90_000, "1 d 1 h"), (7 * 86_400, "7 d")],
+)  # fmt: skip
+def test_a_length_of_time_is_spoken_in_its_two_largest_units(seconds: int, said: str) -> None:
+    assert spoken(seconds) == said

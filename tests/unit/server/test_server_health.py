@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from remit.access.model import Boundary, BoundaryState, Purpose, PurposeState
+from remit.access.model import Purpose, PurposeState
 from remit.agents.binding import Binding
 from remit.agents.model import Agent, AgentState, SenderConstraint
 from remit.agents.risk import Risk
@@ -15,10 +15,6 @@ FAR = Instant(NOW + 365 * DAY)
 AGENT = Agent(
     agent=AgentName("bot"), owner=OwnerName("dana"), version="1", purposes=(PurposeName("pay"),), max_instances=1,
     sender_constraint=SenderConstraint.DPOP, not_after=FAR, max_run=Micros(1), keys=(), state=AgentState.ACTIVE,
-)  # fmt: skip
-BOUNDARY = Boundary(
-    boundary=BoundaryName("b"), version=1, agent=AgentName("bot"), purpose=PurposeName("pay"), rules={}, not_after=FAR,
-    state=BoundaryState.ACTIVE, approved_by=None, approved_at=None,
 )  # fmt: skip
 PURPOSE = Purpose(
     purpose=PurposeName("pay"), statement="", actions=(), data_classes=(), not_after=FAR, state=PurposeState.ACTIVE
@@ -62,10 +58,10 @@ def test_a_server_that_cannot_be_listed_or_changed_its_tools_is_shown() -> None:
 
 
 def test_posture_names_who_can_be_robbed_and_what_ends() -> None:
-    assert [check.status for check in health.posture([AGENT], [BOUNDARY], [PURPOSE], now=NOW)] == [Status.OK]
+    assert [check.status for check in health.posture([AGENT], {}, [PURPOSE], now=NOW)] == [Status.OK]
     found = health.posture(
         [replace(AGENT, sender_constraint=SenderConstraint.NONE)],
-        [replace(BOUNDARY, not_after=Instant(NOW + DAY))],
+        {BoundaryName("b"): Instant(NOW + DAY)},
         [replace(PURPOSE, not_after=NOW)],
         now=NOW,
     )
@@ -78,20 +74,19 @@ def test_posture_names_who_can_be_robbed_and_what_ends() -> None:
 
 def test_what_is_over_anyway_is_no_finding() -> None:
     gone = replace(AGENT, state=AgentState.RETIRED, sender_constraint=SenderConstraint.NONE, not_after=NOW)
-    old = replace(BOUNDARY, state=BoundaryState.SUPERSEDED, not_after=NOW)
-    assert [check.status for check in health.posture([gone], [old], [], now=NOW)] == [Status.OK]
-    assert len(health.posture([gone] * 9, [], [], now=NOW)) == 1
+    assert [check.status for check in health.posture([gone], {}, [], now=NOW)] == [Status.OK]
+    assert len(health.posture([gone] * 9, {}, [], now=NOW)) == 1
 
 
 def test_many_findings_are_counted() -> None:
     many = [replace(AGENT, agent=AgentName(f"bot-{n}"), sender_constraint=SenderConstraint.NONE) for n in range(8)]
-    (found,) = health.posture(many, [], [], now=NOW)
+    (found,) = health.posture(many, {}, [], now=NOW)
     assert "and 3 more" in found.detail
 
 
 def test_an_agent_with_a_secret_is_a_finding() -> None:
     binding = Binding("client_secret", {"scrypt": "ln=15,r=8,p=1$x$y"})
-    (found,) = health.posture([replace(AGENT, bindings=(binding,))], [BOUNDARY], [PURPOSE], now=NOW)
+    (found,) = health.posture([replace(AGENT, bindings=(binding,))], {}, [PURPOSE], now=NOW)
     assert (found.check, found.status, found.detail.split(":")[0]) == ("client_secret", Status.WARN, "bot")
 
 
