@@ -139,6 +139,7 @@ def test_from_the_first_draft_to_the_way_back(home: Home, tmp_path: Path) -> Non
         assert "no-transfers" in page
         assert "no-counting" in page
 
+        assert "Roll back to version 1" in read(browser.ask("GET", "/console/policies/versions/2")[2])
         page = pressed(browser, "/console/policies/versions/2", "rollback")[1]
         assert "waits for a second person" in page
         ok(home.remit("policy", "rollback", "--as", "lee"))

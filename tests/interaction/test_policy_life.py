@@ -67,7 +67,7 @@ class LifeWorld(CallingWorld):
         return self.rig.writer.read(load_all)
 
     def states(self) -> list[tuple[str, str]]:
-        return [(row["version"], row["state"]) for row in self.life.history()]
+        return [(row["version"], row["state"]) for row in self.life.history()["sets"]]
 
     def restarted(self) -> None:
         """What a new process would read."""
@@ -113,6 +113,7 @@ def test_observed_enforced_and_rolled_back() -> None:
     assert world.states() == [("2", "enforced"), ("1", "retired")]
     with pytest.raises(NotFound):
         world.life.flips(None)
+    assert world.life.history()["before"] == "1"
     # Back again; that lets lists through, so it takes two as well.
     assert world.life.rollback(by=BOB, counts=True)["waits"]
     assert not world.life.rollback(by=ANN, counts=True)["waits"]
@@ -130,6 +131,7 @@ def test_what_only_forbids_more_comes_into_force_by_one_word() -> None:
     world = LifeWorld()
     world.apply(base=SMALL)
     version = world.life.observe({"base.cedar": SMALL + LISTS}, by=ANN)["version"]
+    assert world.life.history()["before"] is None  # nothing was in force before
     assert not world.life.enforce(version, by=ANN, counts=False)["waits"]
     assert world.call("list_invoices") == {"forbidden_by_policy"}
 

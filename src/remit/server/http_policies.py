@@ -57,8 +57,8 @@ class Policies:
         return {**_row(found), "text": found.text}
 
     def history(self, _ask: Ask) -> dict[str, Any]:
-        """Every version."""
-        return {"sets": self.life.history()}
+        """Every version, and which was in force before."""
+        return self.life.history()
 
     def show_set(self, ask: Ask) -> dict[str, Any]:
         """One version."""

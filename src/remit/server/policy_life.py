@@ -56,9 +56,11 @@ class PolicyLife:
     checker: Checker
     watch: PolicyWatch
 
-    def history(self) -> list[dict[str, Any]]:
-        """Every set that is kept, newest first, without its files."""
-        return [shown(each) for each in self.reader.read(lambda connection: SqlPolicySets(connection).all())]
+    def history(self) -> dict[str, Any]:
+        """Every set that is kept, newest first, without its files; and what `rollback` would bring into force."""
+        found = self.reader.read(lambda connection: SqlPolicySets(connection).all())
+        back = before(found)
+        return {"sets": [shown(each) for each in found], "before": None if back is None else back.version}
 
     def show(self, version: str) -> dict[str, Any]:
         """One set with its files, and how it differs from what is in force."""

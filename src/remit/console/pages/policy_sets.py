@@ -60,6 +60,7 @@ def fill(look: Look) -> Filled:
     values = {
         "set": found, "flips": flips, "standing": standing(look)[0], "file": look.query.get("file", ""),
         "files": sorted(found["texts"].items()), "first": first_word(look),
+        "before": look.get(_SETS)["before"],
     }  # fmt: skip
     return Filled(title=f"Policies, version {found['version']}", tables=tables, values=values)
 
