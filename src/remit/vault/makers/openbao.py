@@ -16,19 +16,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import SECOND, Instant
-from remit.kernel.errors import Malformed
 from remit.keys.secret import Secret
-from remit.outbound.model import endpoint
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
 from remit.vault.maker import Made, Order, Prepared
 from remit.vault.model import Material, SecretUnavailable
+from remit.vault.openbao_door import PATH, Door, base, matching, one_line, said_by, token_in
 from remit.vault.rotator import Answered, Refused, Send, Unclear
 from remit.vault.rotators.patience import SECONDS, failed, within
 
-_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*){0,15}\Z")
 _FIELD: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _POLICIES: Final = 20
 _NO_ACCESSOR: Final = "invalid accessor"
@@ -69,16 +66,16 @@ def read(settings: Mapping[str, Any]) -> Settings:
     """
     known = {"url", "path", "policies", "value", "user", "admin", "approle", "namespace"}
     fields = Fields(settings, known=known)
-    policy = _matching(_FIELD, "a policy's name")
+    policy = matching(_FIELD, "a policy's name")
     found = Settings(
-        url=fields.take("url", _base),
-        path=fields.take("path", _matching(_PATH, "a path without a slash at its ends")),
+        url=fields.take("url", base),
+        path=fields.take("path", matching(PATH, "a path without a slash at its ends")),
         policies=fields.take("policies", document.distinct(document.items(policy, least=1, most=_POLICIES))),
-        value=fields.maybe("value", _matching(_FIELD, "a field's name"), "password"),
-        user=fields.maybe("user", _matching(_FIELD, "a field's name"), "username"),
+        value=fields.maybe("value", matching(_FIELD, "a field's name"), "password"),
+        user=fields.maybe("user", matching(_FIELD, "a field's name"), "username"),
         admin=fields.take("admin", document.name("a secret")),
-        approle=fields.maybe("approle", _matching(_PATH, "a path without a slash at its ends"), "approle"),
-        namespace=fields.maybe("namespace", _matching(_PATH, "a namespace without a slash at its ends"), ""),
+        approle=fields.maybe("approle", matching(PATH, "a path without a slash at its ends"), "approle"),
+        namespace=fields.maybe("namespace", matching(PATH, "a namespace without a slash at its ends"), ""),
     )
     fields.finish()
     return found
@@ -104,12 +101,10 @@ class OpenBaoLease:
             "explicit_max_ttl": ttl, "display_name": "remit", "meta": {"lease": order.lease, "secret": order.secret},
         }  # fmt: skip
         async with within(self._seconds), self._admin(order) as admin:
-            said = _object(_well(await admin.post("auth/token/create-orphan", asked), "making a token"))
-        auth = said.get("auth")
-        token, accessor = (auth.get("client_token"), auth.get("accessor")) if isinstance(auth, dict) else (None, None)
-        if not isinstance(token, str) or not _line(token) or not isinstance(accessor, str) or not _line(accessor):
+            answer = _well(await admin.post("auth/token/create-orphan", asked), "making a token")
+        if (token := token_in(answer)) is None or not (accessor := _accessor(answer)):
             raise Unclear("making a token: no answer that could be understood")
-        return Prepared(handle={"accessor": accessor}, key=Secret(token))
+        return Prepared(handle={"accessor": accessor}, key=token)
 
     async def make(self, order: Order, prepared: Prepared) -> Made:
         """Read the path with it. Raises Refused, Unclear."""
@@ -117,10 +112,10 @@ class OpenBaoLease:
         if prepared.key is None:
             raise Refused("there is no token to read with")
         async with within(self._seconds):
-            answer = await _Door(self._send, settings, prepared.key).get(settings.path)
-        said = _object(_well(answer, "reading the path"))
+            answer = await self._door(settings).with_token(prepared.key).get(settings.path)
+        said = said_by(_well(answer, "reading the path"))
         lease, seconds, data = said.get("lease_id"), said.get("lease_duration"), said.get("data")
-        if not isinstance(lease, str) or not _line(lease) or not isinstance(seconds, int) or seconds < 1:
+        if not isinstance(lease, str) or not one_line(lease) or not isinstance(seconds, int) or seconds < 1:
             raise Refused("what the path gave is not leased: it would not end")
         value = data.get(settings.value) if isinstance(data, dict) else None
         if not isinstance(data, dict) or not isinstance(value, str):
@@ -159,50 +154,29 @@ class OpenBaoLease:
             return True
 
     @asynccontextmanager
-    async def _admin(self, order: Order) -> AsyncIterator[_Door]:
+    async def _admin(self, order: Order) -> AsyncIterator[Door]:
         """As the administrator: a token, or a role's secret id, which is changed for one that ends with this."""
         settings = _settings(order)
         try:
             admin = order.admin(settings.admin)
         except SecretUnavailable as error:
             raise Unclear(f"{settings.admin} is not there to sign in with", detail=error.public) from error
-        if not _line(admin.value.text()):
-            raise Refused("what should sign in is no token")
-        role = admin.attributes.get("role_id")
+        door, role = self._door(settings), admin.attributes.get("role_id")
         if role is None:
-            yield _Door(self._send, settings, admin.value)
+            yield door.with_token(admin.value)
             return
         asked = {"role_id": role, "secret_id": admin.value.text()}
-        answer = await _Door(self._send, settings, None).post(f"auth/{settings.approle}/login", asked)
-        auth = _object(_well(answer, "logging in")).get("auth")
-        token = auth.get("client_token") if isinstance(auth, dict) else None
-        if not isinstance(token, str) or not _line(token):
+        token = token_in(_well(await door.post(f"auth/{settings.approle}/login", asked), "logging in"))
+        if token is None:
             raise Unclear("logging in: no answer that could be understood")
-        door = _Door(self._send, settings, Secret(token))
+        signed_in = door.with_token(token)
         try:
-            yield door
+            yield signed_in
         finally:
-            await door.post("auth/token/revoke-self", {})
+            await signed_in.drop()
 
-
-class _Door:
-    """Asks one server, with one token."""
-
-    def __init__(self, send: Send, settings: Settings, token: Secret | None) -> None:
-        self._send = send
-        self._settings = settings
-        self._token = token
-
-    async def get(self, path: str) -> Answered:
-        return await self._send("GET", f"{self._settings.url}/v1/{path}", self._headers(), b"")
-
-    async def post(self, path: str, body: Mapping[str, Any]) -> Answered:
-        headers = {"Content-Type": "application/json", **self._headers()}
-        return await self._send("POST", f"{self._settings.url}/v1/{path}", headers, canonical(dict(body)))
-
-    def _headers(self) -> dict[str, str]:
-        headers = {"X-Vault-Namespace": self._settings.namespace} if self._settings.namespace else {}
-        return headers if self._token is None else headers | {"X-Vault-Token": self._token.text()}
+    def _door(self, settings: Settings) -> Door:
+        return Door(send=self._send, url=settings.url, namespace=settings.namespace)
 
 
 def _well(answer: Answered, what: str, unless: str = "") -> Answered:
@@ -217,20 +191,15 @@ def _says(answer: Answered, what: str) -> bool:
     """Whether it is an error that says so: a status alone could be about the one who asks."""
     if answer.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return False
-    errors = _object(answer).get("errors")
+    errors = said_by(answer).get("errors")
     return isinstance(errors, list) and any(isinstance(each, str) and what in each for each in errors)
 
 
-def _object(answer: Answered) -> Mapping[str, Any]:
-    try:
-        said = parse(answer.body)
-    except Malformed:
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _line(text: str) -> bool:
-    return bool(text) and text.isascii() and text.isprintable()
+def _accessor(answer: Answered) -> str:
+    """The accessor of the token that was made; "" if none was."""
+    auth = said_by(answer).get("auth")
+    accessor = auth.get("accessor") if isinstance(auth, dict) else None
+    return accessor if isinstance(accessor, str) and one_line(accessor) else ""
 
 
 def _settings(order: Order) -> Settings:
@@ -238,20 +207,3 @@ def _settings(order: Order) -> Settings:
         return read(order.settings)
     except SpecInvalid as error:
         raise Refused(f"its settings: {error.public}") from error
-
-
-def _base(value: object) -> str:
-    url = document.text(most=1024)(value)
-    endpoint(url)
-    if any(char in url for char in "?#") or url.endswith("/"):
-        raise Malformed("the server's address alone is expected, without a slash at its end")
-    return url
-
-
-def _matching(pattern: re.Pattern[str], what: str) -> Any:  # noqa: ANN401 - reads one field
-    def read_one(value: object) -> str:
-        if not isinstance(value, str) or not pattern.match(value):
-            raise Malformed(f"{what} is expected")
-        return value
-
-    return read_one

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from remit.kernel.canonical import canonical, parse
-from remit.kernel.errors import Malformed
+from remit.kernel.canonical import canonical
 from remit.keys.secret import Secret
-from remit.outbound.model import endpoint
 from remit.people import document
 from remit.people.document import Fields, Problem, SpecInvalid
 from remit.vault.model import Material, SecretUnavailable
+from remit.vault.openbao_door import PATH, Door, base, matching, said_by, token_in
 from remit.vault.rotator import Answered, Plan, Refused, Send, Unclear
 from remit.vault.rotators.patience import SECONDS, failed, within
 
 _MOUNT: Final = "approle"
-_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*){0,15}\Z")
 _ROLE: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,255}\Z")
 _ENTROPY: Final = 32  # bytes
 
@@ -58,12 +56,12 @@ def read(settings: Mapping[str, Any]) -> Settings:
     """
     fields = Fields(settings, known={"url", "mount", "role", "role_id", "admin", "namespace"})
     found = Settings(
-        url=fields.take("url", _base),
-        mount=fields.maybe("mount", _matching(_PATH, "a path without a slash at its ends"), _MOUNT),
-        role=fields.take("role", _matching(_ROLE, "a role's name")),
-        role_id=fields.take("role_id", _matching(_ROLE, "a role id")),
+        url=fields.take("url", base),
+        mount=fields.maybe("mount", matching(PATH, "a path without a slash at its ends"), _MOUNT),
+        role=fields.take("role", matching(_ROLE, "a role's name")),
+        role_id=fields.take("role_id", matching(_ROLE, "a role id")),
         admin=fields.take("admin", document.name("a secret")),
-        namespace=fields.maybe("namespace", _matching(_PATH, "a namespace without a slash at its ends"), ""),
+        namespace=fields.maybe("namespace", matching(PATH, "a namespace without a slash at its ends"), ""),
     )
     fields.finish()
     return found
@@ -106,7 +104,7 @@ class OpenBaoSecretId:
     async def verify(self, plan: Plan, new: Material) -> None:
         """Log in with it. Raises Refused: it does not work; Unclear."""
         async with within(self._seconds):
-            if not await _Door(self._send, _settings(plan)).opens(new):
+            if not await self._role(_settings(plan)).opens(new):
                 raise Refused("the secret id does not log in")
 
     async def revoke(self, plan: Plan, old: Material) -> None:
@@ -127,40 +125,42 @@ class OpenBaoSecretId:
             return not await admin.opens(old)
 
     @asynccontextmanager
-    async def _admin(self, plan: Plan) -> AsyncIterator[_Door]:
+    async def _admin(self, plan: Plan) -> AsyncIterator[_Role]:
         """As the administrator: a token, or another role's secret id, which is changed for one that ends with this."""
         settings = _settings(plan)
         try:
             admin = plan.admin(settings.admin)
         except SecretUnavailable as error:
             raise Unclear(f"{settings.admin} is not there to sign in with", detail=error.public) from error
-        door = _Door(self._send, settings)
+        role = self._role(settings)
         if "role_id" not in admin.attributes:
-            yield door.with_token(admin.value)
+            yield role.asked_with(admin.value)
             return
-        token = await door.log_in(admin)
+        token = await role.log_in(admin)
         if token is None:
             raise Refused(f"{settings.admin} does not log in")
         try:
-            yield door.with_token(token)
+            yield role.asked_with(token)
         finally:
-            await door.drop(token)
+            await role.drop(token)
+
+    def _role(self, settings: Settings) -> _Role:
+        return _Role(Door(send=self._send, url=settings.url, namespace=settings.namespace), settings)
 
 
-class _Door:
-    """Asks one server about one role."""
+class _Role:
+    """One role, at one server."""
 
-    def __init__(self, send: Send, settings: Settings, token: Secret | None = None) -> None:
-        self._send = send
+    def __init__(self, door: Door, settings: Settings) -> None:
+        self._door = door
         self._settings = settings
-        self._token = token
 
-    def with_token(self, token: Secret) -> _Door:
-        return _Door(self._send, self._settings, token)
+    def asked_with(self, token: Secret) -> _Role:
+        return _Role(self._door.with_token(token), self._settings)
 
     async def ask(self, what: str, body: Mapping[str, Any]) -> Answered:
         """Something of the role's."""
-        return await self._post(f"auth/{self._settings.mount}/role/{self._settings.role}/{what}", body)
+        return await self._door.post(f"auth/{self._settings.mount}/role/{self._settings.role}/{what}", body)
 
     async def look_up(self, it: Material) -> Mapping[str, Any] | None:
         """What is known of a secret id; None if there is none. Raises Refused, Unclear."""
@@ -185,48 +185,22 @@ class _Door:
     async def log_in(self, it: Material) -> Secret | None:
         """A token for it; None if the server says no. Raises Unclear."""
         body = {"role_id": it.attributes.get("role_id", ""), "secret_id": it.value.text()}
-        answer = await self._post(f"auth/{self._settings.mount}/login", body)
-        problem, said = failed(answer, "logging in"), _object(answer)
-        if isinstance(problem, Refused) and isinstance(said.get("errors"), list):
+        answer = await self._door.post(f"auth/{self._settings.mount}/login", body)
+        problem, token = failed(answer, "logging in"), token_in(answer)
+        if isinstance(problem, Refused) and isinstance(said_by(answer).get("errors"), list):
             return None
-        auth = said.get("auth")
-        token = auth.get("client_token") if isinstance(auth, dict) else None
-        if problem is not None or not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+        if problem is not None or token is None:
             raise Unclear(f"logging in: HTTP {answer.status}")
-        return Secret(token)
+        return token
 
     async def drop(self, token: Secret) -> None:
-        """Its work is done. One that may not end itself ends by its own time."""
-        await self.with_token(token)._post("auth/token/revoke-self", {})  # noqa: SLF001 - itself
-
-    async def _post(self, path: str, body: Mapping[str, Any]) -> Answered:
-        headers = {"Content-Type": "application/json"}
-        if self._settings.namespace:
-            headers["X-Vault-Namespace"] = self._settings.namespace
-        if self._token is not None:
-            headers["X-Vault-Token"] = _line(self._token)
-        return await self._send("POST", f"{self._settings.url}/v1/{path}", headers, canonical(dict(body)))
+        await self._door.with_token(token).drop()
 
 
 def _said(answer: Answered) -> Mapping[str, Any] | None:
     """The data of a success; None if it has none that could be of a secret id."""
-    data = _object(answer).get("data")
+    data = said_by(answer).get("data")
     return data if isinstance(data, dict) and isinstance(data.get("secret_id_accessor"), str) else None
-
-
-def _object(answer: Answered) -> Mapping[str, Any]:
-    try:
-        said = parse(answer.body)
-    except Malformed:
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _line(token: Secret) -> str:
-    text = token.text()
-    if not (text.isascii() and text.isprintable()):
-        raise Refused("what should sign in is no token")
-    return text
 
 
 def _settings(plan: Plan) -> Settings:
@@ -234,20 +208,3 @@ def _settings(plan: Plan) -> Settings:
         return read(plan.settings)
     except SpecInvalid as error:
         raise Refused(f"its settings: {error.public}") from error
-
-
-def _base(value: object) -> str:
-    url = document.text(most=1024)(value)
-    endpoint(url)
-    if any(char in url for char in "?#") or url.endswith("/"):
-        raise Malformed("the server's address alone is expected, without a slash at its end")
-    return url
-
-
-def _matching(pattern: re.Pattern[str], what: str) -> Any:  # noqa: ANN401 - reads one field
-    def read_one(value: object) -> str:
-        if not isinstance(value, str) or not pattern.match(value):
-            raise Malformed(f"{what} is expected")
-        return value
-
-    return read_one
