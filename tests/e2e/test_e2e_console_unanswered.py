@@ -14,6 +14,7 @@ from tests.e2e.running import Home, Up, ok
 from tests.e2e.test_e2e_console_boundaries import applied
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Dialog
     from tests.e2e import driving
 else:
     driving = pytest.importorskip("tests.e2e.driving", reason="playwright is not installed: make")
@@ -112,7 +113,12 @@ def test_what_is_confirmed_is_asked_once_and_a_button_says_which_it_was(
 ) -> None:
     assert up.ready
     asked: list[str] = []
-    window.page.on("dialog", lambda each: (asked.append(each.message), each.accept()))
+
+    def yes(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    window.page.on("dialog", yes)
     window.go("/console/settings")
     window.page.get_by_role("button", name="Rotate the key of security events").click()
     window.page.get_by_role("status").first.wait_for()
@@ -129,6 +135,11 @@ def test_what_is_confirmed_is_asked_once_and_a_button_says_which_it_was(
 
 def test_what_was_written_is_still_there_and_the_browser_still_warns(up: Up, window: driving.Window) -> None:
     page, wrote, warned = window.page, "# a test of a policy that is not written yet", list[str]()
+
+    def stay(dialog: Dialog) -> None:
+        warned.append(dialog.type)
+        dialog.dismiss()
+
     window.go("/console/policies/versions/new/edit")
     page.get_by_text("Tests", exact=True).click()
     page.locator("#tests").press_sequentially(wrote)
@@ -136,6 +147,6 @@ def test_what_was_written_is_still_there_and_the_browser_still_warns(up: Up, win
     page.get_by_role("button", name="Observe it").click()
     page.locator("main > [role=alert]").wait_for()
     assert page.locator("#tests").input_value() == wrote
-    page.on("dialog", lambda each: (warned.append(each.type), each.dismiss()))
+    page.on("dialog", stay)
     page.get_by_role("link", name="Overview").click()
     assert (warned, page.locator("#tests").input_value()) == (["beforeunload"], wrote)
