@@ -10,7 +10,7 @@ from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, rfc3339
 
 # Letters are 12 units high: 10 pixels where a narrow window draws it in the width that overview.css keeps to at least.
 WIDE, HIGH, LONG = 520, 300, 960
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 12, 34  # "100 %" stands around the right end, whole
 LANES: Final = ("verdict", "refused", "frozen", "review", "credential", "change")
 _LANE, _HEAD = 30, 26
 _STEPS: Final = (SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
