@@ -28,7 +28,7 @@ SERVICES = {
     "requests.service", "reviews.acknowledging", "reviews.answering", "reviews.carrying", "reviews.service",
     "reviews.terms", "reviews.undoing",
     "server.apply", "server.http_activations", "server.http_freezes", "server.http_operators", "server.http_peps",
-    "server.http_secrets", "server.http_systems", "server.http_trusts", "server.key_changes",
+    "server.http_secrets", "server.http_systems", "server.http_trusts", "server.http_words", "server.key_changes",
     "server.http_leases", "server.http_rotations", "server.leasing", "server.revoking",
     "server.lending", "server.life", "server.nodes", "server.notifying", "server.opening", "server.policy_life",
     "server.policy_watch", "server.rekeying",

@@ -30,6 +30,9 @@ _SIDEWAYS: Final = "document.documentElement.scrollWidth - document.documentElem
 _BEYOND: Final = """() => [...document.querySelectorAll('body *')].filter((each) => !each.closest('.wide, pre, nav')
     && each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map((each) => each.outerHTML.slice(0, 120)).slice(-4)"""
+# How high the letters of drawings (SVG) are on the screen, whatever the drawing was scaled to.
+_LETTERS: Final = """() => [...document.querySelectorAll('svg text')].map((each) => [
+    parseFloat(getComputedStyle(each).fontSize) * Math.abs(each.getScreenCTM().d), each.textContent.slice(0, 40)])"""
 # Of links in drawings (SVG) too, whose `href` is no text.
 _ADDRESSES: Final = "(all) => all.map((each) => new URL(each.getAttribute('href'), location.href).href)"
 # What can be reached by Tab and shows nothing when it is: neither an outline nor a shadow of at least two pixels.
@@ -88,6 +91,11 @@ class Window:
         """What reaches beyond the right edge, outside of what scrolls by itself."""
         found: list[str] = self.page.evaluate(_BEYOND)
         return found
+
+    def letters(self) -> list[tuple[float, str]]:
+        """Every text in a drawing, with the size that it has on the screen in CSS pixels."""
+        found: list[list[Any]] = self.page.evaluate(_LETTERS)
+        return [(round(size, 1), said) for size, said in found]
 
     def unseen(self) -> list[str]:
         """What the keyboard reaches and nobody sees it."""

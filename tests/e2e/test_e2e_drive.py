@@ -28,6 +28,8 @@ pytestmark = [
     pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed: apt-get install chromium"),
     pytest.mark.timeout(400),
 ]
+LEAST = 10  # CSS pixels that letters in a drawing are high, on the narrowest screen
+DRAWN = {"", "/agents/{name}", "/log/{id}", "/runs/{run}"}
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def places(window: driving.Window, start: list[str]) -> dict[str, str]:
 
 def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> None:
     shown.something_waits()
-    wrong: list[str] = []
+    wrong, drawn = list[str](), list[str]()
     with driving.windows() as context:
         window = driving.opened(context, shown.link)
         found = places(window, [f"/console{each.path}" for each in PAGES if "{" not in each.path])
@@ -79,6 +81,10 @@ def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> Non
                 window.picture(pictures / f"{picture}-{theme}.png")
             wrong += [f"{path}, not seen when reached by Tab: {each}" for each in window.unseen()]
             window.page.set_viewport_size(driving.NARROW)
+            letters = window.letters()
+            drawn += [name] if letters else []
+            if small := [each for each in letters if each[0] < LEAST]:
+                wrong.append(f"{path}: letters too small to read at 360 px: {small[:3]}")
             if window.sideways() > 0:
                 wrong.append(f"{path}: scrolls sideways by {window.sideways()} px at 360 px: {window.beyond()}")
             window.page.set_viewport_size(driving.WIDE)
@@ -86,6 +92,7 @@ def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> Non
     sys.stdout.write(f"pictures: {pictures}\n")
     wrong += shown.reports()
     assert not wrong, "\n".join(wrong)
+    assert set(drawn) >= DRAWN, "their drawings were looked at"
 
 
 def freezes(shown: Shown) -> list[str]:

@@ -18,6 +18,7 @@ from remit.server.http_apply import Applying
 from remit.server.http_freezes import Freezes
 from remit.server.http_operators import OperatorTokens
 from remit.server.http_registry import Registry
+from remit.server.http_words import Words
 from remit.server.operator_tokens import Doorkeeper, issue, token_hash
 from remit.server.operators import ADMIN, Authority, Role
 from remit.server.stops import Stops
@@ -55,6 +56,7 @@ class Desk:
                 writer=writer, records=records, keeper=self.keeper, clock=clock,
                 sessions=Sessions(clock.now, self.keeper.stands),
             ).doors(),
+            *Words(writer=writer, reader=writer, records=records, authority=authority, clock=clock).doors(),
             *Applying(
                 applier=rig.applier, access=rig.access, accountable=accountable, authority=authority, clock=clock
             ).doors(),

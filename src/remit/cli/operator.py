@@ -67,6 +67,24 @@ def waiting(json: Json = False, as_: As = None) -> int:
     return Exit.OK
 
 
+@app.command("take-back", epilog=examples("remit operator take-back policies", "remit operator take-back keys --json"))
+def take_back(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="As remit operator waiting shows it.")],
+    json: Json = False,
+    as_: As = None,
+) -> int:
+    """Take back what you said and a second person has not yet. It is forgotten when this returns."""
+    api = connect(as_)
+    answer = api.delete(f"/v1/first-words/{segment(kind)}")
+    checkpoints.keep_from(api)
+    if json:
+        data_json(answer)
+    else:
+        taken = answer["taken_back"]
+        data_text(f"taken back: {taken['kind']}, which {taken['person']} had said about {taken['about']}")
+    return Exit.OK
+
+
 @app.command("revoke", epilog=examples("remit operator revoke dana", "remit operator revoke opt_0123456789abcdef0123"))
 def revoke(
     token: Annotated[str, typer.Argument(metavar="TOKEN_ID|PERSON", help="One token, or all tokens of a person.")],

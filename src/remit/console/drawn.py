@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from remit.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, rfc3339
 
-WIDE, HIGH = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 34
+# Letters are 12 units high: 10 pixels where a narrow window draws it in the width that overview.css keeps to at least.
+WIDE, HIGH, LONG = 520, 300, 960
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 12, 34  # "100 %" stands around the right end, whole
 LANES: Final = ("verdict", "refused", "frozen", "review", "credential", "change")
 _LANE, _HEAD = 30, 26
 _STEPS: Final = (SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
@@ -58,13 +59,13 @@ def lanes(happenings: Sequence[Mapping[str, Any]], now: Instant) -> dict[str, An
     """A swimlane: what happened (`at` in microseconds, and its `lane`), from the oldest to now."""
     began = min((each["at"] for each in happenings), default=Instant(now - DAY))
     span = max(now - began, MINUTE)
-    left, right = 92, WIDE * 1.5 - 12
+    left, right = 92, LONG - 12
 
     def x(at: int) -> float:
         return round(left + (min(at, now) - began) / span * (right - left), 1)
 
     return {
-        "wide": int(WIDE * 1.5), "high": _HEAD + _LANE * len(LANES) + 6, "left": left, "right": right,
+        "wide": LONG, "high": _HEAD + _LANE * len(LANES) + 6, "left": left, "right": right,
         "lanes": [{"name": name, "y": _HEAD + _LANE * at, "mid": _HEAD + _LANE * at + _LANE // 2}
                   for at, name in enumerate(LANES)],
         "marks": [

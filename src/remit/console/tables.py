@@ -21,12 +21,18 @@ _RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column. `link`: a URL with `{name}` for members of the row, quoted when it is filled."""
+    """One column. `link`: a URL with `{name}` for members of the row, quoted when it is filled.
+
+    `to` and `shown` name members of the row: a path that the page itself made, where each row leads elsewhere; and a
+    shorter text that is shown instead of the cell, which is what is filtered, copied and taken.
+    """
 
     name: str
     title: str
     kind: Kind = "text"
     link: str = ""
+    to: str = ""
+    shown: str = ""
     hint: str = ""  # what the title means, for who points at it
 
 

@@ -115,7 +115,7 @@ def api(ground: Ground, gate: Gate) -> Router:
         *console.doors(),
         *consents.doors(),
         *_tried_out(ground, log),
-        *Words(reader=reader, clock=clock).doors(),
+        *Words(writer=writer, reader=reader, records=records, authority=authority, clock=clock).doors(),
         *Who(policy=ground.policy, authority=authority).doors(),
         *Decisions(policy=ground.policy, log=log, accountable=accountable).doors(),
         *Entries(log=log, finder=Finder(reader), proving=Proving(reader, log)).doors(),

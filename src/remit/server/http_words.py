@@ -1,41 +1,112 @@
-"""`/v1/first-words`: what one person said and a second one has not yet, so that it does not pass unseen."""
+"""`/v1/first-words`: what one person said and a second one has not yet, so that it does not pass unseen.
+
+Whoever said it may take it back: what is no longer meant must not wait for the second one's word.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from remit.kernel.clock import Clock, rfc3339
-from remit.server.door import Ask, Door
-from remit.server.first_words import FirstWords
-from remit.server.two_people import LIFETIME
-from remit.storage.ports import Reader
+from remit.kernel.errors import NotFound
+from remit.people.change import Changed, record
+from remit.people.ports import Records
+from remit.server.door import Ask, Door, actor
+from remit.server.first_words import ERASURES, KEYS, OBSERVE, POLICIES, SECRETS, UNFREEZE_ALL, FirstWords
+from remit.server.operators import Authority
+from remit.server.two_people import LIFETIME, Word
+from remit.storage.ports import Reader, Transaction, Writer
+
+# What entries of each kind are about: as the entry of the first word says it, so that both are found by one question.
+_WHAT: Final[Mapping[str, str]] = {
+    UNFREEZE_ALL: "freeze", POLICIES: "policies", KEYS: "key", OBSERVE: "servers", SECRETS: "secrets",
+    ERASURES: "agent",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """First words over HTTP."""
+    """First words over HTTP.
 
+    Args:
+        writer: Commits.
+        reader: Reads what stands.
+        records: Makes entries.
+        authority: Says who may take back what another one said.
+        clock: Says which words still count.
+    """
+
+    writer: Writer
     reader: Reader
+    records: Records
+    authority: Authority
     clock: Clock
 
     def doors(self) -> list[Door]:
-        """The door of this part of the API."""
+        """The doors of this part of the API."""
         return [
             Door(
                 method="GET", path="/v1/first-words", action="read", handle=self.standing,
                 summary="What waits for a second person: kind, the first one, until when",
-            )
+            ),
+            Door(
+                method="DELETE", path="/v1/first-words/{kind}", action="takeBackWord", handle=self.take_back,
+                owners=self._person, summary="Take back what one said and a second person has not yet",
+            ),
         ]  # fmt: skip
 
     def standing(self, _ask: Ask) -> dict[str, Any]:
         """What was said within the hour and not seconded."""
         now = self.clock.now()
         found = self.reader.read(lambda connection: FirstWords(connection).standing(now))
-        return {
-            "words": [
-                {"kind": kind, "person": word.person, "about": word.about, "at": rfc3339(word.at),
-                 "until": rfc3339(word.at + LIFETIME)}
-                for kind, word in found
-            ]
-        }  # fmt: skip
+        return {"words": [_body(kind, word) for kind, word in found]}
+
+    def take_back(self, ask: Ask) -> dict[str, Any]:
+        """Forget the word of a kind that stands.
+
+        Raises:
+            NotFound: None of this kind waits.
+            Forbidden: Another person said it.
+        """
+        kind = ask.path["kind"]
+
+        def apply(tx: Transaction) -> dict[str, Any]:
+            words = FirstWords(tx.connection)
+            word = self._standing(words, kind)
+            # Between the door and here another one's word may have taken its place: that one is theirs.
+            self.authority.require(ask.operator, "takeBackWord", owners={word.person})
+            more = {"about": word.about, "first": word.person}
+            taken = Changed(
+                what=_WHAT[kind], name=_name(kind, word), change="taken_back", before=None, after=None, more=more
+            )
+            record(tx, self.records, taken, by=actor(ask))
+            words.forget(kind)
+            return {"taken_back": _body(kind, word)}
+
+        return self.writer.change(apply)
+
+    def _person(self, ask: Ask) -> Collection[str]:
+        """Whose word it is. Everybody may read which words stand, so "there is none" tells nobody anything."""
+        return {self.reader.read(lambda connection: self._standing(FirstWords(connection), ask.path["kind"])).person}
+
+    def _standing(self, words: FirstWords, kind: str) -> Word:
+        found = dict(words.standing(self.clock.now()))
+        if kind not in found:
+            raise NotFound("no first word of this kind waits", try_="remit operator waiting")
+        return found[kind]
+
+
+def _name(kind: str, word: Word) -> str:
+    """What the entry of the first word was named: a freeze's id, a key, an agent, or as its kind (pure)."""
+    if kind == UNFREEZE_ALL:
+        return word.about
+    return word.about.split(" ")[1] if kind in {KEYS, ERASURES} else _WHAT[kind]
+
+
+def _body(kind: str, word: Word) -> dict[str, Any]:
+    return {
+        "kind": kind, "person": word.person, "about": word.about, "at": rfc3339(word.at),
+        "until": rfc3339(word.at + LIFETIME),
+    }  # fmt: skip

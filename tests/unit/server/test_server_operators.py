@@ -7,7 +7,7 @@ ACTIONS = {
     "read", "doctor", "apply", "plan", "ask", "setAgentState", "approveBoundary", "approveServer", "refreshServer",
     "setSecret", "listSecrets", "removeSecret", "rotateSecret", "exposeSecret", "freeze", "unfreeze", "freezeAll",
     "unfreezeAll", "readDecisions", "readAudit", "issueToken", "listTokens", "revokeToken", "unfreezeOthers",
-    "resumeOthers",
+    "resumeOthers", "takeBackWord",
 }  # fmt: skip
 READS = {"read", "doctor"}
 # What each role may do to something that others own: the table that people can read.
@@ -15,7 +15,7 @@ MAY = {
     Role.VIEWER: READS,
     Role.OWNER: READS | {"plan"},
     Role.REVIEWER: READS | {"plan", "approveServer", "refreshServer", "ask"},
-    Role.OPERATOR: ACTIONS - {"approveBoundary", "issueToken", "listTokens", "revokeToken"},
+    Role.OPERATOR: ACTIONS - {"approveBoundary", "issueToken", "listTokens", "revokeToken", "takeBackWord"},
     Role.SECURITY: READS
     | {"freeze", "unfreeze", "freezeAll", "unfreezeAll", "setAgentState", "ask", "readDecisions", "readAudit"}
     | {"revokeToken", "unfreezeOthers", "resumeOthers", "listSecrets", "rotateSecret", "removeSecret", "exposeSecret"},
@@ -34,6 +34,7 @@ OF_OWN = {
     "readDecisions",
     "approveBoundary",
     "revokeToken",
+    "takeBackWord",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from remit.console.desk import Look
+from remit.console.pages import words
 from remit.console.pages.model import Act, Filled, Page
 from remit.console.paths import PATH
 from remit.console.rules import against
@@ -31,18 +32,6 @@ _ARGUMENTS = (
     Column(name="differs", title="That is", kind="state"),
     Column(name="allowed", title="The boundary allows"),
 )
-_WORDS = (
-    Column(name="what", title="What"),
-    Column(name="person", title="Said first by"),
-    Column(name="about", title="About", kind="code"),
-    Column(name="at", title="Said", kind="time"),
-    Column(name="until", title="Counts until", kind="time"),
-)
-_SAID: Final = {
-    "unfreeze_all": "Start everything again", "policies": "Let more through by policies", "keys": "Change a key",
-    "observe": "Only observe a server", "secrets": "Send a secret to another place",
-    "erasures": "Erase what was recorded",
-}  # fmt: skip
 _WAITING: Final = frozenset({"pending", "open"})
 LASTING: Final = ("15m", "5m", "1m")  # how long a yes may wait to be used: 15 minutes at the most
 _MOST: Final = "1000"
@@ -62,13 +51,7 @@ def fill(look: Look) -> Filled:
         command="remit approval ask AGENT ACTION --arg NAME=VALUE",
     )  # fmt: skip
     waiting = sum(each["state"] in _WAITING for each in found)
-    words = [{**each, "what": _SAID.get(each["kind"], each["kind"])} for each in look.get("/v1/first-words")["words"]]
-    seconds = Table(
-        name="words", title="Waits for a second person", columns=_WORDS, rows=words,
-        empty="What takes two people waits here for an hour, once one of them said so.",
-        command="remit operator waiting",
-    )  # fmt: skip
-    return Filled(title="Requests", tables=(table, seconds), values={"waiting": waiting})
+    return Filled(title="Requests", tables=(table, words.table(look)), values={"waiting": waiting})
 
 
 def request(look: Look) -> Filled:
@@ -167,7 +150,7 @@ def _noted(form: Mapping[str, str]) -> dict[str, str]:
     return {"note": form["note"]} if form.get("note") else {}
 
 
-PAGE = Page(path="/requests", slug="requests", template="requests.html", fill=fill)
+PAGE = Page(path="/requests", slug="requests", template="requests.html", fill=fill, acts=(words.TAKE_BACK,))
 REQUEST = Page(
     path="/requests/{request}", slug="requests", template="request.html", fill=request,
     acts=(Act(name="approve", carry=approve), Act(name="deny", carry=deny)),

@@ -77,9 +77,51 @@ const buttons = () => {
 buttons();
 document.addEventListener("htmx:after:swap", buttons);
 
+// A form goes once it is known that the server answers: a browser that finds none shows its own page in place of this
+// one, and what was typed is gone. The question changes nothing and is never shed, so nothing is sent twice; the form
+// itself goes as it does without scripts. A server that is slow is not gone: a stop does not wait for it.
+const HEARD = 1000; // milliseconds
+const asking = new WeakSet();
+const going = new WeakSet();
+
+const answers = async () => {
+  try {
+    await fetch("/healthz", { cache: "no-store", credentials: "omit", redirect: "manual", signal: AbortSignal.timeout(HEARD) });
+    return true;
+  } catch (error) {
+    return error.name === "TimeoutError";
+  }
+};
+
+const unanswered = (form) => {
+  const note = document.createElement("p");
+  note.className = "note unanswered";
+  note.setAttribute("role", "alert");
+  note.textContent = "The server did not answer. This was not sent, so nothing was done; what you wrote is still here. Try again in a moment.";
+  document.querySelector("main h1")?.after(note);
+  form.dispatchEvent(new CustomEvent("remit:unanswered", { bubbles: true }));
+};
+
+const send = async (form, by) => {
+  asking.add(form);
+  const there = await answers();
+  asking.delete(form);
+  for (const note of document.querySelectorAll(".unanswered")) note.remove();
+  if (!there) return unanswered(form);
+  if (!form.isConnected) return;
+  going.add(form);
+  form.requestSubmit(by);
+  going.delete(form);
+};
+
 document.addEventListener("submit", (event) => {
-  const ask = event.target.dataset.confirm;
-  if (ask && !confirm(ask)) event.preventDefault();
+  const form = event.target;
+  if (going.has(form)) return; // this very press was confirmed, and the server answers
+  const ask = form.dataset.confirm;
+  if (asking.has(form) || (ask && !confirm(ask))) return event.preventDefault();
+  if (event.defaultPrevented || form.getAttribute("method") !== "post") return;
+  event.preventDefault();
+  send(form, event.submitter);
 });
 
 // A part of the page that cannot be had because nobody is signed in any more: the page says so itself.

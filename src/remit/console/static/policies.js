@@ -57,6 +57,7 @@ document.addEventListener("click", (event) => {
 // What was written is not lost by leaving the page, or by a session that ended.
 editor?.addEventListener("input", () => { touched = true; });
 editor?.addEventListener("submit", () => { touched = false; });
+editor?.addEventListener("remit:unanswered", () => { touched = true; });
 addEventListener("beforeunload", (event) => { if (touched) event.preventDefault(); });
 addEventListener("htmx:before:swap", (event) => {
   if (event.detail.ctx.response.status < 400) return;

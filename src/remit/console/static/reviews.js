@@ -14,6 +14,7 @@ document.addEventListener("keydown", (event) => {
   button.click();
 }, true);
 addEventListener("pageshow", () => { pressed = false; });
+addEventListener("remit:unanswered", () => { pressed = false; });
 
 document.getElementById("ask-why")?.addEventListener("click", () => {
   const why = document.getElementById("why");
