@@ -93,11 +93,11 @@ const answers = async () => {
   }
 };
 
-const unanswered = (form) => {
+const unsent = (form, why) => {
   const note = document.createElement("p");
   note.className = "note unanswered";
   note.setAttribute("role", "alert");
-  note.textContent = "The server did not answer. This was not sent, so nothing was done; what you wrote is still here. Try again in a moment.";
+  note.textContent = why;
   document.querySelector("main h1")?.after(note);
   form.dispatchEvent(new CustomEvent("remit:unanswered", { bubbles: true }));
 };
@@ -107,8 +107,8 @@ const send = async (form, by) => {
   const there = await answers();
   asking.delete(form);
   for (const note of document.querySelectorAll(".unanswered")) note.remove();
-  if (!there) return unanswered(form);
-  if (!form.isConnected) return;
+  if (!there) return unsent(form, "The server did not answer. This was not sent, so nothing was done; what you wrote is still here. Try again in a moment.");
+  if (!form.isConnected || (by && !by.isConnected)) return unsent(form, "The page changed while the server was asked whether it is there. Nothing was sent: press again.");
   going.add(form);
   form.requestSubmit(by);
   going.delete(form);
