@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 Kind = Literal["text", "code", "number", "percent", "time", "state", "tags"]
 ROWS: Final = 50  # on a page
 _LONGEST_FILTER: Final = 200
+_NUMBERS: Final = frozenset({int, float})
+_IN_NUMBERS: Final = frozenset("0123456789.+-einfa")  # inf and nan among them
 # A spreadsheet takes a cell that begins so for a formula; the last four (full width) where it is set to Japanese.
 _RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -68,7 +70,8 @@ def shown(table: Table, query: Mapping[str, str], *, prefix: str = "", most: int
     words = query.get(f"{prefix}q", "")[:_LONGEST_FILTER].lower().split()
     sort = query.get(f"{prefix}sort", table.sort)
     names = [each.name for each in table.columns]
-    rows = [row for row in table.rows if _has(row, names, words)] if words else list(table.rows)
+    numbers = any(_IN_NUMBERS.issuperset(word) for word in words)
+    rows = [row for row in table.rows if _has(row, names, words, numbers=numbers)] if words else list(table.rows)
     column = next((each for each in table.columns if each.name == sort.removeprefix("-")), None)
     if column is not None:
         rows.sort(key=lambda row: _key(row.get(column.name)), reverse=sort.startswith("-"))
@@ -98,9 +101,17 @@ def _cell(value: object) -> str:
     return f"'{text}" if text.startswith(_RUNS) and not isinstance(value, (int, float)) else text
 
 
-def _has(row: Mapping[str, Any], names: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether each word stands in a cell. Asked of a hundred thousand rows: most cells are texts already."""
-    cells = [cell if type(cell := row.get(name)) is str else _plain(cell) for name in names]
+def _has(row: Mapping[str, Any], names: Sequence[str], words: Sequence[str], *, numbers: bool) -> bool:
+    """Whether each word stands in a cell. Asked of a hundred thousand rows: most cells are texts already.
+
+    `numbers`: a word may stand in a number. To write all of those out takes as long as all the rest.
+    """
+    cells = [
+        cell if type(cell := row.get(name)) is str
+        else "" if cell is None or (type(cell) in _NUMBERS and not numbers)
+        else _plain(cell)
+        for name in names
+    ]  # fmt: skip
     text = "\n".join(cells).lower()
     return all(word in text for word in words)
 

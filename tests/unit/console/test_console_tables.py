@@ -44,6 +44,15 @@ def test_every_row_that_matches_is_on_exactly_one_page(
             assert all(word in text or '"' in word for word in words)
 
 
+@given(rows=tables, words=st.lists(st.text("0123456789.e+-inf ab", min_size=1, max_size=4), max_size=3))
+def test_a_row_is_found_by_what_stands_in_its_cells(rows: list[dict[str, Any]], words: list[str]) -> None:
+    sought = " ".join(words).lower().split()
+    plain = ["\n".join(", ".join(c) if isinstance(c, list) else "" if c is None else str(c) for c in row.values())
+             for row in rows]  # fmt: skip
+    expected = sum(all(word in text.lower() for word in sought) for text in plain)
+    assert shown(table(rows), {"q": " ".join(words)}).found == expected
+
+
 @given(rows=tables, query=queries)
 def test_whatever_the_url_says_a_page_is_shown(rows: list[dict[str, Any]], query: dict[str, str]) -> None:
     found = shown(table(rows), query)
