@@ -79,7 +79,7 @@ document.addEventListener("htmx:after:swap", buttons);
 
 // A form goes once it is known that the server answers: a browser that finds none shows its own page in place of this
 // one, and what was typed is gone. The question changes nothing and is never shed, so nothing is sent twice; the form
-// itself goes as it does without scripts. A server that is slow is not gone: a stop does not wait for it.
+// itself goes as it does without scripts. A server that is slow is not gone: a stop waits a second for it at the most.
 const HEARD = 1000; // milliseconds
 const asking = new WeakSet();
 const going = new WeakSet();
