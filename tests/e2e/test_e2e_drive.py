@@ -1,6 +1,7 @@
 """A person drives the console in a real browser against a running demo, and every page of it is looked at.
 
-Pictures of every page in both themes are left in the folder that `REMIT_PICTURES` names (else in the test's own).
+Pictures of every page in both themes are left in the folder that `REMIT_PICTURES` names (else in the test's own). Those
+that somebody asked for are taken once the demo has been at work for a while, as people would find it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ LEAST = 10  # CSS pixels that letters in a drawing are high, on the narrowest sc
 DRAWN = {"", "/agents/{name}", "/log/{id}", "/runs/{run}"}
 
 
+ASKED = os.environ.get("REMIT_PICTURES", "")
+
+
 @pytest.fixture
 def shown(home: Home) -> Iterator[Shown]:
     """A live demo; stopped at the end."""
@@ -42,7 +46,7 @@ def shown(home: Home) -> Iterator[Shown]:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Where the pictures go."""
-    folder = Path(os.environ.get("REMIT_PICTURES") or tmp_path / "pictures")
+    folder = Path(ASKED or tmp_path / "pictures")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -63,9 +67,16 @@ def places(window: driving.Window, start: list[str]) -> dict[str, str]:
     return found
 
 
+def used(shown: Shown) -> bool:
+    """Whether what agents use was counted: it is counted anew a minute after the start."""
+    return bool(ok(shown.home.remit("posture", "--json")).json["all"]["used"])
+
+
 def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> None:
     shown.something_waits()
     wrong, drawn = list[str](), list[str]()
+    if ASKED:
+        waited(lambda: used(shown), patience=180)
     with driving.windows() as context:
         window = driving.opened(context, shown.link)
         found = places(window, [f"/console{each.path}" for each in PAGES if "{" not in each.path])
@@ -78,6 +89,8 @@ def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> Non
                 window.go(path)
                 only = () if theme == "light" else driving.OF_COLOURS  # a theme changes nothing else
                 wrong += [f"{path}, {theme}: {each}" for each in window.violations(rules=only)]
+                if ASKED and name == "/live":
+                    window.page.wait_for_function("document.getElementById('rate').textContent !== '0'")
                 window.picture(pictures / f"{picture}-{theme}.png")
             wrong += [f"{path}, not seen when reached by Tab: {each}" for each in window.unseen()]
             window.page.set_viewport_size(driving.NARROW)
