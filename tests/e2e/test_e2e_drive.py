@@ -69,7 +69,8 @@ def places(window: driving.Window, start: list[str]) -> dict[str, str]:
 
 def used(shown: Shown) -> bool:
     """Whether what agents use was counted: it is counted anew a minute after the start."""
-    return bool(ok(shown.home.remit("posture", "--json")).json["all"]["used"])
+    series = ok(shown.home.remit("posture", "--json")).json["series"]
+    return bool(series and series[-1]["used"])
 
 
 def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> None:
@@ -90,7 +91,7 @@ def test_every_page_is_whole_in_both_themes(shown: Shown, pictures: Path) -> Non
                 only = () if theme == "light" else driving.OF_COLOURS  # a theme changes nothing else
                 wrong += [f"{path}, {theme}: {each}" for each in window.violations(rules=only)]
                 if ASKED and name == "/live":
-                    window.page.wait_for_function("document.getElementById('rate').textContent !== '0'")
+                    waited(lambda: window.page.inner_text("#rate") != "0")
                 window.picture(pictures / f"{picture}-{theme}.png")
             wrong += [f"{path}, not seen when reached by Tab: {each}" for each in window.unseen()]
             window.page.set_viewport_size(driving.NARROW)
