@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from remit.audit.log import Recorded
 from remit.audit.sql import Bundle, SqlLog
-from remit.audit.stored import header, read_bundle
+from remit.audit.stored import Unfolding, header, read_bundle
 from remit.audit.terms import STRETCH, Sought, slots, term
 from remit.audit.terms_sql import SqlTerms
 from remit.kernel.errors import Malformed, NotFound
@@ -110,7 +110,7 @@ class _Look:
         self._sought, self._most = sought, most
         self._read = 0
         self._placed, self._covered = self._terms.placed(), self._terms.covered()
-        self._bundles: list[tuple[Bundle, list[bytes]]] = []  # what was read last
+        self._bundles: list[tuple[Bundle, Unfolding]] = []  # what was read last
 
     def page(self, before: int | None) -> Found:
         found = Found()
@@ -225,15 +225,14 @@ class _Look:
             # What the index does not cover is read through, so there the neighbours come along.
             many = 1 if position < self._covered * STRETCH else _BLOCK
             rows = self._log.holding(position - position % many, many)
-            self._bundles = [(row, read_bundle(row.headers, row.count)[0]) for row in rows if row.first is not None]
+            self._bundles = [(row, Unfolding(row.headers, row.count)) for row in rows if row.first is not None]
             found = self._held(position)
         return None if found is None else _readable(found)
 
     def _held(self, position: int) -> bytes | None:
         for bundle, headers in self._bundles:
-            slot = position - (bundle.first or 0)
-            if 0 <= slot < len(headers):
-                return headers[slot]
+            if (found := headers.at(position - (bundle.first or 0))) is not None:
+                return found
         return None
 
 

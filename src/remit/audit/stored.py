@@ -6,6 +6,7 @@ entry was hit, so it takes what comes out of the stream before the damage and co
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import Any
 
@@ -17,7 +18,9 @@ from remit.kernel.errors import Malformed
 VERSION = 1  # of headers and payloads
 _LENGTH = 4
 _MAX_FRAMED = 1 << 28  # a row edited into a decompression bomb must not take the verifier down
+_PART = 1 << 15  # bytes that are inflated at a time
 _decode = msgspec.json.Decoder().decode
+_length = struct.Struct(">I").unpack_from
 _sorted = msgspec.json.Encoder(order="sorted").encode
 _PLAIN = frozenset({str, bool, type(None)})
 _BIG = 2**53
@@ -41,6 +44,45 @@ def read_bundle(stored: object, count: object) -> tuple[list[bytes], str]:
     if rest or len(headers) != count:
         problem = problem or f"it holds {len(headers)} entries, its row says {count}"
     return headers[:count], problem
+
+
+class Unfolding:
+    """The headers of a bundle, inflated only as far as they are asked for: a page needs few of many bundles.
+
+    They are those that `read_bundle` finds.
+    """
+
+    def __init__(self, stored: object, count: object) -> None:
+        """Nothing is inflated yet."""
+        good = isinstance(stored, bytes) and type(count) is int and count > 0
+        self._stream: Any = zlib.decompressobj() if good else None
+        self._left = self._stored = stored if isinstance(stored, bytes) else b""
+        self._framed = b""  # what is inflated and in no whole frame yet
+        self._inflated = 0
+        self._headers: list[bytes] = []
+        self.count = count if type(count) is int else 0
+
+    def at(self, slot: int) -> bytes | None:
+        """The header at a place from 0 on; None where there is none that can be read."""
+        if not 0 <= slot < self.count:
+            return None
+        while len(self._headers) <= slot and self._stream is not None:
+            self._go_on()
+        return self._headers[slot] if slot < len(self._headers) else None
+
+    def _go_on(self) -> None:
+        try:
+            part = self._stream.decompress(self._left, _PART)
+        except zlib.error:  # zlib drops what came before the damage
+            self._headers, self._stream = read_bundle(self._stored, self.count)[0], None
+            return
+        self._left, self._inflated = self._stream.unconsumed_tail, self._inflated + len(part)
+        self._framed += part
+        found, rest = frames(self._framed)
+        self._headers += found
+        self._framed = self._framed[len(self._framed) - rest :]
+        if self._stream.eof or not part or self._inflated > _MAX_FRAMED:
+            self._stream = None
 
 
 def _inflate(stored: bytes) -> tuple[bytes, str]:
@@ -73,7 +115,7 @@ def frames(framed: bytes) -> tuple[list[bytes], int]:
     at, end = 0, len(framed)
     while end - at >= _LENGTH:
         start = at + _LENGTH
-        stop = start + int.from_bytes(framed[at:start], "big")
+        stop = start + _length(framed, at)[0]
         if stop > end:
             break
         parts.append(framed[start:stop])
