@@ -122,6 +122,27 @@ def stops_and_lets_go_on(window: driving.Window, shown: Shown) -> None:
     waited(lambda: freezes(shown) == ["lee"])
 
 
+_WRITTEN = """() => {
+  const of = document.querySelector("#graph canvas.sigma-labels");
+  const { data, width, height } = of.getContext("2d").getImageData(0, 0, of.width, of.height);
+  const found = [];
+  for (let at = 3; at < data.length; at += 4) if (data[at]) found.push(((at - 3) / 4 % width) / width);
+  return [found.reduce((one, other) => Math.min(one, other), 1), found.reduce((one, other) => Math.max(one, other), 0)];
+}"""
+
+
+def reads_the_graph(window: driving.Window) -> None:
+    """What it reaches fills its place, each layer below its word; which reading is shown stands in the address."""
+    page = window.page
+    window.go("/console/agents/support-bot")
+    page.locator("#graph canvas.sigma-labels").wait_for(state="attached")
+    first, last = page.evaluate(_WRITTEN)
+    assert (first < 1 / 5, last > 4 / 5) == (True, True), (first, last)
+    page.get_by_label("used", exact=True).check()
+    page.reload()
+    assert page.get_by_label("used", exact=True).is_checked()
+
+
 def simulates(window: driving.Window) -> None:
     """A policy that nobody has, over what was decided."""
     page = window.page
@@ -157,6 +178,7 @@ def test_a_person_finds_what_is_wrong_answers_stops_simulates_and_verifies(shown
         window = driving.opened(context, shown.link_as("dana"))
         answers_by_keyboard(window, shown, question)
         stops_and_lets_go_on(window, shown)
+        reads_the_graph(window)
         simulates(window)
         verifies(window)
         assert window.complaints == []
