@@ -133,6 +133,9 @@ def test_the_live_page_says_why_beside_the_row(home: Home, served: Up, asked: st
         shown = f"!document.querySelector('#log tr[data-why={asked}]').hidden"
         assert page.run(shown), "a row that stands is compared as one that comes"
         page.run("filter.value = ''; filter.dispatchEvent(new Event('input'))")
+        rate = "document.getElementById('rate').textContent"
+        page.until(lambda _: page.run(rate).isdigit())
+        assert page.run(rate) == "0", "what was there before came at no pace"
         page.run("window.same = true")
         page.run(f"document.querySelector('#log tr[data-why={asked}] a').click()")
         said = page.until(lambda text: "Its entry and proof" in text)

@@ -12,6 +12,7 @@ if (log) {
   let counted = 0;
   let missed = 0;
   let times = [];
+  let before = true;
 
   const cell = (text, name) => {
     const made = document.createElement("td");
@@ -92,7 +93,7 @@ if (log) {
   });
 
   const stream = new EventSource("/console/live/stream");
-  stream.onopen = () => { link.textContent = "live"; };
+  stream.onopen = () => { link.textContent = "live"; before = true; };
   // Refused (a session that ended with the server), it is not tried again by the browser.
   stream.onerror = () => { link.textContent = stream.readyState === EventSource.CLOSED ? "over: reload this page" : "reconnecting"; };
   stream.addEventListener("unavailable", () => { link.textContent = "the database does not answer"; });
@@ -102,9 +103,11 @@ if (log) {
   });
   stream.onmessage = (event) => {
     link.textContent = "live";
+    const now = !before;  // it begins with what was recorded before somebody looked
+    before = false;
     for (const entry of JSON.parse(event.data)) {
       if (entry.kind === "outcome") { if (entry.took !== null) times.push(entry.took); continue; }
-      counted += 1;
+      if (now) counted += 1;
       waits.push(entry);
     }
     if (waits.length > 2 * most) waits = waits.slice(-2 * most);
