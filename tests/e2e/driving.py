@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import TimeoutError as TooLate  # the name is a builtin's
 from starlette.routing import compile_path
 from tests.e2e import chromium
 
@@ -57,6 +58,15 @@ class Window:
         answer = self.page.goto(f"{self.base}{path}", wait_until="load")
         assert answer is not None
         assert answer.status == 200, f"{path}: {answer.status}\n{self.page.inner_text('body')}"
+
+    def go_until(self, path: str, shown: str) -> None:
+        """Open a page, again and again until it shows something."""
+        for _ in range(20):
+            self.go(path)
+            with contextlib.suppress(TooLate):
+                self.page.locator(shown).first.wait_for(timeout=5_000)
+                return
+        raise AssertionError(f"{path} does not show {shown}")
 
     def theme(self, name: str) -> None:
         """Light or dark, as the button keeps it."""

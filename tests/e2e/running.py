@@ -204,9 +204,9 @@ def entry(home: Home, **members: Any) -> dict[str, Any]:
     return waited(look)
 
 
-def waited(look: Callable[[], T | None], *, patience: float = PATIENCE) -> T:
+def waited(look: Callable[[], T | None]) -> T:
     """What `look` finds, once it finds something: some things a server writes after it has answered."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + PATIENCE
     while not (found := look()):
         assert time.monotonic() < end, "what was waited for did not come"
         time.sleep(0.02)

@@ -125,8 +125,17 @@ def test_the_live_page_says_why_beside_the_row(home: Home, served: Up, asked: st
         page.call("Page.navigate", url=f"{served.ready['console']}/live?q=<b>nothing")
         page.until(lambda text: "Live decisions" in text)
         assert page.run("document.getElementById('live-filter').value") == "<b>nothing"
+        assert "Nothing that came matches" in page.until(lambda text: "Nothing that came matches" in text)
         page.call("Page.navigate", url=f"{served.ready['console']}/live")
         page.until(lambda _: bool(page.run(f"!!document.querySelector('#log tr[data-why={asked}]')")))
+        page.run("filter = document.getElementById('live-filter'); filter.value = 'decision'")
+        page.run("filter.dispatchEvent(new Event('input'))")
+        shown = f"!document.querySelector('#log tr[data-why={asked}]').hidden"
+        assert page.run(shown), "a row that stands is compared as one that comes"
+        page.run("filter.value = ''; filter.dispatchEvent(new Event('input'))")
+        rate = "document.getElementById('rate').textContent"
+        page.until(lambda _: page.run(rate).isdigit())
+        assert page.run(rate) == "0", "what was there before came at no pace"
         page.run("window.same = true")
         page.run(f"document.querySelector('#log tr[data-why={asked}] a').click()")
         said = page.until(lambda text: "Its entry and proof" in text)

@@ -36,6 +36,7 @@ ASK = ("approval", "ask", "invoice-bot", "payments/transfer", "--arg", "to=A", "
     ("page", "words"),
     [
         ("/policies/{name}", ("boundary", "show", "invoice-bot-payments")),
+        ("/agents/{name}", ("agent", "show", "invoice-bot")),
         ("/agents/{name}", ("agent", "suspend", "invoice-bot")),
         ("/servers/{name}", ("server", "review", "payments")),
         ("/credentials/{name}", ("secret", "show", "payments-key")),

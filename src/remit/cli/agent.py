@@ -47,6 +47,7 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
         table(columns, [[row.get(column) for column in columns] for row in answer["boundaries"]])
     else:
         nothing("boundaries", next_="remit apply DIR, with a boundary for this agent in it")
+    see("agents", name)
     return Exit.OK
 
 

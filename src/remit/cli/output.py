@@ -147,15 +147,20 @@ def patiently(what: str) -> Iterator[None]:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows on stdout under their column names."""
+    """Print rows on stdout under their column names; on a terminal, what has a page in the console leads there."""
+    from rich.style import Style  # noqa: PLC0415 - as above
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
+    from remit.cli.pages import addresses  # noqa: PLC0415 - it says what it finds by `talk`
+
+    leads = addresses() if sys.stdout.isatty() else lambda *_: None
     grid = Table(box=None, pad_edge=False, show_edge=False)
     for name in columns:
         grid.add_column(name, overflow="fold", header_style="bold")
     for row in rows:
-        grid.add_row(*(Text(_cell(value)) for value in row))
+        cells = zip(columns, row, strict=False)
+        grid.add_row(*(Text(_cell(value), style=Style(link=leads(name, value))) for name, value in cells))
     _console(stderr=False).print(grid)
 
 

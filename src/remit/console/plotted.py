@@ -10,6 +10,7 @@ from remit.kernel.clock import DAY, SECOND, Instant, rfc3339
 
 EACH: Final = 5  # seconds in one point of the curve of decisions
 _MINUTE: Final = 60
+_NOT_TODAY: Final = " What does so today is counted tomorrow."
 _MILLIONTH: Final = 10_000  # of one percent
 
 
@@ -49,10 +50,10 @@ def turns_said(of: Mapping[str, Sequence[int]]) -> str:
     """Whether what is taken away is missed."""
     lapsed, returned = sum(of["lapsed"]), sum(of["returned"])
     if not lapsed and not returned:
-        return "Nothing lapsed and nothing came back in these days."
+        return "Nothing lapsed and nothing came back in these days." + _NOT_TODAY
     return (
         f"{lapsed} entitlements lapsed for want of use and {returned} came back. Where many come back, they were "
-        "let go too early; where none do, nobody missed them."
+        f"let go too early; where none do, nobody missed them.{_NOT_TODAY}"
     )
 
 

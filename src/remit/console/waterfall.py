@@ -20,6 +20,7 @@ _THIN: Final = 2.5  # what takes no time is seen all the same
 _ROWS: Final = 8  # in one lane; more than that run over each other
 _TICKS: Final = 5
 _LONGEST: Final = 26
+_MINUTE: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,4 +134,7 @@ def _time(spent: int) -> str:
     if spent < SECOND:
         return f"{spent / 1000:.0f} ms"
     seconds = spent / SECOND
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - two minutes
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"

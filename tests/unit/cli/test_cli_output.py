@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import re
+import sys
 import threading
 import unicodedata
 from collections.abc import Callable
@@ -97,3 +98,30 @@ def test_a_long_wait_is_explained_and_a_short_one_is_not(
     with output.patiently("asking ..."):
         assert over.wait(60)
     assert capsys.readouterr() == ("", "asking ...\n")
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what it was sent."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_what_has_a_page_leads_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMIT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("REMIT_TOKEN", "x")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for where, links in ((Terminal(), 3), (io.StringIO(), 0)):
+        monkeypatch.setattr(sys, "stdout", where)
+        output.table(["id", "agent", "boundary", "state"], [["dec_1", "bot", "a/b?c", "active"], [None, "", None, "x"]])
+        text = where.getvalue()
+        assert text.count("\x1b]8;id=") == links
+        if links:
+            for path in ("log/dec_1", "agents/bot", "policies/a%2Fb%3Fc"):
+                assert f"http://127.0.0.1:1/console/{path}\x1b\\" in text
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.delenv("REMIT_URL")
+    monkeypatch.setenv("XDG_DATA_HOME", "/nowhere")
+    output.table(["agent"], [["bot"]])
+    assert "bot" in terminal.getvalue()
+    assert "\x1b]8" not in terminal.getvalue()

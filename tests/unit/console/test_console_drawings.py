@@ -65,6 +65,11 @@ def test_calls_at_the_same_time_stand_under_each_other() -> None:
     assert third.y == first.y
 
 
+def test_the_line_of_time_says_what_it_marks() -> None:
+    found = fall([call(10**15, 1), call(10**15 + 294 * 10**6, 10**6)])
+    assert [said for _, said in found.ticks] == ["0 ms", "59.0 s", "1 min 58 s", "2 min 57 s", "3 min 56 s"]
+
+
 def test_how_a_call_ended() -> None:
     assert kind_of(call(1, 1)) == "allowed"
     assert kind_of(call(1, None)) == "open"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remit.console.desk import Look
 from remit.console.drawn import LANES, lanes
 from remit.console.happened import happened
+from remit.console.pages.agent import marked
 from remit.kernel.clock import DAY, Instant
 
 NOON = "2026-03-01T12:00:00Z"
@@ -40,6 +44,22 @@ def test_each_kind_has_its_lane_and_other_agents_are_left_out() -> None:
         ("frozen", "log/ent_1"), ("refused", "log/dec_1"), ("review", "reviews/qst_1"), ("verdict", "log/ver_1"),
     ]  # fmt: skip
     assert {each["lane"] for each in found} <= set(LANES)
+
+
+class Busy:
+    """The log of an agent that has called a thousand times since it was refused and its access lapsed."""
+
+    def maybe(self, _path: str, **sought: str) -> dict[str, Any]:
+        calls = [{"id": f"dec_{at}", "kind": "decision", "answer": "allow"} for at in range(1000)]
+        rows = [
+            *calls, {"id": "dec_no", "kind": "decision", "answer": "deny"}, {"id": "ver_1", "kind": "verdict"}
+        ]  # fmt: skip
+        found = [each for each in rows if all(each.get(name) == sought.get(name, each.get(name)) for name in each)]
+        return {"entries": found[: int(sought["limit"])]}
+
+
+def test_calls_crowd_no_verdict_and_no_refusal_out() -> None:
+    assert {each["id"] for each in marked(cast("Look", Busy()), "bot")} == {"dec_no", "ver_1"}
 
 
 @given(st.lists(st.tuples(st.integers(0, 800 * DAY), st.sampled_from(LANES)), max_size=40))

@@ -67,6 +67,7 @@ def test_a_snapshot_tells_of_the_day_before() -> None:
     assert plotted.turns(series) == {"day": ["2026-02-28", "2026-03-01"], "lapsed": [3, 0], "returned": [1, 1]}
     assert "1 fewer than on 2026-03-01" in plotted.creep_said(series)
     assert "3 entitlements lapsed" in plotted.turns_said(plotted.turns(series))
+    assert "today" in plotted.turns_said({"lapsed": [0], "returned": [0]}), "who sees it happen looks for it here"
     old = [{**day("2026-03-01", 5, 1), "day_before": None}]
     assert plotted.turns(old)["lapsed"] == [0], "rows of days before this was counted"
     assert plotted.days(series)[0]["lapsed"] == 3

@@ -31,7 +31,8 @@ from remit.kernel.clock import SECOND, Instant, rfc3339
 from remit.kernel.names import AgentName, split_action
 from remit.policy.view import View
 
-_NEWEST: Final = "100"  # entries about it, and changes of anything: each is read from a bundle of its own
+_NEWEST: Final = "50"  # entries about it, and changes of anything: each is read from a bundle of its own
+_EACH: Final = "50"  # of its verdicts, and of its refusals, in the timeline
 _MARKS: Final = 150  # in the drawing; the table has all
 
 
@@ -43,8 +44,8 @@ def fill(look: Look) -> Filled:
     entries = _entries(look, agent=name, limit=_NEWEST)
     beside = Beside.of(look, name)
     past = happened(
-        name, entries=entries, changes=beside.changes, questions=beside.questions, rotations=beside.rotations,
-        secrets=beside.secrets,
+        name, entries=marked(look, name), changes=beside.changes, questions=beside.questions,
+        rotations=beside.rotations, secrets=beside.secrets,
     )  # fmt: skip
     record = look.view.agents.get(AgentName(name))
     bounds = [
@@ -97,6 +98,14 @@ def _entries(look: Look, **sought: str) -> list[Mapping[str, Any]]:
     """Entries of the log; none where this person may not read it."""
     found = look.maybe("/v1/decisions", **sought)
     return [] if found is None else list(found["entries"])
+
+
+def marked(look: Look, name: str) -> list[Mapping[str, Any]]:
+    """Its newest verdicts and refusals, asked for by themselves: what it calls all day would crowd them out."""
+    return [
+        *_entries(look, agent=name, kind="verdict", limit=_EACH),
+        *_entries(look, agent=name, kind="decision", answer="deny", limit=_EACH),
+    ]
 
 
 def credentials_of(view: View, name: str) -> dict[str, list[str]]:
@@ -192,7 +201,7 @@ def _lately(past: Any, entries: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSO
     return (
         Table(
             name="happened", title="What happened to it", columns=HAPPENED, rows=told, sort="-time",
-            empty="Nothing yet, among the newest entries.", command="remit audit tail",
+            empty="Nothing yet.", command="remit audit tail",
         ),
         Table(
             name="runs", title="Runs", columns=RUNS, rows=runs(entries), sort="-last",

@@ -129,7 +129,7 @@ def todo(now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], idle: Seq
          f"{PATH}/credentials", f"remit secret rotate {exposed[0]}" if exposed else ""),
         (now["freezes"], "bad", "freeze is", "freezes are", "in force: find out why, then unfreeze",
          f"{PATH}#s-freezes", "remit freeze"),
-        (now["requests"], "wait", "agent waits", "agents wait", "for somebody's yes",
+        (now["requests"], "wait", "access request waits", "access requests wait", "for somebody's yes",
          f"{PATH}/requests", "remit approval list"),
         (now["words"], "wait", "change waits", "changes wait", "for a second person's word",
          f"{PATH}/requests#s-words", "remit operator waiting"),

@@ -9,17 +9,21 @@ if (place && data.graph && window.Sigma && window.graphology) {
   const layers = Object.keys(ink);
   const most = Math.max(...layers.map((kind) => data.graph.nodes.filter((each) => each.kind === kind).length));
   place.style.height = `${Math.max(280, 24 * most + 160)}px`; // a line of text for each of what stands in one layer
-  // Six units and a bit across, two upwards: stretched so that the rows fill the height as the layers fill the width.
-  const upright = 3.2 * (place.clientHeight - 140) / (place.clientWidth - 140);
+  // Its own units are pixels: a layer begins where its word above the drawing does, and rows fill the height.
+  const [wide, high] = [place.clientWidth, place.clientHeight];
+  const column = wide / layers.length;
   const short = (text) => (text.length > 34 ? text.slice(0, 33) + "…" : text);
   const graph = new window.graphology.Graph();
   for (const each of data.graph.nodes) {
-    graph.addNode(each.key, { x: each.x, y: each.y * upright, label: short(each.label), size: each.kind === "agent" ? 9 : 6, color: colour(ink[each.kind]) });
+    graph.addNode(each.key, { x: column * layers.indexOf(each.kind) + 16, y: high / 2 + each.y * (high / 2 - 40), label: short(each.label), size: each.kind === "agent" ? 9 : 6, color: colour(ink[each.kind]) });
   }
   for (const each of data.graph.edges) {
     graph.addEdge(each.source, each.target, { size: 1.5, readings: each.readings, color: colour("--dim") });
   }
-  let reading = "configured";
+  const inputs = [...document.querySelectorAll("input[name=reading]")];
+  const asked = new URLSearchParams(location.search).get("reading");
+  for (const input of inputs) input.checked = input.value === (inputs.some((each) => each.value === asked) ? asked : "configured");
+  let reading = inputs.find((input) => input.checked).value;
   const shown = (edge) => graph.getEdgeAttribute(edge, "readings").includes(reading);
   const behind = getComputedStyle(place).backgroundColor;
   // A label stands on ground of its own: the edges that leave its node would strike it through.
@@ -34,12 +38,20 @@ if (place && data.graph && window.Sigma && window.graphology) {
   };
   const drawn = new window.Sigma(graph, place, {
     labelColor: { color: colour("--ink") }, labelFont: "system-ui, sans-serif", labelSize: 12, labelRenderedSizeThreshold: 0,
-    labelDensity: 10, labelGridCellSize: 20, stagePadding: 70, autoRescale: true, minCameraRatio: 0.3, maxCameraRatio: 3, allowInvalidContainer: true,
+    labelDensity: 10, labelGridCellSize: 20, stagePadding: 0, autoRescale: true, minCameraRatio: 0.3, maxCameraRatio: 3, allowInvalidContainer: true,
     defaultDrawNodeLabel: label,
     edgeReducer: (edge, at) => (shown(edge) ? at : { ...at, hidden: true }),
     nodeReducer: (node, at) => (graph.edges(node).some(shown) ? at : { ...at, color: colour("--line"), label: "" }),
   });
-  for (const input of document.querySelectorAll("input[name=reading]")) {
-    input.addEventListener("change", () => { reading = input.value; drawn.refresh(); });
+  drawn.setCustomBBox({ x: [0, wide], y: [0, high] });
+  drawn.refresh();
+  for (const input of inputs) {
+    input.addEventListener("change", () => {
+      reading = input.value;
+      const to = new URL(location.href);
+      to.searchParams.set("reading", reading);
+      history.replaceState(null, "", to);
+      drawn.refresh();
+    });
   }
 }

@@ -4,7 +4,7 @@
 const log = document.getElementById("log");
 if (log) {
   const by = (id) => document.getElementById(id);
-  const [link, pause, empty, filter, rate, lost, took] = ["link", "pause", "empty", "live-filter", "rate", "lost", "took"].map(by);
+  const [link, pause, empty, none, filter, rate, lost, took] = ["link", "pause", "empty", "none", "live-filter", "rate", "lost", "took"].map(by);
   const most = 100;
   let paused = false;
   let waits = [];
@@ -12,6 +12,7 @@ if (log) {
   let counted = 0;
   let missed = 0;
   let times = [];
+  let before = true;
 
   const cell = (text, name) => {
     const made = document.createElement("td");
@@ -28,9 +29,13 @@ if (log) {
     return location.pathname + (said ? "?" + said : "");
   };
   const words = () => filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const matches = (asked) => (entry) => {
-    const text = [entry.agent, entry.action, entry.word, entry.kind, entry.id].join(" ").toLowerCase();
-    return asked.every((word) => text.includes(word));
+  // Rows that stand and entries that come are compared by the same text.
+  const textOf = (entry) => [entry.time.slice(11, 23), entry.agent, entry.action, entry.word, entry.kind, entry.id].join(" ").toLowerCase();
+  const matches = (asked) => (entry) => asked.every((word) => textOf(entry).includes(word));
+  const told = () => {
+    const asked = words().length > 0;
+    empty.hidden = asked || log.rows.length > 0;
+    none.hidden = !asked || [...log.rows].some((row) => !row.hidden);
   };
   const drawn = (entry) => {
     const row = document.createElement("tr");
@@ -43,6 +48,7 @@ if (log) {
     const last = document.createElement("td");
     last.append(to);
     if (decided) row.dataset.why = entry.id;
+    row.dataset.text = textOf(entry);
     row.append(cell(entry.time.slice(11, 23)), cell(entry.agent), cell(entry.action),
       cell(answer, decided ? (entry.good ? "good" : "bad") : "quiet"), last);
     return row;
@@ -53,9 +59,9 @@ if (log) {
     const found = waits.filter(matches(words())).slice(-most);
     waits = [];
     if (!found.length) return;
-    empty.hidden = true;
     log.prepend(...found.reverse().map(drawn));
     while (log.rows.length > most) log.deleteRow(-1);
+    told();
   };
   const soon = () => { drawing ||= requestAnimationFrame(draw); };
 
@@ -87,7 +93,7 @@ if (log) {
   });
 
   const stream = new EventSource("/console/live/stream");
-  stream.onopen = () => { link.textContent = "live"; };
+  stream.onopen = () => { link.textContent = "live"; before = true; };
   // Refused (a session that ended with the server), it is not tried again by the browser.
   stream.onerror = () => { link.textContent = stream.readyState === EventSource.CLOSED ? "over: reload this page" : "reconnecting"; };
   stream.addEventListener("unavailable", () => { link.textContent = "the database does not answer"; });
@@ -97,9 +103,11 @@ if (log) {
   });
   stream.onmessage = (event) => {
     link.textContent = "live";
+    const now = !before;  // it begins with what was recorded before somebody looked
+    before = false;
     for (const entry of JSON.parse(event.data)) {
       if (entry.kind === "outcome") { if (entry.took !== null) times.push(entry.took); continue; }
-      counted += 1;
+      if (now) counted += 1;
       waits.push(entry);
     }
     if (waits.length > 2 * most) waits = waits.slice(-2 * most);
@@ -122,6 +130,8 @@ if (log) {
   filter.form.addEventListener("submit", (event) => event.preventDefault());
   filter.addEventListener("input", () => {
     history.replaceState(null, "", address({ q: filter.value }));
-    for (const row of log.rows) row.hidden = !words().every((word) => row.textContent.toLowerCase().includes(word));
+    for (const row of log.rows) row.hidden = !words().every((word) => row.dataset.text.includes(word));
+    told();
   });
+  told();
 }
