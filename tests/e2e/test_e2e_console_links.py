@@ -60,6 +60,8 @@ def test_what_commands_list_and_name_is_on_the_page_that_they_say(home: Home, br
     (files / "policies" / "base.cedar").write_text(text, encoding="utf-8")
     ok(home.remit("apply", str(files)))
     version = home.remit("policy", "history", "--json").json["sets"][0]["version"]
+    ok(home.remit("activation", "suspend", "invoice-bot", "payments/list_invoices", "--as", "dana"))
+    verdict = home.remit("certify", "list", "--json").json["verdicts"][0]["id"]
     entry = home.remit("audit", "tail", "--json").json["entries"][0]["id"]
     for words in (
         "doctor", "coverage", "freeze", "can invoice-bot payments/list_invoices", "mandate invoice-bot",
@@ -69,10 +71,10 @@ def test_what_commands_list_and_name_is_on_the_page_that_they_say(home: Home, br
         "secret list", "secret versions payments-key", "secret exposure payments-key", "secret history payments-key",
         "secret posture", "secret leases", "secret leases payments-key", "secret rotations", "audit tail",
         "audit checkpoint", "audit verify", "audit find --agent invoice-bot --kind decision --from 2020-01-01",
-        "audit find --text bot&x --where what=agent", f"audit evidence --entry {entry}", f"why {entry}",
-        "operator list", "operator waiting", "pep list", "policy list", "policy show calm", "policy history", "policy flips 1",
-        f"policy enforce {version}",
-        "consent list", "key list", "posture", "posture invoice-bot", "posture secrets", "review list",
+        "audit find --text bot&x --where what=agent", f"audit evidence --entry {entry}",
+        "operator list", "operator waiting", "pep list", "policy list", "policy show calm", "policy history",
+        "policy flips 1", f"policy enforce {version}", f"certify replay {verdict}", "certify run", "consent list",
+        "key list", "posture", "posture invoice-bot", "posture secrets", "review list",
         "review quality", "trust list", "usage sources", "usage coverage",
     ):  # fmt: skip
         done = home.remit(*words.split())
