@@ -45,10 +45,8 @@ def test_an_agent_acts_with_the_account_of_the_person_behind_it(place: Place) ->
         ("dana", "live", "mail"), ("lee", "live", "mail")
     ]  # fmt: skip
     done = place.remit("secret", "disconnect", "mail-client", "--as", "dana")
-    assert (done.out, done.err.strip()) == (
-        "disconnected: dana from mail-client\n",
-        "the other system has ended it too",
-    )
+    assert done.out == "disconnected: dana from mail-client\n"
+    assert "the other system has ended it too\n" in done.err
     assert place.got("revoked") == ["dana.reyes"]
     assert refused(place.mail()) == "dana must connect their own account"
     assert place.mail("lone") == (200, {"user": "lee.okafor"})  # hers alone is over

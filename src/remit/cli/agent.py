@@ -11,7 +11,6 @@ import typer
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import data_json, data_text, facts, nothing, table, talk
-from remit.cli.pages import see
 from remit.cli.wire import connect, segment
 from remit.kernel.canonical import encode
 from remit.kernel.errors import Conflict, Malformed
@@ -47,7 +46,6 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
         table(columns, [[row.get(column) for column in columns] for row in answer["boundaries"]])
     else:
         nothing("boundaries", next_="remit apply DIR, with a boundary for this agent in it")
-    see("agents", name)
     return Exit.OK
 
 
@@ -123,7 +121,6 @@ def _state(name: str, verb: str, *, json: bool, as_: str | None) -> int:
         data_json(answer)
     else:
         data_text(f"{answer['agent']}: {answer['state']}")
-        see("agents", name)
     return Exit.OK
 
 
@@ -183,5 +180,4 @@ def erase(name: Name, json: Json = False, as_: As = None) -> int:
         data_text(f"{name}: erased")
         talk("  because  the key of its payloads is gone; copies of the database from before still have it")
         talk("  try      remit audit verify")
-        see("agents", name)
     return Exit.APPROVAL if answer["waits"] else Exit.OK

@@ -124,6 +124,8 @@ def _show_waiting(waiting: list[dict[str, Any]]) -> None:
         talk(f"secrets wait for a second person: {', '.join(secrets)}", style="yellow")
         talk("  because  they could go further than before; until then their documents stay as they were")
         talk("  try      remit apply DIR of the same files within an hour, with another person's token")
+    if servers or policies or secrets:
+        see("requests", fragment="s-words")
     for row in waiting:
         if row["kind"] in {*_RULES, "server", "secret"}:
             continue

@@ -90,6 +90,8 @@ def ask(  # noqa: PLR0917 - typer declares options as parameters
     if wait is not None:
         answer = _waited(api, answer, wait)
     code = _shown(answer, json=json)
+    if not json:
+        see("requests", answer["request"])
     return Exit.APPROVAL if answer["state"] == "pending" else Exit.DENIED if answer["state"] != "approved" else code
 
 
@@ -141,7 +143,6 @@ def _said(api: Api, request: str, verb: str, body: dict[str, Any], *, json: bool
         data_json(answer)
     else:
         data_text(f"{answer['state']}: {answer['action']} of {answer['agent']} ({answer['request']})")
-        see("requests", answer["request"])
     return answer
 
 
@@ -152,7 +153,6 @@ def _shown(found: Any, *, json: bool) -> int:  # noqa: ANN401 - any JSON value
     facts({name: found[name] for name in _SHOWN if found.get(name) not in (None, "", [])})
     if found["state"] == "pending":
         talk(f"  try      remit approval approve {found['request']}, or deny")
-    see("requests", found["request"])
     return Exit.OK
 
 

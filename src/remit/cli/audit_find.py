@@ -12,6 +12,7 @@ import typer
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, examples
 from remit.cli.output import data_json, data_lines, data_text, nothing, table, talk
+from remit.cli.pages import see
 from remit.cli.wire import connect
 from remit.kernel.errors import ConfigInvalid
 
@@ -56,6 +57,7 @@ def find(  # noqa: PLR0917 - one option for each field
         nothing("entries", next_="remit audit tail")
     if found["next"] is not None:
         talk(f"  try      --before {found['next']} for the older ones")
+    see("log", query=asked)
     return Exit.OK
 
 
@@ -83,6 +85,7 @@ def evidence(  # noqa: PLR0917 - as above
     pieces = file_of(ask, asked)
     if out is None:
         data_lines(pieces)
+        _see(asked)
         return Exit.OK
     try:
         with out.open("w", encoding="utf-8") as file:
@@ -91,7 +94,16 @@ def evidence(  # noqa: PLR0917 - as above
         raise ConfigInvalid(f"{out} cannot be written", detail=str(error)) from error
     data_text(str(out))
     talk(f"  try      remit audit verify --export {out}")
+    _see(asked)
     return Exit.OK
+
+
+def _see(asked: Mapping[str, str]) -> None:
+    """The page of the one entry, or the log asked for the same."""
+    if "entry" in asked:
+        see("log", asked["entry"])
+    else:
+        see("log", query=asked)
 
 
 def register(app: typer.Typer) -> None:

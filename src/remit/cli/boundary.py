@@ -9,7 +9,6 @@ from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import data_json, data_text, facts, nothing, table, talk
-from remit.cli.pages import see
 from remit.cli.wire import connect, segment
 
 app = group("Access boundaries: upper bounds that a person approved.")
@@ -42,7 +41,6 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
         for rule in version["rules"]:
             data_text(f"  {rule['action']}{_bounds(rule)}")
         data_text("")
-    see("policies", name)
     return Exit.OK
 
 
@@ -89,7 +87,6 @@ def decline(name: Name, json: Json = False, as_: As = None) -> int:
     else:
         data_text(f"declined: {answer['boundary']} version {answer['version']}")
         talk("  because  it allowed nothing while it waited; what is in force stays")
-        see("policies", name)
     return Exit.OK
 
 
@@ -110,5 +107,4 @@ def approve(name: Name, json: Json = False, as_: As = None) -> int:
         data_text(f"approved: {answer['boundary']} version {answer['version']}, {len(answer['rules'])} actions")
         action = answer["rules"][0]["action"] if answer["rules"] else "ACTION"
         talk(f"  try      remit can {answer['agent']} {quote(action)} --purpose {answer['purpose']}")
-        see("policies", name)
     return Exit.OK

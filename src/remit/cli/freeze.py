@@ -137,6 +137,8 @@ def _listing(answer: dict[str, list[dict[str, Any]]], *, json: bool) -> int:
         columns = ("kind", "name", "since", "by", "reason")
         rows = [[*(row[column] for column in columns), _state(row)] for row in answer["freezes"]]
         table((*columns, "contained"), rows)
+    if not json:
+        see(fragment="s-freezes")
     return Exit.OK
 
 

@@ -9,8 +9,6 @@ import traceback
 from typing import Annotated
 
 import typer
-from typer.main import get_command_name
-from typer.models import CommandInfo
 
 from remit.cli import (
     activation,
@@ -60,6 +58,7 @@ from remit.cli import (
 from remit.cli.exits import Exit, for_error
 from remit.cli.options import examples
 from remit.cli.output import complain, data_json, data_text, error_object, finish, let_go
+from remit.cli.pages import command_name, link
 from remit.cli.wire import Refused
 from remit.kernel.errors import RemitError
 
@@ -136,6 +135,7 @@ app.add_typer(usage.app, name="usage")
 app.add_typer(withdrawal.app, name="withdrawal")
 rightsize.add(app)
 simulate.add(activation.certify)
+link(app)
 
 
 def main() -> None:
@@ -169,16 +169,12 @@ def _app_for(arguments: list[str]) -> typer.Typer:
     """The commands that the first word names, or all of them: to make them all takes longer than most of them run."""
     first = arguments[0] if arguments else ""
     groups = [each for each in app.registered_groups if each.name == first]
-    commands = [each for each in app.registered_commands if _name(each) == first]
+    commands = [each for each in app.registered_commands if command_name(each) == first]
     if not groups and not commands:
         return app
     chosen = copy.copy(app)
     chosen.registered_groups, chosen.registered_commands = groups, commands
     return chosen
-
-
-def _name(command: CommandInfo) -> str:
-    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
 
 
 def _wants_json(arguments: list[str]) -> bool:

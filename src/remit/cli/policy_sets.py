@@ -11,6 +11,7 @@ from remit.cli import checkpoints
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json
 from remit.cli.output import data_json, data_text, facts, nothing, table, talk
+from remit.cli.pages import see
 from remit.cli.wire import Api, connect, segment
 from remit.kernel.errors import ConfigInvalid, Malformed
 
@@ -75,6 +76,7 @@ def observe(
     data_text(said)
     _differs(answer)
     talk("  try      remit policy flips" if directory else "  try      remit policy history")
+    see("policies", "versions", answer["version"])
     return Exit.OK
 
 
@@ -104,6 +106,7 @@ def flips(version: MaybeVersion = None, json: Json = False, as_: As = None) -> i
         talk("  try      remit why DECISION")
     else:
         talk(f"  try      remit policy enforce {answer['version']}")
+    see("policies", "versions", answer["version"])
     return Exit.OK
 
 
@@ -150,6 +153,8 @@ def _came(api: Api, answer: dict[str, Any], again: str, *, json: bool) -> int:
         verb = "was in force already" if answer["change"] == "unchanged" else "is in force"
         data_text(f"version {answer['version']} {verb}")
         _differs(answer)
+    if not json:
+        see("policies", "versions", answer["version"])
     return Exit.APPROVAL if answer["waits"] else Exit.OK
 
 

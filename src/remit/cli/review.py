@@ -42,7 +42,6 @@ def list_(
         columns = ("question", "kind", "agent", "action", "tier", "due", "stage", "assigned", "recommendation")
         table(columns, [[row[name] for name in columns] for row in answer["questions"]])
         talk(f"  try      remit review show {answer['questions'][0]['question']}")
-        see("reviews")
     return Exit.OK
 
 
@@ -74,7 +73,6 @@ def show(question: Question, json: Json = False, as_: As = None) -> int:
         data_text(f"  {each['at']}  {each['by']} said {each['said']} ({each['state']}) {foreign(each['note'])}")
     if answer["state"] == "open":
         talk(f"  try      {_next(answer)}")
-    see("reviews", question)
     return Exit.OK
 
 
@@ -151,8 +149,6 @@ def _say(said: str, question: str, note: str, *, to: str = "", as_shown: int = 1
     else:
         data_text(f"{answer['state']}: {answer['because'] or said}", style="yellow")
         talk(f"  try      remit review show {question}")
-    if not json:
-        see("reviews", question)
     return Exit.OK
 
 

@@ -10,7 +10,6 @@ import typer
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples
 from remit.cli.output import data_json, data_text, nothing, table, talk
-from remit.cli.pages import see
 from remit.cli.wire import Api, connect, segment
 
 _LOOK: Final = 0.2  # seconds
@@ -63,8 +62,6 @@ def rotate(
     else:
         data_text(f"{answer['rotation']}: {name} is at {answer['step']}")
         talk(f"  try      remit secret rotations {name}")
-    if not json:
-        see("credentials", name)
     return Exit.UNEXPECTED if answer["step"] == _UNDONE else Exit.OK
 
 

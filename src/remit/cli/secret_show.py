@@ -10,7 +10,6 @@ import typer
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples
 from remit.cli.output import data_json, data_text, facts, nothing, table
-from remit.cli.pages import see
 from remit.cli.wire import connect, segment
 
 _VERSIONS: Final = ("version", "state", "attributes", "made", "since", "last_used", "exposed", "exposure")
@@ -45,7 +44,6 @@ def show(name: Name, json: Json = False, as_: As = None) -> int:
         | {"changed by": _way(answer), "rotating": _under_way(answer["rotating"]), "versions held": held}
         | ({"labels": [f"{key}={text}" for key, text in answer["labels"].items()]} if answer["labels"] else {})
     )
-    see("credentials", name)
     return Exit.OK
 
 

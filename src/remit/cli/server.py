@@ -10,7 +10,6 @@ import typer
 from remit.cli.exits import Exit
 from remit.cli.options import As, Json, Name, examples, group
 from remit.cli.output import complain, data_json, data_text, facts, foreign, nothing, table, talk
-from remit.cli.pages import see
 from remit.cli.wire import connect, segment
 
 app = group("MCP servers and their pinned tools.")
@@ -85,7 +84,6 @@ def review(
         talk(f"  try      remit server review {name} --approve")
     else:
         talk(f"every tool of {name} is as it was approved")
-    see("servers", name)
     return Exit.OK
 
 
