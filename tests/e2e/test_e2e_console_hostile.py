@@ -141,6 +141,22 @@ def test_no_page_takes_a_text_for_markup(home: Home, served: Up, tmp_path: Path)
         assert text in everything, "what nobody is shown shows nothing"
 
 
+def test_a_command_to_copy_is_to_a_shell_what_it_is_to_a_person(home: Home, served: Up, tmp_path: Path) -> None:
+    applied(home, tmp_path / "files")
+    name = f"payments/{NAMES[4]}"
+    frozen = home.remit("freeze", "tool", name)
+    assert "try      remit unfreeze tool 'payments/\\u202e<xss-mark/onload=\"xss()\">'" in frozen.err
+    browser = Browser(served.ready["api"])
+    browser.sign_in(link(home))
+    free = "x/$(touch here)"  # the address is anybody's word
+    text = browser.ask("GET", f"/console/stop?kind=tool&name={quote(free, safe='')}")[2]
+    assert f"remit freeze tool '{free}' --reason TEXT" in Seen(text).text
+    (freeze,) = ok(home.remit("freeze", "--json")).json["freezes"]
+    text = browser.ask("GET", f"/console/freezes/{freeze['id']}")[2]
+    assert f"remit unfreeze tool '{name}'" in Seen(text).text
+    assert "<bdi><code>payments/\u202e" in text, "it turns nothing round that stands beside it"
+
+
 def test_a_refusal_says_what_was_sent_as_text(home: Home, served: Up) -> None:
     browser = Browser(served.ready["api"])
     browser.sign_in(link(home))

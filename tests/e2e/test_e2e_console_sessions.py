@@ -74,6 +74,19 @@ def test_another_ones_word_is_refused_on_a_page_that_leads_back(come: Come) -> N
     assert '<a href="/console/settings">Back to the page</a>' in refused.text
 
 
+def test_a_form_of_another_site_signs_nobody_out(come: Come) -> None:
+    dana = come("dana", "owner")
+    # A browser keeps a strict cookie to itself there, and would do as it is told about it all the same.
+    stranger = Visitor(dana.base)
+    assert "set-cookie" not in stranger.post("/console/sign-out").headers
+    stranger.http.close()
+    assert dana.post("/console/sign-out").status_code == 403
+    assert dana.get("/console").status_code == 200
+    out = dana.post("/console/sign-out", csrf=dana.csrf())
+    assert out.headers["set-cookie"].startswith('remit_session="";')
+    assert dana.get("/console").status_code == 401
+
+
 def test_ones_own_sessions_are_seen_and_ended_and_no_others(home: Home, come: Come) -> None:
     here, there, lee = come("dana", "owner"), come("dana", "owner"), come("lee", "viewer")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -119,7 +120,7 @@ def _say(kind: str, name: str, answer: dict[str, Any]) -> None:
         table(columns, [[row[column] for column in columns] for row in shown])
         if answer["cut_count"] > len(shown):
             talk(f"  and {answer['cut_count'] - len(shown)} more; the log names all of them")
-    target = "all" if kind == "all" else f"{kind} {name}"
+    target = "all" if kind == "all" else f"{kind} {quote(name)}"
     talk(f"  try      remit unfreeze {target}")
     see("freezes", answer["id"])
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from shlex import quote as as_word
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
@@ -145,6 +146,7 @@ def templates() -> Environment:
         "rfc3339": rfc3339,
         "spoken": spoken,
         "as_json": as_json,
+        "as_word": as_word,
     }
     made.globals |= {"glyph": GLYPHS.get, "address": address}
     return made

@@ -105,7 +105,8 @@ class Console:
             self.sessions.end(request.cookies.get(self.sessions.cookie))
         out = await run_in_threadpool(self.provider_ends) if session is not None and session.subject else ""
         answer = html(signed_out(provider=self.sessions.provider, out=out))
-        cookies.drop_session(answer, self.sessions)
+        if self.sessions.cookie in request.cookies:  # with a form of another site it does not come (SameSite=Strict)
+            cookies.drop_session(answer, self.sessions)
         return answer
 
     async def static(self, request: Request) -> Response:

@@ -84,7 +84,7 @@ def fill(look: Look) -> Filled:
         Table(name="rotations", title="Rotations", columns=ROTATIONS, rows=rotations, sort="-started",
               empty="It was never rotated.", command=f"remit secret rotate {name}"),
         Table(name="leases", title="Leases", columns=LEASES, rows=leases, sort="until",
-              empty="Nothing is lent for a while.", command=f"remit secret leases --secret {name}"),
+              empty="Nothing is lent for a while.", command=f"remit secret leases {name}"),
         Table(name="people", title="People's own accounts", columns=_PEOPLE, rows=list(it.get("people", ())),
               empty="Nobody lends an account of their own.", command=f"remit secret connect {name}"),
         *_exposed(look, it, name),
