@@ -89,6 +89,8 @@ class Tail:
         self._reader = reader
         self._queues: set[Queue] = set()
         self._task: asyncio.Task[None] | None = None
+        self._at = 0  # the newest bundle that was told
+        self._step = asyncio.Lock()  # who comes between a look and its telling would hear of it twice, or never
 
     async def join(self) -> Queue:
         """A queue that is filled until `leave`; it begins with what was recorded last.
@@ -97,12 +99,15 @@ class Tail:
             StorageUnavailable: The database does not answer.
         """
         queue = Queue()
-        at = await asyncio.to_thread(self._reader.read, newest)
-        _, lines = await asyncio.to_thread(self._reader.read, since(max(0, at - _BEFORE), _BEFORE))
-        queue.put(lines)
-        self._queues.add(queue)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._follow(at))
+        async with self._step:
+            alone = self._task is None or self._task.done()
+            if alone:
+                self._at = await asyncio.to_thread(self._reader.read, newest)
+            query = since(max(0, self._at - _BEFORE), _BEFORE)
+            queue.put((await asyncio.to_thread(self._reader.read, query))[1])
+            self._queues.add(queue)
+            if alone:
+                self._task = asyncio.create_task(self._follow(self._at))
         return queue
 
     def leave(self, queue: Queue) -> None:
@@ -125,9 +130,11 @@ class Tail:
         at = max(at, end - _BEHIND)
         while at < end and self._queues:
             before = at
-            at, lines = await asyncio.to_thread(self._reader.read, since(at))
-            for queue in self._queues if lines else ():
-                queue.put(lines)
+            async with self._step:
+                at, lines = await asyncio.to_thread(self._reader.read, since(at))
+                self._at = at
+                for queue in self._queues if lines else ():
+                    queue.put(lines)
             if at == before:
                 break
         return at

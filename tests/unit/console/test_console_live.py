@@ -102,3 +102,41 @@ def test_an_outcome_says_how_long_its_call_took() -> None:
     assert live._took({"decision": "x", "time": "2026-11-28T01:04:46.298240Z"}) is None
     assert live._took({**said, "time": "then"}) is None
     assert json.dumps({"took": live._took(said)})
+
+
+class Busy:
+    """A log of numbered commits, one more at each look at anything."""
+
+    def __init__(self) -> None:
+        self.end = 100
+
+    def read(self, query: Callable[[Any], Any]) -> Any:
+        found = self.end if query is live.newest else query(self)
+        self.end += 1
+        return found
+
+    def since(self, bundle: int, most: int = 500) -> Callable[[Any], Any]:
+        def query(log: Busy) -> tuple[int, list[dict[str, Any]]]:
+            found = range(bundle + 1, min(log.end, bundle + most) + 1)
+            return (found[-1] if found else bundle), [{"n": each} for each in found]
+
+        return query
+
+
+def test_who_comes_later_hears_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "EVERY", 0.005)
+
+    async def heard() -> list[list[int]]:
+        log = Busy()
+        monkeypatch.setattr(live, "since", log.since)
+        tail = live.Tail(log)
+        queues = []
+        for at in range(12):
+            queues.append(await tail.join())
+            await asyncio.sleep(0.001 * at)
+        for queue in queues:
+            tail.leave(queue)
+        return [[each["n"] for each in queue.held] for queue in queues]
+
+    for each in asyncio.run(heard()):
+        assert each == list(range(each[0], each[0] + len(each)))
