@@ -105,11 +105,16 @@ def figures(look: Look, now: Mapping[str, Any], secrets: Sequence[Mapping[str, A
     waiting = (look.maybe("/v1/approvals", state="pending", limit="1000") or {"requests": ()})["requests"]
     minute = now["last_minute"]
     words = look.get("/v1/first-words")["words"]
+    proposed = [
+        each for each in look.get("/v1/boundaries", waiting="true")["boundaries"] if each["state"] == "proposed"
+    ]
+    changed = [each["server"] for each in look.get("/v1/servers")["servers"] if each["waiting"]]
     return {
         "agents": len(look.view.agents), "states": standing(look.view),
         "decisions": sum(minute.values()), "denied": minute["deny"], "running": now["running"],
         "connected": 1 + sum(each["connected"] for each in now["points"]), "points": 1 + len(now["points"]),
         "reviews": len(reviews), "requests": len(waiting), "words": len(words),
+        "proposed": [each["boundary"] for each in proposed], "changed": changed,
         "freezes": len(look.view.freezes),
         "expiring": sum(_soon(each, look.now) for each in secrets),
     }  # fmt: skip
@@ -131,6 +136,12 @@ def todo(now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], idle: Seq
          f"{PATH}#s-freezes", "remit freeze"),
         (now["requests"], "wait", "access request waits", "access requests wait", "for somebody's yes",
          f"{PATH}/requests", "remit approval list"),
+        (len(now["changed"]), "wait", "server has", "servers have",
+         "tools that nobody has looked at: agents may not call them",
+         f"{PATH}/servers", f"remit server review {now['changed'][0]}" if now["changed"] else ""),
+        (len(now["proposed"]), "wait", "boundary waits", "boundaries wait", "for an owner's approval",
+         f"{PATH}/policies?sort=state#s-boundaries",
+         f"remit boundary show {now['proposed'][0]}" if now["proposed"] else ""),
         (now["words"], "wait", "change waits", "changes wait", "for a second person's word",
          f"{PATH}/requests#s-words", "remit operator waiting"),
         (now["reviews"], "wait", "question waits", "questions wait", "for a person",

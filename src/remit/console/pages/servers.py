@@ -82,7 +82,8 @@ def fill(look: Look) -> Filled:
     if (sources := look.maybe("/v1/usage/sources")) is not None:
         tables.append(
             Table(name="sources", title="Who tells of use", columns=_SOURCES, rows=_rows(sources["sources"]),
-                  empty="Nobody but Remit's own gateway tells of use.", command="remit usage register NAME --server SERVER"),
+                  empty="Nobody but Remit's own gateway tells of use.",
+                  command="remit usage register NAME --server SERVER"),
         )  # fmt: skip
     if (covered := look.maybe("/v1/coverage", within="60")) is not None:
         tables += _covered(covered)
