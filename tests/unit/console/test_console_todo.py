@@ -6,7 +6,6 @@ from typing import Any
 
 from remit.console.pages.overview import todo
 
-
 NOTHING: dict[str, Any] = {"freezes": 0, "requests": 0, "words": 0, "reviews": 0, "changed": [], "proposed": []}
 
 

@@ -124,6 +124,12 @@ document.addEventListener("submit", (event) => {
   send(form, event.submitter);
 });
 
+// What is asked for stands in the address, and nothing else: a field that says nothing is left out of it.
+document.addEventListener("formdata", (event) => {
+  if (event.target.getAttribute("method") !== "get") return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
 // A part of the page that cannot be had because nobody is signed in any more: the page says so itself.
 document.addEventListener("htmx:before:swap", (event) => {
   if (event.detail.ctx.response.status === 401) { event.preventDefault(); location.reload(); }

@@ -93,7 +93,8 @@ if (log) {
   });
 
   const stream = new EventSource("/console/live/stream");
-  stream.onopen = () => { link.textContent = "live"; before = true; };
+  const follows = () => { link.textContent = paused ? "paused" : "live"; };
+  stream.onopen = () => { follows(); before = true; };
   // Refused (a session that ended with the server), it is not tried again by the browser.
   stream.onerror = () => { link.textContent = stream.readyState === EventSource.CLOSED ? "over: reload this page" : "reconnecting"; };
   stream.addEventListener("unavailable", () => { link.textContent = "the database does not answer"; });
@@ -102,7 +103,7 @@ if (log) {
     lost.textContent = missed + " entries came too fast to be shown; the log has them.";
   });
   stream.onmessage = (event) => {
-    link.textContent = "live";
+    follows();
     const now = !before;  // it begins with what was recorded before somebody looked
     before = false;
     for (const entry of JSON.parse(event.data)) {
@@ -125,6 +126,7 @@ if (log) {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
     pause.textContent = paused ? "Go on" : "Pause";
+    if (stream.readyState === EventSource.OPEN) follows();
     soon();
   });
   filter.form.addEventListener("submit", (event) => event.preventDefault());
