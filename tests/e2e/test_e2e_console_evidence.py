@@ -146,12 +146,6 @@ def test_the_live_page_says_why_beside_the_row(home: Home, served: Up, asked: st
         page.run("document.getElementById('pause').click()")
         assert page.run("document.getElementById('pause').getAttribute('aria-pressed')") == "true"
         assert page.run("document.getElementById('link').textContent") == "paused"
-        page.call("Page.navigate", url=f"{served.ready['console']}/log")
-        page.until(lambda text: "What to look for" in text)
-        page.run("document.getElementById('ask-agent').value = 'invoice-bot'")
-        page.run("document.querySelector('form.asks').requestSubmit()")
-        page.until(lambda _: bool(page.run("location.search")))
-        assert page.run("location.search") == "?agent=invoice-bot", "no field that says nothing"
         before = page.run("document.getElementById('log').rows.length")
         assert home.remit("agent", "risk", "invoice-bot", "600000").code == 0
         page.run("new Promise(r => setTimeout(r, 50))")
@@ -159,4 +153,10 @@ def test_the_live_page_says_why_beside_the_row(home: Home, served: Up, asked: st
         page.run("document.getElementById('pause').click()")
         page.until(lambda _: page.run("document.getElementById('log').rows.length") > before)
         assert page.run("document.getElementById('log').rows.length") > before
+        page.call("Page.navigate", url=f"{served.ready['console']}/log")
+        page.until(lambda text: "What to look for" in text)
+        page.run("document.getElementById('ask-agent').value = 'invoice-bot'")
+        page.run("document.querySelector('form.asks').requestSubmit()")
+        page.until(lambda _: bool(page.run("location.search")))
+        assert page.run("location.search") == "?agent=invoice-bot", "no field that says nothing"
         assert page.said == []

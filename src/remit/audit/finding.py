@@ -26,6 +26,7 @@ _FIRST_WINDOW: Final = 16  # stretches looked at first; then four times as many,
 _BLOCK: Final = 64  # positions read at once where all are
 _ALL: Final = (1 << STRETCH) - 1
 _WAITING: Final = 20_000  # bundles without a position that are looked at
+_FEW: Final = 8  # agents whose places are looked up one by one
 _READ: Final = 5000  # headers that one page reads; where it ends early, the next goes on there
 
 
@@ -171,12 +172,14 @@ class _Look:
     def _upwards(self, low: int, agents: Collection[str]) -> Iterator[int]:
         """Positions from `low` on that may be outcomes of calls of these agents."""
         covered, placed = self._covered, self._placed
+        few = len(agents) <= _FEW
         for first in range(low // STRETCH, covered, _FIRST_WINDOW):
             end = min(first + _FIRST_WINDOW, covered)
             outcomes = self._terms.places(term("kind", "outcome"), first, end)
-            of = [self._terms.places(term("agent", agent), first, end) for agent in agents]
+            of = [self._terms.places(term("agent", agent), first, end) for agent in agents] if few else []
             for stretch in sorted(outcomes):
-                bits = outcomes[stretch] & reduce(or_, (places.get(stretch, 0) for places in of), 0)
+                theirs = reduce(or_, (places.get(stretch, 0) for places in of), 0) if few else _ALL
+                bits = outcomes[stretch] & theirs
                 yield from (at for slot in sorted(slots(bits)) if (at := stretch * STRETCH + slot) > low)
         yield from range(max(low + 1, covered * STRETCH), placed)
 

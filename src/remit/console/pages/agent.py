@@ -31,8 +31,8 @@ from remit.kernel.clock import SECOND, Instant, rfc3339
 from remit.kernel.names import AgentName, split_action
 from remit.policy.view import View
 
-_NEWEST: Final = "50"  # entries about it, and changes of anything: each is read from a bundle of its own
-_EACH: Final = "50"  # of its verdicts, and of its refusals, in the timeline
+_NEWEST: Final = "30"  # entries about it, and changes of anything: each is read from a bundle of its own
+_EACH: Final = "30"  # of its verdicts, and of its refusals, in the timeline
 _MARKS: Final = 150  # in the drawing; the table has all
 
 

@@ -56,7 +56,12 @@ _USES = (
 _EFFECTS = (
     Column(name="said", title="If you say"),
     Column(name="actions", title="These stop", kind="tags"),
-    Column(name="denied", title="Calls in 30 days", kind="number", hint="that counted as use when it was asked, and would have been refused"),
+    Column(
+        name="denied",
+        title="Calls in 30 days",
+        kind="number",
+        hint="that counted as use when it was asked, and would have been refused",
+    ),
     Column(name="uses", title="In 90 days", kind="number"),
     Column(name="idle", title="Days since the last", kind="number"),
 )
