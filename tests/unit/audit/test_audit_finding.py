@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,3 +136,27 @@ def test_the_way_up_ends_at_the_signed_root(full: tuple[Ledger, list[dict[str, A
         steps = rungs(leaf_hash(header), index=at, size=point.size, proof=proof)
         assert steps[-1].made == point.root
         assert (steps[-1].made_low, steps[-1].made_high) == (0, point.size)
+
+
+@pytest.mark.parametrize("agents", [2, 30], ids=["few", "many"])
+def test_the_outcomes_of_few_and_of_many_agents_are_found(tmp_path: Path, agents: int) -> None:
+    ledger = Ledger(tmp_path / "remit.db")
+    decided: list[str] = []
+    for start in range(0, STRETCH, 64):
+        entries = []
+        for at in range(start, start + 64):
+            fields = {"agent": f"bot-{at % agents}", "decision": "allow"}
+            entries.append(ledger.recorder.entry("decision", fields))
+            decided.append(entries[-1].id)
+            ended = {"agent": f"bot-{at % agents}", "decision": decided[-1], "outcome": f"ended-{at}"}
+            entries.append(ledger.recorder.entry("outcome", ended))
+        ledger.record(*entries)
+    ledger.sequence()
+    indexing, finder = Indexing(ledger.database.writer, ledger.database.reader), Finder(ledger.database.reader)
+    while indexing.step():
+        pass
+    wanted = {each: finder.position(each) for each in decided[100:130]}
+    found = finder.outcomes(wanted, {f"bot-{number}" for number in range(agents)})
+    assert {each: found[each]["outcome"] for each in found} == {
+        each: f"ended-{at}" for at, each in enumerate(decided[100:130], 100)
+    }
