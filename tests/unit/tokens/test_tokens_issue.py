@@ -85,9 +85,10 @@ def test_every_end_holds(now: int, agent_ends: int, purpose_ends: int, max_run: 
     if run.run == "fresh":
         assert run.opened == now
     else:
-        (before,) = [each for each in old if each.run == run.run and each.opened == run.opened][:1]
-        assert (before.instance, before.purpose) == ("i", "p")
-        assert now < before.token_expires + RUN_IDLE
+        # Drawn runs may have one id between them, as real ones never have.
+        goes_on = [each for each in old if each.run == run.run and each.opened == run.opened]
+        mine = [each for each in goes_on if (each.instance, each.purpose) == ("i", "p")]
+        assert any(now < each.token_expires + RUN_IDLE for each in mine)
         assert not new
     assert claims(granted, issuer="x")["exp"] * SECOND == granted.expires
 
