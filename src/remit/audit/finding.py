@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from remit.audit.log import Recorded
 from remit.audit.sql import Bundle, SqlLog
 from remit.audit.stored import Unfolding, header, read_bundle
-from remit.audit.terms import STRETCH, Sought, slots, term
+from remit.audit.terms import STRETCH, Sought, slots, term, unpacked
 from remit.audit.terms_sql import SqlTerms
 from remit.kernel.errors import Malformed, NotFound
 from remit.storage.ports import Reader
@@ -206,17 +206,17 @@ class _Look:
     def _meet(self, low: int, high: int) -> Iterator[tuple[int, int]]:
         """(stretch, places that have all terms), downwards."""
         sought = self._sought
-        terms = []
+        terms = list[Mapping[int, bytes]]()
         for each in sought.terms():
-            terms.append(self._terms.places(each, low, high))
+            terms.append(self._terms.packed(each, low, high))
             if not terms[-1]:  # nothing here has it: what is seldom is looked for through the whole log
                 return
         timed = sought.since is not None or sought.until is not None
         within = self._terms.within(sought.since, sought.until, low, high) if timed else range(low, high)
-        for stretch in sorted(within, reverse=True):
+        for stretch in sorted(set(within).intersection(*terms), reverse=True):
             bits = _ALL
             for places in terms:
-                bits &= places.get(stretch, 0)
+                bits &= unpacked(places[stretch])
             if bits:
                 yield stretch, bits
 

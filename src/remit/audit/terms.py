@@ -85,8 +85,9 @@ class Sought:
     until: Instant | None = None
 
     def terms(self) -> list[int]:
-        """The terms that an entry has if it is an answer."""
-        found = [term(name, value) for name, value in self.fields.items()]
+        """The terms that an entry has if it is an answer; its kind first, of which there may be none for long."""
+        fields = sorted(self.fields.items(), key=lambda each: each[0] != "kind")
+        found = [term(name, value) for name, value in fields]
         return found + [term("word", word) for word in dict.fromkeys(words(self.text))]
 
     def takes(self, header: Mapping[str, Any]) -> bool:

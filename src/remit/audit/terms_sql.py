@@ -66,6 +66,10 @@ class SqlTerms:
 
     def places(self, term: int, low: int, high: int) -> dict[int, int]:
         """The places of a term in the stretches low..high-1, where there are any."""
+        return {stretch: unpacked(places) for stretch, places in self.packed(term, low, high).items()}
+
+    def packed(self, term: int, low: int, high: int) -> dict[int, bytes]:
+        """The same as it is stored: to make it out takes longer than to find it."""
         # A subquery for each stretch: one step down the tree, where a join reads all terms of all of them.
         here = (log_terms.c.stretch == log_stretches.c.stretch) & (log_terms.c.term == term)
         of = (
@@ -75,7 +79,7 @@ class SqlTerms:
         )
         # What has none stays there: a row costs a turn at the interpreter, which busy threads make long.
         query = select(of).where(of.c.places.is_not(None))
-        return {stretch: unpacked(bytes(places)) for stretch, places in self._connection.execute(query)}
+        return {stretch: bytes(places) for stretch, places in self._connection.execute(query)}
 
     def within(self, since: Instant | None, until: Instant | None, low: int, high: int) -> Collection[int]:
         """Those of the stretches low..high-1 that have entries of that time."""
