@@ -37,6 +37,7 @@ _PREFIX = "chg_"
 _STEP = 64
 _ROWS = 50  # that are checked at a time, gently: a millisecond
 _REST = 0.003  # seconds
+_RESTS = 4000  # at most, 12 s in all: PostgreSQL ends a snapshot that is silent for a minute, and SQLite's log grows
 _UPSERT = (
     "INSERT INTO states (what, name, digest, entry, seal) VALUES (?, ?, ?, ?, ?) ON CONFLICT (what, name)"
     " DO UPDATE SET digest = excluded.digest, entry = excluded.entry, seal = excluded.seal"
@@ -60,10 +61,13 @@ def rows_of(connection: Connection) -> Rows:
 
 def _resting(rows: Rows) -> Rows:
     """The same, taking a quarter of the interpreter's time: pages and calls wait for it at every turn."""
+    left = _RESTS
 
     def resting(query: str, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        nonlocal left
         for number, row in enumerate(rows(query, values), 1):
-            if number % _ROWS == 0:
+            if left and number % _ROWS == 0:
+                left -= 1
                 time.sleep(_REST)
             yield row
 

@@ -244,7 +244,7 @@ def _unfrozen(call: Call, view: View, denial: Denial, now: Instant) -> Iterator[
         what = f"once the freeze of {freeze.kind.value} {freeze.name} is ended"
         yield Way(
             what=what, who="operator", call=call, view=replace(view, freezes=kept), now=now,
-            needs=f"remit unfreeze {freeze.kind.value} {quote(freeze.name)}",
+            needs=f"remit unfreeze {freeze.kind.value}" + ("" if freeze.name == "*" else f" {quote(freeze.name)}"),
         )  # fmt: skip
 
 

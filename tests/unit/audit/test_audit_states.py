@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, insert
 
+from remit.audit import states
 from remit.audit.objects import GONE, OBJECTS, digest
 from remit.audit.recorded import compare
 from remit.audit.seal import StateKeys, Total, read_total, tag
@@ -388,3 +389,12 @@ def test_a_seal_covers_every_field_and_where_one_ends() -> None:
     seal, summand = tags[0]
     assert len(seal) == 32
     assert summand != int.from_bytes(seal, "big"), "what stands in the table tells nothing of the sum"
+
+
+def test_a_gentle_check_finds_the_same_and_rests_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr("time.sleep", rests.append)
+    monkeypatch.setattr(states, "_RESTS", 3)
+    rows = states._resting(lambda _query, _values: ((at,) for at in range(1000)))
+    assert [list(rows("", ())) for _ in range(2)] == [[(at,) for at in range(1000)]] * 2
+    assert len(rests) == 3
