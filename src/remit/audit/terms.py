@@ -32,6 +32,8 @@ _PEOPLE: Final = ("by", "as", "person", "owner", "approver")
 FIELDS: Final = (*_MEMBERS, "answer", "person")
 """What can be asked for. `answer` is a decision's own (allow, deny, would_deny); `person` whoever an entry names."""
 _ANSWERS: Final = frozenset({"allow", "deny", "would_deny"})
+_REFUSED: Final = "refused"
+"""An agent together with its answer, where that is not allow: one that works all day may never be refused."""
 _WORD: Final = re.compile(r"[^\W_]+")
 _MOST_WORDS: Final = 64  # of one text: a name of 10 kB is found by its beginning
 _LONGEST: Final = 64
@@ -49,6 +51,8 @@ def said(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     answer = header.get("decision")
     if type(answer) is str and answer in _ANSWERS:
         yield "answer", answer
+        if answer != "allow" and type(agent := header.get("agent")) is str:
+            yield _refused(agent, answer)
     for name in _PEOPLE:
         value = header.get(name)
         if type(value) is str and value:
@@ -56,6 +60,10 @@ def said(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     used = header.get("credential")  # of an outcome: what its call was made with
     if type(used) is dict and type(secret := used.get("secret")) is str:
         yield "secret", secret
+
+
+def _refused(agent: str, answer: str) -> tuple[str, str]:
+    return _REFUSED, f"{answer} {agent}"
 
 
 def words(text: str) -> list[str]:
@@ -85,9 +93,12 @@ class Sought:
     until: Instant | None = None
 
     def terms(self) -> list[int]:
-        """The terms that an entry has if it is an answer; its kind first, of which there may be none for long."""
-        fields = sorted(self.fields.items(), key=lambda each: each[0] != "kind")
-        found = [term(name, value) for name, value in fields]
+        """The terms that an entry has if it is an answer; first those of which there may be none for long."""
+        fields = dict(self.fields)
+        found = []
+        if "agent" in fields and fields.get("answer", "allow") != "allow":
+            found.append(term(*_refused(fields.pop("agent"), fields.pop("answer"))))
+        found += [term(name, value) for name, value in sorted(fields.items(), key=lambda each: each[0] != "kind")]
         return found + [term("word", word) for word in dict.fromkeys(words(self.text))]
 
     def takes(self, header: Mapping[str, Any]) -> bool:

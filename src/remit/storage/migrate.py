@@ -13,7 +13,7 @@ from remit.kernel.errors import Conflict
 from remit.storage.every_table import metadata
 from remit.storage.schema import epoch
 
-HEAD = "0021"
+HEAD = "0022"
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Alembic's own table, as Alembic makes it.
 _version = Table(

@@ -18,14 +18,18 @@ _SAID = st.fixed_dictionaries(
     {"kind": st.sampled_from(["decision", "outcome", "change"]), "time": st.integers(1, 2**50).map(rfc3339)},
     optional={
         "agent": _NAMES, "action": _NAMES, "by": _NAMES, "code": _NAMES, "run": _NAMES,
-        "decision": st.sampled_from(["allow", "deny", "dec_1"]), "name": st.one_of(_NAMES, st.integers(), st.none()),
+        "decision": st.sampled_from(["allow", "deny", "would_deny", "dec_1"]),
+        "name": st.one_of(_NAMES, st.integers(), st.none()),
         "credential": st.one_of(st.just("k"), st.fixed_dictionaries({"secret": _NAMES})),
     },
 )  # fmt: skip
 _ASKED = st.builds(
     Sought,
-    fields=st.dictionaries(
-        st.sampled_from(["agent", "action", "person", "answer", "secret", "run", "kind"]), _NAMES, max_size=2
+    fields=st.one_of(
+        st.dictionaries(
+            st.sampled_from(["agent", "action", "person", "answer", "secret", "run", "kind"]), _NAMES, max_size=2
+        ),
+        st.fixed_dictionaries({"agent": _NAMES, "answer": st.sampled_from(["allow", "deny", "would_deny"])}),
     ),
     text=st.sampled_from(["", "bot", "INVOICE bot", "evil", "ünïcode", "nowhere", "a" * 300]),
     since=st.one_of(st.none(), st.integers(1, 2**50).map(Instant)),
@@ -53,6 +57,15 @@ def test_places_come_back_as_they_were(places: set[int]) -> None:
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_what_cannot_be_read_is_no_answer_and_no_failure(raw: list[bytes]) -> None:
     assert indexed(raw).latest >= indexed(raw).earliest
+
+
+def test_an_agents_refusals_are_looked_for_where_it_was_refused() -> None:
+    """By one term that only they have: not by what the agent and the refusals of all others have in every stretch."""
+    kept = [{"kind": "decision", "agent": "bot", "decision": said, "time": rfc3339(1)} for said in ("allow", "deny")]
+    found = indexed([json.dumps(each).encode() for each in kept])
+    (only,) = Sought(fields={"agent": "bot", "answer": "deny"}).terms()
+    assert found.places[only] == 0b10
+    assert Sought(fields={"agent": "other", "answer": "deny"}).terms()[0] not in found.places
 
 
 def test_a_decision_is_no_answer_to_the_name_of_its_outcome() -> None:
