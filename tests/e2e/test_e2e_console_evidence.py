@@ -150,9 +150,17 @@ def test_the_live_page_says_why_beside_the_row(home: Home, served: Up, asked: st
         assert home.remit("agent", "risk", "invoice-bot", "600000").code == 0
         page.run("new Promise(r => setTimeout(r, 50))")
         assert page.run("document.getElementById('log').rows.length") == before
+        assert page.run("location.search") == f"?why={asked}&paused=yes"
+        page.call("Page.navigate", url=f"{served.ready['console']}/live?paused=yes")
+        page.until(lambda text: "Go on" in text and asked[-8:] in text)
+        page.until(lambda _: page.run("document.getElementById('link').textContent") == "paused")
+        before = page.run("document.getElementById('log').rows.length")
+        assert home.remit("agent", "risk", "invoice-bot", "500000").code == 0
+        page.run("new Promise(r => setTimeout(r, 1500))")
+        assert page.run("document.getElementById('log').rows.length") == before, "what was there stands, no more comes"
         page.run("document.getElementById('pause').click()")
         page.until(lambda _: page.run("document.getElementById('log').rows.length") > before)
-        assert page.run("document.getElementById('log').rows.length") > before
+        assert page.run("location.search") == ""
         page.call("Page.navigate", url=f"{served.ready['console']}/log")
         page.until(lambda text: "What to look for" in text)
         page.run("document.getElementById('ask-agent').value = 'invoice-bot'")

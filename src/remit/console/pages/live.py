@@ -19,8 +19,11 @@ def fill(look: Look) -> Filled:
             wrong = error.public
     return Filled(
         title="Live decisions",
-        values={"decision": decision, "wrong": wrong, "filter": look.query.get("q", "")[:200]},
-    )
+        values={
+            "decision": decision, "wrong": wrong, "filter": look.query.get("q", "")[:200],
+            "paused": look.query.get("paused") == "yes",
+        },
+    )  # fmt: skip
 
 
 PAGE = Page(path="/live", slug="live", template="live.html", fill=fill)

@@ -6,7 +6,8 @@ if (log) {
   const by = (id) => document.getElementById(id);
   const [link, pause, empty, none, filter, rate, lost, took] = ["link", "pause", "empty", "none", "live-filter", "rate", "lost", "took"].map(by);
   const most = 100;
-  let paused = false;
+  let paused = pause.getAttribute("aria-pressed") === "true";
+  let stands = false;  // a page that is opened paused shows what there was
   let waits = [];
   let drawing = 0;
   let counted = 0;
@@ -55,7 +56,8 @@ if (log) {
   };
   const draw = () => {
     drawing = 0;
-    if (paused) return;
+    if (paused && stands) return;
+    stands = true;
     const found = waits.filter(matches(words())).slice(-most);
     waits = [];
     if (!found.length) return;
@@ -126,6 +128,7 @@ if (log) {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
     pause.textContent = paused ? "Go on" : "Pause";
+    history.replaceState(null, "", address({ paused: paused ? "yes" : "" }));
     if (stream.readyState === EventSource.OPEN) follows();
     soon();
   });
