@@ -6,7 +6,7 @@ import http.client
 import re
 from urllib.parse import urlsplit
 
-from tests.e2e.running import Home
+from tests.e2e.running import Home, Up, ok
 
 
 class Browser:
@@ -47,3 +47,11 @@ def csrf(page: str) -> str:
     found = re.search(r'data-csrf="([^"]+)"', page)
     assert found is not None
     return found[1]
+
+
+def signed_in(home: Home, up: Up, person: str, role: str) -> Browser:
+    """A browser in which a new operator with that role has opened their link."""
+    found = Browser(up.ready["api"])
+    assert found.sign_in(link(home, ok(home.remit("operator", "token", person, "--role", role)).out.strip()))[0] == 303
+    assert found.ask("GET", "/console")[0] == 200
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.e2e.browsing import Browser, csrf, link
+from tests.e2e.browsing import Browser, csrf, signed_in
 from tests.e2e.running import Home, Up, ok
 from tests.e2e.test_e2e_console_policies import read
 
@@ -15,12 +15,6 @@ PAGE = "/console/policies/invoice-bot-payments"
 def applied(home: Home, files: Path) -> None:
     assert home.remit("secret", "set", "payments-key", stdin="an-upstream-key").code == 0
     ok(home.remit("apply", str(files), "--approve", "--as", "dana"))
-
-
-def signed_in(home: Home, up: Up, person: str, role: str) -> Browser:
-    found = Browser(up.ready["api"])
-    found.sign_in(link(home, ok(home.remit("operator", "token", person, "--role", role)).out.strip()))
-    return found
 
 
 def pressed(browser: Browser, path: str, **fields: str) -> tuple[int, str]:

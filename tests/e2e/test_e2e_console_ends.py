@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import http.client
 
-from tests.e2e.browsing import Browser, csrf, link
+from tests.e2e.browsing import Browser, csrf, link, signed_in
 from tests.e2e.running import Home, Up, ok
-
-
-def signed_in(home: Home, served: Up, person: str, role: str) -> Browser:
-    token = ok(home.remit("operator", "token", person, "--role", role)).out.strip()
-    browser = Browser(served.ready["api"])
-    assert browser.sign_in(link(home, token))[0] == 303
-    assert browser.ask("GET", "/console")[0] == 200
-    return browser
 
 
 def test_a_revoked_persons_console_shows_nothing_and_does_nothing(home: Home, served: Up) -> None:

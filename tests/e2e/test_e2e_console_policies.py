@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.e2e import chromium
-from tests.e2e.browsing import Browser, csrf, link
+from tests.e2e.browsing import Browser, csrf, link, signed_in
 from tests.e2e.peers import behind, transfers, upstream
 from tests.e2e.running import Home, Up, ok, wait_until_signed
 from tests.e2e.test_e2e_policy_life import CANDIDATE, FORBID, TESTS, wrote
@@ -55,11 +55,19 @@ def test_a_policy_that_is_wrong_shows_its_line_and_stays_in_the_form(browser: Br
     assert "because" in page
     assert "try" in page
     assert "forbid (principal action, resource);" in page, "what was written is still there"
-    for act in ("observe", "compare", "simulate", "test"):
+    for act, expected in (("observe", 422), ("compare", 200), ("simulate", 200), ("test", 200)):
         status, page = pressed(browser, EDIT, act, **of(BROKEN))
-        assert status == 200
+        assert status == expected, act
         assert "forbid (principal action, resource);" in page
     assert json.loads(browser.ask("GET", "/console/policies?format=json&table=sets")[2])["sets"] == []
+
+
+def test_who_may_not_edit_is_refused_and_keeps_what_was_written(home: Home, served: Up) -> None:
+    vera = signed_in(home, served, "vera", "viewer")
+    for act in ("check", "test", "compare", "simulate", "observe"):
+        status, page = pressed(vera, EDIT, act, **of(FORBID))
+        assert status == 403, act
+        assert "Agents move no money yet" in page, "what was written is still there"
 
 
 def test_what_is_written_outlives_the_session_and_is_shown_to_nobody_elses_page(home: Home, browser: Browser) -> None:

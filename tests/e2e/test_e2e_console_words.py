@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.e2e.browsing import signed_in
 from tests.e2e.running import Home, Up, ok
-from tests.e2e.test_e2e_console_boundaries import applied, pressed, signed_in
+from tests.e2e.test_e2e_console_boundaries import applied, pressed
 from tests.e2e.test_e2e_console_policies import read
 
 PAGE = "/console/requests"

@@ -163,7 +163,8 @@ class Site:
             return self._refused(self._frame("", request, session), error, back=to)
         if isinstance(done, Filled) and of is not None:
             not_sent(session, digest)
-            return self._filled(of, request, session, done)
+            status = 200 if done.refused is None else self.status(done.refused.code)
+            return self._filled(of, request, session, done, status)
         said, to = led(done, to)
         session.notes.append(said)
         del session.notes[:-_NOTES]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from remit.console.desk import Look
 from remit.console.pages.led import Led
 from remit.console.tables import Table
-from remit.kernel.errors import Malformed
+from remit.kernel.errors import Malformed, RemitError
 
 LONGEST_FORM: Final = 4096  # bytes; nothing that is pressed, and no note, is longer
 _DIGITS: Final = 9  # of a number in a form
@@ -19,13 +19,15 @@ _DIGITS: Final = 9  # of a number in a form
 class Filled:
     """What a page shows. The first of its tables is the one whose state stands in the URL without a prefix.
 
-    `values` go to the template as they are; `data` as JSON to the page's script, for plots and graphs.
+    `values` go to the template as they are; `data` as JSON to the page's script, for plots and graphs. `refused`: what
+    was asked for and not done, where the page itself says so.
     """
 
     title: str
     tables: Sequence[Table] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    refused: RemitError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

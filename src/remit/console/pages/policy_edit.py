@@ -154,7 +154,7 @@ def _page(of: Draft, said: _Shown) -> Filled:
         "simulated": "tally" in said.values, "since": "", "agent": "",
     }  # fmt: skip
     began = "a new set" if of.began == "new" else f"from version {of.began}"
-    return Filled(title=f"Edit policies ({began})", values=values | dict(said.values))
+    return Filled(title=f"Edit policies ({began})", values=values | dict(said.values), refused=said.error)
 
 
 def _marks(checked: Mapping[str, Any] | None) -> dict[str, list[int]]:
