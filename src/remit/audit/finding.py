@@ -211,6 +211,7 @@ class _Look:
             terms.append(self._terms.packed(each, low, high))
             if not terms[-1]:  # nothing here has it: what is seldom is looked for through the whole log
                 return
+            low, high = min(terms[-1]), max(terms[-1]) + 1  # the others matter there alone
         timed = sought.since is not None or sought.until is not None
         within = self._terms.within(sought.since, sought.until, low, high) if timed else range(low, high)
         for stretch in sorted(set(within).intersection(*terms), reverse=True):

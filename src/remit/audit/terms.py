@@ -31,6 +31,7 @@ _MEMBERS: Final = (
 _PEOPLE: Final = ("by", "as", "person", "owner", "approver")
 FIELDS: Final = (*_MEMBERS, "answer", "person")
 """What can be asked for. `answer` is a decision's own (allow, deny, would_deny); `person` whoever an entry names."""
+_RARE: Final = frozenset({"run", "name", "secret", "boundary"})  # fields of which one value stands in few stretches
 _ANSWERS: Final = frozenset({"allow", "deny", "would_deny"})
 _REFUSED: Final = "refused"
 """An agent together with its answer, where that is not allow: one that works all day may never be refused."""
@@ -98,7 +99,8 @@ class Sought:
         found = []
         if "agent" in fields and fields.get("answer", "allow") != "allow":
             found.append(term(*_refused(fields.pop("agent"), fields.pop("answer"))))
-        found += [term(name, value) for name, value in sorted(fields.items(), key=lambda each: each[0] != "kind")]
+        order = sorted(fields, key=lambda name: (name not in _RARE, name != "kind"))
+        found += [term(name, fields[name]) for name in order]
         return found + [term("word", word) for word in dict.fromkeys(words(self.text))]
 
     def takes(self, header: Mapping[str, Any]) -> bool:
