@@ -1,7 +1,7 @@
 """What may stand in a secret's document under a rotator's or a maker's name, checked by each one's own file. Pure.
 
-A rotator's file has a function that says what is wrong with its settings; here it gets its line. Nothing of this
-speaks to anybody, and none of it loads what does.
+A rotator's file has a function that reads its settings, and raises where they are wrong; here it gets its line. Nothing
+of this speaks to anybody, and none of it loads what does.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from urllib.parse import urlsplit
 
 from remit.kernel.errors import Malformed
 from remit.kernel.names import check_name
-from remit.people.document import Problem
+from remit.people.document import Problem, SpecInvalid
 from remit.vault.makers import openbao as openbao_lease
 from remit.vault.makers import postgres as postgres_login
-from remit.vault.rotators import aws, http, oauth_client, openbao, postgres
+from remit.vault.rotators import aws, http_settings, oauth_client, openbao, postgres
 
-Check = Callable[[Mapping[str, Any]], Iterator[Problem]]
-"""What is wrong with settings: `field` is the path within them."""
+Read = Callable[[Mapping[str, Any]], object]
+"""Reads settings. Raises SpecInvalid (`field` is the path within them) or Malformed."""
 
-
-ROTATORS: Final[dict[str, Check]] = {
-    "aws": aws.problems,
-    "http": http.problems,
-    "oauth_client": oauth_client.problems,
-    "openbao": openbao.problems,
-    "postgres": postgres.problems,
+ROTATORS: Final[dict[str, Read]] = {
+    "aws": aws.read,
+    "http": http_settings.settings,
+    "oauth_client": oauth_client.read,
+    "openbao": openbao.read,
+    "postgres": postgres.read,
 }
 """What changes a secret, by the name that stands under `rotate`."""
 
-MAKERS: Final[dict[str, Check]] = {"openbao": openbao_lease.problems, "postgres": postgres_login.problems}
+MAKERS: Final[dict[str, Read]] = {"openbao": openbao_lease.read, "postgres": postgres_login.read}
 """What makes a credential for each instance, by the name that stands under `dynamic`."""
 
 ADMIN: Final = "admin"  # the secret that a rotator or a maker signs in with
@@ -45,7 +44,7 @@ _PEM: Final = "-----BEGIN "
 _DEEP: Final = 8
 
 
-def problems(settings: Mapping[str, Any], check: Check) -> Iterator[Problem]:
+def problems(settings: Mapping[str, Any], read: Read) -> Iterator[Problem]:
     """What is wrong with settings, whoever's they are, and then what their own file says.
 
     A value in a document is one in a repository: it stands in a secret of its own, whose name stands here.
@@ -56,7 +55,12 @@ def problems(settings: Mapping[str, Any], check: Check) -> Iterator[Problem]:
             check_name(settings[ADMIN], what="a secret's name")
         except Malformed as error:
             yield Problem(ADMIN, error.public)
-    yield from check(settings)
+    try:
+        read(settings)
+    except SpecInvalid as error:
+        yield from error.problems
+    except Malformed as error:
+        yield Problem("", error.public)
 
 
 def admin(settings: Mapping[str, Any]) -> str | None:

@@ -108,7 +108,7 @@ def _dynamic(value: object) -> Dynamic:
     return Dynamic(maker=name, settings=said, ttl=ttl)
 
 
-def _by_name(fields: Fields, known: Mapping[str, settings.Check]) -> tuple[str, Mapping[str, Any]]:
+def _by_name(fields: Fields, known: Mapping[str, settings.Read]) -> tuple[str, Mapping[str, Any]]:
     """The one of the known names that stands there, with what it says of itself."""
     said = [name for name in sorted(known) if fields.has(name)]
     if len(said) != 1:

@@ -13,9 +13,9 @@ from tests.unit.vault.rotation_world import CHOSEN, PROPOSED
 
 from remit.kernel.errors import Malformed
 from remit.vault.rotator import Refused
-from remit.vault.rotators import http, oauth_client
 from remit.vault.rotators.http_settings import settings
 from remit.vault.rotators.request import Missing, filled, pointed, request
+from remit.vault.settings import ROTATORS, problems
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=40)
 URL = "https://api.test/keys/{id}?of={value}"
@@ -102,14 +102,14 @@ def without(name: str) -> dict[str, Any]:
 def test_settings_that_are_not_taken(said: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
         settings(said)
-    assert list(http.problems(said))
+    assert list(problems(said, ROTATORS["http"]))
 
 
 def test_settings_that_are_taken() -> None:
     for said in (CHOSEN, PROPOSED):
-        assert list(http.problems(said)) == []
+        assert list(problems(said, ROTATORS["http"])) == []
     client = {"token_url": "https://a/t", "client_id": "remit", "secrets": "https://a/s"}
-    assert list(oauth_client.problems(client)) == []
+    assert list(problems(client, ROTATORS["oauth_client"])) == []
     for name in client:
-        assert list(oauth_client.problems({each: said for each, said in client.items() if each != name}))
-    assert list(oauth_client.problems(client | {"client_auth": "none"}))
+        assert list(problems({each: said for each, said in client.items() if each != name}, ROTATORS["oauth_client"]))
+    assert list(problems(client | {"client_auth": "none"}, ROTATORS["oauth_client"]))

@@ -14,15 +14,15 @@ from remit.keys.secret import Secret
 from remit.vault.model import Material, check_attributes, check_value
 from remit.vault.rotator import Plan, Refused, Rotator
 from remit.vault.rotators import aws, openbao, postgres
-from remit.vault.settings import Check
+from remit.vault.settings import Read, problems
 
 POSTGRES = {"host": "db.example.test", "database": "shop", "roles": ["shop_a", "shop_b"], "admin": "db-admin"}
 OPENBAO = {"url": "https://bao.example.test:8200", "role": "shop", "role_id": "1-2-3", "admin": "bao-admin"}
 AWS = {"user": "shop", "admin": "aws-admin"}
-CHECKS: dict[str, tuple[Check, dict[str, Any]]] = {
-    "postgres": (postgres.problems, POSTGRES),
-    "openbao": (openbao.problems, OPENBAO),
-    "aws": (aws.problems, AWS),
+CHECKS: dict[str, tuple[Read, dict[str, Any]]] = {
+    "postgres": (postgres.read, POSTGRES),
+    "openbao": (openbao.read, OPENBAO),
+    "aws": (aws.read, AWS),
 }
 
 
@@ -59,17 +59,17 @@ def having(**attributes: str) -> Material:
 
 @pytest.mark.parametrize("kind", CHECKS)
 def test_the_shortest_settings_are_taken(kind: str) -> None:
-    check, settings = CHECKS[kind]
-    assert list(check(settings)) == []
+    read, settings = CHECKS[kind]
+    assert list(problems(settings, read)) == []
 
 
 @pytest.mark.parametrize("kind", CHECKS)
 def test_each_missing_or_unknown_field_is_named(kind: str) -> None:
-    check, settings = CHECKS[kind]
+    read, settings = CHECKS[kind]
     for name in settings:
-        found = list(check({key: value for key, value in settings.items() if key != name}))
+        found = list(problems({key: value for key, value in settings.items() if key != name}, read))
         assert name in {each.field for each in found}
-    assert {each.field for each in check({**settings, "passwort": "x"})} == {"passwort"}
+    assert {each.field for each in problems({**settings, "passwort": "x"}, read)} == {"passwort"}
 
 
 _FIELDS = st.sampled_from([*POSTGRES, *OPENBAO, *AWS, "sslmode", "port"])
@@ -84,9 +84,9 @@ _ANYTHING = st.one_of(
 
 @given(st.dictionaries(_FIELDS, _ANYTHING))
 def test_whatever_stands_there_is_only_said_to_be_wrong(settings: dict[str, Any]) -> None:
-    for check, whole in CHECKS.values():
-        list(check(settings))
-        list(check({**whole, **settings}))
+    for read, whole in CHECKS.values():
+        list(problems(settings, read))
+        list(problems({**whole, **settings}, read))
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_whatever_stands_there_is_only_said_to_be_wrong(settings: dict[str, Any]
     ],
 )
 def test_what_is_wrong_is_named(kind: str, change: dict[str, Any], field: str) -> None:
-    check, settings = CHECKS[kind]
-    assert {each.field for each in check({**settings, **change})} == {field}
+    read, settings = CHECKS[kind]
+    assert {each.field for each in problems({**settings, **change}, read)} == {field}
 
 
 @given(st.sampled_from([None, "shop_a", "shop_b"]), st.lists(st.sampled_from(["shop_a", "shop_b"]), max_size=2))

@@ -10,7 +10,7 @@ So what was made by a process that died before it could say so is found all the 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from typing import Any, Final
 from remit.kernel.clock import SECOND, Instant
 from remit.keys.secret import Secret
 from remit.people import document
-from remit.people.document import Fields, Problem, SpecInvalid
+from remit.people.document import Fields, SpecInvalid
 from remit.vault.maker import Made, Order, Prepared
 from remit.vault.model import Material, SecretUnavailable
 from remit.vault.openbao_door import PATH, Door, base, matching, one_line, said_by, token_in
@@ -48,14 +48,6 @@ class Settings:
     admin: str
     approle: str
     namespace: str
-
-
-def problems(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with settings."""
-    try:
-        read(settings)
-    except SpecInvalid as error:
-        yield from error.problems
 
 
 def read(settings: Mapping[str, Any]) -> Settings:

@@ -9,7 +9,7 @@ ended    it cannot log in any more; then its sessions end; then what it owns goe
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from remit.kernel.clock import rfc3339
 from remit.keys.secret import Secret
 from remit.people import document
-from remit.people.document import Fields, Problem, SpecInvalid
+from remit.people.document import Fields, SpecInvalid
 from remit.threads import Threads
 from remit.vault.maker import Made, Order, Prepared
 from remit.vault.model import Material, SecretUnavailable
@@ -53,14 +53,6 @@ class Settings:
     connections: int
     admin: str
     admin_user: str  # empty: the admin secret's attribute `user`
-
-
-def problems(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with settings."""
-    try:
-        read(settings)
-    except SpecInvalid as error:
-        yield from error.problems
 
 
 def read(settings: Mapping[str, Any]) -> Settings:

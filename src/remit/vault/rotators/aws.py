@@ -8,7 +8,7 @@ people, who may have made it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ from remit.kernel.errors import Malformed
 from remit.keys.secret import Secret
 from remit.outbound.model import endpoint
 from remit.people import document
-from remit.people.document import Fields, Problem, SpecInvalid
+from remit.people.document import Fields, SpecInvalid
 from remit.vault.model import Material, SecretUnavailable
 from remit.vault.rotator import Doubtful, Plan, Refused, Send, Unclear
 from remit.vault.rotators.aws_query import Query, SaidNo
@@ -59,14 +59,6 @@ class Key:
 
     id: str
     made: Instant  # whole seconds
-
-
-def problems(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with settings."""
-    try:
-        read(settings)
-    except SpecInvalid as error:
-        yield from error.problems
 
 
 def read(settings: Mapping[str, Any]) -> Settings:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
 from remit.keys.secret import Secret
-from remit.people.document import Problem
 from remit.vault.model import MAX_ATTRIBUTE, RESERVED, Material
 from remit.vault.rotator import Answered, Plan, Refused, Send, Unclear
 from remit.vault.rotators.http_settings import MARK, ROTATION, UNUSABLE, VALUE, HttpSettings, Leftovers, settings
@@ -138,14 +137,6 @@ class Http:
             return await self.send(out.method, out.url, out.headers, out.body)
         except Unclear as error:
             raise Unclear(f"{what}: {error.public}") from error
-
-
-def problems(said: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with settings: a document that says this is not taken. Pure."""
-    try:
-        settings(said)
-    except Malformed as error:
-        yield Problem("", error.public)
 
 
 def left(listed: object, said: Leftovers, plan: Plan) -> list[dict[str, str]]:

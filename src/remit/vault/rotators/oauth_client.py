@@ -13,14 +13,13 @@ gone when the token endpoint does not know it any more (section 5.2).
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
 from remit.kernel.canonical import parse
 from remit.kernel.errors import Malformed
-from remit.people.document import Problem
 from remit.vault.model import Material
 from remit.vault.rotator import Answered, Plan, Refused, Send, Unclear
 from remit.vault.rotators.http import Http
@@ -94,13 +93,14 @@ class OauthClient:
         return await self.send("POST", how.token_url, headers, urlencode(form).encode())
 
 
-def problems(said: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with settings: a document that says this is not taken. Pure."""
-    try:
-        grant(said)
-        http_settings(over_http(said))
-    except Malformed as error:
-        yield Problem("", error.public)
+def read(said: Mapping[str, Any]) -> None:
+    """See that settings can be used.
+
+    Raises:
+        Malformed: They cannot.
+    """
+    grant(said)
+    http_settings(over_http(said))
 
 
 def grant(said: Mapping[str, Any]) -> Grant:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,7 +17,7 @@ from typing import Any, Final
 from remit.kernel.canonical import canonical
 from remit.keys.secret import Secret
 from remit.people import document
-from remit.people.document import Fields, Problem, SpecInvalid
+from remit.people.document import Fields, SpecInvalid
 from remit.vault.model import Material, SecretUnavailable
 from remit.vault.openbao_door import PATH, Door, base, matching, said_by, token_in
 from remit.vault.rotator import Answered, Plan, Refused, Send, Unclear
@@ -38,14 +38,6 @@ class Settings:
     role_id: str
     admin: str
     namespace: str
-
-
-def problems(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with settings."""
-    try:
-        read(settings)
-    except SpecInvalid as error:
-        yield from error.problems
 
 
 def read(settings: Mapping[str, Any]) -> Settings:

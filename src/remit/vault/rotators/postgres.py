@@ -7,14 +7,14 @@ here (RFC 5803): a password in a statement would stand in its log.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from remit.keys.secret import Secret
 from remit.people import document
-from remit.people.document import Fields, Problem, SpecInvalid
+from remit.people.document import Fields, SpecInvalid
 from remit.threads import Threads
 from remit.vault.document import Cause
 from remit.vault.model import Material, SecretUnavailable
@@ -45,14 +45,6 @@ class Settings:
     admin: str
     admin_user: str  # empty: the admin secret's attribute `user`
     verify: str
-
-
-def problems(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with settings."""
-    try:
-        read(settings)
-    except SpecInvalid as error:
-        yield from error.problems
 
 
 def read(settings: Mapping[str, Any]) -> Settings:
