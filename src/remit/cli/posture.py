@@ -63,7 +63,7 @@ app = typer.Typer(
 def show(agent: Agent = None, days: Days = 90, json: Json = False, as_: As = None) -> int:
     """Show the figures of an agent, or of all, and how each moved.
 
-    Figures are taken once a UTC day. What each means stands in docs/posture.md.
+    Figures are taken once a UTC day, on the first one each minute. What each means stands in docs/posture.md.
     """
     api = connect(as_)
     rows = _series(api.get(_path(agent, days)))

@@ -131,7 +131,7 @@ def _check_owned(status: os.stat_result, path: Path, what: str) -> None:
         raise KeyfileUnsafe(
             f"the {what} belongs to another user",
             detail=f"{path}: uid {status.st_uid}",
-            try_=f"run remit as that user, or chown {os.geteuid()} {path}",
+            try_=f"start it as that user, or chown {os.geteuid()} {path}",
         )
     if status.st_mode & 0o177:
         raise KeyfileUnsafe(

@@ -29,12 +29,16 @@ def texts(source: Path) -> Iterator[str]:
     if source.suffix != ".py":
         yield re.sub(r"\{[{%].*?[}%]\}", "\u2026", text)
         return
-    tree = ast.parse(text)
-    said = {id(part) for each in ast.walk(tree) if isinstance(each, ast.JoinedStr) for part in ast.walk(each)}
+    yield from said(ast.parse(text))
+
+
+def said(tree: ast.AST) -> Iterator[str]:
+    """The texts of a program; "\u2026" stands for what it fills in."""
+    parts = {id(part) for each in ast.walk(tree) if isinstance(each, ast.JoinedStr) for part in ast.walk(each)}
     for each in ast.walk(tree):
         if isinstance(each, ast.JoinedStr):
             yield "".join(part.value if isinstance(part, ast.Constant) else "\u2026" for part in each.values)  # type: ignore[misc]
-        elif isinstance(each, ast.Constant) and isinstance(each.value, str) and id(each) not in said:
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str) and id(each) not in parts:
             yield each.value
 
 
