@@ -28,6 +28,8 @@ def test_counters_are_read_as_the_writer_keeps_them(tmp_path: Path, opened: Any)
     asked = [("rate", NOON), ("rate", LATER), ("sum", NOON), ("sum", LATER), ("never", NOON)]
     found = {("rate", NOON): 7, ("sum", NOON): 400, ("sum", LATER): 7}
     assert database.reader.read(lambda connection: held(connection, asked)) == found
+    one = [("sum", LATER)]
+    assert database.reader.read(lambda connection: held(connection, one)) == {("sum", LATER): 7}, "no other window"
     # More than one statement takes: those that there are still come out.
     many = [*((f"other {at}", NOON) for at in range(2500)), *asked, *((f"more {at}", NOON) for at in range(500))]
     assert database.reader.read(lambda connection: held(connection, many)) == found
