@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from remit.kernel.clock import Instant
 from remit.policy.counts import held
 from remit.storage.database import Database
@@ -15,8 +12,8 @@ FAR = Instant(NOON * 2)
 LATER = Instant(NOON + 60_000_000)
 
 
-def test_counters_are_read_as_the_writer_keeps_them(tmp_path: Path, opened: Any) -> None:
-    database: Database = opened(tmp_path / "remit.db")
+def test_counters_are_read_as_the_writer_keeps_them(any_database: Database) -> None:
+    database = any_database
 
     def submit(*effects: Reserve | Release) -> None:
         database.writer.submit(Work((), effects)).result(timeout=10)
