@@ -66,7 +66,8 @@ def test_what_commands_list_and_name_is_on_the_page_that_they_say(home: Home, br
     entry = home.remit("audit", "tail", "--json").json["entries"][0]["id"]
     for words in (
         "doctor", "coverage", "freeze", "can invoice-bot payments/list_invoices", "mandate invoice-bot",
-        "agent list", "agent show invoice-bot", "agent delegations invoice-bot", "agent signal invoice-bot anomaly",
+        "agent list", "agent show invoice-bot", "agent delegations invoice-bot", "agent limits invoice-bot",
+        "agent signal invoice-bot anomaly",
         "activation list", "activation list invoice-bot", "certify list", "certify list --agent invoice-bot",
         "boundary list", "approval list", "approval list --agent invoice-bot", "server list", "server show payments",
         "secret list", "secret versions payments-key", "secret exposure payments-key", "secret history payments-key",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -146,6 +146,26 @@ def delegations(name: Name, json: Json = False, as_: As = None) -> int:
 
 def _handed(allow: list[dict[str, object]] | None) -> str:
     return "all that it has" if allow is None else ", ".join(str(each["action"]) for each in allow)
+
+
+@app.command("limits", epilog=examples("remit agent limits invoice-bot", "remit agent limits invoice-bot --json"))
+def limits(name: Name, json: Json = False, as_: As = None) -> int:
+    """Show the rates, budgets, volumes and hours of an agent, and how much of them is used."""
+    answer = connect(as_).get(f"/v1/agents/{segment(name)}/limits")
+    if json:
+        data_json(answer)
+    elif not answer["limits"]:
+        nothing("limits", next_="limits: {rate: 30/min} at an action in boundaries/*.yaml, then remit apply DIR")
+    else:
+        columns = ("boundary", "action", "limit", "used", "most", "share", "anew")
+        table(columns, [(row["boundary"], row["action"], row["what"], *_used(row)) for row in answer["limits"]])
+    return Exit.OK
+
+
+def _used(row: dict[str, Any]) -> tuple[object, ...]:
+    if row["kind"] == "hours":
+        return "open" if row["open"] else "shut", None, None, None if row["open"] else row["opens"]
+    return row["used"], row["max"], f"{row['used_millionths'] / 10_000:.1f} %", row["resets"]
 
 
 @app.command("suspend", epilog=examples("remit agent suspend invoice-bot", "remit agent suspend invoice-bot --json"))

@@ -32,6 +32,7 @@ LINKS: Final[Mapping[str, str]] = {
     "agent list": "agents",
     "agent show": "agents/{name}",
     "agent delegations": "agents/{name}#s-delegations",
+    "agent limits": "agents/{name}#s-limits",
     "agent suspend": "agents/{name}",
     "agent resume": "agents/{name}",
     "agent retire": "agents/{name}",

@@ -49,10 +49,12 @@ def bars(rows: Sequence[Mapping[str, Any]], *, most: int = 15) -> dict[str, Any]
 
 
 def meters(rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> list[dict[str, Any]]:
-    """Rows of `limited.limits` that are counted, each as a bar of 100 units, the fullest first."""
+    """Rows of an agent's limits that are counted, each as a bar of 100 units, the fullest first."""
     counted = [row for row in rows if row.get("share") is not None]
     counted.sort(key=lambda row: (-row["share"], row["action"]))
-    return [{**row, "long": max(0.5, min(100.0, round(row["share"], 1)))} for row in counted[:most]]
+    return [
+        {**row, "long": max(0.5, min(100.0, round(row["share"], 1))) if row["share"] else 0} for row in counted[:most]
+    ]
 
 
 def lanes(happenings: Sequence[Mapping[str, Any]], now: Instant) -> dict[str, Any]:

@@ -6,19 +6,16 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
-
 from remit.attestation.model import Caller
 from remit.kernel.clock import Clock, Instant
 from remit.kernel.errors import Malformed, NotFound, StorageUnavailable
 from remit.kernel.names import AgentName, InstanceId, PurposeName, RunId
 from remit.policy import flow
+from remit.policy.counts import held
 from remit.policy.mandate import Issue, counted, mandate
 from remit.policy.marks import marked
 from remit.policy.service import PolicyService
-from remit.storage.model import Reserve
 from remit.storage.ports import Reader
-from remit.storage.schema import counters
 
 
 class Mandates:
@@ -58,11 +55,11 @@ class Mandates:
             return mandate(view, issue, now=now)
         if not issue.hypothetical:
             taint = flow.keys(caller)
-            found = self._reader.read(lambda connection: marked(connection, taint))
-            issue = replace(issue, tainted=bool(found))
-        wanted = counted(view, issue, now=now)
-        held = self._reader.read(lambda connection: _held(connection, wanted)) if wanted else {}
-        return mandate(view, issue, now=now, used=lambda reserve: held.get((reserve.key, reserve.window), 0))
+            read = self._reader.read(lambda connection: marked(connection, taint))
+            issue = replace(issue, tainted=bool(read))
+        wanted = [(reserve.key, reserve.window) for reserve in counted(view, issue, now=now)]
+        found = self._reader.read(lambda connection: held(connection, wanted)) if wanted else {}
+        return mandate(view, issue, now=now, used=lambda reserve: found.get((reserve.key, reserve.window), 0))
 
     def of_agent(self, agent: str, purpose: str | None) -> dict[str, Any]:
         """The mandate of an agent as an operator asks for it.
@@ -89,10 +86,3 @@ class Mandates:
 def published() -> bytes:
     """The JSON Schema of mandates, as it is published."""
     return (files("remit.policy") / "mandate.schema.json").read_bytes()
-
-
-def _held(connection: Connection, wanted: list[Reserve]) -> dict[tuple[str, int], int]:
-    """What the counters hold."""
-    keys = [(reserve.key, reserve.window) for reserve in wanted]
-    query = select(counters).where(tuple_(counters.c.key, counters.c.window).in_(keys))
-    return {(row.key, row.window): row.used for row in connection.execute(query)}

@@ -56,6 +56,7 @@ from remit.server.http_freezes import Freezes
 from remit.server.http_health import Doctor
 from remit.server.http_keys import KeyDoors
 from remit.server.http_leases import LeaseDoors
+from remit.server.http_limits import Limits
 from remit.server.http_mandates import MandateDoors
 from remit.server.http_now import NowDoors
 from remit.server.http_operators import OperatorTokens
@@ -248,6 +249,7 @@ def _governed(
     return [
         *Signals(agents=governance.agents, accountable=accountable).doors(),
         *Delegations(agents=governance.agents, reader=reader, clock=clock).doors(),
+        *Limits(agents=governance.agents, view=ground.facts.view, reader=reader, clock=clock).doors(),
         *UsageDoors(
             usage=governance.usage, known=governance.sources,
             shadowing=Shadowing(

@@ -76,6 +76,7 @@ class Door:
     handle: Callable[[Ask], Mapping[str, Any] | Response]
     body: Literal["json", "bytes"] | None = None
     fields: Mapping[str, str] = field(default_factory=dict)  # of a JSON body: name -> JSON type; "?" = may be left out
+    query: tuple[str, ...] = ()  # the names of the query string that it reads; a test holds that against its code
     owners: Callable[[Ask], Collection[str]] | None = None  # who answers for what the call is about
     otherwise: Callable[[Ask], str] | None = None  # what to try, for who may not; "" leaves it to the role's advice
     status: int = 200

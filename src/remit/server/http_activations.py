@@ -53,7 +53,7 @@ class Activations:
         return [
             Door(
                 method="GET", path="/v1/activations", summary="Every entitlement of an agent (?agent=NAME), or of all",
-                action="read", handle=self.list,
+                action="read", handle=self.list, query=("agent",),
             ),
             Door(
                 method="POST", path="/v1/activations/start", summary="Start an entitlement by its owner's hand",
@@ -74,7 +74,7 @@ class Activations:
             ),
             Door(
                 method="GET", path="/v1/verdicts", summary="The newest verdicts (?agent=NAME)",
-                action="read", handle=self.verdicts,
+                action="read", handle=self.verdicts, query=("agent", "limit"),
             ),
             Door(
                 method="GET", path="/v1/verdicts/{id}", summary="One verdict, derived again from what it was made from",
@@ -83,11 +83,11 @@ class Activations:
             Door(
                 method="GET", path="/v1/certification/replay",
                 summary="Derive the verdicts of up to 10,000 entries again (?from=INDEX)",
-                action="read", handle=self.replays,
+                action="read", handle=self.replays, query=("from",),
             ),
             Door(
                 method="GET", path="/v1/notices", summary="What owners are told, newest first (?owner=NAME)",
-                action="read", handle=self.notices,
+                action="read", handle=self.notices, query=("owner", "unseen", "limit"),
             ),
             Door(
                 method="POST", path="/v1/notices/seen", summary="Mark an owner's notices as seen",

@@ -39,7 +39,7 @@ class ApprovalDoors:
         return [
             Door(
                 method="GET", path="/v1/approvals", summary="Access requests, newest first (?state, ?agent, ?limit)",
-                action="read", handle=self.list,
+                action="read", handle=self.list, query=("state", "agent", "limit"),
             ),
             Door(
                 method="GET", path=one, action="read", handle=self.show,

@@ -28,7 +28,7 @@ class BreakGlassDoors:
         return [
             Door(
                 method="GET", path="/v1/breakglass", summary="The newest openings (?agent=NAME, ?limit=N)",
-                action="read", handle=self.list,
+                action="read", handle=self.list, query=("agent", "limit"),
             ),
             Door(
                 method="POST", path="/v1/breakglass",

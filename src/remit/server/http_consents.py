@@ -33,7 +33,7 @@ class ConsentDoors:
         return [
             Door(
                 method="GET", path="/v1/consents", summary="List what people let clients do as their agents",
-                action="read", handle=self.listing,
+                action="read", handle=self.listing, query=("person", "limit"),
             ),
             Door(
                 method="POST", path="/v1/consents/{consent}/withdraw",

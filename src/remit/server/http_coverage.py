@@ -47,6 +47,7 @@ class CoverageDoors:
         return [
             Door(
                 method="GET", path="/v1/coverage", action="readAudit", handle=self.coverage,
+                query=("hours", "within"),
                 summary="Which use of credentials stands behind a decision, and what was found outside (?hours=N; "
                 "?within=SECONDS: an older answer about a day will do)",
             )

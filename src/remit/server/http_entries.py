@@ -24,6 +24,8 @@ _EVIDENCE: Final = 200  # entries of one page: each has a proof of its own
 _CHECKPOINTS: Final = 500
 _LONGEST: Final = 1024
 _DIGITS: Final = 18
+FILTERS: Final = (*FIELDS, "text", "from", "to")
+"""What `sought` reads of a query string."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Entries:
         return [
             Door(
                 method="GET", path="/v1/decisions", action="readAudit", handle=self.find,
+                query=(*FILTERS, "before", "limit"),
                 summary="Entries of the whole log, the newest first; each field is a filter (?agent=, ?from=, ?text=)",
             ),
             Door(
@@ -46,19 +49,21 @@ class Entries:
                 action="readAudit", handle=self.show,
             ),
             Door(
-                method="GET", path="/v1/entries/{id}/proof", action="readAudit", handle=self.proof,
+                method="GET", path="/v1/entries/{id}/proof", action="readAudit", handle=self.proof, query=("size",),
                 summary="The hashes from an entry up to the signed root (?size= of an older checkpoint)",
             ),
             Door(
                 method="GET", path="/v1/evidence", action="readAudit", handle=self.evidence,
+                query=("entry", *FILTERS, "size", "before", "limit"),
                 summary="Entries with their proofs under one checkpoint, page by page (?entry=ID, or filters)",
             ),
             Door(
                 method="GET", path="/v1/checkpoints", summary="The signed checkpoints that are kept, the newest first",
-                action="readAudit", handle=self.checkpoints,
+                action="readAudit", handle=self.checkpoints, query=("limit",),
             ),
             Door(
                 method="GET", path="/v1/checkpoints/consistency", action="readAudit", handle=self.consistency,
+                query=("old", "new"),
                 summary="The proof that one checkpoint continues an earlier one (?old=SIZE&new=SIZE)",
             ),
         ]  # fmt: skip

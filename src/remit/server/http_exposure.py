@@ -61,7 +61,7 @@ class ExposureDoors:
             Door(
                 method="GET", path="/v1/secrets/{name}/exposure",
                 summary="Calls that used a version or may have (?version=N, ?after=BUNDLE, ?limit=N)",
-                action="readDecisions", handle=self.exposure,
+                action="readDecisions", handle=self.exposure, query=("version", "after", "limit"),
             ),
         ]  # fmt: skip
 

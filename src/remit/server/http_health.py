@@ -67,7 +67,7 @@ class Doctor:
     def doors(self) -> list[Door]:
         """The doors of this part of the API."""
         return [Door(method="GET", path="/v1/doctor", summary="Is it well (?within=SECONDS: an older answer will do)",
-                     action="doctor", handle=self.examine)]  # fmt: skip
+                     action="doctor", handle=self.examine, query=("within",))]  # fmt: skip
 
     def examine(self, ask: Ask) -> Response:
         """Every check, worst first. `?within=SECONDS`: an answer that is about so old will do."""

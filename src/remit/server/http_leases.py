@@ -32,7 +32,7 @@ class LeaseDoors:
         return [
             Door(
                 method="GET", path="/v1/leases", summary="What is lent to one instance each (?secret, ?all, ?limit)",
-                action="listSecrets", handle=self.list,
+                action="listSecrets", handle=self.list, query=("secret", "all", "limit"),
             ),
             Door(
                 method="GET", path="/v1/leases/{id}", summary="One lease: its state, and what its provider said last",

@@ -26,6 +26,7 @@ class MandateDoors:
                 summary="What an agent may do now for a purpose (?purpose=NAME)",
                 action="ask",
                 handle=self.mandate,
+                query=("purpose",),
                 owners=lambda ask: self.accountable.for_agent(ask.path["name"]),
             )
         ]

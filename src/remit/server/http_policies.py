@@ -34,14 +34,15 @@ class Policies:
             _get("/v1/policies/{id:path}", "Show one policy in force, with its text", self.show_policy),
             _get(_SETS, "List the versions of the organisation's policies, newest first", self.history),
             _get(
-                f"{_SETS}/flips", "What the observed version, or `version`, would have answered otherwise", self.flips
+                f"{_SETS}/flips", "What the observed version, or `version`, would have answered otherwise", self.flips,
+                "version",
             ),
             _get(f"{_SETS}/{{version}}", "Show one version with its files", self.show_set),
             _post(_SETS, "Observe these policies beside those in force", self.observe, files="object"),
             _post(f"{_SETS}/aside", "Observe nothing any more", self.put_aside),
             _post(f"{_SETS}/rollback", "Bring what was in force before into force again", self.rollback),
             _post(f"{_SETS}/{{version}}/enforce", "Bring a version into force; what widens takes two", self.enforce),
-        ]
+        ]  # fmt: skip
 
     def list_policies(self, _ask: Ask) -> dict[str, Any]:
         """Every policy, in the order of files."""
@@ -95,8 +96,8 @@ class Policies:
         return self.view().organisation
 
 
-def _get(path: str, summary: str, handle: Callable[[Ask], dict[str, Any]]) -> Door:
-    return Door(method="GET", path=path, summary=summary, action="read", handle=handle)
+def _get(path: str, summary: str, handle: Callable[[Ask], dict[str, Any]], *query: str) -> Door:
+    return Door(method="GET", path=path, summary=summary, action="read", handle=handle, query=query)
 
 
 def _post(path: str, summary: str, handle: Callable[[Ask], dict[str, Any]], **fields: str) -> Door:

@@ -33,11 +33,11 @@ class PostureDoors:
         return [
             Door(
                 method="GET", path="/v1/posture", summary="Today's privilege: of all agents, and of each (?after=NAME)",
-                action="read", handle=self.newest,
+                action="read", handle=self.newest, query=("after", "limit"),
             ),
             Door(
                 method="GET", path="/v1/posture/series", summary="Day by day, of all or one (?agent=NAME&days=N)",
-                action="read", handle=self.series,
+                action="read", handle=self.series, query=("agent", "days"),
             ),
             Door(
                 method="GET", path="/v1/posture/people", summary="What people reach through agents, and gained",
@@ -46,11 +46,11 @@ class PostureDoors:
             Door(
                 method="GET", path="/v1/posture/clockwork",
                 summary="What is used like a clock and declares no cadence (?agent=NAME, ?after=NAME)",
-                action="read", handle=self.clockwork,
+                action="read", handle=self.clockwork, query=("agent", "after", "limit"),
             ),
             Door(
                 method="GET", path="/v1/posture/widenings", summary="What approvals added to each agent (?year=YYYY)",
-                action="read", handle=self.widenings,
+                action="read", handle=self.widenings, query=("year",),
             ),
         ]  # fmt: skip
 

@@ -40,6 +40,7 @@ class Registry:
                 summary="List boundaries, each in its newest version (?agent=NAME, ?waiting=true)",
                 action="read",
                 handle=self.list_boundaries,
+                query=("agent", "waiting"),
             ),
             Door(
                 method="GET",

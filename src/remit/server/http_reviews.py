@@ -33,7 +33,7 @@ class Reviews:
         return [
             Door(
                 method="GET", path="/v1/reviews", summary="My open questions (?person=NAME, ?all=true), oldest first",
-                action="readQuestions", handle=self.queue,
+                action="readQuestions", handle=self.queue, query=("person", "all", "limit"),
             ),
             Door(
                 method="GET", path="/v1/reviews/quality", summary="How people reviewed in the last 90 days",

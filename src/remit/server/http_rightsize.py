@@ -43,7 +43,7 @@ class Rightsizing:
                 method="GET", path="/v1/agents/{name}/rightsize",
                 summary="Narrower boundaries from use (?dial=exact|tool|server&headroom=&hold_out=&purpose=)",
                 # What was used stands in sealed payloads: who may open these may see what is learned from them.
-                action="readDecisions", handle=self.propose,
+                action="readDecisions", handle=self.propose, query=("dial", "headroom", "hold_out", "purpose"),
                 owners=lambda ask: self.accountable.for_agent(ask.path["name"]),
             ),
         ]  # fmt: skip

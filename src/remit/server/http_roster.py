@@ -52,6 +52,7 @@ class RosterDoors:
         return [
             Door(
                 method="GET", path="/v1/roster", action="read", handle=self.roster,
+                query=("owner", "after", "limit"),
                 summary="Every agent with what it may and used, by name (?owner=NAME, ?after=NAME, ?limit=N)",
             )
         ]  # fmt: skip

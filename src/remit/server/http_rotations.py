@@ -46,7 +46,7 @@ class RotationDoors:
             ),
             Door(
                 method="GET", path="/v1/rotations", summary="The newest rotations (?secret=NAME, ?limit=N)",
-                action="listSecrets", handle=self.list, owners=self._of_listed,
+                action="listSecrets", handle=self.list, owners=self._of_listed, query=("secret", "limit"),
             ),
             Door(
                 method="GET", path="/v1/rotations/{id}", summary="One rotation: its step, and what was said last",

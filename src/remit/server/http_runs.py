@@ -33,10 +33,11 @@ class Runs:
         return [
             Door(
                 method="GET", path="/v1/runs", action="readAudit", handle=self.listing,
+                query=("agent", "before", "limit"),
                 summary="Runs, the newest first (?agent=NAME, ?before=RUN, ?limit=N)",
             ),
             Door(
-                method="GET", path="/v1/runs/{run}", action="readAudit", handle=self.show,
+                method="GET", path="/v1/runs/{run}", action="readAudit", handle=self.show, query=("before", "limit"),
                 summary="One run with those that work under it, and their newest calls (?before=INDEX, ?limit=N)",
             ),
         ]  # fmt: skip

@@ -67,15 +67,15 @@ class Secrets:
             ),
             Door(
                 method="GET", path=f"{one}/history", summary="What was done to a secret, newest first",
-                action="listSecrets", handle=self.history, owners=self._owners,
+                action="listSecrets", handle=self.history, owners=self._owners, query=("limit",),
             ),
             Door(
                 method="PUT", path=one, summary="Set a secret; the body is its value", action="setSecret",
-                handle=self.put, body="bytes",
+                handle=self.put, body="bytes", query=("attributes",),
             ),
             Door(
                 method="DELETE", path=one, summary="Erase every version of a secret, with the keys that sealed them",
-                action="removeSecret", handle=self.remove,
+                action="removeSecret", handle=self.remove, query=("force",),
             ),
         ]  # fmt: skip
 

@@ -54,7 +54,7 @@ class UsageDoors:
             ),
             Door(
                 method="GET", path="/v1/usage/coverage", summary="When the record of use is complete (?server=NAME)",
-                action="read", handle=self.coverage,
+                action="read", handle=self.coverage, query=("server",),
             ),
             Door(
                 method="POST", path="/v1/usage/{source}", summary="Import what a source tells",

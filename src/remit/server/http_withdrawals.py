@@ -28,7 +28,7 @@ class Withdrawals:
             Door(
                 method="GET", path="/v1/withdrawals",
                 summary="The newest withdrawals (?agent=NAME, ?open=true, ?limit=N)",
-                action="read", handle=self.list,
+                action="read", handle=self.list, query=("agent", "open", "limit"),
             ),
             Door(
                 method="GET", path="/v1/withdrawals/{id}", summary="One withdrawal: its steps, and where it stands",

@@ -10,37 +10,15 @@ from remit.server.door import Door
 from remit.server.problem import STATUS
 
 _PATH_PARAMETER = re.compile(r"\{([a-z]+)(?::[a-z]+)?\}")
-_QUERY: Final[Mapping[str, tuple[str, ...]]] = {
-    "/v1/decisions": ("limit", "agent", "kind"),
-    "/v1/agents/{name}/mandate": ("purpose",),
-    "/v1/agents/{name}/rightsize": ("dial", "headroom", "hold_out"),
-    "/v1/approvals": ("state", "agent", "limit"),
-    "/v1/reviews": ("person", "all", "limit"),
-    "/v1/consents": ("person", "limit"),
-    "/v1/usage/coverage": ("server",),
-    "/v1/policy-sets/flips": ("version",),
-    "/v1/leases": ("secret", "all", "limit"),
-    "/v1/rotations": ("secret", "limit"),
-    "/v1/withdrawals": ("agent", "open", "limit"),
-    "/v1/posture": ("after", "limit"),
-    "/v1/roster": ("owner", "after", "limit"),
-    "/v1/posture/series": ("agent", "days"),
-    "/v1/posture/widenings": ("year",),
-    "/v1/me/mandate": ("format",),
-    "/v1/secrets/{name}": ("attributes", "force"),
-    "/v1/secrets/{name}/history": ("limit",),
-    "/v1/audit/entries": ("first", "count"),
-    "/v1/audit/export": ("first", "count", "size"),
-    "/v1/audit/payloads": ("first", "count"),
-}
-# What is no door: answered by another room's routes, or before any router. (method, path, summary, who may ask)
+# What is no door: answered by another room's routes, or before any router. (method, path, summary, who may ask); the
+# path says what is read of the query string, as `{?first,count}` (RFC 6570 section 3.2.8).
 ELSEWHERE: Final = (
     ("get", "/v1/audit/checkpoint", "The newest signed checkpoint of the log", "operator"),
     ("get", "/v1/audit/key", "The log's verifier key", "operator"),
     ("get", "/v1/audit/tile/{path}", "A tile of the log's hash tree (C2SP tlog-tiles)", "operator"),
-    ("get", "/v1/audit/entries", "Consecutive entries of the log", "operator"),
-    ("get", "/v1/audit/export", "Entries of the log, each with its inclusion proof", "operator"),
-    ("get", "/v1/audit/payloads", "Whether sealed payloads are those that entries commit to", "operator"),
+    ("get", "/v1/audit/entries{?first,count}", "Consecutive entries of the log", "operator"),
+    ("get", "/v1/audit/export{?first,count,size}", "Entries of the log, each with its inclusion proof", "operator"),
+    ("get", "/v1/audit/payloads{?first,count}", "Whether sealed payloads are those that entries commit to", "operator"),
     ("get", "/v1/audit/state", "Whether the current state is what the log's newest entries say", "operator"),
     ("get", "/oauth2/authorize", "Ask a person whether a client may act as their agent (RFC 6749, RFC 7636)", "anyone"),
     ("post", "/oauth2/introspect", "What a token is worth now (RFC 7662)", "pep"),
@@ -84,7 +62,7 @@ ELSEWHERE: Final = (
     ("post", "/ext_authz/{server}/{path}", "Whether Envoy lets a request go on (every method)", "envoy"),
     ("post", "/v1/me/can", "What the answer to a call of mine would be", "agent"),
     ("get", "/v1/me", "Who I am: my token, who answers for me, how I was let in, for whom I act", "agent"),
-    ("get", "/v1/me/mandate", "What I may do now, signed (?format=json: plain)", "agent"),
+    ("get", "/v1/me/mandate{?format}", "What I may do now, signed (?format=json: plain)", "agent"),
     ("get", "/schemas/mandate.json", "The JSON Schema of mandates", "anyone"),
     ("get", "/errors/{code}", "What a code means, and what to do about it", "anyone"),
     ("get", "/openapi.json", "This description", "anyone"),
@@ -121,9 +99,10 @@ def document(doors: Iterable[Door]) -> dict[str, Any]:
     for door in doors:
         path = _PATH_PARAMETER.sub(r"{\1}", door.path)
         paths.setdefault(path, {})[door.method.lower()] = _operation(door, path)
-    for method, path, summary, who in ELSEWHERE:
+    for method, template, summary, who in ELSEWHERE:
+        path, query = asked(template)
         described = {"summary": summary, "security": _SECURITY[who], "responses": _responses(200, who)}
-        parameters = _parameters(path)
+        parameters = _parameters(path, query)
         paths.setdefault(path, {})[method] = {**described, **({"parameters": parameters} if parameters else {})}
     return {
         "openapi": "3.1.0",
@@ -141,13 +120,19 @@ def document(doors: Iterable[Door]) -> dict[str, Any]:
     }
 
 
+def asked(template: str) -> tuple[str, tuple[str, ...]]:
+    """The path of a line of `ELSEWHERE`, and the names of the query string that are read there."""
+    path, _, names = template.partition("{?")
+    return path, tuple(names.removesuffix("}").split(",")) if names else ()
+
+
 def _operation(door: Door, path: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "summary": door.summary,
         "security": _SECURITY["operator"],
         "responses": _responses(door.status, "operator"),
     }
-    if parameters := _parameters(path):
+    if parameters := _parameters(path, door.query):
         found["parameters"] = parameters
     if door.body == "json":
         content: dict[str, Any] = {"application/json": {"schema": _schema(door.fields)}}
@@ -165,13 +150,12 @@ def _schema(fields: Mapping[str, str]) -> dict[str, Any]:
     return {**schema, **({"required": required} if required else {})}
 
 
-def _parameters(path: str) -> list[dict[str, Any]]:
+def _parameters(path: str, query: Iterable[str]) -> list[dict[str, Any]]:
     inside = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PATH_PARAMETER.findall(path)
     ]
-    asked = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in _QUERY.get(path, ())]
-    return inside + asked
+    return inside + [{"name": name, "in": "query", "schema": {"type": "string"}} for name in query]
 
 
 def _responses(status: int, who: str) -> dict[str, Any]:

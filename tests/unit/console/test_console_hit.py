@@ -9,15 +9,13 @@ import pytest
 
 from remit.catalog.injection import Injection
 from remit.console.hit import hits, running
-from remit.console.limited import limits
 from remit.kernel.names import SecretName
-from remit.policy.limits import limits_of, reservation
-from remit.policy.view import Counters, View
+from remit.policy.view import View
 
 if TYPE_CHECKING:
     from tests.unit.policy.conftest import Build
 
-from tests.unit.policy.conftest import NOON, build  # noqa: F401 - the fixture
+from tests.unit.policy.conftest import build  # noqa: F401 - the fixture
 
 CALLS: list[dict[str, Any]] = [
     {"agent": "invoice-bot", "action": "payments/transfer", "calls": 3},
@@ -48,17 +46,3 @@ def test_each_kind_hits_what_it_covers(build: Build, kind: str, name: str, agent
     view: View = build.view(servers=[replace(build.server(), credential=given)])
     assert len(hits(view, kind, name)) == agents
     assert running(CALLS, view, kind, name) == calls
-
-
-def test_limits_say_what_is_used_and_nothing_where_nothing_was_counted(build: Build) -> None:  # noqa: F811
-    rule = build.transfer_rule(rate=build.rate(10), budget=build.budget("2000.00"))
-    boundary, counters = build.boundary(rule), Counters()
-    rows = list(limits(boundary, counters, NOON))
-    assert [(row["what"], row["most"], row["used"], row["share"]) for row in rows] == [
-        ("calls a min", 10, None, None), ("sum of amount a day", 2000.0, None, None),
-    ]  # fmt: skip
-    for limit in limits_of(boundary, rule):
-        wanted = reservation(limit, {"amount": 500}, now=NOON)
-        counters.note(wanted, wanted.amount)
-    rows = list(limits(boundary, counters, NOON))
-    assert [(row["used"], row["share"]) for row in rows] == [(1, 10.0), (500.0, 25.0)]

@@ -95,5 +95,8 @@ def test_a_limit_that_was_not_counted_is_no_bar() -> None:
         {"action": "a", "share": None},
         {"action": "b", "share": 250.0},
         {"action": "c", "share": 10.0},
+        {"action": "d", "share": 0.0},
+        {"action": "e", "share": 0.01},
     ]
-    assert [(each["action"], each["long"]) for each in meters(rows)] == [("b", 100.0), ("c", 10.0)]
+    drawn = [(each["action"], each["long"]) for each in meters(rows)]
+    assert drawn == [("b", 100.0), ("c", 10.0), ("e", 0.5), ("d", 0)], "what was used is seen, and nothing is nothing"

@@ -11,7 +11,6 @@ from remit.console.drawn import lanes, meters
 from remit.console.entries import line
 from remit.console.graph import graph
 from remit.console.happened import happened
-from remit.console.limited import limits
 from remit.console.pages.agent_columns import (
     ACCESS,
     BOUNDARIES,
@@ -48,9 +47,7 @@ def fill(look: Look) -> Filled:
         rotations=beside.rotations, secrets=beside.secrets,
     )  # fmt: skip
     record = look.view.agents.get(AgentName(name))
-    bounds = [
-        row for each in (record.boundaries if record else ()) for row in limits(each, look.view.counters, look.now)
-    ]
+    bounds = bounding(look.get(f"/v1/agents/{name}/limits")["limits"])
     values: dict[str, Any] = {
         "agent": agent, "privilege": activations["privilege"], "frozen": look.view.freezes.get(("agent", name)),
         "owner_frozen": look.view.freezes.get(("owner", agent["owner"])),
@@ -133,6 +130,25 @@ def certified(rows: Sequence[Mapping[str, Any]], now: Instant) -> list[dict[str,
     ]  # fmt: skip
 
 
+def bounding(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Limits and hours with what is sorted and drawn of them (pure)."""
+    return [
+        {
+            **each, "used": number(each["used"]), "most": number(each["max"]),
+            "share": None if each["used"] is None else each["used_millionths"] / 10_000,
+            "state": None if each["open"] is None else "open" if each["open"] else "shut",
+            "until": each["resets"] if each["open"] is None else None if each["open"] else each["opens"],
+            "said": f"{each['used']} of {each['max']} {each['what']}",
+        }
+        for each in rows
+    ]  # fmt: skip
+
+
+def number(said: str | int | None) -> float | int | None:
+    """A budget is told as text, exactly; a table sorts numbers."""
+    return float(said) if isinstance(said, str) else said
+
+
 def runs(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The runs that its newest entries belong to (pure)."""
     found: dict[str, dict[str, Any]] = {}
@@ -161,7 +177,7 @@ def _certified(look: Look, agent: Any, activations: Any, bounds: Any) -> tuple[T
         ),
         Table(
             name="limits", title="Limits and hours", columns=LIMITS, rows=bounds,
-            empty="No boundary of it has a rate, a budget or hours.", command="remit boundary list",
+            empty="No boundary of it has a rate, a budget, a volume or hours.", command="remit boundary list",
         ),
     )  # fmt: skip
 

@@ -39,11 +39,11 @@ LIMITS = (
     Column(name="boundary", title="Boundary", kind="code", link=f"{PATH}/policies/{{boundary}}"),
     Column(name="action", title="Action", kind="code"),
     Column(name="what", title="Limit"),
-    Column(name="used", title="Used", kind="number", hint="in this window, as this node has counted"),
+    Column(name="used", title="Used", kind="number", hint="in the window that runs now, on all nodes"),
     Column(name="most", title="At most", kind="number"),
     Column(name="share", title="Share", kind="percent"),
-    Column(name="until", title="Begins anew", kind="time"),
-    Column(name="hours", title="Hours"),
+    Column(name="state", title="Hours", hint="open: calls pass now"),
+    Column(name="until", title="Begins anew", kind="time", hint="the count, or the hours"),
 )
 CREDENTIALS = (
     Column(name="secret", title="Credential", kind="code", link=f"{PATH}/credentials/{{secret}}"),
