@@ -66,9 +66,10 @@ class Page:
         return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
 
     def until(self, seen: Callable[[str], bool], *, seconds: float = 30) -> str:
-        """The page's text once `seen` is true of it; as it is when time runs out."""
+        """The page's text once `seen` is true of it. Raises AssertionError if it is not in time."""
         end = time.monotonic() + seconds
-        while not seen(text := self.text()) and time.monotonic() < end:
+        while not seen(text := self.text()):
+            assert time.monotonic() < end, f"not seen in {seconds:g} seconds, on the page: {text[-2000:]}"
             self.run("new Promise(r => setTimeout(r, 50))")
         return text
 

@@ -87,6 +87,20 @@ def test_the_button_stops_and_needs_the_pages_own_word(home: Home, browser: Brow
     assert browser.ask("GET", "/console")[0] == 401
 
 
+def test_an_agents_timeline_keeps_its_own_freeze_however_much_else_is_frozen(
+    home: Home, browser: Browser, files: Path
+) -> None:
+    applied(home, files)
+    browser.sign_in(link(home))
+    word = csrf(browser.ask("GET", "/console")[2])
+    others = [f"kind=instance&name={number:043d}" for number in range(15)]
+    for target in ("kind=agent&name=invoice-bot", *others):
+        for act in ("freeze", "unfreeze"):
+            assert browser.ask("POST", f"/console/{act}", f"{target}&csrf={word}")[0] == 303
+    told = json.loads(browser.ask("GET", "/console/agents/invoice-bot?format=json&table=happened")[2])["happened"]
+    assert [each["said"].split()[0] for each in told if each["lane"] == "frozen"] == ["unfreeze", "freeze"]
+
+
 def test_a_viewers_session_may_look_and_not_stop(home: Home, browser: Browser, files: Path) -> None:
     applied(home, files)
     token = home.remit("operator", "token", "vera", "--role", "viewer").out.strip()

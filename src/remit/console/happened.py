@@ -19,7 +19,7 @@ def happened(
     Args:
         agent: Its name.
         entries: The newest entries about it, of any kind.
-        changes: The newest changes of anything.
+        changes: The newest changes of it, and freezes of what has its name.
         questions: Open questions about it.
         rotations: Of any secret.
         secrets: Those that its servers get.

@@ -17,7 +17,7 @@ _NAMES = st.sampled_from(
 _SAID = st.fixed_dictionaries(
     {"kind": st.sampled_from(["decision", "outcome", "change"]), "time": st.integers(1, 2**50).map(rfc3339)},
     optional={
-        "agent": _NAMES, "action": _NAMES, "by": _NAMES, "code": _NAMES, "run": _NAMES,
+        "agent": _NAMES, "action": _NAMES, "target_name": _NAMES, "by": _NAMES, "code": _NAMES, "run": _NAMES,
         "decision": st.sampled_from(["allow", "deny", "would_deny", "dec_1"]),
         "name": st.one_of(_NAMES, st.integers(), st.none()),
         "credential": st.one_of(st.just("k"), st.fixed_dictionaries({"secret": _NAMES})),
@@ -27,7 +27,9 @@ _ASKED = st.builds(
     Sought,
     fields=st.one_of(
         st.dictionaries(
-            st.sampled_from(["agent", "action", "person", "answer", "secret", "run", "kind"]), _NAMES, max_size=2
+            st.sampled_from(["agent", "action", "target_name", "person", "answer", "secret", "run", "kind"]),
+            _NAMES,
+            max_size=2,
         ),
         st.fixed_dictionaries({"agent": _NAMES, "answer": st.sampled_from(["allow", "deny", "would_deny"])}),
     ),

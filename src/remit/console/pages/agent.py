@@ -30,8 +30,8 @@ from remit.kernel.clock import SECOND, Instant, rfc3339
 from remit.kernel.names import AgentName, split_action
 from remit.policy.view import View
 
-_NEWEST: Final = "30"  # entries about it, and changes of anything: each is read from a bundle of its own
-_EACH: Final = "30"  # of its verdicts, and of its refusals, in the timeline
+_NEWEST: Final = "20"  # entries about it, and of its own changes and freezes: each is read from a bundle of its own
+_EACH: Final = "20"  # of its verdicts, and of its refusals, in the timeline
 _MARKS: Final = 150  # in the drawing; the table has all
 
 
@@ -85,7 +85,7 @@ class Beside:
             questions=[each for each in asked if each.get("agent") == name],
             rotations=(look.maybe("/v1/rotations") or {"rotations": ()})["rotations"] if servers else (),
             changes=[
-                *_entries(look, kind="change", what="freeze", limit=_NEWEST),
+                *_entries(look, kind="change", what="freeze", target_name=name, limit=_NEWEST),
                 *_entries(look, kind="change", what="agent", name=name, limit=_NEWEST),
             ],
         )
