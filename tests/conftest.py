@@ -18,12 +18,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests import quick_tables, shared_statements
 from tests.real import openbao as real_openbao
 from tests.real import softhsm as real_softhsm
+from tests.thorough import examples
 
 from remit.storage import commit, writer
 from remit.storage.database import Database, open_database
 
 # No test judges how fast the machine is: a busy one would make laws of the code fail.
-settings.register_profile("remit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "remit", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("remit")
 # For the same reason none takes a database that a busy machine held up for a second for one that hangs.
 commit.STAGE_SECONDS = writer.STAGE_SECONDS = 10.0  # type: ignore[attr-defined] # the name it was imported by

@@ -119,7 +119,7 @@ def test_a_real_browser_runs_it_under_its_own_policy(home: Home, served: Up, fil
     with chromium.browser(tmp_path / "chromium") as page:
         page.open(link(home))
         assert "Access over 90 days" in page.until(lambda text: "Access over 90 days" in text)
-        assert page.until(lambda _: bool(page.run("document.querySelectorAll('.plot canvas').length == 1")))
+        page.until(lambda _: page.run("document.querySelectorAll('.plot canvas').length") == 3)
         page.call("Page.navigate", url=f"{served.ready['console']}/live")
         assert "change: " in page.until(lambda text: "change: " in text)
         assert home.remit("agent", "risk", "invoice-bot", "600000").code == 0

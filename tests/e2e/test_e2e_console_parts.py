@@ -46,7 +46,7 @@ def test_a_filter_applies_while_it_is_typed(home: Home, served: Up, files: Path,
 
 
 def test_who_was_signed_out_meanwhile_sees_so(home: Home, served: Up, tmp_path: Path) -> None:
-    token = home.remit("operator", "token", "vera", "--role", "viewer").out.strip()
+    token = home.remit("operator", "token", "vera", "--role", "auditor").out.strip()
     made = home.remit("console", "--json", env={"REMIT_TOKEN": token}).json["url"]
     with chromium.browser(tmp_path / "chromium") as page:
         page.open(made)
@@ -55,4 +55,4 @@ def test_who_was_signed_out_meanwhile_sees_so(home: Home, served: Up, tmp_path: 
         page.until(lambda text: "What to look for" in text)
         assert home.remit("operator", "revoke", "vera").code == 0
         page.run((_TYPE % "x").replace("q-agents", "q-entries"))
-        assert "Sign" in page.until(lambda text: "What to look for" not in text)
+        assert "You are not signed in" in page.until(lambda text: "What to look for" not in text)

@@ -75,6 +75,7 @@ def test_it_lowers_waits_takes_what_is_offered_asks_and_stops(home: Home, served
         assert (frozen["end"], frozen["codes"], frozen["calls"]) == ("stopped", [code], 1)
 
 
+@pytest.mark.slow
 def test_with_its_mandate_it_makes_a_fifth_of_the_denied_calls_at_most(served: Up, key: Path) -> None:
     chance = random.Random(20261127)
     tasks = [transfer(chance.randint(1, 900), chance.choice(["EUR", "EUR", "USD"])) for _ in range(40)]

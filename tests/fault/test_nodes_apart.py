@@ -93,6 +93,7 @@ def once_each(it: Pair, told: list[Told]) -> None:
     assert not by_kind["unavailable"] & ran
 
 
+@pytest.mark.slow
 def test_a_node_apart_refuses_everything_and_comes_back_by_itself(tmp_path: Path, postgres_url: str) -> None:
     with wire(postgres_url) as line, pair(tmp_path, postgres_url, behind=line.url) as it, calling(it, it.two) as loop:
         status, point = it.one.ask("POST", "/v1/peps", {"pep": "edge"})

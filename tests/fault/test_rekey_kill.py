@@ -108,6 +108,7 @@ def until_less(server: Server, left: int) -> int:
     return int(now)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_rekey_outlives_its_server(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")

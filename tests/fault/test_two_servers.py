@@ -333,6 +333,7 @@ def started(it: Pair, rounds: int) -> None:
     assert begun == Counter({f"p-{number:02}": 1 for number in range(rounds)})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_one_dies_and_the_other_goes_on(tmp_path: Path, postgres_url: str) -> None:
     with pair(tmp_path, postgres_url) as it, it.agent(it.one, "support-bot", "answer-customers", "crm") as agent:

@@ -80,6 +80,7 @@ def test_of_three_spends_at_two_servers_two_pass_and_stay_spent(tmp_path: Path, 
             assert here.call("transfer", PAY | {"amount": 0.01}).code == "budget_exhausted"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_what_a_run_did_at_one_server_holds_at_the_other(tmp_path: Path, postgres_url: str) -> None:
     with pair(tmp_path, postgres_url) as it:
