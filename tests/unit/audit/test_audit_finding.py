@@ -126,6 +126,28 @@ def test_what_has_no_position_yet_comes_first(full: tuple[Ledger, list[dict[str,
     assert finder.page(Sought(fields={"name": "fresh"}), most=1).entries[0].index is not None
 
 
+@pytest.mark.parametrize("sequenced_after", [0, 1, 2, 9], ids="at the page {}".format)
+def test_what_has_no_position_yet_is_paged_like_the_rest(tmp_path: Path, sequenced_after: int) -> None:
+    ledger = Ledger(tmp_path / "remit.db")
+    made: list[str] = []
+    for burst in range(7):
+        entries = [ledger.recorder.entry("decision", {"agent": "bot", "decision": "allow"}) for _ in range(20)]
+        ledger.record(*entries)
+        made += [each.id for each in entries]
+        if burst == 0:
+            ledger.sequence()
+    finder, got, before = Finder(ledger.database.reader), list[str](), None
+    for number in range(len(made)):
+        if number == sequenced_after:
+            ledger.sequence()
+        page = finder.page(Sought(fields={"agent": "bot"}), before=before, most=33)
+        got += [each.header["id"] for each in page.entries]
+        before = page.more
+        if before is None:
+            break
+    assert got == made[::-1]
+
+
 def test_the_way_up_ends_at_the_signed_root(full: tuple[Ledger, list[dict[str, Any]]]) -> None:
     ledger, _ = full
     proving = Proving(ledger.database.reader, ledger.log)
