@@ -165,7 +165,12 @@ class _Look:
         found: dict[str, dict[str, Any]] = {}
         if not decisions:
             return found
-        for position in self._upwards(min(decisions.values()), agents):
+        places, begun = sorted(decisions.values()), 0
+        for position in self._upwards(places[0], agents):
+            while begun < len(places) and places[begun] < position:
+                begun += 1
+            if begun == len(found):  # those before here are over: this one is of another call
+                continue
             said = self._header(position)
             if said is not None and said.get("kind") == "outcome" and said.get("decision") in decisions:
                 found[said["decision"]] = said

@@ -77,7 +77,11 @@ class Runs:
             found += page.entries
             goes_on += [] if page.more is None else [page.more]
         shown, behind = _newest(found, limit, whole_from=max(goes_on, default=0))
-        placed = {each.header["id"]: each.index for each in shown if each.index is not None}
+        placed = {
+            each.header["id"]: each.index
+            for each in shown
+            if each.index is not None and each.header.get("decision") != "deny"  # what went nowhere has no outcome
+        }
         outcomes = self.finder.outcomes(placed, {str(each.header.get("agent", "")) for each in shown})
         return [_call(each, outcomes.get(each.header["id"])) for each in reversed(shown)], behind
 

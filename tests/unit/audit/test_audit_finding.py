@@ -182,3 +182,19 @@ def test_the_outcomes_of_few_and_of_many_agents_are_found(tmp_path: Path, agents
     assert {each: found[each]["outcome"] for each in found} == {
         each: f"ended-{at}" for at, each in enumerate(decided[100:130], 100)
     }
+
+
+def test_an_outcome_is_found_however_much_others_did_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, mine = Ledger(tmp_path / "remit.db"), list[str]()
+    for burst in range(12):
+        entries = []
+        for at in range(40):
+            decision = ledger.recorder.entry("decision", {"agent": "bot", "decision": "allow"})
+            mine += [decision.id] if at == 20 else []
+            entries += [decision, ledger.recorder.entry("outcome", {"agent": "bot", "decision": decision.id})]
+        ledger.record(*(entries if burst else [*entries, ledger.recorder.entry("incident", {})]))
+    ledger.sequence()
+    monkeypatch.setattr(finding, "_READ", 50)
+    finder = Finder(ledger.database.reader)
+    places = {each: finder.position(each) for each in mine}
+    assert set(finder.outcomes(places, {"bot"})) == set(mine)

@@ -34,12 +34,22 @@ class Pages:
             return SimpleNamespace(entries=here[:most], more=(here[most].index or 0) + 1)
         return SimpleNamespace(entries=here, more=low or None)
 
-    def outcomes(self, _decisions: Any, _agents: Any) -> dict[str, Any]:
+    def outcomes(self, decisions: Any, _agents: Any) -> dict[str, Any]:
+        self.asked = list(decisions)
         return {}
 
 
 def call(second: int, index: int | None) -> Recorded:
     return Recorded({"id": f"dec_{second}", "time": rfc3339(Instant(NOON + second * SECOND))}, {}, index)
+
+
+def test_outcomes_are_looked_for_of_what_went_on() -> None:
+    """A call that was refused has none: looking for it reads the log to its end."""
+    one, other = call(0, 0), call(1, 1)
+    one.header["decision"], other.header["decision"] = "deny", "allow"
+    pages = Pages({"run_a": [other, one], "all": [other, one]})
+    Runs(reader=cast("Any", None), finder=cast("Finder", pages), clock=cast("Any", None))._calls(["run_a"], None, 9)
+    assert pages.asked == ["dec_1"]
 
 
 def runs(found: dict[str, list[Recorded]], reads: int = 1000) -> Runs:
