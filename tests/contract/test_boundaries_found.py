@@ -22,6 +22,7 @@ LOOKUPS: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "an agent's open ones": (lambda c: sql.SqlBoundaries(c).open(agent=AGENT), "agent=?"),
     "what ends soon": (lambda c: sql.SqlBoundaries(c).ends(Instant(1)), "state=?"),
     "what waits": (lambda c: sql.SqlBoundaries(c).open(waiting=True), "state=?"),
+    "a few of what waits": (lambda c: sql.SqlBoundaries(c).open(waiting=True, most=9), "state=?"),
 }
 
 

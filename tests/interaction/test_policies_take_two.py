@@ -194,4 +194,6 @@ def test_a_revoked_persons_word_is_no_longer_meant(ruled: Desk, tree: Tree) -> N
     weakened(tree)
     ruled.apply(ann, tree.documents())
     assert ruled.ask(ruled.admin, "DELETE", "/v1/operators/tokens/ann")[0] == 200
+    said = [(each["change"], each["by"], each.get("first")) for each in ruled.rig.entries("policies")]
+    assert said[-2:] == [("widening_asked", "ann", None), ("taken_back", "admin", "ann")], "the log has it too"
     assert rows(ruled.apply(bob, tree.documents()))["base.cedar"]["waits"]

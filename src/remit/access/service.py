@@ -75,15 +75,16 @@ class AccessService:
 
     # boundaries -----------------------------------------------------------------------------
 
-    def boundaries(self, *, agent: str = "", waiting: bool = False) -> list[Boundary]:
-        """Every version that is in force or waits (or waits alone), by name; one that waits with what it would come to.
+    def boundaries(self, *, agent: str = "", waiting: bool = False, most: int | None = None) -> list[Boundary]:
+        """The versions that are in force or wait (or wait alone), by name; one that waits with what it would come to.
 
         Of one agent, or of all: of ten thousand agents that is work for seconds.
         """
 
         def query(connection: Connection) -> list[Boundary]:
             find = _finder(connection)
-            return [_shown(each, find) for each in SqlBoundaries(connection).open(agent=agent, waiting=waiting)]
+            found = SqlBoundaries(connection).open(agent=agent, waiting=waiting, most=most)
+            return [_shown(each, find) for each in found]
 
         return self._reader.read(query)
 

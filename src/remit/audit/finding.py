@@ -116,8 +116,12 @@ class _Look:
     def page(self, before: int | None) -> Found:
         found = Found()
         placed, covered = self._placed, self._covered * STRETCH
-        if before is None:
-            found.entries += self._without_position()
+        for position, said in self._without_position(before):
+            if len(found.entries) >= self._most:
+                found.more = position + 1
+                return found
+            if said is not None and self._sought.takes(said):
+                found.entries.append(Recorded(said, None, None))
         end = placed if before is None else min(before, placed)
         for position in self._candidates(end, min(covered, placed)):
             if len(found.entries) >= self._most or self._read >= _READ:
@@ -161,7 +165,12 @@ class _Look:
         found: dict[str, dict[str, Any]] = {}
         if not decisions:
             return found
-        for position in self._upwards(min(decisions.values()), agents):
+        places, begun = sorted(decisions.values()), 0
+        for position in self._upwards(places[0], agents):
+            while begun < len(places) and places[begun] < position:
+                begun += 1
+            if begun == len(found):  # those before here are over: this one is of another call
+                continue
             said = self._header(position)
             if said is not None and said.get("kind") == "outcome" and said.get("decision") in decisions:
                 found[said["decision"]] = said
@@ -183,15 +192,18 @@ class _Look:
                 yield from (at for slot in sorted(slots(bits)) if (at := stretch * STRETCH + slot) > low)
         yield from range(max(low + 1, covered * STRETCH), placed)
 
-    def _without_position(self) -> list[Recorded]:
-        """The newest first; no more than a page has."""
-        found: list[Recorded] = []
-        for bundle in reversed(self._log.waiting(_WAITING)):
-            for raw in reversed(read_bundle(bundle.headers, bundle.count)[0]):
-                said = _readable(raw)
-                if said is not None and len(found) < self._most and self._sought.takes(said):
-                    found.append(Recorded(said, None, None))
-        return found
+    def _without_position(self, before: int | None) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        """The newest first, each with the position that it will have: a page may end between them."""
+        if before is not None and before <= self._placed:
+            return
+        bundles = self._log.waiting(_WAITING)
+        first = self._placed + sum(bundle.count for bundle in bundles)
+        for bundle in reversed(bundles):
+            first -= bundle.count
+            headers = read_bundle(bundle.headers, bundle.count)[0]
+            for position, raw in reversed(list(enumerate(headers, first))):
+                if before is None or position < before:
+                    yield position, _readable(raw)
 
     def _candidates(self, end: int, covered: int) -> Iterator[int]:
         """Positions below `end` that may be answers, downwards."""

@@ -18,7 +18,7 @@ from remit.kernel.errors import Malformed
 VERSION = 1  # of headers and payloads
 _LENGTH = 4
 _MAX_FRAMED = 1 << 28  # a row edited into a decompression bomb must not take the verifier down
-_PART = 1 << 15  # bytes that are inflated at a time
+_PART = 1 << 15  # bytes that are inflated at a time; as many again as there are of a frame that is longer
 _decode = msgspec.json.Decoder().decode
 _length = struct.Struct(">I").unpack_from
 _sorted = msgspec.json.Encoder(order="sorted").encode
@@ -72,7 +72,8 @@ class Unfolding:
 
     def _go_on(self) -> None:
         try:
-            part = self._stream.decompress(self._left, _PART)
+            most = min(max(_PART, len(self._framed)), _MAX_FRAMED - self._inflated + 1)
+            part = self._stream.decompress(self._left, most)
         except zlib.error:  # zlib drops what came before the damage
             self._headers, self._stream = read_bundle(self._stored, self.count)[0], None
             return

@@ -147,8 +147,11 @@ class Tail:
 
 
 async def events(tail: Tail, open_still: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """Server-sent events, each a list of entries, until the session ends (the caller stops when the browser goes)."""
-    queue = await tail.join()
+    """Server-sent events, each a list of entries, until the session ends (the caller stops when the browser goes).
+
+    The first is what was recorded before, also if that is nothing: a page takes it for that.
+    """
+    queue, first = await tail.join(), True
     try:
         yield b": open\n\n"
         while open_still():
@@ -165,8 +168,9 @@ async def events(tail: Tail, open_still: Callable[[], bool]) -> AsyncIterator[by
                 yield b"event: unavailable\ndata: {}\n\n"
             if lost:
                 yield b"event: lost\ndata: %d\n\n" % lost
-            if lines:
+            if lines or first:
                 yield b"data: " + json.dumps(lines).encode() + b"\n\n"
+                first = False
             await asyncio.sleep(EVERY)  # one event for all that comes meanwhile
     finally:
         tail.leave(queue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 from remit.kernel.canonical import canonical, parse
 from remit.kernel.clock import Instant, rfc3339
 from remit.kernel.errors import Forbidden
+from remit.people.change import Changed
 from remit.server.operators import Operator, Role
 from remit.server.two_people import LIFETIME, Word, counts_from, read
 from remit.storage.schema import meta
@@ -21,6 +23,11 @@ SECRETS: Final = "secrets"
 ERASURES: Final = "erasures"
 _KINDS: Final = (UNFREEZE_ALL, POLICIES, KEYS, OBSERVE, SECRETS, ERASURES)
 _KEY: Final = "first_word:"
+# What entries of each kind are about: as the entry of the first word says it, so that both are found by one question.
+_WHAT: Final[Mapping[str, str]] = {
+    UNFREEZE_ALL: "freeze", POLICIES: "policies", KEYS: "key", OBSERVE: "servers", SECRETS: "secrets",
+    ERASURES: "agent",
+}  # fmt: skip
 
 
 class FirstWords:
@@ -49,11 +56,27 @@ class FirstWords:
         """It was seconded, or is no longer meant."""
         self._connection.execute(delete(meta).where(meta.c.key == _KEY + kind))
 
-    def forget_of(self, person: str) -> None:
-        """A person's token was revoked: what was said with it is no longer meant."""
+    def forget_of(self, person: str, now: Instant) -> list[tuple[str, Word]]:
+        """A person's token was revoked: what was said with it is no longer meant. What still waited, with its kind."""
+        waited = [(kind, word) for kind, word in self.standing(now) if word.person == person]
         for kind in _KINDS:
             if (word := self.find(kind)) is not None and word.person == person:
                 self.forget(kind)
+        return waited
+
+
+def taken_back(kind: str, word: Word) -> Changed:
+    """What the log says of a word that is no longer meant (pure)."""
+    more = {"about": word.about, "first": word.person}
+    name = _name(kind, word)
+    return Changed(what=_WHAT[kind], name=name, change="taken_back", before=None, after=None, more=more)
+
+
+def _name(kind: str, word: Word) -> str:
+    """What the entry of the first word was named: a freeze's id, a key, an agent, or as its kind (pure)."""
+    if kind == UNFREEZE_ALL:
+        return word.about
+    return word.about.split(" ")[1] if kind in {KEYS, ERASURES} else _WHAT[kind]
 
 
 def word_counts(operator: Operator, *, now: Instant, began: Instant | None = None) -> bool:

@@ -13,7 +13,7 @@ from remit.kernel.errors import Malformed, NotFound
 from remit.people.change import Changed, record
 from remit.people.ports import Records
 from remit.server.door import Ask, Door, actor
-from remit.server.first_words import FirstWords
+from remit.server.first_words import FirstWords, taken_back
 from remit.server.operator_tokens import Doorkeeper, Known, issue, revoke
 from remit.server.operators import Role
 from remit.storage.ports import Transaction, Writer
@@ -88,12 +88,13 @@ class OperatorTokens:
         def apply(tx: Transaction) -> builtins.list[Known]:
             ended = revoke(tx, called)
             for known in ended:
-                FirstWords(tx.connection).forget_of(known.person)
                 more = {"token": known.id, "role": known.role.value}
                 changed = Changed(
                     what="operator_token", name=known.person, change="revoke", before=None, after=None, more=more
                 )
                 record(tx, self.records, changed, by=actor(ask))
+                for kind, word in FirstWords(tx.connection).forget_of(known.person, self.clock.now()):
+                    record(tx, self.records, taken_back(kind, word), by=actor(ask))
             return ended
 
         ended = self.writer.change(apply)

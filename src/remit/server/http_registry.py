@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from remit.access.service import AccessService
 from remit.agents.service import AgentService
@@ -13,6 +13,8 @@ from remit.server import shapes
 from remit.server.accountable import Accountable
 from remit.server.door import Ask, Door, actor
 from remit.server.operators import ADMIN, Authority
+
+_MOST: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Registry:
             Door(
                 method="GET",
                 path="/v1/boundaries",
-                summary="List boundaries, each in its newest version (?agent=NAME, ?waiting=true)",
+                summary="List boundaries, each in its newest version (?agent=NAME, ?waiting=true, ?limit=N)",
                 action="read",
                 handle=self.list_boundaries,
                 query=("agent", "waiting"),
@@ -124,7 +126,10 @@ class Registry:
 
     def list_boundaries(self, ask: Ask) -> dict[str, Any]:
         """The versions that are in force or wait."""
-        found = self.access.boundaries(agent=ask.query.get("agent", ""), waiting=ask.query.get("waiting") == "true")
+        found = self.access.boundaries(
+            agent=ask.query.get("agent", ""), waiting=ask.query.get("waiting") == "true",
+            most=ask.number("limit", default=0, most=_MOST) or None,
+        )  # fmt: skip
         return {"boundaries": [shapes.boundary(each) for each in found]}
 
     def show_boundary(self, ask: Ask) -> dict[str, Any]:

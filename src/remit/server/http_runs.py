@@ -58,7 +58,7 @@ class Runs:
         family = self.reader.read(lambda connection: SqlOpened(connection).family(run, _FAMILY))
         names = [each.run for each in family] or [run]
         calls, more = self._calls(names, before, limit)
-        if not family and not calls:
+        if not family and not calls and more is None:
             raise NotFound("there is no such run", detail=run[:80], try_="remit audit find --kind decision")
         tallies = self.finder.tally(names)
         return {
@@ -71,18 +71,20 @@ class Runs:
 
     def _calls(self, runs: Sequence[str], before: int | None, limit: int) -> tuple[list[dict[str, Any]], int | None]:
         """The newest calls of these runs, in the order of their times, and where the older ones begin."""
-        entries: list[Recorded] = []
-        more = False
+        found: list[Recorded] = []
+        goes_on: list[int] = []
         for run in runs:
             page = self.finder.page(Sought(fields={"kind": "decision", "run": run}), before=before, most=limit)
-            entries += page.entries
-            more = more or page.more is not None
-        entries.sort(key=lambda each: (each.index is not None, -(each.index or 0)))  # without a place: the newest
-        more, entries = more or len(entries) > limit, entries[:limit]
-        placed = {each.header["id"]: each.index for each in entries if each.index is not None}
-        outcomes = self.finder.outcomes(placed, {str(each.header.get("agent", "")) for each in entries})
-        calls = [_call(each, outcomes.get(each.header["id"])) for each in reversed(entries)]
-        return calls, min(placed.values(), default=None) if more else None
+            found += page.entries
+            goes_on += [] if page.more is None else [page.more]
+        shown, behind = _newest(found, limit, whole_from=max(goes_on, default=0))
+        placed = {
+            each.header["id"]: each.index
+            for each in shown
+            if each.index is not None and each.header.get("decision") != "deny"  # what went nowhere has no outcome
+        }
+        outcomes = self.finder.outcomes(placed, {str(each.header.get("agent", "")) for each in shown})
+        return [_call(each, outcomes.get(each.header["id"])) for each in reversed(shown)], behind
 
     def _shape(self, run: Opened, tally: Tally) -> dict[str, Any]:
         now = self.clock.now()
@@ -91,6 +93,18 @@ class Runs:
             "opened": rfc3339(run.opened), "ends": rfc3339(run.over), "state": "open" if now < run.over else "ended",
             "above": run.above or None, "calls": tally.calls, "denied": tally.denied, "whole": tally.whole,
         }  # fmt: skip
+
+
+def _newest(found: list[Recorded], limit: int, *, whole_from: int) -> tuple[list[Recorded], int | None]:
+    """The newest, and the position to go on before, None at the end (pure).
+
+    From `whole_from` on, every run was read; 0: all were read to their ends. What has no position is on this page.
+    """
+    waiting = [each for each in found if each.index is None]
+    placed = [(each.index, each) for each in found if each.index is not None and each.index >= whole_from]
+    placed.sort(key=lambda each: each[0], reverse=True)
+    taken, left = placed[: max(0, limit - len(waiting))], placed[max(0, limit - len(waiting)) :]
+    return [*waiting, *(each for _, each in taken)], left[0][0] + 1 if left else whole_from or None
 
 
 def _call(entry: Recorded, outcome: dict[str, Any] | None) -> dict[str, Any]:

@@ -5,25 +5,19 @@ Whoever said it may take it back: what is no longer meant must not wait for the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from remit.kernel.clock import Clock, rfc3339
 from remit.kernel.errors import NotFound
-from remit.people.change import Changed, record
+from remit.people.change import record
 from remit.people.ports import Records
 from remit.server.door import Ask, Door, actor
-from remit.server.first_words import ERASURES, KEYS, OBSERVE, POLICIES, SECRETS, UNFREEZE_ALL, FirstWords
+from remit.server.first_words import FirstWords, taken_back
 from remit.server.operators import Authority
 from remit.server.two_people import LIFETIME, Word
 from remit.storage.ports import Reader, Transaction, Writer
-
-# What entries of each kind are about: as the entry of the first word says it, so that both are found by one question.
-_WHAT: Final[Mapping[str, str]] = {
-    UNFREEZE_ALL: "freeze", POLICIES: "policies", KEYS: "key", OBSERVE: "servers", SECRETS: "secrets",
-    ERASURES: "agent",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +71,7 @@ class Words:
             word = self._standing(words, kind)
             # Between the door and here another one's word may have taken its place: that one is theirs.
             self.authority.require(ask.operator, "takeBackWord", owners={word.person})
-            more = {"about": word.about, "first": word.person}
-            taken = Changed(
-                what=_WHAT[kind], name=_name(kind, word), change="taken_back", before=None, after=None, more=more
-            )
-            record(tx, self.records, taken, by=actor(ask))
+            record(tx, self.records, taken_back(kind, word), by=actor(ask))
             words.forget(kind)
             return {"taken_back": _body(kind, word)}
 
@@ -96,13 +86,6 @@ class Words:
         if kind not in found:
             raise NotFound("no first word of this kind waits", try_="remit operator waiting")
         return found[kind]
-
-
-def _name(kind: str, word: Word) -> str:
-    """What the entry of the first word was named: a freeze's id, a key, an agent, or as its kind (pure)."""
-    if kind == UNFREEZE_ALL:
-        return word.about
-    return word.about.split(" ")[1] if kind in {KEYS, ERASURES} else _WHAT[kind]
 
 
 def _body(kind: str, word: Word) -> dict[str, Any]:

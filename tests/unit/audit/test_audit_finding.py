@@ -126,6 +126,28 @@ def test_what_has_no_position_yet_comes_first(full: tuple[Ledger, list[dict[str,
     assert finder.page(Sought(fields={"name": "fresh"}), most=1).entries[0].index is not None
 
 
+@pytest.mark.parametrize("sequenced_after", [0, 1, 2, 9], ids="at the page {}".format)
+def test_what_has_no_position_yet_is_paged_like_the_rest(tmp_path: Path, sequenced_after: int) -> None:
+    ledger = Ledger(tmp_path / "remit.db")
+    made: list[str] = []
+    for burst in range(7):
+        entries = [ledger.recorder.entry("decision", {"agent": "bot", "decision": "allow"}) for _ in range(20)]
+        ledger.record(*entries)
+        made += [each.id for each in entries]
+        if burst == 0:
+            ledger.sequence()
+    finder, got, before = Finder(ledger.database.reader), list[str](), None
+    for number in range(len(made)):
+        if number == sequenced_after:
+            ledger.sequence()
+        page = finder.page(Sought(fields={"agent": "bot"}), before=before, most=33)
+        got += [each.header["id"] for each in page.entries]
+        before = page.more
+        if before is None:
+            break
+    assert got == made[::-1]
+
+
 def test_the_way_up_ends_at_the_signed_root(full: tuple[Ledger, list[dict[str, Any]]]) -> None:
     ledger, _ = full
     proving = Proving(ledger.database.reader, ledger.log)
@@ -160,3 +182,19 @@ def test_the_outcomes_of_few_and_of_many_agents_are_found(tmp_path: Path, agents
     assert {each: found[each]["outcome"] for each in found} == {
         each: f"ended-{at}" for at, each in enumerate(decided[100:130], 100)
     }
+
+
+def test_an_outcome_is_found_however_much_others_did_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, mine = Ledger(tmp_path / "remit.db"), list[str]()
+    for burst in range(12):
+        entries = []
+        for at in range(40):
+            decision = ledger.recorder.entry("decision", {"agent": "bot", "decision": "allow"})
+            mine += [decision.id] if at == 20 else []
+            entries += [decision, ledger.recorder.entry("outcome", {"agent": "bot", "decision": decision.id})]
+        ledger.record(*(entries if burst else [*entries, ledger.recorder.entry("incident", {})]))
+    ledger.sequence()
+    monkeypatch.setattr(finding, "_READ", 50)
+    finder = Finder(ledger.database.reader)
+    places = {each: finder.position(each) for each in mine}
+    assert set(finder.outcomes(places, {"bot"})) == set(mine)

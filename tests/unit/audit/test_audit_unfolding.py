@@ -58,3 +58,17 @@ def test_what_nobody_asks_for_is_not_inflated() -> None:
     unfolding = Unfolding(stored(LARGE), len(LARGE))
     assert unfolding.at(0) == LARGE[0]
     assert len(unfolding._headers) < len(LARGE) / 2
+
+
+def test_a_row_that_claims_an_endless_frame_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step copies what is there of the frame: in equal steps 65 kB in a row held the server up for minutes."""
+    bomb = zlib.compress(b"\xff\xff\xff\xff" + bytes(1 << 22))
+    steps, goes_on = list[int](), Unfolding._go_on
+
+    def counted(unfolding: Unfolding) -> None:
+        steps.append(1)
+        goes_on(unfolding)
+
+    monkeypatch.setattr(Unfolding, "_go_on", counted)
+    assert Unfolding(bomb, 2).at(0) is None
+    assert len(steps) < 12

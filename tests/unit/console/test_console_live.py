@@ -42,6 +42,30 @@ def test_nothing_that_was_read_after_the_session_ended_is_told(monkeypatch: pyte
     assert asyncio.run(told()) == [b": open\n\n", b'data: [{"look": 1}]\n\n']
 
 
+class Still:
+    """A log in which nothing to show was recorded lately, and then one entry."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def read(self, query: Callable[[Any], Any]) -> Any:
+        if query is live.newest:
+            return 100 * (self.looks + 1)
+        self.looks += 1
+        return 100 * self.looks, [{"look": self.looks}] if self.looks == 2 else []
+
+
+def test_what_comes_is_not_taken_for_what_was_there_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is opened paused draws the first event alone, and its pace leaves that one out."""
+    monkeypatch.setattr(live, "EVERY", 0)
+
+    async def told() -> list[bytes]:
+        stream = live.events(live.Tail(Still()), lambda: True)
+        return [await anext(stream) for _ in range(3)]
+
+    assert asyncio.run(told()) == [b": open\n\n", b"data: []\n\n", b'data: [{"look": 2}]\n\n']
+
+
 class Grows:
     """A log that grows by one commit at each look at its end."""
 

@@ -55,6 +55,7 @@ _AGES = (
 )
 _DRAWN: Final = 400  # agents in the drawing; the table has all
 _WEEK: Final = 7 * DAY
+_LOOKED_AT: Final = 200  # boundaries that wait
 
 
 def fill(look: Look) -> Filled:
@@ -65,11 +66,11 @@ def fill(look: Look) -> Filled:
     secrets = (look.maybe("/v1/secrets") or {"secrets": ()})["secrets"]
     at, seconds, aged = Instant(micros(now["at"]) or look.now), now["seconds"], plotted.ages(secrets, look.now, micros)
     points = plotted.spread(roster, most=_DRAWN)
-    present = figures(look, now, secrets)
+    present, waits = figures(look, now, secrets), waiting(look)
     turned = plotted.turns(series)
     values: dict[str, Any] = {
         "now": present, "all": posture["all"], "day": posture["day"],
-        "todo": todo(present, secrets, unused(roster, posture["day"])),
+        "todo": todo({**present, **waits}, secrets, unused(roster, posture["day"])),
         "scatter": scatter(points), "bars": bars(aged), "aged": len(aged),
         "said": {
             "creep": plotted.creep_said(series), "pace": plotted.paced_said(seconds), "age": plotted.ages_said(aged),
@@ -102,22 +103,27 @@ def _tables(roster: Any, freezes: Any, series: Any, minutes: Any, aged: Any) -> 
 def figures(look: Look, now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What is so at this moment."""
     reviews = (look.maybe("/v1/reviews", all="true", limit="1000") or {"questions": ()})["questions"]
-    waiting = (look.maybe("/v1/approvals", state="pending", limit="1000") or {"requests": ()})["requests"]
+    requests = (look.maybe("/v1/approvals", state="pending", limit="1000") or {"requests": ()})["requests"]
     minute = now["last_minute"]
     words = look.get("/v1/first-words")["words"]
-    proposed = [
-        each for each in look.get("/v1/boundaries", waiting="true")["boundaries"] if each["state"] == "proposed"
-    ]
-    changed = [each["server"] for each in look.get("/v1/servers")["servers"] if each["waiting"]]
     return {
         "agents": len(look.view.agents), "states": standing(look.view),
         "decisions": sum(minute.values()), "denied": minute["deny"], "running": now["running"],
         "connected": 1 + sum(each["connected"] for each in now["points"]), "points": 1 + len(now["points"]),
-        "reviews": len(reviews), "requests": len(waiting), "words": len(words),
-        "proposed": [each["boundary"] for each in proposed], "changed": changed,
+        "reviews": len(reviews), "requests": len(requests), "words": len(words),
         "freezes": len(look.view.freezes),
         "expiring": sum(_soon(each, look.now) for each in secrets),
     }  # fmt: skip
+
+
+def waiting(look: Look) -> dict[str, Any]:
+    """What a person has to look at before it holds. What a boundary would come to takes its time: of a few only."""
+    found = look.get("/v1/boundaries", waiting="true", limit=str(_LOOKED_AT))["boundaries"]
+    return {
+        "proposed": [each["boundary"] for each in found if each["state"] == "proposed"],
+        "more": len(found) == _LOOKED_AT,
+        "changed": [each["server"] for each in look.get("/v1/servers")["servers"] if each["waiting"]],
+    }
 
 
 def _soon(secret: Mapping[str, Any], now: int) -> bool:
@@ -129,6 +135,7 @@ def _soon(secret: Mapping[str, Any], now: int) -> bool:
 def todo(now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], idle: Sequence[str]) -> list[dict[str, str]]:
     """At most three things that a person should do now, the worst first, each with the place to do it (pure)."""
     exposed = [each["secret"] for each in secrets if each["exposed"]]
+    proposed = f"{count} or more" if (count := len(now["proposed"])) and now["more"] else count
     known = (
         (len(exposed), "bad", "credential is", "credentials are", "known elsewhere and not replaced",
          f"{PATH}/credentials", f"remit secret rotate {exposed[0]}" if exposed else ""),
@@ -139,7 +146,7 @@ def todo(now: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]], idle: Seq
         (len(now["changed"]), "wait", "server has", "servers have",
          "tools that nobody has looked at: agents may not call them",
          f"{PATH}/servers", f"remit server review {now['changed'][0]}" if now["changed"] else ""),
-        (len(now["proposed"]), "wait", "boundary waits", "boundaries wait", "for an owner's approval",
+        (proposed, "wait", "boundary waits", "boundaries wait", "for an owner's approval",
          f"{PATH}/policies?sort=state#s-boundaries",
          f"remit boundary show {now['proposed'][0]}" if now["proposed"] else ""),
         (now["words"], "wait", "change waits", "changes wait", "for a second person's word",
