@@ -42,7 +42,7 @@ class Registry:
                 summary="List boundaries, each in its newest version (?agent=NAME, ?waiting=true, ?limit=N)",
                 action="read",
                 handle=self.list_boundaries,
-                query=("agent", "waiting"),
+                query=("agent", "waiting", "limit"),
             ),
             Door(
                 method="GET",
