@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,9 @@ class Now(int):
         made = super().__new__(cls, at)
         made.utc = utc
         return made
+
+
+_PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,9 +209,7 @@ def mood(word: object) -> str:
 
 def filled(link: str, row: Mapping[str, Any]) -> str:
     """A link with its `{name}` members of a row, each as one segment."""
-    for name, value in row.items():
-        link = link.replace("{" + name + "}", segment(value))
-    return link
+    return _PLACE.sub(lambda place: segment(row[place[1]]) if place[1] in row else place[0], link)
 
 
 def address(query: Mapping[str, str], **changed: object) -> str:

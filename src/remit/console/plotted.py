@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
@@ -138,14 +139,17 @@ def spread(agents: Sequence[Mapping[str, Any]], *, most: int) -> list[dict[str, 
 
     Of more than `most` those whose weight of what is unused is largest.
     """
-    rows = [each for each in agents if each["granted"]]
-    rows.sort(key=lambda each: (-each["granted_weight"] * each["over_privilege_millionths"], each["agent"]))
+    unused = heapq.nsmallest(most, (
+        (-each["granted_weight"] * each["over_privilege_millionths"], each["agent"], each)
+        for each in agents
+        if each["granted"]
+    ))  # fmt: skip
     return [
         {
             "agent": each["agent"], "weight": each["granted_weight"],
             "used": 100 - each["over_privilege_millionths"] / _MILLIONTH,
         }
-        for each in rows[:most]
+        for _, _, each in unused
     ]  # fmt: skip
 
 

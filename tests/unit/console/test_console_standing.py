@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from remit.agents.model import AgentState
 from remit.console.pages.agents import standing, stopped
 from remit.console.pages.overview import unused
 
@@ -26,7 +27,7 @@ def test_who_worked_since_the_day_was_counted_is_not_said_to_use_nothing() -> No
 
 @pytest.mark.parametrize("freeze", [("agent", "bot"), ("owner", "dana"), ("all", "*")])
 def test_an_agent_is_frozen_by_whatever_stops_all_it_does(freeze: tuple[str, str]) -> None:
-    agents = {"bot": SimpleNamespace(agent=SimpleNamespace(owner="dana", state=SimpleNamespace(value="active")))}
+    agents = {"bot": SimpleNamespace(agent=SimpleNamespace(owner="dana", state=AgentState.ACTIVE))}
     view: Any = SimpleNamespace(freezes={freeze: "frz_1"}, agents=agents)
     assert stopped(view, "bot", "dana")
     assert standing(view) == {"frozen": 1}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from remit.agents.model import AgentState
 from remit.console.desk import Look
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
@@ -25,7 +26,7 @@ _COLUMNS = (
     Column(name="review", title="Review due", kind="time", hint="of the question about it that ends first"),
     Column(name="not_after", title="Ends", kind="time"),
 )
-_MILLIONTH: Final = 10_000  # of one percent
+MILLIONTH: Final = 10_000  # of one percent
 _ALL: Final = "1000000"
 
 
@@ -56,20 +57,20 @@ def row(each: Mapping[str, Any], due: Mapping[str, str]) -> dict[str, Any]:
     over = each["over_privilege_millionths"]
     return {
         **each,
-        "risk": each["risk_millionths"] / _MILLIONTH,
-        "over": None if over is None else over / _MILLIONTH,
+        "risk": each["risk_millionths"] / MILLIONTH,
+        "over": None if over is None else over / MILLIONTH,
         "review": due.get(each["agent"]),
     }
 
 
 def standing(view: View) -> dict[str, int]:
     """How many agents there are in each state; a frozen one counts as that alone (pure)."""
-    return dict(
-        Counter(
-            "frozen" if stopped(view, name, each.agent.owner) else each.agent.state.value
-            for name, each in view.agents.items()
-        )
-    )
+    found, frozen = Counter(each.agent.state for each in view.agents.values()), list[AgentState]()
+    if view.freezes:
+        frozen = [each.agent.state for name, each in view.agents.items() if stopped(view, name, each.agent.owner)]
+    found.subtract(frozen)
+    said = {**{state.value: count for state, count in found.items()}, "frozen": len(frozen)}
+    return {state: count for state, count in said.items() if count}
 
 
 def stopped(view: View, agent: str, owner: str) -> bool:

@@ -10,7 +10,7 @@ from remit.console.desk import Look
 from remit.console.drawn import bars, scatter
 from remit.console.frame import micros
 from remit.console.pages.agent_columns import DAYS
-from remit.console.pages.agents import row, standing
+from remit.console.pages.agents import MILLIONTH, standing
 from remit.console.pages.model import Filled, Page
 from remit.console.paths import PATH
 from remit.console.tables import Column, Table
@@ -84,7 +84,14 @@ def fill(look: Look) -> Filled:
 
 
 def _tables(roster: Any, freezes: Any, series: Any, minutes: Any, aged: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSON
-    over = [row(each, {}) for each in roster if each["granted"]]
+    over = [
+        {
+            **{name: each[name] for name in ("agent", "owner", "granted", "granted_weight", "used")},
+            "over": each["over_privilege_millionths"] / MILLIONTH, "risk": each["risk_millionths"] / MILLIONTH,
+        }
+        for each in roster
+        if each["granted"]
+    ]  # fmt: skip
     stopped = [{**each, "holds": "contained" if each["contained"] else "pending"} for each in freezes]
     return (
         Table(name="over", title="Granted and not used", columns=_OVER, rows=over, sort="-over",
