@@ -32,10 +32,11 @@ _READ: Final = 5000  # headers that one page reads; where it ends early, the nex
 
 @dataclass(slots=True)
 class Found:
-    """A page. `more`: the position to go on before, None at the end."""
+    """A page. `more`: the position to go on before, None at the end. `places`: where each entry stands, or will."""
 
     entries: list[Recorded] = field(default_factory=list)
     more: int | None = None
+    places: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -122,6 +123,7 @@ class _Look:
                 return found
             if said is not None and self._sought.takes(said):
                 found.entries.append(Recorded(said, None, None))
+                found.places.append(position)
         end = placed if before is None else min(before, placed)
         for position in self._candidates(end, min(covered, placed)):
             if len(found.entries) >= self._most or self._read >= _READ:
@@ -130,6 +132,7 @@ class _Look:
             said = self._header(position)
             if said is not None and self._sought.takes(said):
                 found.entries.append(Recorded(said, None, position))
+                found.places.append(position)
         return found
 
     def count(self) -> int:

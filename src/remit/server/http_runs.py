@@ -71,11 +71,11 @@ class Runs:
 
     def _calls(self, runs: Sequence[str], before: int | None, limit: int) -> tuple[list[dict[str, Any]], int | None]:
         """The newest calls of these runs, in the order of their times, and where the older ones begin."""
-        found: list[Recorded] = []
+        found: list[tuple[int, Recorded]] = []
         goes_on: list[int] = []
         for run in runs:
             page = self.finder.page(Sought(fields={"kind": "decision", "run": run}), before=before, most=limit)
-            found += page.entries
+            found += zip(page.places, page.entries, strict=True)
             goes_on += [] if page.more is None else [page.more]
         shown, behind = _newest(found, limit, whole_from=max(goes_on, default=0))
         placed = {
@@ -95,16 +95,15 @@ class Runs:
         }  # fmt: skip
 
 
-def _newest(found: list[Recorded], limit: int, *, whole_from: int) -> tuple[list[Recorded], int | None]:
+def _newest(found: list[tuple[int, Recorded]], limit: int, *, whole_from: int) -> tuple[list[Recorded], int | None]:
     """The newest, and the position to go on before, None at the end (pure).
 
-    From `whole_from` on, every run was read; 0: all were read to their ends. What has no position is on this page.
+    Each stands with the position that it has, or will have. From `whole_from` on, every run was read; 0: all were read
+    to their ends.
     """
-    waiting = [each for each in found if each.index is None]
-    placed = [(each.index, each) for each in found if each.index is not None and each.index >= whole_from]
-    placed.sort(key=lambda each: each[0], reverse=True)
-    taken, left = placed[: max(0, limit - len(waiting))], placed[max(0, limit - len(waiting)) :]
-    return [*waiting, *(each for _, each in taken)], left[0][0] + 1 if left else whole_from or None
+    whole = sorted((each for each in found if each[0] >= whole_from), key=lambda each: each[0], reverse=True)
+    taken, left = whole[:limit], whole[limit:]
+    return [each for _, each in taken], left[0][0] + 1 if left else whole_from or None
 
 
 def _call(entry: Recorded, outcome: dict[str, Any] | None) -> dict[str, Any]:
