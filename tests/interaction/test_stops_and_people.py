@@ -8,6 +8,8 @@ from remit.agents.model import AgentState
 from remit.agents.suspended import SqlSuspensions
 from remit.kernel.clock import HOUR, MINUTE
 from remit.kernel.names import AgentName
+from remit.server.first_words import UNFREEZE_ALL, FirstWords
+from remit.server.two_people import Word
 
 AGENT = "/v1/freezes/agent/invoice-bot"
 ALL = "/v1/freezes/all/*"
@@ -151,6 +153,18 @@ def test_a_first_word_ends_with_the_token_it_was_said_with(stopped: Desk) -> Non
     assert lift(stopped, stopped.token("sue", "security")) == "waits"
     assert stopped.ask(stopped.admin, "DELETE", "/v1/operators/tokens/sue")[0] == 200
     assert lift(stopped, stopped.token("sid", "security")) == "waits"
+
+
+def test_so_does_that_of_somebody_who_signed_in_at_their_provider_and_has_no_token(stopped: Desk) -> None:
+    (freeze,) = stopped.ask(stopped.admin, "GET", "/v1/freezes")[1]["freezes"]
+    word = Word(person="sue", about=freeze["id"], at=stopped.rig.clock.now())
+    stopped.rig.writer.change(lambda tx: FirstWords(tx.connection).put(UNFREEZE_ALL, word))
+    status, answer = stopped.ask(stopped.admin, "DELETE", "/v1/operators/tokens/sue")
+    assert (status, answer) == (200, {"revoked": [], "signed_out": 0, "taken_back": 1})
+    assert [(each["change"], each["first"]) for each in stopped.rig.entries("freeze")[-1:]] == [("taken_back", "sue")]
+    assert lift(stopped, stopped.token("sid", "security")) == "waits"
+    assert stopped.ask(stopped.admin, "DELETE", "/v1/operators/tokens/sue")[0] == 404
+    assert lift(stopped, stopped.admin) == "lifted", "the word of another stands"
 
 
 # tokens that end -------------------------------------------------------------------------------

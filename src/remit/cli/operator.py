@@ -102,4 +102,6 @@ def revoke(
             data_text(f"revoked: {row['token']} of {row['person']} as {row['role']}")
         if closed := answer["signed_out"]:
             data_text(f"signed out of the console: {closed} session{'s' if closed > 1 else ''}")
+        if count := answer["taken_back"]:
+            data_text(f"taken back: {count} first word{'s' if count > 1 else ''}")
     return Exit.OK

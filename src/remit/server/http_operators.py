@@ -15,7 +15,7 @@ from remit.people.ports import Records
 from remit.server.door import Ask, Door, actor
 from remit.server.first_words import FirstWords, taken_back
 from remit.server.operator_tokens import Doorkeeper, Known, issue, revoke
-from remit.server.operators import Role
+from remit.server.operators import ADMIN, Role
 from remit.storage.ports import Transaction, Writer
 
 _LONGEST = 365 * DAY
@@ -85,27 +85,30 @@ class OperatorTokens:
         """End a token, or a person's tokens, and what was said with them and waits for a second person."""
         called = ask.path["id"]
 
-        def apply(tx: Transaction) -> builtins.list[Known]:
-            ended = revoke(tx, called)
+        def apply(tx: Transaction) -> tuple[builtins.list[Known], int]:
+            ended, words, count = revoke(tx, called), FirstWords(tx.connection), 0
             for known in ended:
                 more = {"token": known.id, "role": known.role.value}
                 changed = Changed(
                     what="operator_token", name=known.person, change="revoke", before=None, after=None, more=more
                 )
                 record(tx, self.records, changed, by=actor(ask))
-                for kind, word in FirstWords(tx.connection).forget_of(known.person, self.clock.now()):
+            # Whoever signed in at their provider has no token: what they said is no longer meant all the same.
+            for person in {each.person for each in ended} | {called} - {ADMIN}:
+                for kind, word in words.forget_of(person, self.clock.now()):
                     record(tx, self.records, taken_back(kind, word), by=actor(ask))
-            return ended
+                    count += 1
+            return ended, count
 
-        ended = self.writer.change(apply)
-        # Whoever signed in at their provider has no token, and is signed out all the same.
+        ended, count = self.writer.change(apply)
+        # And they are signed out.
         closed = self.sessions.end_where(lambda each: each.operator.person == called)
-        if not ended and not closed:
+        if not ended and not closed and not count:
             raise NotFound(
                 "there is no such personal token",
                 try_="remit operator list; the admin token is made anew by deleting its file and starting again",
             )
-        return {"revoked": [_body(known) for known in ended], "signed_out": len(closed)}
+        return {"revoked": [_body(known) for known in ended], "signed_out": len(closed), "taken_back": count}
 
     def _people(self, ask: Ask) -> Collection[str]:
         called = ask.path["id"]
