@@ -98,3 +98,13 @@ def test_the_versions_of_an_agent_and_who_was_approved_when(any_database: Databa
     between = read(lambda c: SqlBoundaries(c).approved_between(NOON, Instant(NOON + 9)))
     assert between == ["bot"]
     assert read(lambda c: SqlBoundaries(c).approved_between(Instant(NOON + 6), Instant(NOON + 10))) == ["other"]
+
+
+def test_of_many_boundaries_that_wait_those_that_an_owner_can_approve_are_there(any_database: Database) -> None:
+    early = version("a", 1, "bot", None, BoundaryState.WAITING_FOR_CATALOG)
+    late = version("z", 1, "bot", None, BoundaryState.PROPOSED)
+    for each in (early, late):
+        any_database.writer.change(lambda tx, each=each: SqlBoundaries(tx.connection).put(each))  # type: ignore[misc]
+    read = any_database.reader.read
+    assert read(lambda c: SqlBoundaries(c).open(waiting=True, most=1)) == [late]
+    assert read(lambda c: SqlBoundaries(c).open(waiting=True, most=2)) == [early, late], "by name, as ever"

@@ -88,12 +88,16 @@ class SqlBoundaries:
         return sorted(AgentName(name) for name in self._connection.execute(query).scalars())
 
     def open(self, *, agent: str = "", waiting: bool = False, most: int | None = None) -> list[Version]:
-        """The versions that are in force or wait (or wait alone), of one agent or of all, by name and version."""
+        """The versions that are in force or wait (or wait alone), of one agent or of all, by name and version.
+
+        Of more than `most` those that are in force, then those that are proposed, then the others.
+        """
         states = [state.value for state in (_WAITING if waiting else _OPEN)]
         query = select(boundaries).where(boundaries.c.state.in_(states))
         query = query.where(boundaries.c.agent == agent) if agent else query
         if most is not None:
-            query = query.order_by(boundaries.c.boundary, boundaries.c.version).limit(most)
+            # By state first: of what waits, what an owner can approve comes before what waits for a server's tools.
+            query = query.order_by(boundaries.c.state, boundaries.c.boundary, boundaries.c.version).limit(most)
         found = [_version(row) for row in self._connection.execute(query)]
         return sorted(found, key=lambda each: (each.draft.boundary, each.version))
 

@@ -126,9 +126,10 @@ def figures(look: Look, now: Mapping[str, Any], secrets: Sequence[Mapping[str, A
 def waiting(look: Look) -> dict[str, Any]:
     """What a person has to look at before it holds. What a boundary would come to takes its time: of a few only."""
     found = look.get("/v1/boundaries", waiting="true", limit=str(_LOOKED_AT))["boundaries"]
+    proposed = [each["boundary"] for each in found if each["state"] == "proposed"]  # they come before the others
     return {
-        "proposed": [each["boundary"] for each in found if each["state"] == "proposed"],
-        "more": len(found) == _LOOKED_AT,
+        "proposed": proposed,
+        "more": len(proposed) == _LOOKED_AT,
         "changed": [each["server"] for each in look.get("/v1/servers")["servers"] if each["waiting"]],
     }
 
