@@ -14,6 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 from remit.cli import main
+from remit.console.pages.log import command
+from remit.server.http_entries import FILTERS
 
 ROOT = Path(str(files("remit.console")))
 SOURCES = sorted([*ROOT.rglob("*.py"), *ROOT.glob("templates/*.html"), *ROOT.glob("static/*.js")])
@@ -76,3 +78,13 @@ def test_one_that_is_not_there_is_found() -> None:
         *wrong("remit posture"),
         *wrong("remit freeze \u2026 --reason TEXT"),
     ]
+
+
+@pytest.mark.parametrize("verb", ["find", "evidence"])
+def test_the_log_is_asked_by_the_command_for_all_that_the_page_can_be_asked_for(verb: str) -> None:
+    known = options(["audit", verb]) or set()
+    for name in FILTERS:
+        asked = command(verb, {name: "some thing"})
+        assert set(OPTION.findall(asked)) <= known, asked
+    assert command(verb, {"purpose": "pay", "agent": "bot"}) == f"remit audit {verb} --where purpose=pay --agent bot"
+    assert command(verb, {"name": "a b"}) == f"remit audit {verb} --where name='a b'"

@@ -29,6 +29,9 @@ _CHECKPOINTS = (
     Column(name="root", title="Root", kind="code", hint="SHA-256 over all entries, as a Merkle tree (RFC 9162)"),
 )
 _AS_A_FILE: Final = "1000"
+_OPTIONS: Final = frozenset(
+    {"agent", "action", "server", "kind", "answer", "code", "person", "run", "secret", "from", "to", "text"}
+)  # of the command; all else it is asked for by `--where`
 _ASKED: Final = (*FIELDS, "text", "from", "to", "before")
 
 
@@ -58,7 +61,10 @@ def fill(look: Look) -> Filled:
 
 def command(verb: str, filters: dict[str, str]) -> str:
     """The command that asks the same; what a shell would read as its own is quoted."""
-    words = [f"--{name} {quoted(value)}" for name, value in filters.items()]
+    words = [
+        f"--{name} {quoted(value)}" if name in _OPTIONS else f"--where {name}={quoted(value)}"
+        for name, value in filters.items()
+    ]
     return " ".join(("remit audit", verb, *words))
 
 
