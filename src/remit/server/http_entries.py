@@ -70,7 +70,7 @@ class Entries:
 
     def find(self, ask: Ask) -> dict[str, Any]:
         """Entries that answer, without payloads; `next` is the `before` of the page behind."""
-        limit = ask.number("limit", default=20, most=_MOST)
+        limit = max(1, ask.number("limit", default=20, most=_MOST))  # of none there is no next
         found = self.finder.page(sought(ask.query), before=self._before(ask), most=limit)
         return {"entries": [_line(each) for each in found.entries], "next": found.more}
 
@@ -101,7 +101,7 @@ class Entries:
 
     def evidence(self, ask: Ask) -> dict[str, Any]:
         """One page of evidence. All pages stand under the checkpoint of the first: `size` of the pages behind it."""
-        limit = ask.number("limit", default=_EVIDENCE, most=_EVIDENCE)
+        limit = max(1, ask.number("limit", default=_EVIDENCE, most=_EVIDENCE))
         note = self.proving.at(_size(ask)) if "size" in ask.query else self.log.checkpoint()
         if note is None:
             raise NotFound("the log has no checkpoint yet")
