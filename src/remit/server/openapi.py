@@ -10,6 +10,10 @@ from remit.server.door import Door
 from remit.server.problem import STATUS
 
 _PATH_PARAMETER = re.compile(r"\{([a-z]+)(?::[a-z]+)?\}")
+_AUTHORIZE: Final = (
+    "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "code_challenge",
+    "code_challenge_method", "dpop_jkt", "resource", "authorization_details",
+)  # fmt: skip
 # What is no door: answered by another room's routes, or before any router. (method, path, summary, who may ask); the
 # path says what is read of the query string, as `{?first,count}` (RFC 6570 section 3.2.8).
 ELSEWHERE: Final = (
@@ -20,13 +24,23 @@ ELSEWHERE: Final = (
     ("get", "/v1/audit/export{?first,count,size}", "Entries of the log, each with its inclusion proof", "operator"),
     ("get", "/v1/audit/payloads{?first,count}", "Whether sealed payloads are those that entries commit to", "operator"),
     ("get", "/v1/audit/state", "Whether the current state is what the log's newest entries say", "operator"),
-    ("get", "/oauth2/authorize", "Ask a person whether a client may act as their agent (RFC 6749, RFC 7636)", "anyone"),
+    (
+        "get",
+        f"/oauth2/authorize{{?{','.join(_AUTHORIZE)}}}",
+        "Ask a person whether a client may act as their agent (RFC 6749, RFC 7636)",
+        "anyone",
+    ),
     ("post", "/oauth2/introspect", "What a token is worth now (RFC 7662)", "pep"),
     ("post", "/oauth2/revoke", "End a token of mine (RFC 7009)", "assertion"),
     ("post", "/oauth2/token", "Issue an access token to an agent (RFC 6749, RFC 9449)", "assertion"),
     ("get", "/oauth2/jwks", "The keys that verify access tokens (RFC 7517)", "anyone"),
     ("get", "/ssf/jwks", "The keys that verify security event tokens (RFC 7517, RFC 8417)", "anyone"),
-    ("get", "/v1/secrets/{name}/connected", "Where another system sends a person back (RFC 6749)", "anyone"),
+    (
+        "get",
+        "/v1/secrets/{name}/connected{?code,state,iss,error}",
+        "Where another system sends a person back (RFC 6749)",
+        "anyone",
+    ),
     ("get", "/.well-known/oauth-authorization-server", "Metadata of the authorization server (RFC 8414)", "anyone"),
     ("get", "/.well-known/authzen-configuration", "What there is of the AuthZEN API", "anyone"),
     ("post", "/access/v1/evaluation", "Decide an agent's call, or what is asked of types of one's own", "asker"),

@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Door]
 
 def test_the_checked_in_description_is_the_one_the_doors_give(built: tuple[list[Door], list[BaseRoute]]) -> None:
     wanted = json.dumps(document(built[0]), indent=2, ensure_ascii=False) + "\n"
-    assert CHECKED_IN.read_text(encoding="utf-8") == wanted, "write it anew: python scripts/openapi"
+    assert CHECKED_IN.read_text(encoding="utf-8") == wanted, "write it anew: scripts/openapi"
 
 
 _HTTP = ("head", "put", "patch", "delete", "options")

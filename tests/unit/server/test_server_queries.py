@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from functools import cache
+from types import ModuleType
 
 import pytest
 from starlette.routing import BaseRoute, Route
@@ -14,8 +17,11 @@ from tests.unit.server.query_reads import Source
 
 import remit.server
 from remit.audit import http as audit
+from remit.server import connecting
 from remit.server.door import Ask, Door
 from remit.server.openapi import ELSEWHERE, asked
+from remit.tokens import authorize
+from remit.vault import authorization
 
 ASKS = {"remit.server.door", "remit.server.console_desk"}  # they make what is asked, and read none of it
 
@@ -60,6 +66,21 @@ def test_the_routes_of_the_log_are_described_with_what_they_read(built: tuple[li
     routes = [each for each in built[1] if isinstance(each, Route) and each.path.startswith("/v1/audit/")]
     read = {each.path.replace(":path}", "}"): source(audit.__name__).named(each.endpoint.__name__) for each in routes}
     assert read == told
+
+
+@pytest.mark.parametrize(
+    ("path", "modules"),
+    [("/oauth2/authorize", [authorize]), ("/v1/secrets/{name}/connected", [authorization, connecting])],
+)
+def test_what_a_browser_brings_along_is_described(path: str, modules: list[ModuleType]) -> None:
+    """Parameters of RFC 6749, which these take out of a form."""
+    (told,) = [names for at, names in (asked(line[1]) for line in ELSEWHERE) if at == path]
+    text = "".join(inspect.getsource(each) for each in modules)
+    read = re.findall(r'(?:one\(form, |form\.get\(|fields\.get\(|fields\[)"([a-z_]+)"', text)
+    read += [name for names in re.findall(r'for name in \(([a-z_", ]+)\) if name in form', text)
+             for name in re.findall("[a-z_]+", names)]  # fmt: skip
+    assert set(read) == set(told)
+    assert len(told) == len(set(told))
 
 
 PLANTED = """
