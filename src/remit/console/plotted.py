@@ -139,17 +139,17 @@ def spread(agents: Sequence[Mapping[str, Any]], *, most: int) -> list[dict[str, 
 
     Of more than `most` those whose weight of what is unused is largest.
     """
-    unused = heapq.nsmallest(most, (
-        (-each["granted_weight"] * each["over_privilege_millionths"], each["agent"], each)
-        for each in agents
-        if each["granted"]
-    ))  # fmt: skip
+    unused = heapq.nsmallest(
+        most,
+        (each for each in agents if each["granted"]),
+        key=lambda each: (-each["granted_weight"] * each["over_privilege_millionths"], each["agent"]),
+    )
     return [
         {
             "agent": each["agent"], "weight": each["granted_weight"],
             "used": 100 - each["over_privilege_millionths"] / _MILLIONTH,
         }
-        for _, _, each in unused
+        for each in unused
     ]  # fmt: skip
 
 

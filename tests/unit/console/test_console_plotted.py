@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from remit.console import plotted
 from remit.console.drawn import HIGH, WIDE, bars, meters, scatter
-from remit.console.frame import micros
+from remit.console.frame import filled, micros
 from remit.kernel.clock import SECOND, Instant
 
 AT = Instant(1_800_000_000 * SECOND)
@@ -50,6 +50,7 @@ def test_nothing_that_was_decided_is_lost_between_the_drawing_and_its_table(
     assert str(sum(deny.values())) in plotted.paced_said(seconds) or not sum(map(sum, seconds.values()))
 
 
+@example([{"agent": "", "granted": 1, "granted_weight": 0, "over_privilege_millionths": each} for each in (0, 1)])
 @given(AGENTS)
 def test_every_point_is_within_the_drawing_and_the_worst_come_first(agents: list[dict[str, Any]]) -> None:
     points = plotted.spread(agents, most=10)
@@ -100,3 +101,9 @@ def test_a_limit_that_was_not_counted_is_no_bar() -> None:
     ]
     drawn = [(each["action"], each["long"]) for each in meters(rows)]
     assert drawn == [("b", 100.0), ("c", 10.0), ("e", 0.5), ("d", 0)], "what was used is seen, and nothing is nothing"
+
+
+def test_a_link_has_each_of_its_places_as_one_segment() -> None:
+    row = {"agent": "../{owner}?a=b#c/\u202e<", "owner": "dana"}
+    assert filled("/console/agents/{agent}", row) == "/console/agents/..%2F%7Bowner%7D%3Fa%3Db%23c%2F%E2%80%AE%3C"
+    assert filled("/console/agents?owner={owner}&then={other}", row) == "/console/agents?owner=dana&then={other}"
