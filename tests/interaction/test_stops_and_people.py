@@ -1,5 +1,7 @@
 """Who may start again what whom stopped, whose word counts, and tokens that end."""
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 from tests.interaction.apply_world import ADMIN
 from tests.interaction.desk import Desk
@@ -8,8 +10,14 @@ from remit.agents.model import AgentState
 from remit.agents.suspended import SqlSuspensions
 from remit.kernel.clock import HOUR, MINUTE
 from remit.kernel.names import AgentName
+from remit.server.door import Ask
 from remit.server.first_words import UNFREEZE_ALL, FirstWords
+from remit.server.http_operators import OperatorTokens
+from remit.server.operators import Operator, Role
 from remit.server.two_people import Word
+
+if TYPE_CHECKING:
+    from remit.console.sessions import Sessions
 
 AGENT = "/v1/freezes/agent/invoice-bot"
 ALL = "/v1/freezes/all/*"
@@ -165,6 +173,23 @@ def test_so_does_that_of_somebody_who_signed_in_at_their_provider_and_has_no_tok
     assert lift(stopped, stopped.token("sid", "security")) == "waits"
     assert stopped.ask(stopped.admin, "DELETE", "/v1/operators/tokens/sue")[0] == 404
     assert lift(stopped, stopped.admin) == "lifted", "the word of another stands"
+
+
+def test_what_is_said_until_a_session_ends_is_taken_back_too(stopped: Desk) -> None:
+    writer, records, clock = stopped.rig.writer, stopped.rig.records, stopped.rig.clock
+
+    class Open:
+        def end_where(self, _which: object) -> list[object]:
+            word = Word(person="sue", about="frz_1", at=clock.now())
+            writer.change(lambda tx: FirstWords(tx.connection).put(UNFREEZE_ALL, word))
+            return []
+
+    doors = OperatorTokens(
+        writer=writer, records=records, keeper=stopped.keeper, clock=clock, sessions=cast("Sessions", Open())
+    )
+    operator = Operator(person="admin", roles=frozenset({Role.ADMIN}))
+    assert doors.revoke(Ask(operator=operator, path={"id": "sue"}))["taken_back"] == 1
+    assert writer.read(lambda connection: FirstWords(connection).find(UNFREEZE_ALL)) is None
 
 
 # tokens that end -------------------------------------------------------------------------------

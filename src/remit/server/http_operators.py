@@ -100,9 +100,9 @@ class OperatorTokens:
                     count += 1
             return ended, count
 
-        ended, count = self.writer.change(apply)
-        # And they are signed out.
+        # Signed out first: what is said until then is taken back with the rest.
         closed = self.sessions.end_where(lambda each: each.operator.person == called)
+        ended, count = self.writer.change(apply)
         if not ended and not closed and not count:
             raise NotFound(
                 "there is no such personal token",
