@@ -220,7 +220,7 @@ def _lately(past: Any, entries: Any) -> tuple[Table, ...]:  # noqa: ANN401 - JSO
             empty="Nothing yet.", command="remit audit tail",
         ),
         Table(
-            name="runs", title="Runs", columns=RUNS, rows=runs(entries), sort="-last",
+            name="runs", title="Runs of its newest entries", columns=RUNS, rows=runs(entries), sort="-last",
             empty="It has not worked lately.", command="remit run --agent NAME -- CMD",
         ),
         Table(

@@ -72,8 +72,8 @@ RUNS = (
     Column(name="run", title="Run", kind="code", link=f"{PATH}/runs/{{run}}"),
     Column(name="instance", title="Instance", kind="code"),
     Column(name="purpose", title="Purpose"),
-    Column(name="calls", title="Calls", kind="number"),
-    Column(name="refused", title="Refused", kind="number"),
+    Column(name="calls", title="Calls below", kind="number", hint="among the newest entries below; its page has all"),
+    Column(name="refused", title="Refused below", kind="number", hint="of these"),
     Column(name="last", title="Last", kind="time"),
 )
 SIGNALS = (
