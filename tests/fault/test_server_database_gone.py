@@ -151,8 +151,10 @@ def check(it: Scene) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("stop", "start"),
-    [(OwnPostgres.crash, OwnPostgres.start), (OwnPostgres.hang, OwnPostgres.go_on)],
-    ids=["crash", "hang"],
+    [
+        pytest.param(OwnPostgres.crash, OwnPostgres.start, id="crash"),
+        pytest.param(OwnPostgres.hang, OwnPostgres.go_on, id="hang", marks=pytest.mark.slow),
+    ],
 )
 def test_every_call_is_refused_until_it_is_back(
     stop: Callable[[OwnPostgres], None],
