@@ -31,9 +31,7 @@ _MEMBERS: Final = (
 _PEOPLE: Final = ("by", "as", "person", "owner", "approver")
 FIELDS: Final = (*_MEMBERS, "answer", "person")
 """What can be asked for. `answer` is a decision's own (allow, deny, would_deny); `person` whoever an entry names."""
-_RARE: Final = frozenset(
-    {"run", "name", "secret", "boundary", "target_name"}
-)  # fields of which one value stands in few stretches
+_RARE: Final = frozenset({"run", "name", "secret", "boundary", "target_name"})  # one value stands in few stretches
 _ANSWERS: Final = frozenset({"allow", "deny", "would_deny"})
 _REFUSED: Final = "refused"
 """An agent together with its answer, where that is not allow: one that works all day may never be refused."""
